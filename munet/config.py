@@ -1,0 +1,297 @@
+"""Every setting and its default, in two parts (DESIGN decision 9); validated once, all problems reported together.
+
+`experiment` changes the result and must match when a run is resumed; `runtime` does not and is free. A config file
+exposes `get_config(variant) -> Config`; fields are overridden as `--config.experiment.seed=1`, or shorter
+`--config.seed=1` where that is unambiguous. The classes are assigned to while flags are parsed and read-only after
+`validate`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Any
+
+from munet import architecture
+from munet.errors import ConfigError, UserError, nearest
+
+
+@dataclass
+class SearchSpace:
+    """Ordered values of every evolved hyper-parameter (spec section 4); a mutation moves one step up or down.
+
+    A tuple of one value fixes the hyper-parameter.
+    """
+
+    learning_rate: tuple[float, ...] = (1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
+    schedule: tuple[str, ...] = ("constant", "cosine", "restarts")
+    warmup_ratio: tuple[float, ...] = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4)
+    momentum: tuple[float, ...] = (0.7, 0.8, 0.85, 0.9, 0.95, 0.98, 0.99)
+    nesterov: tuple[bool, ...] = (False, True)
+    crop_area_min: tuple[float, ...] = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+    crop_aspect_min: tuple[float, ...] = (0.25, 0.5, 0.75, 1.0)
+    flip: tuple[bool, ...] = (False, True)
+    brightness_delta: tuple[float, ...] = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2)
+    contrast_delta: tuple[float, ...] = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2)
+    saturation_delta: tuple[float, ...] = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2)
+    hue_delta: tuple[float, ...] = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2)
+    image_size: tuple[int, ...] = (16, 32, 48, 64)
+    adapter_dim: tuple[int, ...] = (8, 16, 32, 64, 128)
+
+
+@dataclass
+class Defaults:
+    """The root model's hyper-parameters, where every lineage starts (spec section 4, bold values)."""
+
+    learning_rate: float = 0.01
+    schedule: str = "cosine"
+    warmup_ratio: float = 0.1
+    momentum: float = 0.9
+    nesterov: bool = False
+    crop_area_min: float = 0.05
+    crop_aspect_min: float = 0.75
+    flip: bool = True
+    brightness_delta: float = 0.0
+    contrast_delta: float = 0.0
+    saturation_delta: float = 0.0
+    hue_delta: float = 0.0
+    image_size: int = 32
+    adapter_dim: int = 32
+
+
+@dataclass
+class Fidelity:
+    """Where the paper and its published code differ: one field each, the spec's resolution as default."""
+
+    trainability: str = "inherited"  # "inherited": what a parent may train is copied (code); "frozen": shared (paper)
+    encoder_norm: str = "forced"  # "forced": mutated children always clone it (code); "chance": a layer like others
+    seed_trains_norm: bool = False  # seed children also train the encoder norm (code: the head only)
+    seed_order: str = "newest"  # "newest" id first (code); "random" without replacement (paper)
+    offspring_count: str = "cumulative"  # "cumulative" over task iterations (code); "per_activation"
+    data_settings: str = "generation"  # drawn once a "generation" (code); "child": drawn for every child (paper)
+    allow_block_growth: bool = True  # a removed top block can grow back (code); the paper only removes
+    adapter_before_first_block: bool = True  # also before block 0 (code); False: only between blocks (paper)
+
+
+@dataclass
+class Baseline:
+    """A fixed way of fine-tuning the root instead of evolution (spec section 6), on the same engine and budget.
+
+    `kind`: "" (evolve), `multi_head`, `top_layers`, `full` or `adapters`.
+    """
+
+    kind: str = ""
+    frozen_blocks: int = 0  # for `top_layers`: blocks kept frozen at the bottom
+    adapter_dim: int = 512  # for `adapters`
+
+
+@dataclass
+class Experiment:
+    """Everything that changes the result."""
+
+    seed: int = 0
+    tasks: tuple[str, ...] = ()  # task URIs in order, e.g. "tfds:mnist", "builtin:digits"
+    root: str = "demo"  # "demo" (in the package) or the path of an augreg .npz
+    variant: str = "demo/16"  # the root's architecture: demo/16, Ti/16, S/16, B/16, L/16, ...
+    num_blocks: int = 3  # how many of the root's first blocks are used
+
+    num_task_iterations: int = 2  # how often every task is active
+    num_generations: int = 8  # generations in a phase
+    children_per_generation: int = 8
+    cycles_per_child: int = 5  # train/validation cycles
+    batch_size: int = 512  # at most; a smaller training set is one batch
+    max_batches_per_cycle: int = 100
+    min_batches_per_cycle: int = 10  # 0 in the paper's configs
+    max_validation_batches: int = 10  # of batch_size: validation uses the first images up to this
+    scale_factor: float = 1.0  # s of Eq. 2 in (0, 1]; 1: no size penalty
+    mutation_probability: float = 0.1  # mu
+    max_seed_parents: int = 0  # seed parents a phase starts with at most; 0: all (the paper)
+    auto_tune: bool = True  # evolve hyper-parameters (the number of blocks always evolves)
+    insert_adapters: bool = True  # allow residual adapter insertion
+    clip_norm: float = 1.0  # global gradient norm
+    antialias: bool = False  # when images shrink
+    search_space: SearchSpace = field(default_factory=SearchSpace)
+    defaults: Defaults = field(default_factory=Defaults)
+    fidelity: Fidelity = field(default_factory=Fidelity)
+    baseline: Baseline = field(default_factory=Baseline)
+
+
+@dataclass
+class Runtime:
+    """Everything that may differ between starts of the same run."""
+
+    data_dir: str = ""  # prepared TFDS data; "": $TFDS_DATA_DIR, else ~/tensorflow_datasets
+    cache_dir: str = ""  # decoded data and compiled programs; "": $MUNET_CACHE_DIR, else ~/.cache/munet; "off": none
+    num_devices: int = 0  # accelerators to use; 0: all
+    children_per_dispatch: int = 0  # children stacked on one device; 0: all that fit on GPU/TPU, 1 on CPU
+    block_megabytes: int = 64  # size of one block of augmented batches
+    checkpoint_minutes: float = 2.0  # how often a generation in training is saved; 0: after every cycle; <0: never
+    compare: tuple[str, ...] = ()  # after evolving, run these on the same budget: "multi_head", "full", ...
+
+
+@dataclass
+class Config:
+    """A run's settings."""
+
+    experiment: Experiment = field(default_factory=Experiment)
+    runtime: Runtime = field(default_factory=Runtime)
+
+
+def field_paths(config: Any = None, prefix: str = "") -> dict[str, type]:
+    """Every leaf field as `experiment.search_space.momentum` with its value's type, in order of definition."""
+    config = Config() if config is None else config
+    paths: dict[str, type] = {}
+    for item in dataclasses.fields(config):
+        value = getattr(config, item.name)
+        if dataclasses.is_dataclass(value):
+            paths |= field_paths(value, f"{prefix}{item.name}.")
+        else:
+            paths[prefix + item.name] = type(value)
+    return paths
+
+
+def to_json(config: Any) -> dict[str, Any]:
+    """A config, or a part of one, as plain JSON values (tuples become lists)."""
+    result: dict[str, Any] = {}
+    for item in dataclasses.fields(config):
+        value = getattr(config, item.name)
+        if dataclasses.is_dataclass(value):
+            result[item.name] = to_json(value)
+        else:
+            result[item.name] = list(value) if isinstance(value, tuple) else value
+    return result
+
+
+def differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> list[str]:
+    """Fields in which two `to_json` values differ, each as `name: old -> new`."""
+    found: list[str] = []
+    for name in [*old, *(name for name in new if name not in old)]:
+        before, after = old.get(name), new.get(name)
+        if isinstance(before, dict) and isinstance(after, dict):
+            found += differences(before, after, f"{prefix}{name}.")
+        elif before != after:
+            found.append(f"{prefix}{name}: {before!r} -> {after!r}")
+    return found
+
+
+def validate(config: Config) -> Config:
+    """Checks everything that can be checked without data, and returns the config.
+
+    Raises:
+      ConfigError: all problems in one message.
+    """
+    problems = [*_count_problems(config), *_choice_problems(config), *_space_problems(config.experiment)]
+    if problems:
+        raise ConfigError(problems)
+    return config
+
+
+def _count_problems(config: Config) -> list[str]:
+    experiment = config.experiment
+    problems = []
+    for name in (
+        "num_blocks", "num_task_iterations", "num_generations", "children_per_generation", "cycles_per_child",
+        "batch_size", "max_batches_per_cycle", "max_validation_batches",
+    ):  # fmt: skip
+        if getattr(experiment, name) < 1:
+            problems.append(f"experiment.{name} = {getattr(experiment, name)}: expected at least 1.")
+    for name in ("min_batches_per_cycle", "max_seed_parents"):
+        if getattr(experiment, name) < 0:
+            problems.append(f"experiment.{name} = {getattr(experiment, name)}: expected 0 or more.")
+    if experiment.min_batches_per_cycle > experiment.max_batches_per_cycle:
+        problems.append(
+            f"experiment.min_batches_per_cycle = {experiment.min_batches_per_cycle} is above "
+            f"max_batches_per_cycle = {experiment.max_batches_per_cycle}: lower one or raise the other."
+        )
+    if not 0 < experiment.scale_factor <= 1:
+        problems.append(f"experiment.scale_factor = {experiment.scale_factor}: expected in (0, 1], 1: no penalty.")
+    if not 0 <= experiment.mutation_probability <= 1:
+        problems.append(f"experiment.mutation_probability = {experiment.mutation_probability}: expected in [0, 1].")
+    if experiment.clip_norm <= 0:
+        problems.append(f"experiment.clip_norm = {experiment.clip_norm}: expected above 0.")
+    if experiment.seed < 0:
+        problems.append(f"experiment.seed = {experiment.seed}: expected 0 or more.")
+    if config.runtime.block_megabytes < 1:
+        problems.append(f"runtime.block_megabytes = {config.runtime.block_megabytes}: expected at least 1.")
+    for name in ("num_devices", "children_per_dispatch"):
+        if getattr(config.runtime, name) < 0:
+            problems.append(f"runtime.{name} = {getattr(config.runtime, name)}: expected 0 (automatic) or more.")
+    if not experiment.tasks:
+        problems.append("experiment.tasks is empty: give task URIs, e.g. --config.tasks=builtin:digits,tfds:mnist")
+    for task in sorted({task for task in experiment.tasks if experiment.tasks.count(task) > 1}):
+        problems.append(f"experiment.tasks names {task!r} more than once: remove the repetition.")
+    return problems
+
+
+_CHOICES = {
+    "fidelity.trainability": ("inherited", "frozen"),
+    "fidelity.encoder_norm": ("forced", "chance"),
+    "fidelity.seed_order": ("newest", "random"),
+    "fidelity.offspring_count": ("cumulative", "per_activation"),
+    "fidelity.data_settings": ("generation", "child"),
+    "baseline.kind": ("", "multi_head", "top_layers", "full", "adapters"),
+}
+
+
+def _choice_problems(config: Config) -> list[str]:
+    experiment = config.experiment
+    problems = []
+    for path, choices in _CHOICES.items():
+        part, name = path.split(".")
+        value = getattr(getattr(experiment, part), name)
+        if value not in choices:
+            problems.append(f"experiment.{path} = {value!r}. {nearest(value, choices)}")
+    for value in config.runtime.compare:
+        if value not in _CHOICES["baseline.kind"][1:]:
+            problems.append(f"runtime.compare names {value!r}. {nearest(value, _CHOICES['baseline.kind'][1:])}")
+    try:
+        variant = architecture.get_variant(experiment.variant)
+    except UserError as error:
+        return [*problems, f"experiment.variant: {error}"]
+    if experiment.num_blocks > variant.max_blocks:
+        problems.append(
+            f"experiment.num_blocks = {experiment.num_blocks}: {variant.name} has {variant.max_blocks} blocks."
+        )
+    for size in {*experiment.search_space.image_size, experiment.defaults.image_size}:
+        if size < variant.patch_size or size % variant.patch_size:
+            below = max(size // variant.patch_size, 1) * variant.patch_size
+            problems.append(
+                f"image size {size} (experiment.search_space.image_size or defaults.image_size) is no multiple of "
+                f"{variant.name}'s patch size {variant.patch_size}: use {below} or {below + variant.patch_size}."
+            )
+    if not 0 <= experiment.baseline.frozen_blocks <= experiment.num_blocks:
+        problems.append(
+            f"experiment.baseline.frozen_blocks = {experiment.baseline.frozen_blocks}: expected 0 to "
+            f"experiment.num_blocks = {experiment.num_blocks}."
+        )
+    return problems
+
+
+_RANGES: dict[str, tuple[float, float]] = {
+    "learning_rate": (0, 100), "warmup_ratio": (0, 1), "momentum": (0, 1), "crop_area_min": (1e-6, 1),
+    "crop_aspect_min": (1e-6, 1), "brightness_delta": (0, 1), "contrast_delta": (0, 1), "saturation_delta": (0, 1),
+    "hue_delta": (0, 0.5), "adapter_dim": (1, 1 << 16),
+}  # fmt: skip
+
+
+def _space_problems(experiment: Experiment) -> list[str]:
+    problems = []
+    for item in dataclasses.fields(SearchSpace):
+        values = getattr(experiment.search_space, item.name)
+        default = getattr(experiment.defaults, item.name)
+        if not values:
+            problems.append(f"experiment.search_space.{item.name} is empty: give at least the default {default!r}.")
+            continue
+        if default not in values:
+            problems.append(
+                f"experiment.defaults.{item.name} = {default!r} is not among "
+                f"experiment.search_space.{item.name} = {values!r}: add it or choose one of them."
+            )
+        low, high = _RANGES.get(item.name, (None, None))
+        if low is not None and high is not None and not all(low <= value <= high for value in values):
+            problems.append(f"experiment.search_space.{item.name} = {values!r}: expected within {low:g} to {high:g}.")
+        if item.name == "schedule":
+            for value in sorted(set(values) - {"constant", "cosine", "restarts"}):
+                choices = ("constant", "cosine", "restarts")
+                problems.append(f"experiment.search_space.schedule: {value!r}. {nearest(value, choices)}")
+    return problems

@@ -1,0 +1,55 @@
+"""Randomness without stored state: every draw is derived from the run's seed and a path (DESIGN decision 7).
+
+A path names one draw: `(seed, task iteration, task, generation, child, purpose, ...)`. The controller's uniforms come
+straight from SHA-256 of the path, so they never change with a library's version; arrays and permutations use
+counter-based generators keyed by the same hash. Nothing here needs JAX.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import TypeVar
+
+import numpy as np
+from jaxtyping import Int, UInt32
+
+T = TypeVar("T")
+Path = tuple[str | int, ...]
+
+
+def digest(path: Path) -> bytes:
+    """SHA-256 (32 bytes) of a path. Parts are length-prefixed and typed, so ("a", "bc") differs from ("ab", "c")."""
+    hasher = hashlib.sha256()
+    for part in path:
+        text = f"{type(part).__name__}:{part}".encode()
+        hasher.update(len(text).to_bytes(4, "big") + text)
+    return hasher.digest()
+
+
+def uniform(path: Path) -> float:
+    """A float64 in [0, 1) with 53 random bits, the same on every machine and version."""
+    return (int.from_bytes(digest(path)[:8], "big") >> 11) / (1 << 53)
+
+
+def choice(path: Path, options: Sequence[T]) -> T:
+    """One of `options`, uniformly.
+
+    Raises:
+      IndexError: when `options` is empty.
+    """
+    return options[int(uniform(path) * len(options))]
+
+
+def key_data(path: Path) -> UInt32[np.ndarray, "2"]:
+    """Two 32-bit words for `jax.random.wrap_key_data`: the root of an array stream."""
+    return np.frombuffer(digest(path)[8:16], dtype=">u4").astype(np.uint32)
+
+
+def permutation(path: Path, length: int) -> Int[np.ndarray, " length"]:
+    """A uniformly random order of `range(length)`, int64.
+
+    Sorts the raw words of a Philox counter generator: unlike `Generator.permutation`, that stream is fixed by NumPy.
+    """
+    words = np.random.Philox(key=int.from_bytes(digest(path)[16:32], "big")).random_raw(length)
+    return np.argsort(words, kind="stable")

@@ -1,0 +1,300 @@
+"""The nouns of munet, each defined once: components, models, children, generations and what the journal records.
+
+All are frozen values and hold no arrays: a model is a list of component ids plus hyper-parameters, lineage and
+measurements (DESIGN decision 1). Glossary in DESIGN section 7; the paper's sections are named where they apply.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+ComponentId = str  # SHA-256 over record and bytes, 64 hexadecimal digits
+ComponentName = (
+    str  # "embedding", "cls", "posembed_input", "residual_adapter_0", "encoderblock_0", "encoder_norm", "head"
+)
+ModelId = int  # counts up over the whole run; the root model is 0
+TaskName = str
+HyperparameterValue = bool | int | float | str
+Hyperparameters = Mapping[str, HyperparameterValue]  # every name of evolution/search_space.py, always all of them
+
+Origin = Literal["root", "root-resized", "init", "clone"]
+ROOT_MODEL: ModelId = 0
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """One array of a component: its shape and dtype name ("float32")."""
+
+    shape: tuple[int, ...]
+    dtype: str = "float32"
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return math.prod(self.shape)
+
+
+@dataclass(frozen=True)
+class ComponentRecord:
+    """What is known of a published component, apart from its bytes (DESIGN decision 2).
+
+    Attributes:
+      name: the layer it is, e.g. `encoderblock_0`.
+      leaves: arrays by path inside the component, e.g. `MlpBlock_3/Dense_0/kernel`, sorted by path.
+      origin: `root` (from the checkpoint), `root-resized` (its position embedding at another image size),
+        `init` (new parameters) or `clone` (trained from a copy of `parent`).
+      parent: the component it was copied from, if any (it may have been collected since).
+      model: the model that created it (0: the root).
+      cycles: training cycles received on each task, inherited ones included.
+    """
+
+    name: ComponentName
+    leaves: Mapping[str, Leaf]
+    origin: Origin
+    parent: ComponentId | None = None
+    model: ModelId = ROOT_MODEL
+    cycles: Mapping[TaskName, int] = field(default_factory=dict)
+
+    @property
+    def num_params(self) -> int:
+        """Number of parameters, all leaves together."""
+        return sum(leaf.size for leaf in self.leaves.values())
+
+    @property
+    def is_root(self) -> bool:
+        """Whether it carries the permanent "not trainable" lock of the root (spec section 3)."""
+        return self.origin in ("root", "root-resized")
+
+
+@dataclass(frozen=True)
+class Quality:
+    """An accuracy as the integers it was counted from, so that it is exact on every platform."""
+
+    correct: int
+    counted: int
+
+    @property
+    def value(self) -> float:
+        """correct / counted, in [0, 1]."""
+        return self.correct / self.counted
+
+
+@dataclass(frozen=True)
+class Position:
+    """Where a run stands: task iteration, index of the active task, generation; all count from 0.
+
+    `generation == num_generations` means that every generation of the phase is judged and the phase is to be closed.
+    `task_iteration == num_task_iterations` means that the run is complete.
+    """
+
+    task_iteration: int = 0
+    task_index: int = 0
+    generation: int = 0
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """One mutation that fired (paper section 3; spec section 5, lines 26-33).
+
+    Attributes:
+      kind: `clone`, `insert` (a residual adapter), `num_blocks` or `hyperparameter`.
+      target: the component's or the hyper-parameter's name.
+      before, after: values for `num_blocks` and `hyperparameter`, else None.
+      effective: False for a step off the end of a list, which changes nothing but did fire.
+      forced: fired by rule, not by chance (the encoder norm of mutated children; baselines).
+    """
+
+    kind: Literal["clone", "insert", "num_blocks", "hyperparameter"]
+    target: str
+    before: HyperparameterValue | None = None
+    after: HyperparameterValue | None = None
+    effective: bool = True
+    forced: bool = False
+
+    def describe(self) -> str:
+        """In words, for people: `clone encoderblock_1`, `learning_rate 0.01 -> 0.02`."""
+        if self.kind == "clone":
+            return f"clone {self.target}"
+        if self.kind == "insert":
+            return f"insert {self.target}"
+        if not self.effective:
+            return f"{self.target} stays {self.before}"
+        return f"{self.target} {self.before} -> {self.after}"
+
+
+@dataclass(frozen=True)
+class ComponentPlan:
+    """How a child comes by one component.
+
+    Attributes:
+      name: the component's name.
+      action: `share` (use `source` as it is), `clone` (train a copy of `source`), `init` (train new parameters),
+        `resize` (the position embedding `source` of the root resized to the child's image size).
+      source: the component shared, cloned or resized; None for `init`.
+      trainable: whether the child trains it. Always for `clone` and `init`, never for `share`; a `resize` is
+        trainable only if its clone mutation fired (then it is published as a clone).
+    """
+
+    name: ComponentName
+    action: Literal["share", "clone", "init", "resize"]
+    source: ComponentId | None
+    trainable: bool
+
+
+@dataclass(frozen=True)
+class ChildPlan:
+    """A child proposed by the controller, before training."""
+
+    id: ModelId
+    task: TaskName
+    parent: ModelId
+    is_seed: bool  # the parent was a seed parent taken in lines 10-13: head only, no mutations
+    hyperparameters: Hyperparameters
+    components: tuple[ComponentPlan, ...]  # in path order: input to output
+    mutations: tuple[Mutation, ...] = ()
+
+
+@dataclass(frozen=True)
+class GenerationPlan:
+    """The children that are trained side by side."""
+
+    position: Position
+    task: TaskName
+    children: tuple[ChildPlan, ...]
+
+
+@dataclass(frozen=True)
+class CycleQualities:
+    """What training a child gave: the validation quality of each cycle, and where the child diverged, if it did.
+
+    `diverged_at` is the first cycle (from 0) whose parameters or loss are not finite; its quality and later ones are
+    never candidates for the best.
+    """
+
+    qualities: tuple[Quality, ...]
+    diverged_at: int | None = None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The controller's judgement of a trained child (spec section 5, lines 36-50).
+
+    Attributes:
+      is_kept: whether the child enters the active population.
+      reason: in words, always given: `"0.912 > 0.887 of its parent"`, `"never beat its parent's 0.887"`, ...
+      best_cycle: the first cycle with the best quality (from 0); None if no cycle gave a finite result.
+      score: the score of that cycle at the time of judgement (Eq. 2); None as above.
+      parent_score: the score to beat; None if the parent was not trained on this task.
+    """
+
+    is_kept: bool
+    reason: str
+    best_cycle: int | None = None
+    score: float | None = None
+    parent_score: float | None = None
+
+
+@dataclass(frozen=True)
+class ModelRecord:
+    """A model: one task's path through components, with its hyper-parameters, lineage and measurements.
+
+    Attributes:
+      id: unique in the run, counting up from the root's 0.
+      task: the task it solves; None for the root.
+      parent: its nearest retained ancestor; None for the root.
+      hyperparameters: all of them, by name.
+      components: component id by component name, in path order.
+      quality: validation quality of its best cycle; None for the root.
+      offspring: children created from it for its own task (Eq. 1).
+      test_quality: measured once, at the end of the phase that retained it; never used for decisions.
+    """
+
+    id: ModelId
+    task: TaskName | None
+    parent: ModelId | None
+    hyperparameters: Hyperparameters
+    components: Mapping[ComponentName, ComponentId]
+    quality: Quality | None = None
+    offspring: int = 0
+    test_quality: Quality | None = None
+
+
+@dataclass(frozen=True)
+class ChildCost:
+    """What training a child cost. Never part of any decision or hash of a component."""
+
+    image_steps: int  # images seen in training, all cycles
+    seconds: float  # device time attributed to the child (its share of its group's)
+    program: str = ""  # static signature of the train program that it ran in
+
+
+@dataclass(frozen=True)
+class ChildEntry:
+    """A child as the journal records it; rejected and failed children too."""
+
+    plan: ChildPlan
+    training: CycleQualities
+    verdict: Verdict
+    cost: ChildCost
+    components: Mapping[ComponentName, ComponentId] = field(default_factory=dict)  # empty unless kept
+
+
+@dataclass(frozen=True)
+class GenerationEntry:
+    """One generation in the journal: its children, and the records of the components that they published."""
+
+    position: Position
+    task: TaskName
+    children: tuple[ChildEntry, ...]
+    published: Mapping[ComponentId, ComponentRecord] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class PhaseEntry:
+    """The end of an active phase: the one retained model of the task, with its test quality."""
+
+    position: Position
+    task: TaskName
+    retained: ModelId
+    test_quality: Quality
+    test_correct_per_class: tuple[int, ...] = ()
+    test_counted_per_class: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class TaskInfo:
+    """What the journal's first entry holds of a task; resuming on other data is refused."""
+
+    name: TaskName
+    uri: str
+    fingerprint: str  # hash of the source's identity and split sizes
+    class_names: tuple[str, ...]
+    num_train: int
+    num_validation: int
+    num_test: int
+
+    @property
+    def num_classes(self) -> int:
+        """Number of head outputs."""
+        return len(self.class_names)
+
+
+@dataclass(frozen=True)
+class StartEntry:
+    """The journal's first entry: everything later entries rely on."""
+
+    format_version: int
+    experiment: Mapping[str, object]  # the validated experiment part of the config, as plain JSON values
+    tasks: tuple[TaskInfo, ...]
+    root: ModelRecord
+    published: Mapping[ComponentId, ComponentRecord]  # the root's components
+    root_checkpoint: Mapping[str, object] = field(default_factory=dict)  # path, SHA-256, variant
+    preprocessing: Mapping[str, object] = field(default_factory=dict)  # value range, resize method
+    versions: Mapping[str, str] = field(default_factory=dict)  # python, jax, ... versions
+    layout: Mapping[str, object] = field(default_factory=dict)  # devices, chunking
+
+
+JournalEntry = StartEntry | GenerationEntry | PhaseEntry
