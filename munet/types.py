@@ -78,7 +78,7 @@ class Quality:
 
     @property
     def value(self) -> float:
-        """correct / counted, in [0, 1]."""
+        """The ratio, in [0, 1]."""
         return self.correct / self.counted
 
 
