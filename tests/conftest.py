@@ -1,0 +1,31 @@
+"""What every test shares: where the prepared data and the pretrained root are, if they are there at all."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+
+# A folder beside the checkout; the project works without it.
+SHARED = Path(os.environ.get("MUNET_SHARED", Path(__file__).parents[2] / "shared"))
+
+
+@pytest.fixture
+def shared_tfds() -> Path:
+    """The folder of prepared TFDS sets; the test is skipped, by name, where it is missing."""
+    path = SHARED / "tfds"
+    if not path.is_dir():
+        pytest.skip(reason=f"needs prepared TFDS data in {path}")
+    return path
+
+
+@pytest.fixture
+def shared_root() -> Path:
+    """The pretrained Ti/16 root; the test is skipped, by name, where it is missing."""
+    path = SHARED / "roots" / "ti16_3blocks_32px_cifar100.npz"
+    if not path.is_file():
+        pytest.skip(reason=f"needs the pretrained root {path}")
+    return path
