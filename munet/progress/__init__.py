@@ -1,0 +1,32 @@
+"""What a run says while it goes on (`events`), and who listens: a terminal, plain lines, a JSONL file.
+
+The run only calls `notify(event)`; importing this package costs nothing but the event classes.
+"""
+
+from __future__ import annotations
+
+from munet.progress.events import (
+    CycleEnded,
+    Event,
+    GenerationEnded,
+    GenerationStarted,
+    Note,
+    Notify,
+    PhaseEnded,
+    PhaseStarted,
+    RunEnded,
+    RunStarted,
+)
+
+__all__ = [
+    "CycleEnded",
+    "Event",
+    "GenerationEnded",
+    "GenerationStarted",
+    "Note",
+    "Notify",
+    "PhaseEnded",
+    "PhaseStarted",
+    "RunEnded",
+    "RunStarted",
+]

@@ -1,0 +1,126 @@
+"""Everything a run tells while it goes on: frozen values, so that any listener may show, log or count them.
+
+Order: `RunStarted`, then for each phase `PhaseStarted`, for each generation `GenerationStarted`, one `CycleEnded` a
+cycle (several, for different children, when the children are trained in groups), `GenerationEnded`; `PhaseEnded`; at
+last `RunEnded`. A resumed run starts with `RunStarted` and goes on where it was. `Note` may come at any time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from munet.types import GenerationEntry, GenerationPlan, ModelId, ModelRecord, PhaseEntry, Position, Quality, TaskInfo
+
+
+@dataclass(frozen=True)
+class RunStarted:
+    """The run is set up: data loaded, journal replayed.
+
+    Attributes:
+      workdir: where the run is kept.
+      task_names: in the order in which they become active.
+      num_task_iterations, num_generations, children_per_generation, cycles_per_child: the budget, as the run uses it
+        (baselines differ from the config).
+      generations_done: judged in earlier starts of this run.
+      image_steps_done: training images that those generations saw, all children together.
+      image_steps_total: the same at the end of the run; `generations_done` included.
+      title: what is trained where it is not muNet, e.g. "baseline: full fine-tuning".
+    """
+
+    workdir: str
+    task_names: tuple[str, ...]
+    num_task_iterations: int
+    num_generations: int
+    children_per_generation: int
+    cycles_per_child: int
+    generations_done: int = 0
+    image_steps_done: int = 0
+    image_steps_total: int = 0
+    title: str = ""
+
+
+@dataclass(frozen=True)
+class PhaseStarted:
+    """A task becomes active (Algorithm 1, lines 4-6); also when a run resumes inside a phase."""
+
+    task: TaskInfo
+    position: Position
+
+
+@dataclass(frozen=True)
+class GenerationStarted:
+    """The children are sampled and about to be trained.
+
+    Attributes:
+      plan: the children.
+      batch_size: images a step.
+      steps_per_cycle: steps of one cycle of one child.
+      num_programs: groups of children that share a compiled train program.
+    """
+
+    plan: GenerationPlan
+    batch_size: int
+    steps_per_cycle: int
+    num_programs: int
+
+
+@dataclass(frozen=True)
+class CycleEnded:
+    """One train/validation cycle of some children is over.
+
+    Attributes:
+      cycle: counts from 0.
+      qualities: validation quality by child; only the children trained just now.
+      image_steps: training images these children saw in this cycle.
+      seconds: wall time of the cycle, compilation included.
+    """
+
+    cycle: int
+    qualities: Mapping[ModelId, Quality]
+    image_steps: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class GenerationEnded:
+    """Every child is judged, and the journal has the entry. `seconds` is the wall time since `GenerationStarted`."""
+
+    entry: GenerationEntry
+    seconds: float
+
+
+@dataclass(frozen=True)
+class PhaseEnded:
+    """The task's best model is retained and tested.
+
+    Attributes:
+      entry: as the journal has it.
+      model: the retained model.
+      params: parameters of its path, shared ones in full.
+      accounted_params: the same with shared ones in part (Eq. 3).
+    """
+
+    entry: PhaseEntry
+    model: ModelRecord
+    params: int
+    accounted_params: float
+
+
+@dataclass(frozen=True)
+class Note:
+    """Anything else worth a line, e.g. that a run is already complete."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class RunEnded:
+    """The loop is over. `is_complete` is False when it was interrupted; `seconds` counts this start only."""
+
+    is_complete: bool
+    seconds: float
+
+
+Event = RunStarted | PhaseStarted | GenerationStarted | CycleEnded | GenerationEnded | PhaseEnded | Note | RunEnded
+Notify = Callable[[Event], None]
