@@ -1,0 +1,214 @@
+"""The config on the command line: `--config=FILE[:VARIANT]` and `--config.name=value`, all problems in one error.
+
+`ml_collections.config_flags` parses and assigns. Added here: short names (`--config.seed=1`), lists without quotes
+(`--config.tasks=builtin:digits,tfds:mnist`) checked by element type, and answers that name the nearest valid field.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import typing
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from absl import flags
+from ml_collections import ConfigDict, config_flags
+
+from munet.config import Config, field_paths, validate
+from munet.config_files import load_config
+from munet.errors import ConfigError, nearest
+
+_EXPECTED = {
+    bool: ("true or false", "true or false, separated by commas"),
+    int: ("a whole number", "whole numbers separated by commas, such as 16,32"),
+    float: ("a number", "numbers separated by commas, such as 0.1,0.2"),
+    str: ("text", "names separated by commas"),
+}
+_OPEN, _CLOSE = "([", ")]"
+
+
+@dataclass(frozen=True)
+class Override:
+    """One `--config.name=value`; `value` is None for a bare `--config.name`, which means true."""
+
+    name: str
+    value: str | None
+
+    def __str__(self) -> str:
+        return f"--config.{self.name}" + ("" if self.value is None else f"={self.value}")
+
+
+def split_overrides(arguments: Sequence[str]) -> tuple[list[str], list[Override]]:
+    """Takes `--config.name=value`, `--config.name value` and `--noconfig.name` out of a command line.
+
+    Returns:
+      The other arguments, and the overrides; both in order.
+    """
+    rest: list[str] = []
+    overrides: list[Override] = []
+    queue = list(arguments)
+    while queue:
+        argument = queue.pop(0)
+        if argument.startswith("--noconfig."):
+            overrides.append(Override(argument.removeprefix("--noconfig."), "false"))
+        elif argument.startswith("--config."):
+            name, equals, value = argument.removeprefix("--config.").partition("=")
+            if not equals and queue and not queue[0].startswith("--"):
+                equals, value = "=", queue.pop(0)
+            overrides.append(Override(name, value if equals else None))
+        else:
+            rest.append(argument)
+    return rest, overrides
+
+
+def parse_config(spec: str, overrides: Sequence[Override] = ()) -> Config:
+    """The validated config of `FILE[:VARIANT]` with the overrides applied, the last one winning.
+
+    Raises:
+      UserError: the config file cannot be used.
+      ConfigError: unknown or ambiguous names, wrong types, wrong values; all that were found.
+    """
+    return validate(override(load_config(spec), overrides))
+
+
+def override(config: Config, overrides: Sequence[Override]) -> Config:
+    """Assigns the overrides to `config`, in place.
+
+    Raises:
+      ConfigError: unknown or ambiguous names and values of the wrong type; all of them.
+    """
+    problems = []
+    for item in overrides:
+        try:
+            path = full_name(item.name)
+            _assign(config, path, _value(item, path))
+        except ValueError as error:
+            problems.append(f"{item}: {error}")
+    if problems:
+        raise ConfigError(problems)
+    return config
+
+
+def full_name(name: str) -> str:
+    """The field that a full or a short name means: `seed` -> `experiment.seed`.
+
+    Raises:
+      ValueError: no field or several are called so; the message lists the valid names.
+    """
+    paths = field_paths()
+    if name in paths:
+        return name
+    found = [path for path in paths if path.endswith("." + name)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise ValueError(f"{name!r} is ambiguous; say " + " or ".join(f"--config.{path}" for path in found) + ".")
+    inside = [path for path in paths if f".{path}".rpartition(".")[0].endswith(f".{name}")]
+    if inside:
+        raise ValueError(f"{name!r} is a group of fields; set one of them, e.g. --config.{inside[0]}.")
+    advice = nearest(name, paths if "." in name else short_names())
+    raise ValueError(f"there is no field {name!r}. {advice} `munet config` lists them all.")
+
+
+def short_names() -> list[str]:
+    """For every field the shortest name that means it, in order of definition."""
+    paths = list(field_paths())
+    names = []
+    for path in paths:
+        parts = path.split(".")
+        suffixes = [".".join(parts[start:]) for start in range(len(parts) - 1, -1, -1)]
+        names.append(next(name for name in suffixes if _is_unique(name, paths)))
+    return names
+
+
+def _is_unique(name: str, paths: Sequence[str]) -> bool:
+    return name in paths or sum(path.endswith("." + name) for path in paths) == 1
+
+
+def _field_type(path: str) -> Any:
+    """The annotation of a field, e.g. `tuple[float, ...]`."""
+    owner: Any = Config
+    for part in path.split("."):
+        owner = typing.get_type_hints(owner)[part]
+    return owner
+
+
+def _value(item: Override, path: str) -> str:
+    """The value as text that config_flags reads; checks what config_flags does not.
+
+    Raises:
+      ValueError: the value does not fit the field's type.
+    """
+    declared = _field_type(path)
+    is_list = typing.get_origin(declared) is tuple
+    kind: type = typing.get_args(declared)[0] if is_list else declared
+    if item.value is None and declared is not bool:
+        raise ValueError(f"{path} needs a value: {_EXPECTED[kind][is_list]}.")
+    text = "true" if item.value is None else item.value
+    try:
+        # A list goes on as a Python literal: config_flags takes `a,b` for one string.
+        return repr(tuple(_parse(kind, part) for part in _split(text))) if is_list else str(_parse(kind, text))
+    except ValueError as error:
+        raise ValueError(f"{path} takes {_EXPECTED[kind][is_list]}; got {text!r}.") from error
+
+
+def _parse(kind: type, text: str) -> bool | int | float | str:
+    """`text` as a `kind`, by absl's parsers, which are those of config_flags."""
+    if kind is str:
+        return text
+    parsers = {bool: flags.BooleanParser, int: flags.IntegerParser, float: flags.FloatParser}
+    value: bool | int | float = parsers[kind]().parse(text.strip())
+    if not math.isfinite(value):
+        raise ValueError("not finite")
+    return value
+
+
+def _split(text: str) -> list[str]:
+    """Splits at commas outside of quotes and brackets; an outer pair of brackets and quotes around parts are optional.
+
+    `tfds:x?train=train[5%:],tfds:y`, `('a', "b,c")` and `[0.1, 0.2]` all give two parts.
+    """
+    text = text.strip()
+    if text and text[0] in _OPEN and text[-1] == _CLOSE[_OPEN.index(text[0])]:
+        text = text[1:-1]
+    parts, depth, quote = [""], 0, ""
+    for char in text:
+        if char == "," and not quote and depth == 0:
+            parts.append("")
+            continue
+        if quote:
+            quote = "" if char == quote else quote
+        elif char in "'\"":
+            quote = char
+        else:
+            depth += (char in _OPEN) - (char in _CLOSE)
+        parts[-1] += char
+    if depth or quote:
+        raise ValueError("a bracket or a quote is not closed")
+    parts = [part.strip() for part in parts]
+    if not parts[-1]:
+        parts.pop()  # "", and a trailing comma as in ("a",)
+    if "" in parts:
+        raise ValueError("an empty element")
+    return [part[1:-1] if len(part) > 1 and part[0] == part[-1] and part[0] in "'\"" else part for part in parts]
+
+
+def _assign(config: Config, path: str, text: str) -> None:
+    """Has config_flags parse `text` for the field `path`, and assigns the result.
+
+    It parses over a `ConfigDict` of the values: on the dataclass itself it would read the annotations, which
+    `from __future__ import annotations` leaves as text. Its own flag values keep the process' flags out of it.
+    """
+    argument = f"--config.{path}={text}"
+    values = flags.FlagValues()  # type: ignore[no-untyped-call]  # absl leaves its __init__ without annotations
+    config_flags.DEFINE_config_dict(
+        "config", ConfigDict(dataclasses.asdict(config)), flag_values=values, sys_argv=[argument]
+    )
+    values(["munet", argument])
+    *groups, name = path.split(".")
+    holder: Any = config
+    for group in groups:
+        holder = getattr(holder, group)
+    setattr(holder, name, config_flags.get_override_values(values["config"])[path])
