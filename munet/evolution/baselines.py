@@ -1,0 +1,39 @@
+"""Fixed ways of fine-tuning the root, on the same engine (spec section 6): mutation probability 0 or 1.
+
+One generation of replicas a task, all from the root with default settings; only which layers they train differs.
+"""
+
+from __future__ import annotations
+
+from munet.architecture import HEAD, NORM, adapter_name, block_name, path_names
+from munet.config import Experiment
+from munet.evolution.children import plan_path
+from munet.evolution.mutations import clone_by_rule
+from munet.evolution.search_space import default_hyperparameters
+from munet.evolution.state import State
+from munet.types import ChildPlan, ComponentName, ModelId, Mutation, TaskInfo
+
+
+def trained_layers(experiment: Experiment) -> frozenset[ComponentName]:
+    """The components of the root that the baseline trains copies of, besides the new head."""
+    baseline, num_blocks = experiment.baseline, experiment.num_blocks
+    if baseline.kind == "full":
+        return frozenset(path_names(num_blocks)) - {HEAD}
+    if baseline.kind == "top_layers":
+        return frozenset({NORM, *(block_name(index) for index in range(baseline.frozen_blocks, num_blocks))})
+    return frozenset({NORM})  # multi_head and adapters
+
+
+def baseline_child(state: State, experiment: Experiment, task: TaskInfo, id: ModelId) -> ChildPlan:
+    """One replica."""
+    hyperparameters = default_hyperparameters(experiment)
+    adapters: range = range(0)
+    if experiment.baseline.kind == "adapters":
+        adapters = range(experiment.num_blocks)
+        hyperparameters["adapter_dim"] = experiment.baseline.adapter_dim
+    plans = plan_path(
+        state, experiment, task, state.root, experiment.num_blocks, adapters, hyperparameters, inherit=False
+    )
+    inserted = [Mutation("insert", adapter_name(index), forced=True) for index in adapters]
+    plans, cloned = clone_by_rule(plans, trained_layers(experiment))
+    return ChildPlan(id, task.name, state.root.id, False, hyperparameters, tuple(plans), (*inserted, *cloned))

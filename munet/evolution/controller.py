@@ -1,0 +1,192 @@
+"""The controller: proposes children, judges them, and folds the journal into a state (paper section 3, Algorithm 1).
+
+Pure and without state of its own: every answer depends on the configuration and the state given, and on nothing else.
+Baselines go through the same class (`schedule.py`, `baselines.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from munet.config import Experiment
+from munet.errors import CorruptionError
+from munet.evolution import schedule, scoring
+from munet.evolution.baselines import baseline_child
+from munet.evolution.children import mutated_child, seed_child
+from munet.evolution.draws import Draws, generation_draws
+from munet.evolution.mutations import mutate_settings
+from munet.evolution.parents import sample_parent
+from munet.evolution.search_space import DATA_SETTINGS, default_hyperparameters, select
+from munet.evolution.state import EvolutionError, State, initial_state
+from munet.evolution.transitions import add_generation, begin_phase, close_phase
+from munet.evolution.verdicts import judge_child
+from munet.types import (
+    ChildPlan,
+    CycleQualities,
+    GenerationEntry,
+    GenerationPlan,
+    Hyperparameters,
+    JournalEntry,
+    ModelId,
+    ModelRecord,
+    PhaseEntry,
+    Position,
+    StartEntry,
+    TaskInfo,
+    Verdict,
+)
+
+
+class Controller:
+    """Asks for children and is told what became of them.
+
+    Args:
+      experiment: the validated configuration.
+      tasks: the tasks in order.
+    """
+
+    def __init__(self, experiment: Experiment, tasks: Sequence[TaskInfo]):
+        self.experiment = experiment
+        self.tasks = tuple(tasks)
+
+    def task(self, state: State) -> TaskInfo:
+        """The active task."""
+        return self.tasks[state.position.task_index]
+
+    def is_phase_over(self, state: State) -> bool:
+        """Whether every generation of the phase is judged, so that `best` is to be tested and told."""
+        return state.position.generation >= schedule.num_generations(self.experiment)
+
+    def is_complete(self, state: State) -> bool:
+        """Whether every phase is closed."""
+        return state.position.task_iteration >= schedule.num_task_iterations(self.experiment)
+
+    def score(self, state: State, model: ModelRecord) -> float:
+        """Eq. 2 of a trained model in the system at hand."""
+        return scoring.score(state, model, self.experiment)
+
+    def best(self, state: State) -> ModelRecord:
+        """The best-scoring model of the active population; the first one of equals.
+
+        Raises:
+          EvolutionError: no child of the phase gave a finite result.
+        """
+        ranked = self._ranked(state)
+        if not ranked:
+            raise EvolutionError(
+                f"Every child of task {self.task(state).name!r} diverged, so it has no model. Lower "
+                "experiment.defaults.learning_rate (and the upper values of experiment.search_space.learning_rate) "
+                "and start in a new work directory."
+            )
+        return ranked[0]
+
+    def ask(self, state: State) -> GenerationPlan:
+        """The children of the next generation, all sampled before any is trained.
+
+        Raises:
+          EvolutionError: the phase is over or the run complete.
+        """
+        if self.is_complete(state) or self.is_phase_over(state):
+            raise EvolutionError(f"There is no generation left at {state.position}.")
+        if schedule.is_baseline(self.experiment):
+            children = [
+                baseline_child(state, self.experiment, self.task(state), state.next_model_id + index)
+                for index in range(self.experiment.children_per_generation)
+            ]
+        else:
+            children = self._evolve(state)
+        return GenerationPlan(state.position, self.task(state).name, tuple(children))
+
+    def judge(
+        self, state: State, plan: GenerationPlan, trainings: Mapping[ModelId, CycleQualities]
+    ) -> dict[ModelId, Verdict]:
+        """What becomes of each trained child, by its own parent's score in the state that it was planned in."""
+        num_classes = self.task(state).num_classes
+        return {
+            child.id: judge_child(state, self.experiment, child, trainings[child.id], num_classes)
+            for child in plan.children
+        }
+
+    def tell(self, state: State, entry: GenerationEntry | PhaseEntry) -> State:
+        """The state after a journal entry.
+
+        Raises:
+          CorruptionError: the entry does not follow on the state.
+        """
+        fits = self.is_phase_over(state) == isinstance(entry, PhaseEntry) and not self.is_complete(state)
+        if not fits or entry.position != state.position or entry.task != self.task(state).name:
+            raise CorruptionError(
+                f"A journal entry for task {entry.task!r} at {entry.position} cannot follow on {state.position}: the "
+                "journal is from another run or has lost entries. Restore the work directory or start in a new one."
+            )
+        if isinstance(entry, GenerationEntry):
+            return add_generation(state, entry)
+        state = close_phase(state, entry)
+        position = self._next_phase(state.position)
+        if position.task_iteration >= schedule.num_task_iterations(self.experiment):
+            return replace(state, position=position)
+        return begin_phase(state, self.experiment, position, self.tasks[position.task_index].name)
+
+    def _next_phase(self, position: Position) -> Position:
+        if position.task_index + 1 < len(self.tasks):
+            return Position(position.task_iteration, position.task_index + 1, 0)
+        return Position(position.task_iteration + 1, 0, 0)
+
+    def _ranked(self, state: State) -> list[ModelRecord]:
+        """The active population by decreasing score; lower ids first among equals."""
+        models = [state.models[id] for id in sorted(state.active)]
+        return sorted(models, key=lambda model: -self.score(state, model))
+
+    def _evolve(self, state: State) -> list[ChildPlan]:
+        experiment, task = self.experiment, self.task(state)
+        draws = generation_draws(experiment.seed, state.position, task.name)
+        ranked = self._ranked(state)
+        data = self._data_settings(state, ranked, draws)
+        offspring = {model.id: model.offspring for model in ranked}
+        order = [model.id for model in ranked]
+        children: list[ChildPlan] = []
+        for index in range(experiment.children_per_generation):
+            id = state.next_model_id + index
+            if index < len(state.seeds):
+                parent = state.models[state.seeds[index]]
+                children.append(seed_child(state, experiment, task, id, parent, data))
+                continue
+            own = draws.at(index)
+            # Active and seed models together are all there are: the root, and one model of every task at least.
+            parent = state.models[sample_parent(order, offspring, sorted(state.models), own)]
+            if parent.id in offspring:
+                offspring[parent.id] += 1
+            children.append(mutated_child(state, experiment, task, id, parent, data, own))
+        return children
+
+    def _data_settings(self, state: State, ranked: Sequence[ModelRecord], draws: Draws) -> Hyperparameters:
+        """The generation's data settings: those of the best active model, mutated once no seed parent is pending."""
+        origin = ranked[0].hyperparameters if ranked else default_hyperparameters(self.experiment)
+        settings = select(origin, DATA_SETTINGS)
+        if state.seeds or self.experiment.fidelity.data_settings == "child":
+            return settings
+        return mutate_settings(self.experiment, settings, DATA_SETTINGS, draws.at("data"))[0]
+
+
+def replay(controller: Controller, entries: Iterable[JournalEntry], state: State | None = None) -> State:
+    """Folds journal entries into a state: resuming is replaying.
+
+    Args:
+      controller: of the run's configuration.
+      entries: the whole journal, or what follows on `state`.
+      state: a snapshot to go on from.
+
+    Raises:
+      CorruptionError: an entry does not follow on what came before it.
+    """
+    for entry in entries:
+        if isinstance(entry, StartEntry):
+            state = initial_state(entry)
+        elif state is None:
+            raise CorruptionError("The journal does not begin with its start entry: restore it or start in a new one.")
+        else:
+            state = controller.tell(state, entry)
+    if state is None:
+        raise CorruptionError("The journal is empty: start in a new work directory.")
+    return state

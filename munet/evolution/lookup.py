@@ -1,0 +1,99 @@
+"""Where a child's components come from: the nearest ancestor that has each, by name and shapes (spec section 5).
+
+Whatever is found may be copied and trained or must be shared as it is, by the locks of spec section 3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from munet.architecture import HEAD, POSITION, is_adapter, is_block, layer_index
+from munet.evolution.state import EvolutionError, State
+from munet.types import ComponentId, ComponentName, ComponentPlan, Leaf, ModelId, ModelRecord, TaskName
+
+
+def num_blocks(model: ModelRecord) -> int:
+    """Number of transformer blocks of a model."""
+    return sum(is_block(name) for name in model.components)
+
+
+def adapter_indices(model: ModelRecord) -> frozenset[int]:
+    """Indices of the blocks with an adapter before them."""
+    return frozenset(
+        index for name in model.components if is_adapter(name) and (index := layer_index(name)) is not None
+    )
+
+
+def find(
+    state: State,
+    model: ModelId,
+    name: ComponentName,
+    leaves: Mapping[str, Leaf],
+    accept: Callable[[ComponentId], bool] = lambda _: True,
+) -> ComponentId | None:
+    """The nearest component called `name` with these shapes that `accept` allows, from `model` up to the root."""
+    for ancestor in state.lineage(model):
+        found = ancestor.components.get(name)
+        if found is not None and _has_shapes(state, found, leaves) and accept(found):
+            return found
+    return None
+
+
+def plan_component(
+    state: State,
+    task: TaskName,
+    parent: ModelId,
+    name: ComponentName,
+    leaves: Mapping[str, Leaf],
+    *,
+    inherit: bool,
+) -> ComponentPlan:
+    """How a child comes by a component before any clone mutation.
+
+    Args:
+      state: the current state.
+      task: the active task.
+      parent: the child's parent, where the search begins.
+      name: the component.
+      leaves: its shapes in the child.
+      inherit: whether what the active task may train is copied and stays trainable ([impl]) or is shared (paper, and
+        seed children). The head is always trainable.
+
+    Raises:
+      EvolutionError: no ancestor has a component that every model must inherit.
+    """
+    if name == HEAD:
+        head = find(state, parent, name, leaves, lambda id: state.is_trainable(id, task))
+        return _clone(name, head) if head is not None else _init(name)
+    source = find(state, parent, name, leaves)
+    if source is None:
+        if name == POSITION:
+            return _resized_position(state, leaves)
+        if is_adapter(name):
+            return _init(name)
+        shapes = {path: leaf.shape for path, leaf in leaves.items()}
+        raise EvolutionError(f"No ancestor of model {parent} has a {name} of shapes {shapes}: is the root incomplete?")
+    if inherit and state.is_trainable(source, task):
+        return _clone(name, source)
+    return ComponentPlan(name, "share", source, trainable=False)
+
+
+def _resized_position(state: State, leaves: Mapping[str, Leaf]) -> ComponentPlan:
+    # One resized embedding per size serves every task: the same bytes and record, so the same id.
+    for id, record in state.components.items():
+        if record.origin == "root-resized" and record.name == POSITION and _has_shapes(state, id, leaves):
+            return ComponentPlan(POSITION, "share", id, trainable=False)
+    return ComponentPlan(POSITION, "resize", state.root.components[POSITION], trainable=False)
+
+
+def _has_shapes(state: State, component: ComponentId, leaves: Mapping[str, Leaf]) -> bool:
+    own = state.components[component].leaves
+    return own.keys() == leaves.keys() and all(own[path].shape == leaf.shape for path, leaf in leaves.items())
+
+
+def _clone(name: ComponentName, source: ComponentId) -> ComponentPlan:
+    return ComponentPlan(name, "clone", source, trainable=True)
+
+
+def _init(name: ComponentName) -> ComponentPlan:
+    return ComponentPlan(name, "init", None, trainable=True)

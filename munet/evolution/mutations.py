@@ -1,0 +1,113 @@
+"""The mutations of a child; each possible action fires independently with probability mu (Algorithm 1, lines 26-33).
+
+To add a mutation: draw it here, record it as a `Mutation`, and apply it in `children.py`. The order matters in one
+place only: adapters are drawn for the blocks that the number-of-blocks mutation leaves (spec section 13.6).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
+
+from munet.architecture import NORM, adapter_name
+from munet.config import Experiment
+from munet.evolution.draws import Draws
+from munet.evolution.search_space import step, values_of
+from munet.types import ComponentName, ComponentPlan, Hyperparameters, HyperparameterValue, Mutation
+
+
+def mutate_num_blocks(experiment: Experiment, num_blocks: int, draws: Draws) -> tuple[int, list[Mutation]]:
+    """One block more or less, or none; more only up to the root's number and where growth is allowed."""
+    name = "num_blocks"
+    if not draws.fires(name, name, experiment.mutation_probability):
+        return num_blocks, []
+    after = num_blocks + (1 if draws.goes_up(name, name) else -1)
+    highest = experiment.num_blocks if experiment.fidelity.allow_block_growth else num_blocks
+    after = min(max(after, 1), highest)
+    return after, [Mutation("num_blocks", name, num_blocks, after, effective=after != num_blocks)]
+
+
+def mutate_settings(
+    experiment: Experiment, settings: Hyperparameters, names: Sequence[str], draws: Draws
+) -> tuple[dict[str, HyperparameterValue], list[Mutation]]:
+    """Moves each of the settings called `names` one step along its list, or not; nothing without auto-tuning.
+
+    A list of a single value fixes its setting: there is no action that could fire.
+    """
+    mutated = dict(settings)
+    mutations: list[Mutation] = []
+    for name in names if experiment.auto_tune else ():
+        values = values_of(experiment, name)
+        if len(values) < 2 or not draws.fires("hyperparameter", name, experiment.mutation_probability):
+            continue
+        before = settings[name]
+        mutated[name] = after = step(values, before, up=draws.goes_up("hyperparameter", name))
+        mutations.append(Mutation("hyperparameter", name, before, after, effective=after != before))
+    return mutated, mutations
+
+
+def insertable_adapters(experiment: Experiment, num_blocks: int, adapters: Collection[int]) -> list[int]:
+    """Blocks before which an adapter may be inserted; at most one each."""
+    if not experiment.insert_adapters:
+        return []
+    first = 0 if experiment.fidelity.adapter_before_first_block else 1
+    return [index for index in range(first, num_blocks) if index not in adapters]
+
+
+def insert_adapters(
+    experiment: Experiment, num_blocks: int, adapters: Collection[int], draws: Draws
+) -> tuple[frozenset[int], list[Mutation]]:
+    """Draws an adapter for every block without one; returns all adapters of the child."""
+    inserted = [
+        index
+        for index in insertable_adapters(experiment, num_blocks, adapters)
+        if draws.fires("insert", adapter_name(index), experiment.mutation_probability)
+    ]
+    return frozenset({*adapters, *inserted}), [Mutation("insert", adapter_name(index)) for index in inserted]
+
+
+def is_cloneable(plan: ComponentPlan) -> bool:
+    """Whether a clone mutation of the layer can fire: it is frozen so far."""
+    return not plan.trainable
+
+
+def clone(plan: ComponentPlan) -> ComponentPlan:
+    """The plan with its clone mutation fired. A resized position embedding is trained as it is resized."""
+    return replace(plan, action="resize" if plan.action == "resize" else "clone", trainable=True)
+
+
+def clone_by_rule(
+    plans: Iterable[ComponentPlan], names: Collection[ComponentName]
+) -> tuple[list[ComponentPlan], list[Mutation]]:
+    """Clones the frozen ones among the layers called `names` without a draw."""
+    result: list[ComponentPlan] = []
+    mutations: list[Mutation] = []
+    for plan in plans:
+        if plan.name in names and is_cloneable(plan):
+            mutations.append(Mutation("clone", plan.name, forced=True))
+            result.append(clone(plan))
+        else:
+            result.append(plan)
+    return result, mutations
+
+
+def clone_by_chance(
+    experiment: Experiment, plans: Iterable[ComponentPlan], draws: Draws
+) -> tuple[list[ComponentPlan], list[Mutation]]:
+    """Draws a clone mutation for every layer that is still frozen."""
+    result: list[ComponentPlan] = []
+    mutations: list[Mutation] = []
+    for plan in plans:
+        if is_cloneable(plan) and draws.fires("clone", plan.name, experiment.mutation_probability):
+            mutations.append(Mutation("clone", plan.name))
+            result.append(clone(plan))
+        else:
+            result.append(plan)
+    return result, mutations
+
+
+def forced_clones(experiment: Experiment, *, is_seed: bool) -> tuple[ComponentName, ...]:
+    """Layers that a child clones by rule: the encoder norm counts as part of the head ([impl])."""
+    fidelity = experiment.fidelity
+    is_forced = fidelity.seed_trains_norm if is_seed else fidelity.encoder_norm == "forced"
+    return (NORM,) if is_forced else ()

@@ -1,0 +1,74 @@
+"""Scores: Eq. 2, quality with a penalty for size, and Eq. 3, where a shared parameter is divided among its users.
+
+Nothing here is stored: scores follow from quality and the sharing at hand, and change when other models change.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+from munet import architecture
+from munet.config import Experiment
+from munet.evolution.state import EvolutionError, State
+from munet.types import ChildPlan, ComponentId, ModelRecord, Quality, TaskName
+
+
+def root_params(experiment: Experiment) -> int:
+    """#root-model-params of Eq. 2: the root's trunk at the default image size with a 2-class head."""
+    variant = architecture.get_variant(experiment.variant)
+    return architecture.root_params(
+        variant, num_blocks=experiment.num_blocks, image_size=experiment.defaults.image_size
+    )
+
+
+def penalised(quality: Quality, accounted: float, experiment: Experiment) -> float:
+    """Eq. 2: q * s^(accounted / root)."""
+    return quality.value * math.pow(experiment.scale_factor, accounted / root_params(experiment))
+
+
+def accounted_params(state: State, components: Iterable[ComponentId], task: TaskName) -> float:
+    """Eq. 3: every parameter divided by 1 + the number of other tasks' retained models that use it."""
+    # fsum is exact before its one rounding: equal paths have equal scores in whatever order they are summed.
+    return math.fsum(state.components[id].num_params / (1 + state.num_other_users(id, task)) for id in components)
+
+
+def accounted_params_of_child(state: State, child: ChildPlan, experiment: Experiment, num_classes: int) -> float:
+    """Eq. 3 for a child that is not built yet: what it trains is its own, the rest is shared."""
+    variant = architecture.get_variant(experiment.variant)
+    shared = accounted_params(
+        state, (plan.source for plan in child.components if plan.action == "share" and plan.source), child.task
+    )
+    own = sum(
+        architecture.num_params(
+            variant,
+            plan.name,
+            image_size=int(child.hyperparameters["image_size"]),
+            adapter_dim=int(child.hyperparameters["adapter_dim"]),
+            num_classes=num_classes,
+        )
+        for plan in child.components
+        if plan.action != "share"
+    )
+    return math.fsum((shared, own))
+
+
+def score(state: State, model: ModelRecord, experiment: Experiment) -> float:
+    """Eq. 2 of a trained model in the system at hand.
+
+    Raises:
+      EvolutionError: the model has no quality, as the root.
+    """
+    if model.task is None or model.quality is None:
+        raise EvolutionError(f"Model {model.id} was never trained on a task and has no score.")
+    return penalised(model.quality, accounted_params(state, model.components.values(), model.task), experiment)
+
+
+def total_params(state: State) -> int:
+    """Parameters of all retained models together, each counted once; the root's only where they are used."""
+    return sum(state.components[id].num_params for id in state.users)
+
+
+def params_per_task(state: State) -> float:
+    """Unique parameters in use / tasks with a model: also the mean of their accounted parameters (Tables 1, 2)."""
+    return total_params(state) / len(state.retained) if state.retained else 0.0

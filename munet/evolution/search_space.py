@@ -1,0 +1,51 @@
+"""The evolved hyper-parameters: names, defaults, and the one step a mutation moves (spec section 4).
+
+All are ordered lists of values, categorical ones too. The number of blocks is not among them: it is a property of the
+component list, mutates also without auto-tuning, and lives in `mutations.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from munet.config import Experiment
+from munet.types import Hyperparameters, HyperparameterValue
+
+# Shared by all children of a generation: they describe the one input pipeline (spec section 5).
+DATA_SETTINGS = (
+    "crop_area_min",
+    "crop_aspect_min",
+    "flip",
+    "brightness_delta",
+    "contrast_delta",
+    "saturation_delta",
+    "hue_delta",
+    "image_size",
+)
+MODEL_SETTINGS = ("learning_rate", "schedule", "warmup_ratio", "momentum", "nesterov", "adapter_dim")
+
+
+def default_hyperparameters(experiment: Experiment) -> dict[str, HyperparameterValue]:
+    """The root's hyper-parameters, where every lineage starts."""
+    return {name: getattr(experiment.defaults, name) for name in (*MODEL_SETTINGS, *DATA_SETTINGS)}
+
+
+def select(hyperparameters: Hyperparameters, names: Sequence[str]) -> dict[str, HyperparameterValue]:
+    """The hyper-parameters called `names`, in that order."""
+    return {name: hyperparameters[name] for name in names}
+
+
+def values_of(experiment: Experiment, name: str) -> Sequence[HyperparameterValue]:
+    """The ordered values of a hyper-parameter."""
+    values: Sequence[HyperparameterValue] = getattr(experiment.search_space, name)
+    return values
+
+
+def step(values: Sequence[HyperparameterValue], value: HyperparameterValue, *, up: bool) -> HyperparameterValue:
+    """The neighbour of `value` in `values`; `value` itself at the end of the list.
+
+    Raises:
+      ValueError: `value` is not in the list.
+    """
+    index = list(values).index(value) + (1 if up else -1)
+    return values[min(max(index, 0), len(values) - 1)]

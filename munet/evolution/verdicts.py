@@ -1,0 +1,49 @@
+"""Best-of-cycles retention and early pruning: is a trained child better than its parent? (Algorithm 1, lines 36-50)."""
+
+from __future__ import annotations
+
+from munet.config import Experiment
+from munet.evolution.scoring import accounted_params_of_child, penalised, score
+from munet.evolution.state import State
+from munet.types import ChildPlan, CycleQualities, Quality, Verdict
+
+
+def best_cycle(training: CycleQualities) -> int | None:
+    """The first cycle with the highest quality among those before the child diverged; None if there is none."""
+    best: int | None = None
+    for cycle, quality in enumerate(training.qualities[: training.diverged_at]):
+        if best is None or _is_higher(quality, training.qualities[best]):
+            best = cycle
+    return best
+
+
+def judge_child(
+    state: State, experiment: Experiment, child: ChildPlan, training: CycleQualities, num_classes: int
+) -> Verdict:
+    """Keeps a child iff its best cycle scores strictly higher than its parent, or its parent is of another task."""
+    parent = state.models[child.parent]
+    to_beat = score(state, parent, experiment) if parent.task == child.task else None
+    cycle = best_cycle(training)
+    end = "" if training.diverged_at is None else f"; diverged in cycle {training.diverged_at + 1}"
+    if cycle is None:
+        return Verdict(False, "gave no finite result" + end, parent_score=to_beat)
+    accounted = accounted_params_of_child(state, child, experiment, num_classes)
+    own = penalised(training.qualities[cycle], accounted, experiment)
+    if to_beat is None:
+        reason = f"{own:.4f}, and its parent was not trained on {child.task}"
+    elif own > to_beat:
+        reason = "{} > {} of its parent".format(*_distinct(own, to_beat))
+    else:
+        reason = "never beat its parent's {1} (best {0})".format(*_distinct(own, to_beat))
+    return Verdict(to_beat is None or own > to_beat, reason + end, cycle, own, to_beat)
+
+
+def _is_higher(first: Quality, second: Quality) -> bool:
+    # In integers: no rounding decides between two cycles.
+    return first.correct * second.counted > second.correct * first.counted
+
+
+def _distinct(first: float, second: float) -> tuple[str, str]:
+    """Both numbers with the fewest digits, at least 4, that tell them apart if they differ."""
+    digits = next((n for n in range(4, 17) if f"{first:.{n}f}" != f"{second:.{n}f}"), 4)
+    return f"{first:.{digits}f}", f"{second:.{digits}f}"
