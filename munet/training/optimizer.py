@@ -1,0 +1,89 @@
+"""SGD with momentum whose hyper-parameters are arrays, so that changing one compiles nothing (spec section 4).
+
+Gradients are clipped to a global norm, the momentum buffer is kept in bfloat16 while the product is float32, and the
+three schedules of the search space are one formula selected by a value.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float, Int
+
+from munet.types import Hyperparameters
+
+Params = Any  # a pytree of float32 arrays
+SCHEDULES = ("constant", "cosine", "restarts")
+
+
+class OptimizerSettings(NamedTuple):
+    """One child's optimiser, as scalars."""
+
+    learning_rate: Float[Array, ""]
+    momentum: Float[Array, ""]
+    nesterov: Float[Array, ""]  # 0 or 1
+    schedule: Int[Array, ""]  # index into SCHEDULES
+    warmup_steps: Int[Array, ""]
+    horizon: Int[Array, ""]  # steps after which the cosine reaches 0: all of them, or one cycle with restarts
+
+    @classmethod
+    def from_hyperparameters(
+        cls, hyperparameters: Hyperparameters, *, steps_per_cycle: int, num_cycles: int
+    ) -> OptimizerSettings:
+        """Reads a child's hyper-parameters; warm-up steps are computed here, on the host."""
+        schedule = SCHEDULES.index(str(hyperparameters["schedule"]))
+        horizon = steps_per_cycle if SCHEDULES[schedule] == "restarts" else steps_per_cycle * num_cycles
+        return cls(
+            learning_rate=jnp.float32(hyperparameters["learning_rate"]),
+            momentum=jnp.float32(hyperparameters["momentum"]),
+            nesterov=jnp.float32(hyperparameters["nesterov"]),
+            schedule=jnp.int32(schedule),
+            warmup_steps=jnp.int32(int(float(hyperparameters["warmup_ratio"]) * horizon)),
+            horizon=jnp.int32(horizon),
+        )
+
+
+def learning_rate(settings: OptimizerSettings, step: Int[Array, ""]) -> Float[Array, ""]:
+    """The rate at a step (from 0).
+
+    cosine: linear from rate/100 to rate over the warm-up, then half a cosine to 0 at the horizon. restarts: the same
+    shape once a cycle. constant: half the rate, no warm-up.
+    """
+    peak = settings.learning_rate
+    time = (step % settings.horizon).astype(jnp.float32)
+    warmup = settings.warmup_steps.astype(jnp.float32)
+    rest = jnp.maximum(settings.horizon.astype(jnp.float32) - warmup, 1.0)
+    rising = peak * (0.01 + 0.99 * time / jnp.maximum(warmup, 1.0))  # guarded: warm-up may have no steps
+    falling = peak * 0.5 * (1.0 + jnp.cos(jnp.pi * (time - warmup) / rest))
+    shaped = jnp.where(time < warmup, rising, falling)
+    return jnp.where(settings.schedule == SCHEDULES.index("constant"), 0.5 * peak, shaped)
+
+
+def init_momentum(params: Params) -> Params:
+    """A fresh buffer of zeros in bfloat16."""
+    return jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, jnp.bfloat16), params)
+
+
+def update(
+    params: Params,
+    momentum: Params,
+    grads: Params,
+    settings: OptimizerSettings,
+    step: Int[Array, ""],
+    clip_norm: float,
+) -> tuple[Params, Params]:
+    """One step: clip `grads` (already masked) to `clip_norm`, move the buffer, move the parameters."""
+    clip = optax.clip_by_global_norm(clip_norm)
+    grads, _ = clip.update(grads, clip.init(params))
+    velocity = jax.tree.map(lambda buffer, grad: settings.momentum * buffer.astype(jnp.float32) + grad, momentum, grads)
+    direction = jax.tree.map(
+        lambda speed, grad: jnp.where(settings.nesterov > 0, settings.momentum * speed + grad, speed),
+        velocity,
+        grads,
+    )
+    rate = learning_rate(settings, step)
+    params = jax.tree.map(lambda leaf, move: leaf - rate * move, params, direction)
+    return params, jax.tree.map(lambda speed: speed.astype(jnp.bfloat16), velocity)

@@ -1,0 +1,301 @@
+"""The population engine: trains the children of a generation side by side (DESIGN section 4).
+
+    groups  = children by static signature         (grouping.py)
+    chunks  = groups on devices                     (placement.py)
+    state   = parameters, momentum, best-so-far     (programs.py)
+    for each cycle: for each block of batches: every chunk trains on it; then every chunk validates
+
+Batches are made once and shared by all chunks; the host hears once a cycle. Children that do not share batches
+(replicas of a baseline, data settings drawn for every child) are trained stream by stream.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from munet import architecture, rng
+from munet.config import Config
+from munet.data import loader
+from munet.data.augment import AugmentSettings
+from munet.data.tasks import Task
+from munet.evolution import schedule
+from munet.evolution.search_space import DATA_SETTINGS
+from munet.models.vit import flatten
+from munet.training import assemble, grouping, programs, signature
+from munet.training.assemble import FlatArrays
+from munet.training.checkpoints import InFlight
+from munet.training.placement import Chunk, Layout, place
+from munet.training.signature import Signature
+from munet.training.stream import LabelledBatches, TrainStream, evaluation_batches
+from munet.types import (
+    ChildCost,
+    ChildPlan,
+    ComponentId,
+    ComponentName,
+    CycleQualities,
+    GenerationPlan,
+    ModelId,
+    Quality,
+)
+
+OnCycle = Callable[[int, Mapping[ModelId, Quality], int, float], None]
+Load = Callable[[ComponentId], FlatArrays]
+
+
+@dataclass(frozen=True)
+class TrainedChild:
+    """What training one child gave.
+
+    Attributes:
+      training: the quality of each cycle.
+      best: unpadded arrays of its trainable components at its best cycle.
+      cost: for the journal.
+    """
+
+    training: CycleQualities
+    best: Mapping[ComponentName, FlatArrays]
+    cost: ChildCost
+
+
+@dataclass
+class _ChunkRun:
+    """A chunk in training: device arrays that change, and those that do not."""
+
+    chunk: Chunk
+    children: list[ChildPlan]
+    fixed: assemble.Nested
+    control: assemble.Control
+    state: programs.TrainState
+
+
+class Population:
+    """Trains generations of one run.
+
+    Args:
+      config: the run's settings.
+      layout: its devices.
+      load: arrays of published components.
+      in_flight: where a generation in training is saved; None to save nothing.
+    """
+
+    def __init__(self, config: Config, layout: Layout, load: Load, in_flight: InFlight | None = None):
+        self._experiment, self._runtime = config.experiment, config.runtime
+        self._variant = architecture.get_variant(config.experiment.variant)
+        self._layout = layout
+        self._load = load
+        self._in_flight = in_flight
+
+    def train(
+        self, plan: GenerationPlan, task: Task, known: Collection[Signature], on_cycle: OnCycle
+    ) -> dict[ModelId, TrainedChild]:
+        """Trains every child of a generation and returns them by id.
+
+        Args:
+          plan: the children.
+          task: the active task.
+          known: programs that the run has used before (they decide the grouping, see `grouping`).
+          on_cycle: called after each cycle with (cycle, qualities, image steps, seconds).
+        """
+        trained: dict[ModelId, TrainedChild] = {}
+        for path, children in self._streams(plan):
+            trained |= self._train_stream(path, children, task, known, on_cycle)
+        if self._in_flight:
+            self._in_flight.clear()
+        return trained
+
+    def groups(self, children: Sequence[ChildPlan], task: Task, known: Collection[Signature]) -> list[grouping.Group]:
+        """The programs that the children will run in."""
+        batch_size = loader.effective_batch_size(task.info.num_train, self._experiment)
+        steps = loader.steps_per_cycle(task.info.num_train, self._experiment)
+        return grouping.group_children(
+            [
+                signature.of_child(child, self._variant, batch_size=batch_size, num_classes=task.info.num_classes)
+                for child in children
+            ],
+            steps=steps * schedule.cycles_per_child(self._experiment),
+            known=known,
+            model=self._layout.cost_model,
+        )
+
+    def _streams(self, plan: GenerationPlan) -> list[tuple[rng.Path, list[ChildPlan]]]:
+        """Children that see the same batches, with the key of those batches."""
+        position, seed = plan.position, self._experiment.seed
+        path: rng.Path = (seed, position.task_iteration, plan.task, position.generation, "batches")
+        if schedule.streams_per_child(self._experiment):
+            return [((*path, "child", index), [child]) for index, child in enumerate(plan.children)]
+        streams: dict[tuple[object, ...], list[ChildPlan]] = {}
+        for child in plan.children:
+            streams.setdefault(tuple(child.hyperparameters[name] for name in DATA_SETTINGS), []).append(child)
+        return [(path, children) for children in streams.values()]
+
+    def _train_stream(
+        self,
+        path: rng.Path,
+        children: list[ChildPlan],
+        task: Task,
+        known: Collection[Signature],
+        on_cycle: OnCycle,
+    ) -> dict[ModelId, TrainedChild]:
+        started = time.perf_counter()
+        experiment = self._experiment
+        steps = loader.steps_per_cycle(task.info.num_train, experiment)
+        num_cycles = schedule.cycles_per_child(experiment)
+        groups = self.groups(children, task, known)
+        runs = [self._start(chunk, children, task, steps, num_cycles) for chunk in place(groups, self._layout)]
+        image_size = int(children[0].hyperparameters["image_size"])
+        batch_size = groups[0].signature.batch_size
+        stream = TrainStream(
+            task.split("train"),
+            AugmentSettings.from_hyperparameters(children[0].hyperparameters),
+            path,
+            batch_size=batch_size,
+            block_size=self._block_size(batch_size, image_size),
+            image_size=image_size,
+            antialias=experiment.antialias,
+        )
+        validation = self._validation(task, image_size)
+        qualities: dict[ModelId, list[Quality]] = {child.id: [] for child in children}
+        diverged: dict[ModelId, int] = {}
+        first_cycle = self._restore(path, runs, qualities, diverged)
+        for cycle in range(first_cycle, num_cycles):
+            cycle_started = time.perf_counter()
+            for first, length in stream.blocks(cycle * steps, steps):
+                block = stream.block(first, length)
+                for run in runs:
+                    run.state = _train(run, block.images, block.labels, length, experiment.clip_norm)
+            results = [_validate(run, validation) for run in runs]
+            for run, (correct, is_finite) in zip(runs, [jax.device_get(result) for result in results], strict=True):
+                for index, child in enumerate(run.children):
+                    qualities[child.id].append(Quality(int(correct[index]), validation.counted))
+                    if not is_finite[index]:
+                        diverged.setdefault(child.id, cycle)
+            self._save(path, cycle, runs, qualities, diverged)
+            image_steps = steps * batch_size * len(children)
+            latest = {child.id: qualities[child.id][-1] for child in children}
+            on_cycle(cycle, latest, image_steps, time.perf_counter() - cycle_started)
+        image_steps = steps * batch_size * num_cycles
+        seconds = self._attribute(groups, time.perf_counter() - started)
+        return {
+            child.id: TrainedChild(
+                CycleQualities(tuple(qualities[child.id]), diverged.get(child.id)),
+                _best_arrays(run, index, self._variant, task.info.num_classes),
+                ChildCost(image_steps, seconds[run.chunk.group.signature], str(run.chunk.group.signature)),
+            )
+            for run in runs
+            for index, child in enumerate(run.children)
+        }
+
+    def _start(self, chunk: Chunk, children: list[ChildPlan], task: Task, steps: int, num_cycles: int) -> _ChunkRun:
+        """Puts the children of a chunk on its devices; padding repeats the first child and is ignored later."""
+        members = [children[index] for index in chunk.members]
+        arrays = [
+            assemble.assemble(
+                child,
+                chunk.group.signature,
+                num_classes=task.info.num_classes,
+                seed=self._experiment.seed,
+                steps_per_cycle=steps,
+                num_cycles=num_cycles,
+                load=self._load,
+            )
+            for child in members
+        ]
+        stacked = assemble.stack(arrays + [arrays[0]] * (chunk.size - len(arrays)))
+        tuned, fixed, control = jax.device_put(tuple(stacked), chunk.by_child)
+        state = jax.device_put(programs.init_state(tuned), chunk.by_child)
+        return _ChunkRun(chunk, members, fixed, control, state)
+
+    def _validation(self, task: Task, image_size: int) -> LabelledBatches:
+        limit = self._experiment.max_validation_batches * self._experiment.batch_size
+        return evaluation_batches(
+            task.split("validation"),
+            image_size=image_size,
+            antialias=self._experiment.antialias,
+            max_images=limit,
+        )
+
+    def _block_size(self, batch_size: int, image_size: int) -> int:
+        """Steps in a block: what fits `runtime.block_megabytes`, at most a cycle's cap."""
+        batch_bytes = batch_size * image_size * image_size * architecture.CHANNELS * 4
+        fitting = self._runtime.block_megabytes * 1_000_000 // batch_bytes
+        return max(1, min(fitting, self._experiment.max_batches_per_cycle))
+
+    def _attribute(self, groups: Sequence[grouping.Group], seconds: float) -> dict[Signature, float]:
+        """Shares the time that a stream took among its children by their programs' estimated cost."""
+        weights = {group.signature: grouping.step_seconds(group.signature, self._layout.cost_model) for group in groups}
+        total = sum(weights[group.signature] * len(group.members) for group in groups)
+        return {program: seconds * weight / total for program, weight in weights.items()}
+
+    def _save(
+        self,
+        path: rng.Path,
+        cycle: int,
+        runs: list[_ChunkRun],
+        qualities: Mapping[ModelId, list[Quality]],
+        diverged: Mapping[ModelId, int],
+    ) -> None:
+        if self._in_flight:
+            self._in_flight.save(path, cycle, [run.state for run in runs], qualities, diverged)
+
+    def _restore(
+        self,
+        path: rng.Path,
+        runs: list[_ChunkRun],
+        qualities: dict[ModelId, list[Quality]],
+        diverged: dict[ModelId, int],
+    ) -> int:
+        """Continues inside a generation that was saved; returns the first cycle to train."""
+        saved = self._in_flight.restore(path, [run.state for run in runs]) if self._in_flight else None
+        if saved is None:
+            return 0
+        for run, state in zip(runs, saved.states, strict=True):
+            run.state = state
+        qualities |= saved.qualities
+        diverged |= saved.diverged
+        return saved.cycle + 1
+
+
+def _train(
+    run: _ChunkRun, images: jax.Array, labels: jax.Array, num_steps: int, clip_norm: float
+) -> programs.TrainState:
+    chunk = run.chunk
+    program = programs.train_program(chunk.group.signature, chunk.mesh, clip_norm)
+    images, labels = jax.device_put((images, labels), chunk.replicated)
+    return program(run.state, run.fixed, run.control, images, labels, jnp.int32(num_steps))
+
+
+def _validate(run: _ChunkRun, validation: LabelledBatches) -> tuple[jax.Array, jax.Array]:
+    """Validates a chunk and keeps the best versions; returns correct counts and finiteness, still on the device."""
+    chunk = run.chunk
+    program = programs.evaluate_program(chunk.group.signature.for_evaluation, chunk.mesh)
+    images, labels, weights = jax.device_put(validation[:3], chunk.replicated)
+    params = {**run.fixed, **run.state.tuned}
+    result = program(params, run.control.gates, images, labels, weights, jnp.int32(validation.num_batches))
+    run.state = programs.keep_best(run.state, result)
+    return result.correct_per_class.sum(axis=-1), run.state.is_finite
+
+
+def _best_arrays(
+    run: _ChunkRun, index: int, variant: architecture.Variant, num_classes: int
+) -> dict[ComponentName, FlatArrays]:
+    child = run.children[index]
+    best = jax.device_get(
+        {
+            plan.name: jax.tree.map(lambda leaf: leaf[index], run.state.best[plan.name])
+            for plan in child.components
+            if plan.trainable
+        }
+    )
+    return {
+        name: assemble.extract(
+            {path: np.asarray(leaf) for path, leaf in flatten(nested).items()},
+            assemble.leaves_of(child, name, variant, num_classes),
+        )
+        for name, nested in best.items()
+    }

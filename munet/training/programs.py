@@ -1,0 +1,163 @@
+"""The compiled programs: train a block of steps, evaluate, keep the best version (DESIGN section 4).
+
+Each is written for one child and mapped over a leading child axis; on a mesh of several devices every device maps over
+its own children and nothing is exchanged. A program is made once per signature and mesh.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax.sharding import Mesh, PartitionSpec
+from jaxtyping import Array, Bool, Float, Int
+
+from munet import architecture
+from munet.models import vit
+from munet.models.vit import Gates
+from munet.training import optimizer
+from munet.training.assemble import Control, Nested
+from munet.training.signature import Signature
+
+
+class TrainState(NamedTuple):
+    """A child in training; every leaf has a leading child axis outside of the programs."""
+
+    tuned: Nested
+    momentum: Nested
+    best: Nested  # `tuned` at the best cycle so far
+    best_correct: Int[Array, ""]  # validation images right at that cycle; -1 before the first
+    step: Int[Array, ""]
+    is_finite: Bool[Array, ""]  # False for good once a loss or an output was not finite
+
+
+class Evaluation(NamedTuple):
+    """Integer counts over a labelled set."""
+
+    correct_per_class: Int[Array, " head"]
+    is_finite: Bool[Array, ""]
+
+
+def init_state(tuned: Nested) -> TrainState:
+    """A fresh state for children stacked along the leading axis."""
+    count = jax.tree.leaves(tuned)[0].shape[0]
+    return TrainState(
+        tuned=tuned,
+        momentum=optimizer.init_momentum(tuned),
+        best=jax.tree.map(jnp.copy, tuned),
+        best_correct=jnp.full(count, -1, jnp.int32),
+        step=jnp.zeros(count, jnp.int32),
+        is_finite=jnp.ones(count, bool),
+    )
+
+
+@cache
+def train_program(signature: Signature, mesh: Mesh, clip_norm: float) -> Callable[..., TrainState]:
+    """`(state, fixed, control, images, labels, num_steps) -> state`: the first `num_steps` batches of a block.
+
+    `images` is [block, batch, size, size, 3] in [-1, 1], `labels` [block, batch]; both are the same for all children.
+    `state` is donated.
+    """
+    variant = architecture.get_variant(signature.variant)
+
+    def loss(tuned: Nested, fixed: Nested, gates: Gates, images: Array, labels: Array) -> Float[Array, ""]:
+        logits = vit.logits(
+            variant,
+            {**fixed, **tuned},
+            images,
+            num_blocks=signature.num_blocks,
+            gates=gates,
+            first_trainable=signature.first_trainable,
+        )
+        return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
+
+    def train_child(
+        state: TrainState, fixed: Nested, control: Control, images: Array, labels: Array, num_steps: Array
+    ) -> TrainState:
+        def step(index: Array, state: TrainState) -> TrainState:
+            value, grads = jax.value_and_grad(loss)(state.tuned, fixed, control.gates, images[index], labels[index])
+            # Masked before the clip: what does not train must not count in the norm. `where`, because 0 * nan is nan.
+            grads = {
+                name: jax.tree.map(lambda grad, mask=mask: jnp.where(mask > 0, grad, 0.0), grads[name])
+                for name, mask in control.masks.items()
+            }
+            tuned, momentum = optimizer.update(
+                state.tuned, state.momentum, grads, control.settings, state.step, clip_norm
+            )
+            return state._replace(
+                tuned=tuned,
+                momentum=momentum,
+                step=state.step + 1,
+                is_finite=state.is_finite & jnp.isfinite(value),
+            )
+
+        return jax.lax.fori_loop(0, num_steps, step, state)
+
+    mapped = map_children(train_child, mesh, per_child=3, shared=3)
+    return jax.jit(mapped, donate_argnums=0)
+
+
+@cache
+def evaluate_program(signature: Signature, mesh: Mesh) -> Callable[..., Evaluation]:
+    """`(params, gates, images, labels, weights, num_batches) -> Evaluation` over padded batches.
+
+    `images` [batches, n, size, size, 3], `labels` and `weights` [batches, n]; an image of weight 0 does not count.
+    Pass `signature.for_evaluation`: the program depends neither on what trains nor on the training batch.
+    """
+    variant = architecture.get_variant(signature.variant)
+
+    def evaluate_child(
+        params: Nested, gates: Gates, images: Array, labels: Array, weights: Array, num_batches: Array
+    ) -> Evaluation:
+        def batch(index: Array, total: Evaluation) -> Evaluation:
+            logits = vit.logits(variant, params, images[index], num_blocks=signature.num_blocks, gates=gates)
+            is_finite = jnp.isfinite(logits).all(axis=-1)
+            right = (logits.argmax(axis=-1) == labels[index]) & is_finite & (weights[index] > 0)
+            counts = jnp.zeros(signature.head_size, jnp.int32).at[labels[index]].add(right.astype(jnp.int32))
+            return Evaluation(total.correct_per_class + counts, total.is_finite & is_finite.all())
+
+        start = Evaluation(jnp.zeros(signature.head_size, jnp.int32), jnp.bool_(True))
+        return jax.lax.fori_loop(0, num_batches, batch, start)
+
+    return jax.jit(map_children(evaluate_child, mesh, per_child=2, shared=4))
+
+
+@jax.jit
+def keep_best(state: TrainState, result: Evaluation) -> TrainState:
+    """Keeps the present version of each child if it is strictly better than its best and was finite throughout."""
+    correct = result.correct_per_class.sum(axis=-1)
+    is_finite = state.is_finite & result.is_finite
+    is_better = is_finite & (correct > state.best_correct)
+
+    def select(new: Array, old: Array) -> Array:
+        return jnp.where(is_better.reshape(-1, *[1] * (new.ndim - 1)), new, old)
+
+    return state._replace(
+        best=jax.tree.map(select, state.tuned, state.best),
+        best_correct=jnp.where(is_better, correct, state.best_correct),
+        is_finite=is_finite,
+    )
+
+
+def map_children(function: Callable[..., Any], mesh: Mesh, *, per_child: int, shared: int) -> Callable[..., Any]:
+    """Maps `function` over the leading axis of its first `per_child` arguments; `shared` more are the same for all."""
+    over = jax.vmap(function, in_axes=(0,) * per_child + (None,) * shared)
+
+    def local(*arguments: Any) -> Any:
+        if jax.tree.leaves(arguments[0])[0].shape[0] > 1:
+            return over(*arguments)
+        # A batch axis of length one costs XLA's CPU backend its fast matrix products.
+        single = [jax.tree.map(lambda leaf: leaf[0], tree) for tree in arguments[:per_child]]
+        result = function(*single, *arguments[per_child:])
+        return jax.tree.map(lambda leaf: leaf[None], result)
+
+    if mesh.size == 1:
+        return local
+    specs = (PartitionSpec("child"),) * per_child + (PartitionSpec(),) * shared
+    # Loop carries start unvarying (zeros) and become varying, which the replication check refuses;
+    # nothing is exchanged between devices.
+    return jax.shard_map(local, mesh=mesh, in_specs=specs, out_specs=PartitionSpec("child"), check_vma=False)

@@ -1,0 +1,150 @@
+"""Batches on the device: the gather and augment programs, and the padded validation batches (DESIGN section 4).
+
+Separate from the train program, which sees only batches: so tasks of any source shape share it. Blocks are augmented
+once and used by every child of the generation.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Float32, Int, Int32, UInt8
+
+from munet import rng
+from munet.data import loader
+from munet.data.augment import AugmentSettings, augment, prepare
+from munet.data.tasks import Split
+
+EVALUATION_BATCH = 256  # images in one evaluation batch, whatever the training batch
+
+
+class Block(NamedTuple):
+    """Augmented training batches; only the first `num_steps` of them are filled."""
+
+    images: Float[Array, "block batch size size 3"]
+    labels: Int32[Array, "block batch"]
+    num_steps: int
+
+
+class LabelledBatches(NamedTuple):
+    """A set to evaluate on, padded to full batches; padding has weight 0."""
+
+    images: Float[Array, "batches batch size size 3"]
+    labels: Int32[Array, "batches batch"]
+    weights: Float32[Array, "batches batch"]
+    num_batches: int
+    counted: int  # images of weight 1
+
+
+class TrainStream:
+    """The batches of one generation, the same for all children that share data settings.
+
+    Args:
+      split: training images; they stay on the device as uint8.
+      settings: augmentation.
+      path: key of the order and of the augmentations: (seed, iteration, task, generation[, child]).
+      batch_size, block_size: images a step, steps a block.
+      image_size, antialias: of the batches.
+    """
+
+    def __init__(
+        self,
+        split: Split,
+        settings: AugmentSettings,
+        path: rng.Path,
+        *,
+        batch_size: int,
+        block_size: int,
+        image_size: int,
+        antialias: bool,
+    ):
+        self._images = jnp.asarray(split.images)
+        self._labels = split.labels
+        self._settings = settings
+        self._path = path
+        self._batch_size, self._block_size = batch_size, block_size
+        self._program = partial(_augment_block, image_size=image_size, antialias=antialias)
+        self._key = jax.random.wrap_key_data(rng.key_data((*path, "augment")))
+
+    def blocks(self, first_step: int, num_steps: int) -> list[tuple[int, int]]:
+        """Cuts steps into (first, length) of at most a block each."""
+        return [
+            (start, min(self._block_size, first_step + num_steps - start))
+            for start in range(first_step, first_step + num_steps, self._block_size)
+        ]
+
+    def block(self, first_step: int, num_steps: int) -> Block:
+        """Augments the batches of steps `first_step` ... `first_step + num_steps - 1`."""
+        indices = loader.batch_indices(self._path, len(self._labels), self._batch_size, first_step, num_steps)
+        padded = np.zeros((self._block_size, self._batch_size), np.int32)
+        padded[:num_steps] = indices
+        images = self._program(
+            _gather(self._images, padded), self._key, self._settings, jnp.int32(first_step), jnp.int32(num_steps)
+        )
+        return Block(images, jnp.asarray(self._labels[padded]), num_steps)
+
+
+@jax.jit
+def _gather(images: UInt8[Array, "n h w c"], indices: Int[Array, "block batch"]) -> UInt8[Array, "block batch h w c"]:
+    # Apart from augmentation, so that only this small program depends on the number of images.
+    return images[indices]
+
+
+@partial(jax.jit, static_argnames=("image_size", "antialias"))
+def _augment_block(
+    images: UInt8[Array, "block batch h w c"],
+    key: Array,
+    settings: AugmentSettings,
+    first_step: Int[Array, ""],
+    num_steps: Int[Array, ""],
+    *,
+    image_size: int,
+    antialias: bool,
+) -> Float[Array, "block batch size size 3"]:
+    block, batch = images.shape[:2]
+
+    def step(index: Array, result: Array) -> Array:
+        keys = jax.random.fold_in(key, first_step + index)[None]
+        batch_images = augment(images[index][None], keys, settings, image_size=image_size, antialias=antialias)
+        return result.at[index].set(batch_images[0])
+
+    empty = jnp.zeros((block, batch, image_size, image_size, 3), jnp.float32)
+    return jax.lax.fori_loop(0, num_steps, step, empty)
+
+
+def evaluation_batches(
+    split: Split, *, image_size: int, antialias: bool, max_images: int, first: int = 0
+) -> LabelledBatches:
+    """The images from `first` on, at most `max_images`, in full batches.
+
+    The number of batches is padded to a power of two, so that sets of similar size share a program.
+    """
+    images, labels = split.images[first : first + max_images], split.labels[first : first + max_images]
+    count = len(labels)
+    used = -(-count // EVALUATION_BATCH)
+    total = 1 << (used - 1).bit_length()
+    padded = np.zeros((used * EVALUATION_BATCH, *images.shape[1:]), np.uint8)
+    padded[:count] = images
+    prepared = _prepare(padded, image_size=image_size, antialias=antialias)
+    shape = (total, EVALUATION_BATCH)
+    full = jnp.zeros((*shape, image_size, image_size, 3), jnp.float32)
+    full = full.at[:used].set(prepared.reshape(used, EVALUATION_BATCH, *prepared.shape[1:]))
+    labels_padded, weights = np.zeros(shape, np.int32), np.zeros(shape, np.float32)
+    labels_padded.reshape(-1)[:count] = labels
+    weights.reshape(-1)[:count] = 1
+    return LabelledBatches(full, jnp.asarray(labels_padded), jnp.asarray(weights), used, count)
+
+
+def _prepare(images: np.ndarray, *, image_size: int, antialias: bool) -> Array:
+    # In evaluation-batch pieces: one small program for a source shape, whatever the size of the set.
+    pieces = np.split(images, len(images) // EVALUATION_BATCH)
+    return jnp.concatenate([_prepare_batch(piece, image_size=image_size, antialias=antialias) for piece in pieces])
+
+
+@partial(jax.jit, static_argnames=("image_size", "antialias"))
+def _prepare_batch(images: UInt8[Array, "n h w c"], *, image_size: int, antialias: bool) -> Array:
+    return prepare(images, image_size=image_size, antialias=antialias)
