@@ -1,0 +1,83 @@
+"""Plain lines for pipes and CI: one for every generation and child, complete, nothing redrawn."""
+
+from __future__ import annotations
+
+from typing import TextIO
+
+from munet.progress import wording
+from munet.progress.events import (
+    CycleEnded,
+    Event,
+    GenerationEnded,
+    GenerationStarted,
+    Note,
+    PhaseEnded,
+    PhaseStarted,
+    RunEnded,
+    RunStarted,
+)
+from munet.progress.tracker import Tracker
+from munet.types import ChildEntry
+
+
+class PlainLines:
+    """Writes one line an event; a child's line holds its parent, mutations, cycle qualities, score and verdict."""
+
+    def __init__(self, stream: TextIO, tracker: Tracker | None = None):
+        self._stream = stream
+        self._tracker = tracker or Tracker()
+
+    def __call__(self, event: Event) -> None:
+        """Writes what the event says."""
+        self._tracker(event)
+        for line in self._lines(event):
+            self._stream.write(line + "\n")
+        self._stream.flush()
+
+    def close(self) -> None:
+        """Nothing to tidy up."""
+
+    def _lines(self, event: Event) -> list[str]:
+        run = self._tracker.run
+        match event:
+            case RunStarted():
+                return [wording.describe_run(event)]
+            case PhaseStarted():
+                return ["", wording.describe_phase(event, run)]
+            case GenerationStarted():
+                return ["  " + wording.describe_generation(event, run)]
+            case CycleEnded():
+                return []  # the children's lines have every cycle
+            case GenerationEnded():
+                return [*_child_lines(event.entry.children), "    " + self._rate(event.seconds)]
+            case PhaseEnded():
+                return ["  " + wording.describe_phase_end(event)]
+            case Note():
+                return [event.text]
+            case RunEnded():
+                state = "complete" if event.is_complete else "interrupted"
+                return ["", f"{state} after {wording.duration(event.seconds)}"]
+
+    def _rate(self, seconds: float) -> str:
+        tracker = self._tracker
+        rate = wording.describe_rate(tracker.images_per_second, tracker.seconds_left)
+        return f"{wording.duration(seconds)}{', ' if rate else ''}{rate}; {tracker.fraction:.0%} of the run"
+
+
+def _child_lines(children: tuple[ChildEntry, ...]) -> list[str]:
+    """Columns as wide as this generation needs; the mutations, which vary most, come last."""
+    rows = [_cells(child) for child in children]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)][:-1]
+    return ["    " + "  ".join([*(c.ljust(w) for c, w in zip(row, widths, strict=False)), row[-1]]) for row in rows]
+
+
+def _cells(child: ChildEntry) -> list[str]:
+    plan, verdict = child.plan, child.verdict
+    return [
+        wording.model_name(plan.id),
+        f"from {wording.model_name(plan.parent)}",
+        wording.describe_qualities(child.training, verdict.best_cycle),
+        "score -" if verdict.score is None else f"score {verdict.score:.4f}",
+        wording.describe_verdict(verdict),
+        wording.describe_mutations(plan),
+    ]

@@ -1,0 +1,54 @@
+"""Who listens to a run: a display that suits the stream, and the log; `Listeners` hands every event to all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from types import TracebackType
+from typing import Protocol, Self, TextIO
+
+from munet.progress.events import Event
+from munet.progress.jsonl import JsonLines
+from munet.progress.lines import PlainLines
+
+
+class Listener(Protocol):
+    """Takes events; `close` gives the terminal or the file back, whatever happened."""
+
+    def __call__(self, event: Event) -> None:
+        """Takes one event."""
+
+    def close(self) -> None:
+        """Ends the display."""
+
+
+class Listeners:
+    """Hands events on, in order; a context manager that closes every listener."""
+
+    def __init__(self, listeners: Iterable[Listener]):
+        self._listeners = tuple(listeners)
+
+    def __call__(self, event: Event) -> None:
+        """Hands the event to every listener. What one raises ends the run: a full disk must not pass unseen."""
+        for listener in self._listeners:
+            listener(event)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for listener in self._listeners:
+            listener.close()
+
+
+def listeners_for(stream: TextIO, *, with_log: bool = True) -> Listeners:
+    """A live display if `stream` is a terminal, plain lines elsewhere, and the log unless it is unwanted."""
+    display: Listener
+    if stream.isatty():
+        from munet.progress.terminal import LiveDisplay  # rich is slow to import and not needed in pipes
+
+        display = LiveDisplay(stream)
+    else:
+        display = PlainLines(stream)
+    return Listeners([display, JsonLines()] if with_log else [display])

@@ -1,0 +1,142 @@
+"""The words in which the displays speak of tasks, children and times; the same on a terminal and in a pipe."""
+
+from __future__ import annotations
+
+import re
+
+from munet.progress.events import GenerationStarted, PhaseEnded, PhaseStarted, RunStarted
+from munet.types import ROOT_MODEL, ChildPlan, ComponentName, CycleQualities, ModelId, Mutation, Quality, Verdict
+
+
+def short_component(name: ComponentName) -> str:
+    """A component's name for narrow columns: `encoderblock_1` -> `block 1`."""
+    name = re.sub(r"^encoderblock_", "block ", name)
+    name = re.sub(r"^residual_adapter_", "adapter ", name)
+    return {"posembed_input": "position", "encoder_norm": "norm"}.get(name, name)
+
+
+def model_name(model: ModelId) -> str:
+    """`root` or `#12`."""
+    return "root" if model == ROOT_MODEL else f"#{model}"
+
+
+def describe_mutations(child: ChildPlan) -> str:
+    """A child's mutations in words: `clone block 0, block 1; insert adapter 2; learning_rate 0.01 -> 0.02`.
+
+    What happens by rule (the encoder norm, baselines) is named only where there is nothing else to name.
+    """
+    if child.is_seed:
+        return "seed: head only"
+    chosen = [item for item in child.mutations if not item.forced] or list(child.mutations)
+    parts = []
+    for verb in ("clone", "insert"):
+        targets = [short_component(item.target) for item in chosen if item.kind == verb]
+        if targets:
+            parts.append(f"{verb} {', '.join(targets)}")
+    parts += [_change(item) for item in chosen if item.kind in ("num_blocks", "hyperparameter")]
+    return "; ".join(parts) or "no mutation"
+
+
+def _change(mutation: Mutation) -> str:
+    name = mutation.target if mutation.kind == "hyperparameter" else "blocks"
+    if not mutation.effective:
+        return f"{name} stays {mutation.before}"
+    return f"{name} {mutation.before} -> {mutation.after}"
+
+
+def percent(quality: Quality) -> str:
+    """`98.2`, of a hundred; enough digits that one image more shows where the set is small."""
+    return f"{100 * quality.value:.1f}"
+
+
+def describe_qualities(training: CycleQualities, best_cycle: int | None = None) -> str:
+    """Validation accuracy of each cycle in percent, best one starred: `61.1 *74.4 nan %` (then it diverged)."""
+    words = [percent(quality) for quality in training.qualities]
+    if training.diverged_at is not None:
+        words[training.diverged_at :] = ["nan"] * len(words[training.diverged_at :])
+    return " ".join(f"*{word}" if cycle == best_cycle else word for cycle, word in enumerate(words)) + " %"
+
+
+def describe_verdict(verdict: Verdict) -> str:
+    """`kept: 0.912 > 0.887 of its parent`."""
+    return f"{'kept' if verdict.is_kept else 'pruned'}: {verdict.reason}"
+
+
+def short_verdict(verdict: Verdict) -> str:
+    """The score and the parent's to beat, if it had one: `0.9120 > 0.8870`, `0.2800`."""
+    if verdict.score is None:
+        return "not finite"
+    if verdict.parent_score is None:
+        return f"{verdict.score:.4f}"
+    gap = verdict.score - verdict.parent_score
+    digits = 4 if gap == 0 or abs(gap) >= 1e-4 else 6
+    relation = ">" if gap > 0 else "=" if gap == 0 else "<"
+    return f"{verdict.score:.{digits}f} {relation} {verdict.parent_score:.{digits}f}"
+
+
+def describe_run(run: RunStarted) -> str:
+    """One line about the run's size."""
+    text = (
+        f"{run.title or 'muNet'} in {run.workdir}: {count(len(run.task_names), 'task')}, "
+        f"{count(run.num_task_iterations, 'task iteration')} of {count(run.num_generations, 'generation')} "
+        f"of {count(run.children_per_generation, 'child', 'children')}, "
+        f"{count(run.cycles_per_child, 'cycle')} a child"
+    )
+    return f"{text}; {count(run.generations_done, 'generation')} done before" if run.generations_done else text
+
+
+def describe_phase(phase: PhaseStarted, run: RunStarted | None) -> str:
+    """`task iteration 1/2, task 2/5: digits (10 classes; 1,437 train, 180 validation, 180 test images)`."""
+    position, task = phase.position, phase.task
+    iterations = f"/{run.num_task_iterations}" if run else ""
+    tasks = f"/{len(run.task_names)}" if run else ""
+    return (
+        f"task iteration {position.task_iteration + 1}{iterations}, task {position.task_index + 1}{tasks}: {task.name} "
+        f"({task.num_classes:,} classes; {task.num_train:,} train, {task.num_validation:,} validation, "
+        f"{task.num_test:,} test images)"
+    )
+
+
+def describe_generation(generation: GenerationStarted, run: RunStarted | None) -> str:
+    """`generation 2/4: 4 children, 3 cycles of 11 steps of 128 images, 2 programs`."""
+    of = f"/{run.num_generations}" if run else ""
+    cycles = f"{count(run.cycles_per_child, 'cycle')} of " if run else ""
+    return (
+        f"generation {generation.plan.position.generation + 1}{of}: "
+        f"{count(len(generation.plan.children), 'child', 'children')}, {cycles}"
+        f"{count(generation.steps_per_cycle, 'step')} of {count(generation.batch_size, 'image')}, "
+        f"{count(generation.num_programs, 'program')}"
+    )
+
+
+def describe_phase_end(event: PhaseEnded) -> str:
+    """`digits: best model #7, validation 97.2 %, test 96.1 %, 12 components, 153,000 parameters (51,000 accounted)`."""
+    quality = event.model.quality
+    validation = f"validation {percent(quality)} %, " if quality else ""
+    return (
+        f"{event.entry.task}: best model {model_name(event.model.id)}, {validation}"
+        f"test {percent(event.entry.test_quality)} %, {event.params:,} parameters, "
+        f"{event.accounted_params:,.0f} accounted"
+    )
+
+
+def count(number: int, one: str, many: str = "") -> str:
+    """`1 step`, `2 steps`, `1,000 children`."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def duration(seconds: float) -> str:
+    """`8 s`, `3 min 05 s`, `2 h 10 min`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def describe_rate(images_per_second: float | None, seconds_left: float | None) -> str:
+    """`5,600 images/s, 3 min 05 s left`; leaves out what is not known."""
+    parts = [] if images_per_second is None else [f"{images_per_second:,.0f} images/s"]
+    parts += [] if seconds_left is None else [f"{duration(seconds_left)} left"]
+    return ", ".join(parts)
