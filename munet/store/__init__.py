@@ -1,0 +1,13 @@
+"""Components, written once, and the journal of generations: all that a run leaves on disk (DESIGN section 3).
+
+Knows nothing of ViTs and needs no JAX.
+"""
+
+from __future__ import annotations
+
+from munet.store.components import ComponentStore, component_id
+from munet.store.journal import FORMAT_VERSION, Journal
+from munet.store.snapshots import Snapshots
+from munet.store.workdir import Store
+
+__all__ = ["FORMAT_VERSION", "ComponentStore", "Journal", "Snapshots", "Store", "component_id"]

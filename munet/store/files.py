@@ -1,0 +1,196 @@
+"""Folders in which a file is either wholly there or not at all (DESIGN decision 5).
+
+On local disks: a temporary name in the same folder, write, fsync, rename, fsync of the folder; so a process that is
+killed at any instruction leaves at most a `.tmp-` file. Object stores are in `remote.py`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from munet.errors import DiskFullError
+
+TEMPORARY_PREFIX = ".tmp-"
+
+
+class Folder(Protocol):
+    """A flat folder of small-to-medium files. It is made when the first file is."""
+
+    path: str
+
+    def location(self, name: str) -> str:
+        """The full path of a file, for messages."""
+
+    def names(self) -> set[str]:
+        """Names of all files that are wholly there; empty where the folder does not exist."""
+
+    def exists(self, name: str) -> bool:
+        """Whether the file is there."""
+
+    def open(self, name: str) -> contextlib.AbstractContextManager[BinaryIO]:
+        """A seekable binary reader; `FileNotFoundError` where there is no such file."""
+
+    def read(self, name: str) -> bytes:
+        """All bytes; `FileNotFoundError` where there is no such file."""
+
+    def create(self, name: str, data: bytes) -> None:
+        """Writes a file once and for all.
+
+        Raises:
+          FileExistsError: it is there already, with other bytes (with the same ones there is nothing to do).
+          DiskFullError: nothing is left behind.
+        """
+
+    def replace(self, name: str, data: bytes) -> None:
+        """Writes a file, instead of an older one if there is one; `DiskFullError` as above."""
+
+    def delete(self, names: Iterable[str]) -> None:
+        """Removes files; those that are not there are ignored."""
+
+    def remove_leftovers(self) -> None:
+        """Removes temporary files of killed processes. Only for whoever holds the work directory's lock."""
+
+
+def is_remote(path: str | os.PathLike[str]) -> bool:
+    """Whether `path` is a URL such as `gs://bucket/run` and not a place in the local file system."""
+    return "://" in os.fspath(path) and not os.fspath(path).startswith("file://")
+
+
+def folder(path: str | os.PathLike[str]) -> Folder:
+    """The folder at a local path or URL.
+
+    Raises:
+      UserError: nothing installed can read such a URL; the message names the extra to install.
+    """
+    text = os.fspath(path)
+    if is_remote(text):
+        from munet.store.remote import RemoteFolder  # only where it is needed: fsspec costs a quarter of a second
+
+        return RemoteFolder(text)
+    return LocalFolder(text.removeprefix("file://"))
+
+
+class LocalFolder:
+    """A folder of the local file system; one writer at a time (the work directory's lock sees to that)."""
+
+    def __init__(self, path: str):
+        self.path = path
+        self._root = Path(path)
+
+    def location(self, name: str) -> str:
+        """See `Folder`."""
+        return str(self._root / name)
+
+    def names(self) -> set[str]:
+        """See `Folder`."""
+        try:
+            with os.scandir(self._root) as entries:
+                return {e.name for e in entries if not e.name.startswith(TEMPORARY_PREFIX) and e.is_file()}
+        except (FileNotFoundError, NotADirectoryError):
+            return set()
+
+    def exists(self, name: str) -> bool:
+        """See `Folder`."""
+        return (self._root / name).exists()
+
+    def open(self, name: str) -> BinaryIO:
+        """See `Folder`."""
+        return (self._root / name).open("rb")
+
+    def read(self, name: str) -> bytes:
+        """See `Folder`."""
+        return (self._root / name).read_bytes()
+
+    def create(self, name: str, data: bytes) -> None:
+        """See `Folder`."""
+        try:
+            found = self.read(name)
+        except FileNotFoundError:
+            self.replace(name, data)
+            return
+        check_same(found, data, self.location(name))
+
+    def replace(self, name: str, data: bytes) -> None:
+        """See `Folder`."""
+        temporary = self._root / f"{TEMPORARY_PREFIX}{os.getpid()}-{name}"
+        with disk_full_named(self.location(name)):
+            make_directory(self._root)
+            try:
+                _write(temporary, data)
+                os.replace(temporary, self._root / name)  # noqa: PTH105 - the same function, but tests can count on it
+            except BaseException:
+                with contextlib.suppress(OSError):
+                    temporary.unlink()
+                raise
+            sync_directory(self._root)
+
+    def delete(self, names: Iterable[str]) -> None:
+        """See `Folder`."""
+        for name in names:
+            (self._root / name).unlink(missing_ok=True)
+        if self._root.is_dir():
+            sync_directory(self._root)
+
+    def remove_leftovers(self) -> None:
+        """See `Folder`."""
+        if self._root.is_dir():
+            for leftover in self._root.glob(f"{TEMPORARY_PREFIX}*"):
+                if not leftover.is_dir():
+                    leftover.unlink(missing_ok=True)
+
+
+def make_directory(path: Path) -> None:
+    """Makes a directory and its parents, each one safe against a power cut."""
+    missing = []
+    while not path.is_dir():
+        missing.append(path)
+        path = path.parent
+    for directory in reversed(missing):
+        directory.mkdir(exist_ok=True)
+        sync_directory(directory.parent)
+
+
+def sync_directory(path: Path) -> None:
+    """Brings a directory's entries to the disk."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def disk_full_named(location: str) -> Iterator[None]:
+    """Turns "no space left" and "quota exceeded" into a `DiskFullError` that says what was to be written."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise DiskFullError(
+            f"The disk is full: {location} could not be written ({os.strerror(error.errno)}). "
+            "Nothing that was committed is lost: free some space and give the same command again."
+        ) from error
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Writes a new file and brings its bytes to the disk, so that a rename never shows an empty or partial file."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+    try:
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def check_same(found: bytes, data: bytes, location: str) -> None:
+    """Raises `FileExistsError` where a file that is there is not the one to be written."""
+    if found != data:
+        raise FileExistsError(errno.EEXIST, "already written, with other bytes", location)

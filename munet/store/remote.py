@@ -1,0 +1,86 @@
+"""Folders of object stores, `gs://` and whatever else fsspec knows (DESIGN decision 5).
+
+A file is one object, made by one conditional PUT.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator
+from typing import Any, BinaryIO
+
+import fsspec
+
+from munet.errors import UserError
+from munet.store.files import check_same
+
+
+class RemoteFolder:
+    """A folder of an object store. Two writers of one name: the second is refused by the store itself."""
+
+    def __init__(self, url: str):
+        self.path = url.rstrip("/")
+        self._fs, self._root = _file_system(self.path)
+
+    def location(self, name: str) -> str:
+        """See `Folder`."""
+        return f"{self.path}/{name}"
+
+    def names(self) -> set[str]:
+        """See `Folder`."""
+        self._fs.invalidate_cache()  # another machine may have written since
+        try:
+            entries = self._fs.ls(self._root, detail=True)
+        except FileNotFoundError:
+            return set()
+        return {entry["name"].rsplit("/", 1)[-1] for entry in entries if entry["type"] == "file"}
+
+    def exists(self, name: str) -> bool:
+        """See `Folder`."""
+        self._fs.invalidate_cache()
+        return bool(self._fs.exists(f"{self._root}/{name}"))
+
+    @contextlib.contextmanager
+    def open(self, name: str) -> Iterator[BinaryIO]:
+        """See `Folder`."""
+        with self._fs.open(f"{self._root}/{name}", "rb") as file:
+            yield file
+
+    def read(self, name: str) -> bytes:
+        """See `Folder`."""
+        return bytes(self._fs.cat_file(f"{self._root}/{name}"))
+
+    def create(self, name: str, data: bytes) -> None:
+        """See `Folder`."""
+        try:
+            self._fs.pipe_file(f"{self._root}/{name}", data, mode="create")
+        except FileExistsError:  # perhaps our own PUT, sent again because its answer was lost
+            check_same(self.read(name), data, self.location(name))
+
+    def replace(self, name: str, data: bytes) -> None:
+        """See `Folder`."""
+        self._fs.pipe_file(f"{self._root}/{name}", data)
+
+    def delete(self, names: Iterable[str]) -> None:
+        """See `Folder`."""
+        for name in names:
+            with contextlib.suppress(FileNotFoundError):
+                self._fs.rm_file(f"{self._root}/{name}")
+
+    def remove_leftovers(self) -> None:
+        """See `Folder`. A PUT leaves none."""
+
+
+def _file_system(url: str) -> tuple[Any, str]:
+    """An fsspec file system that caches no listings, and the path in it."""
+    protocol = url.split("://", 1)[0]
+    try:
+        file_system, root = fsspec.core.url_to_fs(url, use_listings_cache=False)
+    except ImportError as error:
+        advice = (
+            "pip install 'munet[gcs]' (the extra `gcs`)" if protocol in ("gs", "gcs") else "install what is missing"
+        )
+        raise UserError(f"{url}: {protocol}:// cannot be used yet: {advice}. The cause: {error}") from error
+    except ValueError as error:
+        raise UserError(f"{url}: no such kind of place ({error}). Give a local path or gs://bucket/path.") from error
+    return file_system, str(root).rstrip("/")

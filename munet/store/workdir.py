@@ -1,0 +1,210 @@
+"""A run's directory: components, journal, snapshots, and the lock that keeps a second run out (DESIGN section 3).
+
+Readers need no lock: every file appears whole, components before the journal entry that names them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import socket
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from munet.errors import WorkdirError, nearest
+from munet.store.components import ComponentStore
+from munet.store.files import disk_full_named, folder, is_remote, make_directory
+from munet.store.journal import FORMAT_VERSION, Journal
+from munet.store.snapshots import Snapshots
+
+__all__ = ["FORMAT_VERSION", "Store"]
+
+_COMPONENTS, _JOURNAL, _SNAPSHOTS, _LOCK = "components", "journal", "snapshots", "lock"
+_OURS = {_COMPONENTS, _JOURNAL, _SNAPSHOTS, _LOCK, "log.jsonl"}
+_OF_THE_SYSTEM = {"lost+found"}  # in the root of a freshly made file system
+
+
+class Store:
+    """The parts of a work directory.
+
+    Attributes:
+      path: the work directory.
+      components, journal, snapshots: its parts.
+    """
+
+    def __init__(self, workdir: str | os.PathLike[str]):
+        self.path = os.fspath(workdir).removeprefix("file://")
+        self.components = ComponentStore(self._sub(_COMPONENTS))
+        self.journal = Journal(self._sub(_JOURNAL))
+        self.snapshots = Snapshots(self._sub(_SNAPSHOTS))
+        self._is_locked = False
+
+    @classmethod
+    def open(cls, workdir: str | os.PathLike[str]) -> Store:
+        """An existing run, for reading; also while the run goes on.
+
+        Raises:
+          WorkdirError: there is no run at `workdir`, or one of a newer format.
+          CorruptionError: the journal's first entry is damaged or missing.
+        """
+        store = cls(workdir)
+        if not len(store.journal):
+            raise WorkdirError(_no_run(store.path))
+        store.journal.check_format()
+        return store
+
+    @classmethod
+    def create_or_open(cls, workdir: str | os.PathLike[str]) -> Store:
+        """A run to go on with, or a place for a new one. Nothing is written before `lock`.
+
+        Raises:
+          WorkdirError: `workdir` holds something else, or a run of a newer format.
+          CorruptionError: the journal's first entry is damaged or missing.
+        """
+        store = cls(workdir)
+        if not is_remote(store.path):
+            _check_usable(Path(store.path))
+        store.journal.check_format()
+        return store
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Keeps every other run out while the block runs, and clears what killed runs left half-written.
+
+        The lock is the operating system's, so it ends with the process however that ends. When the block ends with
+        nothing stored, what was made here is removed again. In object stores nothing is locked: there a second
+        writer is refused when it appends to the journal.
+
+        Raises:
+          WorkdirError: a living process holds it; the message names the process.
+        """
+        if is_remote(self.path):
+            yield
+            return
+        workdir = Path(self.path)
+        made = [path for path in (workdir, *workdir.parents) if not path.exists()]
+        try:
+            descriptor = _acquire(workdir)
+        except BaseException:
+            _remove_empty(made)
+            raise
+        self._is_locked = True
+        try:
+            self.remove_leftovers()
+            yield
+        finally:
+            self._is_locked = False
+            try:
+                if not any(folder(place).names() for place in self._places):
+                    (workdir / _LOCK).unlink(missing_ok=True)
+                    _remove_empty([*map(Path, self._places), *made])
+                else:
+                    os.ftruncate(descriptor, 0)
+            finally:
+                fcntl.flock(descriptor, fcntl.LOCK_UN)  # also for processes forked meanwhile, which share it
+                os.close(descriptor)
+
+    def remove_leftovers(self) -> None:
+        """Removes temporary files of killed processes; `lock` does it on entering.
+
+        Raises:
+          RuntimeError: the lock is not held: another process may be writing them at this moment.
+        """
+        if not self._is_locked:
+            raise RuntimeError("remove_leftovers() needs lock() to be held.")
+        for place in (self.path, *self._places):
+            folder(place).remove_leftovers()
+
+    @property
+    def _places(self) -> tuple[str, ...]:
+        return self.components.path, self.journal.path, self.snapshots.path
+
+    def _sub(self, name: str) -> str:
+        return f"{self.path.rstrip('/')}/{name}"
+
+
+def _acquire(workdir: Path) -> int:
+    """A descriptor of the lock file, locked, the file holding our process id and host."""
+    path = workdir / _LOCK
+    try:
+        with disk_full_named(str(path)):
+            while True:
+                make_directory(workdir)
+                descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+                try:
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    # The holder before us may have removed the file between our two calls: then lock the new one.
+                    if _is_same(descriptor, path):
+                        _sign(descriptor, path)
+                        return descriptor
+                except BaseException:
+                    os.close(descriptor)
+                    raise
+                os.close(descriptor)
+    except BlockingIOError:
+        raise WorkdirError(_in_use(path)) from None
+    except OSError as error:
+        raise WorkdirError(f"The work directory {workdir} cannot be written: {error.strerror}.") from error
+
+
+def _is_same(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _sign(descriptor: int, path: Path) -> None:
+    """Writes who we are into the locked file."""
+    is_new = os.fstat(descriptor).st_size == 0
+    try:
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, f"{os.getpid()} {socket.gethostname()}\n".encode())
+    except OSError:
+        if is_new:
+            path.unlink()
+        raise
+
+
+def _remove_empty(directories: Iterable[Path]) -> None:
+    for directory in directories:
+        with contextlib.suppress(OSError):  # not there, or somebody else put something in
+            directory.rmdir()
+
+
+def _in_use(path: Path) -> str:
+    words = path.read_text("utf-8", "replace").split() if path.exists() else []
+    holder = f"process {words[0]} on {words[1]}" if len(words) == 2 else "another process"
+    return f"The work directory {path.parent} is in use by {holder}: wait for it, stop it, or give another directory."
+
+
+def _check_usable(workdir: Path) -> None:
+    """Refuses what is no directory, or one full of other things."""
+    if workdir.exists() and not workdir.is_dir():
+        raise WorkdirError(f"The work directory {workdir} is a file: give a new or empty directory.")
+    if not workdir.exists():
+        return
+    try:
+        names = {path.name for path in workdir.iterdir()}
+    except PermissionError as error:
+        raise WorkdirError(f"The work directory {workdir} cannot be read: {error.strerror}.") from None
+    others = {name for name in names if not name.startswith(".")} - _OF_THE_SYSTEM
+    if others and not others & _OURS:
+        raise WorkdirError(
+            f"The work directory {workdir} holds other things ({', '.join(sorted(others)[:3])}, ...) and no run: "
+            "give a new or empty directory."
+        )
+
+
+def _no_run(path: str) -> str:
+    """That there is no run at `path`, with the directories near it that hold one."""
+    message = f"There is no run in {path}: it has no journal."
+    if is_remote(path):
+        return message
+    workdir = Path(path)
+    runs = []
+    for parent in (workdir, workdir.parent):
+        with contextlib.suppress(OSError):
+            runs += [str(found) for found in parent.iterdir() if (found / _JOURNAL).is_dir()]
+    return f"{message} {nearest(path, runs)}" if runs else f"{message} `munet evolve --workdir={path}` starts one."
