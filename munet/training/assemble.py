@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
@@ -111,14 +112,14 @@ def assemble(
     plans = {plan.name: plan for plan in child.components}
     tuned: Nested = {}
     fixed: Nested = {}
-    masks: dict[ComponentName, np.ndarray] = {}
+    masks: dict[ComponentName, Array] = {}
     for name in signature.names:
         flat: FlatArrays = {}
         if name in plans:
             flat = component_arrays(child, plans[name], variant, num_classes=num_classes, seed=seed, load=load)
         if signature.tunes(name):
             tuned[name] = pad(flat, signature, name)
-            masks[name] = np.float32(name in plans and plans[name].trainable)
+            masks[name] = jnp.float32(name in plans and plans[name].trainable)
         else:
             fixed[name] = pad(flat, signature, name)
     settings = OptimizerSettings.from_hyperparameters(
@@ -148,10 +149,10 @@ def gates(names: Collection[ComponentName], signature: Signature, *, adapter_dim
     """Which blocks, adapters, inner units and classes of a program a network really has, as 0 and 1."""
     blocks = range(signature.num_blocks)
     return Gates(
-        blocks=np.float32([architecture.block_name(index) in names for index in blocks]),
-        adapters=np.float32([architecture.adapter_name(index) in names for index in blocks]),
-        adapter_units=np.float32(np.arange(max(signature.adapter_dim, 1)) < adapter_dim),
-        classes=np.float32(np.arange(signature.head_size) < num_classes),
+        blocks=jnp.array([architecture.block_name(index) in names for index in blocks], jnp.float32),
+        adapters=jnp.array([architecture.adapter_name(index) in names for index in blocks], jnp.float32),
+        adapter_units=jnp.array(np.arange(max(signature.adapter_dim, 1)) < adapter_dim, jnp.float32),
+        classes=jnp.array(np.arange(signature.head_size) < num_classes, jnp.float32),
     )
 
 
@@ -165,4 +166,5 @@ def extract(padded: FlatArrays, leaves: Mapping[str, Leaf]) -> dict[str, np.ndar
 
 def stack(children: list[ChildArrays]) -> ChildArrays:
     """Children of one program with a leading child axis on every array."""
-    return jax.tree.map(lambda *leaves: np.stack([np.asarray(leaf) for leaf in leaves]), *children)
+    stacked: ChildArrays = jax.tree.map(lambda *leaves: np.stack([np.asarray(leaf) for leaf in leaves]), *children)
+    return stacked

@@ -113,7 +113,7 @@ def stage(name: ComponentName, num_blocks: int) -> int:
 
 def of_child(child: ChildPlan, variant: Variant, *, batch_size: int, num_classes: int) -> Signature:
     """The least signature that a child can run in."""
-    num_blocks = int(child.hyperparameters["num_blocks"])
+    num_blocks = sum(architecture.is_block(plan.name) for plan in child.components)
     has_adapters = any(architecture.is_adapter(plan.name) for plan in child.components)
     return Signature(
         variant=variant.name,

@@ -68,7 +68,7 @@ class TrainStream:
         self._path = path
         self._batch_size, self._block_size = batch_size, block_size
         self._program = partial(_augment_block, image_size=image_size, antialias=antialias)
-        self._key = jax.random.wrap_key_data(rng.key_data((*path, "augment")))
+        self._key = jax.random.wrap_key_data(jnp.asarray(rng.key_data((*path, "augment"))))
 
     def blocks(self, first_step: int, num_steps: int) -> list[tuple[int, int]]:
         """Cuts steps into (first, length) of at most a block each."""

@@ -1,0 +1,270 @@
+"""The run loop: ask, train, commit, tell (DESIGN section 1); and how a run is started, resumed and compared.
+
+Everything is checked before the work directory is touched. What has been committed is never lost: an interrupted run
+goes on with the same command.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from typing import cast
+
+import jax
+
+from munet import architecture, ledger, start
+from munet.config import Config, Runtime
+from munet.data import cache, loader
+from munet.data.tasks import Task, load_tasks
+from munet.evolution import schedule, scoring
+from munet.evolution.controller import Controller
+from munet.ledger import Ledger
+from munet.progress import events
+from munet.progress.events import Notify
+from munet.publishing import Publisher
+from munet.store.workdir import Store
+from munet.training.checkpoints import InFlight
+from munet.training.evaluation import measure
+from munet.training.placement import Layout
+from munet.training.population import Population
+from munet.training.signature import Signature
+from munet.types import GenerationEntry, PhaseEntry, StartEntry
+
+
+@dataclass(frozen=True)
+class Setup:
+    """A run that is checked and ready, before anything is written.
+
+    Attributes:
+      config: the validated settings.
+      tasks: opened, not decoded.
+      root: read and checked.
+      layout: the devices.
+    """
+
+    config: Config
+    tasks: tuple[Task, ...]
+    root: start.RootComponents
+    layout: Layout
+
+    @classmethod
+    def prepare(cls, config: Config) -> Setup:
+        """Opens data, root and devices.
+
+        Raises:
+          DataError, CheckpointError, UserError: any of them cannot be used.
+        """
+        use_compilation_cache(config.runtime)
+        experiment, runtime = config.experiment, config.runtime
+        tasks = load_tasks(
+            experiment.tasks,
+            data_dir=runtime.data_dir,
+            cache_dir=runtime.cache_dir,
+            seed=experiment.seed,
+            max_image_size=max(experiment.search_space.image_size),
+        )
+        return cls(config, tuple(tasks), start.RootComponents(experiment), Layout.detect(runtime))
+
+    @property
+    def controller(self) -> Controller:
+        """The controller of this experiment."""
+        return Controller(self.config.experiment, [task.info for task in self.tasks])
+
+    @property
+    def start_entry(self) -> StartEntry:
+        """What the journal begins with."""
+        infos = [task.info for task in self.tasks]
+        return start.start_entry(self.config.experiment, infos, self.root, self.layout.describe())
+
+    def image_steps(self, task: Task) -> int:
+        """Training images that one child of a task sees."""
+        experiment, num_train = self.config.experiment, task.info.num_train
+        steps = loader.steps_per_cycle(num_train, experiment) * schedule.cycles_per_child(experiment)
+        return steps * loader.effective_batch_size(num_train, experiment)
+
+    @property
+    def total_image_steps(self) -> int:
+        """Training images that all children of the run see."""
+        experiment = self.config.experiment
+        children = experiment.children_per_generation * schedule.num_generations(experiment)
+        phases = schedule.num_task_iterations(experiment)
+        return phases * children * sum(self.image_steps(task) for task in self.tasks)
+
+
+def evolve(config: Config, workdir: str, notify: Notify) -> None:
+    """Starts or resumes a run, then the baselines that it is to be compared with.
+
+    Args:
+      config: validated settings.
+      workdir: the run's directory; baselines run in `baselines/KIND` below it.
+      notify: told everything that happens.
+
+    Raises:
+      UserError: the input cannot be used; nothing is written then.
+      EvolutionError: every child of a phase diverged.
+    """
+    run(Setup.prepare(config), workdir, notify)
+    for kind in config.runtime.compare:
+        baseline = replace(config.experiment.baseline, kind=kind)
+        experiment = replace(config.experiment, baseline=baseline)
+        setup = Setup.prepare(Config(experiment, replace(config.runtime, compare=())))
+        run(setup, baseline_workdir(workdir, kind), notify)
+
+
+def baseline_workdir(workdir: str, kind: str) -> str:
+    """Where the baseline `kind` of a run is kept."""
+    return f"{workdir.rstrip('/')}/baselines/{kind}"
+
+
+def run(setup: Setup, workdir: str, notify: Notify) -> None:
+    """Starts or resumes one run and goes on until it is complete; on a complete run it only says so."""
+    store = Store.create_or_open(workdir)
+    if len(store.journal):
+        start.check_same(_first_entry(store), setup.start_entry, workdir)
+    with store.lock():
+        _Loop(setup, store, notify).run()
+
+
+def use_compilation_cache(runtime: Runtime) -> None:
+    """Keeps compiled programs on disk, so that a restart compiles nothing again."""
+    folder = cache.folder(runtime.cache_dir)
+    if folder is not None:
+        jax.config.update("jax_compilation_cache_dir", str(folder / "xla"))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+
+
+class _Loop:
+    """One start of a run, with the lock held."""
+
+    def __init__(self, setup: Setup, store: Store, notify: Notify):
+        self._setup, self._store, self._notify = setup, store, notify
+        self._experiment = setup.config.experiment
+        self._controller = setup.controller
+        self._variant = architecture.get_variant(self._experiment.variant)
+        self._publisher = Publisher(store.components, self._variant)
+        minutes = setup.config.runtime.checkpoint_minutes
+        in_flight = InFlight(f"{store.path}/in_flight", minutes) if minutes >= 0 else None
+        self._population = Population(setup.config, setup.layout, self._publisher.load, in_flight)
+
+    def run(self) -> None:
+        """From wherever the journal is to the end."""
+        started = time.perf_counter()
+        current = self._begin()
+        self._announce(current)
+        if self._controller.is_complete(current.state):
+            self._notify(events.Note(f"The run in {self._store.path} is complete; nothing is left to do."))
+        announced = None
+        while not self._controller.is_complete(current.state):
+            position = current.state.position
+            task = self._setup.tasks[position.task_index]
+            if announced != (position.task_iteration, position.task_index):
+                announced = (position.task_iteration, position.task_index)
+                self._notify(events.PhaseStarted(task.info, position))
+            if self._controller.is_phase_over(current.state):
+                current = self._close_phase(current, task)
+            else:
+                current = self._generation(current, task)
+        self._notify(events.RunEnded(is_complete=True, seconds=time.perf_counter() - started))
+
+    def _begin(self) -> Ledger:
+        """Writes the first entry of a new run, or replays an old one."""
+        journal, entry = self._store.journal, self._setup.start_entry
+        if not len(journal):
+            self._setup.root.put(self._store.components)
+            journal.append(entry)
+            return ledger.fold(self._controller, None, entry)
+        for note in start.notes_on_layout(_first_entry(self._store), entry):
+            self._notify(events.Note(note))
+        current = ledger.load(self._controller, self._store)
+        if current.state.position.generation == 0:
+            self._publisher.collect(current.state)  # what a run killed between two phases left
+        return current
+
+    def _announce(self, current: Ledger) -> None:
+        experiment = self._experiment
+        self._notify(
+            events.RunStarted(
+                workdir=self._store.path,
+                task_names=tuple(task.info.name for task in self._setup.tasks),
+                num_task_iterations=schedule.num_task_iterations(experiment),
+                num_generations=schedule.num_generations(experiment),
+                children_per_generation=experiment.children_per_generation,
+                cycles_per_child=schedule.cycles_per_child(experiment),
+                generations_done=current.generations,
+                image_steps_done=current.image_steps,
+                image_steps_total=self._setup.total_image_steps,
+                title=_TITLES.get(experiment.baseline.kind, ""),
+            )
+        )
+
+    def _generation(self, current: Ledger, task: Task) -> Ledger:
+        """One generation: proposed, trained, judged and committed."""
+        started = time.perf_counter()
+        state, experiment = current.state, self._experiment
+        plan = self._controller.ask(state)
+        known = [Signature.parse(program) for program in current.programs]
+        self._notify(
+            events.GenerationStarted(
+                plan,
+                batch_size=loader.effective_batch_size(task.info.num_train, experiment),
+                steps_per_cycle=loader.steps_per_cycle(task.info.num_train, experiment),
+                num_programs=len(self._population.groups(plan.children, task, known)),
+            )
+        )
+        trained = self._population.train(plan, task, known, lambda *cycle: self._notify(events.CycleEnded(*cycle)))
+        verdicts = self._controller.judge(state, plan, {id: child.training for id, child in trained.items()})
+        entry = self._publisher.generation_entry(state, plan, trained, verdicts, task.info.num_classes)
+        current = self._commit(current, entry)
+        self._notify(events.GenerationEnded(entry, time.perf_counter() - started))
+        return current
+
+    def _close_phase(self, current: Ledger, task: Task) -> Ledger:
+        """Tests the best model of the phase, drops the others, and keeps a snapshot."""
+        best = self._controller.best(current.state)
+        test = measure(
+            self._variant,
+            {name: self._publisher.load(identity) for name, identity in best.components.items()},
+            best.hyperparameters,
+            task.split("test"),
+            num_classes=task.info.num_classes,
+            antialias=self._experiment.antialias,
+        )
+        entry = PhaseEntry(
+            current.state.position,
+            task.info.name,
+            best.id,
+            test.quality,
+            test.correct_per_class,
+            test.counted_per_class,
+        )
+        current = self._commit(current, entry)
+        ledger.save_snapshot(current, self._store)
+        self._publisher.collect(current.state)
+        state = current.state
+        ids = best.components.values()
+        self._notify(
+            events.PhaseEnded(
+                entry,
+                state.models[best.id],
+                params=sum(state.components[identity].num_params for identity in ids),
+                accounted_params=scoring.accounted_params(state, ids, task.info.name),
+            )
+        )
+        return current
+
+    def _commit(self, current: Ledger, entry: GenerationEntry | PhaseEntry) -> Ledger:
+        after = ledger.fold(self._controller, current, entry)  # an entry that does not fold is never written
+        self._store.journal.append(entry)
+        return after
+
+
+_TITLES = {
+    "multi_head": "baseline: multi-head",
+    "top_layers": "baseline: fine-tune top layers",
+    "full": "baseline: full fine-tuning",
+    "adapters": "baseline: residual adapters",
+}
+
+
+def _first_entry(store: Store) -> StartEntry:
+    return cast(StartEntry, next(store.journal.entries()))
