@@ -7,103 +7,47 @@ goes on with the same command.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import cast
 
-import jax
-
 from munet import architecture, ledger, start
-from munet.config import Config, Runtime
-from munet.data import cache, loader
-from munet.data.tasks import Task, load_tasks
+from munet.config import Config
+from munet.data import loader
+from munet.data.tasks import Task
+from munet.dry_run import describe
 from munet.evolution import schedule, scoring
-from munet.evolution.controller import Controller
 from munet.ledger import Ledger
 from munet.progress import events
 from munet.progress.events import Notify
 from munet.publishing import Publisher
+from munet.preparation import Setup
 from munet.store.workdir import Store
 from munet.training.checkpoints import InFlight
 from munet.training.evaluation import measure
-from munet.training.placement import Layout
 from munet.training.population import Population
 from munet.training.signature import Signature
 from munet.types import GenerationEntry, PhaseEntry, StartEntry
 
 
-@dataclass(frozen=True)
-class Setup:
-    """A run that is checked and ready, before anything is written.
-
-    Attributes:
-      config: the validated settings.
-      tasks: opened, not decoded.
-      root: read and checked.
-      layout: the devices.
-    """
-
-    config: Config
-    tasks: tuple[Task, ...]
-    root: start.RootComponents
-    layout: Layout
-
-    @classmethod
-    def prepare(cls, config: Config) -> Setup:
-        """Opens data, root and devices.
-
-        Raises:
-          DataError, CheckpointError, UserError: any of them cannot be used.
-        """
-        use_compilation_cache(config.runtime)
-        experiment, runtime = config.experiment, config.runtime
-        tasks = load_tasks(
-            experiment.tasks,
-            data_dir=runtime.data_dir,
-            cache_dir=runtime.cache_dir,
-            seed=experiment.seed,
-            max_image_size=max(experiment.search_space.image_size),
-        )
-        return cls(config, tuple(tasks), start.RootComponents(experiment), Layout.detect(runtime))
-
-    @property
-    def controller(self) -> Controller:
-        """The controller of this experiment."""
-        return Controller(self.config.experiment, [task.info for task in self.tasks])
-
-    @property
-    def start_entry(self) -> StartEntry:
-        """What the journal begins with."""
-        infos = [task.info for task in self.tasks]
-        return start.start_entry(self.config.experiment, infos, self.root, self.layout.describe())
-
-    def image_steps(self, task: Task) -> int:
-        """Training images that one child of a task sees."""
-        experiment, num_train = self.config.experiment, task.info.num_train
-        steps = loader.steps_per_cycle(num_train, experiment) * schedule.cycles_per_child(experiment)
-        return steps * loader.effective_batch_size(num_train, experiment)
-
-    @property
-    def total_image_steps(self) -> int:
-        """Training images that all children of the run see."""
-        experiment = self.config.experiment
-        children = experiment.children_per_generation * schedule.num_generations(experiment)
-        phases = schedule.num_task_iterations(experiment)
-        return phases * children * sum(self.image_steps(task) for task in self.tasks)
-
-
-def evolve(config: Config, workdir: str, notify: Notify) -> None:
+def evolve(config: Config, workdir: str, notify: Notify, dry_run: bool = False) -> None:
     """Starts or resumes a run, then the baselines that it is to be compared with.
 
     Args:
       config: validated settings.
       workdir: the run's directory; baselines run in `baselines/KIND` below it.
       notify: told everything that happens.
+      dry_run: only say what would be done and how long it would take; nothing is written.
 
     Raises:
       UserError: the input cannot be used; nothing is written then.
       EvolutionError: every child of a phase diverged.
     """
-    run(Setup.prepare(config), workdir, notify)
+    setup = Setup.prepare(config)
+    if dry_run:
+        for line in describe(setup):
+            notify(events.Note(line))
+        return
+    run(setup, workdir, notify)
     for kind in config.runtime.compare:
         baseline = replace(config.experiment.baseline, kind=kind)
         experiment = replace(config.experiment, baseline=baseline)
@@ -123,14 +67,6 @@ def run(setup: Setup, workdir: str, notify: Notify) -> None:
         start.check_same(_first_entry(store), setup.start_entry, workdir)
     with store.lock():
         _Loop(setup, store, notify).run()
-
-
-def use_compilation_cache(runtime: Runtime) -> None:
-    """Keeps compiled programs on disk, so that a restart compiles nothing again."""
-    folder = cache.folder(runtime.cache_dir)
-    if folder is not None:
-        jax.config.update("jax_compilation_cache_dir", str(folder / "xla"))
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
 
 
 class _Loop:

@@ -124,8 +124,13 @@ def of_child(child: ChildPlan, variant: Variant, *, batch_size: int, num_classes
         adapter_dim=bucket(int(child.hyperparameters["adapter_dim"]), _ADAPTER_BUCKETS) if has_adapters else 0,
         image_size=int(child.hyperparameters["image_size"]),
         batch_size=batch_size,
-        head_size=bucket(num_classes, _HEAD_BUCKETS),
+        head_size=head_size(num_classes),
     )
+
+
+def head_size(num_classes: int) -> int:
+    """The padded number of classes."""
+    return bucket(num_classes, _HEAD_BUCKETS)
 
 
 def bucket(size: int, buckets: Iterable[int]) -> int:
@@ -146,5 +151,5 @@ def of_model(
         adapter_dim=bucket(int(hyperparameters["adapter_dim"]), _ADAPTER_BUCKETS) if has_adapters else 0,
         image_size=int(hyperparameters["image_size"]),
         batch_size=0,
-        head_size=bucket(num_classes, _HEAD_BUCKETS),
+        head_size=head_size(num_classes),
     )

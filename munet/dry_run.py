@@ -1,0 +1,146 @@
+"""`munet evolve --dry_run`: phases, steps, memory and time of a run, from one measured step; nothing is written."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from munet import architecture
+from munet.data import loader
+from munet.data.tasks import Task
+from munet.evolution import schedule
+from munet.preparation import Setup
+from munet.training import grouping, programs, signature
+from munet.training.assemble import Control, gates, pad
+from munet.training.grouping import CostModel
+from munet.training.optimizer import OptimizerSettings
+from munet.training.placement import Chunk, place
+from munet.training.signature import INPUT_STAGE, Signature
+
+_MEASURED_STEPS = 3
+_MIB = 1 << 20
+
+
+def describe(setup: Setup) -> list[str]:
+    """Lines for people: what the run will do and about how long it will take.
+
+    The step is measured on the largest task with every layer trained and no adapters; real children mostly train less.
+    """
+    experiment = setup.config.experiment
+    phases = len(setup.tasks) * schedule.num_task_iterations(experiment)
+    generations = schedule.num_generations(experiment)
+    children = experiment.children_per_generation
+    cycles = schedule.cycles_per_child(experiment)
+    lines = [
+        f"{phases} phases ({len(setup.tasks)} tasks x {schedule.num_task_iterations(experiment)} iterations) of "
+        f"{generations} generations of {children} children of {cycles} cycles",
+        f"{setup.total_image_steps:,} training images in all",
+    ]
+    for task in setup.tasks:
+        info = task.info
+        batch = loader.effective_batch_size(info.num_train, experiment)
+        steps = loader.steps_per_cycle(info.num_train, experiment)
+        lines.append(
+            f"  {info.name}: {info.num_classes} classes, {info.num_train:,} training images; a cycle is {steps} "
+            f"steps of {batch}, a phase {steps * cycles * children * generations:,} child-steps"
+        )
+    largest = max(setup.tasks, key=lambda task: loader.effective_batch_size(task.info.num_train, experiment))
+    program = _full_training(setup, largest)
+    compile_seconds, step_seconds = _measure(setup, program)
+    devices = len(setup.layout.devices)
+    images = setup.total_image_steps / program.batch_size
+    hours = images * step_seconds / min(devices, children) / 3600
+    lines += [
+        f"measured on {setup.layout.devices[0].device_kind}: {step_seconds * 1000:.1f} ms a step of "
+        f"{program.batch_size} with every layer trained, {compile_seconds:.0f} s to compile",
+        f"about {memory_bytes(program) / _MIB:.0f} MiB a child on its device, "
+        f"{data_bytes(setup) / _MIB:.0f} MiB of data",
+        f"about {_duration(hours)} on {devices} device(s) if every child trained every layer, without compilation; "
+        f"head-only children take {_head_only_share(program, setup.layout.cost_model):.0%} of such a step",
+    ]
+    return lines
+
+
+def memory_bytes(program: Signature) -> int:
+    """Bytes that one child in training takes, estimated.
+
+    Parameters and their best version, gradients (float32), momentum (bfloat16), and what the backward pass keeps of a
+    batch: about ten values of the width and two of the MLP's width for each token and trained block.
+    """
+    variant = architecture.get_variant(program.variant)
+    params = sum(
+        architecture.num_params(
+            variant, name, image_size=program.image_size, adapter_dim=program.adapter_dim, num_classes=program.head_size
+        )
+        for name in program.names
+    )
+    tokens = program.batch_size * variant.num_tokens(program.image_size)
+    trained = program.num_blocks - max(program.first_trainable, 0)
+    kept = tokens * (10 * variant.width + 2 * variant.mlp_dim) * trained
+    return int(params * (3 * 4 + 2) + kept * 4)
+
+
+def data_bytes(setup: Setup) -> int:
+    """Bytes of the largest task's training images on the device, and of one block of batches."""
+    sizes = []
+    for task in setup.tasks:
+        height, width, channels = task.image_shape
+        sizes.append(task.info.num_train * height * width * channels)
+    return max(sizes) + setup.config.runtime.block_megabytes * 1_000_000
+
+
+def _full_training(setup: Setup, task: Task) -> Signature:
+    experiment = setup.config.experiment
+    return Signature(
+        variant=experiment.variant,
+        num_blocks=experiment.num_blocks,
+        first_trainable=INPUT_STAGE,
+        adapter_dim=0,
+        image_size=experiment.defaults.image_size,
+        batch_size=loader.effective_batch_size(task.info.num_train, experiment),
+        head_size=signature.head_size(task.info.num_classes),
+    )
+
+
+def _measure(setup: Setup, program: Signature) -> tuple[float, float]:
+    """Seconds to compile the train program, and of one step: the median of a few."""
+    chunk = place([grouping.Group(program, (0,))], replace(setup.layout, devices=setup.layout.devices[:1]))[0]
+    run = programs.train_program(program, chunk.mesh, setup.config.experiment.clip_norm)
+    state, fixed, control = _blank_child(program, chunk)
+    shape = (1, program.batch_size)
+    images = jnp.zeros((*shape, program.image_size, program.image_size, architecture.CHANNELS))
+    labels = jnp.zeros(shape, jnp.int32)
+    times = []
+    for _ in range(_MEASURED_STEPS + 1):
+        started = time.perf_counter()
+        state = jax.block_until_ready(run(state, fixed, control, images, labels, jnp.int32(1)))
+        times.append(time.perf_counter() - started)
+    step = statistics.median(times[1:])
+    return times[0] - step, step
+
+
+def _blank_child(program: Signature, chunk: Chunk) -> tuple[programs.TrainState, dict[str, object], Control]:
+    settings = OptimizerSettings(*(jnp.asarray(value) for value in (0.01, 0.9, 0.0, 0, 0, 1)))
+    names = program.names
+    control = Control(
+        {name: jnp.float32(1) for name in names}, gates(names, program, adapter_dim=1, num_classes=2), settings
+    )
+    params = {name: pad({}, program, name) for name in names}
+    params, control = jax.device_put(
+        jax.tree.map(lambda leaf: np.asarray(leaf)[None], (params, control)), chunk.by_child
+    )
+    return programs.init_state(params), {}, control
+
+
+def _head_only_share(program: Signature, model: CostModel) -> float:
+    head_only = replace(program, first_trainable=program.num_blocks)
+    return grouping.step_seconds(head_only, model) / grouping.step_seconds(program, model)
+
+
+def _duration(hours: float) -> str:
+    return f"{hours:.1f} hours" if hours >= 1 else f"{hours * 60:.0f} minutes"
