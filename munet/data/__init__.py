@@ -1,0 +1,1 @@
+"""Tasks: where labelled images come from, how they are split, batched and augmented."""

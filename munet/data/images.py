@@ -1,0 +1,60 @@
+"""Pixels in their normal form: uint8, one channel when the whole set is grey, one size for all images of a set.
+
+DESIGN section 6: images may have any size and 1, 3 or 4 channels; photos of many sizes are squashed to a square canvas.
+Everything here is lossless but for the canvas and transparency (composited on white).
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image
+
+Pixels = UInt8[np.ndarray, "h w c"]  # c: 1 or 3
+
+
+def decode(data: bytes) -> Pixels:
+    """The pixels of an encoded image: one channel if the file is grey, else three.
+
+    Raises:
+      OSError: it is no readable image (`PIL.UnidentifiedImageError` is one).
+    """
+    with Image.open(io.BytesIO(data)) as image:
+        if image.mode in ("1", "L"):
+            return np.asarray(image.convert("L"))[..., None]
+        if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+            return on_white(np.asarray(image.convert("RGBA")))
+        return np.asarray(image.convert("RGB"))
+
+
+def on_white(images: UInt8[np.ndarray, "*n h w 4"]) -> UInt8[np.ndarray, "*n h w 3"]:
+    """Composites transparent images on white."""
+    colour, alpha = images[..., :3].astype(np.uint16), images[..., 3:].astype(np.uint16)
+    return ((colour * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
+
+
+def squash(image: Pixels, canvas: int) -> Pixels:
+    """Resizes one image to `canvas` x `canvas` pixels, whatever its aspect (bilinear, smoothed when it shrinks)."""
+    grey = image.shape[-1] == 1
+    resized = Image.fromarray(image[..., 0] if grey else image).resize((canvas, canvas), Image.Resampling.BILINEAR)
+    return np.asarray(resized)[..., None] if grey else np.asarray(resized)
+
+
+def is_grey(images: UInt8[np.ndarray, "*n h w c"]) -> bool:
+    """Whether all channels are equal everywhere."""
+    return images.shape[-1] == 1 or bool((images[..., 1:] == images[..., :1]).all())
+
+
+def stack(images: Sequence[Pixels]) -> UInt8[np.ndarray, "n h w c"]:
+    """Images of one size as one array: a single channel if all are grey."""
+    return merge_channels([image[None] for image in images])
+
+
+def merge_channels(chunks: Sequence[UInt8[np.ndarray, "_ h w _"]]) -> UInt8[np.ndarray, "n h w c"]:
+    """Joins arrays of images of one size, some grey with one channel: the result has one channel if all are grey."""
+    if all(is_grey(chunk) for chunk in chunks):
+        return np.concatenate([chunk[..., :1] for chunk in chunks])
+    return np.concatenate([np.broadcast_to(chunk, (*chunk.shape[:-1], 3)) for chunk in chunks])

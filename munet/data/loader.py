@@ -1,0 +1,72 @@
+"""Which images make up which batch: pure arithmetic and derived permutations (DESIGN section 6, spec section 5 Budget)."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float32, Int32
+
+from munet import rng
+from munet.config import Experiment
+
+
+def effective_batch_size(num_train: int, experiment: Experiment) -> int:
+    """Images in a training batch: as configured, at most the whole training set."""
+    return min(experiment.batch_size, num_train)
+
+
+def steps_per_cycle(num_train: int, experiment: Experiment) -> int:
+    """Training batches in a cycle: one epoch, within the configured bounds."""
+    epoch = -(-num_train // effective_batch_size(num_train, experiment))
+    return max(min(epoch, experiment.max_batches_per_cycle), experiment.min_batches_per_cycle)
+
+
+def batch_indices(
+    path: rng.Path, num_examples: int, batch_size: int, first_step: int, num_steps: int
+) -> Int32[np.ndarray, "num_steps batch_size"]:
+    """Training examples of some consecutive steps.
+
+    The stream of examples is one permutation after another, one an epoch; steps count on over cycles and a batch may
+    straddle two epochs, so any window of steps can be made alone.
+
+    Args:
+      path: of the draw (see `munet.rng`); epoch `e` uses `(*path, "epoch", e)`.
+      num_examples: size of the training set.
+      batch_size: examples in a step.
+      first_step: steps before the first one wanted.
+      num_steps: how many are wanted.
+    """
+    start, stop = first_step * batch_size, (first_step + num_steps) * batch_size
+    first_epoch, end_epoch = start // num_examples, -(-stop // num_examples)
+    epochs = [rng.permutation((*path, "epoch", epoch), num_examples) for epoch in range(first_epoch, end_epoch)]
+    stream = np.concatenate(epochs) if epochs else np.empty(0, np.int64)
+    offset = first_epoch * num_examples
+    return stream[start - offset : stop - offset].astype(np.int32).reshape(num_steps, batch_size)
+
+
+def padded_batches(
+    num_examples: int, batch_size: int
+) -> tuple[Int32[np.ndarray, "batches batch"], Float32[np.ndarray, "batches batch"]]:
+    """The first `num_examples` in order, as equal batches of at most `batch_size`: indices and weights.
+
+    Batches are as few as possible and then as small as possible; what is left over in the last is filled with example 0
+    at weight 0, all others weigh 1.
+    """
+    num_batches = -(-num_examples // batch_size)
+    batch = -(-num_examples // num_batches)
+    indices = np.zeros(num_batches * batch, np.int32)
+    indices[:num_examples] = np.arange(num_examples)
+    weights = np.zeros(num_batches * batch, np.float32)
+    weights[:num_examples] = 1
+    return indices.reshape(num_batches, batch), weights.reshape(num_batches, batch)
+
+
+def num_validated(num_validation: int, experiment: Experiment) -> int:
+    """How many of the first validation images a quality is counted over."""
+    return min(num_validation, experiment.max_validation_batches * experiment.batch_size)
+
+
+def validation_batches(
+    num_validation: int, experiment: Experiment
+) -> tuple[Int32[np.ndarray, "batches batch"], Float32[np.ndarray, "batches batch"]]:
+    """The validation images a quality is counted over, as `padded_batches`."""
+    return padded_batches(num_validated(num_validation, experiment), experiment.batch_size)

@@ -1,0 +1,183 @@
+"""Splits of a labelled image set: content-hash order, stratified 80/10/10, and what every split must satisfy.
+
+DESIGN section 6: the order of a set is that of hashes of its images, so neither the order of files nor a class-sorted
+source matters, and a split is a random sample that every machine draws alike.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+from jaxtyping import Bool, Int, Int32, UInt8
+
+from munet.errors import DataError
+
+SplitName = Literal["train", "validation", "test"]
+SPLITS: tuple[SplitName, ...] = get_args(SplitName)
+
+MAX_CLASSES = 1 << 16  # a larger label is a mistake (an id, a hash), not a class
+
+
+@dataclass(frozen=True)
+class Split:
+    """Images and labels of one split, in an order that is part of the data set.
+
+    Attributes:
+      images: uint8 pixels; one channel if the whole set is grey, else three.
+      labels: class numbers, from 0.
+    """
+
+    images: UInt8[np.ndarray, "n h w c"]
+    labels: Int32[np.ndarray, " n"]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+Splits = Mapping[SplitName, Split]
+
+
+@dataclass(frozen=True)
+class Source:
+    """What opening a data set gives, before anything needs to be decoded.
+
+    Attributes:
+      class_names: a name for each label, in label order.
+      num_examples: images in each split.
+      fingerprint: SHA-256 (hexadecimal) of the set's identity: two sets with the same one hold the same splits.
+      load: decodes all three splits. May raise `DataError`.
+    """
+
+    class_names: tuple[str, ...]
+    num_examples: Mapping[SplitName, int]
+    fingerprint: str
+    load: Callable[[], Splits]
+
+
+def content_order(images: UInt8[np.ndarray, "n ..."], seed: int | None = None) -> Int[np.ndarray, " n"]:
+    """Indices that sort images by the SHA-256 of their pixel bytes, with `seed` before them unless it is None.
+
+    Images of equal bytes keep their order.
+    """
+    prefix = b"" if seed is None else f"{seed}:".encode()
+    hashes = [hashlib.sha256(prefix + image.tobytes()).digest() for image in images]
+    return np.array(sorted(range(len(hashes)), key=hashes.__getitem__), dtype=np.int64)
+
+
+def rank_in_class(labels: Int[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
+    """For each example how many earlier ones have its label."""
+    by_class = np.argsort(labels, kind="stable")
+    counts = np.bincount(labels[by_class]) if len(labels) else np.zeros(1, np.int64)
+    starts = np.cumsum(counts) - counts
+    ranks = np.empty(len(labels), np.int64)
+    ranks[by_class] = np.arange(len(labels)) - starts[labels[by_class]]
+    return ranks
+
+
+def take_by_rank(
+    images: UInt8[np.ndarray, "n h w c"],
+    labels: Int[np.ndarray, " n"],
+    *,
+    num_validation: Int[np.ndarray, " classes"],
+    num_test: Int[np.ndarray, " classes"],
+    seed: int | None,
+) -> Splits:
+    """Splits every class by content-hash order: the first images train, the next validate, the last test.
+
+    Each split keeps the hash order over all classes, so that its first images are a fair sample (validation is capped).
+
+    Args:
+      images, labels: the whole set.
+      num_validation, num_test: how many images of each class go there; the rest train.
+      seed: of the hash; None: the hash of the pixels alone.
+    """
+    order = content_order(images, seed)
+    labels = labels[order]
+    ranks = rank_in_class(labels)
+    counts = np.bincount(labels, minlength=len(num_test))
+    num_train = counts - num_validation - num_test
+    is_train = ranks < num_train[labels]
+    is_test = ranks >= (num_train + num_validation)[labels]
+    chosen: dict[SplitName, Bool[np.ndarray, " n"]] = {
+        "train": is_train,
+        "validation": ~is_train & ~is_test,
+        "test": is_test,
+    }
+    return {name: Split(images[order[mask]], labels[mask].astype(np.int32)) for name, mask in chosen.items()}
+
+
+def stratified(
+    images: UInt8[np.ndarray, "n h w c"], labels: Int[np.ndarray, " n"], *, num_classes: int, seed: int
+) -> Splits:
+    """80/10/10 within every class, by content-hash order with the seed.
+
+    A class of three images or more has at least one in each split; a smaller one trains only.
+    """
+    counts = np.bincount(labels, minlength=num_classes)
+    tenth = np.where(counts >= 3, np.maximum((counts + 5) // 10, 1), 0)
+    return take_by_rank(images, labels, num_validation=tenth, num_test=tenth, seed=seed)
+
+
+def source_of_arrays(
+    uri: str,
+    images: UInt8[np.ndarray, "n h w c"],
+    labels: Int[np.ndarray, " n"],
+    class_names: Sequence[str],
+    *,
+    seed: int,
+) -> Source:
+    """A source that is in memory already: checked, split with `stratified`, its fingerprint a hash of its pixels.
+
+    Raises:
+      DataError: labels out of range, or only one class.
+    """
+    check_labels(uri, labels, len(class_names))
+    splits = stratified(images, labels, num_classes=len(class_names), seed=seed)
+    hasher = hashlib.sha256("\0".join(class_names).encode())
+    for name in SPLITS:
+        part = splits[name]
+        hasher.update(f"{name} {part.images.shape}".encode())
+        hasher.update(np.ascontiguousarray(part.images).data)
+        hasher.update(part.labels.astype("<i4").tobytes())
+    sizes = {name: len(splits[name]) for name in SPLITS}
+    return Source(tuple(class_names), sizes, hasher.hexdigest(), lambda: splits)
+
+
+def check_sizes(uri: str, sizes: Mapping[SplitName, int]) -> None:
+    """Refuses a set with an empty split.
+
+    Raises:
+      DataError: naming the empty splits and the sizes of all.
+    """
+    empty = [name for name in SPLITS if not sizes[name]]
+    if empty:
+        counts = ", ".join(f"{name} {sizes[name]:,}" for name in SPLITS)
+        raise DataError(
+            f"{uri}: no {' and no '.join(empty)} images ({counts}). A task needs some in each split: about 10 images "
+            "of each class, or other splits."
+        )
+
+
+def check_labels(uri: str, labels: Int[np.ndarray, " n"], num_classes: int) -> None:
+    """Refuses labels outside `range(num_classes)` and a set with one class.
+
+    Raises:
+      DataError: naming the first wrong label and its index, or the only class.
+    """
+    if num_classes > MAX_CLASSES:
+        raise DataError(
+            f"{uri}: label {num_classes - 1:,} is too large: labels are class numbers 0, 1, ... below {MAX_CLASSES:,}."
+        )
+    wrong = np.flatnonzero((labels < 0) | (labels >= num_classes))
+    if len(wrong):
+        index = int(wrong[0])
+        raise DataError(
+            f"{uri}: labels out of range: label {labels[index]} at index {index} ({len(wrong):,} such), expected 0 to "
+            f"{num_classes - 1}."
+        )
+    if len(labels) and (labels == labels[0]).all():
+        raise DataError(f"{uri}: all {len(labels):,} images are of class {labels[0]}: a task needs at least 2 classes.")
