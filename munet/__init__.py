@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from munet.models.root import load_root
+    from munet.system import open
 
 __version__ = "0.1.0"
 
-__all__ = ["__version__", "load_root"]
+__all__ = ["__version__", "load_root", "open"]
 
 # Public names by the module that holds them: imported when first used, so that `munet --help` need not wait for JAX.
 _LAZY = {
     "load_root": "munet.models.root",
+    "open": "munet.system",
 }
 
 

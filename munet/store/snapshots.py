@@ -59,6 +59,18 @@ class Snapshots:
                     return length, state
         return None
 
+    def heads(self) -> dict[int, str]:
+        """The journal's head hash at each length that a sound snapshot was taken at: a witness against alteration."""
+        found: dict[int, str] = {}
+        for length in self._lengths():
+            try:
+                head: Any = loads(self._folder.read(_name(length)).partition(b"\n")[0], "snapshot")
+            except (FileNotFoundError, CorruptionError):
+                continue
+            if isinstance(head, dict) and self._load(length, str(head.get("head"))) is not None:
+                found[length] = str(head["head"])
+        return found
+
     def _load(self, length: int, head_hash: str) -> Any | None:
         try:
             head, _, body = self._folder.read(_name(length)).partition(b"\n")

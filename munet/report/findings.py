@@ -1,0 +1,68 @@
+"""What `munet verify` finds: problems with a place and advice, notes, and how much was checked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+RESTORE = "Restore it from a copy of the work directory, or start again in a new one."
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something that is not as it was written.
+
+    Attributes:
+      place: the file, or the task when no single file is to blame.
+      text: what is wrong.
+      advice: what to do.
+    """
+
+    place: str
+    text: str
+    advice: str
+
+
+@dataclass
+class VerifyReport:
+    """All problems, and how much was checked."""
+
+    workdir: str
+    problems: list[Problem] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    num_entries: int = 0
+    num_components: int = 0
+    num_models: int = 0
+    num_tested: int = 0
+    total_params: int = 0
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.problems
+
+    def add(self, place: str, text: str, advice: str = RESTORE) -> None:
+        """Reports a problem, once."""
+        problem = Problem(place, text, advice)
+        if problem not in self.problems:
+            self.problems.append(problem)
+
+    def lines(self) -> Iterator[str]:
+        """The report for people; the last line is the result."""
+        for number, problem in enumerate(self.problems, start=1):
+            yield f"{number}. {problem.place}"
+            yield f"   {problem.text}"
+            if "estore" not in problem.text:  # messages of the store bring their own advice
+                yield f"   {problem.advice}"
+        yield from self.notes
+        checked = (
+            f"{self.num_entries} journal entries, {self.num_components} components, {self.num_models} models "
+            f"({self.total_params:,} parameters in use)"
+        )
+        if self.num_tested:
+            checked += f", {self.num_tested} test accuracies measured again"
+        count = len(self.problems)
+        if count:
+            yield f"{count} problem{'s' * (count > 1)} in {self.workdir}; checked: {checked}."
+        else:
+            yield f"{self.workdir} is sound: {checked}."

@@ -1,0 +1,161 @@
+"""`munet status`: where a run stands and what its system is, for people and (`--json`, docs/status.md) for programs."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Iterable
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from munet import system as systems
+from munet.system import System
+from munet.types import Quality, TaskName
+
+_PLAIN_WIDTH = 140  # where the output is no terminal
+
+
+def status_json(system: System) -> dict[str, Any]:
+    """The status as JSON values; keys are only ever added (docs/status.md)."""
+    position = system.position
+    return {
+        "format": "munet-status",
+        "version": 1,
+        "workdir": system.workdir,
+        "complete": system.is_complete,
+        "generations": system.ledger.generations,
+        "num_generations": system.num_generations,
+        "position": {
+            "task_iteration": position.task_iteration,
+            "task_index": position.task_index,
+            "generation": position.generation,
+        },
+        "active_task": system.active_task,
+        "image_steps": system.ledger.image_steps,
+        "seed": system.experiment.seed,
+        "scale_factor": system.experiment.scale_factor,
+        "baseline": system.experiment.baseline.kind,
+        "root": {
+            "variant": system.experiment.variant,
+            "num_blocks": system.experiment.num_blocks,
+            "checkpoint": dict(system.start.root_checkpoint),
+        },
+        "tasks": {task: _task_json(system, task) for task in system.models},
+        "unsolved_tasks": [info.name for info in system.tasks if info.name not in system.models],
+        "total_params": system.total_params,
+        "params_per_task": system.params_per_task,
+        "mean_quality": _mean(model.quality for model in system.models.values()),
+        "mean_test_quality": _mean(model.test_quality for model in system.models.values()),
+    }
+
+
+def _task_json(system: System, task: TaskName) -> dict[str, Any]:
+    model = system.model(task)
+    return {
+        "quality": model.quality.value if model.quality else None,
+        "test_quality": model.test_quality.value if model.test_quality else None,
+        "score": system.score(task),
+        "params": system.params(task),
+        "accounted_params": system.accounted_params(task),
+        "model": model.id,
+        "components": list(model.components.values()),
+        "layers": list(model.components),
+        "validation_counts": _counts(model.quality),
+        "test_counts": _counts(model.test_quality),
+        "lineage": system.lineage(task),
+        "shared_with": system.shared_with(task),
+        "hyperparameters": dict(model.hyperparameters),
+    }
+
+
+def print_status(workdir: str, as_json: bool = False) -> None:
+    """Prints the status of the run in `workdir` on standard output.
+
+    Raises:
+      UserError: there is no run, or its journal is damaged.
+    """
+    system = systems.open(workdir)
+    if as_json:
+        sys.stdout.write(json.dumps(status_json(system), indent=2) + "\n")
+        return
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=_PLAIN_WIDTH)
+    if system.models:
+        console.print(table(system))
+    for line in summary(system):
+        console.print(line, highlight=False, markup=False)
+
+
+def table(system: System) -> Table:
+    """The tasks solved so far, one a row."""
+    result = Table(title=f"System in {system.workdir}", title_style="bold")
+    result.add_column("task", no_wrap=True)
+    for name in ("validation", "test", "score", "parameters", "accounted"):
+        result.add_column(name, justify="right")
+    result.add_column("shares with (components)")
+    result.add_column("model, from root")
+    for task, model in system.models.items():
+        shared = ", ".join(f"{other} ({count})" for other, count in system.shared_with(task).items())
+        lineage = " > ".join("root" if id == system.root.id else str(id) for id in reversed(system.lineage(task)))
+        result.add_row(
+            task,
+            _percent(model.quality),
+            _percent(model.test_quality),
+            f"{system.score(task):.4f}",
+            f"{system.params(task):,}",
+            f"{system.accounted_params(task):,.0f}",
+            shared or "-",
+            lineage,
+        )
+    return result
+
+
+def summary(system: System) -> list[str]:
+    """What the table does not say, line by line."""
+    experiment, position = system.experiment, system.position
+    progress = f"{system.ledger.generations} of {system.num_generations} generations"
+    if system.is_complete:
+        lines = [f"Complete: {progress}, {len(system.tasks)} tasks."]
+    else:
+        lines = [
+            f"Not complete: {progress}; task iteration {position.task_iteration + 1}, "
+            f"task {position.task_index + 1} of {len(system.tasks)} ({system.active_task}) is active."
+        ]
+    unsolved = [info.name for info in system.tasks if info.name not in system.models]
+    if unsolved:
+        lines.append(f"Without a model yet: {', '.join(unsolved)}.")
+    if system.models:
+        means = [_mean(model.quality for model in system.models.values())]
+        means.append(_mean(model.test_quality for model in system.models.values()))
+        shown = [
+            f"{value:.2%} {name}"
+            for value, name in zip(means, ("validation", "test"), strict=True)
+            if value is not None
+        ]
+        lines.append(f"Mean accuracy: {', '.join(shown)}.")
+        lines.append(f"Parameters in use: {system.total_params:,}, {system.params_per_task:,.0f} a task.")
+    kind = f", baseline {experiment.baseline.kind}" if experiment.baseline.kind else ""
+    lines.append(
+        f"Root {experiment.variant} with {experiment.num_blocks} blocks, scale factor {experiment.scale_factor:g}, "
+        f"seed {experiment.seed}{kind}."
+    )
+    return lines
+
+
+def _counts(quality: Quality | None) -> dict[str, int] | None:
+    return {"correct": quality.correct, "counted": quality.counted} if quality else None
+
+
+def _percent(quality: Quality | None) -> str:
+    return f"{quality.value:.2%}" if quality else "-"
+
+
+def _mean(qualities: Iterable[Quality | None]) -> float | None:
+    """The mean accuracy; None when there is none, or one is not measured yet."""
+    values = [quality.value if quality else None for quality in qualities]
+    known = [value for value in values if value is not None]
+    return math.fsum(known) / len(known) if known and len(known) == len(values) else None

@@ -1,0 +1,156 @@
+"""The comparison of several systems on the same tasks: test accuracy and parameters per task (paper Tables 1, 2, 6)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from munet.system import System
+from munet.types import TaskName
+
+MUNET = "muNet"
+_BASELINE_NAMES = {
+    "": MUNET,
+    "multi_head": "multi-head",
+    "top_layers": "top layers",
+    "full": "full fine-tuning",
+    "adapters": "residual adapters",
+}
+_MISSING = "-"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One system on one task, or on average."""
+
+    test: float | None  # accuracy in [0, 1]; None: not measured yet
+    params: float | None  # accounted parameters (Eq. 3); on average: unique parameters in use / tasks
+
+
+@dataclass(frozen=True)
+class Row:
+    """One task, or the mean: a cell for each system."""
+
+    name: str
+    cells: tuple[Cell, ...]
+
+    @property
+    def best(self) -> tuple[int, ...]:
+        """Which systems have the highest test accuracy; several when equal."""
+        measured = [cell.test for cell in self.cells if cell.test is not None]
+        return tuple(i for i, cell in enumerate(self.cells) if measured and cell.test == max(measured))
+
+
+@dataclass(frozen=True)
+class ComparisonTable:
+    """Systems side by side, a row for each task and their mean."""
+
+    names: tuple[str, ...]
+    rows: tuple[Row, ...]
+    mean: Row
+
+    @property
+    def verdict(self) -> str:
+        """Who has the best mean, by how much, and who is best on how many tasks; plainly, for better or worse."""
+        if not self.rows:
+            return "There are no tasks to compare."
+        missing = [name for name, cell in zip(self.names, self.mean.cells, strict=True) if cell.test is None]
+        if missing:
+            return f"Not every task is measured for {_and(missing)}, so the means cannot be compared."
+        best = [self.names[index] for index in self.mean.best]
+        top = max(cell.test or 0.0 for cell in self.mean.cells)
+        if len(best) > 1:
+            first = f"{_and(best)} have the same mean test accuracy, {top:.2%}"
+        else:
+            first = f"{best[0]} has the best mean test accuracy, {top:.2%}"
+        others = [
+            f"{name} is {(top - (cell.test or 0.0)) * 100:.2f} points below"
+            for name, cell in zip(self.names, self.mean.cells, strict=True)
+            if name not in best
+        ]
+        wins = [f"{name} {sum(index in row.best for row in self.rows)}" for index, name in enumerate(self.names)]
+        text = "; ".join([first, *others]) + "."
+        return f"{text} Best, or equal to the best, on how many of the {len(self.rows)} tasks: {', '.join(wins)}."
+
+    def rich(self) -> Group:
+        """For the terminal; the best of a row is bold. Ends with the verdict."""
+        table = Table(title="Test accuracy and parameters per task", title_style="bold")
+        table.add_column("task", no_wrap=True)
+        for name in self.names:
+            table.add_column(name, justify="right")
+        for name in self.names:
+            table.add_column(f"params\n{name}", justify="right", style="dim")
+        for row in (*self.rows, self.mean):
+            if row is self.mean:
+                table.add_section()
+            accuracies = [
+                Text(_percent(cell.test), style="bold green" if index in row.best else "")
+                for index, cell in enumerate(row.cells)
+            ]
+            table.add_row(row.name, *accuracies, *(_count(cell.params) for cell in row.cells))
+        return Group(table, Text(self.verdict))
+
+    def markdown(self) -> str:
+        """For a page; the best of a row is bold. Ends with the verdict."""
+        head = ["task", *self.names, *(f"parameters, {name}" for name in self.names)]
+        lines = [_line(head), _line(["---", *["---:"] * (len(head) - 1)])]
+        for row in (*self.rows, self.mean):
+            accuracies = [
+                f"**{_percent(cell.test)}**" if index in row.best else _percent(cell.test)
+                for index, cell in enumerate(row.cells)
+            ]
+            lines.append(_line([row.name, *accuracies, *(_count(cell.params) for cell in row.cells)]))
+        return "\n".join([*lines, "", self.verdict, ""])
+
+
+def comparison(systems: Mapping[str, System]) -> ComparisonTable:
+    """Compares systems over the tasks that any of them has, in the order of the first.
+
+    Args:
+      systems: by the name to show; `display_name` makes one of a baseline's kind. The order is that of the columns.
+    """
+    tasks = list(dict.fromkeys(info.name for system in systems.values() for info in system.tasks))
+    rows = tuple(Row(task, tuple(_cell(system, task) for system in systems.values())) for task in tasks)
+    means = tuple(
+        _mean_cell(system, [row.cells[index] for row in rows]) for index, system in enumerate(systems.values())
+    )
+    return ComparisonTable(tuple(systems), rows, Row("mean", means))
+
+
+def display_name(kind: str) -> str:
+    """The name for people of `experiment.baseline.kind`; "" is muNet itself."""
+    return _BASELINE_NAMES.get(kind, kind)
+
+
+def _cell(system: System, task: TaskName) -> Cell:
+    model = system.models.get(task)
+    if model is None:
+        return Cell(None, None)
+    return Cell(model.test_quality.value if model.test_quality else None, system.accounted_params(task))
+
+
+def _mean_cell(system: System, cells: Sequence[Cell]) -> Cell:
+    tests = [cell.test for cell in cells if cell.test is not None]
+    is_whole = bool(cells) and len(tests) == len(cells)
+    return Cell(math.fsum(tests) / len(tests) if is_whole else None, system.params_per_task if is_whole else None)
+
+
+def _percent(value: float | None) -> str:
+    return _MISSING if value is None else f"{value:.2%}"
+
+
+def _count(value: float | None) -> str:
+    return _MISSING if value is None else f"{value:,.0f}"
+
+
+def _line(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def _and(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -1,0 +1,199 @@
+"""`munet verify`: proof that a system on disk is what the run wrote, with every problem found in one report.
+
+Checked are: the journal (`journal_check.py`); every component's bytes against its name; that no retained model lacks a
+component, and that shapes are those of its architecture; that accounted parameters add up to the unique parameters in
+use; and, on request, that test accuracies measured again are equal.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+
+from rich.console import Console
+
+from munet import architecture
+from munet.errors import CorruptionError, UserError
+from munet.report.findings import Problem, VerifyReport
+from munet.report.journal_check import check_journal
+from munet.store import Store
+from munet.system import System
+from munet.types import ComponentId, ComponentRecord, Quality, TaskName
+
+__all__ = ["Measure", "Problem", "VerifyReport", "remeasure", "run", "verify"]
+
+Measure = Callable[[System, TaskName], Quality]  # the test quality of a task's model, measured again
+
+
+def verify(workdir: str, measure: Measure | None = None) -> VerifyReport:
+    """Checks a run, finished or going on; reads every component once.
+
+    Args:
+      workdir: of the run.
+      measure: measures a test accuracy again (see `remeasure`); None: that is left out.
+
+    Raises:
+      WorkdirError: there is no run, or one of a newer format.
+    """
+    report = VerifyReport(workdir)
+    try:
+        store = Store.open(workdir)
+    except CorruptionError:
+        store = Store(workdir)  # what is wrong is found again below, with the rest
+    system = check_journal(store, report)
+    sound = _check_components(store, report)
+    if system is not None:
+        _check_models(system, sound, report)
+        _check_accounting(system, report)
+        for task in system.models if measure is not None else ():
+            _check_test(system, task, sound, measure, report)
+        _note_writers(system, report)
+    return report
+
+
+def run(workdir: str, measure: Measure | None = None) -> int:
+    """Verifies and prints what was found on standard output.
+
+    Returns:
+      The number of problems.
+    """
+    report = verify(workdir, measure)
+    console = Console(soft_wrap=True, highlight=False, markup=False)
+    for line in report.lines():
+        console.print(line)
+    return len(report.problems)
+
+
+def remeasure(data_dir: str = "", cache_dir: str = "") -> Measure:
+    """A `Measure` that reads the run's own data sets, and measures as the run does.
+
+    Args:
+      data_dir: prepared TFDS data; "": `$TFDS_DATA_DIR`, else `~/tensorflow_datasets`.
+      cache_dir: decoded data; "": `$MUNET_CACHE_DIR`, else `~/.cache/munet`; "off": none.
+    """
+    from munet.data.tasks import load_task
+    from munet.training import evaluation
+
+    def measure(system: System, task: TaskName) -> Quality:
+        info, model, experiment = system.task(task), system.model(task), system.experiment
+        data = load_task(
+            info.uri,
+            data_dir=data_dir,
+            cache_dir=cache_dir,
+            seed=experiment.seed,
+            max_image_size=max(experiment.search_space.image_size),
+        )
+        if data.info != info:
+            raise UserError(
+                f"{info.uri} is not the data that the run used: its fingerprint is {data.info.fingerprint[:12]}, the "
+                f"run's was {info.fingerprint[:12]}. Give the data directory that it used."
+            )
+        measured = evaluation.measure(
+            architecture.get_variant(experiment.variant),
+            system.load(task),
+            model.hyperparameters,
+            data.split("test"),
+            num_classes=info.num_classes,
+            antialias=experiment.antialias,
+        )
+        return measured.quality
+
+    return measure
+
+
+def _check_components(store: Store, report: VerifyReport) -> dict[ComponentId, ComponentRecord]:
+    """Every component that is there, byte by byte; returns the records of the sound ones."""
+    sound: dict[ComponentId, ComponentRecord] = {}
+    for identity in sorted(store.components.ids()):
+        try:
+            sound[identity] = store.components.get(identity)[0]
+        except CorruptionError as error:
+            if identity in store.components.ids():  # else a run that goes on has just collected it
+                report.add(_place(store, identity), str(error))
+        report.num_components += 1
+    return sound
+
+
+def _check_models(system: System, sound: Mapping[ComponentId, ComponentRecord], report: VerifyReport) -> None:
+    """Every retained model has all its components, with the recorded descent and the shapes it means."""
+    there = system.store.components.ids()
+    users: dict[ComponentId, list[TaskName]] = {}
+    for task, model in system.models.items():
+        report.num_models += 1
+        for name, identity in model.components.items():
+            users.setdefault(identity, []).append(task)
+            for text in _shape_problems(system, task, name, identity):
+                report.add(_place(system.store, identity), text)
+    for identity, tasks in users.items():
+        record = system.components[identity]
+        if identity not in there:
+            text = f"Component {record.name} is missing; the models of {', '.join(tasks)} need it."
+            report.add(_place(system.store, identity), text)
+        elif identity in sound and sound[identity] != record:
+            report.add(_place(system.store, identity), f"Its record of {record.name} is not the one in the journal.")
+
+
+def _shape_problems(system: System, task: TaskName, name: str, identity: ComponentId) -> list[str]:
+    record, model = system.components[identity], system.model(task)
+    expected = architecture.component_leaves(
+        architecture.get_variant(system.experiment.variant),
+        name,
+        image_size=int(model.hyperparameters["image_size"]),
+        adapter_dim=int(model.hyperparameters["adapter_dim"]),
+        num_classes=system.task(task).num_classes,
+    )
+    if record.name == name and dict(record.leaves) == expected:
+        return []
+    return [f"Model {model.id} of {task} uses it as {name}, but its name ({record.name}) or shapes are others."]
+
+
+def _check_accounting(system: System, report: VerifyReport) -> None:
+    """The accounted parameters of all retained models add up to the unique parameters in use (spec section 13)."""
+    report.total_params = sum(record.num_params for record in system.components.values())
+    accounted = math.fsum(system.accounted_params(task) for task in system.models)
+    if not math.isclose(accounted, report.total_params, rel_tol=1e-9):
+        report.add(
+            system.store.journal.path,
+            f"Accounted parameters add up to {accounted:,.1f}, but {report.total_params:,} are in use.",
+        )
+
+
+def _check_test(
+    system: System,
+    task: TaskName,
+    sound: Mapping[ComponentId, ComponentRecord],
+    measure: Measure | None,
+    report: VerifyReport,
+) -> None:
+    """The test accuracy of one task, measured again, is the recorded one: nothing was forgotten."""
+    model = system.model(task)
+    if measure is None or model.test_quality is None or not sound.keys() >= set(model.components.values()):
+        return
+    try:
+        quality = measure(system, task)
+    except UserError as error:
+        report.add(f"task {task}", f"Its test accuracy could not be measured again: {error}", "Verify without tests.")
+        return
+    report.num_tested += 1
+    if quality != model.test_quality:
+        report.add(
+            f"task {task}",
+            f"Model {model.id} gets {quality.correct} of {quality.counted} test images right; recorded are "
+            f"{model.test_quality.correct} of {model.test_quality.counted}.",
+            "On other devices or software a few images may differ; on those of the run none may.",
+        )
+
+
+def _note_writers(system: System, report: VerifyReport) -> None:
+    try:
+        added = len(system.store.journal) - report.num_entries
+    except CorruptionError:
+        return
+    if added > 0:
+        report.notes.append(f"The run goes on: {added} journal entries were added while this was checked.")
+    if not system.is_complete:
+        report.notes.append(f"The run is not complete; the phase of {system.active_task} is open.")
+
+
+def _place(store: Store, identity: ComponentId) -> str:
+    return f"{store.components.path}/{identity}.safetensors"
