@@ -23,20 +23,24 @@ class SearchSpace:
     A tuple of one value fixes the hyper-parameter.
     """
 
+    # of the schedule's peak; constant runs at half of it
     learning_rate: tuple[float, ...] = (1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
-    schedule: tuple[str, ...] = ("constant", "cosine", "restarts")
+    schedule: tuple[str, ...] = ("constant", "cosine", "restarts")  # over the whole training, or restarted every cycle
+    # share of the steps that rise to the peak
     warmup_ratio: tuple[float, ...] = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4)
-    momentum: tuple[float, ...] = (0.7, 0.8, 0.85, 0.9, 0.95, 0.98, 0.99)
-    nesterov: tuple[bool, ...] = (False, True)
+    momentum: tuple[float, ...] = (0.7, 0.8, 0.85, 0.9, 0.95, 0.98, 0.99)  # of SGD
+    nesterov: tuple[bool, ...] = (False, True)  # look-ahead momentum
+    # smallest share of the image that a random crop keeps; 1: no crop
     crop_area_min: tuple[float, ...] = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
-    crop_aspect_min: tuple[float, ...] = (0.25, 0.5, 0.75, 1.0)
-    flip: tuple[bool, ...] = (False, True)
+    crop_aspect_min: tuple[float, ...] = (0.25, 0.5, 0.75, 1.0)  # a crop's sides differ by at most this ratio
+    flip: tuple[bool, ...] = (False, True)  # left/right, with probability 0.5
+    # shifted by at most this, of the range [0, 1]
     brightness_delta: tuple[float, ...] = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2)
-    contrast_delta: tuple[float, ...] = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2)
-    saturation_delta: tuple[float, ...] = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2)
-    hue_delta: tuple[float, ...] = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2)
-    image_size: tuple[int, ...] = (16, 32, 48, 64)
-    adapter_dim: tuple[int, ...] = (8, 16, 32, 64, 128)
+    contrast_delta: tuple[float, ...] = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2)  # times 1 - delta to 1 + delta
+    saturation_delta: tuple[float, ...] = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2)  # times 1 - delta to 1 + delta
+    hue_delta: tuple[float, ...] = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2)  # turned by at most this share of the circle
+    image_size: tuple[int, ...] = (16, 32, 48, 64)  # pixels on a side
+    adapter_dim: tuple[int, ...] = (8, 16, 32, 64, 128)  # inner width of a model's residual adapters
 
 
 @dataclass
@@ -80,7 +84,7 @@ class Baseline:
     `kind`: "" (evolve), `multi_head`, `top_layers`, `full` or `adapters`.
     """
 
-    kind: str = ""
+    kind: str = ""  # "": evolve; "multi_head", "top_layers", "full", "adapters"
     frozen_blocks: int = 0  # for `top_layers`: blocks kept frozen at the bottom
     adapter_dim: int = 512  # for `adapters`
 
@@ -89,7 +93,7 @@ class Baseline:
 class Experiment:
     """Everything that changes the result."""
 
-    seed: int = 0
+    seed: int = 0  # every draw of the run is derived from it
     tasks: tuple[str, ...] = ()  # task URIs in order, e.g. "tfds:mnist", "builtin:digits"
     root: str = "demo"  # "demo" (in the package) or the path of an augreg .npz
     variant: str = "demo/16"  # the root's architecture: demo/16, Ti/16, S/16, B/16, L/16, ...
@@ -97,19 +101,19 @@ class Experiment:
 
     num_task_iterations: int = 2  # how often every task is active
     num_generations: int = 8  # generations in a phase
-    children_per_generation: int = 8
+    children_per_generation: int = 8  # proposed together and trained side by side
     cycles_per_child: int = 5  # train/validation cycles
     batch_size: int = 512  # at most; a smaller training set is one batch
-    max_batches_per_cycle: int = 100
-    min_batches_per_cycle: int = 10  # 0 in the paper's configs
+    max_batches_per_cycle: int = 100  # a cycle is one epoch up to this
+    min_batches_per_cycle: int = 10  # at least, on small sets; 0 in the paper's configs
     max_validation_batches: int = 10  # of batch_size: validation uses the first images up to this
     scale_factor: float = 1.0  # s of Eq. 2 in (0, 1]; 1: no size penalty
-    mutation_probability: float = 0.1  # mu
+    mutation_probability: float = 0.1  # mu: with which each possible mutation fires
     max_seed_parents: int = 0  # seed parents a phase starts with at most; 0: all (the paper)
     auto_tune: bool = True  # evolve hyper-parameters (the number of blocks always evolves)
     insert_adapters: bool = True  # allow residual adapter insertion
-    clip_norm: float = 1.0  # global gradient norm
-    antialias: bool = False  # when images shrink
+    clip_norm: float = 1.0  # gradients are clipped to this global norm
+    antialias: bool = False  # filter images when they shrink
     search_space: SearchSpace = field(default_factory=SearchSpace)
     defaults: Defaults = field(default_factory=Defaults)
     fidelity: Fidelity = field(default_factory=Fidelity)

@@ -60,11 +60,10 @@ def load_config(spec: str) -> Config:
     get_config = getattr(module, "get_config", None)
     if not callable(get_config):
         raise UserError(f"--config={spec}: {path} has no function get_config(variant).")
-    takes_variant = bool(inspect.signature(get_config).parameters)
-    if variant and not takes_variant:
+    if variant and not inspect.signature(get_config).parameters:
         raise UserError(f"--config={spec}: {path} has no variants; leave out {':' + variant!r}.")
     try:
-        config = get_config(variant) if takes_variant else get_config()
+        config = get_config(variant) if variant else get_config()
     except UserError as error:
         raise UserError(f"--config={spec}: {error}") from error
     except Exception as error:

@@ -1,0 +1,64 @@
+# shellcheck shell=bash
+# Sourced by the other scripts: finds a Python that can run munet, and keeps a virtual environment up to date.
+
+ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
+
+# Prints the first of the given interpreters that is 3.11 or newer and can make virtual environments.
+# They are run, not only looked up: a pyenv shim exists for versions that are not active.
+find_python() {
+  local candidate
+  for candidate in "$@"; do
+    if "$candidate" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then
+      command -v "$candidate"
+      return 0
+    fi
+  done
+  return 1
+}
+
+# Prints an interpreter's version; nothing if it does not run.
+version_of() {
+  "$1" -c 'import sys; print(sys.version)' 2>/dev/null || true
+}
+
+# prepare_environment FOLDER [PYTHON...]: makes the virtual environment FOLDER with the first PYTHON that works, and
+# installs requirements.txt and this checkout (editable) unless it has them already. By default the interpreters to try
+# are $PYTHON alone if it is set, else the usual names.
+prepare_environment() {
+  local folder="$1" python stamp
+  shift
+  if [[ $# -eq 0 && -n "${PYTHON:-}" ]]; then
+    set -- "$PYTHON"
+    if [[ "$(version_of "$PYTHON")" != "$(version_of "$folder/bin/python")" ]]; then
+      rm -rf "$folder"
+    fi
+  elif [[ $# -eq 0 ]]; then
+    set -- python3.13 python3.12 python3.11 python3 python
+  fi
+  if ! python="$(find_python "$folder/bin/python" "$@")"; then
+    echo "munet needs Python 3.11 or newer with its venv module; none of these is one: $*" >&2
+    echo "Install one (Debian, Ubuntu: apt install python3 python3-venv), or name it: PYTHON=/path/to/python $0" >&2
+    return 1
+  fi
+  if [[ "$python" != "$folder/bin/python" ]]; then
+    echo "Making $folder with $("$python" --version) ..." >&2
+    "$python" -m venv --clear "$folder"
+  fi
+  stamp="$("$folder/bin/python" - "$ROOT" <<'PYTHON'
+import hashlib, pathlib, sys
+files = [pathlib.Path(sys.argv[1], name) for name in ("requirements.txt", "setup.py", "pyproject.toml")]
+print(hashlib.sha256(b"\0".join([sys.version.encode(), *(file.read_bytes() for file in files)])).hexdigest())
+PYTHON
+)"
+  if [[ "$(cat "$folder/munet-installed" 2>/dev/null)" == "$stamp" && -x "$folder/bin/munet" ]]; then
+    return 0
+  fi
+  echo "Installing into $folder (once; takes a minute or two) ..." >&2
+  # -qq: errors only
+  if ! "$folder/bin/python" -m pip install -qq --disable-pip-version-check -r "$ROOT/requirements.txt" ||
+    ! "$folder/bin/python" -m pip install -qq --disable-pip-version-check --no-deps -e "$ROOT"; then
+    echo "The installation failed; the lines above say why. It needs a package index (pip's own settings apply)." >&2
+    return 1
+  fi
+  echo "$stamp" >"$folder/munet-installed"
+}

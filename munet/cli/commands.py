@@ -1,0 +1,94 @@
+"""The commands, one function each; options are the keyword arguments. What a command needs is imported inside it."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from munet.config import Config
+    from munet.flags import Override
+
+
+def evolve(config: str, workdir: str, overrides: Sequence[Override], dry_run: bool) -> None:
+    """Starts or resumes a run, its baselines too, and prints how they compare.
+
+    Raises:
+      UserError: the config, the data, the root or the work directory cannot be used.
+      KeyboardInterrupt: the user ended it; everything committed is kept.
+    """
+    from munet.config_files import default_workdir
+    from munet.flags import parse_config
+    from munet.progress.events import RunEnded
+    from munet.progress.listeners import listeners_for
+
+    settings = parse_config(config, overrides)  # before JAX is imported: a typo is answered at once
+    workdir = workdir or default_workdir(config)
+    from munet import run
+
+    started = time.monotonic()
+    with listeners_for(sys.stdout, with_log=not dry_run) as listeners:
+        try:
+            run.evolve(settings, workdir, listeners, dry_run)
+        except KeyboardInterrupt:
+            listeners(RunEnded(is_complete=False, seconds=time.monotonic() - started))
+            raise
+    if not dry_run:
+        _print_results(settings, workdir)
+
+
+def _print_results(settings: Config, workdir: str) -> None:
+    """The table that a run ends with: against its baselines if it has any, else its status."""
+    from rich.console import Console
+
+    from munet import run, system
+    from munet.report import status, tables
+
+    if not settings.runtime.compare:
+        status.print_status(workdir)
+        return
+    kinds = {settings.experiment.baseline.kind: workdir}
+    kinds |= {kind: run.baseline_workdir(workdir, kind) for kind in settings.runtime.compare}
+    systems = {tables.display_name(kind): system.open(place) for kind, place in reversed(kinds.items())}
+    Console().print(tables.comparison(systems).rich())
+
+
+def status(workdir: str, json: bool) -> None:
+    """Prints what a run has reached."""
+    from munet.report.status import print_status
+
+    print_status(workdir, as_json=json)
+
+
+def verify(workdir: str) -> int:
+    """Checks every stored file; the exit code is 0 if all are sound, else that of unusable input."""
+    from munet.report import verify as checks
+
+    return 2 if checks.run(workdir) else 0
+
+
+def graph(workdir: str, format: str, output: str) -> None:
+    """Writes the layer graph."""
+    from munet.report import graph as graphs
+
+    graphs.write(workdir, format, output)
+
+
+def config(config: str, overrides: Sequence[Override], json: bool) -> None:
+    """Lists every setting with its value and its meaning."""
+    import shutil
+
+    from munet.cli import settings
+    from munet.config import to_json
+    from munet.flags import parse_config
+
+    values = parse_config(config, overrides)
+    if json:
+        from json import dumps
+
+        print(dumps(to_json(values), indent=2))
+        return
+    for line in settings.describe(values, max(shutil.get_terminal_size((110, 24)).columns - 1, 60)):
+        print(line)

@@ -1,0 +1,94 @@
+"""Entry point: parses arguments, runs one command, and turns whatever happens into an exit code (DESIGN section 5).
+
+0: done. 1: a failure of ours, with a traceback. 2: the user's input, with a message. 130, 143: interrupted, SIGTERM.
+Nothing slow is imported here; each command imports what it needs.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shlex
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+
+from munet.cli.parser import make_parser
+from munet.errors import DiskFullError, UserError
+
+DONE, FAILURE, USER_INPUT, INTERRUPTED, TERMINATED, NO_READER = 0, 1, 2, 130, 143, 141
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM arrived; ends the run as Ctrl-C does."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs a command line, without the program's name; `sys.argv` if None.
+
+    Returns:
+      The exit code.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        command = make_parser().parse(given)
+        with _sigterm_as_interrupt():
+            return command() or DONE
+    except SystemExit as stop:  # argparse: --help, --version or a usage error
+        return stop.code if isinstance(stop.code, int) else USER_INPUT
+    except UserError as error:
+        _complain(str(error))
+        return USER_INPUT
+    except KeyboardInterrupt as stop:
+        again = "Resume with: " if given[:1] == ["evolve"] else "Again: "
+        _say(f"\nInterrupted. {again}{shlex.join(['munet', *given])}")
+        return TERMINATED if isinstance(stop, Terminated) else INTERRUPTED
+    except BrokenPipeError:  # e.g. `munet status | head`; Python would complain once more when it flushes
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return NO_READER
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            return _failure(given)
+        _complain(
+            str(DiskFullError(f"{error}. What was committed is kept: make room and start the same command again."))
+        )
+        return USER_INPUT
+    except Exception:
+        return _failure(given)
+
+
+def _failure(given: Sequence[str]) -> int:
+    traceback.print_exc()
+    _say(f"munet failed, and not by your input. The command was: {shlex.join(['munet', *given])}")
+    return FAILURE
+
+
+def _complain(message: str) -> None:
+    """The message on stderr; its first word stands out on a terminal."""
+    is_plain = not sys.stderr.isatty() or "NO_COLOR" in os.environ
+    _say(("munet: " if is_plain else "\x1b[1;31mmunet:\x1b[0m ") + message)
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+@contextmanager
+def _sigterm_as_interrupt() -> Iterator[None]:
+    """SIGTERM ends a command as cleanly as Ctrl-C does. Only a main thread may set handlers."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(*_: int | FrameType | None) -> None:
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,202 @@
+"""The commands, their options and their help."""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import importlib
+import re
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
+
+from munet import __version__
+from munet.errors import UserError, nearest
+
+DEFAULT_CONFIG, DEFAULT_WORKDIR = "demo", "runs/demo"
+
+_HELP = """\
+munet evolves one pretrained ViT into a single system that solves many image-classification tasks.
+
+Commands:
+  evolve   start a run, or go on with it
+  status   what a run has reached
+  graph    draw which layers the tasks share
+  verify   check that every stored file is what was written
+  data     show tasks: splits, classes, a contact sheet
+  config   list every setting, its value and its meaning
+
+Examples:
+  munet evolve                                     the demo: five tasks, about four minutes on two cores
+  munet evolve --config=characters --workdir=runs/characters --config.data_dir=~/tfds --config.seed=1
+
+`munet COMMAND --help` explains a command.
+"""
+_CONFIG_HELP = (
+    "config file, or the name of one that ships with munet (demo, characters), with a variant where it has some: "
+    "characters:scale_0.3,no_autotune (default: %(default)s)"
+)
+_OVERRIDE_HELP = """\
+Any setting can be changed: --config.seed=1, --config.tasks=builtin:digits,tfds:mnist,
+--config.search_space.image_size=16,32. `munet config` lists them all.
+"""
+Command = Callable[[], int | None]  # gives the exit code; None: 0
+
+
+class Parser:
+    """Turns arguments into a command that is ready to run."""
+
+    def __init__(self) -> None:
+        self._parser = _Arguments(prog="munet", add_help=False, allow_abbrev=False)
+        self._parser.add_argument("-h", "--help", action="store_true")
+        self._parser.add_argument("--version", action="version", version=f"munet {__version__}")
+        commands = self._parser.add_subparsers(dest="command", parser_class=_Arguments)
+        self._commands = {name: add(commands) for name, add in _COMMANDS.items()}
+
+    def parse(self, arguments: Sequence[str]) -> Command:
+        """The command that the arguments ask for.
+
+        Raises:
+          UserError: arguments that cannot be used.
+          SystemExit: help or the version was asked for, and is printed.
+        """
+        name = next((argument for argument in arguments if not argument.startswith("-")), None)
+        if not arguments or (name is None and not {"--version", "-h", "--help"}.intersection(arguments)):
+            sys.stderr.write(_HELP)
+            raise UserError("say which command.")
+        if name is not None and name not in self._commands:
+            raise UserError(f"there is no command {name!r}. {nearest(name, self._commands)}")
+        overrides: list[Any] = []
+        rest = list(arguments)
+        if name in ("evolve", "config"):
+            from munet.flags import split_overrides  # takes 0.1 s to import
+
+            rest, overrides = split_overrides(arguments)
+        options, unknown = self._parser.parse_known_args(rest)
+        if unknown:
+            raise UserError(self._advice(name, unknown[0]))
+        if options.help or name is None:
+            sys.stdout.write(_HELP)
+            raise SystemExit(0)
+        values = {key: value for key, value in vars(options).items() if key not in ("command", "help")}
+        if name in ("evolve", "config"):
+            values["overrides"] = overrides
+        return functools.partial(_run, name, values)
+
+    def _advice(self, name: str | None, unknown: str) -> str:
+        usage = (self._commands[name] if name else self._parser).format_usage().strip()
+        valid = re.findall(r"--\w+", usage)
+        return f"there is no option {unknown!r}. {nearest(unknown.partition('=')[0], valid)}\n{usage}"
+
+
+def make_parser() -> Parser:
+    """A parser for the whole command line."""
+    return Parser()
+
+
+def _run(name: str, values: dict[str, Any]) -> int | None:
+    command: Callable[..., int | None] = getattr(importlib.import_module("munet.cli.commands"), name)
+    return command(**values)
+
+
+class _Arguments(argparse.ArgumentParser):
+    """argparse whose complaints are like all others of munet."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{message}\n{self.format_usage().strip()}")
+
+
+def _command(commands: Any, name: str, what: str, epilog: str = "") -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name,
+        description=what,
+        epilog=epilog,
+        allow_abbrev=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    return parser
+
+
+def _evolve(commands: Any) -> argparse.ArgumentParser:
+    parser = _command(
+        commands,
+        "evolve",
+        "Starts a run, or goes on where it was interrupted: the same command does both. Ctrl-C ends it cleanly.",
+        _OVERRIDE_HELP,
+    )
+    parser.add_argument("--config", default=DEFAULT_CONFIG, metavar="FILE[:VARIANT]", help=_CONFIG_HELP)
+    parser.add_argument(
+        "--workdir", metavar="DIR", default="", help="where the run is kept (default: runs/CONFIG[-VARIANT])"
+    )
+    parser.add_argument(
+        "--dry_run", action="store_true", help="print phases, steps, memory and estimated time; write nothing"
+    )
+    return parser
+
+
+def _workdir(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--workdir", metavar="DIR", default=DEFAULT_WORKDIR, help="where the run is kept (default: %(default)s)"
+    )
+
+
+def _status(commands: Any) -> argparse.ArgumentParser:
+    parser = _command(commands, "status", "Prints what a run has reached; also while it goes on.")
+    _workdir(parser)
+    parser.add_argument("--json", action="store_true", help="as one JSON object, whose form is stable")
+    return parser
+
+
+def _verify(commands: Any) -> argparse.ArgumentParser:
+    parser = _command(commands, "verify", "Checks every component against its hash, and the journal's chain.")
+    _workdir(parser)
+    return parser
+
+
+def _graph(commands: Any) -> argparse.ArgumentParser:
+    parser = _command(commands, "graph", "Draws the layers that the tasks' models are made of, and which they share.")
+    _workdir(parser)
+    parser.add_argument(
+        "--format", default="", metavar="svg|dot|json",
+        help="default: by the ending of --output, else svg",
+    )  # fmt: skip
+    parser.add_argument("--output", default="", metavar="FILE", help="default: standard output")
+    return parser
+
+
+def _data(commands: Any) -> argparse.ArgumentParser:
+    parser = _command(
+        commands,
+        "data",
+        "Prints splits, counts, classes and shapes of tasks, and writes a contact sheet (PNG) of each.",
+        "A task is tfds:NAME, npz:/FILE.npz, builtin:digits or builtin:glyphs/SCRIPT.",
+    )
+    parser.add_argument("tasks", nargs="+", metavar="TASK", help="task URIs, e.g. builtin:digits tfds:cmaterdb/bangla")
+    parser.add_argument(
+        "--data_dir", default="", metavar="DIR",
+        help="prepared TFDS data (default: $TFDS_DATA_DIR, else ~/tensorflow_datasets)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--sheet_dir", default=".", metavar="DIR", help="where the contact sheets go (default: here); '' for none"
+    )
+    return parser
+
+
+def _config(commands: Any) -> argparse.ArgumentParser:
+    parser = _command(
+        commands, "config", "Lists every setting with its value and its meaning, as `munet evolve` would use it.",
+        _OVERRIDE_HELP,
+    )  # fmt: skip
+    parser.add_argument("--config", default=DEFAULT_CONFIG, metavar="FILE[:VARIANT]", help=_CONFIG_HELP)
+    parser.add_argument("--json", action="store_true", help="as one JSON object")
+    return parser
+
+
+_COMMANDS: dict[str, Callable[[Any], argparse.ArgumentParser]] = {
+    "evolve": _evolve,
+    "status": _status,
+    "graph": _graph,
+    "verify": _verify,
+    "data": _data,
+    "config": _config,
+}

@@ -1,0 +1,63 @@
+"""Packaging of munet: version ranges here, exact tested pins in requirements.txt."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_namespace_packages, setup
+
+ROOT = Path(__file__).parent
+TEXT = (ROOT / "munet" / "__init__.py").read_text(encoding="utf-8")
+VERSION = re.search(r'^__version__ = "(.+)"$', TEXT, re.MULTILINE)
+assert VERSION is not None
+README = ROOT / "README.md"
+
+setup(
+    name="munet",
+    version=VERSION[1],
+    description="Evolves one pretrained ViT into a single system that solves many image-classification tasks.",
+    long_description=README.read_text(encoding="utf-8") if README.is_file() else "",
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    license_files=["LICENSE"],
+    python_requires=">=3.11",
+    # The config files stand beside the package in a checkout and are installed inside it.
+    packages=[*find_namespace_packages(include=["munet", "munet.*"]), "munet.configs"],
+    package_dir={"munet.configs": "configs"},
+    package_data={"munet": ["assets/*", "report/page/*"]},
+    entry_points={"console_scripts": ["munet = munet.cli:main"]},
+    install_requires=[
+        "absl-py>=2.1",
+        "array-record>=0.6",
+        "etils[epath]>=1.9",
+        "flax>=0.12",
+        "fonttools>=4.50",
+        "fsspec>=2024.6",
+        "jax>=0.10,<0.13",
+        "jaxtyping>=0.2.36",
+        "matplotlib>=3.9",
+        "ml-collections>=1.0",
+        "ml-dtypes>=0.5",
+        "numpy>=2.0",
+        "optax>=0.2.4",
+        "orbax-checkpoint>=0.11.30",
+        "pillow>=10.4",
+        "rich>=13.7",
+        "safetensors>=0.4.5",
+        "scikit-learn>=1.5",
+        "scipy>=1.14",
+        "tensorflow-datasets>=4.9.7",
+    ],
+    extras_require={
+        "cuda": ["jax[cuda]"],
+        "tpu": ["jax[tpu]"],
+        "gcs": ["gcsfs>=2024.6", "etils[epath-gcs]>=1.9"],
+        "tensorboard": ["tensorboard>=2.17"],
+        "tfds-prepare": ["tensorflow>=2.18"],  # only to prepare a data set; reading one needs no TensorFlow
+        "dev": ["mypy>=2.0", "pytest>=9.0", "pytest-timeout>=2.3", "pytest-xdist>=3.6", "ruff>=0.17"],
+    },
+    classifiers=[
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+    ],
+)
