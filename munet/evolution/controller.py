@@ -145,6 +145,8 @@ class Controller:
         data = self._data_settings(state, ranked, draws)
         offspring = {model.id: model.offspring for model in ranked}
         order = [model.id for model in ranked]
+        # Active and seed models together are all there are: the root and every task's retained model.
+        everyone = sorted(state.models)
         children: list[ChildPlan] = []
         for index in range(experiment.children_per_generation):
             id = state.next_model_id + index
@@ -153,8 +155,7 @@ class Controller:
                 children.append(seed_child(state, experiment, task, id, parent, data))
                 continue
             own = draws.at(index)
-            # Active and seed models together are all there are: the root, and one model of every task at least.
-            parent = state.models[sample_parent(order, offspring, sorted(state.models), own)]
+            parent = state.models[sample_parent(order, offspring, everyone, own)]
             if parent.id in offspring:
                 offspring[parent.id] += 1
             children.append(mutated_child(state, experiment, task, id, parent, data, own))

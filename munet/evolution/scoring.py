@@ -5,6 +5,7 @@ Nothing here is stored: scores follow from quality and the sharing at hand, and 
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterable
 
@@ -16,10 +17,12 @@ from munet.types import ChildPlan, ComponentId, ModelRecord, Quality, TaskName
 
 def root_params(experiment: Experiment) -> int:
     """#root-model-params of Eq. 2: the root's trunk at the default image size with a 2-class head."""
-    variant = architecture.get_variant(experiment.variant)
-    return architecture.root_params(
-        variant, num_blocks=experiment.num_blocks, image_size=experiment.defaults.image_size
-    )
+    return _root_params(experiment.variant, experiment.num_blocks, experiment.defaults.image_size)
+
+
+@functools.cache  # asked for with every score
+def _root_params(variant: str, num_blocks: int, image_size: int) -> int:
+    return architecture.root_params(architecture.get_variant(variant), num_blocks=num_blocks, image_size=image_size)
 
 
 def penalised(quality: Quality, accounted: float, experiment: Experiment) -> float:
@@ -29,18 +32,17 @@ def penalised(quality: Quality, accounted: float, experiment: Experiment) -> flo
 
 def accounted_params(state: State, components: Iterable[ComponentId], task: TaskName) -> float:
     """Eq. 3: every parameter divided by 1 + the number of other tasks' retained models that use it."""
-    # fsum is exact before its one rounding: equal paths have equal scores in whatever order they are summed.
-    return math.fsum(state.components[id].num_params / (1 + state.num_other_users(id, task)) for id in components)
+    # fsum is exact before its one rounding: models that share alike score alike, in whatever order they are summed.
+    return math.fsum(_share(state, id, task) for id in components)
 
 
 def accounted_params_of_child(state: State, child: ChildPlan, experiment: Experiment, num_classes: int) -> float:
     """Eq. 3 for a child that is not built yet: what it trains is its own, the rest is shared."""
     variant = architecture.get_variant(experiment.variant)
-    shared = accounted_params(
-        state, (plan.source for plan in child.components if plan.action == "share" and plan.source), child.task
-    )
-    own = sum(
-        architecture.num_params(
+    return math.fsum(
+        _share(state, plan.source, child.task)
+        if plan.action == "share" and plan.source is not None
+        else architecture.num_params(
             variant,
             plan.name,
             image_size=int(child.hyperparameters["image_size"]),
@@ -48,9 +50,11 @@ def accounted_params_of_child(state: State, child: ChildPlan, experiment: Experi
             num_classes=num_classes,
         )
         for plan in child.components
-        if plan.action != "share"
     )
-    return math.fsum((shared, own))
+
+
+def _share(state: State, component: ComponentId, task: TaskName) -> float:
+    return state.components[component].num_params / (1 + state.num_other_users(component, task))
 
 
 def score(state: State, model: ModelRecord, experiment: Experiment) -> float:

@@ -57,10 +57,8 @@ def close_phase(state: State, entry: PhaseEntry) -> State:
     if previous is not None:
         _remove_user(users, entry.task, state.models[previous].components.values())
     _add_user(users, entry.task, models[entry.retained].components.values())
-    in_use = {*models[entry.retained].components.values(), *state.root.components.values()}
-    gone = {
-        id for model in dropped.values() for id in model.components.values() if id not in users and id not in in_use
-    }
+    gone = {id for model in dropped.values() for id in model.components.values() if id not in users}
+    gone -= set(state.root.components.values())
     return replace(
         state,
         models=models,

@@ -1,0 +1,129 @@
+"""Parameters per task of every baseline, by walking the components of simulated runs (spec sections 6 and 13.11)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from munet.architecture import path_names
+from munet.config import Baseline, Experiment
+from munet.evolution import schedule, scoring
+from munet.evolution.controller import Controller
+from munet.evolution.state import initial_state
+from munet.types import GenerationEntry, PhaseEntry
+from tests.evolution.simulation import make_experiment, make_tasks, simulate, start_entry
+from tests.evolution.world import trained
+
+CHARACTERS = make_tasks(10, 37, 10, 10, 1623, 10, 10, 10)  # spec 7.1
+DECATHLON = make_tasks(1000, 10, 100, 43, 2, 1623, 101, 100, 47, 102)  # spec 7.2
+INPUTS = {"embedding", "cls", "posembed_input"}
+
+
+def baseline(kind: str, tasks: Any = CHARACTERS, **options: Any) -> Experiment:
+    children = options.pop("children", 2)
+    large = tasks is DECATHLON
+    experiment = make_experiment(
+        tasks,
+        variant="B/16" if large else "Ti/16",
+        num_blocks=12 if large else 3,
+        baseline=Baseline(kind, **options),
+        children_per_generation=children,
+    )
+    defaults = replace(experiment.defaults, image_size=80 if large else 32)
+    return replace(experiment, defaults=defaults)
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "expected"),
+    [
+        ("multi_head", {}, "0.227"),
+        ("top_layers", {"frozen_blocks": 3}, "0.227"),
+        ("top_layers", {"frozen_blocks": 2}, "0.617"),
+        ("top_layers", {"frozen_blocks": 1}, "1.006"),
+        ("top_layers", {"frozen_blocks": 0}, "1.395"),
+        ("full", {}, "1.525"),
+        ("adapters", {"adapter_dim": 8}, "0.238"),
+        ("adapters", {"adapter_dim": 16}, "0.248"),
+        ("adapters", {"adapter_dim": 32}, "0.266"),
+        ("adapters", {"adapter_dim": 64}, "0.303"),
+        ("adapters", {"adapter_dim": 128}, "0.377"),
+        ("adapters", {"adapter_dim": 256}, "0.525"),
+        ("adapters", {"adapter_dim": 512}, "0.820"),
+    ],
+)
+def test_params_per_task_on_benchmark_1(kind: str, options: dict[str, int], expected: str) -> None:
+    assert params_per_task(baseline(kind, **options), CHARACTERS, 3) == expected
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "expected"),
+    [
+        ("multi_head", {}, "8.809"),
+        ("top_layers", {"frozen_blocks": 1}, "78.98"),
+        ("full", {}, "85.91"),
+        ("adapters", {"adapter_dim": 512}, "18.28"),
+    ],
+)
+def test_params_per_task_on_benchmark_2(kind: str, options: dict[str, int], expected: str) -> None:
+    digits = len(expected.split(".")[1])
+    assert params_per_task(baseline(kind, DECATHLON, **options), DECATHLON, digits) == expected
+
+
+def params_per_task(experiment: Experiment, tasks: Any, digits: int) -> str:
+    state = simulate(experiment, tasks).final
+    unique = {id for model in state.models.values() if model.task for id in model.components.values()}
+    total = sum(state.components[id].num_params for id in unique)
+    assert total == scoring.total_params(state)
+    assert scoring.params_per_task(state) == total / len(tasks)
+    return f"{total / len(tasks) / 1e6:.{digits}f}"
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "expected"),
+    [
+        ("multi_head", {}, set()),
+        ("top_layers", {"frozen_blocks": 3}, set()),
+        ("top_layers", {"frozen_blocks": 1}, {"encoderblock_1", "encoderblock_2"}),
+        ("top_layers", {"frozen_blocks": 0}, {"encoderblock_0", "encoderblock_1", "encoderblock_2"}),
+        ("full", {}, set(path_names(3))),
+        ("adapters", {}, {"residual_adapter_0", "residual_adapter_1", "residual_adapter_2"}),
+    ],
+)
+def test_trained_layers(kind: str, options: dict[str, int], expected: set[str]) -> None:
+    experiment = baseline(kind, children=3, **options)
+    plan = Controller(experiment, CHARACTERS).ask(initial_state(start_entry(experiment, CHARACTERS)))
+    assert [child.id for child in plan.children] == [1, 2, 3]
+    for child in plan.children:
+        assert trained(child) == expected | {"head", "encoder_norm"}
+        assert (child.parent, child.is_seed) == (0, False)
+        assert all(mutation.forced for mutation in child.mutations)
+        assert {m.target for m in child.mutations} == trained(child) - {"head"}
+        if kind == "adapters":
+            assert child.hyperparameters["adapter_dim"] == 512
+        if kind != "full":
+            assert not INPUTS & trained(child)
+
+
+def test_every_task_starts_from_the_root_in_one_generation() -> None:
+    simulation = simulate(baseline("full", children=4), CHARACTERS)
+    kinds = [type(entry) for entry in simulation.entries[1:]]
+    assert kinds == [GenerationEntry, PhaseEntry] * 8
+    for entry in simulation.entries[1:]:
+        if isinstance(entry, GenerationEntry):
+            assert [child.plan.parent for child in entry.children] == [0] * 4
+            assert len({len(child.training.qualities) for child in entry.children}) == 1
+
+
+def test_budget_equals_that_of_evolution() -> None:
+    tuned = make_experiment(CHARACTERS)
+    assert schedule.cycles_per_child(baseline("full")) == 80  # benchmark 1: 5 * 8 * 2
+    assert schedule.cycles_per_child(replace(baseline("full"), cycles_per_child=30)) == 480  # benchmark 2
+    for kind in ("multi_head", "adapters"):
+        fixed = replace(tuned, baseline=Baseline(kind))
+        assert schedule.total_child_cycles(fixed, 8) == schedule.total_child_cycles(tuned, 8) == 8 * 2 * 8 * 8 * 5
+        assert (schedule.num_task_iterations(fixed), schedule.num_generations(fixed)) == (1, 1)
+        assert schedule.streams_per_child(fixed)
+    assert not schedule.streams_per_child(tuned)
+    assert (schedule.num_task_iterations(tuned), schedule.num_generations(tuned)) == (2, 8)
