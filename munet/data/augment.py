@@ -1,8 +1,9 @@
-"""Augmentation on the device, and the plain resize of validation and test images (spec section 5, Order of augmentation).
+"""Augmentation on the device, and the plain resize of validation and test images (spec section 5).
 
-Crop and resize are one separable linear resampling, two small matrix products an image; a flip only reverses the rows of
-one of the matrices. Every setting is a traced scalar, so one program serves all settings. Grey images stay one channel
-until the end: saturation and hue leave grey as it is, so they never need three.
+Spec section 5, "Order of augmentation"; DESIGN section 6: colours are changed in [0, 1], resizing is without antialias.
+Crop and resize are one separable linear resampling, two small matrix products an image; a flip only reverses the rows
+of one of the matrices. Every setting is a traced scalar, so one program serves all settings. Grey images stay one
+channel until the end: saturation and hue leave grey as it is, so they never need three.
 """
 
 from __future__ import annotations
@@ -134,7 +135,8 @@ def _crop_boxes(
 ) -> tuple[Int[Array, " b"], Int[Array, " b"], Int[Array, " b"], Int[Array, " b"]]:
     """Top, left, height and width of each image's box, in whole pixels; the whole image if `crop_area_min` is 1.
 
-    The area is uniform in [min, 1] of the image's, the ratio of width to height uniform in [r, 1/r], clipped to the image.
+    The area is uniform in [min, 1] of the image's, the ratio of width to height uniform in [r, 1/r]; the box is clipped
+    to the image.
     """
     minimum, ratio = settings.crop_area_min, settings.crop_aspect_min
     box_area = (minimum + area * (1 - minimum)) * height * width
@@ -157,7 +159,7 @@ def _resampling(
 ) -> Float32[Array, "image_size full"]:
     """Weights that resample pixels `start` ... `start + length - 1` of `full` to `image_size` linearly.
 
-    Pixels outside the box have weight 0: the result is that of cutting the box out first. Equal sizes give the identity.
+    Pixels outside the box have weight 0: the result is that of cutting the box out first. Equal sizes: the identity.
     """
     scale = length.astype(jnp.float32) / image_size
     centres = start + (jnp.arange(image_size) + 0.5) * scale - 0.5

@@ -44,7 +44,11 @@ def _digits(cache_dir: str) -> Arrays:
 
         bunch = load_digits()
         images = np.rint(bunch.images * (255 / 16)).astype(np.uint8)[..., None]
-        return {"images": images, "labels": bunch.target.astype(np.int64), "class_names": bunch.target_names.astype(str)}
+        return {
+            "images": images,
+            "labels": bunch.target.astype(np.int64),
+            "class_names": bunch.target_names.astype(str),
+        }
 
     return cached_arrays(cache_dir, content_key("digits", 1), build)
 

@@ -6,16 +6,14 @@ thickens or thins the strokes), softness and noise. The set depends on the scrip
 
 from __future__ import annotations
 
-import math
 from functools import cache
 from pathlib import Path
 
 import matplotlib
 import numpy as np
-from fontTools.ttLib import TTFont
-from jaxtyping import Float, Int64, UInt8
-from PIL import Image, ImageDraw, ImageFont
-from scipy import ndimage
+from fontTools.ttLib import TTFont  # type: ignore[import-untyped]  # has no stubs
+from jaxtyping import Float, Int64, UInt8, UInt64
+from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from munet import rng
 from munet.data.scripts import characters
@@ -23,13 +21,15 @@ from munet.data.scripts import characters
 FORMAT = 1  # count up when the images of a script change
 SIZE = 32  # pixels on a side of an image
 MAX_CLASSES = 100
+_SAME = 0.1  # characters whose ink differs in less than this part are the same to the eye
 _MAX_IMAGES = 6000  # in a script
 _IMAGES_PER_CLASS = (60, 120)  # fewest, most
 
 _EM = 56  # pixels: the font size that characters are drawn at before they are transformed
 _MASTER = 96  # pixels on a side of that drawing
 _WORK = 2 * SIZE  # the strokes are varied at twice the resolution
-_NUM_DRAWS = 12  # uniforms an image takes
+_BLUR = 1.6  # pixels of the drawing: how far a pen can thicken or thin a stroke
+_NUM_DRAWS = 11  # uniforms an image takes
 
 # Families whose tables of characters are those of Unicode, from plain to fancy. The oblique ones are left to the shear.
 _FONTS = (
@@ -47,23 +47,37 @@ def render(script: str) -> tuple[UInt8[np.ndarray, "n 32 32 1"], Int64[np.ndarra
     classes = _distinct_characters(script)
     fewest, most = _IMAGES_PER_CLASS
     count = min(max(_MAX_IMAGES // len(classes), fewest), most)
-    images = np.empty((len(classes) * count, _WORK, _WORK), np.float32)
-    draws = _uniforms(script, len(images))
+    images = np.empty((len(classes) * count, _WORK, _WORK), np.uint8)
+    draws = _uniforms(("glyphs", FORMAT, script), len(images))
+    maps = _affine_maps(draws)
     for label, character in enumerate(classes):
         fonts = [font for font in _FONTS if ord(character) in _coverage(font)]
-        masters = [_master(character, font) for font in fonts]
+        masters = [_master(character, font).filter(ImageFilter.GaussianBlur(_BLUR)) for font in fonts]
         for index in range(label * count, (label + 1) * count):
             master = masters[int(draws[index, 0] * len(masters))]
-            images[index] = _transform(master, draws[index])
+            moved = master.transform((_WORK, _WORK), Image.Transform.AFFINE, maps[index], Image.Resampling.BILINEAR)
+            images[index] = np.asarray(moved)
     labels = np.repeat(np.arange(len(classes)), count)
-    return _pen(images, draws)[..., None], labels, classes
+    inked = _pen(images, draws) + 0.1 * draws[:, 10, None, None] * _grain(("grain", FORMAT, script), len(images))
+    return np.rint(255 * np.clip(inked, 0, 1)).astype(np.uint8)[..., None], labels, classes
 
 
-def _uniforms(script: str, count: int) -> Float[np.ndarray, "count draws"]:
-    """Uniforms in [0, 1) from a counter generator, whose raw words no library version changes."""
-    key = int.from_bytes(rng.digest(("glyphs", FORMAT, script))[:16], "big")
-    words = np.random.Philox(key=key).random_raw(count * _NUM_DRAWS)
+def _words(path: rng.Path, count: int) -> UInt64[np.ndarray, " count"]:
+    """Random words of a counter generator, which no library version changes."""
+    return np.random.Philox(key=int.from_bytes(rng.digest(path)[:16], "big")).random_raw(count)
+
+
+def _uniforms(path: rng.Path, count: int) -> Float[np.ndarray, "count draws"]:
+    """Uniforms in [0, 1), some for each image."""
+    words = _words(path, count * _NUM_DRAWS)
     return (words >> np.uint64(11)).astype(np.float64).reshape(count, _NUM_DRAWS) / (1 << 53)
+
+
+def _grain(path: rng.Path, count: int) -> Float[np.ndarray, "count 32 32"]:
+    """Noise of mean 0 and variance 1: sums of four random bytes."""
+    octets = _words(path, count * SIZE * SIZE // 2).astype("<u8").view(np.uint8)
+    sums = octets.reshape(count, SIZE, SIZE, 4).sum(-1, dtype=np.int16)
+    return (sums - 510) * np.float32(1 / 147.8)
 
 
 @cache
@@ -100,41 +114,37 @@ def _master(character: str, font: str) -> Image.Image:
     return image
 
 
-def _transform(master: Image.Image, draws: Float[np.ndarray, " draws"]) -> UInt8[np.ndarray, "work work"]:
-    """One affine map of the drawing: rotation up to 15 degrees, shear, scale by axis, shift."""
-    rotation = math.radians(15) * _signed(draws[1])
-    shear = 0.3 * _signed(draws[2])
-    scale = 0.65 + 0.4 * draws[3]
-    stretch = math.exp(0.2 * _signed(draws[4]))
-    shift = np.array([_signed(draws[5]), _signed(draws[6])]) * (0.08 * _WORK)
-    turn = np.array([[math.cos(rotation), -math.sin(rotation)], [math.sin(rotation), math.cos(rotation)]])
-    forward = turn @ np.array([[scale * stretch, shear * scale], [0, scale / stretch]]) * (_WORK / 72)
-    inverse = np.linalg.inv(forward)
-    offset = _MASTER / 2 - inverse @ (_WORK / 2 + shift)
-    coefficients = (*inverse[0], offset[0], *inverse[1], offset[1])
-    moved = master.transform((_WORK, _WORK), Image.Transform.AFFINE, coefficients, Image.Resampling.BILINEAR)
-    return np.asarray(moved)
+def _affine_maps(draws: Float[np.ndarray, "n draws"]) -> list[tuple[float, ...]]:
+    """For each image how a pixel is found in the drawing: x' = a x + b y + c, y' = d x + e y + f as (a, ..., f).
+
+    Rotation up to 15 degrees, shear, scale by axis, shift. Only sums, products and quotients: every machine computes
+    the same bits, which is not so for sines.
+    """
+    signed = 2 * draws - 1
+    half_tangent = 0.1317 * signed[:, 1]  # the tangent of 7.5 degrees
+    cosine = (1 - half_tangent**2) / (1 + half_tangent**2)
+    sine = 2 * half_tangent / (1 + half_tangent**2)
+    shear = 0.3 * signed[:, 2]
+    scale = (0.7 + 0.4 * draws[:, 3]) * (_WORK / 58)
+    stretch = 1 + 0.2 * signed[:, 4]
+    # The inverse of: stretch the axes, shear, rotate, scale.
+    a, b = (cosine + shear * sine) / stretch, (sine - shear * cosine) / stretch
+    d, e = -sine * stretch, cosine * stretch
+    a, b, d, e = (part / scale for part in (a, b, d, e))
+    x, y = (_WORK / 2 + 0.08 * _WORK * signed[:, column] for column in (5, 6))
+    c, f = _MASTER / 2 - (a * x + b * y), _MASTER / 2 - (d * x + e * y)
+    return list(zip(*(part.tolist() for part in (a, b, c, d, e, f)), strict=True))
 
 
-def _pen(
-    images: Float[np.ndarray, "n work work"], draws: Float[np.ndarray, "n draws"]
-) -> UInt8[np.ndarray, "n 32 32"]:
-    """Varies stroke width, softness, ink and noise, halves the resolution."""
-    ink = ndimage.gaussian_filter1d(ndimage.gaussian_filter1d(images, 1.2, axis=1), 1.2, axis=2) / 255
-    level, sharpness, strength, noise = (draws[:, column, None, None].astype(np.float32) for column in (7, 8, 9, 10))
-    # Cutting a blurred drawing low thickens its strokes, cutting it high thins them; the slope is its softness.
-    ink = np.clip((ink - (0.15 + 0.3 * level)) * (1.5 + 3 * sharpness) + 0.5, 0, 1)
-    small = ink.reshape(len(ink), SIZE, 2, SIZE, 2).mean((2, 4))
-    grain = _grain(draws[:, 11], small.shape)
-    return np.rint(255 * np.clip(small * (0.6 + 0.4 * strength) + 0.12 * noise * grain, 0, 1)).astype(np.uint8)
-
-
-def _grain(draws: Float[np.ndarray, " n"], shape: tuple[int, ...]) -> Float[np.ndarray, "n 32 32"]:
-    """Noise of mean 0 and unit variance: sums of four random bytes."""
-    key = int.from_bytes(rng.digest(("grain", float(draws[0]).hex()))[:16], "big")
-    words = np.random.Philox(key=key).random_raw(math.prod(shape) // 2)
-    octets = words.astype("<u8").view(np.uint8).reshape(*shape, 4).astype(np.float32)
-    return (octets.sum(-1) - 510) / 147.8
+def _pen(images: UInt8[np.ndarray, "n work work"], draws: Float[np.ndarray, "n draws"]) -> Float[np.ndarray, "n 32 32"]:
+    """Varies the width and softness of strokes and the strength of the ink, halves the resolution; in [0, 1]."""
+    level, sharpness, strength = (draws[:, column, None, None].astype(np.float32) for column in (7, 8, 9))
+    # Cutting a blurred drawing low thickens its strokes, cutting it high thins them; the slope is their softness.
+    cut = 0.2 + 0.3 * level
+    slope = np.maximum(1.5 + 4 * sharpness, 0.5 / cut)  # so steep that paper stays black
+    ink = np.clip(images * (slope / 255) + (0.5 - cut * slope), 0, 1)
+    small = (ink[:, ::2, ::2] + ink[:, 1::2, ::2] + ink[:, ::2, 1::2] + ink[:, 1::2, 1::2]) / 4
+    return small * (0.6 + 0.4 * strength)
 
 
 def _distinct_characters(script: str) -> list[str]:
@@ -150,7 +160,8 @@ def _distinct_characters(script: str) -> list[str]:
         if box is None:
             continue
         shape = _normal_shape(image.crop(box))
-        if len(shapes) and np.abs(shapes - shape).mean((1, 2)).min() < 0.035:
+        union = np.maximum(shapes, shape).sum((1, 2))
+        if (np.abs(shapes - shape).sum((1, 2)) < _SAME * union).any():
             continue
         chosen.append(character)
         shapes = np.concatenate([shapes, shape[None]])
@@ -166,8 +177,3 @@ def _normal_shape(ink: Image.Image) -> Float[np.ndarray, "24 24"]:
     canvas = Image.new("L", (24, 24))
     canvas.paste(ink.resize(size, Image.Resampling.BILINEAR), ((24 - size[0]) // 2, (24 - size[1]) // 2))
     return np.asarray(canvas, np.float32) / 255
-
-
-def _signed(draw: float) -> float:
-    """From [0, 1) to [-1, 1)."""
-    return 2 * float(draw) - 1

@@ -1,9 +1,9 @@
-"""Which images make up which batch: pure arithmetic and derived permutations (DESIGN section 6, spec section 5 Budget)."""
+"""Which images make up which batch: pure arithmetic and derived permutations (DESIGN section 6, spec section 5)."""
 
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float32, Int32
+from jaxtyping import Int32
 
 from munet import rng
 from munet.config import Experiment
@@ -43,30 +43,6 @@ def batch_indices(
     return stream[start - offset : stop - offset].astype(np.int32).reshape(num_steps, batch_size)
 
 
-def padded_batches(
-    num_examples: int, batch_size: int
-) -> tuple[Int32[np.ndarray, "batches batch"], Float32[np.ndarray, "batches batch"]]:
-    """The first `num_examples` in order, as equal batches of at most `batch_size`: indices and weights.
-
-    Batches are as few as possible and then as small as possible; what is left over in the last is filled with example 0
-    at weight 0, all others weigh 1.
-    """
-    num_batches = -(-num_examples // batch_size)
-    batch = -(-num_examples // num_batches)
-    indices = np.zeros(num_batches * batch, np.int32)
-    indices[:num_examples] = np.arange(num_examples)
-    weights = np.zeros(num_batches * batch, np.float32)
-    weights[:num_examples] = 1
-    return indices.reshape(num_batches, batch), weights.reshape(num_batches, batch)
-
-
 def num_validated(num_validation: int, experiment: Experiment) -> int:
     """How many of the first validation images a quality is counted over."""
     return min(num_validation, experiment.max_validation_batches * experiment.batch_size)
-
-
-def validation_batches(
-    num_validation: int, experiment: Experiment
-) -> tuple[Int32[np.ndarray, "batches batch"], Float32[np.ndarray, "batches batch"]]:
-    """The validation images a quality is counted over, as `padded_batches`."""
-    return padded_batches(num_validated(num_validation, experiment), experiment.batch_size)

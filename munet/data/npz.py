@@ -69,8 +69,8 @@ def _read(uri: str, path: Path) -> dict[str, np.ndarray]:
         if isinstance(error, DataError):
             raise
         raise DataError(
-            f"{uri}: {path} cannot be read as npz: {error} Expected numpy.savez(path, images=uint8, labels=int) without "
-            "objects (nothing is unpickled)."
+            f"{uri}: {path} cannot be read as npz: {error} Expected numpy.savez(path, images=uint8, labels=int) "
+            "without objects (nothing is unpickled)."
         ) from error
 
 

@@ -132,17 +132,17 @@ def _builder(uri: str, name: str, data_dir: str) -> Any:
     versions = [path.parent for path in root.glob(f"{name}/*/dataset_info.json")] if root.is_dir() else []
     versions = [path for path in versions if tfds.core.Version.is_valid(path.name)]
     if not versions:
+        names = prepared_names(root)
+        near = nearest(name, names).replace("Valid:", "Prepared there:") if names else "Nothing is prepared there."
         raise DataError(
-            f"{uri}: the set {name!r} is not prepared in {root}. "
-            + (f"Prepared there: {nearest(name, names)} " if (names := prepared_names(root)) else "Nothing is. ")
-            + f"To prepare it: pip install 'munet[tfds-prepare]' && tfds build {name} --file_format=array_record "
+            f"{uri}: the set {name!r} is not prepared in {root}. {near} To prepare it: pip install 'munet[tfds-prepare]' && tfds build {name} --file_format=array_record "
             f"--data_dir={root}. To search another folder: runtime.data_dir or $TFDS_DATA_DIR."
         )
     builder = tfds.builder_from_directory(max(versions, key=lambda path: tfds.core.Version(path.name)))
     if builder.info.file_format is not tfds.core.FileFormat.ARRAY_RECORD:
         raise DataError(
-            f"{uri}: {builder.data_path} is in {builder.info.file_format.value} form, expected array_record. Prepare it "
-            f"anew: tfds build {name} --file_format=array_record --data_dir={root} (in an empty folder)."
+            f"{uri}: {builder.data_path} is in {builder.info.file_format.value} form, expected array_record. "
+            f"Prepare it anew: tfds build {name} --file_format=array_record --data_dir={root} (in an empty folder)."
         )
     return builder
 
@@ -235,7 +235,8 @@ def _read(opened: _Prepared, notation: str) -> tuple[list[UInt8[np.ndarray, "_ h
             labels += [int(example[opened.label_key]) for example in examples]
     except (OSError, ValueError, RuntimeError) as error:
         raise DataError(
-            f"{opened.uri}: split {notation!r} in {opened.builder.data_path} is damaged ({error}). Prepare the set anew."
+            f"{opened.uri}: split {notation!r} in {opened.builder.data_path} is damaged ({error}). "
+            "Prepare the set anew."
         ) from error
     array = np.array(labels, np.int64)
     check_labels(opened.uri, array, opened.num_classes)

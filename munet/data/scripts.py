@@ -7,16 +7,19 @@ many differ from their small letters in nothing.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 _ARABIC_EXTRA = (0x67E, 0x686, 0x698, 0x6A9, 0x6AF, 0x6CC)  # the letters Persian adds
 
-_RANGES: dict[str, Iterable[int]] = {
-    "arabic": (*range(0x621, 0x64B), *_ARABIC_EXTRA),
+# One weight of line only: the width of strokes is what varies within a class.
+_LIGHT_BOXES = "─│┄┆┈┊┌┐└┘├┤┬┴┼╌╎═║╒╓╔╕╖╗╘╙╚╛╜╝╞╟╠╡╢╣╤╥╦╧╨╩╪╫╬╭╮╯╰"
+
+_CODES: dict[str, Sequence[int]] = {
+    "arabic": (*range(0x621, 0x640), *range(0x641, 0x64B), *_ARABIC_EXTRA),
     "armenian": range(0x561, 0x587),
     "armenian_capitals": range(0x531, 0x557),
     "arrows": range(0x2190, 0x2200),
-    "box_drawing": range(0x2500, 0x2580),
+    "box_drawing": [*map(ord, _LIGHT_BOXES), *range(0x2571, 0x2574)],
     "braille": range(0x2801, 0x2840),
     "canadian_syllabics": range(0x1401, 0x1677),
     "cyrillic": range(0x430, 0x460),
@@ -28,7 +31,6 @@ _RANGES: dict[str, Iterable[int]] = {
     "greek": range(0x3B1, 0x3CA),
     "greek_capitals": range(0x391, 0x3AA),
     "hebrew": range(0x5D0, 0x5EB),
-    "hexagrams": range(0x4DC0, 0x4E00),
     "ipa": range(0x250, 0x2B0),
     "lao": range(0xE81, 0xEDF),
     "latin": range(0x61, 0x7B),
@@ -40,10 +42,9 @@ _RANGES: dict[str, Iterable[int]] = {
     "ogham": range(0x1681, 0x169B),
     "old_italic": range(0x10300, 0x10324),
     "symbols": range(0x2600, 0x2700),
-    "tetragrams": range(0x1D306, 0x1D357),
     "tifinagh": range(0x2D30, 0x2D70),
 }
-SCRIPTS: tuple[str, ...] = tuple(_RANGES)
+SCRIPTS: tuple[str, ...] = tuple(_CODES)
 
 
 def characters(script: str) -> list[str]:
@@ -52,4 +53,4 @@ def characters(script: str) -> list[str]:
     Raises:
       KeyError: there is no such script.
     """
-    return [chr(code) for code in _RANGES[script] if unicodedata.category(chr(code))[0] in "LNSP"]
+    return [chr(code) for code in _CODES[script] if unicodedata.category(chr(code))[0] in "LNSP"]
