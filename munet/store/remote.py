@@ -6,7 +6,7 @@ A file is one object, made by one conditional PUT.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any, BinaryIO
 
 import fsspec
@@ -40,11 +40,10 @@ class RemoteFolder:
         self._fs.invalidate_cache()
         return bool(self._fs.exists(f"{self._root}/{name}"))
 
-    @contextlib.contextmanager
-    def open(self, name: str) -> Iterator[BinaryIO]:
+    def open(self, name: str) -> contextlib.AbstractContextManager[BinaryIO]:
         """See `Folder`."""
-        with self._fs.open(f"{self._root}/{name}", "rb") as file:
-            yield file
+        file: contextlib.AbstractContextManager[BinaryIO] = self._fs.open(f"{self._root}/{name}", "rb")
+        return file
 
     def read(self, name: str) -> bytes:
         """See `Folder`."""

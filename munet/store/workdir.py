@@ -80,7 +80,11 @@ class Store:
           WorkdirError: a living process holds it; the message names the process.
         """
         if is_remote(self.path):
-            yield
+            self._is_locked = True
+            try:
+                yield
+            finally:
+                self._is_locked = False
             return
         workdir = Path(self.path)
         made = [path for path in (workdir, *workdir.parents) if not path.exists()]
