@@ -111,8 +111,17 @@ class Graph:
 
     @property
     def num_params(self) -> int:
-        """Unique parameters in use."""
-        return sum(node.params for node in self.nodes)
+        """Unique parameters in use: a norm that two heads share is counted once."""
+        return sum({part.id: part.params for node in self.nodes for part in node.parts}.values())
+
+    @property
+    def num_shared(self) -> int:
+        """Components on the paths of more than one task."""
+        users: dict[ComponentId, set[TaskName]] = {}
+        for node in self.nodes:
+            for part in node.parts:
+                users.setdefault(part.id, set()).update(node.tasks)
+        return sum(len(tasks) > 1 for tasks in users.values())
 
     def node(self, node_id: str) -> Node:
         """The node called `node_id`."""

@@ -113,7 +113,7 @@ def _title(graph: Graph) -> tuple[str, str]:
     if not count:
         return "munet: no task is solved yet", "The first phase has not ended."
     mean = sum(task.quality.value for task in graph.tasks) / count
-    shared = sum(1 for node in graph.nodes if node.kind == "component" and len(node.tasks) > 1)
+    shared = graph.num_shared
     return (
         f"One system, {count} task{'s' * (count > 1)}",
         f"{graph.num_params:,} parameters in use, {graph.num_params / count:,.0f} a task · "

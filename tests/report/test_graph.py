@@ -3,13 +3,16 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from munet import system
 from munet.errors import UserError
 from munet.report import graph as graphs
 from munet.types import Quality
+from tests.report.stored_run import write_run
 
 
 def test_layers_from_the_task_up_to_the_head(two_tasks: Any) -> None:
@@ -104,3 +107,42 @@ def test_unmeasured_test_quality_is_null(two_tasks: Any) -> None:
     two_tasks.model("three", Quality(1, 1), *model.components.values())
     object.__setattr__(two_tasks.models["three"], "test_quality", None)
     assert graphs.to_json(two_tasks.graph())["tasks"][0]["test_quality"] is None
+
+
+def test_a_norm_that_heads_share_is_counted_once(two_tasks: Any) -> None:
+    two_tasks.models["two"].components["encoder_norm"] = "n-one"
+    graph = two_tasks.graph()
+    assert graph.num_params == 30 + 100 + 100 + 100 + 7 + 4 + 2 * 6
+    assert graph.num_shared == 3 + 1 + 1  # the inputs, block 0 and the norm
+
+
+def test_the_graph_of_a_run_agrees_with_its_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_run(tmp_path, monkeypatch, num_classes=(3, 5, 7))
+    opened = system.open(str(tmp_path))
+    graph = opened.graph()
+    assert graph.num_params == opened.total_params
+    assert {part.id for node in graph.nodes for part in node.parts} == set(opened.components)
+    for task, model in opened.models.items():
+        on_path = {part.id for node in graph.nodes if task in node.tasks for part in node.parts}
+        assert on_path == set(model.components.values())
+
+
+@pytest.mark.parametrize("format", graphs.FORMATS)
+def test_write_chooses_the_format_by_the_ending(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, format: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    write_run(run, monkeypatch)
+    output = tmp_path / f"picture.{format}"
+    graphs.write(str(run), output=str(output))
+    graphs.write(str(run), format=format)
+    assert output.read_text("utf-8") == graphs.render(system.open(str(run)).graph(), format) == capsys.readouterr().out
+
+
+def test_write_refuses_what_it_cannot_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = tmp_path / "run"
+    write_run(run, monkeypatch)
+    with pytest.raises(UserError, match=r"no graph format 'png'. Valid: dot, json, svg"):
+        graphs.write(str(run), output=str(tmp_path / "a.png"))
+    with pytest.raises(UserError, match="in a folder that exists"):
+        graphs.write(str(run), output=str(tmp_path / "nowhere" / "a.svg"))

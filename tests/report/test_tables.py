@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from munet import system
+from munet.report.tables import Cell, ComparisonTable, Row, comparison, display_name
+from munet.types import Position
+from tests.report.stored_run import write_run
+
+
+def by_hand() -> ComparisonTable:
+    """Two tasks: `full` wins the first, muNet the second and the mean."""
+    return ComparisonTable(
+        ("multi-head", "full fine-tuning", "muNet"),
+        (
+            Row("one", (Cell(0.5, 100.0), Cell(0.9, 1000.0), Cell(0.88, 300.0))),
+            Row("two", (Cell(0.25, 200.0), Cell(0.7, 1000.0), Cell(0.8, 400.5))),
+        ),
+        Row("mean", (Cell(0.375, 150.0), Cell(0.8, 1000.0), Cell(0.84, 350.25))),
+    )
+
+
+def test_markdown_by_hand() -> None:
+    assert by_hand().markdown() == (
+        "| task | multi-head | full fine-tuning | muNet | parameters, multi-head | parameters, full fine-tuning "
+        "| parameters, muNet |\n"
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: |\n"
+        "| one | 50.00% | **90.00%** | 88.00% | 100 | 1,000 | 300 |\n"
+        "| two | 25.00% | 70.00% | **80.00%** | 200 | 1,000 | 400 |\n"
+        "| mean | 37.50% | 80.00% | **84.00%** | 150 | 1,000 | 350 |\n"
+        "\n"
+        "muNet has the best mean test accuracy, 84.00%; multi-head is 46.50 points below; full fine-tuning is 4.00 "
+        "points below. Best, or equal to the best, on how many of the 2 tasks: multi-head 0, full fine-tuning 1, "
+        "muNet 1.\n"
+    )
+
+
+def test_a_loss_is_said_as_plainly() -> None:
+    table = by_hand()
+    mean = Row("mean", (*table.mean.cells[:2], Cell(0.79, 350.0)))
+    verdict = ComparisonTable(table.names, table.rows, mean).verdict
+    assert verdict.startswith("full fine-tuning has the best mean test accuracy, 80.00%")
+    assert "muNet is 1.00 points below" in verdict
+
+
+def test_a_tie_has_no_single_winner() -> None:
+    table = by_hand()
+    mean = Row("mean", (*table.mean.cells[:2], Cell(0.8, 350.0)))
+    verdict = ComparisonTable(table.names, table.rows, mean).verdict
+    assert verdict.startswith("full fine-tuning and muNet have the same mean test accuracy, 80.00%; multi-head is")
+
+
+def test_rich_table_shows_the_same_numbers() -> None:
+    console = Console(file=io.StringIO(), width=120)
+    console.print(by_hand().rich())
+    assert isinstance(console.file, io.StringIO)
+    text = console.file.getvalue()
+    for expected in ("one", "two", "mean", "50.00%", "84.00%", "1,000", "muNet has the best mean"):
+        assert expected in text
+
+
+def test_comparison_of_systems(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_run(tmp_path / "a", monkeypatch)
+    write_run(tmp_path / "b", monkeypatch, seed=1)
+    systems = {"first": system.open(str(tmp_path / "a")), "second": system.open(str(tmp_path / "b"))}
+    table = comparison(systems)
+    assert table.names == ("first", "second")
+    assert [row.name for row in table.rows] == ["task0", "task1"]
+    for index, opened in enumerate(systems.values()):
+        for row in table.rows:
+            quality = opened.models[row.name].test_quality
+            assert quality is not None
+            assert row.cells[index] == Cell(quality.value, opened.accounted_params(row.name))
+        mean = table.mean.cells[index]
+        assert mean.params == opened.params_per_task
+        assert mean.test == pytest.approx(sum(row.cells[index].test or 0 for row in table.rows) / 2)
+
+
+def test_an_unfinished_system_has_no_mean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_run(tmp_path / "a", monkeypatch)
+    write_run(tmp_path / "b", monkeypatch, stop=lambda state: state.position == Position(0, 1, 0))
+    table = comparison({"whole": system.open(str(tmp_path / "a")), "part": system.open(str(tmp_path / "b"))})
+    assert table.rows[1].cells[1] == table.mean.cells[1] == Cell(None, None)
+    assert table.verdict == "Not every task is measured for part, so the means cannot be compared."
+    assert "| - |" in table.markdown()
+
+
+def test_baselines_have_names_for_people() -> None:
+    names = [display_name(kind) for kind in ("", "multi_head", "full", "top_layers", "adapters")]
+    assert names == ["muNet", "multi-head", "full fine-tuning", "top layers", "residual adapters"]

@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jaxtyping import UInt8
+
+from munet import system
+from munet.architecture import get_variant, is_block
+from munet.data.augment import prepare
+from munet.data.images import squash
+from munet.errors import CorruptionError, UserError
+from munet.models import vit
+from munet.serving.predict import Prediction, normalise
+from munet.system import System
+from tests.report.stored_run import write_run
+
+
+@pytest.fixture
+def opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> System:
+    write_run(tmp_path, monkeypatch, num_blocks=1, mutation_probability=0.6)
+    return system.open(str(tmp_path))
+
+
+def pixels(*shape: int) -> UInt8[np.ndarray, "..."]:
+    return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+
+
+def directly(opened: System, task: str, images: UInt8[np.ndarray, "n h w c"]) -> Any:
+    """Probabilities by one plain forward pass."""
+    model = opened.models[task]
+    params = {name: vit.nest(leaves) for name, leaves in opened.load(task).items()}
+    ready = prepare(jnp.asarray(images), int(model.hyperparameters["image_size"]), False)
+    forward = jax.jit(partial(vit.logits, get_variant("demo/16"), num_blocks=sum(map(is_block, model.components))))
+    logits = forward(params, ready)
+    exponentials = np.exp(np.asarray(logits, np.float64))
+    return exponentials / exponentials.sum(1, keepdims=True)
+
+
+def test_probabilities_are_those_of_the_model(opened: System) -> None:
+    images = pixels(5, 20, 24, 3)
+    prediction = opened.predict("task1", images)
+    assert prediction.probabilities.shape == (5, 5)
+    np.testing.assert_allclose(prediction.probabilities, directly(opened, "task1", images), atol=1e-5)
+    np.testing.assert_allclose(prediction.probabilities.sum(1), 1, rtol=1e-5)
+
+
+def test_names_indices_and_confidences_agree() -> None:
+    prediction = Prediction("t", ("a", "b", "c"), np.array([[0.1, 0.7, 0.2], [0.4, 0.4, 0.2]]))
+    assert prediction.indices.tolist() == [1, 0]
+    assert prediction.names == ["b", "a"]
+    np.testing.assert_allclose(prediction.confidences, [0.7, 0.4])
+    assert len(prediction) == 2
+
+
+def test_a_list_of_images_of_many_shapes_keeps_its_order(opened: System) -> None:
+    images = [pixels(20, 24), pixels(20, 24, 3), pixels(20, 24, 1), 255 - pixels(20, 24, 4)]
+    together = opened.predict("task1", images).probabilities
+    for index in (1, 2, 3):
+        np.testing.assert_allclose(
+            together[index], opened.predict("task1", [images[index]]).probabilities[0], atol=1e-5
+        )
+    assert (together[0] == together[2]).all()  # the same pixels, with and without a channel
+    assert not np.allclose(together[1], together[3], atol=1e-3)
+
+
+def test_more_images_than_a_chunk(opened: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    images = pixels(5, 20, 24, 3)
+    whole = opened.predict("task1", images).probabilities
+    monkeypatch.setattr("munet.serving.predict._CHUNK", 2)
+    np.testing.assert_allclose(opened.predict("task1", images).probabilities, whole, atol=1e-5)
+
+
+def test_photos_are_squashed_as_in_training(opened: System) -> None:
+    photo, canvas = pixels(300, 200, 3), 2 * 64  # twice the largest image size
+    expected = opened.predict("task1", [squash(photo, canvas)]).probabilities
+    assert (opened.predict("task1", [photo]).probabilities == expected).all()
+
+
+def test_no_images_give_no_predictions(opened: System) -> None:
+    prediction = opened.predict("task0", [])
+    assert (len(prediction), prediction.names, prediction.confidences.tolist()) == (0, [], [])
+    assert prediction.probabilities.shape == (0, 3)
+
+
+def test_transparent_pixels_are_white() -> None:
+    (image,) = normalise([np.zeros((2, 2, 4), np.uint8)])
+    assert (image == 255).all()
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        (np.zeros((4, 8, 8, 3), np.float32), "Image 0 is float32; expected uint8"),
+        (np.zeros((8, 8, 3), np.uint8), r"shape \(8, 8, 3\); expected \[n, h, w, c\]"),
+        ([np.zeros((8, 8), np.uint8), np.zeros((8, 8, 2), np.uint8)], r"Image 1 has shape \(8, 8, 2\)"),
+        ([np.zeros((0, 8, 3), np.uint8)], "Image 0 has shape"),
+    ],
+)
+def test_what_are_no_images_is_refused(opened: System, images: Any, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        opened.predict("task0", images)
+
+
+def test_an_unknown_task_is_refused(opened: System) -> None:
+    with pytest.raises(UserError, match="Did you mean"):
+        opened.predict("task9", pixels(1, 8, 8, 1))
+
+
+def test_a_damaged_component_is_never_used(opened: System) -> None:
+    file = Path(opened.workdir) / "components" / f"{opened.models['task0'].components['head']}.safetensors"
+    data = file.read_bytes()
+    file.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    with pytest.raises(CorruptionError, match="hash of"):
+        opened.predict("task0", pixels(1, 8, 8, 1))
