@@ -7,9 +7,13 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from munet.errors import UserError
+
 if TYPE_CHECKING:
     from munet.config import Config
     from munet.flags import Override
+
+_PLAIN_WIDTH = 140  # of tables in pipes, where there is no window to fit
 
 
 def evolve(config: str, workdir: str, overrides: Sequence[Override], dry_run: bool) -> None:
@@ -52,7 +56,8 @@ def _print_results(settings: Config, workdir: str) -> None:
     kinds = {settings.experiment.baseline.kind: workdir}
     kinds |= {kind: run.baseline_workdir(workdir, kind) for kind in settings.runtime.compare}
     systems = {tables.display_name(kind): system.open(place) for kind, place in reversed(kinds.items())}
-    Console().print(tables.comparison(systems).rich())
+    console = Console() if sys.stdout.isatty() else Console(width=_PLAIN_WIDTH)
+    console.print(tables.comparison(systems).rich())
 
 
 def status(workdir: str, json: bool) -> None:
@@ -74,6 +79,32 @@ def graph(workdir: str, format: str, output: str) -> None:
     from munet.report import graph as graphs
 
     graphs.write(workdir, format, output)
+
+
+def data(tasks: Sequence[str], data_dir: str, sheet_dir: str) -> None:
+    """Prints what tasks hold, and writes a contact sheet of each."""
+    from pathlib import Path
+
+    from rich.console import Console
+
+    from munet.data.describe import describe_tasks
+    from munet.data.tasks import load_tasks
+    from munet.report.contact_sheet import write_contact_sheet
+
+    loaded = load_tasks(tasks, data_dir=data_dir)
+    console = Console() if sys.stdout.isatty() else Console(width=_PLAIN_WIDTH)
+    console.print(describe_tasks(loaded))
+    if not sheet_dir:
+        return
+    for task in loaded:
+        sheet = Path(sheet_dir) / f"{task.info.name.replace('/', '-')}.png"
+        try:
+            write_contact_sheet(task, sheet)
+        except OSError as error:
+            raise UserError(
+                f"--sheet_dir={sheet_dir}: {sheet} cannot be written: {error.strerror or error}."
+            ) from error
+        print(f"contact sheet: {sheet}")
 
 
 def config(config: str, overrides: Sequence[Override], json: bool) -> None:

@@ -1,0 +1,226 @@
+"""Exit codes and messages of the command line, in process and by subprocess (munet/cli)."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from munet import __version__
+from munet.cli import main
+from munet.errors import DataError, UserError
+from munet.progress import Note
+
+
+@pytest.fixture
+def evolve(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[Callable[..., None]], list[dict[str, Any]]]:
+    """Replaces the run by a function; gives the calls that it gets. The working directory is an empty one."""
+    from munet import run
+
+    monkeypatch.chdir(tmp_path)
+
+    def replace(function: Callable[..., None]) -> list[dict[str, Any]]:
+        calls: list[dict[str, Any]] = []
+
+        def record(config: object, workdir: str, notify: object, dry_run: bool = False) -> None:
+            calls.append({"config": config, "workdir": workdir, "dry_run": dry_run})
+            function(notify)
+
+        monkeypatch.setattr(run, "evolve", record)
+        monkeypatch.setattr("munet.cli.commands._print_results", lambda *_: None)
+        return calls
+
+    return replace
+
+
+def fails(error: BaseException) -> Callable[..., None]:
+    def function(notify: object) -> None:
+        raise error
+
+    return function
+
+
+def python(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, timeout=60, **options)
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["-h"]])
+def test_help_names_every_command_and_gives_examples(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments) == 0
+    out = capsys.readouterr().out
+    for command in ("evolve", "status", "graph", "verify", "data", "config"):
+        assert f"\n  {command} " in out
+    assert out.count("munet evolve ") >= 2
+    assert max(map(len, out.splitlines())) <= 110
+
+
+def test_help_is_fast_because_nothing_slow_is_imported() -> None:
+    script = (
+        "import sys; from munet.cli import main; main(['--help']);"
+        "slow = {'jax', 'numpy', 'rich', 'absl', 'ml_collections', 'tensorflow_datasets', 'matplotlib'};"
+        "sys.exit(', '.join(slow & set(sys.modules)) or 0)"
+    )
+    result = python("-c", script)
+    assert (result.returncode, result.stderr) == (0, "")
+    best = min(_seconds("-m", "munet", "--help") for _ in range(3))
+    assert best < 0.5
+
+
+def _seconds(*arguments: str) -> float:
+    started = time.perf_counter()
+    python(*arguments)
+    return time.perf_counter() - started
+
+
+def test_version_and_every_commands_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"munet {__version__}\n"
+    for command in ("evolve", "status", "graph", "verify", "data", "config"):
+        assert main([command, "--help"]) == 0
+        assert f"usage: munet {command}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "messages"),
+    [
+        ([], ["say which command"]),
+        (["--workdir=x"], ["say which command"]),
+        (["evlve"], ["there is no command 'evlve'", "'evolve'"]),
+        (["evolve", "--wrkdir=x"], ["there is no option '--wrkdir=x'", "'--workdir'"]),
+        (["evolve", "--work=x"], ["there is no option '--work=x'", "'--workdir'"]),
+        (["evolve", "surplus"], ["surplus"]),
+        (["graph", "--outpt", "x"], ["'--output'", "usage: munet graph"]),
+        (["data"], ["TASK"]),
+        (["evolve", "--config=demmo"], ["there is no config file 'demmo'", "'demo'"]),
+        (["evolve", "--config=characters:scal_0.3"], ["'scale_0.3'"]),
+        (["evolve", "--config.sed=1", "--config.seed=x"], ["has 2 problems", "'seed'", "a whole number; got 'x'"]),
+        (["evolve", "--config.learning_rate=1"], ["experiment.defaults.learning_rate"]),
+        (["evolve", "--config.tasks="], ["experiment.tasks is empty"]),
+        (["evolve", "--config.tasks=builtin:digits,builtin:digits"], ["more than once"]),
+        (["evolve", "--config.search_space.image_size=16,40"], ["image size 40", "use 32 or 48"]),
+        (["evolve", "--config.variant=Ti/17"], ["Ti/16"]),
+        (["config", "--config.variant=Ti/17", "--config.seed=-1"], ["has 2 problems", "Ti/16", "experiment.seed = -1"]),
+        (["status", "--workdir=nothing"], ["nothing"]),
+        (["verify", "--workdir=nothing"], ["nothing"]),
+        (["graph", "--workdir=nothing"], ["nothing"]),
+        (["graph", "--format=pdf"], ["pdf"]),
+        (["data", "builtin:digis"], ["'digits'"]),
+    ],
+)
+def test_bad_input_gives_2_a_message_and_leaves_nothing(
+    arguments: list[str],
+    messages: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "munet: " in captured.err
+    assert "Traceback" not in captured.err
+    for message in messages:
+        assert message in captured.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_config_lists_every_field(capsys: pytest.CaptureFixture[str]) -> None:
+    import json
+
+    from munet.config import field_paths
+
+    assert main(["config", "--config=characters:scale_0.3", "--config.seed=7"]) == 0
+    out = capsys.readouterr().out
+    for path in field_paths():
+        assert f"--config.{path}=" in out
+    assert "--config.experiment.scale_factor=0.3" in out
+    assert "--config.experiment.seed=7" in out
+    assert main(["config", "--json", "--config.seed=7"]) == 0
+    assert json.loads(capsys.readouterr().out)["experiment"]["seed"] == 7
+
+
+def test_what_config_prints_can_be_given_back(capsys: pytest.CaptureFixture[str]) -> None:
+    from munet.flags import parse_config, split_overrides
+
+    main(["config", "--config=characters:scale_0.3"])
+    printed = capsys.readouterr().out.splitlines()
+    flags = [line.split("  # ")[0].strip() for line in printed if line.startswith("  --config.")]
+    assert parse_config("demo", split_overrides(flags)[1]) == parse_config("characters:scale_0.3")
+
+
+def test_evolve_passes_config_workdir_and_dry_run(
+    evolve: Callable[..., list[dict[str, Any]]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    calls = evolve(lambda notify: notify(Note("hello")))
+    assert main(["evolve"]) == 0
+    assert main(["evolve", "--config=characters:full,scale_0.9", "--config.seed=5", "--dry_run"]) == 0
+    assert main(["evolve", "--workdir", "here"]) == 0
+    assert [call["workdir"] for call in calls] == ["runs/demo", "runs/characters-full-scale_0.9", "here"]
+    assert [call["dry_run"] for call in calls] == [False, True, False]
+    assert calls[1]["config"].experiment.seed == 5
+    assert capsys.readouterr().out == "hello\n" * 3
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "message"),
+    [
+        (UserError("no such thing"), 2, "munet: no such thing"),
+        (DataError("no such set"), 2, "munet: no such set"),
+        (OSError(errno.ENOSPC, "No space left on device"), 2, "make room"),
+        (OSError(errno.EIO, "Input/output error"), 1, "Traceback"),
+        (RuntimeError("a bug"), 1, "RuntimeError: a bug"),
+        (KeyError("a bug"), 1, "Traceback"),
+    ],
+)
+def test_exit_codes_of_a_run_that_fails(
+    evolve: Callable[..., list[dict[str, Any]]],
+    capsys: pytest.CaptureFixture[str],
+    error: Exception,
+    code: int,
+    message: str,
+) -> None:
+    evolve(fails(error))
+    assert main(["evolve", "--config.seed=3"]) == code
+    err = capsys.readouterr().err
+    assert message in err
+    assert ("Traceback" in err) == (code == 1)
+    assert ("munet evolve --config.seed=3" in err) == (code == 1)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signals_end_cleanly_and_say_how_to_go_on(
+    evolve: Callable[..., list[dict[str, Any]]], capsys: pytest.CaptureFixture[str], number: int, code: int
+) -> None:
+    def stop(notify: object) -> None:
+        os.kill(os.getpid(), number)
+        time.sleep(5)
+
+    before = signal.getsignal(signal.SIGTERM)
+    evolve(stop)
+    assert main(["evolve", "--config.tasks=('builtin:digits',)"]) == code
+    captured = capsys.readouterr()
+    assert "Resume with: munet evolve '--config.tasks=('\"'\"'builtin:digits'\"'\"',)'" in captured.err
+    assert "interrupted after" in captured.out
+    assert "Traceback" not in captured.err
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_reader_that_stops_reading_is_no_failure() -> None:
+    command = f"{sys.executable} -m munet config | true; exit ${{PIPESTATUS[0]}}"
+    result = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60)
+    assert (result.returncode, result.stderr) in [(141, ""), (0, "")]  # 0: everything fitted into the pipe before
+
+
+def test_the_console_script_works_as_a_module() -> None:
+    result = python("-m", "munet", "evolve", "--config.sed=1")
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr.startswith("munet: The configuration has a problem:\n  - --config.sed=1: ")
