@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import typing
 from collections.abc import Sequence
@@ -198,17 +197,16 @@ def _split(text: str) -> list[str]:
 def _assign(config: Config, path: str, text: str) -> None:
     """Has config_flags parse `text` for the field `path`, and assigns the result.
 
-    It parses over a `ConfigDict` of the values: on the dataclass itself it would read the annotations, which
+    It parses over a `ConfigDict` with the field's value: on the dataclass itself it would read the annotations, which
     `from __future__ import annotations` leaves as text. Its own flag values keep the process' flags out of it.
     """
-    argument = f"--config.{path}={text}"
-    values = flags.FlagValues()  # type: ignore[no-untyped-call]  # absl leaves its __init__ without annotations
-    config_flags.DEFINE_config_dict(
-        "config", ConfigDict(dataclasses.asdict(config)), flag_values=values, sys_argv=[argument]
-    )
-    values(["munet", argument])
     *groups, name = path.split(".")
     holder: Any = config
     for group in groups:
         holder = getattr(holder, group)
-    setattr(holder, name, config_flags.get_override_values(values["config"])[path])
+    argument = f"--config.{name}={text}"
+    values = flags.FlagValues()  # type: ignore[no-untyped-call]  # absl leaves its __init__ without annotations
+    one_field = ConfigDict({name: getattr(holder, name)})
+    config_flags.DEFINE_config_dict("config", one_field, flag_values=values, sys_argv=[argument])
+    values(["munet", argument])
+    setattr(holder, name, config_flags.get_override_values(values["config"])[name])

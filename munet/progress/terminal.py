@@ -36,7 +36,7 @@ class LiveDisplay:
         self._console = console or Console(file=stream, highlight=False)
         self._tracker = tracker or Tracker()
         self._since = time.monotonic()
-        self._live = Live(console=self._console, get_renderable=self._now, refresh_per_second=4, transient=True)
+        self._live = Live(console=self._console, get_renderable=self.render, refresh_per_second=4, transient=True)
 
     def __call__(self, event: Event) -> None:
         """Shows what the event says."""
@@ -69,7 +69,7 @@ class LiveDisplay:
         """Stops redrawing and shows the cursor again."""
         self._live.stop()
 
-    def _now(self) -> RenderableType:
+    def render(self) -> RenderableType:
         """The redrawn part: the children in training, and the bar of the whole run."""
         generation, tracker = self._tracker.generation, self._tracker
         parts: list[RenderableType] = []
