@@ -8,7 +8,7 @@ import pytest
 from munet.config import Experiment, Fidelity
 from munet.evolution.children import mutated_child, seed_child
 from munet.evolution.search_space import MODEL_SETTINGS, default_hyperparameters
-from munet.types import ChildPlan, ModelId, Mutation
+from munet.types import ChildPlan, ComponentPlan, ModelId, Mutation
 from tests.evolution.simulation import make_experiment, make_tasks
 from tests.evolution.world import World, draws, part, trained
 
@@ -192,6 +192,18 @@ def test_an_adapter_of_an_ancestor_is_found_again() -> None:
     child = mutated(world, parent)
     assert part(child, "residual_adapter_0").source == f"residual_adapter_0@{grandparent}"
     assert part(child, "residual_adapter_1").action == "init"
+
+
+@pytest.mark.parametrize("probability", [0.0, 1.0])
+def test_a_resized_embedding_is_trained_only_by_a_clone_mutation(probability: float) -> None:
+    world = make_world(mutation_probability=probability, auto_tune=False)
+    data = {**default_hyperparameters(world.experiment), "image_size": 48}
+    arguments = (world.state(), world.experiment, TASKS[0], 99, world.models[0], data)
+    source = "posembed_input@0"
+    child = mutated_child(*arguments, draws())
+    assert part(child, "posembed_input") == ComponentPlan("posembed_input", "resize", source, probability == 1.0)
+    assert (Mutation("clone", "posembed_input") in child.mutations) == (probability == 1.0)
+    assert part(seed_child(*arguments), "posembed_input") == ComponentPlan("posembed_input", "resize", source, False)
 
 
 def _resized_only(world: World, parent: ModelId, before: int, after: int) -> ChildPlan:

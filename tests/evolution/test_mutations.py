@@ -29,7 +29,7 @@ def propose(experiment: Experiment, count: int, blocks: int = 3) -> list[ChildPl
 
 @cache
 def many_children() -> tuple[ChildPlan, ...]:
-    return tuple(propose(make_experiment(TASKS), 3000))
+    return tuple(propose(make_experiment(TASKS), 2000))
 
 
 def test_fired_mutations_are_binomial() -> None:
@@ -40,7 +40,7 @@ def test_fired_mutations_are_binomial() -> None:
         if not any(mutation.kind == "num_blocks" for mutation in chosen):
             counts[len(chosen)] += 1
     total, n = sum(counts.values()), 15
-    assert abs(total / 3000 - (1 - MU)) < 4 * math.sqrt(MU * (1 - MU) / 3000)
+    assert abs(total / 2000 - (1 - MU)) < 4 * math.sqrt(MU * (1 - MU) / 2000)
     expected = [total * math.comb(n, k) * MU**k * (1 - MU) ** (n - k) for k in range(n + 1)]
     observed = [counts[k] for k in range(n + 1)]
     tail = 5  # cells above are too rare to be counted alone
@@ -56,15 +56,15 @@ def test_every_action_fires_with_probability_mu() -> None:
     always |= {("insert", f"residual_adapter_{i}") for i in (0, 1)}
     always |= {("clone", name) for name in ("embedding", "cls", "posembed_input", "encoderblock_0", "encoderblock_1")}
     assert set(counts) == always | {("insert", "residual_adapter_2"), ("clone", "encoderblock_2")}
-    sigma = math.sqrt(MU * (1 - MU) / 3000)
+    sigma = math.sqrt(MU * (1 - MU) / 2000)
     for action in always:
-        assert abs(counts[action] / 3000 - MU) < 4 * sigma, action
+        assert abs(counts[action] / 2000 - MU) < 4 * sigma, action
 
 
 def test_no_ops_count_as_fired() -> None:
-    children = propose(search_space(make_experiment(TASKS), learning_rate=(0.01, 0.02)), 1500)
+    children = propose(search_space(make_experiment(TASKS), learning_rate=(0.01, 0.02)), 800)
     steps = [m for child in children for m in child.mutations if m.target == "learning_rate"]
-    assert abs(len(steps) / 1500 - MU) < 4 * math.sqrt(MU * (1 - MU) / 1500)
+    assert abs(len(steps) / 800 - MU) < 4 * math.sqrt(MU * (1 - MU) / 800)
     stays = [m for m in steps if not m.effective]
     assert abs(len(stays) / len(steps) - 0.5) < 4 * math.sqrt(0.25 / len(steps))
     assert {m.after for m in stays} == {0.01}

@@ -60,14 +60,14 @@ def test_children_of_one_generation_count_at_once() -> None:
     world = World(make_experiment(TASKS, children_per_generation=3), TASKS)
     best = world.add("task0", quality=90, retained=False, active=True)
     counts = [0, 0, 0]
-    for seed in range(600):
+    for seed in range(400):
         plan = Controller(replace(world.experiment, seed=seed), TASKS).ask(world.state())
         for index, child in enumerate(plan.children):
             counts[index] += child.parent == best
-    assert counts[0] == 600
-    assert_frequency(counts[1], 600, 0.5 + 0.5 / 2)  # accepted, or by the fallback over {root, best}
+    assert counts[0] == 400
+    assert_frequency(counts[1], 400, 0.5 + 0.5 / 2)  # accepted, or by the fallback over {root, best}
     third = 0.75 * (0.25 + 0.75 / 2) + 0.25 * (0.5 + 0.5 / 2)  # it has two children by then, or one
-    assert_frequency(counts[2], 600, third)
+    assert_frequency(counts[2], 400, third)
 
 
 def test_better_scores_are_visited_first_and_lower_ids_among_equals() -> None:

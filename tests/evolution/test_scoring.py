@@ -70,6 +70,13 @@ def test_active_models_of_the_same_task_are_no_other_users(world: World) -> None
     assert accounted(world, child) == shared / 2 + NORM + HEADS[0]
 
 
+def test_a_model_that_is_not_retained_yet_shares_with_those_that_are(world: World) -> None:
+    for task in ("task1", "task2"):
+        world.add(task)
+    models = [world.add("task0", retained=False, active=True) for _ in range(2)]
+    assert [accounted(world, model) for model in models] == [pytest.approx(TRUNK / 3 + HEADS[0])] * 2
+
+
 def test_score_is_quality_without_a_size_penalty(world: World) -> None:
     model = world.models[world.add("task0", quality=37)]
     assert scoring.score(world.state(), model, world.experiment) == 0.37
