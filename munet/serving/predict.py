@@ -26,7 +26,7 @@ from munet.types import TaskName
 if TYPE_CHECKING:
     from munet.system import System
 
-_CHUNK = 256  # images at a time; also the largest batch a program is compiled for
+_SMALLEST, _CHUNK = 8, 256  # images in a batch, powers of two
 
 
 @dataclass(frozen=True)
@@ -83,25 +83,37 @@ def predict(system: System, task: TaskName, images: UInt8[np.ndarray, "n h w c"]
     size, antialias = int(model.hyperparameters["image_size"]), system.experiment.antialias
     canvas = 2 * max(system.experiment.search_space.image_size)  # as the task's own images were limited
     result = np.empty((len(pixels), info.num_classes), np.float32)
-    for shape, members in _by_shape(pixels).items():
-        is_large = max(shape[:2]) > canvas
-        for start in range(0, len(members), _CHUNK):
-            chosen = members[start : start + _CHUNK]
-            chunk = np.stack([squash(pixels[index], canvas) if is_large else pixels[index] for index in chosen])
-            # Filled up to a power of two, so that few programs are compiled whatever the number of images.
-            padding = min(_CHUNK, 1 << (len(chosen) - 1).bit_length()) - len(chosen)
-            padded = np.pad(chunk, [(0, padding), *[(0, 0)] * 3])
-            values = _probabilities(variant, num_blocks, size, antialias, params, padded)
-            result[chosen] = np.asarray(values)[: len(chosen)]
+    for start in range(0, len(pixels), _CHUNK):
+        prepared = _prepare(pixels[start : start + _CHUNK], size, antialias, canvas)
+        values = _probabilities(variant, num_blocks, params, _fill_up(prepared))
+        result[start : start + len(prepared)] = np.asarray(values)[: len(prepared)]
     return Prediction(task, info.class_names, result)
 
 
-@partial(jax.jit, static_argnums=(0, 1, 2, 3))
-def _probabilities(
-    variant: Variant, num_blocks: int, image_size: int, antialias: bool, params: Any, images: Array
-) -> Float[Array, "n classes"]:
-    prepared = augment.prepare(images, image_size, antialias)
-    return jax.nn.softmax(vit.logits(variant, params, prepared, num_blocks=num_blocks))
+def _prepare(
+    pixels: Sequence[UInt8[np.ndarray, "_ _ _"]], size: int, antialias: bool, canvas: int
+) -> Float[np.ndarray, "n size size 3"]:
+    """Images of any shapes as validation images are prepared; one small program for every shape."""
+    result = np.empty((len(pixels), size, size, 3), np.float32)
+    for shape, members in _by_shape(pixels).items():
+        is_large = max(shape[:2]) > canvas
+        chosen = np.stack([squash(pixels[index], canvas) if is_large else pixels[index] for index in members])
+        result[members] = np.asarray(_resize(_fill_up(chosen), size, antialias))[: len(members)]
+    return result
+
+
+def _fill_up(batch: np.ndarray) -> np.ndarray:
+    """Fills a batch up to a power of two from 8, so that few programs are compiled whatever the number of images."""
+    padding = max(_SMALLEST, 1 << (len(batch) - 1).bit_length()) - len(batch)
+    return np.pad(batch, [(0, padding), *[(0, 0)] * 3])
+
+
+_resize = jax.jit(augment.prepare, static_argnums=(1, 2))
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _probabilities(variant: Variant, num_blocks: int, params: Any, images: Array) -> Float[Array, "n classes"]:
+    return jax.nn.softmax(vit.logits(variant, params, images, num_blocks=num_blocks))
 
 
 def normalise(images: UInt8[np.ndarray, "n h w c"] | Sequence[Any]) -> list[UInt8[np.ndarray, "h w c"]]:

@@ -38,11 +38,12 @@ def write_run(
     monkeypatch: pytest.MonkeyPatch,
     *,
     num_classes: tuple[int, ...] = (3, 5),
+    tasks: tuple[TaskInfo, ...] = (),
     stop: Callable[[State], bool] = lambda _: False,
     **changes: object,
 ) -> Simulation:
     """Simulates a run and writes it as the run loop does: components, journal, a snapshot at each phase's end."""
-    tasks: tuple[TaskInfo, ...] = make_tasks(*num_classes)
+    tasks = tasks or make_tasks(*num_classes)
     settings: Mapping[str, object] = {**SMALL, "mutation_probability": 0.4, **changes}
     experiment: Experiment = make_experiment(tasks, **settings)
     store = Store.create_or_open(workdir)

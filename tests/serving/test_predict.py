@@ -1,14 +1,12 @@
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
-from jaxtyping import UInt8
+from jaxtyping import Array, UInt8
 
 from munet import system
 from munet.architecture import get_variant, is_block
@@ -35,9 +33,13 @@ def directly(opened: System, task: str, images: UInt8[np.ndarray, "n h w c"]) ->
     """Probabilities by one plain forward pass."""
     model = opened.models[task]
     params = {name: vit.nest(leaves) for name, leaves in opened.load(task).items()}
-    ready = prepare(jnp.asarray(images), int(model.hyperparameters["image_size"]), False)
-    forward = jax.jit(partial(vit.logits, get_variant("demo/16"), num_blocks=sum(map(is_block, model.components))))
-    logits = forward(params, ready)
+
+    @jax.jit
+    def forward(params: vit.Params, images: Array) -> Array:
+        ready = prepare(images, int(model.hyperparameters["image_size"]), False)
+        return vit.logits(get_variant("demo/16"), params, ready, num_blocks=sum(map(is_block, model.components)))
+
+    logits = forward(params, images)
     exponentials = np.exp(np.asarray(logits, np.float64))
     return exponentials / exponentials.sum(1, keepdims=True)
 
@@ -70,9 +72,9 @@ def test_a_list_of_images_of_many_shapes_keeps_its_order(opened: System) -> None
 
 
 def test_more_images_than_a_chunk(opened: System, monkeypatch: pytest.MonkeyPatch) -> None:
-    images = pixels(5, 20, 24, 3)
+    images = pixels(9, 20, 24, 3)
     whole = opened.predict("task1", images).probabilities
-    monkeypatch.setattr("munet.serving.predict._CHUNK", 2)
+    monkeypatch.setattr("munet.serving.predict._CHUNK", 8)
     np.testing.assert_allclose(opened.predict("task1", images).probabilities, whole, atol=1e-5)
 
 
