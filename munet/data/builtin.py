@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
-
 import numpy as np
 
 from munet.data.cache import Arrays, cached_arrays, content_key
@@ -62,9 +60,8 @@ def _glyphs(script: str, cache_dir: str) -> Arrays:
     from munet.data import glyphs
 
     def build() -> Arrays:
-        images, labels, chars = glyphs.render(script)
-        names = [f"{char} {unicodedata.name(char, 'unnamed').lower()}" for char in chars]
-        return {"images": images, "labels": labels, "class_names": np.array(names)}
+        images, labels, characters = glyphs.render(script)
+        return {"images": images, "labels": labels, "class_names": np.array(characters)}
 
     versions = (matplotlib.__version__, pillow_version, features.version("freetype2"))
     return cached_arrays(cache_dir, content_key("glyphs", glyphs.FORMAT, script, versions), build)

@@ -18,7 +18,7 @@ from PIL import Image, ImageDraw, ImageFilter, ImageFont
 from munet import rng
 from munet.data.scripts import characters
 
-FORMAT = 1  # count up when the images of a script change
+FORMAT = 2  # count up when the images of a script or the names of its classes change
 SIZE = 32  # pixels on a side of an image
 MAX_CLASSES = 100
 _SAME = 0.1  # characters whose ink differs in less than this part are the same to the eye

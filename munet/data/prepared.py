@@ -135,8 +135,8 @@ def _builder(uri: str, name: str, data_dir: str) -> Any:
         names = prepared_names(root)
         near = nearest(name, names).replace("Valid:", "Prepared there:") if names else "Nothing is prepared there."
         raise DataError(
-            f"{uri}: the set {name!r} is not prepared in {root}. {near} To prepare it: pip install 'munet[tfds-prepare]' && tfds build {name} --file_format=array_record "
-            f"--data_dir={root}. To search another folder: runtime.data_dir or $TFDS_DATA_DIR."
+            f"{uri}: the set {name!r} is not prepared in {root}. {near} To prepare it: pip install "
+            f"'munet[tfds-prepare]' && tfds build {name} --file_format=array_record --data_dir={root}. To search another folder: runtime.data_dir or $TFDS_DATA_DIR."
         )
     builder = tfds.builder_from_directory(max(versions, key=lambda path: tfds.core.Version(path.name)))
     if builder.info.file_format is not tfds.core.FileFormat.ARRAY_RECORD:

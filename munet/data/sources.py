@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from munet.data import builtin, npz, prepared
+from munet.data import builtin, npz
 from munet.data.splits import Source
 from munet.errors import DataError, nearest
 from munet.types import TaskName
@@ -78,6 +78,9 @@ def open_source(uri: TaskUri, *, data_dir: str, cache_dir: str, seed: int, canva
       DataError: missing, unreadable, or no classification task.
     """
     if uri.scheme == "tfds":
+        # Importing tensorflow_datasets takes most of a second, for nothing where all tasks are built in.
+        from munet.data import prepared
+
         return prepared.open_prepared(
             uri.text, uri.path, uri.options, data_dir=data_dir, cache_dir=cache_dir, canvas=canvas
         )

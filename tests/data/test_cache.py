@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import logging
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from munet.data import cache
+
+
+class Builder:
+    """Counts how often arrays are built."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def __call__(self) -> dict[str, np.ndarray]:
+        self.calls += 1
+        return {"images": np.arange(12, dtype=np.uint8).reshape(3, 4), "names": np.array(["a", "bc", "ä"])}
+
+
+def _check(arrays: cache.Arrays) -> None:
+    expected = Builder()()
+    assert set(arrays) == set(expected)
+    for name, array in expected.items():
+        assert arrays[name].dtype == array.dtype
+        np.testing.assert_array_equal(arrays[name], array)
+
+
+def test_built_once(tmp_path: Path) -> None:
+    build = Builder()
+    for _ in range(2):
+        _check(cache.cached_arrays(str(tmp_path), "key", build))
+    assert build.calls == 1
+    _check(cache.cached_arrays(str(tmp_path), "other", build))
+    assert build.calls == 2
+    assert sorted(path.name for path in (tmp_path / "data").iterdir()) == ["key", "other"]
+
+
+def test_off_writes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MUNET_CACHE_DIR", str(tmp_path))
+    build = Builder()
+    for _ in range(2):
+        _check(cache.cached_arrays("off", "key", build))
+    assert build.calls == 2
+    assert not list(tmp_path.iterdir())
+
+
+def test_where_the_cache_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MUNET_CACHE_DIR", str(tmp_path))
+    assert cache.folder("") == tmp_path
+    assert cache.folder("/somewhere") == Path("/somewhere")
+    monkeypatch.delenv("MUNET_CACHE_DIR")
+    assert cache.folder("") == Path("~/.cache/munet").expanduser()
+
+
+@pytest.mark.parametrize("damage", ["flip", "truncate", "remove", "manifest", "list"])
+def test_a_damaged_entry_is_built_again(tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture) -> None:
+    build = Builder()
+    cache.cached_arrays(str(tmp_path), "key", build)
+    file, manifest = tmp_path / "data" / "key" / "images.npy", tmp_path / "data" / "key" / "manifest.json"
+    data = file.read_bytes()
+    if damage == "flip":
+        file.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    elif damage == "truncate":
+        file.write_bytes(data[:-3])
+    elif damage == "remove":
+        file.unlink()
+    else:
+        manifest.write_text("[]" if damage == "list" else "{")
+    with caplog.at_level(logging.CRITICAL):
+        _check(cache.cached_arrays(str(tmp_path), "key", build))
+        _check(cache.cached_arrays(str(tmp_path), "key", build))
+    assert build.calls == 2
+
+
+def test_objects_are_never_unpickled(tmp_path: Path) -> None:
+    place = tmp_path / "data" / "key"
+    build = Builder()
+    cache.cached_arrays(str(tmp_path), "key", build)
+    np.save(place / "images.npy", np.array([{}], object), allow_pickle=True)
+    digest = cache.hashlib.sha256((place / "images.npy").read_bytes()).hexdigest()
+    (place / "manifest.json").write_text(f'{{"images": "{digest}"}}')
+    _check(cache.cached_arrays(str(tmp_path), "key", build))
+
+
+def test_a_cache_that_cannot_be_written_is_done_without(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("a file where the folder should be")
+    build = Builder()
+    _check(cache.cached_arrays(str(tmp_path), "key", build))
+    assert build.calls == 1
+
+
+def test_leftovers_of_killed_processes_are_removed(tmp_path: Path) -> None:
+    old, new = tmp_path / "data" / ".tmp-old", tmp_path / "data" / ".tmp-new"
+    for folder in (old, new):
+        folder.mkdir(parents=True)
+    past = time.time() - 100_000
+    os.utime(old, (past, past))
+    cache.cached_arrays(str(tmp_path), "key", Builder())
+    assert sorted(path.name for path in (tmp_path / "data").iterdir()) == [".tmp-new", "key"]
+
+
+def test_keys_differ_by_what_determines_the_content() -> None:
+    assert cache.content_key("a", 1) == cache.content_key("a", 1)
+    assert len({cache.content_key("a", 1), cache.content_key("a", 2), cache.content_key("a", "1")}) == 3
