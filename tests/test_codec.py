@@ -150,6 +150,12 @@ def test_what_cannot_come_back_is_not_written(value: object) -> None:
         to_json(value)
 
 
+def test_no_bytes_are_made_that_are_no_json() -> None:
+    for function in (dumps, canonical):
+        with pytest.raises(ValueError, match="not JSON compliant"):
+            function([math.nan])
+
+
 def test_thousands_of_models_take_no_time() -> None:
     record = entry(0)
     assert isinstance(record, StartEntry)

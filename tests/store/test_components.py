@@ -235,6 +235,23 @@ def test_damage_is_found_and_named(store: ComponentStore, damage: str) -> None:
         store.put(record, arrays)
 
 
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        ("header above the limit", "declares a header of 33554432 bytes"),
+        ("overlapping arrays", "arrays that overlap or leave gaps"),
+        ("a gap", "arrays that overlap or leave gaps"),
+        ("a terabyte", r"bytes, its record means 1099511\d+"),
+    ],
+)
+def test_damage_is_found_before_anything_is_allocated(store: ComponentStore, damage: str, message: str) -> None:
+    identity = store.put(*component(1))
+    path = file_of(store, identity)
+    path.write_bytes(DAMAGES[damage](path.read_bytes()))
+    with pytest.raises(CorruptionError, match=message):
+        store.record(identity)  # the header alone
+
+
 def test_every_flipped_bit_is_found(store: ComponentStore) -> None:
     identity = store.put(*component(1, size=1))
     path = file_of(store, identity)
