@@ -16,13 +16,13 @@ from tests.report.stored_run import arrays_of, write_run
 
 
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    write_run(tmp_path, monkeypatch, num_classes=(3, 5, 7))
+def run(tmp_path: Path) -> Path:
+    write_run(tmp_path, num_classes=(3, 5, 7))
     return tmp_path
 
 
-def test_a_system_is_the_journal_folded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    simulation = write_run(tmp_path, monkeypatch, num_classes=(3, 5, 7))
+def test_a_system_is_the_journal_folded(tmp_path: Path) -> None:
+    simulation = write_run(tmp_path, num_classes=(3, 5, 7))
     opened = munet.open(str(tmp_path))
     assert opened.state == simulation.final
     assert opened.is_complete
@@ -58,8 +58,8 @@ def test_numbers_are_those_of_walking_the_components(run: Path) -> None:
     assert opened.params_per_task * 3 == pytest.approx(opened.total_params)
 
 
-def test_last_trainer_is_the_task_that_published_a_component(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    simulation = write_run(tmp_path, monkeypatch, num_classes=(3, 5, 7), mutation_probability=0.6, num_generations=3)
+def test_last_trainer_is_the_task_that_published_a_component(tmp_path: Path) -> None:
+    simulation = write_run(tmp_path, num_classes=(3, 5, 7), mutation_probability=0.6, num_generations=3)
     opened = system.open(str(tmp_path))
     published = {id: e.task for e in simulation.entries if isinstance(e, GenerationEntry) for id in e.published}
     trained = {id for id, record in opened.components.items() if record.cycles}
@@ -77,8 +77,8 @@ def test_arrays_are_those_that_were_published(run: Path) -> None:
         assert all(np.array_equal(arrays[path], expected[path]) for path in arrays)
 
 
-def test_a_run_that_goes_on_is_seen_as_of_opening(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    simulation = write_run(tmp_path, monkeypatch, stop=lambda state: state.position == Position(0, 1, 1))
+def test_a_run_that_goes_on_is_seen_as_of_opening(tmp_path: Path) -> None:
+    simulation = write_run(tmp_path, until=Position(0, 1, 1))
     with Store.create_or_open(tmp_path).lock():  # the run's own
         opened = system.open(str(tmp_path))
     assert (opened.is_complete, opened.active_task, list(opened.models)) == (False, "task1", ["task0"])

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
-import pytest
 
 from munet import config, ledger
 from munet.config import Experiment
-from munet.evolution.state import State
 from munet.store import ComponentStore, Store
-from munet.types import ComponentId, ComponentRecord, PhaseEntry, StartEntry, TaskInfo
+from munet.types import ComponentId, ComponentRecord, PhaseEntry, Position, StartEntry, TaskInfo
 from tests.evolution import simulation
 from tests.evolution.simulation import Simulation, make_experiment, make_tasks
 
@@ -35,21 +35,50 @@ def publish_to(components: ComponentStore) -> Callable[[ComponentRecord], Compon
 
 def write_run(
     workdir: Path,
-    monkeypatch: pytest.MonkeyPatch,
     *,
     num_classes: tuple[int, ...] = (3, 5),
     tasks: tuple[TaskInfo, ...] = (),
-    stop: Callable[[State], bool] = lambda _: False,
+    until: Position | None = None,
     **changes: object,
 ) -> Simulation:
-    """Simulates a run and writes it as the run loop does: components, journal, a snapshot at each phase's end."""
+    """Writes a simulated run as the run loop does: components, journal, a snapshot at each phase's end.
+
+    Equal arguments give equal runs, so each is made once and then copied.
+
+    Args:
+      workdir: of the new run.
+      num_classes: of the tasks `task0`, `task1`, ...
+      tasks: instead of these.
+      until: where the run is interrupted; None: it is complete.
+      changes: fields of the experiment.
+    """
     tasks = tasks or make_tasks(*num_classes)
+    key = repr((tasks, until, sorted(changes.items())))
+    if key not in _MADE:
+        with tempfile.TemporaryDirectory() as place:
+            run = _make(Path(place), tasks, until, changes)
+            files = {
+                str(file.relative_to(place)): file.read_bytes() for file in Path(place).rglob("*") if file.is_file()
+            }
+            _MADE[key] = (run, files)
+    run, files = _MADE[key]
+    for name, data in files.items():
+        (workdir / name).parent.mkdir(parents=True, exist_ok=True)
+        (workdir / name).write_bytes(data)
+    return run
+
+
+_MADE: dict[str, tuple[Simulation, dict[str, bytes]]] = {}
+
+
+def _make(
+    workdir: Path, tasks: tuple[TaskInfo, ...], until: Position | None, changes: Mapping[str, object]
+) -> Simulation:
     settings: Mapping[str, object] = {**SMALL, "mutation_probability": 0.4, **changes}
     experiment: Experiment = make_experiment(tasks, **settings)
     store = Store.create_or_open(workdir)
-    with monkeypatch.context() as patch, store.lock():
-        patch.setattr(simulation, "component_id", publish_to(store.components))
-        run = simulation.simulate(experiment, tasks, stop=stop)
+    with store.lock(), mock.patch.object(simulation, "component_id", publish_to(store.components)):
+        run = simulation.simulate(experiment, tasks, stop=lambda state: state.position == until)
         folded = None
         for entry in run.entries:
             if isinstance(entry, StartEntry):

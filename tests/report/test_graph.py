@@ -116,8 +116,8 @@ def test_a_norm_that_heads_share_is_counted_once(two_tasks: Any) -> None:
     assert graph.num_shared == 3 + 1 + 1  # the inputs, block 0 and the norm
 
 
-def test_the_graph_of_a_run_agrees_with_its_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_run(tmp_path, monkeypatch, num_classes=(3, 5, 7))
+def test_the_graph_of_a_run_agrees_with_its_system(tmp_path: Path) -> None:
+    write_run(tmp_path, num_classes=(3, 5, 7))
     opened = system.open(str(tmp_path))
     graph = opened.graph()
     assert graph.num_params == opened.total_params
@@ -129,19 +129,19 @@ def test_the_graph_of_a_run_agrees_with_its_system(tmp_path: Path, monkeypatch: 
 
 @pytest.mark.parametrize("format", graphs.FORMATS)
 def test_write_chooses_the_format_by_the_ending(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, format: str, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, format: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = tmp_path / "run"
-    write_run(run, monkeypatch)
+    write_run(run)
     output = tmp_path / f"picture.{format}"
     graphs.write(str(run), output=str(output))
     graphs.write(str(run), format=format)
     assert output.read_text("utf-8") == graphs.render(system.open(str(run)).graph(), format) == capsys.readouterr().out
 
 
-def test_write_refuses_what_it_cannot_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_write_refuses_what_it_cannot_write(tmp_path: Path) -> None:
     run = tmp_path / "run"
-    write_run(run, monkeypatch)
+    write_run(run)
     with pytest.raises(UserError, match=r"no graph format 'png'. Valid: dot, json, svg"):
         graphs.write(str(run), output=str(tmp_path / "a.png"))
     with pytest.raises(UserError, match="in a folder that exists"):

@@ -22,8 +22,8 @@ TASK_KEYS = [
 ]  # fmt: skip
 
 
-def test_json_keys_are_stable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_run(tmp_path, monkeypatch)
+def test_json_keys_are_stable(tmp_path: Path) -> None:
+    write_run(tmp_path)
     data = status.status_json(system.open(str(tmp_path)))
     assert list(data) == KEYS
     assert all(list(task) == TASK_KEYS for task in data["tasks"].values())
@@ -31,8 +31,8 @@ def test_json_keys_are_stable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert json.loads(json.dumps(data, allow_nan=False)) == data
 
 
-def test_json_values_of_a_complete_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    run = write_run(tmp_path, monkeypatch, scale_factor=0.5)
+def test_json_values_of_a_complete_run(tmp_path: Path) -> None:
+    run = write_run(tmp_path, scale_factor=0.5)
     data = status.status_json(system.open(str(tmp_path)))
     assert (data["complete"], data["generations"], data["active_task"], data["unsolved_tasks"]) == (True, 8, None, [])
     assert data["position"] == {"task_iteration": 2, "task_index": 0, "generation": 0}
@@ -51,26 +51,22 @@ def test_json_values_of_a_complete_run(tmp_path: Path, monkeypatch: pytest.Monke
     assert data["mean_quality"] == pytest.approx(sum(task["quality"] for task in data["tasks"].values()) / 2)
 
 
-def test_json_of_a_run_before_its_first_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_run(tmp_path, monkeypatch, stop=lambda state: state.position == Position(0, 0, 1))
+def test_json_of_a_run_before_its_first_model(tmp_path: Path) -> None:
+    write_run(tmp_path, until=Position(0, 0, 1))
     data = status.status_json(system.open(str(tmp_path)))
     assert (data["complete"], data["generations"], data["active_task"]) == (False, 1, "task0")
     assert (data["tasks"], data["unsolved_tasks"]) == ({}, ["task0", "task1"])
     assert (data["total_params"], data["params_per_task"], data["mean_quality"]) == (0, 0.0, None)
 
 
-def test_printed_json_is_nothing_but_json(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    write_run(tmp_path, monkeypatch)
+def test_printed_json_is_nothing_but_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_run(tmp_path)
     status.print_status(str(tmp_path), as_json=True)
     assert json.loads(capsys.readouterr().out) == status.status_json(system.open(str(tmp_path)))
 
 
-def test_printed_table_names_every_task_and_number(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    write_run(tmp_path, monkeypatch)
+def test_printed_table_names_every_task_and_number(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_run(tmp_path)
     status.print_status(str(tmp_path))
     text = capsys.readouterr().out
     data = status.status_json(system.open(str(tmp_path)))
@@ -82,10 +78,8 @@ def test_printed_table_names_every_task_and_number(
     assert f"{data['total_params']:,}" in text
 
 
-def test_printed_status_of_an_open_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    write_run(tmp_path, monkeypatch, stop=lambda state: state.position == Position(0, 1, 1))
+def test_printed_status_of_an_open_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_run(tmp_path, until=Position(0, 1, 1))
     status.print_status(str(tmp_path))
     text = capsys.readouterr().out
     assert "Not complete: 3 of 8 generations; task iteration 1, task 2 of 2 (task1) is active." in text

@@ -63,9 +63,9 @@ def test_rich_table_shows_the_same_numbers() -> None:
         assert expected in text
 
 
-def test_comparison_of_systems(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_run(tmp_path / "a", monkeypatch)
-    write_run(tmp_path / "b", monkeypatch, seed=1)
+def test_comparison_of_systems(tmp_path: Path) -> None:
+    write_run(tmp_path / "a")
+    write_run(tmp_path / "b", seed=1)
     systems = {"first": system.open(str(tmp_path / "a")), "second": system.open(str(tmp_path / "b"))}
     table = comparison(systems)
     assert table.names == ("first", "second")
@@ -80,9 +80,9 @@ def test_comparison_of_systems(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         assert mean.test == pytest.approx(sum(row.cells[index].test or 0 for row in table.rows) / 2)
 
 
-def test_an_unfinished_system_has_no_mean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_run(tmp_path / "a", monkeypatch)
-    write_run(tmp_path / "b", monkeypatch, stop=lambda state: state.position == Position(0, 1, 0))
+def test_an_unfinished_system_has_no_mean(tmp_path: Path) -> None:
+    write_run(tmp_path / "a")
+    write_run(tmp_path / "b", until=Position(0, 1, 0))
     table = comparison({"whole": system.open(str(tmp_path / "a")), "part": system.open(str(tmp_path / "b"))})
     assert table.rows[1].cells[1] == table.mean.cells[1] == Cell(None, None)
     assert table.verdict == "Not every task is measured for part, so the means cannot be compared."

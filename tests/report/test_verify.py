@@ -16,8 +16,8 @@ from tests.report.stored_run import write_run
 
 
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    write_run(tmp_path / "run", monkeypatch, num_classes=(3, 5, 7))
+def run(tmp_path: Path) -> Path:
+    write_run(tmp_path / "run", num_classes=(3, 5, 7))
     return tmp_path / "run"
 
 
@@ -49,8 +49,8 @@ def test_a_sound_run_has_no_problems(run: Path) -> None:
     assert list(report.lines())[-1].startswith(f"{run} is sound: 19 journal entries")
 
 
-def test_a_run_that_goes_on_is_sound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_run(tmp_path, monkeypatch, stop=lambda state: state.position == Position(0, 1, 1))
+def test_a_run_that_goes_on_is_sound(tmp_path: Path) -> None:
+    write_run(tmp_path, until=Position(0, 1, 1))
     report = verify(str(tmp_path))
     assert report.problems == []
     assert report.notes == ["The run is not complete; the phase of task1 is open."]
@@ -93,8 +93,8 @@ def test_an_altered_last_entry_is_found_by_its_snapshot(run: Path) -> None:
     assert "when the snapshot" in problem.text
 
 
-def test_a_decision_that_does_not_follow_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_run(tmp_path, monkeypatch, stop=lambda state: state.position == Position(0, 1, 1))
+def test_a_decision_that_does_not_follow_is_found(tmp_path: Path) -> None:
+    write_run(tmp_path, until=Position(0, 1, 1))
     file = entry_file(tmp_path, 4)  # the last generation: no later entry vouches for it
     content = json.loads(file.read_bytes())
     child = next(child for child in content["entry"]["children"] if child["verdict"]["is_kept"])

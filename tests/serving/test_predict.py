@@ -20,8 +20,8 @@ from tests.report.stored_run import write_run
 
 
 @pytest.fixture
-def opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> System:
-    write_run(tmp_path, monkeypatch, num_blocks=1, mutation_probability=0.6)
+def opened(tmp_path: Path) -> System:
+    write_run(tmp_path, num_blocks=1, mutation_probability=0.6)
     return system.open(str(tmp_path))
 
 
