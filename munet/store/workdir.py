@@ -21,7 +21,8 @@ from munet.store.snapshots import Snapshots
 __all__ = ["FORMAT_VERSION", "Store"]
 
 _COMPONENTS, _JOURNAL, _SNAPSHOTS, _LOCK = "components", "journal", "snapshots", "lock"
-_OURS = {_COMPONENTS, _JOURNAL, _SNAPSHOTS, _LOCK, "log.jsonl"}
+# Everything that munet puts into a work directory: one that holds any of it may be gone on with.
+_OURS = {_COMPONENTS, _JOURNAL, _SNAPSHOTS, _LOCK, "log.jsonl", "in_flight", "baselines"}
 _OF_THE_SYSTEM = {"lost+found"}  # in the root of a freshly made file system
 
 

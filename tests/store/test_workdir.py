@@ -183,7 +183,7 @@ def test_a_directory_of_other_things_is_refused(tmp_path: Path) -> None:
         Store.create_or_open(tmp_path / "thesis.tex")
 
 
-@pytest.mark.parametrize("name", ["lock", "log.jsonl", ".tmp-1-x", "lost+found"])
+@pytest.mark.parametrize("name", ["lock", "log.jsonl", "in_flight", "baselines", ".tmp-1-x", "lost+found"])
 def test_what_a_killed_start_leaves_is_no_obstacle(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(b"")
     with Store.create_or_open(tmp_path).lock():
