@@ -58,16 +58,20 @@ def _read(uri: str, path: Path) -> dict[str, np.ndarray]:
         near = f" {nearest(path.name, siblings)}" if siblings else ""
         raise DataError(f"{uri}: there is no file {path}.{near}")
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise DataError(f"{uri}: {path} holds a single array, expected an npz file of images and labels.")
+        with path.open("rb") as file:
+            if not zipfile.is_zipfile(file):
+                raise DataError(
+                    f"{uri}: {path} cannot be read as npz: it is no zip file. Expected numpy.savez(path, "
+                    "images=uint8, labels=int)."
+                )
+        with np.load(path, allow_pickle=False) as archive:
             for name in ("images", "labels"):
                 if name not in archive.files:
                     raise DataError(f"{uri}: {path} has no array {name!r}. {nearest(name, archive.files)}")
             return {name: archive[name] for name in ("images", "labels", "class_names") if name in archive.files}
+    except DataError:
+        raise
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
-        if isinstance(error, DataError):
-            raise
         raise DataError(
             f"{uri}: {path} cannot be read as npz: {error} Expected numpy.savez(path, images=uint8, labels=int) "
             "without objects (nothing is unpickled)."

@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from munet.data.sources import parse_uri
+from munet.data.splits import Source, Split, Splits
+from munet.data.tasks import Task, load_task, load_tasks
+from munet.errors import DataError
+
+
+@pytest.fixture
+def npz(tmp_path: Path) -> str:
+    images = np.random.default_rng(0).integers(0, 256, (40, 6, 5), np.uint8)
+    np.savez(tmp_path / "shapes.npz", images=images, labels=np.repeat(np.arange(4), 10))
+    return f"npz:{tmp_path / 'shapes.npz'}"
+
+
+@pytest.mark.parametrize(
+    ("uri", "name"),
+    [
+        ("tfds:mnist", "mnist"),
+        ("tfds:cmaterdb/bangla", "cmaterdb/bangla"),
+        ("tfds:omniglot?split=clean", "omniglot"),
+        ("npz:/some/where/faces.npz", "faces"),
+        ("npz:faces.npz", "faces"),
+        ("builtin:digits", "digits"),
+        ("builtin:glyphs/greek", "glyphs/greek"),
+    ],
+)
+def test_a_task_is_named_by_its_uri(uri: str, name: str) -> None:
+    assert parse_uri(uri).name == name
+
+
+def test_options_are_taken_as_they_are() -> None:
+    options = parse_uri("tfds:x?train=train[5%:]+extra&validation=train[:5%]").options
+    assert options == {"train": "train[5%:]+extra", "validation": "train[:5%]"}
+
+
+def test_a_path_may_hold_a_question_mark() -> None:
+    assert parse_uri("npz:/a?b=c.npz").path == "/a?b=c.npz"
+
+
+@pytest.mark.parametrize(
+    ("uri", "message"),
+    [
+        ("mnist", "a scheme is missing, e.g. tfds:mnist"),
+        ("", "a scheme is missing"),
+        ("tfsd:mnist", "no scheme 'tfsd'. Did you mean 'tfds'"),
+        ("tfds:", "nothing follows the scheme"),
+        ("builtin:/", "nothing follows the scheme"),
+        ("builtin:digits?train=x", "a builtin task has no options"),
+    ],
+)
+def test_wrong_uris_are_refused(uri: str, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        load_task(uri)
+
+
+def test_a_task_and_its_splits(npz: str) -> None:
+    task = load_task(npz)
+    assert task.uri == task.info.uri == npz
+    assert task.info.num_classes == 4
+    assert len(task.split("train")) == task.info.num_train == 32
+    assert task.split("train") is task.split("train")
+    with pytest.raises(ValueError, match="Did you mean 'train'"):
+        task.split("trian")  # type: ignore[arg-type]  # on purpose
+
+
+def test_nothing_is_decoded_until_a_split_is_asked_for(npz: str) -> None:
+    split = Split(np.zeros((1, 2, 3, 1), np.uint8), np.zeros(1, np.int32))
+    calls = []
+
+    def load() -> Splits:
+        calls.append(1)
+        return {"train": split, "validation": split, "test": split}
+
+    task = Task(load_task(npz).info, Source(("a", "b"), {}, "", load))
+    assert not calls
+    assert task.image_shape == (2, 3, 1)
+    task.split("test")
+    assert calls == [1]
+
+
+def test_a_seed_is_another_split_of_the_same_images(npz: str) -> None:
+    first, same, other = load_task(npz), load_task(npz), load_task(npz, seed=1)
+    assert first.info == same.info
+    np.testing.assert_array_equal(first.split("train").images, same.split("train").images)
+    assert first.info.fingerprint != other.info.fingerprint
+
+
+def test_tasks_keep_their_order(npz: str) -> None:
+    names = [task.info.name for task in load_tasks([npz, "builtin:digits"], cache_dir="off")]
+    assert names == ["shapes", "digits"]
+
+
+def test_all_problems_are_reported_together(npz: str, tmp_path: Path) -> None:
+    uris = [npz, "tfds:nothing", "builtin:digit", f"npz:{tmp_path}/sub/../shapes.npz"]
+    with pytest.raises(DataError) as caught:
+        load_tasks(uris, data_dir=str(tmp_path), cache_dir="off")
+    message = str(caught.value)
+    assert message.startswith("3 tasks cannot be used:")
+    assert "'nothing' is not prepared" in message
+    assert "Did you mean 'digits'" in message
+    assert f"a task called 'shapes' is there already ({npz})" in message
+
+
+def test_no_tasks_are_refused() -> None:
+    with pytest.raises(DataError, match="No tasks are given"):
+        load_tasks([])
