@@ -1,4 +1,4 @@
-"""The layer graph of a system (paper Fig. 2 and 9; spec section 9) as a value, and its stable JSON form.
+"""The layer graph of a system (paper Fig. 2 and 9; spec section 9) as a value; `dot`, `graph_json`, `svg` draw it.
 
 Bottom: the tasks. Top: their heads, labelled with validation accuracy; the encoder norm is part of the head. Between
 them: components, each once, in the layer that its name says; edges are the tasks' paths.
@@ -6,13 +6,12 @@ them: components, each once, in the layer that its name says; edges are the task
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from munet import architecture
 from munet.errors import UserError, nearest
@@ -174,61 +173,18 @@ def build(
     return Graph(shown, layers, tuple(sorted(nodes.values(), key=lambda node: node.layer)), tuple(edges))
 
 
-def to_json(graph: Graph) -> dict[str, Any]:
-    """The graph as JSON values; the form is documented in docs/graph.md and stable."""
-    return {
-        "format": "munet-graph",
-        "version": 1,
-        "num_params": graph.num_params,
-        "layers": list(graph.layers),
-        "tasks": [
-            {
-                "name": task.name,
-                "num_classes": task.num_classes,
-                "model": task.model,
-                "quality": task.quality.value,
-                "test_quality": task.test_quality.value if task.test_quality else None,
-            }
-            for task in graph.tasks
-        ],
-        "nodes": [
-            {
-                "id": node.id,
-                "kind": node.kind,
-                "layer": node.layer,
-                "params": node.params,
-                "trained_last": node.trained_last,
-                "num_tasks_trained": node.num_tasks_trained,
-                "tasks": list(node.tasks),
-                "components": [
-                    {
-                        "id": part.id,
-                        "name": part.name,
-                        "params": part.params,
-                        "origin": part.origin,
-                        "cycles": dict(part.cycles),
-                    }
-                    for part in node.parts
-                ],
-            }
-            for node in graph.nodes
-        ],
-        "edges": [{"source": edge.source, "target": edge.target, "task": edge.task} for edge in graph.edges],
-    }
-
-
 def render(graph: Graph, format: str) -> str:
     """The graph as text: `dot`, `json` or `svg`.
 
     Raises:
       UserError: no such format; the message names the nearest.
     """
-    from munet.report import dot, svg
+    from munet.report import dot, graph_json, svg
 
     if format == "dot":
         return dot.to_dot(graph)
     if format == "json":
-        return json.dumps(to_json(graph), indent=2) + "\n"
+        return graph_json.to_text(graph)
     if format == "svg":
         return svg.to_svg(graph)
     raise UserError(f"There is no graph format {format!r}. {nearest(format, FORMATS)}")

@@ -106,7 +106,7 @@ def test_unmeasured_test_quality_is_null(two_tasks: Any) -> None:
     del two_tasks.models["one"]
     two_tasks.model("three", Quality(1, 1), *model.components.values())
     object.__setattr__(two_tasks.models["three"], "test_quality", None)
-    assert graphs.to_json(two_tasks.graph())["tasks"][0]["test_quality"] is None
+    assert json.loads(graphs.render(two_tasks.graph(), "json"))["tasks"][0]["test_quality"] is None
 
 
 def test_a_norm_that_heads_share_is_counted_once(two_tasks: Any) -> None:

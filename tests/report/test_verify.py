@@ -9,9 +9,10 @@ import pytest
 from munet import system
 from munet.errors import DataError, WorkdirError
 from munet.report import verify as verifying
-from munet.report.verify import verify
+from munet.report.verify import VerifyReport, verify
+from munet.store import Store
 from munet.system import System
-from munet.types import Position, Quality, TaskName
+from munet.types import ComponentId, ComponentRecord, Position, Quality, TaskName
 from tests.report.stored_run import write_run
 
 
@@ -70,7 +71,50 @@ def test_a_missing_component_is_found_with_who_needs_it(run: Path) -> None:
     file.unlink()
     (problem,) = verify(str(run)).problems
     assert problem.place == str(file)
-    assert problem.text == "Component head is missing; the models of task1 need it."
+    model = system.open(str(run)).models["task1"].id
+    assert problem.text == f"Component head is missing; needed by model {model} of task1."
+
+
+def test_a_missing_root_component_is_found(run: Path) -> None:
+    file = run / "components" / f"{system.open(str(run)).root.components['encoder_norm']}.safetensors"
+    file.unlink()
+    (problem,) = verify(str(run)).problems
+    assert problem.place == str(file)
+    assert "needed by model 0 (the root)" in problem.text
+
+
+def test_a_record_that_is_not_the_journals_is_found(tmp_path: Path) -> None:
+    write_run(tmp_path, until=Position(0, 0, 1))
+    file = entry_file(tmp_path, 1)
+    content = json.loads(file.read_bytes())
+    identity, record = next(iter(content["entry"]["published"].items()))
+    record["cycles"] = {"task0": 1000}
+    file.write_bytes(json.dumps(content).encode())
+    (problem,) = verify(str(tmp_path)).problems
+    assert problem.place == str(tmp_path / "components" / f"{identity}.safetensors")
+    assert "is not the one in the journal" in problem.text
+
+
+def test_a_run_that_goes_on_meanwhile_is_no_problem(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    head = component_file(run, "task1", "head")
+    hidden, last = head.read_bytes(), entry_file(run, 18).read_bytes()
+    checks: list[int] = []
+
+    def components(store: Store, report: VerifyReport) -> dict[ComponentId, ComponentRecord]:
+        """While this looks for the first time, the run appends an entry after which all is well."""
+        result = check_components(store, report)
+        if not checks:
+            entry_file(run, 18).write_bytes(last)
+            head.write_bytes(hidden)
+        checks.append(len(report.problems))
+        return result
+
+    check_components = verifying._check_components
+    monkeypatch.setattr(verifying, "_check_components", components)
+    entry_file(run, 18).unlink()
+    edit(head, flip_last_byte)
+    assert verify(str(run)).problems == []
+    assert checks == [1, 0]
 
 
 @pytest.mark.parametrize("index", [0, 1, 5, 17])
