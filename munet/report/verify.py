@@ -192,7 +192,11 @@ def _check_test(
     try:
         quality = measure(system, task)
     except UserError as error:
-        report.add(f"task {task}", f"Its test accuracy could not be measured again: {error}", "Verify without tests.")
+        report.add(
+            f"task {task}",
+            f"Its test accuracy could not be measured again: {error}",
+            "Give the data directory that the run used, or verify without tests.",
+        )
         return
     report.num_tested += 1
     if quality != model.test_quality:
