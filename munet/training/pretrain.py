@@ -243,7 +243,8 @@ def card(settings: Settings, result: Result, command: str) -> str:
         f"matrices), peak rate {settings.learning_rate:g}, {settings.warmup:.0%} warm-up, cosine to 0, global-norm "
         f"clip {settings.clip_norm:g}, label smoothing {settings.label_smoothing:g}; random crops (area from "
         f"{settings.crop_area_min:g}, ratio from {settings.crop_aspect_min:g}), brightness and contrast "
-        f"+-{settings.colour_delta:g}; no flips. Seed {settings.seed}. It took {result.seconds / 60:.0f} minutes on a busy two-core CPU.",
+        f"+-{settings.colour_delta:g}; no flips. Seed {settings.seed}. It took "
+        f"{result.seconds / 60:.0f} minutes on a busy two-core CPU.",
         "",
         f"| pre-training task | test accuracy (among all {result.num_classes} classes) |",
         "|---|---|",

@@ -17,7 +17,7 @@ SEED, NUM_IMAGES, IMAGE_SIZE, DEPTH = 20260, 8, 32, 3
 
 
 def images(size: int = IMAGE_SIZE) -> Any:
-    """The judge's inputs: float32 noise in [-1, 1], `[8, size, size, 3]`, from raw words that no NumPy version changes."""
+    """The judge's inputs, `[8, size, size, 3]`: float32 noise in [-1, 1], the same with every version of NumPy."""
     count = NUM_IMAGES * size * size * 3
     words = np.random.Philox(key=SEED).random_raw(count)
     return ((words >> np.uint64(40)).astype(np.float32) / (1 << 23) - 1).reshape(NUM_IMAGES, size, size, 3)

@@ -58,11 +58,11 @@ def test_layer_norm_of_constant_input_is_finite() -> None:
 
 def test_patches_times_kernel_are_the_published_strided_convolution() -> None:
     generator = np.random.default_rng(0)
-    images = generator.normal(size=(2, 48, 48, 3)).astype(np.float32)
-    kernel = generator.normal(size=(16, 16, 3, 8)).astype(np.float32)
+    images = jnp.asarray(generator.normal(size=(2, 48, 48, 3)), jnp.float32)
+    kernel = jnp.asarray(generator.normal(size=(16, 16, 3, 8)), jnp.float32)
     bias = generator.normal(size=8).astype(np.float32)
     module = layers.Dense((16, 16, 3), (8,))
-    tokens = module.apply({"params": {"kernel": kernel, "bias": bias}}, layers.split_into_patches(images, 16))
+    tokens: Any = module.apply({"params": {"kernel": kernel, "bias": bias}}, layers.split_into_patches(images, 16))
     convolved = jax.lax.conv_general_dilated(
         images, kernel, (16, 16), "VALID", dimension_numbers=("NHWC", "HWIO", "NHWC")
     )
@@ -80,7 +80,7 @@ def test_attention_equals_a_loop_over_images_heads_and_queries() -> None:
 
     params = {name: {"kernel": draw(width, heads, dim), "bias": draw(heads, dim)} for name in ("query", "key", "value")}
     params["out"] = {"kernel": draw(heads, dim, width), "bias": draw(width)}
-    result = layers.SelfAttention(heads).apply({"params": params}, x, 5)
+    result: Any = layers.SelfAttention(heads).apply({"params": params}, x, 5)
     for image in range(2):
         expected = np.tile(params["out"]["bias"], (5, 1))
         for head in range(heads):

@@ -8,11 +8,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from trees import TINY, features, initial_params, logits, random_images, random_params
 
 from munet.architecture import VARIANTS, block_name, get_variant, path_names, root_params
 from munet.models import layers, vit
 from munet.models.vit import Gates
+from tests.models.trees import TINY, features, initial_params, logits, random_images, random_params
 
 IMAGES = random_images()
 
@@ -101,7 +101,7 @@ def test_class_token_of_the_last_block_equals_computing_all_tokens() -> None:
 
     @jax.jit
     def all_tokens(params: Any, images: Any) -> Any:
-        x = layers.split_into_patches(images, 16)
+        x: Any = layers.split_into_patches(images, 16)
         x = layers.Dense((16, 16, 3), (8,)).apply({"params": params["embedding"]}, x)
         x = layers.ClassToken().apply({"params": params["cls"]}, x)
         x = layers.PositionEmbedding().apply({"params": params["posembed_input"]}, x)
@@ -181,23 +181,21 @@ def test_a_narrow_adapter_padded_to_a_wider_bucket_is_the_same_adapter() -> None
     assert not padded["Dense_0"]["kernel"][:, 3:].any()
     assert not padded["Dense_0"]["bias"][3:].any()
 
-    # The mask itself, not only the zeros, removes padded units.
-    garbage = jax.tree.map(lambda leaf: leaf + 1.0, wide["residual_adapter_1"]["Dense_0"])
-    narrow_plus = {**narrow, "residual_adapter_1": {**narrow["residual_adapter_1"], "Dense_0": jax.tree.map(
-        lambda leaf: leaf + 1.0, first)}}  # fmt: skip
-    wide_plus = {**wide, "residual_adapter_1": {**wide["residual_adapter_1"], "Dense_0": garbage}}
-    second_wide = jnp.pad(second["kernel"], ((0, 5), (0, 0)), constant_values=7.0)
-    wide_plus["residual_adapter_1"]["Dense_1"] = {"kernel": second_wide, "bias": second["bias"]}
-    np.testing.assert_allclose(
-        features(TINY, wide_plus, IMAGES, num_blocks=2, gates=gates),
-        features(TINY, narrow_plus, IMAGES, num_blocks=2),
-        atol=1e-6,
+    # The mask alone removes padded units too: whatever their parameters are.
+    mask_only = jax.tree.map(lambda leaf: leaf, wide)
+    mask_only["residual_adapter_1"]["Dense_0"]["bias"] = jnp.pad(first["bias"], (0, 5), constant_values=1.0)
+    mask_only["residual_adapter_1"]["Dense_1"]["kernel"] = jnp.pad(
+        second["kernel"], ((0, 5), (0, 0)), constant_values=7.0
     )
+    np.testing.assert_allclose(features(TINY, mask_only, IMAGES, num_blocks=2, gates=gates), expected, atol=1e-6)
 
 
 def test_padded_classes_are_seen_by_no_softmax_and_no_argmax() -> None:
     params = random_params(TINY, 1, num_classes=3)
-    head = {"kernel": jnp.pad(params["head"]["kernel"], ((0, 0), (0, 5))), "bias": jnp.pad(params["head"]["bias"], (0, 5), constant_values=99.0)}  # fmt: skip
+    head = {
+        "kernel": jnp.pad(params["head"]["kernel"], ((0, 0), (0, 5))),
+        "bias": jnp.pad(params["head"]["bias"], (0, 5), constant_values=99.0),
+    }
     gates = Gates(classes=jnp.asarray([1.0] * 3 + [0.0] * 5))
     labels = jnp.asarray([0, 2, 1])
 
@@ -251,9 +249,7 @@ def test_children_of_different_architecture_side_by_side_under_vmap() -> None:
 
     @jax.jit
     def gradient(tree: Any, gate: Gates) -> Any:
-        return jax.grad(lambda p: jnp.sum(jax.nn.softmax(logits(TINY, p, IMAGES, num_blocks=2, gates=gate)) ** 2))(
-            tree
-        )
+        return jax.grad(lambda p: jnp.sum(jax.nn.softmax(logits(TINY, p, IMAGES, num_blocks=2, gates=gate)) ** 2))(tree)
 
     together = jax.jit(jax.vmap(gradient))(*(jax.tree.map(lambda *x: jnp.stack(x), *part) for part in (trees, gates)))
     for child in range(3):
