@@ -139,8 +139,9 @@ def summary(system: System) -> list[str]:
         lines.append(f"Mean accuracy: {', '.join(shown)}.")
         lines.append(f"Parameters in use: {system.total_params:,}, {system.params_per_task:,.0f} a task.")
     kind = f", baseline {experiment.baseline.kind}" if experiment.baseline.kind else ""
+    blocks = f"{experiment.num_blocks} block{'s' * (experiment.num_blocks > 1)}"
     lines.append(
-        f"Root {experiment.variant} with {experiment.num_blocks} block{'s' * (experiment.num_blocks > 1)}, scale factor {experiment.scale_factor:g}, "
+        f"Root {experiment.variant} with {blocks}, scale factor {experiment.scale_factor:g}, "
         f"seed {experiment.seed}{kind}."
     )
     return lines
