@@ -57,6 +57,7 @@ def problem(name: str, text: str | None) -> str:
         ("tasks", "tfds:x?train=a[:5%]&validation=b[5%:]", ("tfds:x?train=a[:5%]&validation=b[5%:]",)),
         ("tasks", 'npz:"/a,b.npz"', ('npz:"/a,b.npz"',)),
         ("tasks", "'npz:/a,b.npz',c", ("npz:/a,b.npz", "c")),
+        ("tasks", "tfds:x?train=a[1,2],y", ("tfds:x?train=a[1,2]", "y")),
         ("tasks", "True,1", ("True", "1")),
         ("search_space.learning_rate", "0.1,0.2", (0.1, 0.2)),
         ("search_space.learning_rate", "0.1", (0.1,)),
