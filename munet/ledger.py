@@ -62,15 +62,22 @@ def load(controller: Controller, store: Store) -> Ledger:
     Raises:
       CorruptionError: the journal is empty or damaged.
     """
-    ledger: Ledger | None = None
-    snapshot = store.snapshots.latest(store.journal)
-    if snapshot is not None:
-        ledger = codec.from_json(Ledger, snapshot[1], "snapshot")
+    ledger = _snapshot(store)
     for entry in store.journal.entries(start=0 if ledger is None else ledger.length):
         ledger = fold(controller, ledger, entry)
     if ledger is None:
         raise CorruptionError(f"The journal of {store.path} is empty: start the run again.")
     return ledger
+
+
+def _snapshot(store: Store) -> Ledger | None:
+    snapshot = store.snapshots.latest(store.journal)
+    if snapshot is None:
+        return None
+    try:
+        return codec.from_json(Ledger, snapshot[1], "snapshot")
+    except CorruptionError:  # written by a version with other fields: the journal has it all
+        return None
 
 
 def save_snapshot(ledger: Ledger, store: Store) -> None:

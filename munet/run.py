@@ -17,10 +17,10 @@ from munet.data.tasks import Task
 from munet.dry_run import describe
 from munet.evolution import schedule, scoring
 from munet.ledger import Ledger
+from munet.preparation import Setup
 from munet.progress import events
 from munet.progress.events import Notify
 from munet.publishing import Publisher
-from munet.preparation import Setup
 from munet.store.workdir import Store
 from munet.training.checkpoints import InFlight
 from munet.training.evaluation import measure
@@ -63,9 +63,9 @@ def baseline_workdir(workdir: str, kind: str) -> str:
 def run(setup: Setup, workdir: str, notify: Notify) -> None:
     """Starts or resumes one run and goes on until it is complete; on a complete run it only says so."""
     store = Store.create_or_open(workdir)
-    if len(store.journal):
-        start.check_same(_first_entry(store), setup.start_entry, workdir)
     with store.lock():
+        if len(store.journal):
+            start.check_same(_first_entry(store), setup.start_entry, workdir)
         _Loop(setup, store, notify).run()
 
 
@@ -158,12 +158,11 @@ class _Loop:
         """Tests the best model of the phase, drops the others, and keeps a snapshot."""
         best = self._controller.best(current.state)
         test = measure(
-            self._variant,
+            self._experiment,
             {name: self._publisher.load(identity) for name, identity in best.components.items()},
             best.hyperparameters,
             task.split("test"),
             num_classes=task.info.num_classes,
-            antialias=self._experiment.antialias,
         )
         entry = PhaseEntry(
             current.state.position,

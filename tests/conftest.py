@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
+# Tests compile many small programs and run each for a moment: compiling is what they would wait for.
+os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 # Tests spend their time compiling small programs, which XLA does about five times faster this way (2 cores: a gradient
 # of a two-block ViT in 0.8 instead of 5.2 s). Read when the first array is made, so it must be here.
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false")

@@ -107,12 +107,11 @@ def remeasure(data_dir: str = "", cache_dir: str = "") -> Measure:
                 f"run's was {info.fingerprint[:12]}. Give the data directory that it used."
             )
         measured = evaluation.measure(
-            architecture.get_variant(experiment.variant),
+            experiment,
             system.load(task),
             model.hyperparameters,
             data.split("test"),
             num_classes=info.num_classes,
-            antialias=experiment.antialias,
         )
         return measured.quality
 

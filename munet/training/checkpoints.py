@@ -67,7 +67,7 @@ class InFlight:
             "counted": np.array([[quality.counted for quality in qualities[item]] for item in ids], np.int64),
             "diverged": np.array([diverged.get(item, -1) for item in ids], np.int64),
         }
-        self._pending = ocp.save_pytree_async(self._folder / f"{_name(path)}-{cycle:06d}", tree, overwrite=True)
+        self._pending = ocp.save_async(self._folder / f"{_name(path)}-{cycle:06d}", tree, overwrite=True)
         self._last_save = self._clock()
 
     def restore(self, path: rng.Path, like: Sequence[TrainState]) -> Saved | None:
@@ -77,7 +77,7 @@ class InFlight:
         if not complete:
             return None
         cycle = int(complete[-1].name.rsplit("-", 1)[1])
-        num_children = ocp.pytree_metadata(complete[-1]).metadata["ids"].shape[0]
+        num_children = ocp.metadata(complete[-1]).metadata["ids"].shape[0]
         # NumPy leaves say "on the host" to Orbax.
         table, row = np.zeros((num_children, cycle + 1), np.int64), np.zeros(num_children, np.int64)
         abstract = {
@@ -87,7 +87,7 @@ class InFlight:
             "counted": table,
             "diverged": row,
         }
-        tree = ocp.load_pytree(complete[-1], abstract)
+        tree = ocp.load(complete[-1], abstract)
         ids = [int(item) for item in tree["ids"]]
         return Saved(
             cycle,

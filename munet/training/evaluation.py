@@ -15,15 +15,14 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
-from munet.architecture import Variant
+from munet import architecture
+from munet.config import Experiment
 from munet.data.tasks import Split
 from munet.training import assemble, programs, signature
 from munet.training.assemble import FlatArrays
 from munet.training.placement import AXES
-from munet.training.stream import EVALUATION_BATCH, evaluation_batches
+from munet.training.stream import evaluation_batches
 from munet.types import ComponentName, Hyperparameters, Quality
-
-_MAX_BATCHES = 8  # on the device at a time
 
 
 @dataclass(frozen=True)
@@ -40,25 +39,29 @@ class Measurement:
 
 
 def measure(
-    variant: Variant,
+    experiment: Experiment,
     components: Mapping[ComponentName, FlatArrays],
     hyperparameters: Hyperparameters,
     split: Split,
     *,
     num_classes: int,
-    antialias: bool,
 ) -> Measurement:
     """Counts what a model gets right over a whole split.
 
     Args:
-      variant: the ViT family member.
+      experiment: the run's (architecture and resize method matter).
       components: the model's unpadded arrays by component name.
       hyperparameters: the model's (image size and adapter width matter).
       split: images and labels.
       num_classes: head outputs.
-      antialias: as in the run's config.
     """
-    program_signature = signature.of_model(variant, components, hyperparameters, num_classes)
+    program_signature = signature.of_model(
+        architecture.get_variant(experiment.variant),
+        components,
+        hyperparameters,
+        num_blocks=experiment.num_blocks,
+        num_classes=num_classes,
+    )
     mesh = Mesh(np.array(jax.devices()[:1]).reshape(1, 1, 1), AXES)
     program = programs.evaluate_program(program_signature, mesh)
     params: dict[ComponentName, Any] = {
@@ -67,17 +70,11 @@ def measure(
     gates = assemble.gates(
         components, program_signature, adapter_dim=int(hyperparameters["adapter_dim"]), num_classes=num_classes
     )
-    params, gates = jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], (params, gates))
+    params, gates = jax.tree.map(lambda leaf: np.asarray(leaf)[None], (params, gates))
     correct = np.zeros(program_signature.head_size, np.int64)
-    for first in range(0, len(split.labels), _MAX_BATCHES * EVALUATION_BATCH):
-        batches = evaluation_batches(
-            split,
-            image_size=program_signature.image_size,
-            antialias=antialias,
-            max_images=_MAX_BATCHES * EVALUATION_BATCH,
-            first=first,
-        )
-        result = program(params, gates, batches.images, batches.labels, batches.weights, jnp.int32(batches.num_batches))
+    image_size = program_signature.image_size
+    for piece in evaluation_batches(split, image_size=image_size, antialias=experiment.antialias):
+        result = program(params, gates, *piece[:3], jnp.int32(piece.num_batches))
         correct += np.asarray(result.correct_per_class[0])
     counted = np.bincount(split.labels, minlength=num_classes)
     return Measurement(tuple(int(n) for n in correct[:num_classes]), tuple(int(n) for n in counted))

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jaxtyping import Array, Float, Int
 
@@ -63,8 +64,8 @@ def learning_rate(settings: OptimizerSettings, step: Int[Array, ""]) -> Float[Ar
 
 
 def init_momentum(params: Params) -> Params:
-    """A fresh buffer of zeros in bfloat16."""
-    return jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, jnp.bfloat16), params)
+    """A fresh buffer of zeros in bfloat16, on the host."""
+    return jax.tree.map(lambda leaf: np.zeros(leaf.shape, jnp.bfloat16), params)
 
 
 def update(

@@ -17,7 +17,6 @@ from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from munet import architecture, rng
 from munet.config import Config
@@ -159,7 +158,13 @@ class Population:
             image_size=image_size,
             antialias=experiment.antialias,
         )
-        validation = self._validation(task, image_size)
+        num_validated = loader.num_validated(task.info.num_validation, experiment)
+        validation = evaluation_batches(
+            task.split("validation"),
+            image_size=image_size,
+            antialias=experiment.antialias,
+            max_images=num_validated,
+        )
         qualities: dict[ModelId, list[Quality]] = {child.id: [] for child in children}
         diverged: dict[ModelId, int] = {}
         first_cycle = self._restore(path, runs, qualities, diverged)
@@ -172,7 +177,7 @@ class Population:
             results = [_validate(run, validation) for run in runs]
             for run, (correct, is_finite) in zip(runs, [jax.device_get(result) for result in results], strict=True):
                 for index, child in enumerate(run.children):
-                    qualities[child.id].append(Quality(int(correct[index]), validation.counted))
+                    qualities[child.id].append(Quality(int(correct[index]), num_validated))
                     if not is_finite[index]:
                         diverged.setdefault(child.id, cycle)
             self._save(path, cycle, runs, qualities, diverged)
@@ -207,18 +212,9 @@ class Population:
             for child in members
         ]
         stacked = assemble.stack(arrays + [arrays[0]] * (chunk.size - len(arrays)))
-        tuned, fixed, control = jax.device_put(tuple(stacked), chunk.by_child)
-        state = jax.device_put(programs.init_state(tuned), chunk.by_child)
+        state = programs.init_state(stacked.tuned)
+        state, fixed, control = jax.device_put((state, stacked.fixed, stacked.control), chunk.by_child)
         return _ChunkRun(chunk, members, fixed, control, state)
-
-    def _validation(self, task: Task, image_size: int) -> LabelledBatches:
-        limit = self._experiment.max_validation_batches * self._experiment.batch_size
-        return evaluation_batches(
-            task.split("validation"),
-            image_size=image_size,
-            antialias=self._experiment.antialias,
-            max_images=limit,
-        )
 
     def _block_size(self, batch_size: int, image_size: int) -> int:
         """Steps in a block: what fits `runtime.block_megabytes`, at most a cycle's cap."""
@@ -270,31 +266,29 @@ def _train(
     return program(run.state, run.fixed, run.control, images, labels, jnp.int32(num_steps))
 
 
-def _validate(run: _ChunkRun, validation: LabelledBatches) -> tuple[jax.Array, jax.Array]:
+def _validate(run: _ChunkRun, validation: Sequence[LabelledBatches]) -> tuple[jax.Array, jax.Array]:
     """Validates a chunk and keeps the best versions; returns correct counts and finiteness, still on the device."""
     chunk = run.chunk
     program = programs.evaluate_program(chunk.group.signature.for_evaluation, chunk.mesh)
-    images, labels, weights = jax.device_put(validation[:3], chunk.replicated)
     params = {**run.fixed, **run.state.tuned}
-    result = program(params, run.control.gates, images, labels, weights, jnp.int32(validation.num_batches))
-    run.state = programs.keep_best(run.state, result)
-    return result.correct_per_class.sum(axis=-1), run.state.is_finite
+    results = []
+    for piece in validation:
+        arrays = jax.device_put(piece[:3], chunk.replicated)
+        results.append(program(params, run.control.gates, *arrays, jnp.int32(piece.num_batches)))
+    correct = sum((result.correct_per_class.sum(axis=-1) for result in results), start=jnp.int32(0))
+    is_finite = jnp.stack([result.is_finite for result in results]).all(axis=0)
+    run.state = programs.keep_best(run.state, correct, is_finite)
+    return correct, run.state.is_finite
 
 
 def _best_arrays(
     run: _ChunkRun, index: int, variant: architecture.Variant, num_classes: int
 ) -> dict[ComponentName, FlatArrays]:
     child = run.children[index]
-    best = jax.device_get(
-        {
-            plan.name: jax.tree.map(lambda leaf: leaf[index], run.state.best[plan.name])
-            for plan in child.components
-            if plan.trainable
-        }
-    )
+    best = jax.device_get({plan.name: run.state.best[plan.name] for plan in child.components if plan.trainable})
     return {
         name: assemble.extract(
-            {path: np.asarray(leaf) for path, leaf in flatten(nested).items()},
+            {path: leaf[index] for path, leaf in flatten(nested).items()},
             assemble.leaves_of(child, name, variant, num_classes),
         )
         for name, nested in best.items()

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jax.sharding import Mesh, PartitionSpec
 from jaxtyping import Array, Bool, Float, Int
@@ -43,15 +44,15 @@ class Evaluation(NamedTuple):
 
 
 def init_state(tuned: Nested) -> TrainState:
-    """A fresh state for children stacked along the leading axis."""
+    """A fresh state, on the host (nothing to compile), for children stacked along the leading axis."""
     count = jax.tree.leaves(tuned)[0].shape[0]
     return TrainState(
         tuned=tuned,
         momentum=optimizer.init_momentum(tuned),
-        best=jax.tree.map(jnp.copy, tuned),
-        best_correct=jnp.full(count, -1, jnp.int32),
-        step=jnp.zeros(count, jnp.int32),
-        is_finite=jnp.ones(count, bool),
+        best=tuned,
+        best_correct=cast(Array, np.full(count, -1, np.int32)),
+        step=cast(Array, np.zeros(count, np.int32)),
+        is_finite=cast(Array, np.ones(count, bool)),
     )
 
 
@@ -127,10 +128,15 @@ def evaluate_program(signature: Signature, mesh: Mesh) -> Callable[..., Evaluati
 
 
 @jax.jit
-def keep_best(state: TrainState, result: Evaluation) -> TrainState:
-    """Keeps the present version of each child if it is strictly better than its best and was finite throughout."""
-    correct = result.correct_per_class.sum(axis=-1)
-    is_finite = state.is_finite & result.is_finite
+def keep_best(state: TrainState, correct: Int[Array, " child"], is_finite: Bool[Array, " child"]) -> TrainState:
+    """Keeps the present version of each child if it is strictly better than its best and was finite throughout.
+
+    Args:
+      state: of children stacked along the leading axis.
+      correct: validation images each child gets right now.
+      is_finite: whether all its outputs were finite.
+    """
+    is_finite = state.is_finite & is_finite
     is_better = is_finite & (correct > state.best_correct)
 
     def select(new: Array, old: Array) -> Array:

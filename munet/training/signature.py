@@ -139,11 +139,15 @@ def bucket(size: int, buckets: Iterable[int]) -> int:
 
 
 def of_model(
-    variant: Variant, names: Collection[ComponentName], hyperparameters: Hyperparameters, num_classes: int
+    variant: Variant,
+    names: Collection[ComponentName],
+    hyperparameters: Hyperparameters,
+    *,
+    num_blocks: int,
+    num_classes: int,
 ) -> Signature:
-    """The signature that a finished model is evaluated in."""
+    """The signature that a finished model is evaluated in: of full depth, so that models share programs."""
     has_adapters = any(architecture.is_adapter(name) for name in names)
-    num_blocks = sum(architecture.is_block(name) for name in names)
     return Signature(
         variant=variant.name,
         num_blocks=num_blocks,

@@ -20,6 +20,7 @@ from munet.data.augment import AugmentSettings, augment, prepare
 from munet.data.tasks import Split
 
 EVALUATION_BATCH = 256  # images in one evaluation batch, whatever the training batch
+_PIECE_BATCHES, _PIECE_BYTES = 8, 64_000_000  # evaluation batches on the device in one dispatch, at most
 
 
 class Block(NamedTuple):
@@ -117,34 +118,40 @@ def _augment_block(
 
 
 def evaluation_batches(
-    split: Split, *, image_size: int, antialias: bool, max_images: int, first: int = 0
-) -> LabelledBatches:
-    """The images from `first` on, at most `max_images`, in full batches.
+    split: Split, *, image_size: int, antialias: bool, max_images: int | None = None
+) -> list[LabelledBatches]:
+    """The first `max_images` images (None: all), in pieces of one shape whatever the size of the set.
 
-    The number of batches is padded to a power of two, so that sets of similar size share a program.
+    So sets of every size share a program: how many batches of a piece are filled is a value.
     """
-    images, labels = split.images[first : first + max_images], split.labels[first : first + max_images]
-    count = len(labels)
+    count = len(split.labels) if max_images is None else min(max_images, len(split.labels))
+    batch_bytes = EVALUATION_BATCH * image_size * image_size * 3 * 4
+    batches = min(max(_PIECE_BYTES // batch_bytes, 1), _PIECE_BATCHES)
+    step = batches * EVALUATION_BATCH
+    return [
+        _piece(split, first, min(step, count - first), batches, image_size=image_size, antialias=antialias)
+        for first in range(0, count, step)
+    ]
+
+
+def _piece(split: Split, first: int, count: int, batches: int, *, image_size: int, antialias: bool) -> LabelledBatches:
+    shape = (batches, EVALUATION_BATCH)
     used = -(-count // EVALUATION_BATCH)
-    total = 1 << (used - 1).bit_length()
-    padded = np.zeros((used * EVALUATION_BATCH, *images.shape[1:]), np.uint8)
-    padded[:count] = images
-    prepared = _prepare(padded, image_size=image_size, antialias=antialias)
-    shape = (total, EVALUATION_BATCH)
-    full = jnp.zeros((*shape, image_size, image_size, 3), jnp.float32)
-    full = full.at[:used].set(prepared.reshape(used, EVALUATION_BATCH, *prepared.shape[1:]))
-    labels_padded, weights = np.zeros(shape, np.int32), np.zeros(shape, np.float32)
-    labels_padded.reshape(-1)[:count] = labels
+    images = np.zeros((*shape, *split.images.shape[1:]), np.uint8)
+    labels, weights = np.zeros(shape, np.int32), np.zeros(shape, np.float32)
+    images.reshape(-1, *images.shape[2:])[:count] = split.images[first : first + count]
+    labels.reshape(-1)[:count] = split.labels[first : first + count]
     weights.reshape(-1)[:count] = 1
-    return LabelledBatches(full, jnp.asarray(labels_padded), jnp.asarray(weights), used, count)
-
-
-def _prepare(images: np.ndarray, *, image_size: int, antialias: bool) -> Array:
-    # In evaluation-batch pieces: one small program for a source shape, whatever the size of the set.
-    pieces = np.split(images, len(images) // EVALUATION_BATCH)
-    return jnp.concatenate([_prepare_batch(piece, image_size=image_size, antialias=antialias) for piece in pieces])
+    prepared = _prepare_batches(images, jnp.int32(used), image_size=image_size, antialias=antialias)
+    return LabelledBatches(prepared, jnp.asarray(labels), jnp.asarray(weights), used, count)
 
 
 @partial(jax.jit, static_argnames=("image_size", "antialias"))
-def _prepare_batch(images: UInt8[Array, "n h w c"], *, image_size: int, antialias: bool) -> Array:
-    return prepare(images, image_size=image_size, antialias=antialias)
+def _prepare_batches(
+    images: UInt8[Array, "batches n h w c"], num_batches: Int[Array, ""], *, image_size: int, antialias: bool
+) -> Float[Array, "batches n size size 3"]:
+    def step(index: Array, result: Array) -> Array:
+        return result.at[index].set(prepare(images[index], image_size=image_size, antialias=antialias))
+
+    empty = jnp.zeros((*images.shape[:2], image_size, image_size, 3), jnp.float32)
+    return jax.lax.fori_loop(0, num_batches, step, empty)

@@ -1,0 +1,89 @@
+"""A run killed with SIGKILL at any moment goes on with the same command and ends as if nothing had happened."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests import tiny_run
+
+NAMED_MOMENTS = (
+    "components:4:after",  # the root's components are written, the journal is empty
+    "journal:1:after",  # the first entry only
+    "components:3:after",  # some components of a generation
+    "journal:1:before",  # all of them, no entry
+    "journal:1:after",  # an entry; the phase is not closed
+    "snapshots:1:before",  # inside a snapshot
+    "snapshots:1:after",  # between the snapshot and the collection
+)
+
+
+def start(workdir: Path, data: Path, moment: str = "") -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "tests.tiny_run", str(workdir), str(data), *([moment] if moment else [])]
+    environment = {**os.environ, "JAX_PLATFORMS": "cpu", "PYTHONPATH": str(Path(__file__).parents[1])}
+    return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE)
+
+
+def finish(workdir: Path, data: Path) -> None:
+    process = start(workdir, data)
+    _, errors = process.communicate(timeout=200)
+    assert process.returncode == 0, errors.decode()
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, object], float]:
+    """Data, the results of a run that nobody killed, and the seconds that a second start of it takes."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    tiny_run.write_data(folder / "data")
+    finish(folder / "first", folder / "data")  # fills the cache of compiled programs
+    started = time.monotonic()
+    finish(folder / "run", folder / "data")
+    seconds = time.monotonic() - started
+    results = tiny_run.results(folder / "run")
+    assert results == tiny_run.results(folder / "first")
+    return folder / "data", results, seconds
+
+
+def test_killed_at_every_named_moment(undisturbed: tuple[Path, dict[str, object], float], tmp_path: Path) -> None:
+    data, expected, _ = undisturbed
+    for moment in NAMED_MOMENTS:
+        process = start(tmp_path / "run", data, moment)
+        _, errors = process.communicate(timeout=200)
+        assert process.returncode == -signal.SIGKILL, (moment, errors.decode())
+    finish(tmp_path / "run", data)
+    assert tiny_run.results(tmp_path / "run") == expected
+    leftovers = [path for path in (tmp_path / "run").rglob("*") if path.name.startswith(".tmp")]
+    assert not leftovers
+    assert not (tmp_path / "run" / "in_flight").exists()
+
+
+def kill_at_random(seed: int, times: int, undisturbed: tuple[Path, dict[str, object], float], workdir: Path) -> None:
+    data, expected, seconds = undisturbed
+    moments = random.Random(seed)
+    for _ in range(times):
+        process = start(workdir, data)
+        time.sleep(moments.uniform(0.3, 1.0) * seconds)
+        process.kill()
+        process.communicate()
+    finish(workdir, data)
+    assert tiny_run.results(workdir) == expected
+
+
+def test_killed_at_random_moments(undisturbed: tuple[Path, dict[str, object], float], tmp_path: Path) -> None:
+    kill_at_random(0, 2, undisturbed, tmp_path / "run")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("seed", range(1, 6))
+def test_killed_at_twenty_random_moments(
+    seed: int, undisturbed: tuple[Path, dict[str, object], float], tmp_path: Path
+) -> None:
+    kill_at_random(seed, 4, undisturbed, tmp_path / "run")

@@ -1,0 +1,113 @@
+"""The smallest real run: two tasks of coloured noise, a random root of one block; seconds on two cores.
+
+As a script (`python -m tests.tiny_run WORKDIR DATA [WHERE:COUNT:WHEN]`) it evolves, and kills itself with SIGKILL
+before or after the COUNT-th rename into a folder of the work directory (`journal:2:before`); nothing of it is packaged.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from munet import architecture, rng
+from munet.config import Config, Experiment, Runtime, SearchSpace, validate
+from munet.models.checkpoints import save_augreg
+from munet.models.init import init_component
+
+VARIANT = architecture.get_variant("demo/16")
+
+
+def write_data(folder: Path) -> None:
+    """Two npz tasks and a root checkpoint."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for index, name in enumerate(("left", "right")):
+        random = np.random.default_rng(index)
+        labels = np.arange(90) % 3
+        noise = random.integers(0, 120, (90, 16, 16))
+        np.savez(folder / f"{name}.npz", images=(noise + 40 * labels[:, None, None]).astype(np.uint8), labels=labels)
+    components = {}
+    for name in architecture.path_names(1):
+        if name != architecture.HEAD:
+            leaves = architecture.component_leaves(VARIANT, name, image_size=32, adapter_dim=0, num_classes=0)
+            components[name] = init_component(rng.key_data(("root", name)), VARIANT, name, leaves)
+    save_augreg(folder / "root.npz", components)
+
+
+def config(data: Path) -> Config:
+    """Two tasks, two iterations, two generations of two children of two cycles; image sizes may change."""
+    experiment = Experiment(
+        tasks=(f"npz:{data}/left.npz", f"npz:{data}/right.npz"),
+        root=str(data / "root.npz"),
+        num_blocks=1,
+        num_task_iterations=2,
+        num_generations=2,
+        children_per_generation=2,
+        cycles_per_child=2,
+        batch_size=16,
+        max_batches_per_cycle=2,
+        min_batches_per_cycle=0,
+        max_seed_parents=1,
+        mutation_probability=0.3,
+        search_space=SearchSpace(image_size=(16, 32)),
+    )
+    runtime = Runtime(cache_dir=str(data / "cache"), checkpoint_minutes=0, block_megabytes=1)
+    return validate(Config(experiment, runtime))
+
+
+def results(workdir: Path) -> dict[str, object]:
+    """What must be the same however often a run was killed: decisions, qualities, component files. Not times."""
+    import munet
+
+    system = munet.open(str(workdir))
+    files = {path.name: path.read_bytes() for path in sorted((workdir / "components").iterdir())}
+    return {
+        "models": dict(system.models),
+        "components": {name: hash(data) for name, data in files.items()},
+        "entries": _decisions(workdir),
+    }
+
+
+def _decisions(workdir: Path) -> list[object]:
+    from munet.store import Store
+    from munet.types import GenerationEntry
+
+    return [
+        [(child.plan, child.training, child.verdict, child.components) for child in entry.children]
+        if isinstance(entry, GenerationEntry)
+        else entry
+        for entry in Store.open(workdir).journal.entries()
+    ]
+
+
+def kill_at(where: str, count: int, when: str) -> None:
+    """Makes this process kill itself around a rename."""
+    rename, seen = os.replace, 0
+
+    def replace(source: str, target: str) -> None:
+        nonlocal seen
+        is_meant = Path(target).parent.name == where
+        seen += is_meant
+        if is_meant and seen == count and when == "before":
+            os.kill(os.getpid(), signal.SIGKILL)
+        rename(source, target)
+        if is_meant and seen == count and when == "after":
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    os.replace = replace  # type: ignore[assignment]  # a stand-in that takes what the store passes
+
+
+def main(workdir: str, data: str, moment: str = "") -> None:
+    if moment:
+        where, count, when = moment.split(":")
+        kill_at(where, int(count), when)
+    from munet.run import evolve
+
+    evolve(config(Path(data)), workdir, lambda _: None)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,100 @@
+"""Children of random architecture for the engine's tests, with arrays of their own instead of a store's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from munet import architecture
+from munet.config import Config, Defaults, Experiment
+from munet.data.splits import Split
+from munet.training.assemble import FlatArrays
+from munet.types import ChildPlan, ComponentId, ComponentPlan, GenerationPlan, HyperparameterValue, Position, TaskInfo
+
+VARIANT = architecture.get_variant("demo/16")
+NUM_CLASSES = 5
+
+
+class FakeTask:
+    """Coloured noise that is easy to tell apart, in memory."""
+
+    def __init__(self, num_train: int = 64, num_other: int = 40, size: int = 32, seed: int = 0):
+        random = np.random.default_rng(seed)
+        self._splits = {
+            name: _split(random, count, size)
+            for name, count in (("train", num_train), ("validation", num_other), ("test", num_other))
+        }
+        names = tuple(f"class {index}" for index in range(NUM_CLASSES))
+        self.info = TaskInfo("fake", "fake:fake", "0" * 64, names, num_train, num_other, num_other)
+
+    def split(self, name: str) -> Split:
+        return self._splits[name]
+
+
+def _split(random: np.random.Generator, count: int, size: int) -> Split:
+    labels = random.integers(0, NUM_CLASSES, count).astype(np.int32)
+    noise = random.integers(0, 128, (count, size, size, 3))
+    return Split((noise + 25 * labels[:, None, None, None]).astype(np.uint8), labels)
+
+
+def config(**changes: object) -> Config:
+    experiment = Experiment(
+        tasks=("fake:fake",), batch_size=16, max_batches_per_cycle=5, min_batches_per_cycle=0, cycles_per_child=1
+    )
+    for name, value in changes.items():
+        setattr(experiment, name, value)
+    result = Config(experiment)
+    result.runtime.checkpoint_minutes = -1
+    return result
+
+
+def hyperparameters(**changes: HyperparameterValue) -> dict[str, HyperparameterValue]:
+    return {**vars(Defaults()), **changes}
+
+
+def random_child(
+    seed: int, id: int, image_size: int = 32, max_blocks: int = 2, **settings: HyperparameterValue
+) -> ChildPlan:
+    """A child with some blocks, any adapters, any subset trainable, any optimiser."""
+    random = np.random.default_rng(seed)
+    blocks = int(random.integers(1, max_blocks + 1))
+    adapters = [index for index in range(blocks) if random.random() < 0.5]
+    drawn = hyperparameters(
+        learning_rate=float(random.choice([0.002, 0.005, 0.01])),
+        schedule=str(random.choice(["constant", "cosine", "restarts"])),
+        warmup_ratio=float(random.choice([0.01, 0.2, 0.4])),
+        momentum=float(random.choice([0.7, 0.9])),
+        nesterov=bool(random.random() < 0.5),
+        adapter_dim=int(random.choice([8, 16, 32, 64])),
+        image_size=image_size,
+    )
+    plans = []
+    for name in architecture.path_names(blocks, adapters):
+        trains = name == architecture.HEAD or random.random() < 0.5
+        plans.append(ComponentPlan(name, "clone" if trains else "share", f"{id}:{name}", trains))
+    return ChildPlan(id, "fake", 0, False, {**drawn, **settings}, tuple(plans))
+
+
+def loader_of(children: list[ChildPlan]) -> Callable[[ComponentId], FlatArrays]:
+    """Random arrays for every component that the children clone or share."""
+    arrays: dict[ComponentId, FlatArrays] = {}
+    for child in children:
+        for plan in child.components:
+            leaves = architecture.component_leaves(
+                VARIANT,
+                plan.name,
+                image_size=int(child.hyperparameters["image_size"]),
+                adapter_dim=int(child.hyperparameters["adapter_dim"]),
+                num_classes=NUM_CLASSES,
+            )
+            random = np.random.default_rng([child.id, *plan.name.encode()])
+            arrays[plan.source or ""] = {
+                path: (random.normal(0, 0.08, leaf.shape) + path.endswith("scale")).astype(np.float32)
+                for path, leaf in leaves.items()
+            }
+    return lambda identity: arrays[identity]
+
+
+def generation(children: list[ChildPlan]) -> GenerationPlan:
+    return GenerationPlan(Position(), "fake", tuple(children))

@@ -1,0 +1,117 @@
+"""Which children share a program, and where programs run."""
+
+from __future__ import annotations
+
+import itertools
+
+import jax
+import pytest
+
+from munet.training import placement, signature
+from munet.training.grouping import CostModel, Group, group_children, step_seconds
+from munet.training.signature import Signature
+from tests.training.children import NUM_CLASSES, VARIANT, random_child
+
+MODEL = CostModel(flops_per_second=1e11, backward_factor=3.0, compile_seconds=5.0)
+FULL = Signature("Ti/16", 3, -1, 0, 32, 512, 64)
+
+
+def variant_of(**changes: object) -> Signature:
+    return Signature(**{**vars(FULL), **changes})
+
+
+HEAD_ONLY = variant_of(first_trainable=3)
+TOP = variant_of(first_trainable=2)
+WIDE = variant_of(adapter_dim=128)
+
+
+def test_a_signature_reads_back() -> None:
+    for item in (FULL, HEAD_ONLY, WIDE):
+        assert Signature.parse(str(item)) == item
+
+
+def test_what_covers_what() -> None:
+    assert FULL.covers(TOP)
+    assert FULL.covers(HEAD_ONLY)
+    assert not TOP.covers(FULL)
+    assert not HEAD_ONLY.covers(TOP)
+    assert WIDE.covers(FULL)
+    assert not FULL.covers(WIDE)
+    shallow = variant_of(num_blocks=2, first_trainable=2)  # head only, in a shallower network
+    assert HEAD_ONLY.covers(shallow)
+    assert not FULL.covers(variant_of(image_size=48))
+
+
+def test_a_join_is_the_least_cover() -> None:
+    shallow_head = variant_of(num_blocks=2, first_trainable=2)
+    assert shallow_head.join(HEAD_ONLY) == HEAD_ONLY
+    assert shallow_head.join(TOP) == TOP
+    assert TOP.join(WIDE) == WIDE
+    for first, second in itertools.combinations([FULL, HEAD_ONLY, TOP, WIDE, shallow_head], 2):
+        joined = first.join(second)
+        assert joined.covers(first)
+        assert joined.covers(second)
+
+
+def test_the_signature_of_a_child_covers_what_it_trains() -> None:
+    for seed in range(40):
+        child = random_child(seed, id=1, max_blocks=3)
+        program = signature.of_child(child, VARIANT, batch_size=16, num_classes=NUM_CLASSES)
+        assert all(program.tunes(plan.name) for plan in child.components if plan.trainable)
+        lowest = [plan.name for plan in child.components if signature.stage(plan.name, program.num_blocks)
+                  == program.first_trainable]  # fmt: skip
+        assert any(plan.trainable for plan in child.components if plan.name in lowest)
+
+
+def test_cost_grows_with_what_trains() -> None:
+    costs = [step_seconds(item, MODEL) for item in (HEAD_ONLY, TOP, FULL, WIDE)]
+    assert costs == sorted(costs)
+    assert costs[0] < 0.5 * costs[2]
+
+
+def test_few_steps_merge_and_many_steps_split() -> None:
+    children = [FULL, HEAD_ONLY, HEAD_ONLY, TOP]
+    assert len(group_children(children, steps=1, known=[], model=MODEL)) == 1
+    apart = group_children(children, steps=100_000, known=[], model=MODEL)
+    assert {group.signature for group in apart} == {FULL, HEAD_ONLY, TOP}
+    assert [group.members for group in apart] == [(0,), (1, 2), (3,)]
+
+
+def test_known_programs_are_used_where_compiling_costs_more() -> None:
+    groups = group_children([HEAD_ONLY, HEAD_ONLY], steps=1, known=[FULL], model=MODEL)
+    assert groups == [Group(FULL, (0, 1))]
+    assert group_children([FULL], steps=1, known=[HEAD_ONLY], model=MODEL) == [Group(FULL, (0,))]
+
+
+def test_grouping_does_not_depend_on_the_order_of_known_programs() -> None:
+    known = [FULL, WIDE, TOP, HEAD_ONLY]
+    children = [TOP, variant_of(num_blocks=2, first_trainable=0), HEAD_ONLY]
+    results = [group_children(children, steps=20, known=order, model=MODEL) for order in itertools.permutations(known)]
+    assert all(result == results[0] for result in results)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "devices", "shares"),
+    [
+        ([5, 3], 8, [5, 3]),
+        ([2, 1], 8, [2, 1]),
+        ([6, 2], 4, [3, 1]),
+        ([1, 1, 1], 2, [1, 1, 1]),
+        ([8], 1, [1]),
+    ],
+)
+def test_devices_are_shared_in_proportion(sizes: list[int], devices: int, shares: list[int]) -> None:
+    fake = [object() for _ in range(devices)]
+    given = placement._share_devices(sizes, fake)  # type: ignore[arg-type]  # stand-ins for devices
+    assert [len(share) for share in given] == shares
+    if sum(shares) <= devices:
+        used = [id(device) for share in given for device in share]
+        assert len(used) == len(set(used))
+
+
+def test_chunks_hold_every_child_once() -> None:
+    groups = [Group(FULL, (0, 2, 4)), Group(HEAD_ONLY, (1, 3))]
+    for per_device in (1, 2, 8):
+        chunks = placement.place(groups, placement.Layout(tuple(jax.devices()[:1]), per_device))
+        assert sorted(member for chunk in chunks for member in chunk.members) == [0, 1, 2, 3, 4]
+        assert all(len(chunk.members) <= per_device for chunk in chunks)

@@ -1,0 +1,221 @@
+"""The engine against a plain one-child loop, and its laws (spec section 13, properties 1, 2, 10, 12)."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from munet.data.augment import AugmentSettings
+from munet.data.tasks import Task
+from munet.models.vit import flatten, nest
+from munet.training import grouping, placement, population, signature
+from munet.training.checkpoints import InFlight
+from munet.training.stream import TrainStream
+from munet.types import ChildPlan, Quality
+from tests.training import reference
+from tests.training.children import (
+    NUM_CLASSES,
+    VARIANT,
+    FakeTask,
+    config,
+    generation,
+    hyperparameters,
+    loader_of,
+    random_child,
+)
+
+NO_AUGMENTATION: dict[str, Any] = {"crop_area_min": 1.0, "flip": False}
+
+
+def train(children: list[ChildPlan], settings: Any = None, task: Any = None, in_flight: Any = None) -> Any:
+    settings = settings or config()
+    layout = placement.Layout.detect(settings.runtime)
+    engine = population.Population(settings, layout, loader_of(children), in_flight)
+    return engine.train(generation(children), cast(Task, task or FakeTask()), [], lambda *_: None)
+
+
+def batches(task: FakeTask, child: ChildPlan, num_steps: int) -> list[reference.Batch]:
+    """The batches that the engine trains on, from its own stream (whose parts have tests of their own)."""
+    stream = TrainStream(
+        task.split("train"),
+        AugmentSettings.from_hyperparameters(child.hyperparameters),
+        (0, 0, "fake", 0, "batches"),
+        batch_size=16,
+        block_size=num_steps,
+        image_size=int(child.hyperparameters["image_size"]),
+        antialias=False,
+    )
+    block = stream.block(0, num_steps)
+    return [(np.asarray(block.images[index]), np.asarray(block.labels[index])) for index in range(num_steps)]
+
+
+def expected(child: ChildPlan, task: FakeTask, num_steps: int, steps_per_cycle: int) -> dict[str, Any]:
+    load = loader_of([child])
+    params = {plan.name: nest(load(plan.source or "")) for plan in child.components}
+    trainable = {plan.name for plan in child.components if plan.trainable}
+    return reference.train(
+        VARIANT,
+        params,
+        trainable,
+        child.hyperparameters,
+        batches(task, child, num_steps),
+        steps_per_cycle=steps_per_cycle,
+        clip_norm=1.0,
+    )
+
+
+def assert_equals_reference(children: list[ChildPlan], settings: Any) -> None:
+    """Five steps, float32, highest matmul precision, 1e-5 (issue: "Results stay right")."""
+    task = FakeTask(num_train=80)
+    with jax.default_matmul_precision("highest"):
+        trained = train(children, settings, task)
+        for child in children:
+            reached = expected(child, task, num_steps=5, steps_per_cycle=5)
+            for name, arrays in trained[child.id].best.items():
+                for path, array in flatten(reached[name]).items():
+                    np.testing.assert_allclose(
+                        arrays[path], array, rtol=0, atol=1e-5, err_msg=f"{child.id} {name} {path}"
+                    )
+
+
+def test_mixed_children_equal_the_plain_loop() -> None:
+    children = [random_child(seed, id=seed + 1) for seed in range(3)]
+    assert_equals_reference(children, config())
+
+
+def test_stacked_children_equal_the_plain_loop() -> None:
+    settings = config()
+    settings.runtime.children_per_dispatch = 8
+    assert_equals_reference([random_child(seed, id=seed + 1, image_size=48) for seed in range(4, 6)], settings)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("first", range(0, 48, 4))
+def test_many_random_children_equal_the_plain_loop(first: int) -> None:
+    sizes = (16, 32, 48, 64)
+    settings = config()
+    settings.runtime.children_per_dispatch = 1 + first % 3
+    size = sizes[first // 4 % 4]
+    children = [random_child(seed, seed + 1, image_size=size, max_blocks=3) for seed in range(first, first + 4)]
+    assert_equals_reference(children, settings)
+
+
+def test_only_trainable_components_come_back() -> None:
+    children = [random_child(seed, id=seed + 1) for seed in range(3)]
+    trained = train(children)
+    for child in children:
+        assert set(trained[child.id].best) == {plan.name for plan in child.components if plan.trainable}
+
+
+def test_a_masked_component_of_a_tuned_stage_does_not_move() -> None:
+    """The program computes its gradient; the mask must keep it still, also from the momentum and the clip."""
+    child = random_child(3, id=1, **NO_AUGMENTATION)
+    settings = config()
+    layout = placement.Layout.detect(settings.runtime)
+    task = cast(Task, FakeTask())
+    program = signature.of_child(child, VARIANT, batch_size=16, num_classes=NUM_CLASSES)
+    everything = signature.Signature(**{**vars(program), "first_trainable": -1})
+    engine = population.Population(settings, layout, loader_of([child]))
+    chunk = placement.place([grouping.Group(everything, (0,))], layout)[0]
+    run = engine._start(chunk, [child], task, 4, 1)
+    before = jax.device_get(run.state.tuned)
+    images, labels = zip(*batches(FakeTask(), child, 4), strict=True)
+    after = jax.device_get(population._train(run, jnp.stack(images), jnp.stack(labels), 4, 1.0).tuned)
+    frozen = [plan.name for plan in child.components if not plan.trainable]
+    assert frozen
+    for name in before:
+        same = jax.tree.map(lambda a, b: a.tobytes() == b.tobytes(), before[name], after[name])
+        is_trained = name in {plan.name for plan in child.components if plan.trainable}
+        assert all(jax.tree.leaves(same)) != is_trained, name
+
+
+def test_training_twice_gives_the_same_bytes() -> None:
+    child = random_child(5, id=1)
+    first, second = (train([child])[1] for _ in range(2))
+    assert first.training == second.training
+    for name, arrays in first.best.items():
+        for path, array in arrays.items():
+            assert array.tobytes() == second.best[name][path].tobytes()
+
+
+def test_a_diverged_child_fails_alone() -> None:
+    bad = random_child(0, id=1, learning_rate=1e30)
+    good = random_child(1, id=2)
+    trained = train([bad, good], config(cycles_per_child=3, clip_norm=1e30))
+    assert trained[1].training.diverged_at == 0
+    assert trained[2].training.diverged_at is None
+
+
+def test_the_best_cycle_is_kept_and_the_first_of_equals() -> None:
+    """A child trained for three cycles returns what it was after the first cycle with its highest count."""
+    child = random_child(8, id=1, learning_rate=0.5, schedule="constant")
+    task = FakeTask(num_train=48)
+    qualities = train([child], config(cycles_per_child=4), task)[1].training.qualities
+    assert qualities[0].counted == 40
+    best = max(range(4), key=lambda cycle: (qualities[cycle].correct, -cycle))
+    shorter = train([child], config(cycles_per_child=best + 1), task)[1]
+    longer = train([child], config(cycles_per_child=4), task)[1]
+    assert [q.correct for q in shorter.training.qualities] == [q.correct for q in qualities[: best + 1]]
+    for name, arrays in longer.best.items():
+        for path, array in arrays.items():
+            assert array.tobytes() == shorter.best[name][path].tobytes()
+
+
+class _Stop(Exception):
+    """Stands for a kill between two cycles."""
+
+
+def test_a_generation_goes_on_where_it_was_saved(tmp_path: Any) -> None:
+    children = [random_child(seed, id=seed + 1) for seed in range(2)]
+    settings = config(cycles_per_child=3)
+    whole = train(children, settings)
+    seen: list[int] = []
+
+    def stop_after_second(cycle: int, *_: Any) -> None:
+        if cycle == 1:
+            raise _Stop
+
+    layout = placement.Layout.detect(settings.runtime)
+    saved = InFlight(str(tmp_path / "in_flight"), minutes=0)
+    engine = population.Population(settings, layout, loader_of(children), saved)
+    with pytest.raises(_Stop):
+        engine.train(generation(children), cast(Task, FakeTask()), [], stop_after_second)
+    saved._wait()
+    again = InFlight(str(tmp_path / "in_flight"), minutes=0)
+    engine = population.Population(settings, layout, loader_of(children), again)
+    resumed = engine.train(generation(children), cast(Task, FakeTask()), [], lambda cycle, *_: seen.append(cycle))
+    assert seen == [2]
+    assert not (tmp_path / "in_flight").exists()
+    for child in children:
+        assert resumed[child.id].training == whole[child.id].training
+        for name, arrays in whole[child.id].best.items():
+            for path, array in arrays.items():
+                assert array.tobytes() == resumed[child.id].best[name][path].tobytes()
+
+
+def test_children_with_other_data_settings_get_other_batches() -> None:
+    left = random_child(1, id=1, **NO_AUGMENTATION)
+    right = ChildPlan(**{**vars(left), "id": 2, "hyperparameters": hyperparameters(flip=True, crop_area_min=0.01)})
+    engine = population.Population(config(), placement.Layout.detect(config().runtime), loader_of([left, right]))
+    assert len(engine._streams(generation([left, right]))) == 2
+    assert len(engine._streams(generation([left, left]))) == 1
+
+
+def test_replicas_of_a_baseline_see_different_batches() -> None:
+    settings = config()
+    settings.experiment.baseline.kind = "full"
+    child = random_child(1, id=1)
+    engine = population.Population(settings, placement.Layout.detect(settings.runtime), loader_of([child]))
+    paths = [path for path, _ in engine._streams(generation([child, child]))]
+    assert len(set(paths)) == 2
+
+
+def test_validation_counts_the_first_images_up_to_the_cap() -> None:
+    child = random_child(2, id=1)
+    settings = config(max_validation_batches=2)  # 2 * 16 of 40 images
+    assert train([child], settings)[1].training.qualities[0].counted == 32
+    assert isinstance(train([child])[1].training.qualities[0], Quality)
