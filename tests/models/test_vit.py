@@ -9,10 +9,18 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from munet.architecture import VARIANTS, block_name, get_variant, path_names, root_params
+from munet.architecture import VARIANTS, get_variant, path_names, root_params
 from munet.models import layers, vit
-from munet.models.vit import Gates
-from tests.models.trees import TINY, features, initial_params, logits, random_images, random_params
+from tests.models.trees import (
+    TINY,
+    features,
+    initial_params,
+    loss_and_logits,
+    make_gates,
+    random_images,
+    random_params,
+    train,
+)
 
 IMAGES = random_images()
 
@@ -86,177 +94,166 @@ def test_root_count_of_l16_at_224_pixels() -> None:
     assert root_params(get_variant("L/16"), num_blocks=24, image_size=224) == 303_303_682
 
 
-@pytest.mark.parametrize("adapters", [(), (0, 2)])
+@pytest.mark.parametrize("adapters", [(), (1,)])
 def test_declared_names_and_shapes_are_those_of_the_architecture(adapters: tuple[int, ...]) -> None:
-    params = random_params(TINY, 3, adapters=adapters)
-    assert set(params) == set(path_names(3, adapters))
-    logits(TINY, params, IMAGES, num_blocks=3)  # Linen refuses any shape that it did not declare
-    broken = {**params, "encoder_norm": {"scale": jnp.ones(9), "bias": jnp.ones(9)}}
+    params = random_params(TINY, 2, adapters=adapters)
+    assert set(params) == set(path_names(2, adapters))
+
+    def declared(tree: Any) -> Any:
+        return jax.eval_shape(lambda p: vit.logits(TINY, p, IMAGES, num_blocks=2), tree)
+
+    assert declared(params).shape == (3, 5)  # Linen refuses any shape that it did not declare
     with pytest.raises(Exception, match="scale"):
-        logits(TINY, broken, IMAGES, num_blocks=3)
+        declared({**params, "encoder_norm": {"scale": np.ones(9), "bias": np.ones(9)}})
 
 
-def test_class_token_of_the_last_block_equals_computing_all_tokens() -> None:
-    params = random_params(TINY, 2)
+def test_forward_is_the_layers_one_after_the_other_with_all_tokens() -> None:
+    """So it does not matter that the last block computes the class token only; an adapter is before its block."""
+    params = random_params(TINY, 2, adapters=[1])
 
     @jax.jit
     def all_tokens(params: Any, images: Any) -> Any:
-        x: Any = layers.split_into_patches(images, 16)
-        x = layers.Dense((16, 16, 3), (8,)).apply({"params": params["embedding"]}, x)
-        x = layers.ClassToken().apply({"params": params["cls"]}, x)
-        x = layers.PositionEmbedding().apply({"params": params["posembed_input"]}, x)
-        for index in range(2):
-            x = layers.EncoderBlock(TINY).apply({"params": params[block_name(index)]}, x, 5)
-        return layers.LayerNorm().apply({"params": params["encoder_norm"]}, x)
+        def apply(module: Any, name: str, *inputs: Any) -> Any:
+            return module.apply({"params": params[name]}, *inputs)
+
+        x = apply(layers.Dense((16, 16, 3), (8,)), "embedding", layers.split_into_patches(images, 16))
+        x = apply(layers.ClassToken(), "cls", x)
+        x = apply(layers.PositionEmbedding(), "posembed_input", x)
+        x = apply(layers.EncoderBlock(TINY), "encoderblock_0", x, 5)
+        x = apply(layers.ResidualAdapter(4), "residual_adapter_1", x)
+        x = apply(layers.EncoderBlock(TINY), "encoderblock_1", x, 5)
+        return apply(layers.LayerNorm(), "encoder_norm", x)
 
     expected = all_tokens(params, IMAGES)[:, 0]
     np.testing.assert_allclose(features(TINY, params, IMAGES, num_blocks=2), expected, atol=1e-5)
 
 
 def test_inserting_new_adapters_leaves_the_output_unchanged_exactly() -> None:
-    params = random_params(TINY, 3)
-    with_adapters = {**initial_params(TINY, 3, adapters=[0, 1, 2]), **params}
-    assert any(np.any(leaf) for leaf in jax.tree.leaves(with_adapters["residual_adapter_1"]))
-    before = features(TINY, params, IMAGES, num_blocks=3)
-    after = features(TINY, with_adapters, IMAGES, num_blocks=3)
+    params = random_params(TINY, 2)
+    with_adapters = {**initial_params(TINY, 2, adapters=[0, 1]), **params}
+    assert np.any(with_adapters["residual_adapter_1"]["Dense_0"]["kernel"])
+    before = features(TINY, params, IMAGES, num_blocks=2)
+    after = features(TINY, with_adapters, IMAGES, num_blocks=2)
     np.testing.assert_array_equal(before, after)
 
 
-@pytest.mark.parametrize("present", [1, 2, 3])
-def test_gated_blocks_equal_the_truncated_network(present: int) -> None:
-    params = random_params(TINY, 3, adapters=[0, 2])
-    absent = [name for name in params if name[-1].isdigit() and int(name[-1]) >= present]
+@pytest.mark.parametrize(
+    ("num_blocks", "adapters"), [(1, (0,)), (2, (0,)), (2, (0, 1))], ids=["1 block", "1 adapter", "all"]
+)
+def test_gated_slots_equal_the_plain_smaller_network(num_blocks: int, adapters: tuple[int, ...]) -> None:
+    full = random_params(TINY, 2, adapters=[0, 1])
+    names = path_names(num_blocks, adapters)
+    plain = {name: full[name] for name in names}
     # Absent slots hold zeros in the shared program.
-    shared = {**params, **{name: jax.tree.map(jnp.zeros_like, params[name]) for name in absent}}
-    gates = Gates(
-        blocks=jnp.asarray([float(index < present) for index in range(3)]),
-        adapters=jnp.asarray([float(index < present and index != 1) for index in range(3)]),
+    shared = {name: tree if name in names else jax.tree.map(np.zeros_like, tree) for name, tree in full.items()}
+    gates = make_gates(
+        blocks=[float(index < num_blocks) for index in range(2)],
+        adapters=[float(index in adapters) for index in range(2)],
     )
-    plain = {name: tree for name, tree in params.items() if name not in absent}
-    expected = features(TINY, plain, IMAGES, num_blocks=present)
-    np.testing.assert_allclose(features(TINY, shared, IMAGES, num_blocks=3, gates=gates), expected, atol=1e-6)
-
-    def loss(tree: Any, num_blocks: int, gates: Gates | None) -> Any:
-        return jnp.sum(jnp.sin(features(TINY, tree, IMAGES, num_blocks=num_blocks, gates=gates)))
-
-    gradient = jax.jit(jax.grad(loss), static_argnums=1)
-    gradients = gradient(shared, 3, gates)
-    for name, tree in gradient(plain, present, None).items():
-        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=2e-5), gradients[name], tree)
-    for name in absent:  # and nothing flows into padding
-        assert all(np.array_equal(leaf, np.zeros_like(leaf)) for leaf in jax.tree.leaves(gradients[name]))
+    loss, logits, gradients = train(shared, gates=gates)
+    plain_loss, plain_logits, plain_gradients = train(plain, num_blocks)
+    np.testing.assert_allclose(logits, plain_logits, atol=1e-6)
+    np.testing.assert_allclose(loss, plain_loss, atol=1e-6)
+    for name, tree in gradients.items():
+        for leaf, expected in zip(
+            jax.tree.leaves(tree), jax.tree.leaves(plain_gradients.get(name, shared[name])), strict=True
+        ):  # nothing flows into padding, which holds zeros
+            np.testing.assert_allclose(leaf, expected, atol=1e-5 if name in names else 0)
 
 
 def test_gated_slots_do_not_matter_whatever_they_hold() -> None:
-    params = random_params(TINY, 2, adapters=[1])
-    gates = Gates(blocks=jnp.asarray([1.0, 0.0]), adapters=jnp.asarray([0.0, 0.0]))
-    expected = features(TINY, params, IMAGES, num_blocks=1)
-    np.testing.assert_allclose(features(TINY, params, IMAGES, num_blocks=2, gates=gates), expected, atol=1e-6)
+    full = random_params(TINY, 2, adapters=[0, 1])
+    gates = make_gates(blocks=[1, 0], adapters=[1, 0])
+    _, expected, _ = train({name: full[name] for name in path_names(1, [0])}, 1)
+    _, logits, _ = train(full, gates=gates)
+    np.testing.assert_allclose(logits, expected, atol=1e-6)
 
 
 def test_a_narrow_adapter_padded_to_a_wider_bucket_is_the_same_adapter() -> None:
-    narrow = random_params(TINY, 2, adapters=[1], adapter_dim=3)
-    first, second = (narrow["residual_adapter_1"][name] for name in ("Dense_0", "Dense_1"))
-    wide = {
-        **narrow,
-        "residual_adapter_1": {
-            **narrow["residual_adapter_1"],
-            "Dense_0": {"kernel": jnp.pad(first["kernel"], ((0, 0), (0, 5))), "bias": jnp.pad(first["bias"], (0, 5))},
-            "Dense_1": {"kernel": jnp.pad(second["kernel"], ((0, 5), (0, 0))), "bias": second["bias"]},
-        },
-    }
-    gates = Gates(adapter_units=jnp.asarray([1.0] * 3 + [0.0] * 5))
+    dim, pad = 3, 1
+    narrow = random_params(TINY, 2, adapters=[0, 1], adapter_dim=dim)
 
-    def loss(tree: Any, gates: Gates | None) -> Any:
-        return jnp.sum(jnp.sin(features(TINY, tree, IMAGES, num_blocks=2, gates=gates)))
+    def widen(adapter: Any, inner_bias: float, outer_kernel: float) -> Any:
+        first, second = adapter["Dense_0"], adapter["Dense_1"]
+        return {
+            **adapter,
+            "Dense_0": {
+                "kernel": np.pad(first["kernel"], ((0, 0), (0, pad))),
+                "bias": np.pad(first["bias"], (0, pad), constant_values=inner_bias),
+            },
+            "Dense_1": {
+                "kernel": np.pad(second["kernel"], ((0, pad), (0, 0)), constant_values=outer_kernel),
+                "bias": second["bias"],
+            },
+        }
 
-    expected = features(TINY, narrow, IMAGES, num_blocks=2)
-    np.testing.assert_allclose(features(TINY, wide, IMAGES, num_blocks=2, gates=gates), expected, atol=1e-6)
-    gradient = jax.jit(jax.grad(loss))
-    padded = gradient(wide, gates)["residual_adapter_1"]
-    plain = gradient(narrow, None)["residual_adapter_1"]
-    np.testing.assert_allclose(padded["Dense_1"]["kernel"][:3], plain["Dense_1"]["kernel"], atol=1e-5)
-    np.testing.assert_allclose(padded["Dense_0"]["kernel"][:, :3], plain["Dense_0"]["kernel"], atol=1e-5)
-    assert not padded["Dense_1"]["kernel"][3:].any()
-    assert not padded["Dense_0"]["kernel"][:, 3:].any()
-    assert not padded["Dense_0"]["bias"][3:].any()
+    def wide(*fill: float) -> Any:
+        return {**narrow, **{name: widen(narrow[name], *fill) for name in narrow if name.startswith("residual")}}
 
-    # The mask alone removes padded units too: whatever their parameters are.
-    mask_only = jax.tree.map(lambda leaf: leaf, wide)
-    mask_only["residual_adapter_1"]["Dense_0"]["bias"] = jnp.pad(first["bias"], (0, 5), constant_values=1.0)
-    mask_only["residual_adapter_1"]["Dense_1"]["kernel"] = jnp.pad(
-        second["kernel"], ((0, 5), (0, 0)), constant_values=7.0
-    )
-    np.testing.assert_allclose(features(TINY, mask_only, IMAGES, num_blocks=2, gates=gates), expected, atol=1e-6)
+    gates = make_gates(units=[1] * dim + [0] * pad)
+    _, expected, plain = train(narrow)
+    _, logits, padded = train(wide(0, 0), gates=gates)
+    np.testing.assert_allclose(logits, expected, atol=1e-6)
+    for name in ("residual_adapter_0", "residual_adapter_1"):
+        first, second = padded[name]["Dense_0"], padded[name]["Dense_1"]
+        np.testing.assert_allclose(first["kernel"][:, :dim], plain[name]["Dense_0"]["kernel"], atol=1e-5)
+        np.testing.assert_allclose(first["bias"][:dim], plain[name]["Dense_0"]["bias"], atol=1e-5)
+        np.testing.assert_allclose(second["kernel"][:dim], plain[name]["Dense_1"]["kernel"], atol=1e-5)
+        # What pads stays zero under training.
+        assert not first["kernel"][:, dim:].any()
+        assert not first["bias"][dim:].any()
+        assert not second["kernel"][dim:].any()
+    # The mask alone removes padded units too, whatever their parameters are.
+    np.testing.assert_allclose(train(wide(1, 7), gates=gates)[1], expected, atol=1e-6)
 
 
 def test_padded_classes_are_seen_by_no_softmax_and_no_argmax() -> None:
-    params = random_params(TINY, 1, num_classes=3)
+    count, pad = 3, 2
+    params = random_params(TINY, 2, adapters=[0, 1], num_classes=count)
     head = {
-        "kernel": jnp.pad(params["head"]["kernel"], ((0, 0), (0, 5))),
-        "bias": jnp.pad(params["head"]["bias"], (0, 5), constant_values=99.0),
+        "kernel": np.pad(params["head"]["kernel"], ((0, 0), (0, pad))),
+        "bias": np.pad(params["head"]["bias"], (0, pad), constant_values=99),
     }
-    gates = Gates(classes=jnp.asarray([1.0] * 3 + [0.0] * 5))
-    labels = jnp.asarray([0, 2, 1])
-
-    def loss(tree: Any, gates: Gates | None) -> Any:
-        values = jax.nn.log_softmax(logits(TINY, tree, IMAGES, num_blocks=1, gates=gates))
-        return -jnp.mean(jnp.take_along_axis(values, labels[:, None], axis=1))
-
-    padded = {**params, "head": head}
-    plain_logits = logits(TINY, params, IMAGES, num_blocks=1)
-    padded_logits = logits(TINY, padded, IMAGES, num_blocks=1, gates=gates)
-    np.testing.assert_array_equal(padded_logits[:, :3], plain_logits)
-    np.testing.assert_array_equal(jax.nn.softmax(padded_logits)[:, 3:], np.zeros((3, 5)))
-    assert int(padded_logits.argmax(axis=1).max()) < 3
-    np.testing.assert_allclose(loss(padded, gates), loss(params, None), rtol=1e-6)
-    gradient = jax.jit(jax.grad(loss))
-    ours, plain = gradient(padded, gates), gradient(params, None)
-    np.testing.assert_allclose(ours["head"]["kernel"][:, :3], plain["head"]["kernel"], atol=1e-6)
-    assert not ours["head"]["kernel"][:, 3:].any()
-    assert not ours["head"]["bias"][3:].any()
-    np.testing.assert_allclose(ours["cls"]["cls"], plain["cls"]["cls"], atol=1e-6)
+    loss, logits, gradients = train({**params, "head": head}, gates=make_gates(classes=[1] * count + [0] * pad))
+    plain_loss, plain_logits, plain = train(params)
+    np.testing.assert_allclose(logits[:, :count], plain_logits, atol=1e-6)
+    weights = np.asarray(jax.nn.softmax(logits))
+    np.testing.assert_array_equal(weights[:, count:], np.zeros((3, pad)))
+    assert logits.argmax(axis=1).max() < count
+    np.testing.assert_allclose(loss, plain_loss, rtol=1e-6)
+    np.testing.assert_allclose(gradients["head"]["kernel"][:, :count], plain["head"]["kernel"], atol=1e-6)
+    assert not gradients["head"]["kernel"][:, count:].any()
+    assert not gradients["head"]["bias"][count:].any()
+    np.testing.assert_allclose(gradients["cls"]["cls"], plain["cls"]["cls"], atol=1e-6)
 
 
-@pytest.mark.parametrize("first_trainable", [None, -1, 0, 1, 2])
-def test_nothing_below_the_first_trainable_stage_gets_a_gradient(first_trainable: int | None) -> None:
+@pytest.mark.parametrize("first_trainable", [-1, 0, 1, 2])
+def test_nothing_below_the_first_trainable_stage_gets_a_gradient(first_trainable: int) -> None:
     params = random_params(TINY, 2, adapters=[0, 1])
-
-    def loss(tree: Any, stop: int | None) -> Any:
-        return jnp.sum(jnp.sin(logits(TINY, tree, IMAGES, num_blocks=2, first_trainable=stop)))
-
-    gradient = jax.jit(jax.grad(loss), static_argnums=1)
-    full, stopped = gradient(params, None), gradient(params, first_trainable)
-    np.testing.assert_array_equal(loss(params, None), loss(params, first_trainable))
+    loss, _, full = train(params)
+    same_loss, _, stopped = train(params, first_trainable=first_trainable)
+    np.testing.assert_allclose(loss, same_loss, rtol=1e-6)
     for name in params:
         stage = int(name[-1]) if name[-1].isdigit() else 2 if name in ("encoder_norm", "head") else -1
-        is_live = first_trainable is None or stage >= first_trainable
-        for a, b in zip(jax.tree.leaves(stopped[name]), jax.tree.leaves(full[name]), strict=True):
-            np.testing.assert_allclose(a, b if is_live else jnp.zeros_like(b), atol=1e-6)
-            assert bool(b.any()), f"{name} gets no gradient even without a stop"
+        for leaf, expected in zip(jax.tree.leaves(stopped[name]), jax.tree.leaves(full[name]), strict=True):
+            np.testing.assert_allclose(leaf, expected if stage >= first_trainable else 0 * expected, atol=1e-6)
+            assert expected.any(), f"{name} gets no gradient even without a stop"
 
 
 def test_children_of_different_architecture_side_by_side_under_vmap() -> None:
-    trees = [random_params(TINY, 2, adapters=[0], seed=seed) for seed in range(3)]
+    trees = [random_params(TINY, 2, adapters=[0, 1], seed=seed) for seed in range(3)]
     gates = [
-        Gates(jnp.asarray(blocks), jnp.asarray(adapters), jnp.asarray(units), jnp.asarray(classes))
-        for blocks, adapters, units, classes in [
-            ([1.0, 1.0], [0.0, 0.0], [1.0] * 4, [1.0] * 3),
-            ([1.0, 0.0], [1.0, 0.0], [1.0, 1.0, 0.0, 0.0], [1.0] * 3),
-            ([1.0, 1.0], [1.0, 0.0], [1.0] * 4, [1.0, 1.0, 0.0]),
-        ]
+        make_gates(adapters=[0, 0]),
+        make_gates(blocks=[1, 0], adapters=[1, 0], units=[1, 1, 0, 0]),
+        make_gates(adapters=[1, 0], classes=[1, 1, 1, 0, 0]),
     ]
-
-    @jax.jit
-    def gradient(tree: Any, gate: Gates) -> Any:
-        return jax.grad(lambda p: jnp.sum(jax.nn.softmax(logits(TINY, p, IMAGES, num_blocks=2, gates=gate)) ** 2))(tree)
-
-    together = jax.jit(jax.vmap(gradient))(*(jax.tree.map(lambda *x: jnp.stack(x), *part) for part in (trees, gates)))
+    stacked = [jax.tree.map(lambda *leaves: np.stack(leaves), *part) for part in (trees, gates)]
+    gradient = jax.grad(loss_and_logits, has_aux=True)
+    together, _ = jax.device_get(jax.jit(jax.vmap(lambda tree, gate: gradient(tree, 2, gate, None)))(*stacked))
     for child in range(3):
-        alone = gradient(trees[child], gates[child])
-        jax.tree.map(
-            lambda a, b, child=child: np.testing.assert_allclose(a[child], b, rtol=1e-3, atol=1e-6), together, alone
-        )
+        _, _, alone = train(trees[child], gates=gates[child])
+        for stack, expected in zip(jax.tree.leaves(together), jax.tree.leaves(alone), strict=True):
+            np.testing.assert_allclose(stack[child], expected, rtol=1e-3, atol=1e-6)
 
 
 def test_bfloat16_activations_stay_close_to_float32() -> None:
