@@ -68,12 +68,13 @@ def _real(config: Config) -> None:
     experiment.tasks = REAL_TASKS
     experiment.root = "../shared/roots/ti16_3blocks_32px_cifar100.npz"
     experiment.search_space.image_size = (32,)
-    experiment.num_generations = 4
+    experiment.num_generations = 8
     experiment.children_per_generation = 4
     experiment.cycles_per_child = 3
-    experiment.batch_size = 128
-    experiment.max_batches_per_cycle = 40
-    experiment.max_seed_parents = 4
+    experiment.batch_size = 256
+    experiment.max_batches_per_cycle = 10
+    experiment.max_validation_batches = 8
+    experiment.max_seed_parents = 2
     config.runtime.data_dir = "../shared/tfds"
     config.runtime.compare = ("full",)
 

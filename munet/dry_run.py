@@ -131,10 +131,9 @@ def _blank_child(program: Signature, chunk: Chunk) -> tuple[programs.TrainState,
         {name: jnp.float32(1) for name in names}, gates(names, program, adapter_dim=1, num_classes=2), settings
     )
     params = {name: pad({}, program, name) for name in names}
-    params, control = jax.device_put(
-        jax.tree.map(lambda leaf: np.asarray(leaf)[None], (params, control)), chunk.by_child
-    )
-    return programs.init_state(params), {}, control
+    params, control = jax.tree.map(lambda leaf: np.asarray(leaf)[None], (params, control))
+    state, control = jax.device_put((programs.init_state(params), control), chunk.by_child)
+    return state, {}, control
 
 
 def _head_only_share(program: Signature, model: CostModel) -> float:

@@ -20,12 +20,16 @@ class CostModel:
     Attributes:
       flops_per_second: sustained rate of a train step's forward pass.
       backward_factor: backward over forward time of a stage that trains.
+      adapter_share: time of an adapter slot over that of a block, however narrow it is (its norm and its activations).
       compile_seconds: what one more train program costs.
+      generations_served: how many generations a new program is expected to serve, sharing that cost.
     """
 
     flops_per_second: float
     backward_factor: float
+    adapter_share: float
     compile_seconds: float
+    generations_served: float = 4.0
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,7 @@ def step_seconds(signature: Signature, model: CostModel) -> float:
     variant = architecture.get_variant(signature.variant)
     tokens, width = variant.num_tokens(signature.image_size), variant.width
     block = 2 * tokens * (4 * width * width + 2 * width * variant.mlp_dim) + 4 * tokens * tokens * width
-    adapter = 4 * tokens * width * signature.adapter_dim
+    adapter = 4 * tokens * width * signature.adapter_dim + model.adapter_share * block if signature.adapter_dim else 0
     embedding = 2 * (tokens - 1) * variant.patch_size**2 * architecture.CHANNELS * width
     forward = embedding + signature.num_blocks * (block + adapter)
     trained_blocks = signature.num_blocks - max(signature.first_trainable, 0)
@@ -69,13 +73,14 @@ def group_children(
     for index, signature in enumerate(signatures):
         members.setdefault(signature, []).append(index)
     groups = list(members.items())
+    compilation = model.compile_seconds / model.generations_served
 
     def choose(needed: Signature, count: int) -> tuple[float, Signature]:
         """The cheapest program for `count` children that need `needed`: a new one, or a known one that covers it."""
         options = [needed, *(program for program in known if program.covers(needed))]
         costs = [
             (
-                step_seconds(program, model) * steps * count + (0 if program in known else model.compile_seconds),
+                step_seconds(program, model) * steps * count + (0 if program in known else compilation),
                 str(program),
                 program,
             )

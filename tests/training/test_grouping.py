@@ -12,7 +12,7 @@ from munet.training.grouping import CostModel, Group, group_children, step_secon
 from munet.training.signature import Signature
 from tests.training.children import NUM_CLASSES, VARIANT, random_child
 
-MODEL = CostModel(flops_per_second=1e11, backward_factor=3.0, compile_seconds=5.0)
+MODEL = CostModel(flops_per_second=1e11, backward_factor=3.0, adapter_share=0.2, compile_seconds=20.0)
 FULL = Signature("Ti/16", 3, -1, 0, 32, 512, 64)
 
 
