@@ -29,7 +29,10 @@ def layer_norm(
     """Normalises the last axis (population variance), then scales and shifts.
 
     Its backward rule is our own, so that the forward pass keeps the normalised value and the inverse deviation: left
-    to itself XLA on CPU recomputes both from `x` around each matrix product that uses them.
+    to itself XLA on CPU recomputes both from `x` around each matrix product that uses them. Measured here (gradient of
+    Ti/16 with 3 blocks, batch 256, 2 busy cores, interleaved medians): 0.94 to 0.97 of the time with autodiff's rule.
+    Optimisation barriers after it or after GELU, a GELU with its own rule, one product for query, key and value, and
+    attention by broadcasting made no difference beyond the noise, or were slower.
     """
     normalised, _ = _normalise(x)
     return normalised * scale + bias
