@@ -70,10 +70,10 @@ def _real(config: Config) -> None:
     experiment.search_space.image_size = (32,)
     experiment.num_generations = 8
     experiment.children_per_generation = 4
-    experiment.cycles_per_child = 3
+    experiment.cycles_per_child = 2
     experiment.batch_size = 256
-    experiment.max_batches_per_cycle = 10
-    experiment.max_validation_batches = 8
+    experiment.max_batches_per_cycle = 6
+    experiment.max_validation_batches = 4
     experiment.max_seed_parents = 2
     config.runtime.data_dir = "../shared/tfds"
     config.runtime.compare = ("full",)

@@ -67,11 +67,14 @@ def status(workdir: str, json: bool) -> None:
     print_status(workdir, as_json=json)
 
 
-def verify(workdir: str) -> int:
-    """Checks every stored file; the exit code is 0 if all are sound, else that of unusable input."""
+def verify(workdir: str, tests: bool, data_dir: str) -> int:
+    """Checks every stored file; the exit code is 0 if all are sound, else that of unusable input.
+
+    With `tests` every test accuracy is measured again and compared with the journal's (the immutability check).
+    """
     from munet.report import verify as checks
 
-    return 2 if checks.run(workdir) else 0
+    return 2 if checks.run(workdir, checks.remeasure(data_dir) if tests else None) else 0
 
 
 def graph(workdir: str, format: str, output: str) -> None:

@@ -150,6 +150,13 @@ def _status(commands: Any) -> argparse.ArgumentParser:
 def _verify(commands: Any) -> argparse.ArgumentParser:
     parser = _command(commands, "verify", "Checks every component against its hash, and the journal's chain.")
     _workdir(parser)
+    parser.add_argument(
+        "--tests", action="store_true", help="also measure every test accuracy again: it must be exactly as recorded"
+    )
+    parser.add_argument(
+        "--data_dir", default="", metavar="DIR",
+        help="with --tests: prepared TFDS data (default: $TFDS_DATA_DIR, else ~/tensorflow_datasets)",
+    )  # fmt: skip
     return parser
 
 

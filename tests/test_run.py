@@ -1,0 +1,197 @@
+"""The run loop with real training: what it leaves, how it resumes, and what it refuses with nothing lost."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import munet
+from munet import run
+from munet.config import Config
+from munet.errors import CorruptionError, DataError, DiskFullError, WorkdirError
+from munet.progress import events
+from munet.report.verify import remeasure, verify
+from tests import tiny_run
+
+
+class _Stop(Exception):
+    """Ends a run from its listener, as a signal would."""
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("data")
+    tiny_run.write_data(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def finished(data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[events.Event]]:
+    """A complete run and what it told."""
+    workdir = tmp_path_factory.mktemp("finished") / "run"
+    told: list[events.Event] = []
+    run.evolve(tiny_run.config(data), str(workdir), told.append)
+    return workdir, told
+
+
+def until(kind: type, count: int = 1) -> Callable[[events.Event], None]:
+    """A listener that ends the run at the `count`-th event of a kind."""
+    seen = 0
+
+    def listen(event: events.Event) -> None:
+        nonlocal seen
+        seen += isinstance(event, kind)
+        if seen == count:
+            raise _Stop
+
+    return listen
+
+
+def partial(data: Path, workdir: Path, **changes: Any) -> None:
+    settings = tiny_run.config(data)
+    for name, value in changes.items():
+        setattr(settings.runtime, name, value)
+    with pytest.raises(_Stop):
+        run.evolve(settings, str(workdir), until(events.GenerationEnded))
+
+
+def test_a_run_tells_its_story_in_order(finished: tuple[Path, list[events.Event]]) -> None:
+    _, told = finished
+    kinds = [type(event).__name__ for event in told if not isinstance(event, events.CycleEnded)]
+    phase = ["PhaseStarted", *["GenerationStarted", "GenerationEnded"] * 2, "PhaseEnded"]
+    assert kinds == ["RunStarted", *phase * 4, "RunEnded"]
+    start = told[0]
+    assert isinstance(start, events.RunStarted)
+    seen = sum(event.image_steps for event in told if isinstance(event, events.CycleEnded))
+    assert seen == start.image_steps_total
+
+
+def test_every_task_has_a_model_and_only_used_components_stay(finished: tuple[Path, list[events.Event]]) -> None:
+    workdir, _ = finished
+    system = munet.open(str(workdir))
+    assert system.is_complete
+    assert set(system.models) == {"left", "right"}
+    used = {identity for model in system.models.values() for identity in model.components.values()}
+    root = set(system.root.components.values())
+    assert {path.stem for path in (workdir / "components").iterdir()} == used | root
+
+
+def test_a_finished_run_verifies_and_measures_the_same_again(
+    finished: tuple[Path, list[events.Event]], data: Path
+) -> None:
+    workdir, _ = finished
+    assert not verify(str(workdir), remeasure(cache_dir=str(data / "cache"))).problems
+
+
+def test_a_complete_run_only_says_so(finished: tuple[Path, list[events.Event]], data: Path) -> None:
+    workdir, _ = finished
+    before = tiny_run.results(workdir)
+    told: list[events.Event] = []
+    run.evolve(tiny_run.config(data), str(workdir), told.append)
+    assert [type(event).__name__ for event in told] == ["RunStarted", "Note", "RunEnded"]
+    assert tiny_run.results(workdir) == before
+
+
+def test_an_interrupted_run_ends_as_an_undisturbed_one(
+    finished: tuple[Path, list[events.Event]], data: Path, tmp_path: Path
+) -> None:
+    for kind in (events.CycleEnded, events.GenerationEnded, events.PhaseEnded, events.PhaseStarted):
+        with pytest.raises(_Stop):
+            run.evolve(tiny_run.config(data), str(tmp_path / "run"), until(kind))
+    run.evolve(tiny_run.config(data), str(tmp_path / "run"), lambda _: None)
+    assert tiny_run.results(tmp_path / "run") == tiny_run.results(finished[0])
+
+
+def test_another_experiment_is_refused_and_every_field_named(data: Path, tmp_path: Path) -> None:
+    partial(data, tmp_path / "run")
+    before = sorted(path.read_bytes() for path in (tmp_path / "run" / "journal").iterdir())
+    settings = tiny_run.config(data)
+    settings.experiment.seed = 7
+    settings.experiment.defaults.learning_rate = 0.1
+    with pytest.raises(WorkdirError) as error:
+        run.evolve(settings, str(tmp_path / "run"), lambda _: None)
+    assert "seed: 0 -> 7" in str(error.value)
+    assert "defaults.learning_rate: 0.01 -> 0.1" in str(error.value)
+    assert sorted(path.read_bytes() for path in (tmp_path / "run" / "journal").iterdir()) == before
+
+
+def test_other_data_is_refused(data: Path, tmp_path: Path) -> None:
+    other = tmp_path / "data"
+    tiny_run.write_data(other)
+    partial(other, tmp_path / "run")
+    (other / "left.npz").write_bytes((other / "right.npz").read_bytes())
+    with pytest.raises(WorkdirError, match="the data of 'left'"):
+        run.evolve(tiny_run.config(other), str(tmp_path / "run"), lambda _: None)
+
+
+def test_other_runtime_settings_are_free(data: Path, tmp_path: Path) -> None:
+    partial(data, tmp_path / "run")
+    partial(data, tmp_path / "run", block_megabytes=2, checkpoint_minutes=-1)
+
+
+def test_a_damaged_component_stops_the_run_and_is_named(data: Path, tmp_path: Path) -> None:
+    partial(data, tmp_path / "run")
+    system = munet.open(str(tmp_path / "run"))
+    victim = tmp_path / "run" / "components" / f"{system.root.components['cls']}.safetensors"
+    content = bytearray(victim.read_bytes())
+    content[-1] ^= 1
+    victim.write_bytes(content)
+    with pytest.raises(CorruptionError, match=victim.stem[:12]):
+        run.evolve(tiny_run.config(data), str(tmp_path / "run"), lambda _: None)
+
+
+def test_a_full_disk_loses_nothing(
+    finished: tuple[Path, list[events.Event]], data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    partial(data, tmp_path / "run")
+    fsync = os.fsync
+
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(DiskFullError):
+        run.evolve(tiny_run.config(data), str(tmp_path / "run"), lambda _: None)
+    monkeypatch.setattr(os, "fsync", fsync)
+    run.evolve(tiny_run.config(data), str(tmp_path / "run"), lambda _: None)
+    assert tiny_run.results(tmp_path / "run") == tiny_run.results(finished[0])
+
+
+def bad_data(settings: Config) -> None:
+    settings.experiment.tasks = ("npz:/no/such/file.npz",)
+
+
+def test_bad_input_leaves_nothing_behind(data: Path, tmp_path: Path) -> None:
+    settings = tiny_run.config(data)
+    bad_data(settings)
+    with pytest.raises(DataError):
+        run.evolve(settings, str(tmp_path / "run"), lambda _: None)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_dry_run_writes_nothing(data: Path, tmp_path: Path) -> None:
+    told: list[events.Event] = []
+    run.evolve(tiny_run.config(data), str(tmp_path / "run"), told.append, dry_run=True)
+    assert not (tmp_path / "run").exists()
+    text = "\n".join(event.text for event in told if isinstance(event, events.Note))
+    assert "4 phases (2 tasks x 2 iterations) of 2 generations of 2 children of 2 cycles" in text
+    assert "ms a step of 16" in text
+
+
+def test_baselines_run_beside_it(data: Path, tmp_path: Path) -> None:
+    settings = tiny_run.config(data)
+    settings.experiment.tasks = settings.experiment.tasks[:1]
+    settings.experiment.baseline.kind = "multi_head"
+    told: list[events.Event] = []
+    run.evolve(settings, str(tmp_path / "run"), told.append)
+    generations = [event.entry for event in told if isinstance(event, events.GenerationEnded)]
+    assert len(generations) == 1
+    children = generations[0].children
+    assert [len(child.training.qualities) for child in children] == [8, 8]  # cycles x generations x iterations
+    names = {plan.name for child in children for plan in child.plan.components if plan.trainable}
+    assert names == {"encoder_norm", "head"}
