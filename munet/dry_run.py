@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-import statistics
-import time
 from dataclasses import replace
-
-import jax
-import jax.numpy as jnp
-import numpy as np
 
 from munet import architecture
 from munet.data import loader
 from munet.data.tasks import Task
 from munet.evolution import schedule
 from munet.preparation import Setup
-from munet.training import grouping, programs, signature
-from munet.training.assemble import Control, gates, pad
+from munet.training import grouping, signature, timing
 from munet.training.grouping import CostModel
-from munet.training.optimizer import OptimizerSettings
-from munet.training.placement import Chunk, place
 from munet.training.signature import INPUT_STAGE, Signature
 
-_MEASURED_STEPS = 3
 _MIB = 1 << 20
 
 
@@ -51,13 +41,13 @@ def describe(setup: Setup) -> list[str]:
         )
     largest = max(setup.tasks, key=lambda task: loader.effective_batch_size(task.info.num_train, experiment))
     program = _full_training(setup, largest)
-    compile_seconds, step_seconds = _measure(setup, program)
+    measured = timing.measure(program, setup.layout, clip_norm=experiment.clip_norm)
     devices = len(setup.layout.devices)
     images = setup.total_image_steps / program.batch_size
-    hours = images * step_seconds / min(devices, children) / 3600
+    hours = images * measured.step / min(devices, children) / 3600
     lines += [
-        f"measured on {setup.layout.devices[0].device_kind}: {step_seconds * 1000:.1f} ms a step of "
-        f"{program.batch_size} with every layer trained, {compile_seconds:.0f} s to compile",
+        f"measured on {setup.layout.devices[0].device_kind}: {measured.step * 1000:.1f} ms a step of "
+        f"{program.batch_size} with every layer trained, {measured.compilation:.0f} s to compile",
         f"about {memory_bytes(program) / _MIB:.0f} MiB a child on its device, "
         f"{data_bytes(setup) / _MIB:.0f} MiB of data",
         f"about {_duration(hours)} on {devices} device(s) if every child trained every layer, without compilation; "
@@ -105,35 +95,6 @@ def _full_training(setup: Setup, task: Task) -> Signature:
         batch_size=loader.effective_batch_size(task.info.num_train, experiment),
         head_size=signature.head_size(task.info.num_classes),
     )
-
-
-def _measure(setup: Setup, program: Signature) -> tuple[float, float]:
-    """Seconds to compile the train program, and of one step: the median of a few."""
-    chunk = place([grouping.Group(program, (0,))], replace(setup.layout, devices=setup.layout.devices[:1]))[0]
-    run = programs.train_program(program, chunk.mesh, setup.config.experiment.clip_norm)
-    state, fixed, control = _blank_child(program, chunk)
-    shape = (1, program.batch_size)
-    images = jnp.zeros((*shape, program.image_size, program.image_size, architecture.CHANNELS))
-    labels = jnp.zeros(shape, jnp.int32)
-    times = []
-    for _ in range(_MEASURED_STEPS + 1):
-        started = time.perf_counter()
-        state = jax.block_until_ready(run(state, fixed, control, images, labels, jnp.int32(1)))
-        times.append(time.perf_counter() - started)
-    step = statistics.median(times[1:])
-    return times[0] - step, step
-
-
-def _blank_child(program: Signature, chunk: Chunk) -> tuple[programs.TrainState, dict[str, object], Control]:
-    settings = OptimizerSettings(*(jnp.asarray(value) for value in (0.01, 0.9, 0.0, 0, 0, 1)))
-    names = program.names
-    control = Control(
-        {name: jnp.float32(1) for name in names}, gates(names, program, adapter_dim=1, num_classes=2), settings
-    )
-    params = {name: pad({}, program, name) for name in names}
-    params, control = jax.tree.map(lambda leaf: np.asarray(leaf)[None], (params, control))
-    state, control = jax.device_put((programs.init_state(params), control), chunk.by_child)
-    return state, {}, control
 
 
 def _head_only_share(program: Signature, model: CostModel) -> float:
