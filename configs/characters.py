@@ -60,6 +60,8 @@ def get_config(variant: str = "munet") -> Config:
     )
     for name in variant.split(","):
         _apply(config, name.strip())
+    if config.experiment.baseline.kind:
+        config.runtime.compare = ()  # a baseline is what others are compared with
     return config
 
 

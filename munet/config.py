@@ -2,8 +2,8 @@
 
 `experiment` changes the result and must match when a run is resumed; `runtime` does not and is free. A config file
 exposes `get_config(variant) -> Config`; fields are overridden as `--config.experiment.seed=1`, or shorter
-`--config.seed=1` where that is unambiguous. The classes are assigned to while flags are parsed and read-only after
-`validate`.
+`--config.seed=1` where that is unambiguous. The classes are assigned to while config files and flags are read, and
+read-only after `validate`; they have slots, so that assigning to a misspelt field fails.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import Any
 
-from munet import architecture
+from munet import architecture, config_types
 from munet.errors import ConfigError, UserError, nearest
 
 
-@dataclass
+@dataclass(slots=True)
 class SearchSpace:
     """Ordered values of every evolved hyper-parameter (spec section 4); a mutation moves one step up or down.
 
@@ -43,7 +43,7 @@ class SearchSpace:
     adapter_dim: tuple[int, ...] = (8, 16, 32, 64, 128)  # inner width of a model's residual adapters
 
 
-@dataclass
+@dataclass(slots=True)
 class Defaults:
     """The root model's hyper-parameters, where every lineage starts (spec section 4, bold values)."""
 
@@ -63,7 +63,7 @@ class Defaults:
     adapter_dim: int = 32
 
 
-@dataclass
+@dataclass(slots=True)
 class Fidelity:
     """Where the paper and its published code differ: one field each, the spec's resolution as default."""
 
@@ -77,7 +77,7 @@ class Fidelity:
     adapter_before_first_block: bool = True  # also before block 0 (code); False: only between blocks (paper)
 
 
-@dataclass
+@dataclass(slots=True)
 class Baseline:
     """A fixed way of fine-tuning the root instead of evolution (spec section 6), on the same engine and budget.
 
@@ -89,7 +89,7 @@ class Baseline:
     adapter_dim: int = 512  # for `adapters`
 
 
-@dataclass
+@dataclass(slots=True)
 class Experiment:
     """Everything that changes the result."""
 
@@ -120,7 +120,7 @@ class Experiment:
     baseline: Baseline = field(default_factory=Baseline)
 
 
-@dataclass
+@dataclass(slots=True)
 class Runtime:
     """Everything that may differ between starts of the same run."""
 
@@ -133,7 +133,7 @@ class Runtime:
     compare: tuple[str, ...] = ()  # after evolving, run these on the same budget: "multi_head", "full", ...
 
 
-@dataclass
+@dataclass(slots=True)
 class Config:
     """A run's settings."""
 
@@ -181,10 +181,17 @@ def differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> l
 def validate(config: Config) -> Config:
     """Checks everything that can be checked without data, and returns the config.
 
+    Whole numbers given for floats become floats and lists become tuples, so that the journal does not tell them apart.
+
     Raises:
       ConfigError: all problems in one message.
     """
-    problems = [*_count_problems(config), *_choice_problems(config), *_space_problems(config.experiment)]
+    mistyped = config_types.fix_types(config)
+    sound = config
+    if mistyped:  # look for other problems as if those fields had their defaults
+        sound = config_types.with_defaults(config, mistyped)
+    others = [*_count_problems(sound), *_choice_problems(sound), *_space_problems(sound.experiment)]
+    problems = [*mistyped.values(), *(text for text in others if not any(path in text for path in mistyped))]
     if problems:
         raise ConfigError(problems)
     return config
@@ -217,6 +224,8 @@ def _count_problems(config: Config) -> list[str]:
         problems.append(f"experiment.seed = {experiment.seed}: expected 0 or more.")
     if config.runtime.block_megabytes < 1:
         problems.append(f"runtime.block_megabytes = {config.runtime.block_megabytes}: expected at least 1.")
+    if experiment.baseline.adapter_dim < 1:
+        problems.append(f"experiment.baseline.adapter_dim = {experiment.baseline.adapter_dim}: expected at least 1.")
     for name in ("num_devices", "children_per_dispatch"):
         if getattr(config.runtime, name) < 0:
             problems.append(f"runtime.{name} = {getattr(config.runtime, name)}: expected 0 (automatic) or more.")
@@ -248,6 +257,12 @@ def _choice_problems(config: Config) -> list[str]:
     for value in config.runtime.compare:
         if value not in _CHOICES["baseline.kind"][1:]:
             problems.append(f"runtime.compare names {value!r}. {nearest(value, _CHOICES['baseline.kind'][1:])}")
+    if experiment.baseline.kind and config.runtime.compare:
+        problems.append(
+            f"runtime.compare = {config.runtime.compare!r} beside experiment.baseline.kind = "
+            f"{experiment.baseline.kind!r}: only an evolved system is compared with baselines. Empty the one "
+            '(--config.compare=) or the other (--config.kind="").'
+        )
     try:
         variant = architecture.get_variant(experiment.variant)
     except UserError as error:
@@ -286,6 +301,8 @@ def _space_problems(experiment: Experiment) -> list[str]:
         if not values:
             problems.append(f"experiment.search_space.{item.name} is empty: give at least the default {default!r}.")
             continue
+        if repeated := sorted({value for value in values if values.count(value) > 1}):
+            problems.append(f"experiment.search_space.{item.name} = {values!r} has {repeated[0]!r} more than once.")
         if default not in values:
             problems.append(
                 f"experiment.defaults.{item.name} = {default!r} is not among "

@@ -5,6 +5,7 @@ A config file is Python with `get_config(variant) -> Config`. The package's own 
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import inspect
 import re
@@ -13,8 +14,8 @@ import traceback
 from pathlib import Path
 from types import ModuleType
 
-from munet.config import Config
-from munet.errors import UserError, nearest
+from munet.config import Baseline, Config, Defaults, Experiment, Fidelity, Runtime, SearchSpace
+from munet.errors import ConfigError, UserError, nearest
 
 DEFAULT = "demo"
 
@@ -54,6 +55,7 @@ def load_config(spec: str) -> Config:
 
     Raises:
       UserError: the file is missing, fails, has no `get_config`, has no such variant, or returns something else.
+      ConfigError: it sets a field that there is not; the message names the nearest.
     """
     path, variant = find_config(spec)
     module = _run_file(path, spec)
@@ -67,6 +69,8 @@ def load_config(spec: str) -> Config:
     except UserError as error:
         raise UserError(f"--config={spec}: {error}") from error
     except Exception as error:
+        if unknown := _unknown_field(error):
+            raise ConfigError([f"--config={spec}: {_where(error, path)}. {unknown}"]) from error
         raise UserError(f"--config={spec}: get_config failed: {_where(error, path)}") from error
     if not isinstance(config, Config):
         raise UserError(f"--config={spec}: get_config gave {type(config).__name__}; expected munet.config.Config.")
@@ -98,6 +102,19 @@ def _run_file(path: Path, spec: str) -> ModuleType:
     finally:
         del sys.modules[name]
     return module
+
+
+def _unknown_field(error: Exception) -> str:
+    """The valid names nearest to a field that no config class has, where that is the error; else "".
+
+    Python says it in words only: `'Experiment' object has no attribute 'x'`, `... unexpected keyword argument 'x'`.
+    """
+    patterns = (r"'(\w+)' object has no attribute '(\w+)'", r"(\w+)\.__init__\(\) got an unexpected .* '(\w+)'")
+    found = next((match for pattern in patterns if (match := re.fullmatch(pattern, str(error)))), None)
+    classes = {cls.__name__: cls for cls in (Config, Experiment, Runtime, SearchSpace, Defaults, Fidelity, Baseline)}
+    if found is None or found[1] not in classes:
+        return ""
+    return nearest(found[2], [item.name for item in dataclasses.fields(classes[found[1]])])
 
 
 def _where(error: Exception, path: Path) -> str:

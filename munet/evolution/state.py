@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from munet.errors import UserError
 from munet.types import (
     ROOT_MODEL,
     ComponentId,
@@ -22,7 +23,7 @@ from munet.types import (
 )
 
 
-class EvolutionError(RuntimeError):
+class EvolutionError(UserError):
     """The search cannot go on; the message says why and what to change."""
 
 

@@ -12,7 +12,7 @@ import munet
 from munet import ledger
 from munet.errors import CorruptionError, UserError, WorkdirError
 from munet.evolution.controller import Controller
-from munet.evolution.state import EvolutionError, State
+from munet.evolution.state import State
 from munet.ledger import Ledger
 from munet.report.findings import RESTORE, VerifyReport
 from munet.store import Store
@@ -41,7 +41,7 @@ def check_journal(store: Store, report: VerifyReport) -> System | None:
                 for text in _decisions(controller, folded.state, entry):
                     report.add(place, text, _version_advice(start))
             folded = ledger.fold(controller, folded, entry)
-        except (UserError, EvolutionError) as error:
+        except UserError as error:
             report.add(place, str(error))
             is_sound = False
         except KeyError as error:

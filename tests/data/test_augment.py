@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import colorsys
+import dataclasses
 from functools import partial
 
 import jax
@@ -67,7 +68,7 @@ def _linear_weights(source: int, size: int, antialias: bool) -> np.ndarray:
 
 
 def test_settings_are_the_data_settings_of_a_model() -> None:
-    settings = AugmentSettings.from_hyperparameters(vars(Defaults()))
+    settings = AugmentSettings.from_hyperparameters(dataclasses.asdict(Defaults()))
     assert settings.crop_area_min == np.float32(0.05)
     assert settings.flip == 1
     assert all(value.dtype == np.float32 and value.shape == () for value in settings)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 
 import numpy as np
@@ -50,7 +51,7 @@ def config(**changes: object) -> Config:
 
 
 def hyperparameters(**changes: HyperparameterValue) -> dict[str, HyperparameterValue]:
-    return {**vars(Defaults()), **changes}
+    return {**dataclasses.asdict(Defaults()), **changes}
 
 
 def random_child(
