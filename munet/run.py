@@ -79,8 +79,10 @@ class _Loop:
         self._variant = architecture.get_variant(self._experiment.variant)
         self._publisher = Publisher(store.components, self._variant)
         minutes = setup.config.runtime.checkpoint_minutes
-        in_flight = InFlight(f"{store.path}/in_flight", minutes) if minutes >= 0 else None
-        self._population = Population(setup.config, setup.layout, self._publisher.load, in_flight)
+        # There in any case: an earlier start may have saved what is to be cleared.
+        self._in_flight = InFlight(f"{store.path}/in_flight", minutes, note=lambda text: notify(events.Note(text)))
+        saves = self._in_flight if minutes >= 0 else None
+        self._population = Population(setup.config, setup.layout, self._publisher.load, saves)
 
     def run(self) -> None:
         """From wherever the journal is to the end."""
@@ -144,18 +146,20 @@ class _Loop:
                 plan,
                 batch_size=loader.effective_batch_size(task.info.num_train, experiment),
                 steps_per_cycle=loader.steps_per_cycle(task.info.num_train, experiment),
-                num_programs=len(self._population.groups(plan.children, task, known)),
+                num_programs=self._population.num_programs(plan, task, known),
             )
         )
         trained = self._population.train(plan, task, known, lambda *cycle: self._notify(events.CycleEnded(*cycle)))
         verdicts = self._controller.judge(state, plan, {id: child.training for id, child in trained.items()})
         entry = self._publisher.generation_entry(state, plan, trained, verdicts, task.info.num_classes)
         current = self._commit(current, entry)
+        self._in_flight.clear()
         self._notify(events.GenerationEnded(entry, time.perf_counter() - started))
         return current
 
     def _close_phase(self, current: Ledger, task: Task) -> Ledger:
         """Tests the best model of the phase, drops the others, and keeps a snapshot."""
+        self._in_flight.clear()  # here too: the run may have been killed before it did so after a generation
         best = self._controller.best(current.state)
         test = measure(
             self._experiment,

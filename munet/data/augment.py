@@ -1,9 +1,13 @@
 """Augmentation on the device, and the plain resize of validation and test images (spec section 5).
 
-Spec section 5, "Order of augmentation"; DESIGN section 6: colours are changed in [0, 1], resizing is without antialias.
-Crop and resize are one separable linear resampling, two small matrix products an image; a flip only reverses the rows
-of one of the matrices. Every setting is a traced scalar, so one program serves all settings. Grey images stay one
-channel until the end: saturation and hue leave grey as it is, so they never need three.
+Spec section 5, "Order of augmentation", but for two things. Colours are changed in [0, 1] (DESIGN section 6). And the
+resize comes before the colours, not after them: crop and resize are one separable linear resampling, two small matrix
+products an image; a flip only reverses the rows of one of the matrices. So contrast turns about the mean of the resized
+crop, and saturation and hue, which are not linear (nor is the clip before them), see resampled pixels; brightness
+commutes with resampling. Resizing is without antialias unless the run asks for it.
+
+Every setting is a traced scalar, so one program serves all settings. Grey images stay one channel until the end:
+saturation and hue leave grey as it is, so they never need three.
 """
 
 from __future__ import annotations

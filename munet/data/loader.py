@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
-from jaxtyping import Int32
+from jaxtyping import Int, Int32
 
 from munet import rng
 from munet.config import Experiment
@@ -37,10 +39,18 @@ def batch_indices(
     """
     start, stop = first_step * batch_size, (first_step + num_steps) * batch_size
     first_epoch, end_epoch = start // num_examples, -(-stop // num_examples)
-    epochs = [rng.permutation((*path, "epoch", epoch), num_examples) for epoch in range(first_epoch, end_epoch)]
+    epochs = [_epoch(path, epoch, num_examples) for epoch in range(first_epoch, end_epoch)]
     stream = np.concatenate(epochs) if epochs else np.empty(0, np.int64)
     offset = first_epoch * num_examples
     return stream[start - offset : stop - offset].astype(np.int32).reshape(num_steps, batch_size)
+
+
+@lru_cache(maxsize=4)  # the blocks of an epoch follow each other
+def _epoch(path: rng.Path, epoch: int, num_examples: int) -> Int[np.ndarray, " num_examples"]:
+    """The order of the examples in one epoch; read-only, because it is shared."""
+    order = rng.permutation((*path, "epoch", epoch), num_examples)
+    order.flags.writeable = False
+    return order
 
 
 def num_validated(num_validation: int, experiment: Experiment) -> int:

@@ -30,12 +30,13 @@ class Store:
     """The parts of a work directory.
 
     Attributes:
-      path: the work directory.
+      path: the work directory: absolute, or a URL.
       components, journal, snapshots: its parts.
     """
 
     def __init__(self, workdir: str | os.PathLike[str]):
-        self.path = os.fspath(workdir).removeprefix("file://")
+        path = os.fspath(workdir).removeprefix("file://")
+        self.path = path if is_remote(path) else str(Path(path).absolute())  # Orbax takes no relative one
         self.components = ComponentStore(self._sub(_COMPONENTS))
         self.journal = Journal(self._sub(_JOURNAL))
         self.snapshots = Snapshots(self._sub(_SNAPSHOTS))

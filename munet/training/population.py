@@ -28,10 +28,10 @@ from munet.evolution.search_space import DATA_SETTINGS
 from munet.models.vit import flatten
 from munet.training import assemble, grouping, programs, signature
 from munet.training.assemble import FlatArrays
-from munet.training.checkpoints import InFlight
+from munet.training.checkpoints import InFlight, InTraining
 from munet.training.placement import Chunk, Layout, place
 from munet.training.signature import Signature
-from munet.training.stream import LabelledBatches, TrainStream, evaluation_batches
+from munet.training.stream import LabelledBatches, ResidentImages, TrainStream, evaluation_batches
 from munet.types import (
     ChildCost,
     ChildPlan,
@@ -72,6 +72,10 @@ class _ChunkRun:
     control: assemble.Control
     state: programs.TrainState
 
+    def __str__(self) -> str:
+        """What decides the arrays of its state: program, length of the child axis, children in order."""
+        return f"{self.chunk.group.signature} {self.chunk.size} {[child.id for child in self.children]}"
+
 
 class Population:
     """Trains generations of one run.
@@ -80,7 +84,7 @@ class Population:
       config: the run's settings.
       layout: its devices.
       load: arrays of published components.
-      in_flight: where a generation in training is saved; None to save nothing.
+      in_flight: where a generation in training is saved, until who commits it clears that; None to save nothing.
     """
 
     def __init__(self, config: Config, layout: Layout, load: Load, in_flight: InFlight | None = None):
@@ -89,6 +93,7 @@ class Population:
         self._layout = layout
         self._load = load
         self._in_flight = in_flight
+        self._resident = ResidentImages()
 
     def train(
         self, plan: GenerationPlan, task: Task, known: Collection[Signature], on_cycle: OnCycle
@@ -102,14 +107,19 @@ class Population:
           on_cycle: called after each cycle with (cycle, qualities, image steps, seconds).
         """
         trained: dict[ModelId, TrainedChild] = {}
+        if self._in_flight:
+            self._in_flight.begin()
         for path, children in self._streams(plan):
             trained |= self._train_stream(path, children, task, known, on_cycle)
-        if self._in_flight:
-            self._in_flight.clear()
         return trained
 
-    def groups(self, children: Sequence[ChildPlan], task: Task, known: Collection[Signature]) -> list[grouping.Group]:
-        """The programs that the children will run in."""
+    def num_programs(self, plan: GenerationPlan, task: Task, known: Collection[Signature]) -> int:
+        """How many train programs the generation runs in, all streams together; arguments as for `train`."""
+        streams = [children for _, children in self._streams(plan)]
+        return len({group.signature for children in streams for group in self._groups(children, task, known)})
+
+    def _groups(self, children: Sequence[ChildPlan], task: Task, known: Collection[Signature]) -> list[grouping.Group]:
+        """The programs that the children of one stream will run in."""
         batch_size = loader.effective_batch_size(task.info.num_train, self._experiment)
         steps = loader.steps_per_cycle(task.info.num_train, self._experiment)
         return grouping.group_children(
@@ -145,12 +155,14 @@ class Population:
         experiment = self._experiment
         steps = loader.steps_per_cycle(task.info.num_train, experiment)
         num_cycles = schedule.cycles_per_child(experiment)
-        groups = self.groups(children, task, known)
+        groups = self._groups(children, task, known)
         runs = [self._start(chunk, children, task, steps, num_cycles) for chunk in place(groups, self._layout)]
         image_size = int(children[0].hyperparameters["image_size"])
         batch_size = groups[0].signature.batch_size
+        train = task.split("train")
         stream = TrainStream(
-            task.split("train"),
+            self._resident.of(train.images),
+            train.labels,
             AugmentSettings.from_hyperparameters(children[0].hyperparameters),
             path,
             batch_size=batch_size,
@@ -159,15 +171,18 @@ class Population:
             antialias=experiment.antialias,
         )
         num_validated = loader.num_validated(task.info.num_validation, experiment)
-        validation = evaluation_batches(
-            task.split("validation"),
-            image_size=image_size,
-            antialias=experiment.antialias,
-            max_images=num_validated,
+        validation = list(
+            evaluation_batches(
+                task.split("validation"),
+                image_size=image_size,
+                antialias=experiment.antialias,
+                max_images=num_validated,
+            )
         )
         qualities: dict[ModelId, list[Quality]] = {child.id: [] for child in children}
         diverged: dict[ModelId, int] = {}
-        first_cycle = self._restore(path, runs, qualities, diverged)
+        what = InTraining(path, tuple(child.id for child in children), tuple(map(str, runs)))
+        first_cycle = self._restore(what, runs, qualities, diverged)
         for cycle in range(first_cycle, num_cycles):
             cycle_started = time.perf_counter()
             for first, length in stream.blocks(cycle * steps, steps):
@@ -180,7 +195,7 @@ class Population:
                     qualities[child.id].append(Quality(int(correct[index]), num_validated))
                     if not is_finite[index]:
                         diverged.setdefault(child.id, cycle)
-            self._save(path, cycle, runs, qualities, diverged)
+            self._save(what, cycle, runs, qualities, diverged)
             image_steps = steps * batch_size * len(children)
             latest = {child.id: qualities[child.id][-1] for child in children}
             on_cycle(cycle, latest, image_steps, time.perf_counter() - cycle_started)
@@ -189,11 +204,11 @@ class Population:
         return {
             child.id: TrainedChild(
                 CycleQualities(tuple(qualities[child.id]), diverged.get(child.id)),
-                _best_arrays(run, index, self._variant, task.info.num_classes),
+                best,
                 ChildCost(image_steps, seconds[run.chunk.group.signature], str(run.chunk.group.signature)),
             )
             for run in runs
-            for index, child in enumerate(run.children)
+            for child, best in zip(run.children, _best_arrays(run, self._variant, task.info.num_classes), strict=True)
         }
 
     def _start(self, chunk: Chunk, children: list[ChildPlan], task: Task, steps: int, num_cycles: int) -> _ChunkRun:
@@ -230,24 +245,24 @@ class Population:
 
     def _save(
         self,
-        path: rng.Path,
+        what: InTraining,
         cycle: int,
         runs: list[_ChunkRun],
         qualities: Mapping[ModelId, list[Quality]],
         diverged: Mapping[ModelId, int],
     ) -> None:
         if self._in_flight:
-            self._in_flight.save(path, cycle, [run.state for run in runs], qualities, diverged)
+            self._in_flight.save(what, cycle, [run.state for run in runs], qualities, diverged)
 
     def _restore(
         self,
-        path: rng.Path,
+        what: InTraining,
         runs: list[_ChunkRun],
         qualities: dict[ModelId, list[Quality]],
         diverged: dict[ModelId, int],
     ) -> int:
         """Continues inside a generation that was saved; returns the first cycle to train."""
-        saved = self._in_flight.restore(path, [run.state for run in runs]) if self._in_flight else None
+        saved = self._in_flight.restore(what, [run.state for run in runs]) if self._in_flight else None
         if saved is None:
             return 0
         for run, state in zip(runs, saved.states, strict=True):
@@ -282,14 +297,19 @@ def _validate(run: _ChunkRun, validation: Sequence[LabelledBatches]) -> tuple[ja
 
 
 def _best_arrays(
-    run: _ChunkRun, index: int, variant: architecture.Variant, num_classes: int
-) -> dict[ComponentName, FlatArrays]:
-    child = run.children[index]
-    best = jax.device_get({plan.name: run.state.best[plan.name] for plan in child.components if plan.trainable})
-    return {
-        name: assemble.extract(
-            {path: leaf[index] for path, leaf in flatten(nested).items()},
-            assemble.leaves_of(child, name, variant, num_classes),
-        )
-        for name, nested in best.items()
-    }
+    run: _ChunkRun, variant: architecture.Variant, num_classes: int
+) -> list[dict[ComponentName, FlatArrays]]:
+    """What the children of a chunk trained, unpadded, at their best cycles."""
+    trained = [[plan.name for plan in child.components if plan.trainable] for child in run.children]
+    best = jax.device_get({name: run.state.best[name] for name in set().union(*trained)})  # once for all children
+    stacked = {name: flatten(nested) for name, nested in best.items()}
+    return [
+        {
+            name: assemble.extract(
+                {path: leaf[index] for path, leaf in stacked[name].items()},
+                assemble.leaves_of(child, name, variant, num_classes),
+            )
+            for name in names
+        }
+        for index, (child, names) in enumerate(zip(run.children, trained, strict=True))
+    ]

@@ -7,7 +7,7 @@ its own children and nothing is exchanged. A program is made once per signature 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from typing import Any, NamedTuple, cast
 
 import jax
@@ -127,12 +127,12 @@ def evaluate_program(signature: Signature, mesh: Mesh) -> Callable[..., Evaluati
     return jax.jit(map_children(evaluate_child, mesh, per_child=2, shared=4))
 
 
-@jax.jit
+@partial(jax.jit, donate_argnums=0)
 def keep_best(state: TrainState, correct: Int[Array, " child"], is_finite: Bool[Array, " child"]) -> TrainState:
     """Keeps the present version of each child if it is strictly better than its best and was finite throughout.
 
     Args:
-      state: of children stacked along the leading axis.
+      state: of children stacked along the leading axis; donated.
       correct: validation images each child gets right now.
       is_finite: whether all its outputs were finite.
     """

@@ -6,6 +6,7 @@ once and used by every child of the generation.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 from typing import NamedTuple
 
@@ -41,11 +42,25 @@ class LabelledBatches(NamedTuple):
     counted: int  # images of weight 1
 
 
+class ResidentImages:
+    """The training images of the task in training, on the device; kept from generation to generation."""
+
+    def __init__(self) -> None:
+        self._held: tuple[np.ndarray, jax.Array] | None = None
+
+    def of(self, images: UInt8[np.ndarray, "n h w c"]) -> UInt8[Array, "n h w c"]:
+        """`images` on the device. Others that are there make room first."""
+        if self._held is None or self._held[0] is not images:
+            self._held = None
+            self._held = images, jnp.asarray(images)
+        return self._held[1]
+
+
 class TrainStream:
     """The batches of one generation, the same for all children that share data settings.
 
     Args:
-      split: training images; they stay on the device as uint8.
+      images, labels: the training set; the images stay on the device as uint8.
       settings: augmentation.
       path: key of the order and of the augmentations: (seed, iteration, task, generation[, child]).
       batch_size, block_size: images a step, steps a block.
@@ -54,7 +69,8 @@ class TrainStream:
 
     def __init__(
         self,
-        split: Split,
+        images: UInt8[Array, "n h w c"] | UInt8[np.ndarray, "n h w c"],
+        labels: Int32[np.ndarray, " n"],
         settings: AugmentSettings,
         path: rng.Path,
         *,
@@ -63,13 +79,13 @@ class TrainStream:
         image_size: int,
         antialias: bool,
     ):
-        self._images = jnp.asarray(split.images)
-        self._labels = split.labels
+        self._images = jnp.asarray(images)
+        self._labels = labels
         self._settings = settings
         self._path = path
         self._batch_size, self._block_size = batch_size, block_size
         self._program = partial(_augment_block, image_size=image_size, antialias=antialias)
-        self._key = jax.random.wrap_key_data(jnp.asarray(rng.key_data((*path, "augment"))))
+        self._key = jax.random.wrap_key_data(jnp.asarray(rng.key_data((*path, "augment"))), impl="threefry2x32")
 
     def blocks(self, first_step: int, num_steps: int) -> list[tuple[int, int]]:
         """Cuts steps into (first, length) of at most a block each."""
@@ -119,19 +135,18 @@ def _augment_block(
 
 def evaluation_batches(
     split: Split, *, image_size: int, antialias: bool, max_images: int | None = None
-) -> list[LabelledBatches]:
+) -> Iterator[LabelledBatches]:
     """The first `max_images` images (None: all), in pieces of one shape whatever the size of the set.
 
-    So sets of every size share a program: how many batches of a piece are filled is a value.
+    So sets of every size share a program: how many batches of a piece are filled is a value. Pieces are made one by
+    one, as they are asked for: a large set need not fit the device.
     """
     count = len(split.labels) if max_images is None else min(max_images, len(split.labels))
     batch_bytes = EVALUATION_BATCH * image_size * image_size * 3 * 4
     batches = min(max(_PIECE_BYTES // batch_bytes, 1), _PIECE_BATCHES)
     step = batches * EVALUATION_BATCH
-    return [
-        _piece(split, first, min(step, count - first), batches, image_size=image_size, antialias=antialias)
-        for first in range(0, count, step)
-    ]
+    for first in range(0, count, step):
+        yield _piece(split, first, min(step, count - first), batches, image_size=image_size, antialias=antialias)
 
 
 def _piece(split: Split, first: int, count: int, batches: int, *, image_size: int, antialias: bool) -> LabelledBatches:
