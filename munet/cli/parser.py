@@ -27,7 +27,7 @@ Commands:
   config   list every setting, its value and its meaning
 
 Examples:
-  munet evolve                                     the demo: five tasks, about four minutes on two cores
+  munet evolve                                     the demo: four tasks, about four minutes on two cores
   munet evolve --config=characters --workdir=runs/characters --config.data_dir=~/tfds --config.seed=1
 
 `munet COMMAND --help` explains a command.
