@@ -70,12 +70,13 @@ def _real(config: Config) -> None:
     experiment.tasks = REAL_TASKS
     experiment.root = "../shared/roots/ti16_3blocks_32px_cifar100.npz"
     experiment.search_space.image_size = (32,)
-    experiment.num_generations = 8
-    experiment.children_per_generation = 4
+    experiment.num_generations = 16
+    experiment.children_per_generation = 2
     experiment.cycles_per_child = 2
-    experiment.batch_size = 256
+    experiment.batch_size = 128
+    experiment.mutation_probability = 0.2  # phases have half the paper's children
     experiment.max_batches_per_cycle = 6
-    experiment.max_validation_batches = 4
+    experiment.max_validation_batches = 8
     experiment.max_seed_parents = 2
     config.runtime.data_dir = "../shared/tfds"
     config.runtime.compare = ("full",)
