@@ -12,9 +12,8 @@ import pytest
 from munet.data.augment import AugmentSettings
 from munet.data.tasks import Task
 from munet.models.vit import flatten, nest
-from munet.training import grouping, placement, population, signature
-from munet.training.checkpoints import InFlight
-from munet.training.stream import TrainStream
+from munet.training import grouping, placement, population, signature, stream
+from munet.training.stream import ResidentImages, TrainStream
 from munet.types import ChildPlan, Quality
 from tests.training import reference
 from tests.training.children import (
@@ -40,8 +39,9 @@ def train(children: list[ChildPlan], settings: Any = None, task: Any = None, in_
 
 def batches(task: FakeTask, child: ChildPlan, num_steps: int) -> list[reference.Batch]:
     """The batches that the engine trains on, from its own stream (whose parts have tests of their own)."""
-    stream = TrainStream(
-        task.split("train"),
+    batches_of = TrainStream(
+        task.split("train").images,
+        task.split("train").labels,
         AugmentSettings.from_hyperparameters(child.hyperparameters),
         (0, 0, "fake", 0, "batches"),
         batch_size=16,
@@ -49,7 +49,7 @@ def batches(task: FakeTask, child: ChildPlan, num_steps: int) -> list[reference.
         image_size=int(child.hyperparameters["image_size"]),
         antialias=False,
     )
-    block = stream.block(0, num_steps)
+    block = batches_of.block(0, num_steps)
     return [(np.asarray(block.images[index]), np.asarray(block.labels[index])) for index in range(num_steps)]
 
 
@@ -150,6 +150,26 @@ def test_a_diverged_child_fails_alone() -> None:
     assert trained[2].training.diverged_at is None
 
 
+def test_a_child_that_diverges_in_a_stack_leaves_its_siblings_alone() -> None:
+    """Side by side in one vmapped program: every byte of the other child is as with a healthy sibling."""
+    settings = config(cycles_per_child=2)
+    settings.experiment.clip_norm = 1e30
+    settings.runtime.children_per_dispatch = 2
+    good = random_child(1, id=2)
+    siblings = [
+        ChildPlan(**{**vars(good), "id": 1, "hyperparameters": drawn})
+        for drawn in ({**good.hyperparameters, "learning_rate": 1e30}, {**good.hyperparameters, "learning_rate": 0.001})
+    ]
+    beside_bad, beside_healthy = (train([sibling, good], settings) for sibling in siblings)
+    assert len({child.cost.program for child in beside_bad.values()}) == 1
+    assert [beside_bad[id].training.diverged_at for id in (1, 2)] == [0, None]
+    assert beside_healthy[1].training.diverged_at is None
+    assert beside_bad[2].training == beside_healthy[2].training
+    for name, arrays in beside_bad[2].best.items():
+        for path, array in arrays.items():
+            assert array.tobytes() == beside_healthy[2].best[name][path].tobytes(), (name, path)
+
+
 def test_the_best_cycle_is_kept_and_the_first_of_equals() -> None:
     """A child trained for three cycles returns what it was after the first cycle with its highest count."""
     child = random_child(8, id=1, learning_rate=0.5, schedule="constant")
@@ -163,38 +183,6 @@ def test_the_best_cycle_is_kept_and_the_first_of_equals() -> None:
     for name, arrays in longer.best.items():
         for path, array in arrays.items():
             assert array.tobytes() == shorter.best[name][path].tobytes()
-
-
-class _Stop(Exception):
-    """Stands for a kill between two cycles."""
-
-
-def test_a_generation_goes_on_where_it_was_saved(tmp_path: Any) -> None:
-    children = [random_child(seed, id=seed + 1) for seed in range(2)]
-    settings = config(cycles_per_child=3)
-    whole = train(children, settings)
-    seen: list[int] = []
-
-    def stop_after_second(cycle: int, *_: Any) -> None:
-        if cycle == 1:
-            raise _Stop
-
-    layout = placement.Layout.detect(settings.runtime)
-    saved = InFlight(str(tmp_path / "in_flight"), minutes=0)
-    engine = population.Population(settings, layout, loader_of(children), saved)
-    with pytest.raises(_Stop):
-        engine.train(generation(children), cast(Task, FakeTask()), [], stop_after_second)
-    saved._wait()
-    again = InFlight(str(tmp_path / "in_flight"), minutes=0)
-    engine = population.Population(settings, layout, loader_of(children), again)
-    resumed = engine.train(generation(children), cast(Task, FakeTask()), [], lambda cycle, *_: seen.append(cycle))
-    assert seen == [2]
-    assert not (tmp_path / "in_flight").exists()
-    for child in children:
-        assert resumed[child.id].training == whole[child.id].training
-        for name, arrays in whole[child.id].best.items():
-            for path, array in arrays.items():
-                assert array.tobytes() == resumed[child.id].best[name][path].tobytes()
 
 
 def test_children_with_other_data_settings_get_other_batches() -> None:
@@ -219,3 +207,44 @@ def test_validation_counts_the_first_images_up_to_the_cap() -> None:
     settings = config(max_validation_batches=2)  # 2 * 16 of 40 images
     assert train([child], settings)[1].training.qualities[0].counted == 32
     assert isinstance(train([child])[1].training.qualities[0], Quality)
+
+
+def test_programs_are_counted_once_over_all_streams() -> None:
+    """Replicas of a baseline have a stream each, and one program together."""
+    settings = config()
+    children = [random_child(1, id=id) for id in (1, 2, 3)]
+    task = cast(Task, FakeTask())
+    layout = placement.Layout.detect(settings.runtime)
+    assert (
+        population.Population(settings, layout, loader_of(children)).num_programs(generation(children), task, []) == 1
+    )
+    settings.experiment.baseline.kind = "full"
+    engine = population.Population(settings, layout, loader_of(children))
+    assert len(engine._streams(generation(children))) == 3
+    assert engine.num_programs(generation(children), task, []) == 1
+
+
+def test_training_images_are_uploaded_once_a_task() -> None:
+    resident = ResidentImages()
+    left, right = (FakeTask(num_train=4, seed=seed).split("train").images for seed in (0, 1))
+    first = resident.of(left)
+    assert resident.of(left) is first
+    np.testing.assert_array_equal(resident.of(right), right)
+    assert resident.of(left) is not first
+
+
+def test_pieces_of_a_set_are_made_as_they_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[int] = []
+    piece = stream._piece
+
+    def spy(split: Any, first: int, *arguments: Any, **settings: Any) -> Any:
+        made.append(first)
+        return piece(split, first, *arguments, **settings)
+
+    monkeypatch.setattr(stream, "_piece", spy)
+    monkeypatch.setattr(stream, "_PIECE_BATCHES", 1)
+    pieces = stream.evaluation_batches(FakeTask(num_other=600, size=16).split("test"), image_size=16, antialias=False)
+    assert not made
+    next(pieces)
+    assert made == [0]
+    assert sum(rest.counted for rest in pieces) == 600 - stream.EVALUATION_BATCH
