@@ -3,6 +3,9 @@
 What it can carry: dataclasses of such fields, `tuple[X, ...]`, `frozenset[X]`, `Mapping[str | int, X]`, `X | None`,
 `Literal`, unions of bool, int, float and str, and `object` for values that are plain JSON already. Floats come back
 bit for bit (their shortest `repr`), mappings in the order they had. How a class is carried is worked out once.
+
+A field that is missing takes its default if it has one, so that what an older version wrote stays readable when a class
+gains a field; a field that is unknown is refused.
 """
 
 from __future__ import annotations
@@ -47,7 +50,8 @@ def from_json(cls: type[T], data: object, where: str = "") -> T:
       where: what the value was read from, for messages.
 
     Raises:
-      CorruptionError: unknown or missing keys, or a wrong type; the message names the place inside `data`.
+      CorruptionError: unknown keys, missing ones without a default, or a wrong type; the message names the place inside
+        `data`.
     """
     try:
         return typing.cast(T, _codec(typing.cast(Any, cls)).decode(data))
@@ -272,6 +276,11 @@ def _dataclass_codec(cls: Any) -> _Codec:
     hints = typing.get_type_hints(cls)
     fields = [(field.name, _codec(hints[field.name])) for field in dataclasses.fields(cls)]
     names = {name for name, _ in fields}
+    required = {
+        field.name
+        for field in dataclasses.fields(cls)
+        if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+    }
 
     def encode(value: Any) -> dict[str, Any]:
         if type(value) is not cls:
@@ -287,11 +296,13 @@ def _dataclass_codec(cls: Any) -> _Codec:
     def decode(data: Any) -> Any:
         if type(data) is not dict:
             raise _unexpected(f"an object ({cls.__name__})", data)
-        if data.keys() != names:
-            unknown, missing = sorted(data.keys() - names), sorted(names - data.keys())
+        if not required <= data.keys() <= names:
+            unknown, missing = sorted(data.keys() - names), sorted(required - data.keys())
             raise _Mismatch(f"{cls.__name__} with unknown keys {unknown} and missing keys {missing}")
         values: dict[str, Any] = {}
         for name, codec in fields:
+            if name not in data:
+                continue
             try:
                 values[name] = codec.decode(data[name])
             except _Mismatch as error:

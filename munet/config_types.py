@@ -26,7 +26,7 @@ def fix_types(config: Any, prefix: str = "") -> dict[str, str]:
     hints = typing.get_type_hints(type(config))
     for item in dataclasses.fields(config):
         path, declared, value = prefix + item.name, hints[item.name], getattr(config, item.name)
-        if dataclasses.is_dataclass(declared):
+        if isinstance(declared, type) and dataclasses.is_dataclass(declared):
             if type(value) is declared:
                 problems |= fix_types(value, f"{path}.")
             else:

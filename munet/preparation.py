@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import jax
 
@@ -10,6 +11,7 @@ from munet import start
 from munet.config import Config, Runtime
 from munet.data import cache, loader
 from munet.data.tasks import Task, load_tasks
+from munet.errors import DataError
 from munet.evolution import schedule
 from munet.evolution.controller import Controller
 from munet.training.placement import Layout
@@ -22,7 +24,7 @@ class Setup:
 
     Attributes:
       config: the validated settings.
-      tasks: opened, not decoded.
+      tasks: opened, their images not in memory.
       root: read and checked.
       layout: the devices.
     """
@@ -34,7 +36,7 @@ class Setup:
 
     @classmethod
     def prepare(cls, config: Config) -> Setup:
-        """Opens data, root and devices.
+        """Opens data, root and devices; with a cache, all images are decoded (or read from it) and checked.
 
         Raises:
           DataError, CheckpointError, UserError: any of them cannot be used.
@@ -48,7 +50,10 @@ class Setup:
             seed=experiment.seed,
             max_image_size=max(experiment.search_space.image_size),
         )
-        return cls(config, tuple(tasks), start.RootComponents(experiment), Layout.detect(runtime))
+        root, layout = start.RootComponents(experiment), Layout.detect(runtime)
+        if cache.folder(runtime.cache_dir) is not None:  # else every start would decode everything twice
+            _check_images(tasks)
+        return cls(config, tuple(tasks), root, layout)
 
     @property
     def controller(self) -> Controller:
@@ -74,6 +79,32 @@ class Setup:
         children = experiment.children_per_generation * schedule.num_generations(experiment)
         phases = schedule.num_task_iterations(experiment)
         return phases * children * sum(self.image_steps(task) for task in self.tasks)
+
+
+def baselines(config: Config) -> list[Config]:
+    """The configs of the baselines that a run is to be compared with, in order."""
+    experiment, runtime = config.experiment, replace(config.runtime, compare=())
+    return [
+        Config(replace(experiment, baseline=replace(experiment.baseline, kind=kind)), runtime)
+        for kind in config.runtime.compare
+    ]
+
+
+def _check_images(tasks: Sequence[Task]) -> None:
+    """Decodes every task once, into the cache, and drops the images again: damage shows before the run starts.
+
+    Raises:
+      DataError: images that cannot be decoded, labels out of range; of all tasks.
+    """
+    problems = []
+    for task in tasks:
+        try:
+            task.split("train")
+        except DataError as error:
+            problems.append(str(error))
+        task.release()
+    if problems:
+        raise DataError("\n  - ".join([f"{len(problems)} of {len(tasks)} tasks cannot be used:", *problems]))
 
 
 def use_compilation_cache(runtime: Runtime) -> None:

@@ -61,7 +61,7 @@ class Publisher:
             if verdict.is_kept:
                 ids = self._publish(state, child, result.best, verdict, num_classes, published)
             children.append(ChildEntry(child, result.training, verdict, result.cost, ids))
-        return GenerationEntry(plan.position, plan.task, tuple(children), published)
+        return GenerationEntry(plan.position, plan.task, tuple(children), published, plan.data_mutations)
 
     def collect(self, state: State) -> None:
         """Removes components that no model uses any more; only at the end of a phase."""

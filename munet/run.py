@@ -7,17 +7,19 @@ goes on with the same command.
 from __future__ import annotations
 
 import time
-from dataclasses import replace
+from collections.abc import Sequence
 from typing import cast
 
 from munet import architecture, ledger, start
-from munet.config import Config
+from munet.config import Config, differences, to_json
 from munet.data import loader
 from munet.data.tasks import Task
 from munet.dry_run import describe
+from munet.errors import CorruptionError
 from munet.evolution import schedule, scoring
+from munet.evolution.controller import Controller
 from munet.ledger import Ledger
-from munet.preparation import Setup
+from munet.preparation import Setup, baselines
 from munet.progress import events
 from munet.progress.events import Notify
 from munet.publishing import Publisher
@@ -26,7 +28,7 @@ from munet.training.checkpoints import InFlight
 from munet.training.evaluation import measure
 from munet.training.population import Population
 from munet.training.signature import Signature
-from munet.types import GenerationEntry, PhaseEntry, StartEntry
+from munet.types import GenerationEntry, ModelRecord, PhaseEntry, Quality, StartEntry, TaskName
 
 
 def evolve(config: Config, workdir: str, notify: Notify, dry_run: bool = False) -> None:
@@ -42,17 +44,14 @@ def evolve(config: Config, workdir: str, notify: Notify, dry_run: bool = False) 
       UserError: the input cannot be used; nothing is written then.
       EvolutionError: every child of a phase diverged.
     """
-    setup = Setup.prepare(config)
     if dry_run:
-        for line in describe(setup):
+        for line in describe(Setup.prepare(config)):
             notify(events.Note(line))
         return
-    run(setup, workdir, notify)
-    for kind in config.runtime.compare:
-        baseline = replace(config.experiment.baseline, kind=kind)
-        experiment = replace(config.experiment, baseline=baseline)
-        setup = Setup.prepare(Config(experiment, replace(config.runtime, compare=())))
-        run(setup, baseline_workdir(workdir, kind), notify)
+    places = [workdir, *(baseline_workdir(workdir, kind) for kind in config.runtime.compare)]
+    for one, place in zip([config, *baselines(config)], places, strict=True):
+        if not _say_if_complete(one, place, notify):
+            run(Setup.prepare(one), place, notify)
 
 
 def baseline_workdir(workdir: str, kind: str) -> str:
@@ -60,8 +59,32 @@ def baseline_workdir(workdir: str, kind: str) -> str:
     return f"{workdir.rstrip('/')}/baselines/{kind}"
 
 
+def _say_if_complete(config: Config, workdir: str, notify: Notify) -> bool:
+    """Whether `workdir` holds a complete run of this very config, which is said then; no data and no root are needed.
+
+    A run of another config is left to `run`, which loads both and can tell whether only their places have changed.
+    """
+    store = Store.create_or_open(workdir)
+    if not len(store.journal):
+        return False
+    first = _first_entry(store)
+    if differences(dict(first.experiment), to_json(config.experiment)):
+        return False
+    controller = Controller(config.experiment, first.tasks)
+    current = ledger.load(controller, store)
+    if not controller.is_complete(current.state):
+        return False
+    with store.lock():
+        # What a run killed at its very end left.
+        Publisher(store.components, architecture.get_variant(config.experiment.variant)).collect(current.state)
+        _announce(config, store, current, current.image_steps, [task.name for task in first.tasks], notify)
+        notify(events.Note(f"The run in {store.path} is complete; nothing is left to do."))
+        notify(events.RunEnded(is_complete=True, seconds=0.0))
+    return True
+
+
 def run(setup: Setup, workdir: str, notify: Notify) -> None:
-    """Starts or resumes one run and goes on until it is complete; on a complete run it only says so."""
+    """Starts or resumes one run and goes on until it is complete."""
     store = Store.create_or_open(workdir)
     with store.lock():
         if len(store.journal):
@@ -88,15 +111,15 @@ class _Loop:
         """From wherever the journal is to the end."""
         started = time.perf_counter()
         current = self._begin()
-        self._announce(current)
-        if self._controller.is_complete(current.state):
-            self._notify(events.Note(f"The run in {self._store.path} is complete; nothing is left to do."))
+        names = [task.info.name for task in self._setup.tasks]
+        _announce(self._setup.config, self._store, current, self._setup.total_image_steps, names, self._notify)
         announced = None
         while not self._controller.is_complete(current.state):
             position = current.state.position
             task = self._setup.tasks[position.task_index]
             if announced != (position.task_iteration, position.task_index):
                 announced = (position.task_iteration, position.task_index)
+                self._release_others(task)
                 self._notify(events.PhaseStarted(task.info, position))
             if self._controller.is_phase_over(current.state):
                 current = self._close_phase(current, task)
@@ -118,22 +141,11 @@ class _Loop:
             self._publisher.collect(current.state)  # what a run killed between two phases left
         return current
 
-    def _announce(self, current: Ledger) -> None:
-        experiment = self._experiment
-        self._notify(
-            events.RunStarted(
-                workdir=self._store.path,
-                task_names=tuple(task.info.name for task in self._setup.tasks),
-                num_task_iterations=schedule.num_task_iterations(experiment),
-                num_generations=schedule.num_generations(experiment),
-                children_per_generation=experiment.children_per_generation,
-                cycles_per_child=schedule.cycles_per_child(experiment),
-                generations_done=current.generations,
-                image_steps_done=current.image_steps,
-                image_steps_total=self._setup.total_image_steps,
-                title=_TITLES.get(experiment.baseline.kind, ""),
-            )
-        )
+    def _release_others(self, active: Task) -> None:
+        """Keeps the decoded images of the active task only."""
+        for task in self._setup.tasks:
+            if task is not active:
+                task.release()
 
     def _generation(self, current: Ledger, task: Task) -> Ledger:
         """One generation: proposed, trained, judged and committed."""
@@ -168,6 +180,7 @@ class _Loop:
             task.split("test"),
             num_classes=task.info.num_classes,
         )
+        self._check_unchanged(best, test.quality)
         entry = PhaseEntry(
             current.state.position,
             task.info.name,
@@ -191,6 +204,27 @@ class _Loop:
         )
         return current
 
+    def _check_unchanged(self, model: ModelRecord, measured: Quality) -> None:
+        """The immutability check: a model that was tested in an earlier iteration gets the same images right today.
+
+        Raises:
+          CorruptionError: it does not, on the devices and software that the run began with.
+        """
+        before = model.test_quality
+        if before is None or before == measured:
+            return
+        text = (
+            f"Model {model.id} of task {model.task!r} gets {measured.correct} of {measured.counted} test images right, "
+            f"but {before.correct} of {before.counted} when it was retained."
+        )
+        if start.notes_on_layout(_first_entry(self._store), self._setup.start_entry):
+            self._notify(events.Note(f"{text} The run has changed devices or software, where a few images may differ."))
+            return
+        raise CorruptionError(
+            f"{text} Published components never change, so a stored file, the data or a device is at fault: "
+            f"`munet verify {self._store.path}` checks every file. Nothing was written."
+        )
+
     def _commit(self, current: Ledger, entry: GenerationEntry | PhaseEntry) -> Ledger:
         after = ledger.fold(self._controller, current, entry)  # an entry that does not fold is never written
         self._store.journal.append(entry)
@@ -203,6 +237,26 @@ _TITLES = {
     "full": "baseline: full fine-tuning",
     "adapters": "baseline: residual adapters",
 }
+
+
+def _announce(
+    config: Config, store: Store, current: Ledger, image_steps: int, names: Sequence[TaskName], notify: Notify
+) -> None:
+    experiment = config.experiment
+    notify(
+        events.RunStarted(
+            workdir=store.path,
+            task_names=tuple(names),
+            num_task_iterations=schedule.num_task_iterations(experiment),
+            num_generations=schedule.num_generations(experiment),
+            children_per_generation=experiment.children_per_generation,
+            cycles_per_child=schedule.cycles_per_child(experiment),
+            generations_done=current.generations,
+            image_steps_done=current.image_steps,
+            image_steps_total=image_steps,
+            title=_TITLES.get(experiment.baseline.kind, ""),
+        )
+    )
 
 
 def _first_entry(store: Store) -> StartEntry:

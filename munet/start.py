@@ -74,18 +74,16 @@ def start_entry(
 def check_same(found: StartEntry, wanted: StartEntry, workdir: str) -> None:
     """Refuses to go on with another experiment, other data, or another root.
 
+    Data and root are what they hold, not where they are: moved files of the same content are the same.
+
     Raises:
       WorkdirError: what differs, every field with both values.
     """
-    changes = config.differences(dict(found.experiment), dict(wanted.experiment))
-    old_tasks = {task.name: task for task in found.tasks}
-    changes += [
-        f"the data of {task.name!r}: {old_tasks[task.name].fingerprint[:12]} -> {task.fingerprint[:12]}"
-        for task in wanted.tasks
-        if task.name in old_tasks and old_tasks[task.name] != task
+    changes = [
+        *config.differences(_without_places(found.experiment), _without_places(wanted.experiment)),
+        *_root_differences(found.root_checkpoint, wanted.root_checkpoint),
+        *_task_differences(found.tasks, wanted.tasks),
     ]
-    if found.root_checkpoint.get("sha256") != wanted.root_checkpoint.get("sha256"):
-        changes.append(f"the root's file: {found.root_checkpoint.get('name')} holds other bytes than it did")
     if changes:
         listed = "".join(f"\n  - {change}" for change in changes)
         raise WorkdirError(
@@ -94,10 +92,50 @@ def check_same(found: StartEntry, wanted: StartEntry, workdir: str) -> None:
         )
 
 
+def _without_places(experiment: Mapping[str, object]) -> dict[str, object]:
+    return {name: value for name, value in experiment.items() if name not in ("root", "tasks")}
+
+
+def _root_differences(old: Mapping[str, object], new: Mapping[str, object]) -> list[str]:
+    if old.get("sha256") == new.get("sha256"):
+        return []
+    hashes = f"SHA-256 {str(old.get('sha256'))[:12]} -> {str(new.get('sha256'))[:12]}"
+    if old.get("name") == new.get("name"):
+        return [f"the root's file {new.get('name')} holds other bytes than when the run began: {hashes}"]
+    return [f"the root's file: {old.get('name')} -> {new.get('name')}, {hashes}"]
+
+
+def _task_differences(old: Sequence[TaskInfo], new: Sequence[TaskInfo]) -> list[str]:
+    if [task.name for task in old] != [task.name for task in new]:
+        return [f"tasks: {', '.join(task.name for task in old)} -> {', '.join(task.name for task in new)}"]
+    return [
+        f"the data of {before.name!r}: {difference}"
+        for before, after in zip(old, new, strict=True)
+        if (difference := _data_difference(before, after))
+    ]
+
+
+def _data_difference(old: TaskInfo, new: TaskInfo) -> str:
+    sizes = [f"{task.num_train:,} / {task.num_validation:,} / {task.num_test:,}" for task in (old, new)]
+    if sizes[0] != sizes[1]:
+        return f"{sizes[0]} -> {sizes[1]} train / validation / test images"
+    if old.num_classes != new.num_classes:
+        return f"{old.num_classes:,} -> {new.num_classes:,} classes"
+    if old.class_names != new.class_names:
+        pairs = zip(old.class_names, new.class_names, strict=True)
+        before, after = next(pair for pair in pairs if pair[0] != pair[1])
+        return f"class {before!r} -> {after!r}"
+    if old.fingerprint != new.fingerprint:
+        prints = f"{old.fingerprint[:12]} -> {new.fingerprint[:12]}"
+        return f"as many images, but others, or split otherwise: fingerprint {prints}"
+    return ""
+
+
 def notes_on_layout(found: StartEntry, wanted: StartEntry) -> list[str]:
     """What to tell a user who goes on with other devices or software: allowed, but no longer bit for bit the same."""
+    layout = {name: value for name, value in wanted.layout.items() if name in found.layout}  # older ones say less
     changes = [
-        *config.differences(dict(found.layout), dict(wanted.layout)),
+        *config.differences(dict(found.layout), layout),
         *config.differences(dict(found.versions), dict(wanted.versions)),
     ]
     if not changes:

@@ -159,11 +159,15 @@ class ChildPlan:
 
 @dataclass(frozen=True)
 class GenerationPlan:
-    """The children that are trained side by side."""
+    """The children that are trained side by side.
+
+    `data_mutations` are those of the data settings, which all children of a generation share (spec section 5).
+    """
 
     position: Position
     task: TaskName
     children: tuple[ChildPlan, ...]
+    data_mutations: tuple[Mutation, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -244,12 +248,16 @@ class ChildEntry:
 
 @dataclass(frozen=True)
 class GenerationEntry:
-    """One generation in the journal: its children, and the records of the components that they published."""
+    """One generation in the journal: its children, and the records of the components that they published.
+
+    `data_mutations` are the plan's; journals written before they were recorded have none.
+    """
 
     position: Position
     task: TaskName
     children: tuple[ChildEntry, ...]
     published: Mapping[ComponentId, ComponentRecord] = field(default_factory=dict)
+    data_mutations: tuple[Mutation, ...] = ()
 
 
 @dataclass(frozen=True)

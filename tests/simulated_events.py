@@ -58,7 +58,8 @@ def simulated_events(workdir: str = "runs/demo", mutation_probability: float = 0
         if isinstance(entry, PhaseEntry):
             yield PhaseEnded(entry, state.models[entry.retained], 153_000, 51_000.0)
             continue
-        plan = GenerationPlan(entry.position, entry.task, tuple(child.plan for child in entry.children))
+        plans = tuple(child.plan for child in entry.children)
+        plan = GenerationPlan(entry.position, entry.task, plans, entry.data_mutations)
         yield GenerationStarted(plan, BATCH, STEPS, 2)
         for cycle in range(experiment.cycles_per_child):
             qualities = {child.plan.id: child.training.qualities[cycle] for child in entry.children}

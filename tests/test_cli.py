@@ -18,6 +18,7 @@ import pytest
 from munet import __version__
 from munet.cli import main
 from munet.errors import DataError, UserError
+from munet.evolution.state import EvolutionError
 from munet.progress import Note, RunStarted
 
 
@@ -186,6 +187,7 @@ def test_dry_run_writes_nothing(evolve: Callable[..., list[dict[str, Any]]], tmp
     [
         (UserError("no such thing"), 2, "munet: no such thing"),
         (DataError("no such set"), 2, "munet: no such set"),
+        (EvolutionError("every child diverged"), 2, "munet: every child diverged"),
         (OSError(errno.ENOSPC, "No space left on device"), 2, "make room"),
         (OSError(errno.EIO, "Input/output error"), 1, "Traceback"),
         (RuntimeError("a bug"), 1, "RuntimeError: a bug"),

@@ -15,7 +15,7 @@ import pytest
 from tests import tiny_run
 
 NAMED_MOMENTS = (
-    "components:4:after",  # the root's components are written, the journal is empty
+    "components:5:after",  # the root's components are written, the journal is empty
     "journal:1:after",  # the first entry only
     "components:3:after",  # some components of a generation
     "journal:1:before",  # all of them, no entry

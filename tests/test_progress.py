@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -282,6 +283,29 @@ def test_mutations_in_words() -> None:
     )
     position = Mutation("clone", "posembed_input")
     assert wording.describe_mutations(child(position, block)) == "clone position, block 1"
+
+
+def test_a_generation_says_what_changed_in_its_data_settings() -> None:
+    fired = (
+        Mutation("hyperparameter", "crop_area_min", 0.05, 0.1),
+        Mutation("hyperparameter", "flip", True, True, effective=False),
+    )
+    line = "data: crop_area_min 0.05 -> 0.1; flip stays True"
+    assert wording.describe_data(fired) == line
+    assert wording.describe_data(()) == ""
+    started = next(event for event in EVENTS if isinstance(event, GenerationStarted))
+    ended = next(event for event in EVENTS if isinstance(event, GenerationEnded))
+    changed: list[Event] = [
+        replace(started, plan=replace(started.plan, data_mutations=fired)),
+        replace(ended, entry=replace(ended.entry, data_mutations=fired)),
+    ]
+    stream = io.StringIO()
+    lines = PlainLines(stream)
+    for event in changed:
+        lines(event)
+    assert stream.getvalue().splitlines()[1] == f"    {line}"
+    assert live(100, tuple(changed))[1].rstrip() == f"    {line}"
+    assert f"    {line}" in current(100, tuple(changed[:1]))
 
 
 def test_qualities_and_verdicts_in_words() -> None:

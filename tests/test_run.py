@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import munet
-from munet import run
+from munet import preparation, run
 from munet.config import Config
+from munet.data.splits import Splits
+from munet.data.tasks import Task, load_tasks
 from munet.errors import CorruptionError, DataError, DiskFullError, WorkdirError
 from munet.progress import events
 from munet.report.verify import remeasure, verify
+from munet.training import evaluation
 from tests import tiny_run
 
 
@@ -97,6 +103,28 @@ def test_a_complete_run_only_says_so(finished: tuple[Path, list[events.Event]], 
     assert tiny_run.results(workdir) == before
 
 
+def test_a_complete_run_says_so_without_data_and_root(
+    finished: tuple[Path, list[events.Event]], data: Path, tmp_path: Path
+) -> None:
+    settings = tiny_run.config(data)
+    workdir = tmp_path / "run"
+    shutil.copytree(finished[0], workdir)
+    leftover = workdir / "components" / f"{'0' * 64}.safetensors"
+    leftover.write_bytes(b"not collected: the run was killed at its very end")
+    told: list[events.Event] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(preparation.Setup, "prepare", lambda config: pytest.fail("data and root are loaded"))
+        run.evolve(settings, str(workdir), told.append)
+    assert [type(event).__name__ for event in told] == ["RunStarted", "Note", "RunEnded"]
+    start = told[0]
+    assert isinstance(start, events.RunStarted)
+    assert start.image_steps_done == start.image_steps_total > 0
+    assert not leftover.exists()
+    settings.experiment.seed = 7
+    with pytest.raises(WorkdirError, match="seed: 0 -> 7"):
+        run.evolve(settings, str(workdir), told.append)
+
+
 def test_an_interrupted_run_ends_as_an_undisturbed_one(
     finished: tuple[Path, list[events.Event]], data: Path, tmp_path: Path
 ) -> None:
@@ -125,8 +153,86 @@ def test_other_data_is_refused(data: Path, tmp_path: Path) -> None:
     tiny_run.write_data(other)
     partial(other, tmp_path / "run")
     (other / "left.npz").write_bytes((other / "right.npz").read_bytes())
-    with pytest.raises(WorkdirError, match="the data of 'left'"):
+    with pytest.raises(WorkdirError, match="the data of 'left': as many images, but others"):
         run.evolve(tiny_run.config(other), str(tmp_path / "run"), lambda _: None)
+    with np.load(other / "right.npz") as arrays:
+        np.savez(other / "left.npz", images=arrays["images"][:60], labels=arrays["labels"][:60])
+    with pytest.raises(WorkdirError, match="the data of 'left': 72 / 9 / 9 -> 48 / 6 / 6 train / validation / test"):
+        run.evolve(tiny_run.config(other), str(tmp_path / "run"), lambda _: None)
+
+
+def test_another_root_or_order_of_tasks_is_refused(data: Path, tmp_path: Path) -> None:
+    other = tmp_path / "data"
+    shutil.copytree(data, other)
+    partial(other, tmp_path / "run")
+    tiny_run.write_root(other / "root.npz", seed=1)
+    settings = tiny_run.config(other)
+    settings.experiment.tasks = settings.experiment.tasks[::-1]
+    with pytest.raises(WorkdirError, match=r"root\.npz holds other bytes than when the run began") as error:
+        run.evolve(settings, str(tmp_path / "run"), lambda _: None)
+    assert "tasks: left, right -> right, left" in str(error.value)
+
+
+def test_moved_data_and_root_are_the_same(data: Path, tmp_path: Path) -> None:
+    partial(data, tmp_path / "run")
+    shutil.copytree(data, tmp_path / "moved")
+    partial(tmp_path / "moved", tmp_path / "run")
+
+
+def test_a_retained_model_that_no_longer_measures_the_same_stops_the_run(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = tiny_run.config(data)
+    settings.experiment.tasks = settings.experiment.tasks[:1]
+    settings.experiment.defaults.learning_rate = 1e-4  # too low for a child to beat the first phase's best
+    calls = 0
+
+    def flaky(*arguments: Any, **options: Any) -> evaluation.Measurement:
+        nonlocal calls
+        calls += 1
+        result = evaluation.measure(*arguments, **options)
+        first, *others = result.correct_per_class
+        return result if calls == 1 else replace(result, correct_per_class=(first ^ 1, *others))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run, "measure", flaky)
+        with pytest.raises(CorruptionError, match=r"Model \d of task 'left' gets (\d+) of 9 .*, but (?!\1)\d+ of 9"):
+            run.evolve(settings, str(tmp_path / "run"), lambda _: None)
+    run.evolve(settings, str(tmp_path / "run"), lambda _: None)  # a passing fault: nothing was written
+    assert munet.open(str(tmp_path / "run")).is_complete
+
+
+def test_images_that_cannot_be_decoded_show_before_anything_is_written(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def damaged(*arguments: Any, **options: Any) -> list[Task]:
+        def load() -> Splits:
+            raise DataError("tfds:damaged: labels out of range")
+
+        return [Task(task.info, replace(task.source, load=load)) for task in load_tasks(*arguments, **options)]
+
+    monkeypatch.setattr(preparation, "load_tasks", damaged)
+    with pytest.raises(DataError, match="2 of 2 tasks cannot be used:\n  - tfds:damaged"):
+        run.evolve(tiny_run.config(data), str(tmp_path / "run"), lambda _: None)
+    assert not (tmp_path / "run").exists()
+
+
+def test_only_the_active_task_stays_in_memory(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[Task] = []
+
+    def remember(*arguments: Any, **options: Any) -> list[Task]:
+        opened.extend(load_tasks(*arguments, **options))
+        return opened
+
+    monkeypatch.setattr(preparation, "load_tasks", remember)
+    in_memory: list[set[str]] = []
+
+    def look(event: events.Event) -> None:
+        if isinstance(event, events.PhaseEnded):
+            in_memory.append({task.info.name for task in opened if "_splits" in vars(task)})
+
+    run.evolve(tiny_run.config(data), str(tmp_path / "run"), look)
+    assert in_memory == [{"left"}, {"right"}] * 2
 
 
 def test_other_runtime_settings_are_free(data: Path, tmp_path: Path) -> None:

@@ -29,12 +29,19 @@ def write_data(folder: Path) -> None:
         labels = np.arange(90) % 3
         noise = random.integers(0, 120, (90, 16, 16))
         np.savez(folder / f"{name}.npz", images=(noise + 40 * labels[:, None, None]).astype(np.uint8), labels=labels)
+    write_root(folder / "root.npz")
+
+
+def write_root(path: Path, image_size: int = 32, seed: int = 0) -> None:
+    """A random root of one block."""
     components = {}
     for name in architecture.path_names(1):
         if name != architecture.HEAD:
-            leaves = architecture.component_leaves(VARIANT, name, image_size=32, adapter_dim=0, num_classes=0)
-            components[name] = init_component(rng.key_data(("root", name)), VARIANT, name, leaves)
-    save_augreg(folder / "root.npz", components)
+            leaves = architecture.component_leaves(VARIANT, name, image_size=image_size, adapter_dim=0, num_classes=0)
+            components[name] = init_component(
+                rng.key_data(("root", *([seed] if seed else []), name)), VARIANT, name, leaves
+            )
+    save_augreg(path, components)
 
 
 def config(data: Path) -> Config:
@@ -76,7 +83,11 @@ def _decisions(workdir: Path) -> list[object]:
     from munet.types import GenerationEntry
 
     return [
-        [(child.plan, child.training, child.verdict, child.components) for child in entry.children]
+        (
+            [(item.plan, item.training, item.verdict, item.components, item.cost.program) for item in entry.children],
+            entry.published,
+            entry.data_mutations,
+        )
         if isinstance(entry, GenerationEntry)
         else entry
         for entry in Store.open(workdir).journal.entries()

@@ -46,6 +46,10 @@ class Task:
             raise ValueError(f"There is no split {name!r}. {nearest(name, SPLITS)}")
         return self._splits[name]
 
+    def release(self) -> None:
+        """Drops the decoded images from memory; the next `split` decodes again, or reads them from the cache."""
+        self.__dict__.pop("_splits", None)
+
     @property
     def image_shape(self) -> tuple[int, int, int]:
         """Height, width and channels (1 if the whole set is grey, else 3) of every image of the task."""

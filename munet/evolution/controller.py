@@ -30,6 +30,7 @@ from munet.types import (
     JournalEntry,
     ModelId,
     ModelRecord,
+    Mutation,
     PhaseEntry,
     Position,
     StartEntry,
@@ -89,14 +90,15 @@ class Controller:
         """
         if self.is_complete(state) or self.is_phase_over(state):
             raise EvolutionError(f"There is no generation left at {state.position}.")
+        fired: list[Mutation] = []
         if schedule.is_baseline(self.experiment):
             children = [
                 baseline_child(state, self.experiment, self.task(state), state.next_model_id + index)
                 for index in range(self.experiment.children_per_generation)
             ]
         else:
-            children = self._evolve(state)
-        return GenerationPlan(state.position, self.task(state).name, tuple(children))
+            children, fired = self._evolve(state)
+        return GenerationPlan(state.position, self.task(state).name, tuple(children), tuple(fired))
 
     def judge(
         self, state: State, plan: GenerationPlan, trainings: Mapping[ModelId, CycleQualities]
@@ -138,11 +140,12 @@ class Controller:
         models = [state.models[id] for id in sorted(state.active)]
         return sorted(models, key=lambda model: -self.score(state, model))
 
-    def _evolve(self, state: State) -> list[ChildPlan]:
+    def _evolve(self, state: State) -> tuple[list[ChildPlan], list[Mutation]]:
+        """The children, and the mutations of the data settings that they share."""
         experiment, task = self.experiment, self.task(state)
         draws = generation_draws(experiment.seed, state.position, task.name)
         ranked = self._ranked(state)
-        data = self._data_settings(state, ranked, draws)
+        data, fired = self._data_settings(state, ranked, draws)
         offspring = {model.id: model.offspring for model in ranked}
         order = [model.id for model in ranked]
         # Active and seed models together are all there are: the root and every task's retained model.
@@ -159,15 +162,17 @@ class Controller:
             if parent.id in offspring:
                 offspring[parent.id] += 1
             children.append(mutated_child(state, experiment, task, id, parent, data, own))
-        return children
+        return children, fired
 
-    def _data_settings(self, state: State, ranked: Sequence[ModelRecord], draws: Draws) -> Hyperparameters:
+    def _data_settings(
+        self, state: State, ranked: Sequence[ModelRecord], draws: Draws
+    ) -> tuple[Hyperparameters, list[Mutation]]:
         """The generation's data settings: those of the best active model, mutated once no seed parent is pending."""
         origin = ranked[0].hyperparameters if ranked else default_hyperparameters(self.experiment)
         settings = select(origin, DATA_SETTINGS)
         if state.seeds or self.experiment.fidelity.data_settings == "child":
-            return settings
-        return mutate_settings(self.experiment, settings, DATA_SETTINGS, draws.at("data"))[0]
+            return settings, []
+        return mutate_settings(self.experiment, settings, DATA_SETTINGS, draws.at("data"))
 
 
 def replay(controller: Controller, entries: Iterable[JournalEntry], state: State | None = None) -> State:

@@ -45,7 +45,8 @@ class PlainLines:
             case PhaseStarted():
                 return ["", wording.describe_phase(event, run)]
             case GenerationStarted():
-                return ["  " + wording.describe_generation(event, run)]
+                data = wording.describe_data(event.plan.data_mutations)
+                return ["  " + wording.describe_generation(event, run), *(["    " + data] if data else [])]
             case CycleEnded():
                 return []  # the children's lines have every cycle
             case GenerationEnded():

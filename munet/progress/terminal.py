@@ -24,7 +24,7 @@ from munet.progress.events import (
     RunStarted,
 )
 from munet.progress.tracker import Tracker
-from munet.types import ChildEntry, ChildPlan, Quality
+from munet.types import ChildEntry, ChildPlan, GenerationEntry, GenerationPlan, Quality
 
 KEPT, PRUNED, QUIET, TITLE, GAIN = "green", "yellow", "bright_black", "bold", "cyan"
 
@@ -74,7 +74,7 @@ class LiveDisplay:
         generation, tracker = self._tracker.generation, self._tracker
         parts: list[RenderableType] = []
         if generation is not None:
-            parts += [Text(), self._heading(generation), self._children(generation)]
+            parts += [Text(), self._heading(generation), *_data(generation.plan), self._children(generation)]
         if tracker.run is not None:
             parts += [Text(), self._bar()]
         return Group(*parts)
@@ -136,7 +136,14 @@ def _finished(event: GenerationEnded, run: RunStarted | None, has_room: bool) ->
         table.add_row(*(cells if has_room else cells[:-1]))
     of = f"/{run.num_generations}" if run else ""
     number = event.entry.position.generation + 1
-    return Group(Text(f"  generation {number}{of}, {wording.duration(event.seconds)}", QUIET), table)
+    heading = Text(f"  generation {number}{of}, {wording.duration(event.seconds)}", QUIET)
+    return Group(heading, *_data(event.entry), table)
+
+
+def _data(generation: GenerationPlan | GenerationEntry) -> list[Text]:
+    """The line under a generation's heading that tells what changed in the data settings, if anything did."""
+    data = wording.describe_data(generation.data_mutations)
+    return [Text("    " + data, overflow="ellipsis", no_wrap=True)] if data else []
 
 
 def _finished_row(child: ChildEntry) -> tuple[Text, ...]:

@@ -109,6 +109,14 @@ def describe_generation(generation: GenerationStarted, run: RunStarted | None) -
     )
 
 
+def describe_data(mutations: tuple[Mutation, ...]) -> str:
+    """What changed in the data settings that a generation shares: `data: crop_area_min 0.05 -> 0.1; flip stays True`.
+
+    "" if nothing fired.
+    """
+    return f"data: {'; '.join(map(_change, mutations))}" if mutations else ""
+
+
 def describe_phase_end(event: PhaseEnded) -> str:
     """`digits: best model #7, validation 97.2 %, test 96.1 %, 12 components, 153,000 parameters (51,000 accounted)`."""
     quality = event.model.quality

@@ -82,6 +82,8 @@ def _decisions(controller: Controller, state: State, entry: JournalEntry) -> Ite
         if [child.plan for child in entry.children] != list(plan.children):
             yield "It records other children than the run's seed and the entries before it give."
             return
+        if entry.data_mutations and entry.data_mutations != plan.data_mutations:  # older journals have none
+            yield "It records other mutations of the data settings than the run's seed gives."
         verdicts = controller.judge(state, plan, {id: child.training for id, child in recorded.items()})
         for id, verdict in verdicts.items():
             found = recorded[id].verdict

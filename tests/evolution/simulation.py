@@ -140,7 +140,7 @@ def run_generation(
             ids, new = publish(controller.experiment, state, child, verdict.best_cycle, classes)
             published |= new
         entries.append(ChildEntry(child, trainings[child.id], verdict, ChildCost(0, 0.0), ids))
-    return GenerationEntry(plan.position, plan.task, tuple(entries), published)
+    return GenerationEntry(plan.position, plan.task, tuple(entries), published, plan.data_mutations)
 
 
 def next_entry(controller: Controller, state: State, trainer: Trainer = invent) -> GenerationEntry | PhaseEntry:

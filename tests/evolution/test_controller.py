@@ -65,6 +65,9 @@ def test_data_settings_are_one_draw_for_a_generation_from_the_best_model() -> No
             move = values.index(data[0][name]) - values.index(world.models[best].hyperparameters[name])
             assert abs(move) <= 1
             changed[name] += move != 0
+            told = [(m.before, m.after, m.effective) for m in plan.data_mutations if m.target == name]
+            before, after = world.models[best].hyperparameters[name], data[0][name]
+            assert told == [(before, after, True)] if move else told in ([], [(before, before, False)])
         assert not {m.target for child in plan.children for m in child.mutations} & set(DATA_SETTINGS)
     assert all(changed[name] > 3 for name in DATA_SETTINGS)
 
@@ -76,6 +79,7 @@ def test_data_settings_rest_while_seed_parents_are_pending() -> None:
     assert [child.is_seed for child in plan.children] == [True, False, False]
     assert {child.hyperparameters["hue_delta"] for child in plan.children} == {0.05}
     assert {child.hyperparameters["flip"] for child in plan.children} == {True}
+    assert plan.data_mutations == ()
 
 
 def test_data_settings_rest_without_auto_tuning() -> None:
