@@ -12,7 +12,7 @@ import pytest
 from orbax.checkpoint import v1 as ocp
 
 from munet.data.tasks import Task
-from munet.training import checkpoints, placement, population
+from munet.training import placement, population
 from munet.training.checkpoints import InFlight, InTraining
 from munet.training.programs import TrainState, init_state
 from munet.types import ChildPlan, Quality
@@ -132,7 +132,7 @@ def test_a_save_that_cannot_be_read_is_told_and_left(
 
 
 def small_state(value: float = 0.0) -> TrainState:
-    return cast(TrainState, init_state({"head": {"kernel": np.full((2, 3), value, np.float32)}}))
+    return init_state({"head": {"kernel": np.full((2, 3), value, np.float32)}})
 
 
 WHAT = InTraining((0, "fake", 0), (1, 2), ("one chunk",))
@@ -200,7 +200,7 @@ def test_a_save_that_fails_is_told_once_and_costs_nothing(
 ) -> None:
     told: list[str] = []
     in_flight = InFlight(str(tmp_path / "in_flight"), minutes=0, note=told.append)
-    monkeypatch.setattr(checkpoints.ocp, "save_async", save_async)
+    monkeypatch.setattr(ocp, "save_async", save_async)
     trained = train(in_flight)
     in_flight.clear()
     assert_same(trained, whole)
@@ -213,7 +213,7 @@ def test_a_failed_save_leaves_the_one_before(tmp_path: Path, monkeypatch: pytest
     in_flight = InFlight(str(tmp_path), minutes=0, note=lambda _: None)
     save(in_flight, 0)
     in_flight.wait()
-    monkeypatch.setattr(checkpoints.ocp, "save_async", lambda *_, **__: _Failing())
+    monkeypatch.setattr(ocp, "save_async", lambda *_, **__: _Failing())
     save(in_flight, 1)
     (tmp_path / f"{WHAT.name}-000001.orbax-checkpoint-tmp").mkdir()
     in_flight.wait()

@@ -15,7 +15,7 @@ from munet.training import placement, population
 from tests.training.children import FakeTask, config, generation, loader_of, random_child
 
 children = [random_child(seed % 3, id=seed + 1, max_blocks=1) for seed in range(8)]
-task = cast(Any, FakeTask(num_train=16))
+task = cast(Any, FakeTask(num_train=80))  # five steps of 16
 seen = set()
 start = population.Population._start
 
