@@ -8,8 +8,6 @@ import platform
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
-
 from munet import architecture, config
 from munet.config import Experiment
 from munet.errors import WorkdirError
@@ -17,7 +15,8 @@ from munet.evolution.search_space import default_hyperparameters
 from munet.models.checkpoints import demo_root_path, load_augreg
 from munet.store.components import ComponentStore, component_id
 from munet.store.journal import FORMAT_VERSION
-from munet.types import ROOT_MODEL, ComponentName, ComponentRecord, Leaf, ModelRecord, StartEntry, TaskInfo
+from munet.training.assemble import FlatArrays, resized_position
+from munet.types import ROOT_MODEL, ComponentId, ComponentName, ComponentRecord, Leaf, ModelRecord, StartEntry, TaskInfo
 
 _PACKAGES = ("munet", "jax", "jaxlib", "flax", "optax", "numpy", "safetensors")
 
@@ -30,6 +29,14 @@ def root_path(experiment: Experiment) -> Path:
 class RootComponents:
     """The root's components, read and checked, but not yet written anywhere.
 
+    Where the checkpoint's position embedding is for another image size than the default one, it is published too, as
+    it is: embeddings of all sizes, the root model's own included, are resized from it (spec section 2).
+
+    Attributes:
+      checkpoint: the file's name and hash, for the journal.
+      ids: the root model's components by name.
+      published: records of all, the checkpoint's own position embedding included.
+
     Raises:
       CheckpointError: the file is not a root of the configured architecture.
     """
@@ -37,21 +44,34 @@ class RootComponents:
     def __init__(self, experiment: Experiment):
         path = root_path(experiment)
         variant = architecture.get_variant(experiment.variant)
-        self._arrays = load_augreg(path, variant, experiment.num_blocks, experiment.defaults.image_size)
+        arrays = load_augreg(path, variant, experiment.num_blocks)
         self.checkpoint: dict[str, object] = {
             "name": path.name,
             "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
             "variant": variant.name,
         }
-        names = [name for name in architecture.path_names(experiment.num_blocks) if name in self._arrays]
-        self._records = {name: _root_record(name, self._arrays[name]) for name in names}
-        self.ids = {name: component_id(record, self._arrays[name]) for name, record in self._records.items()}
-        self.published = {self.ids[name]: record for name, record in self._records.items()}
+        self._arrays: dict[ComponentId, FlatArrays] = {}
+        self.ids: dict[ComponentName, ComponentId] = {}
+        self.published: dict[ComponentId, ComponentRecord] = {}
+        for name in architecture.path_names(experiment.num_blocks):
+            if name in arrays:
+                self.ids[name] = self._add(_root_record(name, arrays[name]), arrays[name])
+        own = arrays[architecture.POSITION]
+        resized = resized_position(own, experiment.defaults.image_size, variant)
+        if any(resized[path].shape != own[path].shape for path in own):
+            leaves = _leaves(resized)
+            record = ComponentRecord(architecture.POSITION, leaves, "root-resized", self.ids[architecture.POSITION])
+            self.ids[architecture.POSITION] = self._add(record, resized)
 
     def put(self, store: ComponentStore) -> None:
         """Publishes them."""
-        for name, record in self._records.items():
-            store.put(record, self._arrays[name])
+        for identity, record in self.published.items():
+            store.put(record, self._arrays[identity])
+
+    def _add(self, record: ComponentRecord, arrays: FlatArrays) -> ComponentId:
+        identity = component_id(record, arrays)
+        self.published[identity], self._arrays[identity] = record, arrays
+        return identity
 
 
 def start_entry(
@@ -143,9 +163,12 @@ def notes_on_layout(found: StartEntry, wanted: StartEntry) -> list[str]:
     return [f"Going on with another layout; results will not be bit for bit those of the first: {'; '.join(changes)}"]
 
 
-def _root_record(name: ComponentName, arrays: Mapping[str, np.ndarray]) -> ComponentRecord:
-    leaves = {path: Leaf(arrays[path].shape, str(arrays[path].dtype)) for path in sorted(arrays)}
-    return ComponentRecord(name, leaves, "root")
+def _root_record(name: ComponentName, arrays: FlatArrays) -> ComponentRecord:
+    return ComponentRecord(name, _leaves(arrays), "root")
+
+
+def _leaves(arrays: FlatArrays) -> dict[str, Leaf]:
+    return {path: Leaf(arrays[path].shape, str(arrays[path].dtype)) for path in sorted(arrays)}
 
 
 def _version(package: str) -> str:

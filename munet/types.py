@@ -44,8 +44,8 @@ class ComponentRecord:
     Attributes:
       name: the layer it is, e.g. `encoderblock_0`.
       leaves: arrays by path inside the component, e.g. `MlpBlock_3/Dense_0/kernel`, sorted by path.
-      origin: `root` (from the checkpoint), `root-resized` (its position embedding at another image size),
-        `init` (new parameters) or `clone` (trained from a copy of `parent`).
+      origin: `root` (from the checkpoint), `root-resized` (its position embedding at another image size, the
+        checkpoint's own being `parent`), `init` (new parameters) or `clone` (trained from a copy of `parent`).
       parent: the component it was copied from, if any (it may have been collected since).
       model: the model that created it (0: the root).
       cycles: training cycles received on each task, inherited ones included.
@@ -298,7 +298,7 @@ class StartEntry:
     experiment: Mapping[str, object]  # the validated experiment part of the config, as plain JSON values
     tasks: tuple[TaskInfo, ...]
     root: ModelRecord
-    published: Mapping[ComponentId, ComponentRecord]  # the root's components
+    published: Mapping[ComponentId, ComponentRecord]  # the root's components, and its position embedding as stored
     root_checkpoint: Mapping[str, object] = field(default_factory=dict)  # path, SHA-256, variant
     preprocessing: Mapping[str, object] = field(default_factory=dict)  # value range, resize method
     versions: Mapping[str, str] = field(default_factory=dict)  # python, jax, ... versions

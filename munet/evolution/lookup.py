@@ -79,11 +79,13 @@ def plan_component(
 
 
 def _resized_position(state: State, leaves: Mapping[str, Leaf]) -> ComponentPlan:
-    # One resized embedding per size serves every task: the same bytes and record, so the same id.
+    # One embedding per size serves every task: the same bytes and record, so the same id.
     for id, record in state.components.items():
-        if record.origin == "root-resized" and record.name == POSITION and _has_shapes(state, id, leaves):
+        if record.is_root and record.name == POSITION and _has_shapes(state, id, leaves):
             return ComponentPlan(POSITION, "share", id, trainable=False)
-    return ComponentPlan(POSITION, "resize", state.root.components[POSITION], trainable=False)
+    # Always from the checkpoint's own, which at its first resizing would have lost what larger sizes need.
+    own = state.root.components[POSITION]
+    return ComponentPlan(POSITION, "resize", state.components[own].parent or own, trainable=False)
 
 
 def _has_shapes(state: State, component: ComponentId, leaves: Mapping[str, Leaf]) -> bool:

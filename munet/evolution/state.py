@@ -34,7 +34,8 @@ class State:
     Attributes:
       position: where the run stands.
       models: the root, the retained model of every task, and the active population of the current phase.
-      components: the record of every component that a model in `models` uses.
+      components: the record of every component that a model in `models` uses, and of the checkpoint's own position
+        embedding, from which others are resized.
       users: for each component, the tasks whose *retained* model uses it, sorted; the root is no user. The active
         task's previous best counts until the phase ends, so whoever asks for locks leaves the active task out.
       retained: the retained model of each task that has one.
@@ -80,7 +81,7 @@ def initial_state(start: StartEntry) -> State:
     return State(
         position=Position(),
         models={ROOT_MODEL: start.root},
-        components={id: start.published[id] for id in start.root.components.values()},
+        components=dict(start.published),
         users={},
         retained={},
         active=(),

@@ -59,6 +59,7 @@ def close_phase(state: State, entry: PhaseEntry) -> State:
     _add_user(users, entry.task, models[entry.retained].components.values())
     gone = {id for model in dropped.values() for id in model.components.values() if id not in users}
     gone -= set(state.root.components.values())
+    gone = {id for id in gone if state.components[id].origin != "root"}  # resizing starts from the checkpoint's own
     return replace(
         state,
         models=models,

@@ -32,8 +32,10 @@ def demo_root_path() -> Path:
     return Path(architecture.__file__).parent / "assets" / "demo16_3blocks_32px.npz"
 
 
-def load_augreg(path: str | Path, variant: Variant, num_blocks: int, image_size: int) -> Components:
-    """Reads a root: every component but the head, float32, the position embedding resized to `image_size`.
+def load_augreg(path: str | Path, variant: Variant, num_blocks: int, image_size: int | None = None) -> Components:
+    """Reads a root: every component but the head, float32.
+
+    The position embedding is resized to `image_size` (pixels on a side); None: it is as stored.
 
     Blocks above `num_blocks`, the pretraining head and `pre_logits` are left out.
 
@@ -49,7 +51,7 @@ def load_augreg(path: str | Path, variant: Variant, num_blocks: int, image_size:
             for name in architecture.path_names(num_blocks)
             if name != HEAD
             for leaf_path, leaf in component_leaves(
-                variant, name, image_size=stored_size or image_size, adapter_dim=0, num_classes=0
+                variant, name, image_size=stored_size or image_size or variant.patch_size, adapter_dim=0, num_classes=0
             ).items()
         }
         shapes = {key: shape for key, (_, _, shape) in wanted.items()}
@@ -62,10 +64,11 @@ def load_augreg(path: str | Path, variant: Variant, num_blocks: int, image_size:
             components.setdefault(name, {})[leaf_path] = array
     if problems:
         raise CheckpointError(listing(head, problems))
-    position = components[POSITION]
-    position["pos_embedding"] = resize_position_embedding(
-        position["pos_embedding"], stored_size or image_size, image_size, variant.patch_size
-    )
+    if stored_size and image_size:
+        position = components[POSITION]
+        position["pos_embedding"] = resize_position_embedding(
+            position["pos_embedding"], stored_size, image_size, variant.patch_size
+        )
     return components
 
 

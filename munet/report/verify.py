@@ -138,6 +138,9 @@ def _check_models(system: System, sound: Mapping[ComponentId, ComponentRecord], 
     for model in system.state.models.values():  # the root and the active population too: resuming needs them
         for identity in model.components.values():
             users.setdefault(identity, []).append(f"{model.id} of {model.task}" if model.task else "0 (the root)")
+    for identity, record in system.state.components.items():
+        if record.origin == "root":  # its position embedding is resized for others, also where no model uses it
+            users.setdefault(identity, ["0 (the root)"])
     for identity, names in users.items():
         record = system.state.components[identity]
         if identity not in there:

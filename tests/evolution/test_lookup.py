@@ -105,6 +105,20 @@ def test_a_resized_embedding_is_shared_by_every_task(world: World) -> None:
     assert not state.is_trainable("resized", "task1")  # frozen unless cloned, for its own task too
 
 
+def test_embeddings_are_resized_from_the_checkpoints_own_not_from_the_root_models(world: World) -> None:
+    shapes = leaves("posembed_input", image_size=64)
+    world.components["native"] = ComponentRecord("posembed_input", shapes, "root")
+    resized = replace(world.components["posembed_input@0"], origin="root-resized", parent="native")
+    world.components["posembed_input@0"] = resized
+    state = world.state()
+    own = plan(state, 0, "posembed_input", image_size=32)
+    assert (own.action, own.source) == ("share", "posembed_input@0")
+    resize = plan(state, 0, "posembed_input", image_size=48)
+    assert resize == ComponentPlan("posembed_input", "resize", "native", trainable=False)
+    native = plan(state, 0, "posembed_input", image_size=64)
+    assert native == ComponentPlan("posembed_input", "share", "native", trainable=False)
+
+
 def test_a_trained_embedding_of_an_ancestor_comes_before_a_resized_one(world: World) -> None:
     parent = world.add("task0", image_size=48, own=["posembed_input"], retained=False, active=True)
     found = plan(world.state(), parent, "posembed_input", image_size=48)
