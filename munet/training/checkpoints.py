@@ -7,6 +7,7 @@ it: a save that fails or does not fit is told and left aside, and the generation
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -133,14 +134,14 @@ class InFlight:
             return _load(fitting[-1], what.ids, like)
         except Exception as error:  # as in `save`
             self._note(f"{fitting[-1]} cannot be used, the generation is trained from its beginning: {_line(error)}")
-            self._remove(fitting)
+            _remove(fitting)
             return None
 
     def clear(self) -> None:
         """Removes every save: the generation is committed."""
         self.wait()
         if self._folder.exists():
-            self._remove([self._folder])
+            _remove([self._folder])
 
     def wait(self) -> None:
         """Waits for the save in the background; when it is complete, removes what it replaces."""
@@ -152,21 +153,14 @@ class InFlight:
         except Exception as error:  # as in `save`
             self._failed(target, error)
             return
-        self._remove([item for item in self._folder.glob(f"{what.prefix}-*") if item.name != target.name])
+        _remove([item for item in self._folder.glob(f"{what.prefix}-*") if item.name != target.name])
 
     def _failed(self, target: epath.Path, error: Exception) -> None:
         if not self._has_failed:
             self._note(f"The generation in training cannot be saved; the run goes on without: {_line(error)}")
         self._has_failed = True
         # Half a save is of no use and may be what filled the disk. Complete ones do not have this name.
-        self._remove(list(self._folder.glob(f"{target.name}*")) if self._folder.exists() else [])
-
-    def _remove(self, paths: Sequence[epath.Path]) -> None:
-        for path in paths:
-            try:
-                path.rmtree()
-            except OSError as error:
-                self._note(f"{path} cannot be removed: {_line(error)}")
+        _remove(list(self._folder.glob(f"{target.name}*")) if self._folder.exists() else [])
 
 
 def _load(saved: epath.Path, ids: Sequence[ModelId], like: Sequence[TrainState]) -> Saved:
@@ -204,6 +198,12 @@ def _cycle(saved: epath.Path) -> int | None:
     """The cycle of a save; None for anything else, such as one half-written."""
     last = saved.name.rsplit("-", 1)[1]
     return int(last) if last.isdecimal() and "." not in saved.name else None
+
+
+def _remove(paths: Sequence[epath.Path]) -> None:
+    for path in paths:
+        with contextlib.suppress(OSError):  # a failed save may still be writing; the next `clear` tries again
+            path.rmtree()
 
 
 def _abstract(leaf: jax.Array) -> jax.ShapeDtypeStruct:

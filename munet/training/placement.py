@@ -7,6 +7,7 @@ larger than one device will use the inner two.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -49,11 +50,18 @@ class Layout:
 
     def describe(self) -> dict[str, object]:
         """What the journal keeps of the layout: bitwise equality is promised on one layout only."""
+        platform = self.devices[0].platform
+        cores: dict[str, object] = {}
+        if platform == "cpu":  # XLA cuts work by the number of threads, which may change the order of sums
+            has_affinity = hasattr(os, "sched_getaffinity")  # not on macOS
+            cores["num_cpus"] = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count()
         return {
-            "platform": self.devices[0].platform,
+            "platform": platform,
             "device_kind": self.devices[0].device_kind,
             "num_devices": len(self.devices),
             "children_per_device": self.children_per_device,
+            **cores,
+            "xla_flags": os.environ.get("XLA_FLAGS", ""),
         }
 
     @property
