@@ -33,6 +33,17 @@ def get_config() -> Config:
         mutation_probability=0.2,  # the paper's 0.1 is for phases of 64 children, not of 16
         max_batches_per_cycle=10,
         max_seed_parents=2,  # of a phase's 16 children
-        search_space=SearchSpace(image_size=(32,)),  # one size, so that one program serves every task
+        search_space=SearchSpace(
+            # Short lists with long steps: 16 children a phase cannot walk the paper's long ones.
+            learning_rate=(0.002, 0.01, 0.05, 0.2),
+            warmup_ratio=(0.1, 0.3),
+            momentum=(0.8, 0.9, 0.98),
+            crop_area_min=(0.05, 0.2, 0.5, 1.0),
+            brightness_delta=(0.0,),
+            contrast_delta=(0.0,),
+            saturation_delta=(0.0,),
+            hue_delta=(0.0,),
+            image_size=(32,),  # one size, so that one program serves every task
+        ),
     )
     return Config(experiment, Runtime(compare=("multi_head", "full")))
