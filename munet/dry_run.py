@@ -8,7 +8,7 @@ from munet import architecture
 from munet.data import loader
 from munet.data.tasks import Task
 from munet.evolution import schedule
-from munet.preparation import Setup
+from munet.preparation import Setup, baselines
 from munet.training import grouping, signature, timing
 from munet.training.grouping import CostModel
 from munet.training.signature import INPUT_STAGE, Signature
@@ -31,6 +31,11 @@ def describe(setup: Setup) -> list[str]:
         f"{generations} generations of {children} children of {cycles} cycles",
         f"{setup.total_image_steps:,} training images in all",
     ]
+    compared = [replace(setup, config=config) for config in baselines(setup.config)]
+    if compared:
+        kinds = ", ".join(one.config.experiment.baseline.kind for one in compared)
+        also = sum(one.total_image_steps for one in compared)
+        lines.append(f"{also:,} more for the baselines to compare with: {kinds}")
     for task in setup.tasks:
         info = task.info
         batch = loader.effective_batch_size(info.num_train, experiment)
@@ -43,14 +48,15 @@ def describe(setup: Setup) -> list[str]:
     program = _full_training(setup, largest)
     measured = timing.measure(program, setup.layout, clip_norm=experiment.clip_norm)
     devices = len(setup.layout.devices)
-    images = setup.total_image_steps / program.batch_size
-    hours = images * measured.step / min(devices, children) / 3600
+    images = sum(one.total_image_steps for one in (setup, *compared))
+    hours = images / program.batch_size * measured.step / min(devices, children) / 3600
+    where = f"{devices} device(s){', baselines included,' if compared else ''}"
     lines += [
         f"measured on {setup.layout.devices[0].device_kind}: {measured.step * 1000:.1f} ms a step of "
         f"{program.batch_size} with every layer trained, {measured.compilation:.0f} s to compile",
         f"about {memory_bytes(program) / _MIB:.0f} MiB a child on its device, "
         f"{data_bytes(setup) / _MIB:.0f} MiB of data",
-        f"about {_duration(hours)} on {devices} device(s) if every child trained every layer, without compilation; "
+        f"about {_duration(hours)} on {where} if every child trained every layer, without compilation; "
         f"head-only children take {_head_only_share(program, setup.layout.cost_model):.0%} of such a step",
     ]
     return lines

@@ -282,11 +282,17 @@ def test_bad_input_leaves_nothing_behind(data: Path, tmp_path: Path) -> None:
 
 def test_a_dry_run_writes_nothing(data: Path, tmp_path: Path) -> None:
     told: list[events.Event] = []
-    run.evolve(tiny_run.config(data), str(tmp_path / "run"), told.append, dry_run=True)
+    settings = tiny_run.config(data)
+    settings.runtime.compare = ("multi_head", "full")
+    run.evolve(settings, str(tmp_path / "run"), told.append, dry_run=True)
     assert not (tmp_path / "run").exists()
     text = "\n".join(event.text for event in told if isinstance(event, events.Note))
     assert "4 phases (2 tasks x 2 iterations) of 2 generations of 2 children of 2 cycles" in text
     assert "ms a step of 16" in text
+    evolved = 4 * 2 * 2 * 2 * 2 * 16  # phases, generations, children, cycles, steps, images
+    assert f"{evolved:,} training images in all" in text
+    assert f"{2 * evolved:,} more for the baselines to compare with: multi_head, full" in text
+    assert "baselines included" in text
 
 
 def test_baselines_run_beside_it(data: Path, tmp_path: Path) -> None:

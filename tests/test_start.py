@@ -19,7 +19,7 @@ from munet.evolution.state import State, initial_state
 from munet.models.checkpoints import load_augreg
 from munet.models.init import resize_position_embedding
 from munet.report.verify import verify
-from munet.start import RootComponents, start_entry
+from munet.start import RootComponents, notes_on_layout, start_entry
 from munet.store.components import ComponentStore, component_id
 from munet.training.assemble import component_arrays
 from munet.types import ChildPlan, ComponentPlan, Leaf
@@ -119,3 +119,13 @@ def test_a_run_keeps_the_checkpoints_embedding_to_its_end(tmp_path: Path) -> Non
     assert record == system.state.components[source]
     (tmp_path / "run" / "components" / f"{source}.safetensors").unlink()
     assert any("needed by model 0" in problem.text for problem in verify(str(tmp_path / "run")).problems)
+
+
+def test_a_journal_with_less_about_the_layout_is_no_other_layout(tmp_path: Path) -> None:
+    settings = experiment(tmp_path, 32)
+    root = RootComponents(settings)
+    layout = {"platform": "cpu", "num_devices": 1, "num_cpus": 2, "xla_flags": ""}
+    found, now = (start_entry(settings, (), root, values) for values in ({"platform": "cpu", "num_devices": 1}, layout))
+    assert notes_on_layout(found, now) == []
+    (note,) = notes_on_layout(now, replace(now, layout={**layout, "num_cpus": 8}))
+    assert "num_cpus: 2 -> 8" in note

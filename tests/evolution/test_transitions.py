@@ -92,6 +92,20 @@ def test_end_of_phase_keeps_one_model_of_the_task() -> None:
     assert (after.active, after.seeds) == ((other,), (best, 0))
 
 
+def test_the_checkpoints_own_position_embedding_outlives_its_users() -> None:
+    world = make_world()
+    best = world.add("task0", retained=False, active=True)
+    loser = world.add("task0", retained=False, active=True)
+    resized = world.components["posembed_input@0"]
+    world.components["native"] = resized
+    world.components["posembed_input@0"] = replace(resized, origin="root-resized", parent="native")
+    components = {**world.models[loser].components, "posembed_input": "native"}
+    world.models[loser] = replace(world.models[loser], components=components)
+    after = close(world, world.state(Position(1, 0, END)), best)
+    assert {"native", "posembed_input@0"} <= after.components.keys()
+    assert "native" not in after.users
+
+
 def test_parent_pointers_jump_to_the_nearest_retained_ancestor() -> None:
     world = make_world()
     old = world.add("task0", active=True)
