@@ -33,7 +33,7 @@ Examples:
 `munet COMMAND --help` explains a command.
 """
 _CONFIG_HELP = (
-    "config file, or the name of one that ships with munet (demo, characters), with a variant where it has some: "
+    "config file, or the name of one that ships with munet (demo, base, characters), with a variant where it has some: "
     "characters:scale_0.3,no_autotune (default: %(default)s)"
 )
 _OVERRIDE_HELP = """\
