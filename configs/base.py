@@ -3,10 +3,10 @@
     munet evolve --config=base --workdir=runs/mine --config.tasks=npz:/data/birds.npz,npz:/data/leaves.npz \
         --config.root=/data/Ti_16.npz --config.variant=Ti/16 --config.defaults.image_size=64
 
-Cost: `--dry_run` says; with tasks of some thousand images minutes a task on an accelerator, hours on a laptop (there, lower
-num_generations, children_per_generation and max_batches_per_cycle).
-Expected result: one model a task, `munet status` shows them; add --config.compare=full to see what full fine-tuning gives
-for the same number of images.
+Cost: `--dry_run` says; with tasks of some thousand images, hours on a laptop (there, lower num_generations,
+children_per_generation and max_batches_per_cycle).
+Expected result: one model a task, which `munet status` shows; add --config.compare=full to see what full fine-tuning
+gives for the same number of images.
 """
 
 from __future__ import annotations
