@@ -113,6 +113,14 @@ class _Loop:
         current = self._begin()
         names = [task.info.name for task in self._setup.tasks]
         _announce(self._setup.config, self._store, current, self._setup.total_image_steps, names, self._notify)
+        try:
+            self._go_on(current)
+        finally:
+            self._in_flight.wait()  # an interrupted run leaves a whole save behind, not half of one
+        self._notify(events.RunEnded(is_complete=True, seconds=time.perf_counter() - started))
+
+    def _go_on(self, current: Ledger) -> None:
+        """Generation by generation, phase by phase, until the run is complete."""
         announced = None
         while not self._controller.is_complete(current.state):
             position = current.state.position
@@ -125,7 +133,6 @@ class _Loop:
                 current = self._close_phase(current, task)
             else:
                 current = self._generation(current, task)
-        self._notify(events.RunEnded(is_complete=True, seconds=time.perf_counter() - started))
 
     def _begin(self) -> Ledger:
         """Writes the first entry of a new run, or replays an old one."""
