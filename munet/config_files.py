@@ -17,8 +17,6 @@ from types import ModuleType
 from munet.config import Baseline, Config, Defaults, Experiment, Fidelity, Runtime, SearchSpace
 from munet.errors import ConfigError, UserError, nearest
 
-DEFAULT = "demo"
-
 
 def config_folders() -> list[Path]:
     """Where the package's own configs are: beside the package in a checkout, inside it when installed."""

@@ -57,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             str(DiskFullError(f"{error}. What was committed is kept: make room and start the same command again."))
         )
         return USER_INPUT
-    except Exception:
+    except Exception:  # the outermost edge: whatever is left is a failure of ours, shown whole
         return _failure(given)
 
 

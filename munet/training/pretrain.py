@@ -118,7 +118,8 @@ def pretrain(settings: Settings, say: Callable[[str], None] = print, cache_dir: 
         batches = batch_indices(path, num_images, settings.batch_size, first, count)
         losses = []
         for index, batch in enumerate(batches):
-            key = jax.random.wrap_key_data(jnp.asarray(rng.key_data((*path, "augment", first + index))))
+            words = jnp.asarray(rng.key_data((*path, "augment", first + index)))
+            key = jax.random.wrap_key_data(words, impl="threefry2x32")
             params, state, loss = step(params, state, examples, batch, key)
             losses.append(loss)
         mean = float(np.mean(jax.device_get(losses)))
