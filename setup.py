@@ -1,4 +1,4 @@
-"""Packaging of munet: version ranges here, exact tested pins in requirements.txt."""
+"""Packaging of munet: version ranges here, exact tested pins in requirements.txt (also in tests/ and docs/)."""
 
 import re
 from pathlib import Path
@@ -54,6 +54,7 @@ setup(
         "tensorboard": ["tensorboard>=2.17"],
         "tfds-prepare": ["tensorflow>=2.18"],  # only to prepare a data set; reading one needs no TensorFlow
         "dev": ["mypy>=2.0", "pytest>=9.0", "pytest-timeout>=2.3", "pytest-xdist>=3.6", "ruff>=0.17", "setuptools>=68"],
+        "docs": ["furo>=2024.8", "myst-nb>=1.2", "sphinx>=8.0"],
     },
     classifiers=[
         "Programming Language :: Python :: 3.11",

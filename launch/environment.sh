@@ -22,10 +22,10 @@ version_of() {
 }
 
 # prepare_environment FOLDER [PYTHON...]: makes the virtual environment FOLDER with the first PYTHON that works, and
-# installs requirements.txt and this checkout (editable) unless it has them already. By default the interpreters to try
-# are $PYTHON alone if it is set, else the usual names.
+# installs requirements.txt, the files that $EXTRA_REQUIREMENTS names and this checkout (editable), unless it has
+# them already. By default the interpreters to try are $PYTHON alone if it is set, else the usual names.
 prepare_environment() {
-  local folder="$1" python stamp
+  local folder="$1" python file
   shift
   if [[ $# -eq 0 && -n "${PYTHON:-}" ]]; then
     set -- "$PYTHON"
@@ -44,21 +44,31 @@ prepare_environment() {
     echo "Making $folder with $("$python" --version) ..." >&2
     "$python" -m venv --clear "$folder"
   fi
-  stamp="$("$folder/bin/python" - "$ROOT" <<'PYTHON'
+  for file in requirements.txt ${EXTRA_REQUIREMENTS:-}; do
+    install_once "$folder" "$file" || return 1
+  done
+}
+
+# install_once FOLDER FILE: installs a file of pins into the environment FOLDER unless that has been done; with
+# requirements.txt itself, this checkout too.
+install_once() {
+  local folder="$1" file="$2" installed stamp
+  installed="$folder/munet-installed-${file//\//-}"
+  stamp="$("$folder/bin/python" - "$ROOT" "$file" <<'PYTHON'
 import hashlib, pathlib, sys
-files = [pathlib.Path(sys.argv[1], name) for name in ("requirements.txt", "setup.py", "pyproject.toml")]
+files = [pathlib.Path(sys.argv[1], name) for name in (sys.argv[2], "setup.py", "pyproject.toml")]
 print(hashlib.sha256(b"\0".join([sys.version.encode(), *(file.read_bytes() for file in files)])).hexdigest())
 PYTHON
 )"
-  if [[ "$(cat "$folder/munet-installed" 2>/dev/null)" == "$stamp" && -x "$folder/bin/munet" ]]; then
+  if [[ "$(cat "$installed" 2>/dev/null)" == "$stamp" && -x "$folder/bin/munet" ]]; then
     return 0
   fi
-  echo "Installing into $folder (once; takes a minute or two) ..." >&2
+  echo "Installing $file into $folder (once; takes a minute or two) ..." >&2
   # -qq: errors only
-  if ! "$folder/bin/python" -m pip install -qq --disable-pip-version-check -r "$ROOT/requirements.txt" ||
+  if ! "$folder/bin/python" -m pip install -qq --disable-pip-version-check -r "$ROOT/$file" ||
     ! "$folder/bin/python" -m pip install -qq --disable-pip-version-check --no-deps -e "$ROOT"; then
     echo "The installation failed; the lines above say why. It needs a package index (pip's own settings apply)." >&2
     return 1
   fi
-  echo "$stamp" >"$folder/munet-installed"
+  echo "$stamp" >"$installed"
 }

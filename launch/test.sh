@@ -8,7 +8,7 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 cd "$ROOT"
 
-prepare_environment "$ROOT/.venv"
+EXTRA_REQUIREMENTS=tests/requirements.txt prepare_environment "$ROOT/.venv"
 .venv/bin/ruff format --check .
 .venv/bin/ruff check .
 .venv/bin/mypy

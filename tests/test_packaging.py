@@ -19,7 +19,12 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 ROOT = Path(__file__).parents[1]
-SCRIPTS = ["launch/local.sh", "launch/test.sh", ".ci/run"]
+SCRIPTS = ["launch/local.sh", "launch/test.sh", "launch/docs.sh", ".ci/run"]
+PINS = {  # files of pins, and the extras whose ranges they serve
+    "requirements.txt": (),
+    "tests/requirements.txt": ("dev",),
+    "docs/requirements.txt": ("docs",),
+}
 
 
 def setup_arguments() -> dict[str, Any]:
@@ -31,10 +36,11 @@ def setup_arguments() -> dict[str, Any]:
     return dict(call.kwargs)
 
 
-def pins(python: str) -> dict[str, Version]:
-    """requirements.txt as a Python version sees it."""
+def pins(python: str, *files: str) -> dict[str, Version]:
+    """The files of pins (default: requirements.txt) as a Python version sees them."""
     found: dict[str, Version] = {}
-    for line in (ROOT / "requirements.txt").read_text().splitlines():
+    lines = [line for file in files or ("requirements.txt",) for line in (ROOT / file).read_text().splitlines()]
+    for line in lines:
         if not line or line.startswith("#"):
             continue
         requirement = Requirement(line)
@@ -54,20 +60,32 @@ def ranges(*extras: str) -> dict[str, Requirement]:
     return {canonicalize_name(Requirement(line).name): Requirement(line) for line in lines}
 
 
+@pytest.mark.parametrize("file", PINS)
 @pytest.mark.parametrize("python", ["3.11", "3.12", "3.13"])
-def test_every_range_has_a_pin_inside_it(python: str) -> None:
-    pinned = pins(python)
-    for name, requirement in ranges("dev").items():
+def test_every_range_has_a_pin_inside_it(python: str, file: str) -> None:
+    pinned, wanted = pins(python, file), ranges(*PINS[file])
+    if PINS[file]:
+        wanted = {name: requirement for name, requirement in wanted.items() if name not in ranges()}
+    for name, requirement in wanted.items():
         assert name in pinned, name
         assert pinned[name] in requirement.specifier, name
-    assert set(pinned) - set(ranges("dev")) == {"jaxlib"}  # goes with jax
+    assert set(pinned) - set(wanted) <= {"jaxlib"}  # goes with jax
+    pins(python, *PINS)  # nothing is pinned twice
 
 
 def test_pins_are_those_of_the_issue() -> None:
     assert str(pins("3.11")["jax"]).startswith("0.10.")
     assert str(pins("3.12")["jax"]).startswith("0.12.")
     assert pins("3.12") == pins("3.13")
-    assert set(setup_arguments()["extras_require"]) == {"tpu", "cuda", "gcs", "tensorboard", "tfds-prepare", "dev"}
+    assert set(setup_arguments()["extras_require"]) == {
+        "tpu",
+        "cuda",
+        "gcs",
+        "tensorboard",
+        "tfds-prepare",
+        "dev",
+        "docs",
+    }
     assert setup_arguments()["python_requires"] == ">=3.11"
 
 
@@ -75,8 +93,8 @@ def test_installed_versions_are_the_pins() -> None:
     from importlib.metadata import version
 
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
-    installed = {name: Version(version(name)) for name in pins(python)}
-    assert installed == pins(python)
+    wanted = pins(python, "requirements.txt", "tests/requirements.txt")
+    assert {name: Version(version(name)) for name in wanted} == wanted
 
 
 def test_every_import_is_declared() -> None:

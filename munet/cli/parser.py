@@ -83,6 +83,10 @@ class Parser:
             values["overrides"] = overrides
         return functools.partial(_run, name, values)
 
+    def help_texts(self) -> dict[str, str]:
+        """What `munet COMMAND --help` prints, by command; for the documentation."""
+        return {name: parser.format_help() for name, parser in self._commands.items()}
+
     def _advice(self, name: str | None, unknown: str) -> str:
         usage = (self._commands[name] if name else self._parser).format_usage().strip()
         valid = re.findall(r"--\w+", usage)

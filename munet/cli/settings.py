@@ -22,7 +22,7 @@ def describe(config: Config, width: int = 100) -> Iterator[str]:
             group = owner
             yield ""
             yield from textwrap.wrap(f"{group}: {groups[group]}", width)
-        line = f"  --config.{path}={as_flag(_value(config, path))}"
+        line = f"  --config.{path}={as_flag(value_of(config, path))}"
         if len(line) + len(doc) + 3 <= width:
             yield f"{line}  # {doc}"
             continue
@@ -37,7 +37,8 @@ def as_flag(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _value(config: Any, path: str) -> Any:
+def value_of(config: Any, path: str) -> Any:
+    """The value of the field with the full name `path`."""
     for part in path.split("."):
         config = getattr(config, part)
     return config

@@ -1,0 +1,71 @@
+"""Two directives that write reference pages from the program itself: `munet-commands` and `munet-settings`."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable
+
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
+
+from munet.cli.parser import make_parser
+from munet.cli.settings import as_flag, value_of
+from munet.config import Config
+from munet.config_docs import field_docs, group_docs
+
+
+class Commands(SphinxDirective):
+    """Every command with what `munet COMMAND --help` prints."""
+
+    def run(self) -> list[nodes.Node]:
+        """One section a command."""
+        return [
+            self._section(f"munet {name}", f"munet-{name}", nodes.literal_block(text, text, language="text"))
+            for name, text in make_parser().help_texts().items()
+        ]
+
+    def _section(self, title: str, identity: str, *content: nodes.Node) -> nodes.section:
+        section = nodes.section("", nodes.title(title, title), *content, ids=[identity], names=[identity])
+        self.state.document.note_explicit_target(section)
+        return section
+
+
+class Settings(Commands):
+    """Every setting with its default and its meaning, one table a group."""
+
+    def run(self) -> list[nodes.Node]:
+        """One section a group of settings."""
+        config = Config()
+        groups = group_docs(config)
+        rows: dict[str, list[tuple[str, str, str]]] = {group: [] for group in groups}
+        for path, doc in field_docs(config).items():
+            group, _, name = path.rpartition(".")
+            rows[group].append((name, as_flag(value_of(config, path)) or '""', doc))
+        return [
+            self._section(
+                group, f"settings-{group.replace('.', '-')}", nodes.paragraph("", groups[group]), _table(entries)
+            )
+            for group, entries in rows.items()
+        ]
+
+
+def _table(rows: Iterable[tuple[str, str, str]]) -> nodes.table:
+    group = nodes.tgroup("", *(nodes.colspec(colwidth=width) for width in (30, 30, 60)), cols=3)
+    header = nodes.row("", *(nodes.entry("", nodes.paragraph("", text)) for text in ("setting", "default", "meaning")))
+    group += nodes.thead("", header)
+    group += nodes.tbody("", *(_row(*row) for row in rows))
+    return nodes.table("", group)
+
+
+def _row(name: str, default: str, meaning: str) -> nodes.row:
+    shown = textwrap.shorten(default.replace(",", ", "), 200)
+    cells = (nodes.literal("", name), nodes.literal("", shown), nodes.Text(meaning))
+    return nodes.row("", *(nodes.entry("", nodes.paragraph("", "", cell)) for cell in cells))
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Registers the directives."""
+    app.add_directive("munet-commands", Commands)
+    app.add_directive("munet-settings", Settings)
+    return {"parallel_read_safe": True}
