@@ -7,7 +7,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent / "extensions"))
 os.environ["COLUMNS"] = "100"  # the width of help texts
 
-from munet import __version__  # noqa: E402  (after the lines that the pages depend on)
+from munet import __version__  # after the lines that the pages depend on
 
 project = "munet"
 author = "the munet authors"
