@@ -16,10 +16,8 @@ docs/results/characters.md.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from munet.config import Baseline, Config, Experiment, Runtime, SearchSpace
-from munet.errors import UserError, nearest
+from munet import config_variants
+from munet.config import Config, Experiment, SearchSpace
 
 TASKS = (
     "tfds:emnist/digits",
@@ -55,14 +53,9 @@ def get_config(variant: str = "munet") -> Config:
             num_blocks=3,
             min_batches_per_cycle=0,
             search_space=SearchSpace(image_size=(16, 32, 48, 64)),
-        ),
-        Runtime(),
+        )
     )
-    for name in variant.split(","):
-        _apply(config, name.strip())
-    if config.experiment.baseline.kind:
-        config.runtime.compare = ()  # a baseline is what others are compared with
-    return config
+    return config_variants.apply(config, variant, {"real": _real})
 
 
 def _real(config: Config) -> None:
@@ -80,51 +73,3 @@ def _real(config: Config) -> None:
     experiment.max_seed_parents = 2
     config.runtime.data_dir = "../shared/tfds"
     config.runtime.compare = ("full",)
-
-
-def _baseline(kind: str) -> Callable[[Config], None]:
-    def apply(config: Config) -> None:
-        config.experiment.baseline = Baseline(kind)
-
-    return apply
-
-
-def _no_autotune(config: Config) -> None:
-    config.experiment.auto_tune = False
-
-
-def _no_adapters(config: Config) -> None:
-    config.experiment.insert_adapters = False
-
-
-_VARIANTS: dict[str, Callable[[Config], None]] = {
-    "real": _real,
-    "no_autotune": _no_autotune,
-    "no_adapters": _no_adapters,
-    "multi_head": _baseline("multi_head"),
-    "full": _baseline("full"),
-}
-_EXAMPLES = ("munet", *_VARIANTS, "scale_0.3", "top_layers_1", "adapters_512")  # what a message offers
-
-
-def _apply(config: Config, name: str) -> None:
-    if name == "munet":
-        return
-    if name in _VARIANTS:
-        _VARIANTS[name](config)
-        return
-    prefix, _, number = name.rpartition("_")
-    experiment = config.experiment
-    try:
-        if prefix == "scale":
-            experiment.scale_factor = float(number)
-        elif prefix == "top_layers":
-            experiment.baseline = Baseline("top_layers", frozen_blocks=int(number))
-        elif prefix == "adapters":
-            experiment.baseline = Baseline("adapters", adapter_dim=int(number))
-        else:
-            raise UserError(f"there is no variant {name!r}. {nearest(name, _EXAMPLES)}")
-    except ValueError as error:
-        if isinstance(error, UserError):
-            raise
-        raise UserError(f"variant {name!r}: {number!r} is not the number expected after {prefix + '_'!r}.") from error

@@ -11,7 +11,7 @@ from munet import start
 from munet.config import Config, Runtime
 from munet.data import cache, loader
 from munet.data.tasks import Task, load_tasks
-from munet.errors import DataError
+from munet.errors import DataError, UserError
 from munet.evolution import schedule
 from munet.evolution.controller import Controller
 from munet.training.placement import Layout
@@ -39,19 +39,14 @@ class Setup:
         """Opens data, root and devices; with a cache, all images are decoded (or read from it) and checked.
 
         Raises:
-          DataError, CheckpointError, UserError: any of them cannot be used.
+          DataError, CheckpointError, UserError: any of them cannot be used; data and root in one message.
         """
         use_compilation_cache(config.runtime)
-        experiment, runtime = config.experiment, config.runtime
-        tasks = load_tasks(
-            experiment.tasks,
-            data_dir=runtime.data_dir,
-            cache_dir=runtime.cache_dir,
-            seed=experiment.seed,
-            max_image_size=max(experiment.search_space.image_size),
-        )
-        root, layout = start.RootComponents(experiment), Layout.detect(runtime)
-        if cache.folder(runtime.cache_dir) is not None:  # else every start would decode everything twice
+        layout = Layout.detect(config.runtime)
+        tasks, root, problems = open_inputs(config)
+        if root is None or problems:
+            raise together(problems)
+        if cache.folder(config.runtime.cache_dir) is not None:  # else every start would decode everything twice
             _check_images(tasks)
         return cls(config, tuple(tasks), root, layout)
 
@@ -79,6 +74,40 @@ class Setup:
         children = experiment.children_per_generation * schedule.num_generations(experiment)
         phases = schedule.num_task_iterations(experiment)
         return phases * children * sum(self.image_steps(task) for task in self.tasks)
+
+
+def open_inputs(config: Config) -> tuple[list[Task], start.RootComponents | None, list[UserError]]:
+    """The tasks and the root of a run, or why they cannot be used: the data's problems do not hide the root's.
+
+    Returns:
+      The tasks (none if any of them cannot be used), the root (None if it cannot), and what is wrong.
+    """
+    experiment, runtime = config.experiment, config.runtime
+    tasks: list[Task] = []
+    root = None
+    problems: list[UserError] = []
+    try:
+        tasks = load_tasks(
+            experiment.tasks,
+            data_dir=runtime.data_dir,
+            cache_dir=runtime.cache_dir,
+            seed=experiment.seed,
+            max_image_size=max(experiment.search_space.image_size),
+        )
+    except UserError as error:
+        problems.append(error)
+    try:
+        root = start.RootComponents(experiment)
+    except UserError as error:
+        problems.append(error)
+    return tasks, root, problems
+
+
+def together(problems: Sequence[UserError]) -> UserError:
+    """One error that says all of several; one alone stays what it is."""
+    if len(problems) == 1:
+        return problems[0]
+    return UserError("\n\n".join(["Neither the data nor the root can be used.", *map(str, problems)]))
 
 
 def baselines(config: Config) -> list[Config]:

@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
+from typing import Any
 
 import pytest
+import tensorflow_datasets as tfds
 
+from munet import architecture
 from munet.config import validate
 from munet.config_files import default_workdir, find_config, load_config, shipped_configs
+from munet.data.sources import parse_uri
 from munet.errors import UserError
+from munet.evolution import baselines
 from munet.flags import parse_config
 
-CHARACTERS = [
+PAPER = [
     "", "munet", "real", "no_autotune", "no_adapters", "multi_head", "full", "top_layers_0", "top_layers_3",
     "adapters_8", "adapters_512", *(f"scale_{s}" for s in ("0.02", "0.3", "0.7", "0.9", "0.95", "0.98", "1")),
     "scale_0.3,no_autotune", "scale_0.9,no_adapters,no_autotune", "real,scale_0.3", "real,full",
+]  # fmt: skip
+DECATHLON = [*PAPER, "top_layers_12", "large", "large,top_layers_24", "stand_in", "stand_in,adapters_512"]
+SPECS = [
+    "demo", "base",
+    *(f"{name}:{variant}" if variant else name for name in ("characters", "decathlon") for variant in PAPER),
+    *(f"decathlon:{variant}" for variant in DECATHLON if variant not in PAPER),
 ]  # fmt: skip
 
 
@@ -25,7 +37,7 @@ def write(folder: Path, text: str) -> str:
 
 
 def test_every_shipped_config_opens_with_command_cost_and_result() -> None:
-    assert set(shipped_configs()) >= {"demo", "characters"}
+    assert set(shipped_configs()) >= {"demo", "base", "characters", "decathlon"}
     for name, path in shipped_configs().items():
         text = path.read_text()
         assert "munet evolve" in text, name
@@ -33,7 +45,7 @@ def test_every_shipped_config_opens_with_command_cost_and_result() -> None:
         assert "Expected result:" in text, name
 
 
-@pytest.mark.parametrize("spec", ["demo", *(f"characters:{v}" if v else "characters" for v in CHARACTERS)])
+@pytest.mark.parametrize("spec", SPECS)
 def test_every_shipped_config_is_valid(spec: str) -> None:
     parse_config(spec)
 
@@ -59,6 +71,78 @@ def test_characters_is_the_papers_benchmark() -> None:
     assert (paper.variant, paper.num_blocks, paper.min_batches_per_cycle, paper.max_seed_parents) == ("Ti/16", 3, 0, 0)
 
 
+def test_decathlon_is_the_papers_benchmark() -> None:
+    paper = load_config("decathlon").experiment
+    assert [task.partition("?")[0].removeprefix("tfds:visual_domain_decathlon/") for task in paper.tasks] == [
+        "imagenet12", "svhn", "cifar100", "gtsrb", "daimlerpedcls", "omniglot", "ucf101", "aircraft", "dtd",
+        "vgg-flowers",
+    ]  # fmt: skip
+    expected = {"train": "train", "validation": "validation[:50%]", "test": "validation[50%:]", "canvas": "72"}
+    assert all(parse_uri(task).options == expected for task in paper.tasks)
+    budget = (paper.num_task_iterations, paper.num_generations, paper.children_per_generation, paper.cycles_per_child)
+    assert budget == (2, 8, 8, 30)
+    assert (paper.batch_size, paper.max_batches_per_cycle, paper.max_validation_batches) == (256, 200, 10)
+    assert (paper.variant, paper.num_blocks, paper.min_batches_per_cycle, paper.max_seed_parents) == ("B/16", 12, 0, 0)
+    assert (paper.defaults.image_size, *paper.search_space.image_size[:2], max(paper.search_space.image_size)) == (
+        80, 16, 32, 384,
+    )  # fmt: skip
+
+
+def test_the_decathlons_sets_are_those_of_tfds() -> None:
+    names = [parse_uri(task).path for task in load_config("decathlon").experiment.tasks]
+    assert sorted(names) == [f"visual_domain_decathlon/{config.name}" for config in _decathlon_configs()]
+
+
+def _decathlon_configs() -> Any:
+    return tfds.builder_cls("visual_domain_decathlon").BUILDER_CONFIGS
+
+
+@pytest.mark.parametrize(
+    ("spec", "image_size", "params"),
+    [
+        ("characters", None, 1_484_162),
+        ("decathlon", None, 85_668_866),
+        ("decathlon", 32, 85_652_738),  # as the published code counts it
+        ("decathlon:large", None, 303_303_682),
+    ],
+)
+def test_the_roots_have_the_papers_parameters(spec: str, image_size: int | None, params: int) -> None:
+    experiment = load_config(spec).experiment
+    variant = architecture.get_variant(experiment.variant)
+    size = image_size or experiment.defaults.image_size
+    assert architecture.root_params(variant, num_blocks=experiment.num_blocks, image_size=size) == params
+
+
+@pytest.mark.parametrize(
+    ("spec", "classes", "expected"),
+    [  # spec section 6, million parameters a task
+        ("characters:top_layers_3", (10, 37, 10, 10, 1623, 10, 10, 10), 0.227),
+        ("characters:top_layers_1", (10, 37, 10, 10, 1623, 10, 10, 10), 1.006),
+        ("characters:full", (10, 37, 10, 10, 1623, 10, 10, 10), 1.525),
+        ("characters:adapters_512", (10, 37, 10, 10, 1623, 10, 10, 10), 0.820),
+        ("decathlon:multi_head", (1000, 10, 100, 43, 2, 1623, 101, 100, 47, 102), 8.809),
+        ("decathlon:top_layers_1", (1000, 10, 100, 43, 2, 1623, 101, 100, 47, 102), 78.98),
+        ("decathlon:full", (1000, 10, 100, 43, 2, 1623, 101, 100, 47, 102), 85.91),
+        ("decathlon:adapters_512", (1000, 10, 100, 43, 2, 1623, 101, 100, 47, 102), 18.28),
+    ],
+)
+def test_the_baselines_have_the_papers_parameters(spec: str, classes: tuple[int, ...], expected: float) -> None:
+    """Unique parameters in use / tasks: each task's own copies and head, and the root's layers that any task shares."""
+    experiment = parse_config(spec).experiment
+    variant, size = architecture.get_variant(experiment.variant), experiment.defaults.image_size
+    count = functools.partial(architecture.num_params, variant, image_size=size)
+    trained = baselines.trained_layers(experiment)
+    trunk = set(architecture.path_names(experiment.num_blocks)) - {architecture.HEAD}
+    total = sum(count(name) for name in trunk - trained)
+    adapters = experiment.num_blocks if experiment.baseline.kind == "adapters" else 0
+    for num_classes in classes:
+        total += sum(count(name) for name in trained)
+        total += adapters * count(architecture.adapter_name(0), adapter_dim=experiment.baseline.adapter_dim)
+        total += count(architecture.HEAD, num_classes=num_classes)
+    digits = 3 if expected < 10 else 2
+    assert round(total / len(classes) / 1e6, digits) == expected
+
+
 def test_variants_change_what_they_say() -> None:
     changed = load_config("characters:scale_0.3,no_autotune").experiment
     assert (changed.scale_factor, changed.auto_tune, changed.insert_adapters) == (0.3, False, True)
@@ -67,6 +151,8 @@ def test_variants_change_what_they_say() -> None:
     adapters = load_config("characters:adapters_64").experiment.baseline
     assert (adapters.kind, adapters.adapter_dim) == ("adapters", 64)
     assert load_config("characters").experiment == load_config("characters:munet").experiment
+    assert load_config("decathlon:large,scale_0.3").experiment.scale_factor == 0.3
+    assert load_config("decathlon:real,full").runtime.compare == ()
 
 
 @pytest.mark.parametrize(
@@ -81,6 +167,8 @@ def test_variants_change_what_they_say() -> None:
         ("characters:scale_x", "'x' is not the number expected after 'scale_'"),
         ("characters:top_layers_1.5", "'1.5' is not the number"),
         ("characters:scale_0.3,", "there is no variant ''"),
+        ("decathlon:standin", "Did you mean 'stand_in'"),
+        ("decathlon:large,top_layer_1", "Did you mean 'top_layers_1'"),
         ("demo:munet", "has no variants; leave out ':munet'"),
     ],
 )

@@ -18,7 +18,7 @@ from munet import preparation, run
 from munet.config import Config
 from munet.data.splits import Splits
 from munet.data.tasks import Task, load_tasks
-from munet.errors import CorruptionError, DataError, DiskFullError, WorkdirError
+from munet.errors import CorruptionError, DataError, DiskFullError, UserError, WorkdirError
 from munet.progress import events
 from munet.report.verify import remeasure, verify
 from munet.training import evaluation
@@ -277,6 +277,20 @@ def test_bad_input_leaves_nothing_behind(data: Path, tmp_path: Path) -> None:
     bad_data(settings)
     with pytest.raises(DataError):
         run.evolve(settings, str(tmp_path / "run"), lambda _: None)
+    assert not (tmp_path / "run").exists()
+
+
+def test_missing_data_and_a_missing_root_are_one_message(data: Path, tmp_path: Path) -> None:
+    settings = tiny_run.config(data)
+    settings.experiment.tasks = ("tfds:mnist", "tfds:omniglot", settings.experiment.tasks[0])
+    settings.experiment.root = str(tmp_path / "B_16.npz")
+    settings.runtime.data_dir = str(tmp_path)
+    with pytest.raises(UserError) as caught:
+        run.evolve(settings, str(tmp_path / "run"), lambda _: None)
+    message = str(caught.value)
+    assert "2 of 3 tasks cannot be used:\n  - tfds:mnist is not prepared" in message
+    assert f"tfds build mnist omniglot --file_format=array_record --data_dir={tmp_path}" in message
+    assert str(tmp_path / "B_16.npz") in message
     assert not (tmp_path / "run").exists()
 
 

@@ -33,8 +33,8 @@ Examples:
 `munet COMMAND --help` explains a command.
 """
 _CONFIG_HELP = (
-    "config file, or the name of one that ships with munet (demo, base, characters), with a variant where it has some: "
-    "characters:scale_0.3,no_autotune (default: %(default)s)"
+    "config file, or the name of one that ships with munet (demo, base, characters, decathlon), with a variant where "
+    "it has some: characters:scale_0.3,no_autotune (default: %(default)s)"
 )
 _OVERRIDE_HELP = """\
 Any setting can be changed: --config.seed=1, --config.tasks=builtin:digits,tfds:mnist,

@@ -20,6 +20,7 @@ _DEFAULT_SPLITS = {"train": "train[5%:]", "validation": "train[:5%]", "test": "t
 _OMNIGLOT_PAPER = {"train": "train", "validation": "small1", "test": "small2"}
 _OMNIGLOT_DRAWINGS = (14, 2, 4)  # of the 20 of each character, in the clean split
 _OMNIGLOT_CLEAN = "train+test"
+_MAX_CANVAS = 4096
 
 
 def open_prepared(
@@ -31,6 +32,7 @@ def open_prepared(
       uri: the task, for messages.
       name: of the set, with its config: `mnist`, `cmaterdb/bangla`.
       options: `train`, `validation`, `test`: splits in TFDS notation; of omniglot also `split`: `clean` or `paper`.
+        `canvas`: pixels, instead of the argument.
       data_dir: the folder of prepared sets; "": `$TFDS_DATA_DIR`, else `~/tensorflow_datasets`.
       cache_dir: as for `cache.folder`.
       canvas: images of varying size, or larger ones, are squashed to this many pixels on a side.
@@ -38,8 +40,8 @@ def open_prepared(
     Raises:
       DataError: not prepared, not as array_record, no image classification set, or an unknown split.
     """
-    opened = open_set(uri, name, data_dir=data_dir, canvas=canvas)
-    notation = _notation(uri, name, options)
+    notation = _notation(uri, name, {key: value for key, value in options.items() if key != "canvas"})
+    opened = open_set(uri, name, data_dir=data_dir, canvas=_canvas(uri, options.get("canvas"), canvas))
     if notation is None:
         sizes = _clean_sizes(opened)
     else:
@@ -61,7 +63,7 @@ def open_prepared(
 
 def _notation(uri: str, name: str, options: Mapping[str, str]) -> dict[str, str] | None:
     """The splits in TFDS notation; None means omniglot's clean split."""
-    allowed = (*SPLITS, "split") if name == "omniglot" else SPLITS
+    allowed = (*SPLITS, "canvas", *(["split"] if name == "omniglot" else []))
     for option in options:
         if option not in allowed:
             raise DataError(f"{uri}: there is no option {option!r}. {nearest(option, allowed)}")
@@ -75,6 +77,15 @@ def _notation(uri: str, name: str, options: Mapping[str, str]) -> dict[str, str]
             return None
         return {**_OMNIGLOT_PAPER, **{key: value for key, value in options.items() if key != "split"}}
     return {**_DEFAULT_SPLITS, **options}
+
+
+def _canvas(uri: str, given: str | None, default: int) -> int:
+    """The option `canvas`: a set of small photos needs no larger canvas for the sake of other sets or image sizes."""
+    if given is None:
+        return default
+    if not given.isdecimal() or not 1 <= int(given) <= _MAX_CANVAS:
+        raise DataError(f"{uri}: canvas={given}: expected pixels on a side, 1 to {_MAX_CANVAS:,}.")
+    return int(given)
 
 
 def _clean_sizes(opened: PreparedSet) -> dict[SplitName, int]:

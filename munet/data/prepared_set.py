@@ -16,8 +16,9 @@ from etils import epath
 from jaxtyping import Int64, UInt8
 
 from munet.data import images as pixels
+from munet.data.obtaining import MissingSetError
 from munet.data.splits import check_labels
-from munet.errors import DataError, nearest
+from munet.errors import DataError
 
 _CHUNK = 1000  # examples read at a time
 
@@ -122,7 +123,8 @@ def open_set(uri: str, name: str, *, data_dir: str, canvas: int) -> PreparedSet:
       canvas: images of varying size, or larger ones, are squashed to this many pixels on a side.
 
     Raises:
-      DataError: not prepared, not as array_record, or no image classification set.
+      MissingSetError: not prepared.
+      DataError: not as array_record, or no image classification set.
     """
     builder = _builder(uri, name, data_dir)
     image_key, label_key = _feature_keys(uri, builder.info)
@@ -150,13 +152,7 @@ def _builder(uri: str, name: str, data_dir: str) -> Any:
     versions = [path.parent for path in root.glob(f"{name}/*/dataset_info.json")] if root.is_dir() else []
     versions = [path for path in versions if tfds.core.Version.is_valid(path.name)]
     if not versions:
-        names = prepared_names(root)
-        near = nearest(name, names).replace("Valid:", "Prepared there:") if names else "Nothing is prepared there."
-        raise DataError(
-            f"{uri}: the set {name!r} is not prepared in {root}. {near} To prepare it: pip install "
-            f"'munet[tfds-prepare]' && tfds build {name} --file_format=array_record --data_dir={root}. To search "
-            "another folder: runtime.data_dir or $TFDS_DATA_DIR."
-        )
+        raise MissingSetError(uri, name, str(root), prepared_names(root))
     newest = max(versions, key=lambda path: tfds.core.Version(path.name))
     try:
         builder = tfds.builder_from_directory(newest)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from munet.data.obtaining import MissingSetError, how_to_get
 from munet.data.sources import open_source, parse_uri
 from munet.data.splits import SPLITS, Source, Split, SplitName, Splits, check_sizes
 from munet.errors import DataError, nearest
@@ -97,7 +98,7 @@ def load_tasks(
       DataError: all problems in one message; two tasks of one name are one of them.
     """
     tasks: list[Task] = []
-    problems: list[str] = []
+    problems: list[DataError] = []
     first_of_name: dict[TaskName, str] = {}
     for uri in uris:
         try:
@@ -109,10 +110,17 @@ def load_tasks(
                 load_task(uri, data_dir=data_dir, cache_dir=cache_dir, seed=seed, max_image_size=max_image_size)
             )
         except DataError as error:
-            problems.append(str(error))
+            problems.append(error)
     if not uris:
-        problems.append("No tasks are given: name some, e.g. builtin:digits tfds:mnist.")
+        problems.append(DataError("No tasks are given: name some, e.g. builtin:digits tfds:mnist."))
     if problems:
-        head = f"{len(problems)} tasks cannot be used:" if len(problems) > 1 else ""
-        raise DataError("\n  - ".join([head, *problems]) if head else problems[0])
+        raise problems[0] if len(problems) == 1 else DataError(_together(problems, len(uris)))
     return tasks
+
+
+def _together(problems: Sequence[DataError], num_tasks: int) -> str:
+    """Everything that is wrong with some tasks, and one way to get all the sets that are missing."""
+    missing = [error for error in problems if isinstance(error, MissingSetError)]
+    lines = [f"{len(problems)} of {num_tasks} tasks cannot be used:"]
+    lines += [f"  - {error.short if isinstance(error, MissingSetError) else error}" for error in problems]
+    return "\n".join([*lines, *([how_to_get(missing)] if missing else [])])

@@ -123,14 +123,29 @@ def test_images_of_varying_size_are_squashed(tmp_path: Path) -> None:
     assert _load(tmp_path, "tfds:photos", max_image_size=32).image_shape == (64, 64, 3)
 
 
+def test_the_option_canvas_goes_before_the_image_sizes(tmp_path: Path) -> None:
+    examples = [*_examples(30, (9, 4, 3)), *_examples(30, (5, 50, 3))]
+    _prepare(tmp_path, "photos", {"train": examples, "test": examples}, shape=(None, None, 3), num_classes=4)
+    small = _load(tmp_path, "tfds:photos?canvas=12", max_image_size=32)
+    assert small.image_shape == (12, 12, 3)
+    assert small.info.fingerprint != _load(tmp_path, "tfds:photos", max_image_size=32).info.fingerprint
+    for wrong in ("0", "-3", "1.5", "9999999", "x"):
+        with pytest.raises(DataError, match=f"canvas={wrong}: expected pixels on a side, 1 to 4,096"):
+            _load(tmp_path, f"tfds:photos?canvas={wrong}")
+
+
 def test_a_set_that_is_not_prepared_says_how_to_prepare_it(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=f"'mnist' is not prepared in {tmp_path}. Nothing is prepared there"):
         _load(tmp_path, "tfds:mnist")
     for name in ("toy", "group/toy"):
         _prepare(tmp_path, name, {"train": _examples(40), "test": _examples(8)}, shape=(6, 6, 3), num_classes=4)
-    command = f"tfds build group/tow --file_format=array_record --data_dir={tmp_path}"
-    with pytest.raises(DataError, match=f"Did you mean 'group/toy'.*munet.tfds-prepare.*{command}"):
+    with pytest.raises(DataError, match=r"Did you mean 'group/toy'[^$]*TFDS cannot make group/tow: .* copy its folder"):
         _load(tmp_path, "tfds:group/tow")
+    command = f"tfds build cmaterdb/bangla --file_format=array_record --data_dir={tmp_path}"
+    with pytest.raises(DataError, match=f"munet.tfds-prepare[^$]*{command}"):
+        _load(tmp_path, "tfds:cmaterdb/bangla")
+    with pytest.raises(DataError, match="TFDS cannot make cmaterdb/bengla: Did you mean 'bangla'"):
+        _load(tmp_path, "tfds:cmaterdb/bengla")
     with pytest.raises(DataError, match="Prepared there: group/toy, toy"):
         _load(tmp_path, "tfds:svhn_cropped")
 

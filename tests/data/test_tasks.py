@@ -101,10 +101,23 @@ def test_all_problems_are_reported_together(npz: str, tmp_path: Path) -> None:
     with pytest.raises(DataError) as caught:
         load_tasks(uris, data_dir=str(tmp_path), cache_dir="off")
     message = str(caught.value)
-    assert message.startswith("3 tasks cannot be used:")
-    assert "'nothing' is not prepared" in message
+    assert message.startswith("3 of 4 tasks cannot be used:")
+    assert "tfds:nothing is not prepared" in message
     assert "Did you mean 'digits'" in message
     assert f"a task called 'shapes' is there already ({npz})" in message
+
+
+def test_one_command_prepares_all_missing_sets(tmp_path: Path) -> None:
+    uris = ["tfds:mnist", "tfds:visual_domain_decathlon/imagenet12?train=train", "tfds:imagenet2012", "tfds:mnits"]
+    with pytest.raises(DataError) as caught:
+        load_tasks(uris, data_dir=str(tmp_path), cache_dir="off")
+    message = str(caught.value)
+    assert message.startswith("4 of 4 tasks cannot be used:")
+    together = "mnist visual_domain_decathlon/imagenet12 imagenet2012"
+    assert message.count(f"tfds build {together} --file_format=array_record --data_dir={tmp_path}\n") == 1
+    assert "imagenet12: its images come from image-net.org" in message
+    assert "imagenet2012: download it by hand into a folder and add --manual_dir=FOLDER." in message
+    assert "TFDS cannot make mnits: Did you mean 'mnist'" in message
 
 
 def test_no_tasks_are_refused() -> None:
