@@ -44,6 +44,10 @@ class DiskFullError(UserError):
     """The disk is full; nothing that was committed is lost, and the same command goes on."""
 
 
+class HygieneError(RuntimeError):
+    """Code looked at test images where nothing may depend on them: a fault of the program, never of its user."""
+
+
 def nearest(given: str, choices: Iterable[str], count: int = 3) -> str:
     """A clause naming the valid choices nearest to `given`, for the end of an error message.
 

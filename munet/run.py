@@ -180,13 +180,15 @@ class _Loop:
         """Tests the best model of the phase, drops the others, and keeps a snapshot."""
         self._in_flight.clear()  # here too: the run may have been killed before it did so after a generation
         best = self._controller.best(current.state)
-        test = measure(
-            self._experiment,
-            {name: self._publisher.load(identity) for name, identity in best.components.items()},
-            best.hyperparameters,
-            task.split("test"),
-            num_classes=task.info.num_classes,
-        )
+        components = {name: self._publisher.load(identity) for name, identity in best.components.items()}
+        with task.testing():
+            test = measure(
+                self._experiment,
+                components,
+                best.hyperparameters,
+                task.split("test"),
+                num_classes=task.info.num_classes,
+            )
         self._check_unchanged(best, test.quality)
         entry = PhaseEntry(
             current.state.position,

@@ -77,6 +77,19 @@ def test_a_run_tells_its_story_in_order(finished: tuple[Path, list[events.Event]
     assert seen == start.image_steps_total
 
 
+def test_test_images_are_looked_at_once_a_phase_and_only_at_its_end(data: Path, tmp_path: Path) -> None:
+    setup = preparation.Setup.prepare(tiny_run.config(data))
+    ended = 0
+
+    def listen(event: events.Event) -> None:
+        nonlocal ended
+        ended += isinstance(event, events.PhaseEnded)
+        assert sum(task.num_tested for task in setup.tasks) == ended, event
+
+    run.run(setup, str(tmp_path / "run"), listen)
+    assert [task.num_tested for task in setup.tasks] == [2, 2]
+
+
 def test_every_task_has_a_model_and_only_used_components_stay(finished: tuple[Path, list[events.Event]]) -> None:
     workdir, _ = finished
     system = munet.open(str(workdir))

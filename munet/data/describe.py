@@ -33,7 +33,7 @@ def describe_tasks(tasks: Sequence[Task]) -> Table:
         table.add_row(
             escape(info.uri),
             f"{info.num_classes:,}",
-            *(f"{len(task.split(name)):,}" for name in SPLITS),
+            *(f"{count:,}" for count in (info.num_train, info.num_validation, info.num_test)),
             _range(int(counts.min()), int(counts.max())),
             shape_text(task.image_shape),
             escape(class_names_text(info.class_names)),

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from munet.data.obtaining import MissingSetError, how_to_get
 from munet.data.sources import open_source, parse_uri
 from munet.data.splits import SPLITS, Source, Split, SplitName, Splits, check_sizes
-from munet.errors import DataError, nearest
+from munet.errors import DataError, HygieneError, nearest
 from munet.types import TaskInfo, TaskName
 
 __all__ = ["SPLITS", "Split", "SplitName", "Task", "load_task", "load_tasks"]
@@ -22,10 +23,13 @@ class Task:
     Attributes:
       info: what the journal keeps of it.
       source: where the splits come from.
+      num_tested: how often the test split was handed out.
     """
 
     info: TaskInfo
     source: Source = field(repr=False)
+    num_tested: int = field(default=0, init=False, compare=False)
+    _is_testing: bool = field(default=False, init=False, repr=False, compare=False)
 
     @property
     def uri(self) -> str:
@@ -41,11 +45,32 @@ class Task:
 
         Raises:
           DataError: the images cannot be decoded, or labels are out of range.
+          HygieneError: the test split, outside of `testing`.
           ValueError: there is no such split.
         """
         if name not in SPLITS:
             raise ValueError(f"There is no split {name!r}. {nearest(name, SPLITS)}")
+        if name == "test":
+            if not self._is_testing:
+                raise HygieneError(
+                    f"The test split of {self.info.name!r} was asked for outside of `with task.testing():`. It is "
+                    "measured once a phase has ended, and decides nothing; use the validation split."
+                )
+            self.num_tested += 1
         return self._splits[name]
+
+    @contextmanager
+    def testing(self) -> Iterator[None]:
+        """Opens the test split while the block lasts: every place that may look at test images says so.
+
+        They are the end of a phase, `munet verify --tests`, and whoever reports on finished models or on the data
+        itself. Nothing that is learnt inside may decide anything.
+        """
+        before, self._is_testing = self._is_testing, True
+        try:
+            yield
+        finally:
+            self._is_testing = before
 
     def release(self) -> None:
         """Drops the decoded images from memory; the next `split` decodes again, or reads them from the cache."""

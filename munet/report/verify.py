@@ -106,13 +106,14 @@ def remeasure(data_dir: str = "", cache_dir: str = "") -> Measure:
                 f"{info.uri} is not the data that the run used: its fingerprint is {data.info.fingerprint[:12]}, the "
                 f"run's was {info.fingerprint[:12]}. Give the data directory that it used."
             )
-        measured = evaluation.measure(
-            experiment,
-            system.load(task),
-            model.hyperparameters,
-            data.split("test"),
-            num_classes=info.num_classes,
-        )
+        with data.testing():
+            measured = evaluation.measure(
+                experiment,
+                system.load(task),
+                model.hyperparameters,
+                data.split("test"),
+                num_classes=info.num_classes,
+            )
         return measured.quality
 
     return measure

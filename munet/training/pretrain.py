@@ -206,7 +206,8 @@ def _train_step(variant: Variant, settings: Settings, optimiser: Any) -> Callabl
 
 
 def _accuracy(variant: Variant, settings: Settings, params: Any, task: Task, offset: int) -> float:
-    split = task.split("test")
+    with task.testing():
+        split = task.split("test")
     count, batch = len(split.labels), settings.batch_size
     # Whole batches only, for the sake of one program: what is missing in the last is filled with the first images.
     batches = np.resize(np.arange(count), (-(-count // batch), batch))

@@ -13,7 +13,7 @@ from PIL import Image
 from tensorflow_datasets.proto import tf_example_pb2
 
 from munet.data import prepared_set
-from munet.data.splits import SPLITS
+from munet.data.splits import SPLITS, Split, SplitName
 from munet.data.tasks import Task, load_task
 from munet.errors import DataError
 
@@ -71,6 +71,11 @@ def _load(root: Path, uri: str, max_image_size: int = 64) -> Task:
     return load_task(uri, data_dir=str(root), cache_dir=str(root / "cache"), max_image_size=max_image_size)
 
 
+def _splits(task: Task) -> dict[SplitName, Split]:
+    with task.testing():
+        return {name: task.split(name) for name in SPLITS}
+
+
 def test_default_splits_hold_the_pixels_in_order(tmp_path: Path) -> None:
     splits = {"train": _examples(100), "test": _examples(12)}
     _prepare(tmp_path, "toy", splits, shape=(6, 6, 3), num_classes=4)
@@ -78,10 +83,10 @@ def test_default_splits_hold_the_pixels_in_order(tmp_path: Path) -> None:
     assert (task.info.name, task.info.num_train, task.info.num_validation, task.info.num_test) == ("toy", 95, 5, 12)
     expected = {"train": splits["train"][5:], "validation": splits["train"][:5], "test": splits["test"]}
     for _ in range(2):  # decoded, then from the cache
-        for name in SPLITS:
-            np.testing.assert_array_equal(task.split(name).images, np.stack([image for image, _ in expected[name]]))
-            assert task.split(name).labels.tolist() == [label for _, label in expected[name]]
-            assert task.split(name).labels.dtype == np.int32
+        for name, split in _splits(task).items():
+            np.testing.assert_array_equal(split.images, np.stack([image for image, _ in expected[name]]))
+            assert split.labels.tolist() == [label for _, label in expected[name]]
+            assert split.labels.dtype == np.int32
         task = _load(tmp_path, "tfds:toy")
 
 
@@ -112,7 +117,7 @@ def test_grey_splits_have_one_channel_only_if_all_do(tmp_path: Path) -> None:
     _prepare(tmp_path, "mixed", {"train": grey, "test": _examples(8)}, shape=(6, 6, 3), num_classes=4)
     assert _load(tmp_path, "tfds:grey").image_shape == (6, 6, 1)
     mixed = _load(tmp_path, "tfds:mixed")
-    assert {mixed.split(name).images.shape[-1] for name in SPLITS} == {3}
+    assert {split.images.shape[-1] for split in _splits(mixed).values()} == {3}
     np.testing.assert_array_equal(mixed.split("validation").images[0], grey[0][0])
 
 
@@ -204,7 +209,7 @@ def test_damaged_files_are_refused(tmp_path: Path) -> None:
     middle = len(whole) // 2
     records.write_bytes(whole[:middle] + bytes(200) + whole[middle + 200 :])
     with pytest.raises(DataError, match="is damaged"):
-        _load(tmp_path, "tfds:toy").split("test")
+        _splits(_load(tmp_path, "tfds:toy"))
     records.unlink()
     with pytest.raises(DataError, match=r"toy-test\.array_record-00000-of-00001 is missing"):
         _load(tmp_path, "tfds:toy")
@@ -232,8 +237,9 @@ def test_real_telugu(shared_tfds: Path, tmp_path: Path) -> None:
     for index in (0, 123, 499):
         with Image.open(io.BytesIO(source[index]["image"])) as image:
             expected = np.asarray(image.convert("RGB"))
-        np.testing.assert_array_equal(np.repeat(task.split("test").images[index], 3, -1), expected)
-        assert task.split("test").labels[index] == source[index]["label"]
+        test = _splits(task)["test"]
+        np.testing.assert_array_equal(np.repeat(test.images[index], 3, -1), expected)
+        assert test.labels[index] == source[index]["label"]
 
 
 def test_sizes_of_real_sets_are_those_of_the_paper(shared_tfds: Path) -> None:
@@ -263,6 +269,6 @@ def test_clean_omniglot_has_14_2_4_drawings_of_every_character(shared_tfds: Path
     task = load_task("tfds:omniglot", data_dir=str(shared_tfds), cache_dir=str(tmp_path))
     assert task.image_shape == (105, 105, 1)
     for name, drawings in zip(SPLITS, (14, 2, 4), strict=True):
-        assert (np.bincount(task.split(name).labels, minlength=1623) == drawings).all()
-    contents = [{image.tobytes() for image in task.split(name).images} for name in SPLITS]
+        assert (np.bincount(_splits(task)[name].labels, minlength=1623) == drawings).all()
+    contents = [{image.tobytes() for image in split.images} for split in _splits(task).values()]
     assert not contents[0] & contents[1] | contents[0] & contents[2] | contents[1] & contents[2]

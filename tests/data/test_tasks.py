@@ -8,7 +8,11 @@ import pytest
 from munet.data.sources import parse_uri
 from munet.data.splits import Source, Split, Splits
 from munet.data.tasks import Task, load_task, load_tasks
-from munet.errors import DataError
+from munet.errors import DataError, HygieneError
+
+
+class _Stop(Exception):
+    """Ends a block from within."""
 
 
 @pytest.fixture
@@ -80,8 +84,25 @@ def test_nothing_is_decoded_until_a_split_is_asked_for(npz: str) -> None:
     task = Task(load_task(npz).info, Source(("a", "b"), {}, "", load))
     assert not calls
     assert task.image_shape == (2, 3, 1)
-    task.split("test")
+    with task.testing():
+        task.split("test")
     assert calls == [1]
+
+
+def test_the_test_split_is_closed_unless_it_is_opened(npz: str) -> None:
+    task = load_task(npz)
+    with pytest.raises(HygieneError, match=r"'shapes' was asked for outside of `with task\.testing\(\):`"):
+        task.split("test")
+    with task.testing():
+        with task.testing():
+            assert len(task.split("test")) == 4
+        assert len(task.split("test")) == 4  # an inner block does not close what an outer one opened
+    assert task.num_tested == 2
+    with pytest.raises(_Stop), task.testing():
+        raise _Stop
+    with pytest.raises(HygieneError):
+        task.split("test")
+    task.split("train"), task.split("validation")
 
 
 def test_a_seed_is_another_split_of_the_same_images(npz: str) -> None:

@@ -18,7 +18,9 @@ URI = "builtin:digits"
 def test_test_accuracy_measured_again_is_that_of_prediction(tmp_path: Path) -> None:
     task = load_task(URI, cache_dir="off")
     write_run(tmp_path, tasks=(task.info,), num_blocks=1)
-    opened, split = system.open(str(tmp_path)), task.split("test")
+    opened = system.open(str(tmp_path))
+    with task.testing():
+        split = task.split("test")
     predicted = opened.predict("digits", split.images).indices
     expected = Quality(int((predicted == split.labels).sum()), len(split.labels))
     assert remeasure(cache_dir="off")(opened, "digits") == expected
