@@ -126,6 +126,7 @@ class Runtime:
 
     data_dir: str = ""  # prepared TFDS data; "": $TFDS_DATA_DIR, else ~/tensorflow_datasets
     cache_dir: str = ""  # decoded data and compiled programs; "": $MUNET_CACHE_DIR, else ~/.cache/munet; "off": none
+    max_bad_images: float = 0.01  # share of a folder's files that may be unreadable; they are named and left out
     num_devices: int = 0  # accelerators to use; 0: all
     children_per_dispatch: int = 0  # children stacked on one device; 0: all that fit on GPU/TPU, 1 on CPU
     block_megabytes: int = 64  # size of one block of augmented batches
@@ -224,6 +225,8 @@ def _count_problems(config: Config) -> list[str]:
         problems.append(f"experiment.seed = {experiment.seed}: expected 0 or more.")
     if config.runtime.block_megabytes < 1:
         problems.append(f"runtime.block_megabytes = {config.runtime.block_megabytes}: expected at least 1.")
+    if not 0 <= config.runtime.max_bad_images <= 1:
+        problems.append(f"runtime.max_bad_images = {config.runtime.max_bad_images}: expected a share in [0, 1].")
     if experiment.baseline.adapter_dim < 1:
         problems.append(f"experiment.baseline.adapter_dim = {experiment.baseline.adapter_dim}: expected at least 1.")
     for name in ("num_devices", "children_per_dispatch"):

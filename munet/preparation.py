@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import jax
@@ -10,6 +10,7 @@ import jax
 from munet import start
 from munet.config import Config, Runtime
 from munet.data import cache, loader
+from munet.data.opening import OpenSettings
 from munet.data.tasks import Task, load_tasks
 from munet.errors import DataError, UserError
 from munet.evolution import schedule
@@ -35,19 +36,26 @@ class Setup:
     layout: Layout
 
     @classmethod
-    def prepare(cls, config: Config) -> Setup:
+    def prepare(cls, config: Config, say: Callable[[str], None] = lambda _: None) -> Setup:
         """Opens data, root and devices; with a cache, all images are decoded (or read from it) and checked.
+
+        Args:
+          config: validated settings.
+          say: told about work that takes long, and what the tasks have to say of themselves, a line each time.
 
         Raises:
           DataError, CheckpointError, UserError: any of them cannot be used; data and root in one message.
         """
         use_compilation_cache(config.runtime)
         layout = Layout.detect(config.runtime)
-        tasks, root, problems = open_inputs(config)
+        tasks, root, problems = open_inputs(config, say)
         if root is None or problems:
             raise together(problems)
         if cache.folder(config.runtime.cache_dir) is not None:  # else every start would decode everything twice
             _check_images(tasks)
+        for task in tasks:
+            for note in task.notes:
+                say(f"{task.uri}: {note}")
         return cls(config, tuple(tasks), root, layout)
 
     @property
@@ -76,24 +84,20 @@ class Setup:
         return phases * children * sum(self.image_steps(task) for task in self.tasks)
 
 
-def open_inputs(config: Config) -> tuple[list[Task], start.RootComponents | None, list[UserError]]:
+def open_inputs(
+    config: Config, say: Callable[[str], None] = lambda _: None
+) -> tuple[list[Task], start.RootComponents | None, list[UserError]]:
     """The tasks and the root of a run, or why they cannot be used: the data's problems do not hide the root's.
 
     Returns:
       The tasks (none if any of them cannot be used), the root (None if it cannot), and what is wrong.
     """
-    experiment, runtime = config.experiment, config.runtime
+    experiment = config.experiment
     tasks: list[Task] = []
     root = None
     problems: list[UserError] = []
     try:
-        tasks = load_tasks(
-            experiment.tasks,
-            data_dir=runtime.data_dir,
-            cache_dir=runtime.cache_dir,
-            seed=experiment.seed,
-            max_image_size=max(experiment.search_space.image_size),
-        )
+        tasks = load_tasks(experiment.tasks, OpenSettings.of(config, say))
     except UserError as error:
         problems.append(error)
     try:

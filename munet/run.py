@@ -44,14 +44,19 @@ def evolve(config: Config, workdir: str, notify: Notify, dry_run: bool = False) 
       UserError: the input cannot be used; nothing is written then.
       EvolutionError: every child of a phase diverged.
     """
+
+    def say(text: str) -> None:
+        notify(events.Note(text))
+
     if dry_run:
-        for line in describe(Setup.prepare(config)):
+        for line in describe(Setup.prepare(config, say)):
             notify(events.Note(line))
         return
     places = [workdir, *(baseline_workdir(workdir, kind) for kind in config.runtime.compare)]
     for one, place in zip([config, *baselines(config)], places, strict=True):
         if not _say_if_complete(one, place, notify):
-            run(Setup.prepare(one), place, notify)
+            setup = Setup.prepare(one, say) if one is config else Setup.prepare(one)  # the data's notes once
+            run(setup, place, notify)
 
 
 def baseline_workdir(workdir: str, kind: str) -> str:

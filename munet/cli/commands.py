@@ -91,10 +91,11 @@ def data(tasks: Sequence[str], data_dir: str, sheet_dir: str) -> None:
     from rich.console import Console
 
     from munet.data.describe import describe_tasks
+    from munet.data.opening import OpenSettings
     from munet.data.tasks import load_tasks
     from munet.report.contact_sheet import write_contact_sheet
 
-    loaded = load_tasks(tasks, data_dir=data_dir)
+    loaded = load_tasks(tasks, OpenSettings(data_dir))
     console = Console() if sys.stdout.isatty() else Console(width=_PLAIN_WIDTH)
     console.print(describe_tasks(loaded))
     if not sheet_dir:

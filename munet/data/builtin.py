@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from munet.data.cache import Arrays, cached_arrays, content_key
+from munet.data.opening import OpenSettings, TaskUri
 from munet.data.scripts import SCRIPTS
 from munet.data.splits import Source, source_of_arrays
 from munet.errors import DataError, nearest
@@ -13,24 +14,23 @@ _DIGITS = "digits"
 _GLYPHS = "glyphs/"
 
 
-def open_builtin(uri: str, name: str, *, cache_dir: str, seed: int) -> Source:
+def open_builtin(uri: TaskUri, settings: OpenSettings) -> Source:
     """Opens a built-in set.
 
     Args:
-      uri: the task, for messages.
-      name: `digits` or `glyphs/<script>`.
-      cache_dir: as for `cache.folder`.
-      seed: of the 80/10/10 split; the images are the same for every seed.
+      uri: whose path is `digits` or `glyphs/<script>`.
+      settings: the cache, and the seed of the 80/10/10 split; the images are the same for every seed.
 
     Raises:
       DataError: there is no such set.
     """
     known = [_DIGITS, *(_GLYPHS + script for script in SCRIPTS)]
+    name, cache_dir = uri.path, settings.cache_dir
     if name not in known:
-        raise DataError(f"{uri}: there is no built-in set {name!r}. {nearest(name, known)}")
+        raise DataError(f"{uri.text}: there is no built-in set {name!r}. {nearest(name, known)}")
     arrays = _digits(cache_dir) if name == _DIGITS else _glyphs(name.removeprefix(_GLYPHS), cache_dir)
     class_names = [str(label) for label in arrays["class_names"]]
-    return source_of_arrays(uri, arrays["images"], arrays["labels"], class_names, seed=seed)
+    return source_of_arrays(uri.text, arrays["images"], arrays["labels"], class_names, seed=settings.seed)
 
 
 def _digits(cache_dir: str) -> Arrays:

@@ -14,23 +14,23 @@ import numpy as np
 from jaxtyping import Int64, UInt8
 
 from munet.data import images as pixels
+from munet.data.opening import OpenSettings, TaskUri
 from munet.data.splits import MAX_CLASSES, Source, source_of_arrays
 from munet.errors import DataError, nearest
 
 
-def open_npz(uri: str, path: Path, *, seed: int, canvas: int) -> Source:
+def open_npz(source: TaskUri, settings: OpenSettings) -> Source:
     """Reads and checks a file.
 
     Args:
-      uri: the task, for messages.
-      path: the `.npz` file.
-      seed: of the 80/10/10 split.
-      canvas: larger images are squashed to this many pixels on a side.
+      source: whose path is the `.npz` file.
+      settings: the seed of the 80/10/10 split, and the canvas that larger images are squashed to.
 
     Raises:
       DataError: missing, foreign or damaged, or arrays that make no classification task.
     """
-    arrays = _read(uri, path)
+    uri = source.text
+    arrays = _read(uri, Path(source.path).expanduser())
     images, labels = _images(uri, arrays["images"]), _labels(uri, arrays["labels"])
     if len(images) != len(labels):
         raise DataError(f"{uri}: {len(images):,} images but {len(labels):,} labels: expected as many.")
@@ -46,9 +46,9 @@ def open_npz(uri: str, path: Path, *, seed: int, canvas: int) -> Source:
         raise DataError(f"{uri}: class_names is {names.dtype} {list(names.shape)}, expected an array of strings.")
     else:
         class_names = tuple(map(str, names))
-    if max(images.shape[1:3]) > canvas:
-        images = pixels.stack([pixels.squash(image, canvas) for image in images])
-    return source_of_arrays(uri, images, labels, class_names, seed=seed)
+    if max(images.shape[1:3]) > settings.canvas:
+        images = pixels.stack([pixels.squash(image, settings.canvas) for image in images])
+    return source_of_arrays(uri, images, labels, class_names, seed=settings.seed)
 
 
 def _read(uri: str, path: Path) -> dict[str, np.ndarray]:

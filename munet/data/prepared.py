@@ -10,6 +10,7 @@ import numpy as np
 
 from munet.data import images as pixels
 from munet.data.cache import cached_arrays, content_key
+from munet.data.opening import OpenSettings, TaskUri
 from munet.data.prepared_set import PreparedSet, open_set
 from munet.data.splits import SPLITS, Source, Split, SplitName, Splits, check_sizes, take_by_rank
 from munet.errors import DataError, nearest
@@ -23,25 +24,22 @@ _OMNIGLOT_CLEAN = "train+test"
 _MAX_CANVAS = 4096
 
 
-def open_prepared(
-    uri: str, name: str, options: Mapping[str, str], *, data_dir: str, cache_dir: str, canvas: int
-) -> Source:
+def open_prepared(source: TaskUri, settings: OpenSettings) -> Source:
     """Opens a prepared set; images are decoded by `Source.load`.
 
     Args:
-      uri: the task, for messages.
-      name: of the set, with its config: `mnist`, `cmaterdb/bangla`.
-      options: `train`, `validation`, `test`: splits in TFDS notation; of omniglot also `split`: `clean` or `paper`.
-        `canvas`: pixels, instead of the argument.
-      data_dir: the folder of prepared sets; "": `$TFDS_DATA_DIR`, else `~/tensorflow_datasets`.
-      cache_dir: as for `cache.folder`.
-      canvas: images of varying size, or larger ones, are squashed to this many pixels on a side.
+      source: its path is the name of the set, with its config (`mnist`, `cmaterdb/bangla`); its options are `train`,
+        `validation`, `test`: splits in TFDS notation; of omniglot also `split`: `clean` or `paper`; `canvas`: pixels,
+        instead of the settings'.
+      settings: the folder of prepared sets, the cache, and the canvas.
 
     Raises:
       DataError: not prepared, not as array_record, no image classification set, or an unknown split.
     """
+    uri, name, options = source.text, source.path, source.options
     notation = _notation(uri, name, {key: value for key, value in options.items() if key != "canvas"})
-    opened = open_set(uri, name, data_dir=data_dir, canvas=_canvas(uri, options.get("canvas"), canvas))
+    canvas = _canvas(uri, options.get("canvas"), settings.canvas)
+    opened = open_set(uri, name, data_dir=settings.data_dir, canvas=canvas)
     if notation is None:
         sizes = _clean_sizes(opened)
     else:
@@ -55,7 +53,7 @@ def open_prepared(
         return {f"{split}_{part}": getattr(splits[split], part) for split in SPLITS for part in ("images", "labels")}
 
     def load() -> Splits:
-        arrays = cached_arrays(cache_dir, content_key("tfds", FORMAT, fingerprint), build)
+        arrays = cached_arrays(settings.cache_dir, content_key("tfds", FORMAT, fingerprint), build)
         return {split: Split(arrays[f"{split}_images"], arrays[f"{split}_labels"]) for split in SPLITS}
 
     return Source(opened.class_names, sizes, fingerprint, load)

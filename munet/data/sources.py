@@ -6,86 +6,80 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
-from munet.data import builtin, npz
+from munet.data.opening import OpenSettings, TaskUri
 from munet.data.splits import Source
 from munet.errors import DataError, nearest
-from munet.types import TaskName
 
-SCHEMES = ("tfds", "npz", "builtin")
+Opener = Callable[[TaskUri, OpenSettings], Source]
 
 
 @dataclass(frozen=True)
-class TaskUri:
-    """A parsed task URI.
+class Scheme:
+    """A kind of data set.
 
     Attributes:
-      text: as given.
-      scheme: `tfds`, `npz` or `builtin`.
-      path: what stands between the scheme and the options.
-      options: what stands after the `?`, by name; values are taken as they are (no `%` decoding).
+      opener: the function that opens one, as `module:function` inside `munet.data`; imported when it is first needed
+        (importing tensorflow_datasets takes most of a second).
+      is_path: what follows the scheme is a path on disk: taken as it is, without options.
+      has_options: `?name=value&...` may follow.
     """
 
-    text: str
-    scheme: str
-    path: str
-    options: Mapping[str, str] = field(default_factory=dict)
+    opener: str
+    is_path: bool = False
+    has_options: bool = False
 
-    @property
-    def name(self) -> TaskName:
-        """The task's name: the URI without scheme and options; of an npz file its stem."""
-        return Path(self.path).stem if self.scheme == "npz" else self.path
+    def open(self, uri: TaskUri, settings: OpenSettings) -> Source:
+        """Opens a data set of this kind; raises `DataError`."""
+        module, _, function = self.opener.partition(":")
+        return cast(Opener, getattr(importlib.import_module(f"munet.data.{module}"), function))(uri, settings)
+
+
+SCHEMES = {
+    "tfds": Scheme("prepared:open_prepared", has_options=True),
+    "npz": Scheme("npz:open_npz", is_path=True),
+    "builtin": Scheme("builtin:open_builtin"),
+}
 
 
 def parse_uri(uri: str) -> TaskUri:
     """Parses a task URI.
 
+    A task is named by its URI without scheme and options, or by the stem of its path.
+
     Raises:
       DataError: no or an unknown scheme, nothing after it, or options that are not `name=value`.
     """
-    scheme, colon, rest = uri.partition(":")
+    name, colon, rest = uri.partition(":")
     if not colon:
         raise DataError(f"{uri!r} is no task URI: a scheme is missing, e.g. tfds:{uri or 'mnist'} or builtin:digits.")
-    if scheme not in SCHEMES:
-        raise DataError(f"{uri!r}: there is no scheme {scheme!r}. {nearest(scheme, SCHEMES)}")
-    path, _, query = rest.partition("?") if scheme != "npz" else (rest, "", "")
-    path = path.strip("/") if scheme != "npz" else path
+    if name not in SCHEMES:
+        raise DataError(f"{uri!r}: there is no scheme {name!r}. {nearest(name, SCHEMES)}")
+    scheme = SCHEMES[name]
+    path, _, query = (rest, "", "") if scheme.is_path else rest.partition("?")
+    path = path if scheme.is_path else path.strip("/")
     if not path:
         raise DataError(f"{uri!r}: nothing follows the scheme, e.g. tfds:mnist, npz:/path.npz, builtin:digits.")
     options: dict[str, str] = {}
     for option in query.split("&") if query else ():
-        name, equals, value = option.partition("=")
-        if not equals or not value or name in options:
+        key, equals, value = option.partition("=")
+        if not equals or not value or key in options:
             raise DataError(f"{uri!r}: option {option!r} is not of the form name=value, each name once.")
-        options[name] = value
-    return TaskUri(uri, scheme, path, options)
+        options[key] = value
+    if options and not scheme.has_options:
+        raise DataError(f"{uri}: a {name} task has no options; remove {', '.join(options)}.")
+    return TaskUri(uri, name, path, Path(path).stem if scheme.is_path else path, options)
 
 
-def open_source(uri: TaskUri, *, data_dir: str, cache_dir: str, seed: int, canvas: int) -> Source:
+def open_source(uri: TaskUri, settings: OpenSettings) -> Source:
     """Opens a data set; nothing of a prepared TFDS set is decoded yet.
-
-    Args:
-      uri: what to open.
-      data_dir: prepared TFDS data; "": `$TFDS_DATA_DIR`, else `~/tensorflow_datasets`.
-      cache_dir: as for `cache.folder`.
-      seed: of the 80/10/10 split of npz and built-in sets.
-      canvas: larger images, and those of varying size, are squashed to this many pixels on a side.
 
     Raises:
       DataError: missing, unreadable, or no classification task.
     """
-    if uri.scheme == "tfds":
-        # Importing tensorflow_datasets takes most of a second, for nothing where all tasks are built in.
-        from munet.data import prepared
-
-        return prepared.open_prepared(
-            uri.text, uri.path, uri.options, data_dir=data_dir, cache_dir=cache_dir, canvas=canvas
-        )
-    if uri.options:
-        raise DataError(f"{uri.text}: a {uri.scheme} task has no options; remove {', '.join(uri.options)}.")
-    if uri.scheme == "npz":
-        return npz.open_npz(uri.text, Path(uri.path).expanduser(), seed=seed, canvas=canvas)
-    return builtin.open_builtin(uri.text, uri.path, cache_dir=cache_dir, seed=seed)
+    return SCHEMES[uri.scheme].open(uri, settings)

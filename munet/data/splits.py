@@ -50,12 +50,14 @@ class Source:
       num_examples: images in each split.
       fingerprint: SHA-256 (hexadecimal) of the set's identity: two sets with the same one hold the same splits.
       load: decodes all three splits. May raise `DataError`.
+      notes: what a user should know of it, a sentence each: files left out, images in two splits.
     """
 
     class_names: tuple[str, ...]
     num_examples: Mapping[SplitName, int]
     fingerprint: str
     load: Callable[[], Splits]
+    notes: tuple[str, ...] = ()
 
 
 def content_order(images: UInt8[np.ndarray, "n ..."], seed: int | None = None) -> Int[np.ndarray, " n"]:

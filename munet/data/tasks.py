@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from munet.data.obtaining import MissingSetError, how_to_get
+from munet.data.opening import OpenSettings
 from munet.data.sources import open_source, parse_uri
 from munet.data.splits import SPLITS, Source, Split, SplitName, Splits, check_sizes
 from munet.errors import DataError, HygieneError, nearest
 from munet.types import TaskInfo, TaskName
 
-__all__ = ["SPLITS", "Split", "SplitName", "Task", "load_task", "load_tasks"]
+__all__ = ["SPLITS", "Split", "SplitName", "Task", "load_task", "load_tasks", "open_task"]
 
 
 @dataclass
@@ -35,6 +36,11 @@ class Task:
     def uri(self) -> str:
         """The URI that it was opened by."""
         return self.info.uri
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a user should know of the data, a sentence each."""
+        return self.source.notes
 
     @cached_property
     def _splits(self) -> Splits:
@@ -83,22 +89,35 @@ class Task:
         return height, width, channels
 
 
-def load_task(uri: str, *, data_dir: str = "", cache_dir: str = "", seed: int = 0, max_image_size: int = 64) -> Task:
-    """Opens a task.
+def load_task(
+    uri: str,
+    *,
+    data_dir: str = "",
+    cache_dir: str = "",
+    seed: int = 0,
+    max_image_size: int = 64,
+    max_bad_images: float = 0.01,
+) -> Task:
+    """Opens one task; with the settings of a run: `open_task`.
 
     Args:
       uri: e.g. `tfds:mnist`, `npz:/path.npz`, `builtin:glyphs/greek`; see `munet/data/sources.py`.
-      data_dir: prepared TFDS data; "": `$TFDS_DATA_DIR`, else `~/tensorflow_datasets`.
-      cache_dir: decoded data; "": `$MUNET_CACHE_DIR`, else `~/.cache/munet`; "off": none.
-      seed: of the 80/10/10 split of npz and built-in sets.
-      max_image_size: the largest image size (pixels on a side) a model may ask for. Images of varying size, or larger
-        than twice this, are squashed to a square of twice this.
+      data_dir, cache_dir, seed, max_image_size, max_bad_images: as in `OpenSettings`.
 
     Raises:
       DataError: missing, unreadable, or no classification task: one class, an empty split, labels out of range.
     """
+    return open_task(uri, OpenSettings(data_dir, cache_dir, seed, max_image_size, max_bad_images))
+
+
+def open_task(uri: str, settings: OpenSettings) -> Task:
+    """Opens a task.
+
+    Raises:
+      DataError: as `load_task`.
+    """
     parsed = parse_uri(uri)
-    source = open_source(parsed, data_dir=data_dir, cache_dir=cache_dir, seed=seed, canvas=2 * max_image_size)
+    source = open_source(parsed, settings)
     check_sizes(uri, source.num_examples)
     if len(source.class_names) < 2:
         raise DataError(f"{uri}: it has {len(source.class_names)} class, a task needs at least 2.")
@@ -114,10 +133,8 @@ def load_task(uri: str, *, data_dir: str = "", cache_dir: str = "", seed: int = 
     return Task(info, source)
 
 
-def load_tasks(
-    uris: Sequence[str], *, data_dir: str = "", cache_dir: str = "", seed: int = 0, max_image_size: int = 64
-) -> list[Task]:
-    """Opens several tasks, in order; arguments as for `load_task`.
+def load_tasks(uris: Sequence[str], settings: OpenSettings) -> list[Task]:
+    """Opens several tasks, in order.
 
     Raises:
       DataError: all problems in one message; two tasks of one name are one of them.
@@ -131,9 +148,7 @@ def load_tasks(
             if name in first_of_name:
                 raise DataError(f"{uri}: a task called {name!r} is there already ({first_of_name[name]}).")
             first_of_name[name] = uri
-            tasks.append(
-                load_task(uri, data_dir=data_dir, cache_dir=cache_dir, seed=seed, max_image_size=max_image_size)
-            )
+            tasks.append(open_task(uri, settings))
         except DataError as error:
             problems.append(error)
     if not uris:

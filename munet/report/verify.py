@@ -89,18 +89,16 @@ def remeasure(data_dir: str = "", cache_dir: str = "") -> Measure:
       data_dir: prepared TFDS data; "": `$TFDS_DATA_DIR`, else `~/tensorflow_datasets`.
       cache_dir: decoded data; "": `$MUNET_CACHE_DIR`, else `~/.cache/munet`; "off": none.
     """
-    from munet.data.tasks import load_task
+    from munet.data.opening import OpenSettings
+    from munet.data.tasks import open_task
     from munet.training import evaluation
 
     def measure(system: System, task: TaskName) -> Quality:
         info, model, experiment = system.task(task), system.model(task), system.experiment
-        data = load_task(
-            info.uri,
-            data_dir=data_dir,
-            cache_dir=cache_dir,
-            seed=experiment.seed,
-            max_image_size=max(experiment.search_space.image_size),
-        )
+        size = max(experiment.search_space.image_size)
+        # The run decided how many unreadable files it accepts; here the fingerprint tells whether the data is the same.
+        settings = OpenSettings(data_dir, cache_dir, experiment.seed, size, max_bad_images=1.0)
+        data = open_task(info.uri, settings)
         if data.info != info:
             raise UserError(
                 f"{info.uri} is not the data that the run used: its fingerprint is {data.info.fingerprint[:12]}, the "

@@ -26,6 +26,7 @@ from munet import rng
 from munet.architecture import HEAD, Variant, component_leaves, get_variant, path_names
 from munet.data.augment import AugmentSettings, augment, prepare
 from munet.data.loader import batch_indices
+from munet.data.opening import OpenSettings
 from munet.data.tasks import Task, load_tasks
 from munet.errors import DataError
 from munet.models import vit
@@ -94,14 +95,14 @@ def pretrain(settings: Settings, say: Callable[[str], None] = print, cache_dir: 
     Args:
       settings: the recipe.
       say: told about the progress.
-      cache_dir, data_dir: as in `munet.data.tasks.load_task`.
+      cache_dir, data_dir: as in `munet.data.opening.OpenSettings`.
 
     Raises:
       DataError: a task cannot be opened, or images differ in shape.
     """
     start = time.monotonic()
     variant = get_variant(settings.variant)
-    tasks = load_tasks(settings.tasks, data_dir=data_dir, cache_dir=cache_dir, seed=settings.seed)
+    tasks = load_tasks(settings.tasks, OpenSettings(data_dir, cache_dir, settings.seed))
     offsets = np.cumsum([0, *(task.info.num_classes for task in tasks)])
     examples = _merged(tasks, offsets)
     num_images, num_classes = len(examples.labels), int(offsets[-1])

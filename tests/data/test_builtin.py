@@ -4,18 +4,23 @@ import numpy as np
 import pytest
 
 from munet.data import glyphs, scripts
-from munet.data.builtin import open_builtin
+from munet.data.opening import OpenSettings
+from munet.data.sources import open_source, parse_uri
 from munet.data.splits import SPLITS, Source
 from munet.errors import DataError
 
 
+def _open(name: str, settings: OpenSettings) -> Source:
+    return open_source(parse_uri(f"builtin:{name}"), settings)
+
+
 @pytest.fixture(scope="module")
 def greek(tmp_path_factory: pytest.TempPathFactory) -> Source:
-    return open_builtin("builtin:glyphs/greek", "glyphs/greek", cache_dir=str(tmp_path_factory.mktemp("cache")), seed=0)
+    return _open("glyphs/greek", OpenSettings(cache_dir=str(tmp_path_factory.mktemp("cache"))))
 
 
 def test_digits(tmp_path_factory: pytest.TempPathFactory) -> None:
-    source = open_builtin("builtin:digits", "digits", cache_dir=str(tmp_path_factory.mktemp("cache")), seed=0)
+    source = _open("digits", OpenSettings(cache_dir=str(tmp_path_factory.mktemp("cache"))))
     assert source.class_names == tuple("0123456789")
     assert sum(source.num_examples.values()) == 1797
     parts = source.load()
@@ -33,7 +38,7 @@ def test_glyphs_of_a_script(greek: Source) -> None:
 
 
 def test_glyphs_are_the_same_for_every_seed_and_split_by_it(greek: Source) -> None:
-    other = open_builtin("x", "glyphs/greek", cache_dir="off", seed=1)
+    other = _open("glyphs/greek", OpenSettings(cache_dir="off", seed=1))
     contents = [
         sorted(image.tobytes() for part in source.load().values() for image in part.images) for source in (greek, other)
     ]
@@ -84,6 +89,6 @@ def test_latin_is_whole_and_look_alikes_are_dropped() -> None:
 
 def test_an_unknown_set_names_the_nearest() -> None:
     with pytest.raises(DataError, match=r"no built-in set 'glyphs/greec'\. Did you mean 'glyphs/greek'"):
-        open_builtin("builtin:glyphs/greec", "glyphs/greec", cache_dir="off", seed=0)
+        _open("glyphs/greec", OpenSettings(cache_dir="off"))
     with pytest.raises(DataError, match="Did you mean 'digits'"):
-        open_builtin("builtin:digit", "digit", cache_dir="off", seed=0)
+        _open("digit", OpenSettings(cache_dir="off"))

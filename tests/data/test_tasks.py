@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from munet.data.opening import OpenSettings
 from munet.data.sources import parse_uri
 from munet.data.splits import Source, Split, Splits
 from munet.data.tasks import Task, load_task, load_tasks
@@ -113,14 +114,14 @@ def test_a_seed_is_another_split_of_the_same_images(npz: str) -> None:
 
 
 def test_tasks_keep_their_order(npz: str) -> None:
-    names = [task.info.name for task in load_tasks([npz, "builtin:digits"], cache_dir="off")]
+    names = [task.info.name for task in load_tasks([npz, "builtin:digits"], OpenSettings(cache_dir="off"))]
     assert names == ["shapes", "digits"]
 
 
 def test_all_problems_are_reported_together(npz: str, tmp_path: Path) -> None:
     uris = [npz, "tfds:nothing", "builtin:digit", f"npz:{tmp_path}/sub/../shapes.npz"]
     with pytest.raises(DataError) as caught:
-        load_tasks(uris, data_dir=str(tmp_path), cache_dir="off")
+        load_tasks(uris, OpenSettings(data_dir=str(tmp_path), cache_dir="off"))
     message = str(caught.value)
     assert message.startswith("3 of 4 tasks cannot be used:")
     assert "tfds:nothing is not prepared" in message
@@ -143,4 +144,4 @@ def test_one_command_prepares_all_missing_sets(tmp_path: Path) -> None:
 
 def test_no_tasks_are_refused() -> None:
     with pytest.raises(DataError, match="No tasks are given"):
-        load_tasks([])
+        load_tasks([], OpenSettings())

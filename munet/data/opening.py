@@ -1,0 +1,71 @@
+"""What every opener of a data set is given: a parsed task URI, and the settings of opening."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from munet.config import Config
+from munet.types import TaskName
+
+
+def _silent(text: str) -> None:
+    """Tells nobody."""
+
+
+@dataclass(frozen=True)
+class OpenSettings:
+    """How data sets are opened; the same for all tasks of a run.
+
+    Attributes:
+      data_dir: prepared TFDS data; "": `$TFDS_DATA_DIR`, else `~/tensorflow_datasets`.
+      cache_dir: decoded data; "": `$MUNET_CACHE_DIR`, else `~/.cache/munet`; "off": none.
+      seed: of the 80/10/10 split of sets that have no splits of their own.
+      max_image_size: the largest image size (pixels on a side) that a model may ask for.
+      max_bad_images: share of a folder's files that may be unreadable, in [0, 1]; they are left out.
+      say: told about work that takes long, in a line each time.
+    """
+
+    data_dir: str = ""
+    cache_dir: str = ""
+    seed: int = 0
+    max_image_size: int = 64
+    max_bad_images: float = 0.01
+    say: Callable[[str], None] = field(default=_silent, compare=False)
+
+    @property
+    def canvas(self) -> int:
+        """Images of varying size, or larger than this many pixels on a side, are squashed to a square of it."""
+        return 2 * self.max_image_size
+
+    @classmethod
+    def of(cls, config: Config, say: Callable[[str], None] = _silent) -> OpenSettings:
+        """The settings of a run."""
+        experiment, runtime = config.experiment, config.runtime
+        return cls(
+            data_dir=runtime.data_dir,
+            cache_dir=runtime.cache_dir,
+            seed=experiment.seed,
+            max_image_size=max(experiment.search_space.image_size),
+            max_bad_images=runtime.max_bad_images,
+            say=say,
+        )
+
+
+@dataclass(frozen=True)
+class TaskUri:
+    """A parsed task URI.
+
+    Attributes:
+      text: as given.
+      scheme: what stands before the colon, e.g. `tfds`.
+      path: what stands between the scheme and the options.
+      name: the task's name.
+      options: what stands after the `?`, by name; values are taken as they are (no `%` decoding).
+    """
+
+    text: str
+    scheme: str
+    path: str
+    name: TaskName
+    options: Mapping[str, str] = field(default_factory=dict)
