@@ -132,7 +132,7 @@ def test_all_problems_are_reported_together(npz: str, tmp_path: Path) -> None:
 def test_one_command_prepares_all_missing_sets(tmp_path: Path) -> None:
     uris = ["tfds:mnist", "tfds:visual_domain_decathlon/imagenet12?train=train", "tfds:imagenet2012", "tfds:mnits"]
     with pytest.raises(DataError) as caught:
-        load_tasks(uris, data_dir=str(tmp_path), cache_dir="off")
+        load_tasks(uris, OpenSettings(data_dir=str(tmp_path), cache_dir="off"))
     message = str(caught.value)
     assert message.startswith("4 of 4 tasks cannot be used:")
     together = "mnist visual_domain_decathlon/imagenet12 imagenet2012"
