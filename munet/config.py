@@ -9,6 +9,7 @@ read-only after `validate`; they have slots, so that assigning to a misspelt fie
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -177,6 +178,23 @@ def differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> l
         elif before != after:
             found.append(f"{prefix}{name}: {before!r} -> {after!r}")
     return found
+
+
+def completed(experiment: Mapping[str, object]) -> dict[str, Any]:
+    """The `experiment` part as an older version wrote it, with the defaults of the fields that it did not have yet.
+
+    A field is only ever added with the default that does what was done before, so a run that knows nothing of it is
+    the same experiment.
+    """
+    return _merged(to_json(Experiment()), experiment)
+
+
+def _merged(defaults: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    merged = {**defaults, **given}
+    for name, default in defaults.items():
+        if isinstance(default, dict) and isinstance(given.get(name), dict):
+            merged[name] = _merged(default, given[name])
+    return merged
 
 
 def validate(config: Config) -> Config:

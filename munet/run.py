@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import cast
 
 from munet import architecture, ledger, start
-from munet.config import Config, differences, to_json
+from munet.config import Config, completed, differences, to_json
 from munet.data import loader
 from munet.data.tasks import Task
 from munet.dry_run import describe
@@ -73,7 +73,7 @@ def _say_if_complete(config: Config, workdir: str, notify: Notify) -> bool:
     if not len(store.journal):
         return False
     first = _first_entry(store)
-    if differences(dict(first.experiment), to_json(config.experiment)):
+    if differences(completed(first.experiment), to_json(config.experiment)):
         return False
     controller = Controller(config.experiment, first.tasks)
     current = ledger.load(controller, store)

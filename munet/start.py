@@ -113,7 +113,7 @@ def check_same(found: StartEntry, wanted: StartEntry, workdir: str) -> None:
 
 
 def _without_places(experiment: Mapping[str, object]) -> dict[str, object]:
-    return {name: value for name, value in experiment.items() if name not in ("root", "tasks")}
+    return {name: value for name, value in config.completed(experiment).items() if name not in ("root", "tasks")}
 
 
 def _root_differences(old: Mapping[str, object], new: Mapping[str, object]) -> list[str]:

@@ -9,7 +9,17 @@ from typing import Any
 
 import pytest
 
-from munet.config import Baseline, Config, Experiment, SearchSpace, to_json, validate
+from munet.config import (
+    Baseline,
+    Config,
+    Experiment,
+    Fidelity,
+    SearchSpace,
+    completed,
+    differences,
+    to_json,
+    validate,
+)
 from munet.config_files import load_config
 from munet.errors import ConfigError
 from munet.flags import parse_config
@@ -111,3 +121,14 @@ def test_a_baseline_is_not_compared_with_baselines() -> None:
     config.runtime.compare = ("full",)
     with pytest.raises(ConfigError, match=r"runtime.compare = \('full',\) beside .*--config.compare="):
         validate(config)
+
+
+def test_an_experiment_of_an_older_version_gets_the_defaults_of_new_fields() -> None:
+    experiment = to_json(Experiment(seed=7, fidelity=Fidelity(encoder_norm="chance")))
+    old = {**experiment, "fidelity": dict(experiment["fidelity"])}
+    del old["antialias"], old["fidelity"]["allow_block_growth"]
+    assert differences(completed(old), experiment) == []
+    assert differences(completed(old), to_json(Experiment(seed=7, antialias=True))) == [
+        "antialias: False -> True",
+        "fidelity.encoder_norm: 'chance' -> 'forced'",
+    ]
