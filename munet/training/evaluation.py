@@ -13,7 +13,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from munet import architecture
 from munet.config import Experiment
@@ -71,10 +71,13 @@ def measure(
         components, program_signature, adapter_dim=int(hyperparameters["adapter_dim"]), num_classes=num_classes
     )
     params, gates = jax.tree.map(lambda leaf: np.asarray(leaf)[None], (params, gates))
+    # Placed as the engine places them: otherwise its evaluation program would be compiled once more for here.
+    by_child, replicated = NamedSharding(mesh, PartitionSpec("child")), NamedSharding(mesh, PartitionSpec())
+    params, gates = jax.device_put((params, gates), by_child)
     correct = np.zeros(program_signature.head_size, np.int64)
     image_size = program_signature.image_size
     for piece in evaluation_batches(split, image_size=image_size, antialias=experiment.antialias):
-        result = program(params, gates, *piece[:3], jnp.int32(piece.num_batches))
+        result = program(params, gates, *jax.device_put(piece[:3], replicated), jnp.int32(piece.num_batches))
         correct += np.asarray(result.correct_per_class[0])
     counted = np.bincount(split.labels, minlength=num_classes)
     return Measurement(tuple(int(n) for n in correct[:num_classes]), tuple(int(n) for n in counted))

@@ -7,7 +7,7 @@ its own children and nothing is exchanged. A program is made once per signature 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache, partial
+from functools import cache, partial, wraps
 from typing import Any, NamedTuple, cast
 
 import jax
@@ -153,6 +153,7 @@ def map_children(function: Callable[..., Any], mesh: Mesh, *, per_child: int, sh
     """Maps `function` over the leading axis of its first `per_child` arguments; `shared` more are the same for all."""
     over = jax.vmap(function, in_axes=(0,) * per_child + (None,) * shared)
 
+    @wraps(function)  # whose name compile events and profiles then show
     def local(*arguments: Any) -> Any:
         if jax.tree.leaves(arguments[0])[0].shape[0] > 1:
             return over(*arguments)
