@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -47,6 +47,11 @@ def test_a_small_run_compiles_no_more_programs_than_it_did(tmp_path: Path, compi
     assert compiled["jit(evaluate_child)"] == programs.evaluate_program.cache_info().currsize == 2
 
 
+def lowered(program: Any, platform: str) -> Callable[..., export.Exported]:
+    """What makes `program`, given arguments, into StableHLO for a platform."""
+    return cast(Callable[..., export.Exported], export.export(program, platforms=[platform]))
+
+
 @pytest.mark.parametrize("platform", ["tpu", "cuda"])
 def test_both_programs_lower_for_accelerators(platform: str) -> None:
     """Lowering needs no such hardware; it finds what a backend cannot do."""
@@ -64,11 +69,11 @@ def test_both_programs_lower_for_accelerators(platform: str) -> None:
     images = jnp.zeros((3, 8, joint.image_size, joint.image_size, 3))
     labels, weights = jnp.zeros((3, 8), jnp.int32), jnp.ones((3, 8))
     state = programs.init_state(arrays.tuned)
-    train = export.export(programs.train_program(joint, MESH, 1.0), platforms=[platform])(
+    train = lowered(programs.train_program(joint, MESH, 1.0), platform)(
         state, arrays.fixed, arrays.control, images, labels, jnp.int32(3)
     )
     assert len(train.out_avals) == len(jax.tree.leaves(state))
-    evaluate = export.export(programs.evaluate_program(joint.for_evaluation, MESH), platforms=[platform])(
+    evaluate = lowered(programs.evaluate_program(joint.for_evaluation, MESH), platform)(
         {**arrays.fixed, **arrays.tuned}, arrays.control.gates, images, labels, weights, jnp.int32(3)
     )
     assert evaluate.out_avals[0].shape == (2, joint.head_size)
