@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -29,7 +29,7 @@ def compiled() -> Iterator[Counter[str]]:
     programs.evaluate_program.cache_clear()
     counts: Counter[str] = Counter()
 
-    def count(event: str, duration: float, **about: Any) -> None:
+    def count(event: str, duration_secs: float, **about: str | int) -> None:
         if event == "/jax/core/compile/backend_compile_duration":
             counts[str(about.get("fun_name"))] += 1
 
@@ -49,7 +49,7 @@ def test_a_small_run_compiles_no_more_programs_than_it_did(tmp_path: Path, compi
 
 def lowered(program: Any, platform: str) -> Callable[..., export.Exported]:
     """What makes `program`, given arguments, into StableHLO for a platform."""
-    return cast(Callable[..., export.Exported], export.export(program, platforms=[platform]))
+    return export.export(program, platforms=[platform])
 
 
 @pytest.mark.parametrize("platform", ["tpu", "cuda"])
