@@ -21,8 +21,8 @@ setup(
     license_files=["LICENSE"],
     python_requires=">=3.11",
     # The config files stand beside the package in a checkout and are installed inside it.
-    packages=[*find_namespace_packages(include=["munet", "munet.*"]), "munet.configs"],
-    package_dir={"munet.configs": "configs"},
+    packages=[*find_namespace_packages(include=["munet", "munet.*"]), "munet.configs", "munet.configs.suites"],
+    package_dir={"munet.configs": "configs", "munet.configs.suites": "configs/suites"},
     package_data={"munet": ["assets/*", "report/page/*"]},
     entry_points={"console_scripts": ["munet = munet.cli:main"]},
     install_requires=[
@@ -41,6 +41,7 @@ setup(
         "optax>=0.2.4",
         "orbax-checkpoint>=0.11.30",
         "pillow>=10.4",
+        "pyarrow>=17.0",
         "rich>=13.7",
         "safetensors>=0.4.5",
         "scikit-learn>=1.5",

@@ -17,11 +17,19 @@ class UserError(ValueError):
 class ConfigError(UserError):
     """One or more fields of the configuration are wrong. All problems are in the one message."""
 
+    subject = "configuration"
+
     def __init__(self, problems: Iterable[str]):
         self.problems = tuple(problems)
         count = len(self.problems)
-        head = "The configuration has a problem:" if count == 1 else f"The configuration has {count} problems:"
+        head = f"The {self.subject} has {'a problem' if count == 1 else f'{count} problems'}:"
         super().__init__("\n  - ".join([head, *self.problems]))
+
+
+class SuiteError(ConfigError):
+    """A suite of runs cannot be started. All problems are in the one message."""
+
+    subject = "suite"
 
 
 class DataError(UserError):

@@ -101,7 +101,7 @@ def test_every_import_is_declared() -> None:
     declared = set(ranges())
     distributions = packages_distributions()
     imported = set()
-    for path in [*(ROOT / "munet").rglob("*.py"), *(ROOT / "configs").glob("*.py")]:
+    for path in [*(ROOT / "munet").rglob("*.py"), *(ROOT / "configs").rglob("*.py")]:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Import):
                 imported |= {alias.name.split(".")[0] for alias in node.names}
@@ -116,8 +116,8 @@ def test_every_package_and_file_is_installed() -> None:
     arguments = setup_arguments()
     folders = {path.parent.relative_to(ROOT) for path in (ROOT / "munet").rglob("*.py")}
     assert {".".join(folder.parts) for folder in folders} <= set(arguments["packages"])
-    assert "munet.configs" in arguments["packages"]
-    assert arguments["package_dir"] == {"munet.configs": "configs"}
+    assert {"munet.configs", "munet.configs.suites"} <= set(arguments["packages"])
+    assert arguments["package_dir"] == {"munet.configs": "configs", "munet.configs.suites": "configs/suites"}
     assert arguments["entry_points"] == {"console_scripts": ["munet = munet.cli:main"]}
     covered = {path for pattern in arguments["package_data"]["munet"] for path in (ROOT / "munet").glob(pattern)}
     data = {path for path in (ROOT / "munet").rglob("*") if path.is_file() and path.suffix not in (".py", ".pyc")}

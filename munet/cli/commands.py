@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 import time
 from collections.abc import Sequence
@@ -127,3 +128,25 @@ def config(config: str, overrides: Sequence[Override], json: bool) -> None:
         return
     for line in settings.describe(values, max(shutil.get_terminal_size((110, 24)).columns - 1, 60)):
         print(line)
+
+
+def benchmark(
+    suite: str, workdir: str, repeats: int, workers: int, methods: str, dry_run: bool, overrides: Sequence[Override]
+) -> int:
+    """Runs a suite, or goes on with it; the exit code is 0 if every run is complete, 1 if some failed.
+
+    Raises:
+      UserError: the suite, its data or its directory cannot be used.
+      KeyboardInterrupt: the user ended it; everything committed is kept.
+    """
+    from munet.suites import benchmark as benchmarks
+    from munet.suites.suite import SUITE_FILES
+
+    place = workdir or SUITE_FILES.default_workdir(suite, "runs/suite-")
+    chosen = tuple(name for name in methods.split(",") if name)
+    options = benchmarks.Options(suite, place, repeats, workers, chosen, tuple(overrides))
+    if dry_run:
+        benchmarks.dry_run(options, print)
+        return 0
+    failed = benchmarks.benchmark(options, functools.partial(print, flush=True))
+    return 1 if failed else 0

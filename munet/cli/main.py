@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _complain(str(error))
         return USER_INPUT
     except KeyboardInterrupt as stop:
-        again = "Resume with: " if given[:1] == ["evolve"] else "Again: "
+        again = "Resume with: " if given[:1] in (["evolve"], ["benchmark"]) else "Again: "
         _say(f"\nInterrupted. {again}{shlex.join(['munet', *given])}")
         return TERMINATED if isinstance(stop, Terminated) else INTERRUPTED
     except BrokenPipeError:  # e.g. `munet status | head`; Python would complain once more when it flushes

@@ -13,18 +13,20 @@ from typing import Any, NoReturn
 from munet import __version__
 from munet.errors import UserError, nearest
 
-DEFAULT_CONFIG, DEFAULT_WORKDIR = "demo", "runs/demo"
+DEFAULT_CONFIG, DEFAULT_WORKDIR, DEFAULT_SUITE = "demo", "runs/demo", "builtin"
+_CONFIGURED = ("evolve", "config", "benchmark")  # take --config.NAME=VALUE
 
 _HELP = """\
 munet evolves one pretrained ViT into a single system that solves many image-classification tasks.
 
 Commands:
-  evolve   start a run, or go on with it
-  status   what a run has reached
-  graph    draw which layers the tasks share
-  verify   check that every stored file is what was written
-  data     show tasks: splits, classes, a contact sheet
-  config   list every setting, its value and its meaning
+  evolve     start a run, or go on with it
+  status     what a run has reached
+  graph      draw which layers the tasks share
+  verify     check that every stored file is what was written
+  data       show tasks: splits, classes, a contact sheet
+  config     list every setting, its value and its meaning
+  benchmark  compare methods on the same tasks, over several seeds
 
 Examples:
   munet evolve                                     the demo: four tasks, about four minutes on two cores
@@ -68,7 +70,7 @@ class Parser:
             raise UserError(f"there is no command {name!r}. {nearest(name, self._commands)}")
         overrides: list[Any] = []
         rest = list(arguments)
-        if name in ("evolve", "config"):
+        if name in _CONFIGURED:
             from munet.flags import split_overrides  # takes 0.1 s to import
 
             rest, overrides = split_overrides(arguments)
@@ -79,7 +81,7 @@ class Parser:
             sys.stdout.write(_HELP)
             raise SystemExit(0)
         values = {key: value for key, value in vars(options).items() if key not in ("command", "help")}
-        if name in ("evolve", "config"):
+        if name in _CONFIGURED:
             values["overrides"] = overrides
         return functools.partial(_run, name, values)
 
@@ -203,6 +205,32 @@ def _config(commands: Any) -> argparse.ArgumentParser:
     return parser
 
 
+def _benchmark(commands: Any) -> argparse.ArgumentParser:
+    parser = _command(
+        commands,
+        "benchmark",
+        "Runs every method of a suite on the same tasks with several seeds, or goes on with it, and writes results.parquet, "
+        "tables and figures. Finished runs are never repeated; a run that fails does not stop the others.",
+        _OVERRIDE_HELP + "Such settings go to every method. docs/howto/benchmark.md says how to write a suite.\n",
+    )
+    parser.add_argument(
+        "--suite", default=DEFAULT_SUITE, metavar="FILE[:VARIANT]",
+        help="suite file, or the name of one that ships with munet (builtin, characters:paper, characters:real), with a "
+        "variant where it has some (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--workdir", metavar="DIR", default="", help="where everything is kept (default: runs/suite-SUITE[-VARIANT])"
+    )
+    parser.add_argument("--repeats", type=int, default=5, metavar="N", help="seeds of each method (default: 5)")
+    parser.add_argument(
+        "--workers", type=int, default=0, metavar="N",
+        help="runs side by side, on disjoint GPUs where there are any; 0: one for each GPU, else one (default: 0)",
+    )  # fmt: skip
+    parser.add_argument("--methods", default="", metavar="A,B", help="run only these methods of the suite (default: all)")
+    parser.add_argument("--dry_run", action="store_true", help="print runs, steps and estimated time; write nothing")
+    return parser
+
+
 _COMMANDS: dict[str, Callable[[Any], argparse.ArgumentParser]] = {
     "evolve": _evolve,
     "status": _status,
@@ -210,4 +238,5 @@ _COMMANDS: dict[str, Callable[[Any], argparse.ArgumentParser]] = {
     "verify": _verify,
     "data": _data,
     "config": _config,
+    "benchmark": _benchmark,
 }

@@ -6,21 +6,20 @@ Readers need no lock: every file appears whole, components before the journal en
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
-import socket
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from munet.errors import WorkdirError, nearest
+from munet.store import lock
 from munet.store.components import ComponentStore
-from munet.store.files import disk_full_named, folder, is_remote, make_directory
+from munet.store.files import folder, is_remote
 from munet.store.journal import FORMAT_VERSION, Journal
 from munet.store.snapshots import Snapshots
 
 __all__ = ["FORMAT_VERSION", "Store"]
 
-_COMPONENTS, _JOURNAL, _SNAPSHOTS, _LOCK = "components", "journal", "snapshots", "lock"
+_COMPONENTS, _JOURNAL, _SNAPSHOTS, _LOCK = "components", "journal", "snapshots", lock.FILE
 # Everything that munet puts into a work directory: one that holds any of it may be gone on with.
 _OURS = {_COMPONENTS, _JOURNAL, _SNAPSHOTS, _LOCK, "log.jsonl", "in_flight", "baselines"}
 _OF_THE_SYSTEM = {"lost+found"}  # in the root of a freshly made file system
@@ -91,7 +90,7 @@ class Store:
         workdir = Path(self.path)
         made = [path for path in (workdir, *workdir.parents) if not path.exists()]
         try:
-            descriptor = _acquire(workdir)
+            descriptor = lock.acquire(workdir)
         except BaseException:
             _remove_empty(made)
             raise
@@ -108,8 +107,7 @@ class Store:
                 else:
                     os.ftruncate(descriptor, 0)
             finally:
-                fcntl.flock(descriptor, fcntl.LOCK_UN)  # also for processes forked meanwhile, which share it
-                os.close(descriptor)
+                lock.release(descriptor)
 
     def remove_leftovers(self) -> None:
         """Removes temporary files of killed processes; `lock` does it on entering.
@@ -130,59 +128,10 @@ class Store:
         return f"{self.path.rstrip('/')}/{name}"
 
 
-def _acquire(workdir: Path) -> int:
-    """A descriptor of the lock file, locked, the file holding our process id and host."""
-    path = workdir / _LOCK
-    try:
-        with disk_full_named(str(path)):
-            while True:
-                make_directory(workdir)
-                descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-                try:
-                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    # The holder before us may have removed the file between our two calls: then lock the new one.
-                    if _is_same(descriptor, path):
-                        _sign(descriptor, path)
-                        return descriptor
-                except BaseException:
-                    os.close(descriptor)
-                    raise
-                os.close(descriptor)
-    except BlockingIOError:
-        raise WorkdirError(_in_use(path)) from None
-    except OSError as error:
-        raise WorkdirError(f"The work directory {workdir} cannot be written: {error.strerror}.") from error
-
-
-def _is_same(descriptor: int, path: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(descriptor), path.stat())
-    except FileNotFoundError:
-        return False
-
-
-def _sign(descriptor: int, path: Path) -> None:
-    """Writes who we are into the locked file."""
-    is_new = os.fstat(descriptor).st_size == 0
-    try:
-        os.ftruncate(descriptor, 0)
-        os.write(descriptor, f"{os.getpid()} {socket.gethostname()}\n".encode())
-    except OSError:
-        if is_new:
-            path.unlink()
-        raise
-
-
 def _remove_empty(directories: Iterable[Path]) -> None:
     for directory in directories:
         with contextlib.suppress(OSError):  # not there, or somebody else put something in
             directory.rmdir()
-
-
-def _in_use(path: Path) -> str:
-    words = path.read_text("utf-8", "replace").split() if path.exists() else []
-    holder = f"process {words[0]} on {words[1]}" if len(words) == 2 else "another process"
-    return f"The work directory {path.parent} is in use by {holder}: wait for it, stop it, or give another directory."
 
 
 def _check_usable(workdir: Path) -> None:

@@ -1,0 +1,137 @@
+"""The paper's repeated runs on Multitask Character Classification (spec sections 6, 8 and 9).
+
+    munet benchmark --suite=characters:paper --config.root=Ti_16.npz --config.data_dir=DIR     # Table 1, 5 repeats
+    munet benchmark --suite=characters:sweep ...                                               # Figures 3 and 4
+    munet benchmark --suite=characters:real --repeats=3                                        # reduced; sets at hand
+
+Variants: `paper` (Table 1's rows), `sweep` (every point of Figures 3 and 4), and `real`: the sets of `../shared/tfds`
+with the root of `../shared/roots` and a reduced budget, REAL_BUDGET below; any of it can be changed on the command line.
+
+Cost: the paper gives about 5 TPUv3 core-hours a run, so 150 for `paper`. `real`: see docs/results.
+Expected result: the paper's Table 1 has muNet at 91.41 +- 1.06 % against 81.46 +- 0.40 % of full fine-tuning.
+"""
+
+from __future__ import annotations
+
+from munet.errors import UserError, nearest
+from munet.suites.suite import Method, Suite, paper_methods
+
+SCALES = ("0.02", "0.3", "0.7", "0.9", "0.95", "0.98", "1")
+ADAPTERS = (8, 16, 32, 64, 128, 256, 512)
+TABLE_1 = {
+    "multi_head": "Multi-head",
+    "full": "Full fine-tuning",
+    "adapters_512": "Residual adapters 512",
+    "no_autotune": "muNet w/o auto-tuning",
+    "scale_0.3": "muNet s=0.3",
+    "munet": "muNet",
+}
+REAL_TASKS = (
+    "tfds:mnist",
+    "tfds:omniglot?split=clean",
+    "tfds:cmaterdb/bangla",
+    "tfds:cmaterdb/devanagari",
+    "tfds:cmaterdb/telugu",
+    "tfds:kmnist_t10k",
+    "tfds:fashion_mnist",
+)
+# The whole of the reduction, for muNet and baselines alike: 7 x 2 x 8 x 4 x 2 cycles of at most 8 batches of 64.
+REAL_BUDGET = {
+    "num_task_iterations": 2,
+    "num_generations": 8,
+    "children_per_generation": 4,
+    "cycles_per_child": 2,
+    "batch_size": 64,
+    "max_batches_per_cycle": 10,
+    "max_validation_batches": 8,
+    "max_seed_parents": 4,
+    "mutation_probability": 0.2,
+    "search_space.image_size": (32,),
+}
+REAL = {
+    "multi_head": "Multi-head",
+    "top_layers_2": "Fine-tune above 2nd block",
+    "top_layers_1": "Fine-tune above 1st block",
+    "adapters_32": "Residual adapters 32",
+    "adapters_512": "Residual adapters 512",
+    "full": "Full fine-tuning",
+    "no_autotune": "muNet w/o auto-tuning",
+    "scale_0.3": "muNet s=0.3",
+    "munet": "muNet s=1",
+}
+
+
+def get_suite(variant: str = "paper") -> Suite:
+    """The suite of a variant.
+
+    Raises:
+      UserError: no such variant; the message names the nearest.
+    """
+    suites = {"paper": _paper, "sweep": _sweep, "real": _real}
+    if variant not in suites:
+        raise UserError(f"there is no variant {variant!r}. {nearest(variant, suites)}")
+    return suites[variant]()
+
+
+def _paper() -> Suite:
+    return Suite(
+        paper_methods("characters", TABLE_1),
+        against="full",
+        benchmark="characters",
+        histograms=("scale_0.3", "munet"),
+        lineages=("full", "munet"),
+    )
+
+
+def _sweep() -> Suite:
+    layers = {f"top_layers_{k}": f"Top layers, {k} blocks frozen" for k in (3, 2, 1, 0)} | {"full": TABLE_1["full"]}
+    adapters = {f"adapters_{dim}": f"Residual adapters {dim}" for dim in ADAPTERS}
+    methods: tuple[Method, ...] = (
+        *paper_methods("characters", layers, "Fine-tune top layers"),
+        *paper_methods("characters", adapters, "Residual adapters"),
+    )
+    evolved = {
+        "muNet": "",
+        "muNet w/o auto-tuning": ",no_autotune",
+        "muNet w/o adapters": ",no_adapters",
+        "muNet w/o adapters and auto-tuning": ",no_adapters,no_autotune",
+    }
+    for curve, variants in evolved.items():
+        labels = {f"scale_{scale}{variants}": f"{curve}, s={scale}" for scale in SCALES}
+        methods += paper_methods("characters", labels, curve)
+    return Suite(
+        methods,
+        against="full",
+        benchmark="characters",
+        figures={
+            "figure_3": ("Fine-tune top layers", "Residual adapters", "muNet", "muNet w/o auto-tuning"),
+            "figure_4": (
+                "Fine-tune top layers", "Residual adapters", "muNet w/o adapters", "muNet w/o adapters and auto-tuning",
+            ),
+        },
+        histograms=("scale_0.3", "scale_1"),
+        lineages=("full", "scale_1"),
+    )  # fmt: skip
+
+
+def _real() -> Suite:
+    methods = tuple(
+        Method(name, f"characters:real,{name}", label=label, curve=_curve(name)) for name, label in REAL.items()
+    )
+    return Suite(
+        methods,
+        tasks=REAL_TASKS,
+        settings=REAL_BUDGET,
+        against="full",
+        benchmark="characters",
+        histograms=("scale_0.3", "munet"),
+        lineages=("full", "munet"),
+    )
+
+
+def _curve(name: str) -> str:
+    if name.startswith("adapters"):
+        return "Residual adapters"
+    if name in ("scale_0.3", "munet"):
+        return "muNet"
+    return "Fine-tune top layers" if name in ("multi_head", "top_layers_2", "top_layers_1", "full") else ""

@@ -1,0 +1,28 @@
+"""How the splits of a task are said in tables: which images a number was measured on is part of the number."""
+
+from __future__ import annotations
+
+from munet.data.sources import parse_uri
+
+
+def describe_split(uri: str) -> str:
+    """Train, validation and test split of a task URI in words: `clean`, `train[5%:], train[:5%], test`."""
+    parsed = parse_uri(uri)
+    if parsed.scheme in ("npz", "builtin"):
+        return "80/10/10"
+    if parsed.scheme != "tfds":
+        return "&".join(f"{name}={value}" for name, value in parsed.options.items()) or "the source's"
+    if parsed.path == "omniglot" and not parsed.options:
+        return "clean"
+    if "split" in parsed.options:
+        return parsed.options["split"]
+    defaults = {"train": "train[5%:]", "validation": "train[:5%]", "test": "test"}
+    return ", ".join((defaults | dict(parsed.options)).values())
+
+
+def label(uri: str) -> str:
+    """A task's name for tables, with its split where a set has several that are called by a name: `omniglot (clean)`."""
+    parsed = parse_uri(uri)
+    if parsed.path == "omniglot" or "split" in parsed.options:
+        return f"{parsed.name} ({describe_split(uri)})"
+    return parsed.name

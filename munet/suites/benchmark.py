@@ -1,0 +1,218 @@
+"""`munet benchmark`: runs what is missing of a suite, and makes results.parquet, tables and figures of what is there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from munet.config import differences, to_json
+from munet.errors import CorruptionError, SuiteError, UserError, WorkdirError
+from munet.flags import Override
+from munet.store import Store
+from munet.store.files import folder
+from munet.suites import devices, pages, record, results
+from munet.suites.execute import Outcome, Workers
+from munet.suites.plan import Run, plan, run_folder
+from munet.suites.record import Record
+from munet.suites.rows import Row, rows_of
+from munet.suites.suite import SUITE_FILES, Suite
+
+PAGE, METHODS_CSV, TASKS_CSV = "results.md", "results.csv", "results_tasks.csv"
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line says; see `munet benchmark --help`."""
+
+    suite: str
+    workdir: str
+    repeats: int = 5
+    workers: int = 0
+    methods: tuple[str, ...] = ()
+    overrides: tuple[Override, ...] = ()
+
+
+def benchmark(options: Options, say: Say) -> list[Outcome]:
+    """Runs what is missing and writes the results.
+
+    Returns:
+      The runs that failed.
+
+    Raises:
+      UserError: the suite, its data or its directory cannot be used; nothing has started then.
+      KeyboardInterrupt: the user ended it; what is complete is in the results.
+    """
+    suite, runs = read(options)
+    before = record.read(options.workdir)
+    results.read(options.workdir)  # of another version: refused before anything is written
+    check_inputs(runs)
+    done = [run for run in runs if is_complete(run)]
+    todo = [run for run in runs if run not in done]
+    places = devices.places(options.workers) if todo else []
+    with record.locked(options.workdir) as inherit:
+        kept = record.of_suite(suite, options.suite, options.repeats, tuple(map(str, options.overrides)), before)
+        record.write(options.workdir, kept)
+        report = Report(options.workdir, suite, kept)
+        say(f"{len(runs)} runs in {options.workdir}: {len(done)} complete, {len(todo)} to do.")
+        failed: list[Outcome] = []
+
+        def on_end(outcome: Outcome) -> None:
+            if outcome.error:
+                failed.append(outcome)
+            else:
+                report.write()
+
+        if todo:
+            Workers(places, say, on_end, inherit).run(todo)
+        report.write()
+        say(f"results: {folder(options.workdir).location(PAGE)}")
+    return failed
+
+
+def read(options: Options) -> tuple[Suite, list[Run]]:
+    """The suite and its runs, checked.
+
+    Raises:
+      SuiteError: all problems in one message.
+      UserError: the suite's file cannot be used.
+    """
+    suite: Suite = SUITE_FILES.load(options.suite)
+    return suite, plan(suite, options.workdir, options.repeats, options.overrides, options.methods)
+
+
+def check_inputs(runs: Sequence[Run]) -> None:
+    """Opens every task and every root that runs need, and looks at runs that are there already.
+
+    Raises:
+      SuiteError: all problems in one message.
+    """
+    import jax
+
+    jax.config.update("jax_platforms", "cpu")  # this process only looks; a GPU's memory is for the workers
+    from munet import start
+    from munet.data.tasks import load_task
+
+    found: dict[str, None] = {}
+    seen: set[object] = set()
+    for run in runs:
+        experiment, runtime = run.config.experiment, run.config.runtime
+        for uri in experiment.tasks:
+            if (uri, runtime.data_dir) not in seen:
+                seen.add((uri, runtime.data_dir))
+                try:
+                    load_task(uri, data_dir=runtime.data_dir, cache_dir=runtime.cache_dir)
+                except UserError as error:
+                    found[f"task {error}"] = None
+        root = (experiment.root, experiment.variant, experiment.num_blocks)
+        if root not in seen:
+            seen.add(root)
+            try:
+                start.RootComponents(experiment)
+            except UserError as error:
+                found[f"root {error}"] = None
+        found |= dict.fromkeys(_changes(run))
+    if found:
+        raise SuiteError(list(found))
+
+
+def _changes(run: Run) -> list[str]:
+    """What a run that is there already was started with and is no longer so."""
+    try:
+        store = Store.open(run.workdir)
+    except WorkdirError:
+        return []  # none yet
+    except CorruptionError as error:
+        return [str(error)]
+    from munet.system import read_start
+
+    old, new = dict(read_start(store).experiment), to_json(run.config.experiment)
+    changed = [text for text in differences(old, new) if not text.startswith(("root:", "tasks:"))]
+    if not changed:
+        return []
+    return [
+        f"{run.workdir} holds a run of {run.method.name!r} with other settings ({'; '.join(changed)}): give the method "
+        "another name, or another --workdir."
+    ]
+
+
+def is_complete(run: Run) -> bool:
+    """Whether the run needs nothing more."""
+    from munet import system
+
+    try:
+        return system.open(run.workdir).is_complete
+    except WorkdirError:
+        return False
+
+
+class Report:
+    """Writes what is complete into the suite's directory; rows of a run are read once."""
+
+    def __init__(self, workdir: str, suite: Suite, kept: Record):
+        self._workdir, self._suite, self._kept = workdir, suite, kept
+        self._rows: dict[tuple[str, int], list[Row]] = {}
+
+    def rows(self) -> list[Row]:
+        """All rows of complete runs: method by method, seed by seed, task by task."""
+        for method in self._kept.methods:
+            for seed in range(self._kept.repeats):
+                if (method.name, seed) in self._rows:
+                    continue
+                place = run_folder(self._workdir, method.name, seed)
+                if len(Store(place).journal) and (found := rows_of(place, method.name, method.label or method.name)):
+                    self._rows[method.name, seed] = found
+        order = {method.name: index for index, method in enumerate(self._kept.methods)}
+        keys = sorted(self._rows, key=lambda key: (order[key[0]], key[1]))
+        return [row for key in keys for row in self._rows[key]]
+
+    def write(self) -> None:
+        """Parquet, tables and page, each whole."""
+        rows = self.rows()
+        results.write(self._workdir, rows)
+        place = folder(self._workdir)
+        place.replace(METHODS_CSV, pages.methods_csv(rows).encode())
+        place.replace(TASKS_CSV, pages.tasks_csv(rows).encode())
+        page = pages.markdown(
+            rows, suite=self._kept.suite, against=self._suite.compared_with, notes=self._notes(rows), figures=[]
+        )
+        place.replace(PAGE, page.encode())
+
+    def _notes(self, rows: Sequence[Row]) -> list[str]:
+        complete = {(row.method, row.seed) for row in rows}
+        missing = [
+            f"{method.name} ({sum((method.name, seed) not in complete for seed in range(self._kept.repeats))})"
+            for method in self._kept.methods
+            if any((method.name, seed) not in complete for seed in range(self._kept.repeats))
+        ]
+        notes = [f"Settings of the command line: {' '.join(self._kept.overrides)}"] if self._kept.overrides else []
+        return [*notes, f"Runs that are not complete: {', '.join(missing)}."] if missing else notes
+
+
+def dry_run(options: Options, say: Say) -> None:
+    """Says which runs there would be, how many images they train on, and about how long; writes nothing.
+
+    Raises:
+      UserError: as `benchmark`.
+    """
+    from munet import dry_run as one_run
+    from munet.preparation import Setup
+
+    _, runs = read(options)
+    record.read(options.workdir)
+    check_inputs(runs)
+    totals = {}
+    setups = {}
+    for run in runs:
+        if run.method.name not in setups:
+            setups[run.method.name] = setup = Setup.prepare(run.config)
+            totals[run.method.name] = setup.total_image_steps
+    done = [run for run in runs if is_complete(run)]
+    for name, total in totals.items():
+        own = [run for run in runs if run.method.name == name]
+        complete = sum(run in done for run in own)
+        say(f"{name}: {len(own)} runs of {total:,} training images, {complete} complete")
+    say(f"{sum(totals[run.method.name] for run in runs if run not in done):,} training images to go; one run of")
+    say(f"{runs[-1].method.name}:")
+    for line in one_run.describe(setups[runs[-1].method.name]):
+        say(f"  {line}")

@@ -1,0 +1,118 @@
+"""From a suite to its runs: a config and a work directory for each method and seed, everything checked before any starts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from munet import config as configs
+from munet import flags
+from munet.config import Config
+from munet.config_files import load_config
+from munet.errors import ConfigError, SuiteError, UserError, nearest
+from munet.flags import Override
+from munet.suites.suite import Method, Suite, problems
+
+
+@dataclass(frozen=True)
+class Run:
+    """One method with one seed.
+
+    Attributes:
+      method: which.
+      seed: of every draw, and of the split of sets that have none of their own.
+      config: validated.
+      workdir: of this run alone; `munet status --workdir` reads it.
+    """
+
+    method: Method
+    seed: int
+    config: Config
+    workdir: str
+
+    @property
+    def name(self) -> str:
+        """For people: `full, seed 2`."""
+        return f"{self.method.name}, seed {self.seed}"
+
+
+def run_folder(workdir: str, method: str, seed: int) -> str:
+    """Where a run of a suite is kept."""
+    return f"{workdir.rstrip('/')}/runs/{method}/seed_{seed}"
+
+
+def plan(
+    suite: Suite, workdir: str, repeats: int, overrides: Sequence[Override] = (), methods: Sequence[str] = ()
+) -> list[Run]:
+    """The runs of a suite, seed by seed, so that an interrupted suite has every method about equally often.
+
+    Args:
+      suite: what to run.
+      workdir: the suite's directory.
+      repeats: seeds 0 to this, exclusive.
+      overrides: of the command line; they win.
+      methods: only these; all if empty.
+
+    Raises:
+      SuiteError: all problems in one message, those of the methods' configs included.
+    """
+    found = problems(suite)
+    if repeats < 1:
+        found.append(f"--repeats={repeats}: expected at least 1.")
+    for name in methods:
+        if name not in suite.names:
+            found.append(f"--methods names {name!r}: no such method. {nearest(name, suite.names)}")
+    if any(flags_name(item) == "experiment.seed" for item in overrides):
+        found.append("--config.seed: a suite gives its runs the seeds 0, 1, ...; say how many with --repeats.")
+    configured: dict[str, Config] = {}
+    for method in suite.methods:
+        try:
+            configured[method.name] = method_config(suite, method, overrides)
+        except UserError as error:
+            found += [f"method {method.name!r}: {text}" for text in _texts(error)]
+    if found:
+        raise SuiteError(list(dict.fromkeys(found)))  # a wrong override is one problem, not one of every method
+    chosen = [method for method in suite.methods if not methods or method.name in methods]
+    return [
+        Run(method, seed, _with_seed(configured[method.name], seed), run_folder(workdir, method.name, seed))
+        for seed in range(repeats)
+        for method in chosen
+    ]
+
+
+def method_config(suite: Suite, method: Method, overrides: Sequence[Override] = ()) -> Config:
+    """The validated config of a method: its file, the suite's settings, the method's own, the command line's.
+
+    Raises:
+      UserError: the file or a setting cannot be used.
+    """
+    config = load_config(method.config)
+    settings = dict(suite.settings) | ({"experiment.tasks": suite.tasks} if suite.tasks else {}) | dict(method.settings)
+    own = [Override(name, _as_text(value)) for name, value in settings.items()]
+    flags.override(config, [*own, *overrides])
+    config.runtime.compare = ()  # baselines are methods here
+    return configs.validate(config)
+
+
+def flags_name(item: Override) -> str:
+    """The full name of an override's field; "" if there is none."""
+    try:
+        return flags.full_name(item.name)
+    except ValueError:
+        return ""
+
+
+def _as_text(value: Any) -> str:
+    """A setting as it would stand on the command line; lists as Python literals, for commas inside."""
+    if isinstance(value, (tuple, list)):
+        return repr(tuple(value))
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _with_seed(config: Config, seed: int) -> Config:
+    return Config(replace(config.experiment, seed=seed), config.runtime)
+
+
+def _texts(error: UserError) -> Sequence[str]:
+    return error.problems if isinstance(error, ConfigError) else (str(error),)

@@ -1,0 +1,152 @@
+"""What a suite's directory remembers: suite.json, the methods that have run there and how often.
+
+A changed suite adds to it; what has run before stays in the results. The runs themselves refuse other settings.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from munet import codec
+from munet.errors import CorruptionError, WorkdirError
+from munet.store import lock
+from munet.store.files import folder, is_remote
+from munet.suites.suite import Suite
+
+FILE = "suite.json"
+FORMAT, FORMAT_VERSION = "munet-suite", 1
+_PATIENCE = 10.0  # seconds; the workers of a suite that was killed end within moments of it
+_OF_THE_SYSTEM = {"lost+found"}
+
+
+@dataclass(frozen=True)
+class KnownMethod:
+    """A method as it was last run here."""
+
+    name: str
+    config: str
+    settings: Mapping[str, object] = field(default_factory=dict)  # the suite's and its own
+    label: str = ""
+    curve: str = ""
+
+
+@dataclass(frozen=True)
+class Record:
+    """The content of suite.json.
+
+    Attributes:
+      suite: `FILE[:VARIANT]`, as given last.
+      repeats: the most seeds that were asked for.
+      overrides: of the command line, as given last.
+      methods: of the suite in its order, then those of earlier ones.
+    """
+
+    suite: str
+    repeats: int
+    overrides: tuple[str, ...] = ()
+    methods: tuple[KnownMethod, ...] = ()
+    format: str = FORMAT
+    format_version: int = FORMAT_VERSION
+
+
+def of_suite(suite: Suite, spec: str, repeats: int, overrides: tuple[str, ...], before: Record | None) -> Record:
+    """The record of a suite in a directory that held `before`."""
+    settings = dict(suite.settings) | ({"tasks": suite.tasks} if suite.tasks else {})
+    methods = tuple(
+        KnownMethod(
+            method.name,
+            method.config,
+            {name: _plain(value) for name, value in (settings | dict(method.settings)).items()},
+            method.label,
+            method.curve,
+        )
+        for method in suite.methods
+    )
+    if before is None:
+        return Record(spec, repeats, overrides, methods)
+    earlier = tuple(method for method in before.methods if method.name not in suite.names)
+    return Record(spec, max(repeats, before.repeats), overrides, methods + earlier)
+
+
+def read(workdir: str) -> Record | None:
+    """The record in a directory; None if there is none.
+
+    Raises:
+      WorkdirError: another format version, or the directory holds something else.
+      CorruptionError: the file is damaged.
+    """
+    place = folder(workdir)
+    if not place.exists(FILE):
+        _check_usable(workdir)
+        return None
+    where = place.location(FILE)
+    data = codec.loads(place.read(FILE), where)
+    if not isinstance(data, dict) or data.get("format") != FORMAT:
+        raise CorruptionError(f"{where} is no record of a suite: give another --workdir.")
+    if data.get("format_version") != FORMAT_VERSION:
+        raise WorkdirError(
+            f"{where} has format version {data.get('format_version')}, this munet reads and writes version "
+            f"{FORMAT_VERSION}: go on with the munet that wrote it, or give another --workdir."
+        )
+    return codec.from_json(Record, data, where)
+
+
+def write(workdir: str, record: Record) -> None:
+    """Keeps the record, instead of an older one."""
+    text = json.dumps(codec.to_json(record), indent=2, ensure_ascii=False) + "\n"
+    folder(workdir).replace(FILE, text.encode())
+
+
+@contextlib.contextmanager
+def locked(workdir: str) -> Iterator[tuple[int, ...]]:
+    """Keeps a second suite out of the directory; gives the descriptors that workers inherit.
+
+    Workers hold the lock too, so that a suite whose parent was killed is not started again beside them.
+
+    Raises:
+      WorkdirError: a living suite holds it.
+    """
+    if is_remote(workdir):
+        yield ()
+        return
+    path = Path(workdir)
+    path.mkdir(parents=True, exist_ok=True)
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            descriptor = lock.acquire(path)
+            break
+        except WorkdirError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+    try:
+        folder(workdir).remove_leftovers()
+        yield (descriptor,)
+    finally:
+        lock.release(descriptor)
+
+
+def _check_usable(workdir: str) -> None:
+    """Refuses what is no directory, or one full of other things."""
+    path = Path(workdir)
+    if is_remote(workdir) or not path.exists():
+        return
+    if not path.is_dir():
+        raise WorkdirError(f"The work directory {path} is a file: give a new or empty directory.")
+    others = {item.name for item in path.iterdir() if not item.name.startswith(".")} - {lock.FILE, *_OF_THE_SYSTEM}
+    if others:
+        raise WorkdirError(
+            f"The work directory {path} holds other things ({', '.join(sorted(others)[:3])}, ...) and no suite: give a "
+            "new or empty directory."
+        )
+
+
+def _plain(value: object) -> object:
+    return list(value) if isinstance(value, (tuple, list)) else value
+

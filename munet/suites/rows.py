@@ -1,0 +1,163 @@
+"""What a finished run says, one row a task: the columns of results.parquet (docs/results_format.md)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from dataclasses import dataclass
+
+from munet import codec, system
+from munet.data import notation
+from munet.system import System
+from munet.types import GenerationEntry, TaskName
+
+TIMES = ("device_seconds", "run_device_seconds")  # columns that differ between equal runs
+
+
+@dataclass(frozen=True)
+class Row:
+    """One task of one run. Counts are exact; accuracies are in [0, 1]."""
+
+    method: str  # its name in the suite
+    title: str  # what people read
+    seed: int
+    task: TaskName
+    task_index: int  # place in the run's order, from 0
+    uri: str
+    split: str  # train, validation and test split in words
+    fingerprint: str  # SHA-256 of the data's identity and split
+    num_classes: int
+    num_train: int
+    num_validation: int  # in the split; `validation_counted` of them decide
+    num_test: int
+    validation_correct: int
+    validation_counted: int
+    validation_accuracy: float
+    test_correct: int
+    test_counted: int
+    test_accuracy: float
+    model: int  # id of the retained model
+    num_layers: int  # components on its path
+    params: int  # on its path, shared or not
+    accounted_params: float  # Eq. 3
+    image_steps: int  # training images that all children of the task saw
+    num_children: int  # trained for the task
+    num_kept: int  # of them, better than their parent
+    device_seconds: float  # of training them: wall time x devices
+    total_params: int  # of the run: unique parameters in use
+    params_per_task: float  # of the run
+    run_image_steps: int
+    run_device_seconds: float
+    baseline: str  # "" for muNet
+    scale_factor: float
+    auto_tune: bool
+    insert_adapters: bool
+    variant: str  # the root's architecture
+    num_blocks: int
+    root_name: str  # file name of the checkpoint
+    root_sha256: str
+    experiment_sha256: str  # of all settings that decide the result, without seed and places of files
+    device: str
+    num_devices: int
+    munet_version: str
+    jax_version: str
+
+
+def rows_of(workdir: str, method: str, title: str) -> list[Row] | None:
+    """The rows of a run; None if it is not complete.
+
+    Raises:
+      UserError: there is no run, or it is damaged.
+    """
+    opened = system.open(workdir)
+    if not opened.is_complete:
+        return None
+    spent = _spent(opened)
+    devices = _int(opened.start.layout.get("num_devices"), 1)
+    run_seconds = sum(item.seconds for item in spent.values()) * devices
+    experiment, checkpoint = opened.experiment, opened.start.root_checkpoint
+    result = []
+    for index, info in enumerate(opened.tasks):
+        model, cost = opened.model(info.name), spent[info.name]
+        if model.quality is None or model.test_quality is None:
+            raise RuntimeError(f"{workdir}: the complete run has no test quality of {info.name!r}")
+        result.append(
+            Row(
+                method=method,
+                title=title,
+                seed=experiment.seed,
+                task=info.name,
+                task_index=index,
+                uri=info.uri,
+                split=notation.describe_split(info.uri),
+                fingerprint=info.fingerprint,
+                num_classes=info.num_classes,
+                num_train=info.num_train,
+                num_validation=info.num_validation,
+                num_test=info.num_test,
+                validation_correct=model.quality.correct,
+                validation_counted=model.quality.counted,
+                validation_accuracy=model.quality.value,
+                test_correct=model.test_quality.correct,
+                test_counted=model.test_quality.counted,
+                test_accuracy=model.test_quality.value,
+                model=model.id,
+                num_layers=len(model.components),
+                params=opened.params(info.name),
+                accounted_params=opened.accounted_params(info.name),
+                image_steps=cost.image_steps,
+                num_children=cost.children,
+                num_kept=cost.kept,
+                device_seconds=cost.seconds * devices,
+                total_params=opened.total_params,
+                params_per_task=opened.params_per_task,
+                run_image_steps=opened.ledger.image_steps,
+                run_device_seconds=run_seconds,
+                baseline=experiment.baseline.kind,
+                scale_factor=experiment.scale_factor,
+                auto_tune=experiment.auto_tune,
+                insert_adapters=experiment.insert_adapters,
+                variant=experiment.variant,
+                num_blocks=experiment.num_blocks,
+                root_name=str(checkpoint.get("name", "")),
+                root_sha256=str(checkpoint.get("sha256", "")),
+                experiment_sha256=_experiment_hash(opened),
+                device=str(opened.start.layout.get("device_kind", "")),
+                num_devices=devices,
+                munet_version=opened.start.versions.get("munet", ""),
+                jax_version=opened.start.versions.get("jax", ""),
+            )
+        )
+    return result
+
+
+@dataclass
+class _Spent:
+    """What the children of a task took, all generations together."""
+
+    image_steps: int = 0
+    children: int = 0
+    kept: int = 0
+    seconds: float = 0.0
+
+
+def _spent(opened: System) -> dict[TaskName, _Spent]:
+    spent: dict[TaskName, _Spent] = defaultdict(_Spent)
+    for entry in opened.store.journal.entries():
+        if isinstance(entry, GenerationEntry):
+            total = spent[entry.task]
+            total.children += len(entry.children)
+            for child in entry.children:
+                total.image_steps += child.cost.image_steps
+                total.seconds += child.cost.seconds
+                total.kept += child.verdict.is_kept
+    return spent
+
+
+def _experiment_hash(opened: System) -> str:
+    settings = {name: value for name, value in opened.start.experiment.items() if name not in ("seed", "root", "tasks")}
+    return hashlib.sha256(codec.canonical(settings)).hexdigest()
+
+
+def _int(value: object, default: int) -> int:
+    return value if isinstance(value, int) else default

@@ -1,0 +1,143 @@
+"""What a suite is: methods x tasks x seeds. A suite file is Python with `get_suite(variant) -> Suite`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import re
+
+from munet.errors import nearest
+from munet.python_files import FileKind
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+@dataclass(frozen=True)
+class Method:
+    """One way of solving the tasks: a config and what is changed in it.
+
+    Attributes:
+      name: of its folder and rows. The paper's names (`full`, `munet_0.3`, see docs/howto/benchmark.md) are compared
+        with the paper by `--reference=paper`.
+      config: `FILE[:VARIANT]`, as for `munet evolve --config`.
+      settings: further settings by short or full name, as `--config.NAME=VALUE`.
+      label: for tables and figures; "": the name.
+      curve: methods of one curve are joined in Figures 3 and 4, in the suite's order; "": a point of its own.
+    """
+
+    name: str
+    config: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    label: str = ""
+    curve: str = ""
+
+    @property
+    def title(self) -> str:
+        """What people read."""
+        return self.label or self.name
+
+
+@dataclass(frozen=True)
+class Suite:
+    """Methods to be compared.
+
+    Attributes:
+      methods: in the order of the tables.
+      tasks: URIs that every method gets; (): those of the methods' configs.
+      settings: for every method, before its own: the one place for a reduced budget.
+      against: the method that every other one is compared with, pair by pair; "": the first.
+      benchmark: `characters` or `decathlon`, whose numbers in the paper `--reference=paper` shows; "": neither.
+      figures: curves of Figure 3 (`figure_3`) and Figure 4 (`figure_4`); a curve may be in both. {}: all in Figure 3.
+      histograms: methods whose sampled hyper-parameters Figure 8 shows; (): the first two that evolve.
+      lineages: methods of Figure 5; (): `against` and the last that evolves.
+    """
+
+    methods: tuple[Method, ...]
+    tasks: tuple[str, ...] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    against: str = ""
+    benchmark: str = ""
+    figures: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    histograms: tuple[str, ...] = ()
+    lineages: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The methods' names."""
+        return tuple(method.name for method in self.methods)
+
+    @property
+    def compared_with(self) -> str:
+        """The method that every other one is compared with."""
+        return self.against or self.methods[0].name
+
+    def method(self, name: str) -> Method:
+        """The method of that name."""
+        return next(method for method in self.methods if method.name == name)
+
+
+SUITE_FILES = FileKind("suite", "suite file", "get_suite", Suite, folder="suites", classes=(Suite, Method))
+BENCHMARKS = ("characters", "decathlon")
+FIGURES = ("figure_3", "figure_4")
+
+
+def paper_methods(config: str, variants: Mapping[str, str], curve: str = "") -> tuple[Method, ...]:
+    """Methods that are variants of a config.
+
+    Args:
+      config: e.g. `characters`.
+      variants: labels by variant: `{"adapters_512": "Residual adapters 512"}`; the variant is also the method's name.
+      curve: of all of them.
+    """
+    return tuple(
+        Method(variant.replace(",", "_"), f"{config}:{variant}", label=label, curve=curve)
+        for variant, label in variants.items()
+    )
+
+
+def problems(suite: Suite) -> list[str]:
+    """What is wrong with the suite itself; the methods' configs are checked where runs are planned."""
+    found = []
+    if not suite.methods:
+        found.append("methods is empty: give at least one munet.suites.suite.Method.")
+    found += _name_problems(suite)
+    for name, given in (
+        ("against", (suite.against,) if suite.against else ()),
+        ("histograms", suite.histograms),
+        ("lineages", suite.lineages),
+    ):
+        found += [f"{name} names {one!r}: no such method. {nearest(one, suite.names)}" for one in _not_in(given, suite.names)]
+    if suite.benchmark and suite.benchmark not in BENCHMARKS:
+        found.append(f"benchmark = {suite.benchmark!r}. {nearest(suite.benchmark, BENCHMARKS)}")
+    curves = {method.curve for method in suite.methods if method.curve}
+    for figure, names in suite.figures.items():
+        if figure not in FIGURES:
+            found.append(f"figures has {figure!r}. {nearest(figure, FIGURES)}")
+        found += [f"{figure} names the curve {one!r}. {nearest(one, curves)}" for one in _not_in(names, curves)]
+    for uri, count in Counter(suite.tasks).items():
+        if count > 1:
+            found.append(f"tasks names {uri!r} more than once: remove the repetition.")
+    return found
+
+
+def _name_problems(suite: Suite) -> list[str]:
+    found = []
+    for name in suite.names:
+        if not _NAME.fullmatch(name):
+            found.append(
+                f"the method {name!r} cannot be a folder's name: use letters, digits, '.', '_' and '-', the first a "
+                "letter or digit."
+            )
+    # Upper and lower case are one on some file systems.
+    counts = Counter(name.casefold() for name in suite.names)
+    for name, count in counts.items():
+        if count > 1:
+            found.append(f"{count} methods are called {name!r} and would write the same runs: give each its own name.")
+    return found
+
+
+def _not_in(given: Iterable[str], known: Sequence[str] | set[str]) -> list[str]:
+    return [one for one in given if one not in known]

@@ -1,0 +1,167 @@
+"""Rows to the numbers of the paper's tables: per method over runs (Tables 1, 2), per method and task (Tables 6, 7)."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from munet.data import notation
+from munet.suites.rows import Row
+from munet.types import TaskName
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A number measured several times.
+
+    Attributes:
+      values: one for each run.
+    """
+
+    values: tuple[float, ...]
+
+    @property
+    def mean(self) -> float:
+        """Arithmetic mean."""
+        return math.fsum(self.values) / len(self.values)
+
+    @property
+    def std(self) -> float | None:
+        """Sample standard deviation (n - 1); None for a single value."""
+        return statistics.stdev(self.values) if len(self.values) > 1 else None
+
+    @property
+    def max(self) -> float:
+        """The largest."""
+        return max(self.values)
+
+
+@dataclass(frozen=True)
+class MethodSummary:
+    """One row of Table 1 or 2.
+
+    Attributes:
+      name, title: the method's.
+      seeds: of its complete runs.
+      test, validation: accuracy averaged over the tasks of a run, run by run.
+      params_per_task: unique parameters in use / tasks.
+      device_hours: of training, a run.
+      image_steps: training images that all children of a run saw.
+      device: what the hours were measured on.
+      by_task: test and validation accuracy of each task.
+    """
+
+    name: str
+    title: str
+    seeds: tuple[int, ...]
+    test: Spread
+    validation: Spread
+    params_per_task: Spread
+    device_hours: Spread
+    image_steps: Spread
+    device: str
+    by_task: dict[TaskName, tuple[Spread, Spread]]
+
+
+def methods(rows: Iterable[Row]) -> list[MethodSummary]:
+    """A summary of every method, in the order of the rows."""
+    grouped: dict[str, list[Row]] = {}
+    for row in rows:
+        grouped.setdefault(row.method, []).append(row)
+    return [_summary(name, own) for name, own in grouped.items()]
+
+
+def tasks(rows: Iterable[Row]) -> dict[TaskName, str]:
+    """Every task, in order, with what tables call it: where a set has several splits, the one in use is named."""
+    return {row.task: notation.label(row.uri) for row in rows}
+
+
+def _summary(name: str, rows: Sequence[Row]) -> MethodSummary:
+    runs: dict[int, list[Row]] = {}
+    by_task: dict[TaskName, list[Row]] = {}
+    for row in rows:
+        runs.setdefault(row.seed, []).append(row)
+        by_task.setdefault(row.task, []).append(row)
+
+    def spread(of_run: Callable[[list[Row]], float]) -> Spread:
+        return Spread(tuple(of_run(run) for run in runs.values()))
+
+    return MethodSummary(
+        name=name,
+        title=rows[0].title,
+        seeds=tuple(runs),
+        test=spread(lambda run: _mean(row.test_accuracy for row in run)),
+        validation=spread(lambda run: _mean(row.validation_accuracy for row in run)),
+        params_per_task=spread(lambda run: run[0].params_per_task),
+        device_hours=spread(lambda run: run[0].run_device_seconds / 3600),
+        image_steps=spread(lambda run: float(run[0].run_image_steps)),
+        device=", ".join(dict.fromkeys(f"{row.num_devices} x {row.device}" for row in rows)),
+        by_task={
+            task: (
+                Spread(tuple(row.test_accuracy for row in own)),
+                Spread(tuple(row.validation_accuracy for row in own)),
+            )
+            for task, own in by_task.items()
+        },
+    )
+
+
+def _mean(values: Iterable[float]) -> float:
+    listed = list(values)
+    return math.fsum(listed) / len(listed)
+
+
+def differences(rows: Sequence[Row]) -> list[str]:
+    """What keeps methods from being compared like with like: other seeds, tasks, data, roots, budgets, versions."""
+    found = []
+    for what, of_row in (
+        ("image-steps a run (the budget)", lambda row: f"{row.run_image_steps:,}"),
+        ("seeds", None),
+        ("root", lambda row: f"{row.root_name} ({row.root_sha256[:12]})"),
+        ("root's architecture", lambda row: f"{row.variant}, {row.num_blocks} blocks"),
+        ("device", lambda row: f"{row.num_devices} x {row.device}"),
+        ("munet", lambda row: row.munet_version),
+        ("JAX", lambda row: row.jax_version),
+    ):
+        values: dict[str, list[str]] = {}
+        for summary in methods(rows):
+            own = [row for row in rows if row.method == summary.name]
+            value = _numbers(summary.seeds) if of_row is None else ", ".join(dict.fromkeys(map(of_row, own)))
+            values.setdefault(value, []).append(summary.title)
+        if len(values) > 1:
+            found.append(f"{what} differ: " + "; ".join(f"{value}: {_few(titles)}" for value, titles in values.items()))
+    return [*found, *_data_differences(rows), *_changed_settings(rows)]
+
+
+def _data_differences(rows: Sequence[Row]) -> list[str]:
+    """Tasks that not all methods have, or whose data differ between methods with the same seed."""
+    found = []
+    names = [summary.name for summary in methods(rows)]
+    for task in tasks(rows):
+        own = [row for row in rows if row.task == task]
+        missing = [name for name in names if name not in {row.method for row in own}]
+        if missing:
+            found.append(f"{task} is missing for: {_few(missing)}")
+        for seed in dict.fromkeys(row.seed for row in own):
+            prints = {row.fingerprint for row in own if row.seed == seed}
+            if len(prints) > 1:
+                found.append(f"{task}, seed {seed}: methods saw different data ({len(prints)} fingerprints)")
+    return found
+
+
+def _changed_settings(rows: Sequence[Row]) -> list[str]:
+    """Methods whose runs do not all have the same settings, the seed aside."""
+    hashes: dict[str, set[str]] = {}
+    for row in rows:
+        hashes.setdefault(row.title, set()).add(row.experiment_sha256)
+    return [f"{title}: not all its runs have the same settings" for title, own in hashes.items() if len(own) > 1]
+
+
+def _numbers(values: Sequence[int]) -> str:
+    return ", ".join(map(str, sorted(values)))
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(names) if len(names) <= 4 else f"{', '.join(names[:3])} and {len(names) - 3} more"
