@@ -189,6 +189,11 @@ def completed(experiment: Mapping[str, object]) -> dict[str, Any]:
     return _merged(to_json(Experiment()), experiment)
 
 
+def without_places(experiment: Mapping[str, object]) -> dict[str, Any]:
+    """The `experiment` part, completed, without what only says where root and data are."""
+    return {name: value for name, value in completed(experiment).items() if name not in ("root", "tasks")}
+
+
 def _merged(defaults: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
     merged = {**defaults, **given}
     for name, default in defaults.items():

@@ -100,7 +100,7 @@ def check_same(found: StartEntry, wanted: StartEntry, workdir: str) -> None:
       WorkdirError: what differs, every field with both values.
     """
     changes = [
-        *config.differences(_without_places(found.experiment), _without_places(wanted.experiment)),
+        *config.differences(config.without_places(found.experiment), config.without_places(wanted.experiment)),
         *_root_differences(found.root_checkpoint, wanted.root_checkpoint),
         *_task_differences(found.tasks, wanted.tasks),
     ]
@@ -110,10 +110,6 @@ def check_same(found: StartEntry, wanted: StartEntry, workdir: str) -> None:
             f"{workdir} holds a run of another experiment. What differs (there -> here):{listed}\n"
             "Give another --workdir for the new experiment, or the old settings to go on with the old one."
         )
-
-
-def _without_places(experiment: Mapping[str, object]) -> dict[str, object]:
-    return {name: value for name, value in config.completed(experiment).items() if name not in ("root", "tasks")}
 
 
 def _root_differences(old: Mapping[str, object], new: Mapping[str, object]) -> list[str]:

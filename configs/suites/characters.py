@@ -5,7 +5,7 @@
     munet benchmark --suite=characters:real --repeats=3                                        # reduced; sets at hand
 
 Variants: `paper` (Table 1's rows), `sweep` (every point of Figures 3 and 4), and `real`: the sets of `../shared/tfds`
-with the root of `../shared/roots` and a reduced budget, REAL_BUDGET below; any of it can be changed on the command line.
+with the root of `../shared/roots` and a reduced budget, REAL_BUDGET below, which the command line can change.
 
 Cost: the paper gives about 5 TPUv3 core-hours a run, so 150 for `paper`. `real`: see docs/results.
 Expected result: the paper's Table 1 has muNet at 91.41 +- 1.06 % against 81.46 +- 0.40 % of full fine-tuning.

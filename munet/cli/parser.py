@@ -209,14 +209,14 @@ def _benchmark(commands: Any) -> argparse.ArgumentParser:
     parser = _command(
         commands,
         "benchmark",
-        "Runs every method of a suite on the same tasks with several seeds, or goes on with it, and writes results.parquet, "
-        "tables and figures. Finished runs are never repeated; a run that fails does not stop the others.",
+        "Runs every method of a suite on the same tasks with several seeds, or goes on with it, and writes "
+        "results.parquet, tables and figures. Finished runs are never repeated; a failed one does not stop the others.",
         _OVERRIDE_HELP + "Such settings go to every method. docs/howto/benchmark.md says how to write a suite.\n",
     )
     parser.add_argument(
         "--suite", default=DEFAULT_SUITE, metavar="FILE[:VARIANT]",
-        help="suite file, or the name of one that ships with munet (builtin, characters:paper, characters:real), with a "
-        "variant where it has some (default: %(default)s)",
+        help="suite file, or the name of one that ships with munet (builtin, characters:paper, characters:real), with "
+        "a variant where it has some (default: %(default)s)",
     )  # fmt: skip
     parser.add_argument(
         "--workdir", metavar="DIR", default="", help="where everything is kept (default: runs/suite-SUITE[-VARIANT])"
@@ -226,7 +226,9 @@ def _benchmark(commands: Any) -> argparse.ArgumentParser:
         "--workers", type=int, default=0, metavar="N",
         help="runs side by side, on disjoint GPUs where there are any; 0: one for each GPU, else one (default: 0)",
     )  # fmt: skip
-    parser.add_argument("--methods", default="", metavar="A,B", help="run only these methods of the suite (default: all)")
+    parser.add_argument(
+        "--methods", default="", metavar="A,B", help="run only these methods of the suite (default: all)"
+    )
     parser.add_argument("--dry_run", action="store_true", help="print runs, steps and estimated time; write nothing")
     return parser
 

@@ -12,16 +12,16 @@ def describe_split(uri: str) -> str:
         return "80/10/10"
     if parsed.scheme != "tfds":
         return "&".join(f"{name}={value}" for name, value in parsed.options.items()) or "the source's"
-    if parsed.path == "omniglot" and not parsed.options:
-        return "clean"
     if "split" in parsed.options:
         return parsed.options["split"]
     defaults = {"train": "train[5%:]", "validation": "train[:5%]", "test": "test"}
-    return ", ".join((defaults | dict(parsed.options)).values())
+    if parsed.path == "omniglot" and not defaults.keys() & parsed.options.keys():
+        return "clean"
+    return ", ".join(parsed.options.get(name, default) for name, default in defaults.items())
 
 
 def label(uri: str) -> str:
-    """A task's name for tables, with its split where a set has several that are called by a name: `omniglot (clean)`."""
+    """A task's name for tables, with its split where a set has several with names: `omniglot (clean)`."""
     parsed = parse_uri(uri)
     if parsed.path == "omniglot" or "split" in parsed.options:
         return f"{parsed.name} ({describe_split(uri)})"

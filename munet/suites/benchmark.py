@@ -1,12 +1,12 @@
-"""`munet benchmark`: runs what is missing of a suite, and makes results.parquet, tables and figures of what is there."""
+"""`munet benchmark`: runs what is missing of a suite, and makes results.parquet and tables of what is there."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from munet.config import differences, to_json
-from munet.errors import CorruptionError, SuiteError, UserError, WorkdirError
+from munet.config import differences, to_json, without_places
+from munet.errors import CorruptionError, SuiteError, WorkdirError
 from munet.flags import Override
 from munet.store import Store
 from munet.store.files import folder
@@ -90,27 +90,16 @@ def check_inputs(runs: Sequence[Run]) -> None:
     import jax
 
     jax.config.update("jax_platforms", "cpu")  # this process only looks; a GPU's memory is for the workers
-    from munet import start
-    from munet.data.tasks import load_task
+    from munet.preparation import open_inputs
 
     found: dict[str, None] = {}
-    seen: set[object] = set()
+    seen: list[tuple[object, ...]] = []
     for run in runs:
-        experiment, runtime = run.config.experiment, run.config.runtime
-        for uri in experiment.tasks:
-            if (uri, runtime.data_dir) not in seen:
-                seen.add((uri, runtime.data_dir))
-                try:
-                    load_task(uri, data_dir=runtime.data_dir, cache_dir=runtime.cache_dir)
-                except UserError as error:
-                    found[f"task {error}"] = None
-        root = (experiment.root, experiment.variant, experiment.num_blocks)
-        if root not in seen:
-            seen.add(root)
-            try:
-                start.RootComponents(experiment)
-            except UserError as error:
-                found[f"root {error}"] = None
+        experiment = run.config.experiment
+        inputs = (experiment.tasks, experiment.root, experiment.variant, experiment.num_blocks, experiment.defaults)
+        if inputs not in seen:
+            seen.append(inputs)
+            found |= dict.fromkeys(str(problem) for problem in open_inputs(run.config)[2])
         found |= dict.fromkeys(_changes(run))
     if found:
         raise SuiteError(list(found))
@@ -118,16 +107,15 @@ def check_inputs(runs: Sequence[Run]) -> None:
 
 def _changes(run: Run) -> list[str]:
     """What a run that is there already was started with and is no longer so."""
-    try:
-        store = Store.open(run.workdir)
-    except WorkdirError:
-        return []  # none yet
-    except CorruptionError as error:
-        return [str(error)]
     from munet.system import read_start
 
-    old, new = dict(read_start(store).experiment), to_json(run.config.experiment)
-    changed = [text for text in differences(old, new) if not text.startswith(("root:", "tasks:"))]
+    try:
+        experiment = read_start(Store.open(run.workdir)).experiment
+    except WorkdirError:
+        return []  # there is no run yet
+    except CorruptionError as error:
+        return [str(error)]
+    changed = differences(without_places(experiment), without_places(to_json(run.config.experiment)))
     if not changed:
         return []
     return [

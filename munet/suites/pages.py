@@ -45,13 +45,13 @@ def markdown(rows: Sequence[Row], *, suite: str, against: str, notes: Sequence[s
 
 
 _METHODS_LEGEND = (
-    "Test accuracy in percent, averaged over the tasks of a run: its largest value and mean ± sample standard deviation "
-    "over runs. Parameters a task: unique parameters in use / tasks. Image-steps: training images that all children, or "
-    "all replicas of a baseline, saw in one run. Device-hours: of training in one run, times the devices used."
+    "Test accuracy in percent, averaged over the tasks of a run: its largest value and mean ± sample standard "
+    "deviation over runs. Parameters a task: unique parameters in use / tasks. Image-steps: training images that all "
+    "children, or all replicas of a baseline, saw in one run. Device-hours: of training in one run, times devices."
 )
 _PAIRED_LEGEND = (
-    "Difference of test accuracies in points, paired by seed and task. First interval: 95 %, Student's t over seeds, these "
-    "tasks. Second: 95 %, bootstrap over seeds and tasks. Neither is corrected for several comparisons."
+    "Difference of test accuracies in points, paired by seed and task. First interval: 95 %, Student's t over seeds, "
+    "these tasks. Second: 95 %, bootstrap over seeds and tasks. Neither is corrected for several comparisons."
 )
 _SPLITS = "Percent, mean ± sample standard deviation over runs. Splits in use:"
 
@@ -126,7 +126,14 @@ def _methods_table(found: Sequence[MethodSummary]) -> str:
 
 
 def _paired_table(comparisons: Sequence[Comparison]) -> str:
-    head = ["method", "difference", "95 % over seeds", "95 % over seeds and tasks", "won / tied / lost", "seeds x tasks"]
+    head = [
+        "method",
+        "difference",
+        "95 % over seeds",
+        "95 % over seeds and tasks",
+        "won / tied / lost",
+        "seeds x tasks",
+    ]
     return table(head, [_paired_line(item) for item in comparisons])
 
 

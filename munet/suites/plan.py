@@ -1,4 +1,4 @@
-"""From a suite to its runs: a config and a work directory for each method and seed, everything checked before any starts."""
+"""From a suite to its runs: a config and a work directory for each method and seed, all checked before any starts."""
 
 from __future__ import annotations
 

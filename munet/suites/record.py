@@ -149,4 +149,3 @@ def _check_usable(workdir: str) -> None:
 
 def _plain(value: object) -> object:
     return list(value) if isinstance(value, (tuple, list)) else value
-

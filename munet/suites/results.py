@@ -1,4 +1,4 @@
-"""results.parquet: written whole or not at all, read strictly (docs/results_format.md)."""
+"""results.parquet: written whole or not at all, read strictly (docs/suite_results.md)."""
 
 from __future__ import annotations
 
@@ -53,15 +53,17 @@ def read(workdir: str) -> list[Row]:
     try:
         table = pq.read_table(io.BytesIO(place.read(FILE)))
     except (pa.ArrowException, OSError) as error:
-        raise CorruptionError(f"{where} cannot be read ({error}): remove it, it is made again from the runs.") from error
+        raise CorruptionError(
+            f"{where} cannot be read ({error}): remove it, it is made again from the runs."
+        ) from error
     metadata = table.schema.metadata or {}
     if metadata.get(_KIND_KEY) != FORMAT.encode():
         raise CorruptionError(f"{where} is not a file of munet's: move it away, or give another --workdir.")
     version = metadata.get(_VERSION_KEY, b"").decode()
     if version != str(FORMAT_VERSION):
         raise WorkdirError(
-            f"{where} has format version {version}, this munet reads and writes version {FORMAT_VERSION}: use the munet "
-            "that wrote it, or remove the file; it is made again from the runs."
+            f"{where} has format version {version}, this munet reads and writes version {FORMAT_VERSION}: use the "
+            "munet that wrote it, or remove the file; it is made again from the runs."
         )
     if not table.schema.equals(schema()):
         raise CorruptionError(f"{where} has other columns than it should: remove it, it is made again from the runs.")

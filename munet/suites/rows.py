@@ -1,4 +1,4 @@
-"""What a finished run says, one row a task: the columns of results.parquet (docs/results_format.md)."""
+"""What a finished run says, one row a task: the columns of results.parquet (docs/suite_results.md)."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 
 from munet import codec, system
+from munet.config import without_places
 from munet.data import notation
 from munet.system import System
 from munet.types import GenerationEntry, TaskName
@@ -155,7 +156,7 @@ def _spent(opened: System) -> dict[TaskName, _Spent]:
 
 
 def _experiment_hash(opened: System) -> str:
-    settings = {name: value for name, value in opened.start.experiment.items() if name not in ("seed", "root", "tasks")}
+    settings = without_places(opened.start.experiment) | {"seed": 0}
     return hashlib.sha256(codec.canonical(settings)).hexdigest()
 
 

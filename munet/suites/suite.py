@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
-
-import re
 
 from munet.errors import nearest
 from munet.python_files import FileKind
@@ -109,7 +108,9 @@ def problems(suite: Suite) -> list[str]:
         ("histograms", suite.histograms),
         ("lineages", suite.lineages),
     ):
-        found += [f"{name} names {one!r}: no such method. {nearest(one, suite.names)}" for one in _not_in(given, suite.names)]
+        found += [
+            f"{name} names {one!r}: no such method. {nearest(one, suite.names)}" for one in _not_in(given, suite.names)
+        ]
     if suite.benchmark and suite.benchmark not in BENCHMARKS:
         found.append(f"benchmark = {suite.benchmark!r}. {nearest(suite.benchmark, BENCHMARKS)}")
     curves = {method.curve for method in suite.methods if method.curve}

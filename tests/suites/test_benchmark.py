@@ -1,0 +1,149 @@
+"""`munet benchmark` on the smallest suite, by processes as a user would: side by side, killed, failing, changed."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from munet.suites import benchmark, results
+from munet.suites.benchmark import Options
+from munet.suites.rows import TIMES
+from tests.suites import tiny_suite
+
+
+def finish(suite: str, workdir: Path, *options: str, code: int = 0) -> str:
+    process = tiny_suite.start(suite, workdir, *options)
+    out, errors = process.communicate(timeout=280)
+    assert process.returncode == code, out + errors
+    return out + errors
+
+
+def untimed(workdir: Path) -> list[dict[str, Any]]:
+    """The rows without the columns that differ between equal runs."""
+    return [
+        {name: value for name, value in vars(row).items() if name not in TIMES} for row in results.read(str(workdir))
+    ]
+
+
+@pytest.fixture(scope="module")
+def suite(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(tiny_suite.write(tmp_path_factory.mktemp("suite")))
+
+
+@pytest.fixture(scope="module")
+def finished(suite: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A suite that nobody disturbed, two seeds, two workers; and what it printed."""
+    workdir = tmp_path_factory.mktemp("finished") / "suite"
+    return workdir, finish(suite, workdir, "--repeats=2", "--workers=2")
+
+
+def test_a_row_for_every_run_and_task_with_equal_budgets(finished: tuple[Path, str]) -> None:
+    workdir, out = finished
+    rows = results.read(str(workdir))
+    assert [(row.method, row.seed, row.task) for row in rows] == [
+        (method, seed, task) for method in ("full", "munet") for seed in (0, 1) for task in ("left", "right")
+    ]
+    assert {row.run_image_steps for row in rows} == {2 * 2 * 2 * 2 * 16}  # tasks, generations, children, steps, batch
+    assert {row.image_steps for row in rows} == {128}
+    assert all(row.num_children == (2 if row.method == "full" else 4) for row in rows)
+    assert all(row.test_correct / row.test_counted == row.test_accuracy for row in rows)
+    assert all(row.device_seconds > 0 for row in rows)
+    assert "4 runs in" in out
+    assert "0 complete, 4 to do" in out
+    page = (workdir / "results.md").read_text()
+    assert "| Full fine-tuning | 2 |" in page
+    assert "| muNet | 2 |" in page
+    assert "Not like with like" not in page
+
+
+def test_a_finished_suite_runs_nothing_again(finished: tuple[Path, str], suite: str) -> None:
+    workdir, _ = finished
+    before = {path: path.stat().st_mtime_ns for path in (workdir / "runs").rglob("*") if path.is_file()}
+    out = finish(suite, workdir, "--repeats=2")
+    assert "4 complete, 0 to do" in out
+    assert {path: path.stat().st_mtime_ns for path in (workdir / "runs").rglob("*") if path.is_file()} == before
+
+
+def test_killed_twice_and_restarted_it_ends_the_same(finished: tuple[Path, str], suite: str, tmp_path: Path) -> None:
+    kill_at_random(0, 2, finished, suite, tmp_path / "killed")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("seed", range(1, 4))
+def test_killed_at_many_moments(seed: int, finished: tuple[Path, str], suite: str, tmp_path: Path) -> None:
+    kill_at_random(seed, 6, finished, suite, tmp_path / "killed")
+
+
+def kill_at_random(seed: int, times: int, finished: tuple[Path, str], suite: str, workdir: Path) -> None:
+    """SIGKILL reaches the suite alone; its workers end by themselves, wherever they are."""
+    moments = random.Random(seed)
+    for _ in range(times):
+        process = tiny_suite.start(suite, workdir, "--repeats=2", "--workers=2")
+        time.sleep(moments.uniform(4, 14))
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+    finish(suite, workdir, "--repeats=2", "--workers=2")
+    assert untimed(workdir) == untimed(finished[0])
+    assert not list(workdir.rglob(".tmp-*"))
+
+
+def test_a_run_that_fails_does_not_stop_the_others(finished: tuple[Path, str], suite: str, tmp_path: Path) -> None:
+    shutil.copytree(finished[0], tmp_path / "copy")
+    journal = tmp_path / "copy" / "runs" / "full" / "seed_1" / "journal"
+    entries = sorted(journal.iterdir())
+    entries[-1].unlink()  # the last phase is open again
+    shutil.rmtree(tmp_path / "copy" / "runs" / "full" / "seed_1" / "components")
+    shutil.rmtree(tmp_path / "copy" / "runs" / "munet" / "seed_1")
+    out = finish(suite, tmp_path / "copy", "--repeats=2", code=1)
+    assert "full, seed 1: FAILED after" in out
+    assert "munet, seed 1: done in" in out
+    kept = [row for row in untimed(finished[0]) if (row["method"], row["seed"]) != ("full", 1)]
+    assert untimed(tmp_path / "copy") == kept
+    assert "* Runs that are not complete: full (1)." in (tmp_path / "copy" / "results.md").read_text()
+
+
+def test_changed_settings_and_missing_data_are_refused_before_anything_starts(
+    finished: tuple[Path, str], suite: str, tmp_path: Path
+) -> None:
+    workdir, _ = finished
+    before = (workdir / "suite.json").read_bytes()
+    out = finish(suite, workdir, "--repeats=2", "--config.batch_size=8", code=2)
+    assert out.count("with other settings (batch_size: 16 -> 8)") == 4
+    assert (workdir / "suite.json").read_bytes() == before
+    new = tmp_path / "new"
+    out = finish(suite, new, "--config.tasks=npz:/nowhere.npz,builtin:digis", "--config.root=gone.npz", code=2)
+    for part in ("/nowhere.npz", "Did you mean 'digits'?", "gone.npz"):
+        assert out.count(part) >= 1, out
+    assert not new.exists()
+
+
+def test_ctrl_c_ends_the_workers_and_says_how_to_go_on(suite: str, tmp_path: Path) -> None:
+    process = tiny_suite.start(suite, tmp_path / "suite", "--repeats=1")
+    assert process.stdout is not None
+    while "starts" not in process.stdout.readline():
+        pass
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=100)
+    assert process.returncode == 130, errors
+    assert "Resume with: munet benchmark" in errors
+    assert "Traceback" not in errors
+    assert json.loads((tmp_path / "suite" / "suite.json").read_text())["repeats"] == 1
+
+
+def test_dry_run_writes_nothing(suite: str, tmp_path: Path) -> None:
+    lines: list[str] = []
+    benchmark.dry_run(Options(suite, str(tmp_path / "x"), repeats=2), lines.append)
+    assert lines[:2] == [
+        "full: 2 runs of 256 training images, 0 complete",
+        "munet: 2 runs of 256 training images, 0 complete",
+    ]
+    assert lines[2].startswith("1,024 training images to go")
+    assert not (tmp_path / "x").exists()

@@ -1,0 +1,84 @@
+"""Tables of a suite, worked out by hand (munet/suites/summary.py, pages.py)."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+
+import pytest
+
+from munet.suites import pages, summary
+from munet.suites.summary import Spread
+from tests.suites.rows import rows
+
+TWO = [*rows("full", [[0.5, 0.7], [0.6, 1.0]]), *rows("munet", [[0.9, 0.9], [0.8, 0.8]])]
+
+
+def test_mean_and_deviation_over_runs_of_the_mean_over_tasks() -> None:
+    full, munet = summary.methods(TWO)
+    assert (full.name, full.seeds, munet.name) == ("full", (0, 1), "munet")
+    assert full.test.values == pytest.approx((0.6, 0.8))
+    assert (full.test.max, full.test.mean) == pytest.approx((0.8, 0.7))
+    assert full.test.std == pytest.approx(math.sqrt(2 * 0.1**2))  # n - 1
+    assert full.by_task["digits"][0].values == (0.7, 1.0)
+    assert full.by_task["digits"][1].values == pytest.approx((0.71, 1.01))
+    assert full.device_hours.values == (0.02, 0.02)
+    assert Spread((0.5,)).std is None
+
+
+def test_the_page_has_tables_1_and_6_and_names_the_omniglot_split() -> None:
+    tasks = ("mnist", "omniglot?split=clean")
+    own = [*rows("full", [[0.5, 0.7]], tasks), *rows("munet", [[0.9, 0.9]], tasks)]
+    page = pages.markdown(own, suite="mine:x", against="full", notes=["remember this"], figures=["figures/a.svg"])
+    assert "# Results of the suite mine:x\n\n* remember this\n" in page
+    assert "| MUNET | 1 | 90.00 | **90.00** | 0.001 | 0.020 | 10,000 |" in page
+    assert "| MUNET | +30.00 | - | - | 2 / 0 / 0 | 1 x 2 |" in page
+    assert page.count("| method | mnist | omniglot (clean) | mean |") == 2
+    assert "| FULL | 50.00 | 70.00 | 60.00 |" in page
+    assert "SHA-256 aaaaaaaaaaaa" in page
+    assert "![figures/a.svg](figures/a.svg)" in page
+    assert "Not like with like" not in page
+
+
+def test_a_page_without_runs_says_so() -> None:
+    assert "No run is complete yet." in pages.markdown([], suite="x", against="", notes=[], figures=[])
+
+
+def test_csv_files_hold_the_same_numbers() -> None:
+    methods = list(csv.DictReader(io.StringIO(pages.methods_csv(TWO))))
+    assert [line["method"] for line in methods] == ["full", "munet"]
+    assert (methods[0]["test_max"], methods[0]["test_mean"], methods[0]["runs"]) == ("80.0000", "70.0000", "2")
+    tasks = list(csv.DictReader(io.StringIO(pages.tasks_csv(TWO))))
+    assert [(line["method"], line["task"], line["test_mean"]) for line in tasks[:2]] == [
+        ("full", "mnist", "55.0000"),
+        ("full", "digits", "85.0000"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"run_image_steps": 9_000}, "image-steps a run (the budget) differ: 10,000: FULL; 9,000: OTHER"),
+        ({"root_sha256": "b" * 64}, "root differ: root.npz (aaaaaaaaaaaa): FULL; root.npz (bbbbbbbbbbbb): OTHER"),
+        ({"fingerprint": "0"}, "mnist, seed 0: methods saw different data (2 fingerprints)"),
+        ({"num_devices": 4}, "device differ: 1 x cpu: FULL; 4 x cpu: OTHER"),
+    ],
+)
+def test_what_is_not_like_with_like_is_named(changes: dict[str, object], expected: str) -> None:
+    own = [*rows("full", [[0.5, 0.7]]), *rows("other", [[0.9, 0.9]], **changes)]
+    assert expected in summary.differences(own)
+    assert f"* {expected}" in pages.markdown(own, suite="x", against="full", notes=[], figures=[])
+
+
+def test_other_seeds_tasks_and_settings_are_named() -> None:
+    own = [
+        *rows("full", [[0.5, 0.7], [0.5, 0.7]]),
+        *rows("other", [[0.9]], ("mnist",)),
+        *rows("third", [[0.9, 0.9]], experiment_sha256="0"),
+        *rows("third", [[0.9, 0.9]], experiment_sha256="1"),
+    ]
+    found = summary.differences(own)
+    assert "seeds differ: 0, 1: FULL; 0: OTHER, THIRD" in found
+    assert "digits is missing for: other" in found
+    assert "THIRD: not all its runs have the same settings" in found
