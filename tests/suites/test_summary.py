@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+from typing import Any
 
 import pytest
 
@@ -65,7 +66,7 @@ def test_csv_files_hold_the_same_numbers() -> None:
         ({"num_devices": 4}, "device differ: 1 x cpu: FULL; 4 x cpu: OTHER"),
     ],
 )
-def test_what_is_not_like_with_like_is_named(changes: dict[str, object], expected: str) -> None:
+def test_what_is_not_like_with_like_is_named(changes: dict[str, Any], expected: str) -> None:
     own = [*rows("full", [[0.5, 0.7]]), *rows("other", [[0.9, 0.9]], **changes)]
     assert expected in summary.differences(own)
     assert f"* {expected}" in pages.markdown(own, suite="x", against="full", notes=[], figures=[])
