@@ -5,7 +5,8 @@ What it can carry: dataclasses of such fields, `tuple[X, ...]`, `frozenset[X]`, 
 bit for bit (their shortest `repr`), mappings in the order they had. How a class is carried is worked out once.
 
 A field that is missing takes its default if it has one, so that what an older version wrote stays readable when a class
-gains a field; a field that is unknown is refused.
+gains a field; a field that is unknown is refused. One with `metadata={"omit_default": True}` is left out where it has
+its default: for small values that are written very often.
 """
 
 from __future__ import annotations
@@ -276,6 +277,7 @@ def _dataclass_codec(cls: Any) -> _Codec:
     hints = typing.get_type_hints(cls)
     fields = [(field.name, _codec(hints[field.name])) for field in dataclasses.fields(cls)]
     names = {name for name, _ in fields}
+    omitted = {field.name: field.default for field in dataclasses.fields(cls) if field.metadata.get("omit_default")}
     required = {
         field.name
         for field in dataclasses.fields(cls)
@@ -287,6 +289,8 @@ def _dataclass_codec(cls: Any) -> _Codec:
             raise _unexpected(f"a {cls.__name__}", value)
         result: dict[str, Any] = {}
         for name, codec in fields:
+            if name in omitted and getattr(value, name) == omitted[name]:
+                continue
             try:
                 result[name] = codec.encode(getattr(value, name))
             except _Mismatch as error:

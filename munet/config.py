@@ -9,6 +9,7 @@ read-only after `validate`; they have slots, so that assigning to a misspelt fie
 from __future__ import annotations
 
 import dataclasses
+import operator
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -108,6 +109,9 @@ class Experiment:
     max_batches_per_cycle: int = 100  # a cycle is one epoch up to this
     min_batches_per_cycle: int = 10  # at least, on small sets; 0 in the paper's configs
     max_validation_batches: int = 10  # of batch_size: validation uses the first images up to this
+    # "accuracy", or "balanced_accuracy": the mean over the classes of the share of their images that is right
+    quality_metric: str = "accuracy"
+    class_balanced: bool = False  # training batches have every class equally often, however rare it is
     scale_factor: float = 1.0  # s of Eq. 2 in (0, 1]; 1: no size penalty
     mutation_probability: float = 0.1  # mu: with which each possible mutation fires
     max_seed_parents: int = 0  # seed parents a phase starts with at most; 0: all (the paper)
@@ -263,6 +267,7 @@ def _count_problems(config: Config) -> list[str]:
 
 
 _CHOICES = {
+    "quality_metric": ("accuracy", "balanced_accuracy"),
     "fidelity.trainability": ("inherited", "frozen"),
     "fidelity.encoder_norm": ("forced", "chance"),
     "fidelity.seed_order": ("newest", "random"),
@@ -276,8 +281,7 @@ def _choice_problems(config: Config) -> list[str]:
     experiment = config.experiment
     problems = []
     for path, choices in _CHOICES.items():
-        part, name = path.split(".")
-        value = getattr(getattr(experiment, part), name)
+        value = operator.attrgetter(path)(experiment)
         if value not in choices:
             problems.append(f"experiment.{path} = {value!r}. {nearest(value, choices)}")
     for value in config.runtime.compare:

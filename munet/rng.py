@@ -53,3 +53,14 @@ def permutation(path: Path, length: int) -> Int[np.ndarray, " length"]:
     """
     words = np.random.Philox(key=int.from_bytes(digest(path)[16:32], "big")).random_raw(length)
     return np.argsort(words, kind="stable")
+
+
+def permutations(path: Path, length: int, first: int, count: int) -> Int[np.ndarray, "count length"]:
+    """Uniformly random orders of `range(length)`: `count` of an endless stream, from number `first` on.
+
+    Each can be made alone, because Philox counts: every order has counter values of its own.
+    """
+    per_order = -(-length // 4)  # a counter value gives four words
+    philox = np.random.Philox(key=int.from_bytes(digest(path)[16:32], "big"), counter=first * per_order)
+    words = philox.random_raw(count * per_order * 4).reshape(count, per_order * 4)
+    return np.argsort(words[:, :length], axis=1, kind="stable")

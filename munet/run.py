@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import cast
 
 from munet import architecture, ledger, start
@@ -185,16 +186,18 @@ class _Loop:
         """Tests the best model of the phase, drops the others, and keeps a snapshot."""
         self._in_flight.clear()  # here too: the run may have been killed before it did so after a generation
         best = self._controller.best(current.state)
-        components = {name: self._publisher.load(identity) for name, identity in best.components.items()}
+        measure_on = partial(
+            measure,
+            self._experiment,
+            {name: self._publisher.load(identity) for name, identity in best.components.items()},
+            best.hyperparameters,
+            num_classes=task.info.num_classes,
+        )
         with task.testing():
-            test = measure(
-                self._experiment,
-                components,
-                best.hyperparameters,
-                task.split("test"),
-                num_classes=task.info.num_classes,
-            )
+            test = measure_on(task.split("test"))
         self._check_unchanged(best, test.quality)
+        most = loader.num_validated(task.info.num_validation, self._experiment)
+        validation = measure_on(task.split("validation"), max_images=most)
         entry = PhaseEntry(
             current.state.position,
             task.info.name,
@@ -202,6 +205,10 @@ class _Loop:
             test.quality,
             test.correct_per_class,
             test.counted_per_class,
+            test.confusions,
+            validation.correct_per_class,
+            validation.counted_per_class,
+            validation.confusions,
         )
         current = self._commit(current, entry)
         ledger.save_snapshot(current, self._store)

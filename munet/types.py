@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from munet.quality import Quality as Quality  # one of the nouns, in a room of its own
+
 ComponentId = str  # SHA-256 over record and bytes, 64 hexadecimal digits
 ComponentName = (
     str  # "embedding", "cls", "posembed_input", "residual_adapter_0", "encoderblock_0", "encoder_norm", "head"
@@ -67,19 +69,6 @@ class ComponentRecord:
     def is_root(self) -> bool:
         """Whether it carries the permanent "not trainable" lock of the root (spec section 3)."""
         return self.origin in ("root", "root-resized")
-
-
-@dataclass(frozen=True)
-class Quality:
-    """An accuracy as the integers it was counted from, so that it is exact on every platform."""
-
-    correct: int
-    counted: int
-
-    @property
-    def value(self) -> float:
-        """The ratio, in [0, 1]."""
-        return self.correct / self.counted
 
 
 @dataclass(frozen=True)
@@ -262,7 +251,13 @@ class GenerationEntry:
 
 @dataclass(frozen=True)
 class PhaseEntry:
-    """The end of an active phase: the one retained model of the task, with its test quality."""
+    """The end of an active phase: the one retained model of the task, with its test quality.
+
+    What follows on it is there to be read and decides nothing: counts by class, over the whole test split and over the
+    validation images that qualities are counted on (all measured alone in one program: beside the children of its
+    generation, on other devices, the model may have had another image right), and which classes were taken for which:
+    triples (class, predicted class, images), most images first. Journals written before they were recorded have none.
+    """
 
     position: Position
     task: TaskName
@@ -270,6 +265,10 @@ class PhaseEntry:
     test_quality: Quality
     test_correct_per_class: tuple[int, ...] = ()
     test_counted_per_class: tuple[int, ...] = ()
+    test_confusions: tuple[tuple[int, ...], ...] = ()
+    validation_correct_per_class: tuple[int, ...] = ()
+    validation_counted_per_class: tuple[int, ...] = ()
+    validation_confusions: tuple[tuple[int, ...], ...] = ()
 
 
 @dataclass(frozen=True)

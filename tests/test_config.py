@@ -58,6 +58,7 @@ def changed(path: str, value: Any) -> Config:
         ("experiment.search_space.momentum", 0.9, "expected a tuple, each element a finite number; got float"),
         ("experiment.search_space.image_size", (32, 48.0), "expected a whole number, got float 48.0"),
         ("experiment.search_space.momentum", (0.8, 0.9, 0.9), r"\(0.8, 0.9, 0.9\) has 0.9 more than once"),
+        ("experiment.quality_metric", "balanced", "'balanced'. Did you mean 'balanced_accuracy'"),
         ("experiment.baseline.adapter_dim", 0, "adapter_dim = 0: expected at least 1"),
         ("experiment.baseline", "full", r"experiment.baseline is a str: expected a Baseline\(...\)"),
         ("runtime.checkpoint_minutes", None, "expected a finite number, got NoneType"),

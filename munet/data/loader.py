@@ -45,6 +45,46 @@ def batch_indices(
     return stream[start - offset : stop - offset].astype(np.int32).reshape(num_steps, batch_size)
 
 
+def balanced_indices(
+    path: rng.Path, labels: Int[np.ndarray, " n"], batch_size: int, first_step: int, num_steps: int
+) -> Int32[np.ndarray, "num_steps batch_size"]:
+    """As `batch_indices`, with every class equally often, however few images it has.
+
+    The stream is one round after another; a round is a permutation of the classes that have images, so whole rounds are
+    exactly balanced and in any other window two classes differ by two examples at most. In round `r` a class gives its
+    `r`-th image: permutations of its own images follow each other, so these too come equally often, and a class of one
+    image gives it in every round. A cycle has as many steps as without balancing; only what fills them differs.
+
+    Args:
+      path: of the draw; `(*path, "round")` orders the rounds, `(*path, "size", n)` the images of classes of `n`.
+      labels: of the training set.
+      batch_size, first_step, num_steps: as for `batch_indices`.
+    """
+    by_class = np.argsort(labels, kind="stable")
+    _, starts, sizes = np.unique(labels[by_class], return_index=True, return_counts=True)
+    start, stop = first_step * batch_size, (first_step + num_steps) * batch_size
+    first, end = start // len(sizes), -(-stop // len(sizes))
+    rounds = rng.permutations((*path, "round"), len(sizes), first, end - first).reshape(-1)
+    slots = rounds[start - first * len(sizes) : stop - first * len(sizes)]  # indices of classes
+    occurrence = np.arange(start, stop) // len(sizes)  # of that class before: one in every round
+    stream = np.empty(len(slots), np.int64)
+    for size in np.unique(sizes[slots]):  # classes of one size go through their images in step: one draw for all
+        equal = np.flatnonzero(sizes == size)
+        first_epoch, end_epoch = first // size, -(-end // size)
+        orders = rng.permutations(
+            (*path, "size", int(size)),
+            int(size),
+            int(first_epoch) * len(equal),
+            int(end_epoch - first_epoch) * len(equal),
+        ).reshape(-1, len(equal), size)
+        there = np.flatnonzero(sizes[slots] == size)
+        epoch, place = np.divmod(occurrence[there], size)
+        order = orders[epoch - first_epoch, np.searchsorted(equal, slots[there]), place]
+        stream[there] = by_class[starts[slots[there]] + order]
+    stream = stream.astype(np.int32)
+    return stream.reshape(num_steps, batch_size)
+
+
 @lru_cache(maxsize=4)  # the blocks of an epoch follow each other
 def _epoch(path: rng.Path, epoch: int, num_examples: int) -> Int[np.ndarray, " num_examples"]:
     """The order of the examples in one epoch; read-only, because it is shared."""

@@ -5,14 +5,15 @@ from __future__ import annotations
 from munet.config import Experiment
 from munet.evolution.scoring import accounted_params_of_child, penalised, score
 from munet.evolution.state import State
-from munet.types import ChildPlan, CycleQualities, Quality, Verdict
+from munet.types import ChildPlan, CycleQualities, Verdict
 
 
 def best_cycle(training: CycleQualities) -> int | None:
     """The first cycle with the highest quality among those before the child diverged; None if there is none."""
     best: int | None = None
     for cycle, quality in enumerate(training.qualities[: training.diverged_at]):
-        if best is None or _is_higher(quality, training.qualities[best]):
+        # As fractions: no rounding decides between two cycles.
+        if best is None or quality.ratio > training.qualities[best].ratio:
             best = cycle
     return best
 
@@ -36,11 +37,6 @@ def judge_child(
     else:
         reason = "never beat its parent's {1} (best {0})".format(*_distinct(own, to_beat))
     return Verdict(to_beat is None or own > to_beat, reason + end, cycle, own, to_beat)
-
-
-def _is_higher(first: Quality, second: Quality) -> bool:
-    # In integers: no rounding decides between two cycles.
-    return first.correct * second.counted > second.correct * first.counted
 
 
 def _distinct(first: float, second: float) -> tuple[str, str]:

@@ -14,6 +14,7 @@ from munet.errors import CorruptionError, UserError, WorkdirError
 from munet.evolution.controller import Controller
 from munet.evolution.state import State
 from munet.ledger import Ledger
+from munet.quality import quality_of
 from munet.report.findings import RESTORE, VerifyReport
 from munet.store import Store
 from munet.system import System, read_experiment
@@ -92,10 +93,13 @@ def _decisions(controller: Controller, state: State, entry: JournalEntry) -> Ite
     if isinstance(entry, PhaseEntry) and entry.position == state.position and state.active:
         if entry.retained != controller.best(state).id:
             yield f"It retains model {entry.retained}, but model {controller.best(state).id} scores best."
-        counts = (sum(entry.test_correct_per_class), sum(entry.test_counted_per_class))
+        by_class = (entry.test_correct_per_class, entry.test_counted_per_class)
+        counts = tuple(map(sum, by_class))
         total = (entry.test_quality.correct, entry.test_quality.counted)
         if entry.test_counted_per_class and counts != total:
             yield f"Its test accuracy counts {total[0]} of {total[1]}, its classes together {counts[0]} of {counts[1]}."
+        elif entry.test_counted_per_class and quality_of(entry.test_quality.metric, *by_class) != entry.test_quality:
+            yield "Its balanced test accuracy is not the one that its classes give."
 
 
 def _check_snapshots(system: System, report: VerifyReport) -> None:

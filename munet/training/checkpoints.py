@@ -20,8 +20,9 @@ from etils import epath
 from orbax.checkpoint import v1 as ocp
 
 from munet import rng
+from munet.quality import Quality, Stratum
 from munet.training.programs import TrainState
-from munet.types import ModelId, Quality
+from munet.types import ModelId
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -34,11 +35,13 @@ class InTraining:
       path: key of the generation's batches.
       ids: its children, or those of one stream.
       chunks: a line for each chunk: what decides the arrays of its state.
+      num_strata: that each of its qualities has.
     """
 
     path: rng.Path
     ids: tuple[ModelId, ...]
     chunks: tuple[str, ...]
+    num_strata: int = 0
 
     @property
     def prefix(self) -> str:
@@ -106,8 +109,7 @@ class InFlight:
         tree = {
             "states": [state._asdict() for state in states],
             "ids": np.array(ids, np.int64),
-            "correct": np.array([[quality.correct for quality in qualities[item]] for item in ids], np.int64),
-            "counted": np.array([[quality.counted for quality in qualities[item]] for item in ids], np.int64),
+            "qualities": np.array([[_counts(quality) for quality in qualities[item]] for item in ids], np.int64),
             "diverged": np.array([diverged.get(item, -1) for item in ids], np.int64),
         }
         target = self._folder / f"{what.name}-{cycle:06d}"
@@ -131,7 +133,7 @@ class InFlight:
         if not fitting:
             return None
         try:
-            return _load(fitting[-1], what.ids, like)
+            return _load(fitting[-1], what, like)
         except Exception as error:  # as in `save`
             self._note(f"{fitting[-1]} cannot be used, the generation is trained from its beginning: {_line(error)}")
             _remove(fitting)
@@ -163,7 +165,7 @@ class InFlight:
         _remove(list(self._folder.glob(f"{target.name}*")) if self._folder.exists() else [])
 
 
-def _load(saved: epath.Path, ids: Sequence[ModelId], like: Sequence[TrainState]) -> Saved:
+def _load(saved: epath.Path, what: InTraining, like: Sequence[TrainState]) -> Saved:
     """Reads a save.
 
     Raises:
@@ -171,27 +173,39 @@ def _load(saved: epath.Path, ids: Sequence[ModelId], like: Sequence[TrainState])
     """
     cycle = _cycle(saved) or 0
     # NumPy leaves say "on the host" to Orbax.
-    table, row = np.zeros((len(ids), cycle + 1), np.int64), np.zeros(len(ids), np.int64)
+    row = np.zeros(len(what.ids), np.int64)
+    table = np.zeros((len(what.ids), cycle + 1, 2 + 3 * what.num_strata), np.int64)
     abstract = {
         "states": [jax.tree.map(_abstract, state._asdict()) for state in like],
         "ids": row,
-        "correct": table,
-        "counted": table,
+        "qualities": table,
         "diverged": row,
     }
     tree = ocp.load(saved, abstract)
     found = [int(item) for item in tree["ids"]]
-    if found != sorted(ids):
-        raise ValueError(f"it holds children {found}, not {sorted(ids)}")
+    if found != sorted(what.ids):
+        raise ValueError(f"it holds children {found}, not {sorted(what.ids)}")
     return Saved(
         cycle,
         tuple(TrainState(**state) for state in tree["states"]),
         {
-            item: [Quality(int(c), int(n)) for c, n in zip(correct, counted, strict=True)]
-            for item, correct, counted in zip(found, tree["correct"], tree["counted"], strict=True)
+            item: [_quality(counts) for counts in rows]
+            for item, rows in zip(found, np.asarray(tree["qualities"]).tolist(), strict=True)
         },
         {item: int(at) for item, at in zip(found, tree["diverged"], strict=True) if at >= 0},
     )
+
+
+def _counts(quality: Quality) -> list[int]:
+    """A quality as a row of integers."""
+    strata = [number for item in quality.strata for number in (item.size, item.classes, item.correct)]
+    return [quality.correct, quality.counted, *strata]
+
+
+def _quality(counts: list[int]) -> Quality:
+    """The quality that `_counts` made `counts` from."""
+    strata = tuple(Stratum(*counts[start : start + 3]) for start in range(2, len(counts), 3))
+    return Quality(counts[0], counts[1], strata)
 
 
 def _cycle(saved: epath.Path) -> int | None:

@@ -14,28 +14,57 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jaxtyping import Int
 
 from munet import architecture
 from munet.config import Experiment
 from munet.data.tasks import Split
+from munet.quality import Quality, quality_of
 from munet.training import assemble, programs, signature
 from munet.training.assemble import FlatArrays
 from munet.training.placement import AXES
 from munet.training.stream import evaluation_batches
-from munet.types import ComponentName, Hyperparameters, Quality
+from munet.types import ComponentName, Hyperparameters
+
+MAX_CONFUSIONS = 2000  # pairs of classes that are kept of a measurement: about 25 kB in the journal at most
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """Integer counts of a model on a set, by class."""
+    """Integer counts of a model on a set, by class.
+
+    Attributes:
+      correct_per_class, counted_per_class: images.
+      confusions: (class, predicted class, images) where the two differ, most images first, then by class; the first
+        `MAX_CONFUSIONS` of them.
+      metric: what `quality` is.
+    """
 
     correct_per_class: tuple[int, ...]
     counted_per_class: tuple[int, ...]
+    confusions: tuple[tuple[int, int, int], ...] = ()
+    metric: str = "accuracy"
 
     @property
     def quality(self) -> Quality:
         """Over all classes."""
-        return Quality(sum(self.correct_per_class), sum(self.counted_per_class))
+        return quality_of(self.metric, self.correct_per_class, self.counted_per_class)
+
+
+def count(
+    predicted: Int[np.ndarray, " n"], labels: Int[np.ndarray, " n"], *, num_classes: int, metric: str
+) -> Measurement:
+    """What predictions get right and take for what. A prediction of -1 (no finite output) is wrong, for no class."""
+    correct = np.bincount(labels[predicted == labels], minlength=num_classes)
+    counted = np.bincount(labels, minlength=num_classes)
+    is_wrong = (predicted != labels) & (predicted >= 0)
+    pairs, images = np.unique(labels[is_wrong].astype(np.int64) * num_classes + predicted[is_wrong], return_counts=True)
+    first = np.argsort(-images, kind="stable")[:MAX_CONFUSIONS]
+    confusions = tuple(
+        (int(pair) // num_classes, int(pair) % num_classes, int(many))
+        for pair, many in zip(pairs[first], images[first], strict=True)
+    )
+    return Measurement(tuple(map(int, correct)), tuple(map(int, counted)), confusions, metric)
 
 
 def measure(
@@ -45,8 +74,9 @@ def measure(
     split: Split,
     *,
     num_classes: int,
+    max_images: int | None = None,
 ) -> Measurement:
-    """Counts what a model gets right over a whole split.
+    """Counts what a model gets right over a split.
 
     Args:
       experiment: the run's (architecture and resize method matter).
@@ -54,6 +84,7 @@ def measure(
       hyperparameters: the model's (image size and adapter width matter).
       split: images and labels.
       num_classes: head outputs.
+      max_images: only the first ones; None: all.
     """
     program_signature = signature.of_model(
         architecture.get_variant(experiment.variant),
@@ -74,10 +105,10 @@ def measure(
     # Placed as the engine places them: otherwise its evaluation program would be compiled once more for here.
     by_child, replicated = NamedSharding(mesh, PartitionSpec("child")), NamedSharding(mesh, PartitionSpec())
     params, gates = jax.device_put((params, gates), by_child)
-    correct = np.zeros(program_signature.head_size, np.int64)
-    image_size = program_signature.image_size
-    for piece in evaluation_batches(split, image_size=image_size, antialias=experiment.antialias):
-        result = program(params, gates, *jax.device_put(piece[:3], replicated), jnp.int32(piece.num_batches))
-        correct += np.asarray(result.correct_per_class[0])
-    counted = np.bincount(split.labels, minlength=num_classes)
-    return Measurement(tuple(int(n) for n in correct[:num_classes]), tuple(int(n) for n in counted))
+    size, antialias = program_signature.image_size, experiment.antialias
+    predicted = []
+    for piece in evaluation_batches(split, image_size=size, antialias=antialias, max_images=max_images):
+        result = program(params, gates, jax.device_put(piece.images, replicated), jnp.int32(piece.num_batches))
+        predicted.append(piece.without_padding(np.asarray(result.predicted[0])))
+    every = np.concatenate(predicted)
+    return count(every, split.labels[: len(every)], num_classes=num_classes, metric=experiment.quality_metric)

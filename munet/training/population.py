@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from munet import architecture, rng
 from munet.config import Config
@@ -31,7 +32,8 @@ from munet.training.assemble import FlatArrays
 from munet.training.checkpoints import InFlight, InTraining
 from munet.training.placement import Chunk, Layout, place
 from munet.training.signature import Signature
-from munet.training.stream import LabelledBatches, ResidentImages, TrainStream, evaluation_batches
+from munet.training.stream import ResidentImages, TrainStream
+from munet.training.validation import Validation, is_best
 from munet.types import (
     ChildCost,
     ChildPlan,
@@ -169,19 +171,13 @@ class Population:
             block_size=self._block_size(batch_size, image_size),
             image_size=image_size,
             antialias=experiment.antialias,
+            class_balanced=experiment.class_balanced,
         )
-        num_validated = loader.num_validated(task.info.num_validation, experiment)
-        validation = list(
-            evaluation_batches(
-                task.split("validation"),
-                image_size=image_size,
-                antialias=experiment.antialias,
-                max_images=num_validated,
-            )
-        )
+        validation = Validation(task, experiment, image_size)
         qualities: dict[ModelId, list[Quality]] = {child.id: [] for child in children}
         diverged: dict[ModelId, int] = {}
-        what = InTraining(path, tuple(child.id for child in children), tuple(map(str, runs)))
+        ids = tuple(child.id for child in children)
+        what = InTraining(path, ids, tuple(map(str, runs)), validation.num_strata)
         first_cycle = self._restore(what, runs, qualities, diverged)
         for cycle in range(first_cycle, num_cycles):
             cycle_started = time.perf_counter()
@@ -189,12 +185,9 @@ class Population:
                 block = stream.block(first, length)
                 for run in runs:
                     run.state = _train(run, block.images, block.labels, length, experiment.clip_norm)
-            results = [_validate(run, validation) for run in runs]
-            for run, (correct, is_finite) in zip(runs, [jax.device_get(result) for result in results], strict=True):
-                for index, child in enumerate(run.children):
-                    qualities[child.id].append(Quality(int(correct[index]), num_validated))
-                    if not is_finite[index]:
-                        diverged.setdefault(child.id, cycle)
+            results = [_evaluate(run, validation) for run in runs]  # all are dispatched before the first is waited for
+            for run, result in zip(runs, results, strict=True):
+                _keep_best(run, result, validation, cycle, qualities, diverged)
             self._save(what, cycle, runs, qualities, diverged)
             image_steps = steps * batch_size * len(children)
             latest = {child.id: qualities[child.id][-1] for child in children}
@@ -281,19 +274,38 @@ def _train(
     return program(run.state, run.fixed, run.control, images, labels, jnp.int32(num_steps))
 
 
-def _validate(run: _ChunkRun, validation: Sequence[LabelledBatches]) -> tuple[jax.Array, jax.Array]:
-    """Validates a chunk and keeps the best versions; returns correct counts and finiteness, still on the device."""
+def _evaluate(run: _ChunkRun, validation: Validation) -> list[programs.Evaluation]:
+    """What the children of a chunk say of every piece, still on the device."""
     chunk = run.chunk
     program = programs.evaluate_program(chunk.group.signature.for_evaluation, chunk.mesh)
     params = {**run.fixed, **run.state.tuned}
-    results = []
-    for piece in validation:
-        arrays = jax.device_put(piece[:3], chunk.replicated)
-        results.append(program(params, run.control.gates, *arrays, jnp.int32(piece.num_batches)))
-    correct = sum((result.correct_per_class.sum(axis=-1) for result in results), start=jnp.int32(0))
-    is_finite = jnp.stack([result.is_finite for result in results]).all(axis=0)
-    run.state = programs.keep_best(run.state, correct, is_finite)
-    return correct, run.state.is_finite
+    return [
+        program(params, run.control.gates, jax.device_put(piece.images, chunk.replicated), jnp.int32(piece.num_batches))
+        for piece in validation.pieces
+    ]
+
+
+def _keep_best(
+    run: _ChunkRun,
+    results: Sequence[programs.Evaluation],
+    validation: Validation,
+    cycle: int,
+    qualities: dict[ModelId, list[Quality]],
+    diverged: dict[ModelId, int],
+) -> None:
+    """Notes the qualities of a cycle, and keeps each child's version if it is its best so far.
+
+    Best-so-far stays on the device; the host only says which, because it alone can compare qualities exactly.
+    """
+    is_finite = jnp.stack([run.state.is_finite, *(result.is_finite for result in results)]).all(axis=0)
+    found = validation.qualities(jax.device_get([result.predicted for result in results]))
+    are_best = np.zeros(len(found), bool)  # those that fill up a chunk are nobody
+    for index, (child, is_sound) in enumerate(zip(run.children, jax.device_get(is_finite), strict=False)):
+        qualities[child.id].append(found[index])
+        if not is_sound:
+            diverged.setdefault(child.id, cycle)
+        are_best[index] = is_best(qualities[child.id], diverged.get(child.id))
+    run.state = programs.keep_best(run.state, jax.device_put(are_best, run.chunk.by_child), is_finite)
 
 
 def _best_arrays(

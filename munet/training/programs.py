@@ -31,16 +31,15 @@ class TrainState(NamedTuple):
     tuned: Nested
     momentum: Nested
     best: Nested  # `tuned` at the best cycle so far
-    best_correct: Int[Array, ""]  # validation images right at that cycle; -1 before the first
     step: Int[Array, ""]
     is_finite: Bool[Array, ""]  # False for good once a loss or an output was not finite
 
 
 class Evaluation(NamedTuple):
-    """Integer counts over a labelled set."""
+    """What a model says of a labelled set; the host counts (`evaluation.Counts`)."""
 
-    correct_per_class: Int[Array, " head"]
-    is_finite: Bool[Array, ""]
+    predicted: Int[Array, "batches n"]  # the most probable class; -1 where an output is not finite
+    is_finite: Bool[Array, ""]  # whether all outputs are
 
 
 def init_state(tuned: Nested) -> TrainState:
@@ -50,7 +49,6 @@ def init_state(tuned: Nested) -> TrainState:
         tuned=tuned,
         momentum=optimizer.init_momentum(tuned),
         best=tuned,
-        best_correct=cast(Array, np.full(count, -1, np.int32)),
         step=cast(Array, np.zeros(count, np.int32)),
         is_finite=cast(Array, np.ones(count, bool)),
     )
@@ -104,49 +102,40 @@ def train_program(signature: Signature, mesh: Mesh, clip_norm: float) -> Callabl
 
 @cache
 def evaluate_program(signature: Signature, mesh: Mesh) -> Callable[..., Evaluation]:
-    """`(params, gates, images, labels, weights, num_batches) -> Evaluation` over padded batches.
+    """`(params, gates, images, num_batches) -> Evaluation` over padded batches.
 
-    `images` [batches, n, size, size, 3], `labels` and `weights` [batches, n]; an image of weight 0 does not count.
-    Pass `signature.for_evaluation`: the program depends neither on what trains nor on the training batch.
+    `images` is [batches, n, size, size, 3]; only the first `num_batches` are looked at. Pass
+    `signature.for_evaluation`: the program depends neither on what trains nor on the training batch.
     """
     variant = architecture.get_variant(signature.variant)
 
-    def evaluate_child(
-        params: Nested, gates: Gates, images: Array, labels: Array, weights: Array, num_batches: Array
-    ) -> Evaluation:
+    def evaluate_child(params: Nested, gates: Gates, images: Array, num_batches: Array) -> Evaluation:
         def batch(index: Array, total: Evaluation) -> Evaluation:
             logits = vit.logits(variant, params, images[index], num_blocks=signature.num_blocks, gates=gates)
             is_finite = jnp.isfinite(logits).all(axis=-1)
-            right = (logits.argmax(axis=-1) == labels[index]) & is_finite & (weights[index] > 0)
-            counts = jnp.zeros(signature.head_size, jnp.int32).at[labels[index]].add(right.astype(jnp.int32))
-            return Evaluation(total.correct_per_class + counts, total.is_finite & is_finite.all())
+            predicted = jnp.where(is_finite, logits.argmax(axis=-1).astype(jnp.int32), -1)
+            return Evaluation(total.predicted.at[index].set(predicted), total.is_finite & is_finite.all())
 
-        start = Evaluation(jnp.zeros(signature.head_size, jnp.int32), jnp.bool_(True))
+        start = Evaluation(jnp.full(images.shape[:2], -1, jnp.int32), jnp.bool_(True))
         return jax.lax.fori_loop(0, num_batches, batch, start)
 
-    return jax.jit(map_children(evaluate_child, mesh, per_child=2, shared=4))
+    return jax.jit(map_children(evaluate_child, mesh, per_child=2, shared=2))
 
 
 @partial(jax.jit, donate_argnums=0)
-def keep_best(state: TrainState, correct: Int[Array, " child"], is_finite: Bool[Array, " child"]) -> TrainState:
-    """Keeps the present version of each child if it is strictly better than its best and was finite throughout.
+def keep_best(state: TrainState, is_best: Bool[Array, " child"], is_finite: Bool[Array, " child"]) -> TrainState:
+    """Keeps the present version of each child that is its best so far.
 
     Args:
       state: of children stacked along the leading axis; donated.
-      correct: validation images each child gets right now.
-      is_finite: whether all its outputs were finite.
+      is_best: whether it is; the host decides, by the one rule that the controller judges by.
+      is_finite: whether loss and outputs were finite up to now.
     """
-    is_finite = state.is_finite & is_finite
-    is_better = is_finite & (correct > state.best_correct)
 
     def select(new: Array, old: Array) -> Array:
-        return jnp.where(is_better.reshape(-1, *[1] * (new.ndim - 1)), new, old)
+        return jnp.where(is_best.reshape(-1, *[1] * (new.ndim - 1)), new, old)
 
-    return state._replace(
-        best=jax.tree.map(select, state.tuned, state.best),
-        best_correct=jnp.where(is_better, correct, state.best_correct),
-        is_finite=is_finite,
-    )
+    return state._replace(best=jax.tree.map(select, state.tuned, state.best), is_finite=is_finite)
 
 
 def map_children(function: Callable[..., Any], mesh: Mesh, *, per_child: int, shared: int) -> Callable[..., Any]:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Float32, Int, Int32, UInt8
+from jaxtyping import Array, Float, Int, Int32, UInt8
 
 from munet import rng
 from munet.data import loader
@@ -33,13 +33,20 @@ class Block(NamedTuple):
 
 
 class LabelledBatches(NamedTuple):
-    """A set to evaluate on, padded to full batches; padding has weight 0."""
+    """A piece of a set to evaluate on, padded to full batches."""
 
     images: Float[Array, "batches batch size size 3"]
-    labels: Int32[Array, "batches batch"]
-    weights: Float32[Array, "batches batch"]
-    num_batches: int
-    counted: int  # images of weight 1
+    labels: Int32[np.ndarray, " counted"]  # of the images that count, in their order; the rest is padding
+    num_batches: int  # batches with images that count
+
+    @property
+    def counted(self) -> int:
+        """How many images count."""
+        return len(self.labels)
+
+    def without_padding(self, values: Int32[np.ndarray, "*children batches batch"]) -> Int32[np.ndarray, "*children c"]:
+        """What a program gave for each image of the piece, of those that count, in their order."""
+        return values.reshape(*values.shape[:-2], -1)[..., : self.counted]
 
 
 class ResidentImages:
@@ -65,6 +72,7 @@ class TrainStream:
       path: key of the order and of the augmentations: (seed, iteration, task, generation[, child]).
       batch_size, block_size: images a step, steps a block.
       image_size, antialias: of the batches.
+      class_balanced: whether every class comes equally often (see `loader.balanced_indices`).
     """
 
     def __init__(
@@ -78,12 +86,14 @@ class TrainStream:
         block_size: int,
         image_size: int,
         antialias: bool,
+        class_balanced: bool = False,
     ):
         self._images = jnp.asarray(images)
         self._labels = labels
         self._settings = settings
         self._path = path
         self._batch_size, self._block_size = batch_size, block_size
+        self._class_balanced = class_balanced
         self._program = partial(_augment_block, image_size=image_size, antialias=antialias)
         self._key = jax.random.wrap_key_data(jnp.asarray(rng.key_data((*path, "augment"))), impl="threefry2x32")
 
@@ -96,7 +106,10 @@ class TrainStream:
 
     def block(self, first_step: int, num_steps: int) -> Block:
         """Augments the batches of steps `first_step` ... `first_step + num_steps - 1`."""
-        indices = loader.batch_indices(self._path, len(self._labels), self._batch_size, first_step, num_steps)
+        if self._class_balanced:
+            indices = loader.balanced_indices(self._path, self._labels, self._batch_size, first_step, num_steps)
+        else:
+            indices = loader.batch_indices(self._path, len(self._labels), self._batch_size, first_step, num_steps)
         padded = np.zeros((self._block_size, self._batch_size), np.int32)
         padded[:num_steps] = indices
         images = self._program(
@@ -153,12 +166,9 @@ def _piece(split: Split, first: int, count: int, batches: int, *, image_size: in
     shape = (batches, EVALUATION_BATCH)
     used = -(-count // EVALUATION_BATCH)
     images = np.zeros((*shape, *split.images.shape[1:]), np.uint8)
-    labels, weights = np.zeros(shape, np.int32), np.zeros(shape, np.float32)
     images.reshape(-1, *images.shape[2:])[:count] = split.images[first : first + count]
-    labels.reshape(-1)[:count] = split.labels[first : first + count]
-    weights.reshape(-1)[:count] = 1
     prepared = _prepare_batches(images, jnp.int32(used), image_size=image_size, antialias=antialias)
-    return LabelledBatches(prepared, jnp.asarray(labels), jnp.asarray(weights), used, count)
+    return LabelledBatches(prepared, split.labels[first : first + count], used)
 
 
 @partial(jax.jit, static_argnames=("image_size", "antialias"))

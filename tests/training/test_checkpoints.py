@@ -155,10 +155,10 @@ def test_only_the_newest_complete_save_is_kept(tmp_path: Path) -> None:
 
 
 def tree_of(states: list[TrainState], ids: list[int]) -> dict[str, Any]:
-    row, table = np.zeros(len(ids), np.int64), np.zeros((len(ids), 2), np.int64)
+    row, table = np.zeros(len(ids), np.int64), np.zeros((len(ids), 2, 2), np.int64)
     return {
         "states": [state._asdict() for state in states],
-        "ids": np.array(ids), "correct": table, "counted": table, "diverged": row,
+        "ids": np.array(ids), "qualities": table, "diverged": row,
     }  # fmt: skip
 
 
