@@ -99,7 +99,7 @@ def _real(config: Config) -> None:
     experiment.num_blocks = 3
     experiment.search_space.image_size = (32,)
     experiment.defaults.image_size = 32
-    experiment.num_generations = 16
+    experiment.num_generations = 8
     experiment.children_per_generation = 2
     experiment.max_seed_parents = 2
     config.runtime.compare = ("full",)

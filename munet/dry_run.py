@@ -1,112 +1,254 @@
-"""`munet evolve --dry_run`: phases, steps, memory and time of a run, from one measured step; nothing is written."""
+"""`munet evolve --dry_run`: what a run would do, read and need, in words and tables; nothing is written.
+
+The numbers are from `munet.estimates`. Where data or the root is missing, what the config alone tells is said first.
+"""
 
 from __future__ import annotations
 
-from dataclasses import replace
+import io
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
-from munet import architecture
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from munet import estimates
+from munet.config import Config, Experiment
 from munet.data import loader
-from munet.data.tasks import Task
+from munet.data.opening import OpenSettings
+from munet.data.tasks import Task, open_task
+from munet.errors import UserError
+from munet.estimates import Measured, Time
 from munet.evolution import schedule
-from munet.preparation import Setup, baselines
-from munet.training import grouping, signature, timing
-from munet.training.grouping import CostModel
-from munet.training.signature import INPUT_STAGE, Signature
+from munet.preparation import baselines, image_steps, open_inputs, together
+from munet.progress.wording import count, duration
+from munet.training.placement import Layout
+from munet.types import TaskInfo
 
-_MIB = 1 << 20
+_WIDTH = 140  # of tables, as elsewhere in pipes
+_UNKNOWN = "?"
+_HOW_TIMED = """
+likely: the children of a rehearsal, a run with invented results. head only, every layer: if all children trained that,
+at the default image size. Both are scaled from the measured step by the cost model of this kind of device; augmentation
+and start-up are not counted. compilation: of a first run; later ones find the programs on disk."""
+_GUESSED_CLASSES = 100  # of a task that is missing
 
 
-def describe(setup: Setup) -> list[str]:
-    """Lines for people: what the run will do and about how long it will take.
+@dataclass(frozen=True)
+class _Planned:
+    """A task of the run; where it cannot be opened `task` is None, and `info` a guess at the largest it could be."""
 
-    The step is measured on the largest task with every layer trained and no adapters; real children mostly train less.
+    info: TaskInfo
+    task: Task | None
+
+    @property
+    def decoded(self) -> int | None:
+        """Bytes of all its images on the host; None if unknown."""
+        if self.task is None:
+            return None
+        height, width, channels = self.task.image_shape
+        return (self.info.num_train + self.info.num_validation + self.info.num_test) * height * width * channels
+
+    @property
+    def resident(self) -> int | None:
+        """Bytes of its training images, which are on the device while it is active; None if unknown."""
+        total, info = self.decoded, self.info
+        images = info.num_train + info.num_validation + info.num_test
+        return None if total is None else total * info.num_train // images
+
+
+def describe(config: Config, say: Callable[[str], None] = lambda _: None) -> Iterator[str]:
+    """Texts for people: what the run will do, what it needs, and about how long it will take.
+
+    Args:
+      config: validated settings.
+      say: told about work that takes long.
+
+    Raises:
+      UserError: data or root cannot be used; after what can be said all the same.
     """
-    experiment = setup.config.experiment
-    phases = len(setup.tasks) * schedule.num_task_iterations(experiment)
-    generations = schedule.num_generations(experiment)
-    children = experiment.children_per_generation
-    cycles = schedule.cycles_per_child(experiment)
-    lines = [
-        f"{phases} phases ({len(setup.tasks)} tasks x {schedule.num_task_iterations(experiment)} iterations) of "
-        f"{generations} generations of {children} children of {cycles} cycles",
-        f"{setup.total_image_steps:,} training images in all",
-    ]
-    compared = [replace(setup, config=config) for config in baselines(setup.config)]
-    if compared:
-        kinds = ", ".join(one.config.experiment.baseline.kind for one in compared)
-        also = sum(one.total_image_steps for one in compared)
-        lines.append(f"{also:,} more for the baselines to compare with: {kinds}")
-    for task in setup.tasks:
-        info = task.info
-        batch = loader.effective_batch_size(info.num_train, experiment)
+    layout = Layout.detect(config.runtime)
+    tasks, _, problems = open_inputs(config, say)
+    planned = [_Planned(task.info, task) for task in tasks] or [_plan(uri, config) for uri in config.experiment.tasks]
+    try:
+        table = _tasks_table(planned, config.experiment)
+    except UserError as error:  # images that cannot be decoded
+        raise together([error, *problems]) from error
+    infos = [item.info for item in planned]
+    for item in planned:
+        yield from (f"{item.task.uri}: {note}" for note in (item.task.notes if item.task else ()))
+    yield from _totals(config, infos)
+    yield _text(table)
+    if any(item.task is None for item in planned):
+        yield (
+            "~ could not be opened (below): counted as large as the settings allow, with "
+            f"{_GUESSED_CLASSES} classes, so what follows is too much rather than too little."
+        )
+    yield _text(_memory_table(config, layout, planned))
+    program = estimates.full_training(config.experiment, estimates.largest(infos, config.experiment))
+    measured = estimates.measure(program, layout, config.experiment.clip_norm)
+    yield "\n" + _measurement(measured, layout)
+    yield _text(_time_table(config, layout, infos, measured))
+    yield _HOW_TIMED
+    if problems:
+        raise together(problems)
+
+
+def _plan(uri: str, config: Config) -> _Planned:
+    """One task of several of which some cannot be opened."""
+    experiment = config.experiment
+    try:
+        task = open_task(uri, OpenSettings.of(config))
+    except UserError:
+        cycle = experiment.batch_size * experiment.max_batches_per_cycle
+        validated = experiment.batch_size * experiment.max_validation_batches
+        name = f"~ {uri.partition('?')[0]}"
+        classes = tuple(map(str, range(_GUESSED_CLASSES)))
+        return _Planned(TaskInfo(name, uri, "", classes, cycle, validated, validated), None)
+    return _Planned(task.info, task)
+
+
+def _totals(config: Config, tasks: Sequence[TaskInfo]) -> Iterator[str]:
+    experiment = config.experiment
+    iterations = schedule.num_task_iterations(experiment)
+    phases = (
+        f"{count(len(tasks) * iterations, 'phase')} ({count(len(tasks), 'task')} x {count(iterations, 'iteration')})"
+    )
+    yield (
+        f"{phases} of {count(schedule.num_generations(experiment), 'generation')} of "
+        f"{count(experiment.children_per_generation, 'child', 'children')} of "
+        f"{count(schedule.cycles_per_child(experiment), 'cycle')}"
+    )
+    yield f"{image_steps(experiment, tasks):,} training images in all"
+    if compared := [one.experiment for one in baselines(config)]:
+        kinds = ", ".join(one.baseline.kind for one in compared)
+        also = sum(image_steps(one, tasks) for one in compared)
+        yield f"{also:,} more for the baselines to compare with: {kinds}"
+
+
+def _tasks_table(planned: Sequence[_Planned], experiment: Experiment) -> Table:
+    table = _table(
+        "Tasks", "classes", "train", "validation", "test images", "a cycle", "steps a phase", "on disk", "decoded"
+    )
+    children = experiment.children_per_generation * schedule.num_generations(experiment)
+    steps_of_all, totals = 0, [0, 0]
+    for item in planned:
+        info = item.info
         steps = loader.steps_per_cycle(info.num_train, experiment)
-        lines.append(
-            f"  {info.name}: {info.num_classes} classes, {info.num_train:,} training images; a cycle is {steps} "
-            f"steps of {batch}, a phase {steps * cycles * children * generations:,} child-steps"
+        in_phase = steps * schedule.cycles_per_child(experiment) * children
+        sizes = [None if item.task is None else item.task.source.num_bytes, item.decoded]
+        if item.task is not None:
+            item.task.release()
+        counts = [info.num_classes, info.num_train, info.num_validation, info.num_test]
+        table.add_row(
+            escape(info.name),
+            *(_UNKNOWN if item.task is None else f"{number:,}" for number in counts),
+            f"{steps} x {loader.effective_batch_size(info.num_train, experiment)}",
+            f"{in_phase:,}",
+            *(_UNKNOWN if size is None else _size(size) for size in sizes),
         )
-    largest = max(setup.tasks, key=lambda task: loader.effective_batch_size(task.info.num_train, experiment))
-    program = _full_training(setup, largest)
-    measured = timing.measure(program, setup.layout, clip_norm=experiment.clip_norm)
-    devices = len(setup.layout.devices)
-    images = sum(one.total_image_steps for one in (setup, *compared))
-    hours = images / program.batch_size * measured.step / min(devices, children) / 3600
-    where = f"{devices} device(s){', baselines included,' if compared else ''}"
-    lines += [
-        f"measured on {setup.layout.devices[0].device_kind}: {measured.step * 1000:.1f} ms a step of "
-        f"{program.batch_size} with every layer trained, {measured.compilation:.0f} s to compile",
-        f"about {memory_bytes(program) / _MIB:.0f} MiB a child on its device, "
-        f"{data_bytes(setup) / _MIB:.0f} MiB of data",
-        f"about {_duration(hours)} on {where} if every child trained every layer, without compilation; "
-        f"head-only children take {_head_only_share(program, setup.layout.cost_model):.0%} of such a step",
-    ]
-    return lines
+        steps_of_all += in_phase
+        totals = [total + (size or 0) for total, size in zip(totals, sizes, strict=True)]
+    table.add_section()
+    table.add_row("all", "", "", "", "", "", f"{steps_of_all:,}", *map(_size, totals))
+    return table
 
 
-def memory_bytes(program: Signature) -> int:
-    """Bytes that one child in training takes, estimated.
+def _memory_table(config: Config, layout: Layout, planned: Sequence[_Planned]) -> Table:
+    """Every layer in training at the default image size, and the most that a mutation can make of it."""
+    experiment = config.experiment
+    task = estimates.largest([item.info for item in planned], experiment)
+    program = estimates.full_training(experiment, task)
+    columns = {f"{program.image_size} pixels": program}
+    size = max(experiment.search_space.image_size) if experiment.auto_tune else program.image_size
+    dim = max(experiment.search_space.adapter_dim) if experiment.auto_tune else experiment.defaults.adapter_dim
+    most = replace(program, image_size=size, adapter_dim=dim if experiment.insert_adapters else 0)
+    if most != program and not schedule.is_baseline(experiment):
+        columns[f"{size} pixels" + (f", adapters of {dim}" if most.adapter_dim else "")] = most
+    each = [estimates.child_memory(one) for one in columns.values()]
+    stacked = estimates.children_on_a_device(config, layout)
+    validated = max(loader.num_validated(item.info.num_validation, experiment) for item in planned)
+    batches = [estimates.batch_bytes(config, one.batch_size, one.image_size, validated) for one in columns.values()]
+    known = [item.resident for item in planned if item.task is not None]
+    resident = max((size or 0 for size in known), default=0)
+    totals = [memory.total * stacked + batch + resident for memory, batch in zip(each, batches, strict=True)]
+    table = _table("Memory of a device, every layer in training", *columns)
+    table.add_row("parameters", *(_size(memory.params) for memory in each))
+    table.add_row("best version, gradients, momentum", *(_size(memory.training) for memory in each))
+    table.add_row("activations", *(_size(memory.activations) for memory in each))
+    table.add_row("one child", *(_size(memory.total) for memory in each))
+    table.add_row(f"{count(stacked, 'child', 'children')} at once", *(_size(memory.total * stacked) for memory in each))
+    table.add_row("batches and validation", *map(_size, batches))
+    more = "" if len(known) == len(planned) else " at least"
+    table.add_row(f"training images{more}", *[_size(resident)] * len(columns))
+    table.add_section()
+    table.add_row("all", *map(_size, totals))
+    limit = estimates.device_memory(layout)
+    kind = layout.devices[0].device_kind
+    if limit is not None:
+        verdicts = [_size(limit) + (" fits" if total <= limit else " TOO SMALL") for total in totals]
+        table.add_row(f"of {escape(kind)}", *verdicts)
+        if max(totals) > limit and stacked > 1:
+            fitting = [(limit - batch - resident) // memory.total for memory, batch in zip(each, batches, strict=True)]
+            table.caption = "Fitting: " + "; ".join(
+                f"--config.children_per_dispatch={number}" if number > 0 else "none" for number in fitting
+            )
+    else:
+        table.add_row(f"of {escape(kind)}", *["unknown"] * len(columns))
+    return table
 
-    Parameters and their best version, gradients (float32), momentum (bfloat16), and what the backward pass keeps of a
-    batch: about ten values of the width and two of the MLP's width for each token and trained block.
-    """
-    variant = architecture.get_variant(program.variant)
-    params = sum(
-        architecture.num_params(
-            variant, name, image_size=program.image_size, adapter_dim=program.adapter_dim, num_classes=program.head_size
-        )
-        for name in program.names
+
+def _measurement(measured: Measured, layout: Layout) -> str:
+    program, time = measured.program, measured.time
+    return (
+        f"measured on {layout.devices[0].device_kind}: {time.step * 1000:.1f} ms a step of {program.batch_size} images "
+        f"with every layer of {count(program.num_blocks, 'block')} trained, {time.compilation:.0f} s to compile"
     )
-    tokens = program.batch_size * variant.num_tokens(program.image_size)
-    trained = program.num_blocks - max(program.first_trainable, 0)
-    kept = tokens * (10 * variant.width + 2 * variant.mlp_dim) * trained
-    return int(params * (3 * 4 + 2) + kept * 4)
 
 
-def data_bytes(setup: Setup) -> int:
-    """Bytes of the largest task's training images on the device, and of one block of batches."""
-    sizes = []
-    for task in setup.tasks:
-        height, width, channels = task.image_shape
-        sizes.append(task.info.num_train * height * width * channels)
-    return max(sizes) + setup.config.runtime.block_megabytes * 1_000_000
+def _time_table(config: Config, layout: Layout, tasks: Sequence[TaskInfo], measured: Measured) -> Table:
+    parts = {"evolution": config.experiment}
+    if config.experiment.baseline.kind:
+        parts = {config.experiment.baseline.kind: config.experiment}
+    parts |= {one.experiment.baseline.kind: one.experiment for one in baselines(config)}
+    times = {name: estimates.run_time(one, tasks, layout, measured) for name, one in parts.items()}
+    title = f"Time on {count(len(layout.devices), 'device')}" + (", baselines included" if len(parts) > 1 else "")
+    table = _table(title, "head only", "likely", "every layer", "compilation", "programs")
+    for name, time in times.items():
+        table.add_row(name, *_times(time))
+    if len(times) > 1:
+        table.add_section()
+        total = sum(times.values(), Time(0, 0, 0, 0, 0))
+        table.add_row("all", *_times(total))
+    return table
 
 
-def _full_training(setup: Setup, task: Task) -> Signature:
-    experiment = setup.config.experiment
-    return Signature(
-        variant=experiment.variant,
-        num_blocks=experiment.num_blocks,
-        first_trainable=INPUT_STAGE,
-        adapter_dim=0,
-        image_size=experiment.defaults.image_size,
-        batch_size=loader.effective_batch_size(task.info.num_train, experiment),
-        head_size=signature.head_size(task.info.num_classes),
-    )
+def _times(time: Time) -> list[str]:
+    seconds = (time.head_only, time.rehearsed, time.full, time.compilation)
+    return [*map(duration, seconds), f"{time.num_programs:,}"]
 
 
-def _head_only_share(program: Signature, model: CostModel) -> float:
-    head_only = replace(program, first_trainable=program.num_blocks)
-    return grouping.step_seconds(head_only, model) / grouping.step_seconds(program, model)
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, caption_justify="left")
+    table.add_column("", overflow="fold")
+    for column in columns:
+        table.add_column(column, justify="right")
+    return table
 
 
-def _duration(hours: float) -> str:
-    return f"{hours:.1f} hours" if hours >= 1 else f"{hours * 60:.0f} minutes"
+def _text(table: Table) -> str:
+    console = Console(file=io.StringIO(), width=_WIDTH, color_system=None)
+    with console.capture() as capture:
+        console.print(table)
+    return "\n" + "\n".join(line.rstrip() for line in capture.get().rstrip().splitlines())
+
+
+def _size(number: float) -> str:
+    """`1.5 GiB`, `300 MiB`, `12 KiB`."""
+    for unit, size in (("GiB", 1 << 30), ("MiB", 1 << 20)):
+        if number >= size:
+            value = number / size
+            return f"{value:.1f} {unit}" if value < 10 else f"{value:,.0f} {unit}"
+    return f"{number / 1024:.0f} KiB"

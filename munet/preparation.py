@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import jax
 
 from munet import start
-from munet.config import Config, Runtime
+from munet.config import Config, Experiment, Runtime
 from munet.data import cache, loader
 from munet.data.opening import OpenSettings
 from munet.data.tasks import Task, load_tasks
@@ -16,7 +16,7 @@ from munet.errors import DataError, UserError
 from munet.evolution import schedule
 from munet.evolution.controller import Controller
 from munet.training.placement import Layout
-from munet.types import StartEntry
+from munet.types import StartEntry, TaskInfo
 
 
 @dataclass(frozen=True)
@@ -69,19 +69,21 @@ class Setup:
         infos = [task.info for task in self.tasks]
         return start.start_entry(self.config.experiment, infos, self.root, self.layout.describe())
 
-    def image_steps(self, task: Task) -> int:
-        """Training images that one child of a task sees."""
-        experiment, num_train = self.config.experiment, task.info.num_train
-        steps = loader.steps_per_cycle(num_train, experiment) * schedule.cycles_per_child(experiment)
-        return steps * loader.effective_batch_size(num_train, experiment)
-
     @property
     def total_image_steps(self) -> int:
         """Training images that all children of the run see."""
-        experiment = self.config.experiment
-        children = experiment.children_per_generation * schedule.num_generations(experiment)
-        phases = schedule.num_task_iterations(experiment)
-        return phases * children * sum(self.image_steps(task) for task in self.tasks)
+        return image_steps(self.config.experiment, [task.info for task in self.tasks])
+
+
+def image_steps(experiment: Experiment, tasks: Sequence[TaskInfo]) -> int:
+    """Training images that all children of a run on these tasks see."""
+    children = experiment.children_per_generation * schedule.num_generations(experiment)
+    phases = schedule.num_task_iterations(experiment)
+    batches = sum(
+        loader.steps_per_cycle(task.num_train, experiment) * loader.effective_batch_size(task.num_train, experiment)
+        for task in tasks
+    )
+    return phases * children * schedule.cycles_per_child(experiment) * batches
 
 
 def open_inputs(

@@ -50,7 +50,7 @@ def evolve(config: Config, workdir: str, notify: Notify, dry_run: bool = False) 
         notify(events.Note(text))
 
     if dry_run:
-        for line in describe(Setup.prepare(config, say)):
+        for line in describe(config, say):
             notify(events.Note(line))
         return
     places = [workdir, *(baseline_workdir(workdir, kind) for kind in config.runtime.compare)]

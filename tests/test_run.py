@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -320,6 +321,26 @@ def test_a_dry_run_writes_nothing(data: Path, tmp_path: Path) -> None:
     assert f"{evolved:,} training images in all" in text
     assert f"{2 * evolved:,} more for the baselines to compare with: multi_head, full" in text
     assert "baselines included" in text
+    for part in ("on disk", "decoded", "Memory of a device", "1 child at once", "every layer", "likely"):
+        assert part in text
+    assert "fits" in text
+
+
+def test_a_dry_run_without_data_and_root_says_what_it_can(data: Path, tmp_path: Path) -> None:
+    told: list[events.Event] = []
+    settings = tiny_run.config(data)
+    settings.experiment.tasks = (settings.experiment.tasks[0], "tfds:mnist?train=train[:50%]")
+    settings.experiment.root = str(tmp_path / "B_16.npz")
+    settings.runtime.data_dir = str(tmp_path)
+    with pytest.raises(UserError) as caught:
+        run.evolve(settings, str(tmp_path / "run"), told.append, dry_run=True)
+    assert "tfds build mnist --file_format=array_record" in str(caught.value)
+    assert "B_16.npz" in str(caught.value)
+    assert not (tmp_path / "run").exists()
+    text = "\n".join(event.text for event in told if isinstance(event, events.Note))
+    assert "4 phases (2 tasks x 2 iterations)" in text
+    assert re.search(r"\n +~ tfds:mnist +\? +\? +\? +\? +2 x 16 +16 ", text)
+    assert "likely" in text
 
 
 def test_baselines_run_beside_it(data: Path, tmp_path: Path) -> None:

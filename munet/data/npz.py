@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import zipfile
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +31,8 @@ def open_npz(source: TaskUri, settings: OpenSettings) -> Source:
       DataError: missing, foreign or damaged, or arrays that make no classification task.
     """
     uri = source.text
-    arrays = _read(uri, Path(source.path).expanduser())
+    path = Path(source.path).expanduser()
+    arrays = _read(uri, path)
     images, labels = _images(uri, arrays["images"]), _labels(uri, arrays["labels"])
     if len(images) != len(labels):
         raise DataError(f"{uri}: {len(images):,} images but {len(labels):,} labels: expected as many.")
@@ -48,7 +50,8 @@ def open_npz(source: TaskUri, settings: OpenSettings) -> Source:
         class_names = tuple(map(str, names))
     if max(images.shape[1:3]) > settings.canvas:
         images = pixels.stack([pixels.squash(image, settings.canvas) for image in images])
-    return source_of_arrays(uri, images, labels, class_names, seed=settings.seed)
+    found = source_of_arrays(uri, images, labels, class_names, seed=settings.seed)
+    return replace(found, num_bytes=path.stat().st_size)
 
 
 def _read(uri: str, path: Path) -> dict[str, np.ndarray]:

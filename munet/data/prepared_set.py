@@ -82,6 +82,11 @@ class PreparedSet:
             splits.append([name, int(info.num_examples), sizes])
         return [self.builder.info.full_name, splits, self.canvas]
 
+    @property
+    def num_bytes(self) -> int:
+        """Size of its files on disk, all splits together."""
+        return sum(int(info.num_bytes) for info in self.builder.info.splits.values())
+
     def read(self, notation: str) -> tuple[list[UInt8[np.ndarray, "_ h w _"]], Int64[np.ndarray, " n"]]:
         """Decodes a split: chunks of images, grey ones with a single channel, and all labels.
 

@@ -51,6 +51,7 @@ class Source:
       fingerprint: SHA-256 (hexadecimal) of the set's identity: two sets with the same one hold the same splits.
       load: decodes all three splits. May raise `DataError`.
       notes: what a user should know of it, a sentence each: files left out, images in two splits.
+      num_bytes: of its files on disk; 0 where there are none.
     """
 
     class_names: tuple[str, ...]
@@ -58,6 +59,7 @@ class Source:
     fingerprint: str
     load: Callable[[], Splits]
     notes: tuple[str, ...] = ()
+    num_bytes: int = 0
 
 
 def content_order(images: UInt8[np.ndarray, "n ..."], seed: int | None = None) -> Int[np.ndarray, " n"]:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import statistics
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.experimental.compilation_cache import compilation_cache
 
 from munet import architecture
 from munet.training import programs
@@ -24,7 +27,7 @@ class StepTime:
     """Seconds of wall time.
 
     Attributes:
-      compilation: tracing and compiling the program (or loading it from the cache on disk).
+      compilation: tracing and compiling the program, never from the cache on disk.
       step: one step of one child, the median of several.
     """
 
@@ -41,12 +44,26 @@ def measure(signature: Signature, layout: Layout, *, clip_norm: float = 1.0, num
     images = jnp.zeros((1, signature.batch_size, size, size, architecture.CHANNELS))
     labels = jnp.zeros((1, signature.batch_size), jnp.int32)
     times = []
-    for _ in range(num_steps + 1):
-        started = time.perf_counter()
-        state = jax.block_until_ready(program(state, fixed, control, images, labels, jnp.int32(1)))
-        times.append(time.perf_counter() - started)
+    with _without_compilation_cache():
+        for _ in range(num_steps + 1):
+            started = time.perf_counter()
+            state = jax.block_until_ready(program(state, fixed, control, images, labels, jnp.int32(1)))
+            times.append(time.perf_counter() - started)
     step = statistics.median(times[1:])
     return StepTime(times[0] - step, step)
+
+
+@contextmanager
+def _without_compilation_cache() -> Iterator[None]:
+    """Neither reads nor writes the cache on disk, which would answer a second measurement in no time."""
+    before = jax.config.jax_enable_compilation_cache  # type: ignore[attr-defined]
+    compilation_cache.reset_cache()  # JAX asks once whether there is a cache
+    jax.config.update("jax_enable_compilation_cache", False)
+    try:
+        yield
+    finally:
+        jax.config.update("jax_enable_compilation_cache", before)
+        compilation_cache.reset_cache()
 
 
 def blank_child(signature: Signature, chunk: Chunk) -> tuple[programs.TrainState, dict[str, object], Control]:

@@ -1,0 +1,237 @@
+"""What a run will take, in numbers: steps, memory of a device, bytes to read, time (for `munet evolve --dry_run`).
+
+Nothing is trained but a few steps that are timed. What the children will be is taken from a rehearsal
+(`munet.evolution.rehearsal`), what a program costs relative to the timed one from the cost model of grouping.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import jax
+
+from munet import architecture
+from munet.config import Config, Experiment
+from munet.data import loader
+from munet.evolution import rehearsal, schedule
+from munet.training import grouping, signature, timing
+from munet.training.grouping import CostModel
+from munet.training.placement import Layout, place
+from munet.training.signature import INPUT_STAGE, Signature
+from munet.training.timing import StepTime
+from munet.types import GenerationPlan, TaskInfo
+
+_MEASURED_BLOCKS = 3  # compiling all 24 of an L/16 takes minutes on a CPU; a step is linear in the blocks
+_MEASURED_SECONDS = 1.0  # a step that the cost model expects to take longer is timed with fewer images
+_EVALUATION_COMPILATION = 0.2  # of a train program's: measured once, 9 of 46 s (Ti/16, 3 blocks, 2 busy CPU cores)
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes of one child in training, on its device.
+
+    Attributes:
+      params: of all components.
+      training: of those that train: best version and gradients (float32), momentum (bfloat16), copies in between.
+      activations: what the backward pass keeps of a batch, and the work space of a block.
+    """
+
+    params: int
+    training: int
+    activations: int
+
+    @property
+    def total(self) -> int:
+        """All of it."""
+        return self.params + self.training + self.activations
+
+
+def child_memory(program: Signature) -> Memory:
+    """Memory of one child in a train program: counted where it can be, estimated for activations.
+
+    A block keeps about twelve values of the width and two of the MLP's for each token, and attention's scores twice;
+    the last block is computed for the class token alone.
+    """
+    variant = architecture.get_variant(program.variant)
+
+    def params(name: str) -> int:
+        return architecture.num_params(
+            variant,
+            name,
+            image_size=program.image_size,
+            adapter_dim=max(program.adapter_dim, 1),
+            num_classes=program.head_size,
+        )
+
+    tuned = sum(params(name) for name in program.names if program.tunes(name))
+    tokens, width = variant.num_tokens(program.image_size), variant.width
+    hidden = 2 * variant.mlp_dim
+    adapter = 3 * width + 2 * program.adapter_dim if program.adapter_dim else 0
+    block = 12 * width + hidden + 2 * variant.num_heads * tokens + adapter
+    last = 4 * width + 2 * variant.num_heads + adapter
+    work_space = 5 * width + hidden / 2 + variant.num_heads * tokens  # of a block that keeps nothing
+    trained = program.num_blocks - max(program.first_trainable, 0)
+    kept = block * max(trained - 1, 0) + (last if trained else 0) + work_space
+    return Memory(
+        params=4 * sum(map(params, program.names)),
+        training=(4 + 4 + 2 + 2) * tuned,  # the last 2: XLA turns some weights around; between 0 and 4 measured
+        activations=int(4 * program.batch_size * tokens * kept),
+    )
+
+
+def children_on_a_device(config: Config, layout: Layout) -> int:
+    """How many children a device holds at once, if all run in one program."""
+    each = -(-config.experiment.children_per_generation // len(layout.devices))
+    return min(layout.children_per_device, each)
+
+
+def batch_bytes(config: Config, batch_size: int, image_size: int, num_validated: int) -> int:
+    """Bytes of a block of augmented batches, and of the validation images, on the device."""
+    image = image_size * image_size * architecture.CHANNELS * 4
+    block = max(config.runtime.block_megabytes * 1_000_000, batch_size * image)
+    return block + num_validated * image
+
+
+def device_memory(layout: Layout) -> int | None:
+    """Bytes that a device has for JAX; on a CPU the machine's; None if nobody tells."""
+    device = layout.devices[0]
+    if device.platform == "cpu":
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else None
+    stats = device.memory_stats() or {}
+    limit = stats.get("bytes_limit")
+    return None if limit is None else int(limit)
+
+
+def full_training(experiment: Experiment, task: TaskInfo, image_size: int = 0, adapter_dim: int = 0) -> Signature:
+    """The program in which every layer trains; at the default image size unless told otherwise."""
+    return Signature(
+        variant=experiment.variant,
+        num_blocks=experiment.num_blocks,
+        first_trainable=INPUT_STAGE,
+        adapter_dim=adapter_dim,
+        image_size=image_size or experiment.defaults.image_size,
+        batch_size=loader.effective_batch_size(task.num_train, experiment),
+        head_size=signature.head_size(task.num_classes),
+    )
+
+
+def largest(tasks: Sequence[TaskInfo], experiment: Experiment) -> TaskInfo:
+    """The task whose children need most memory: by batch, then by classes."""
+    return max(tasks, key=lambda task: (loader.effective_batch_size(task.num_train, experiment), task.num_classes))
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A timed train program, from which the cost model tells the time of others.
+
+    Attributes:
+      program: what was timed: at most a few blocks, and a batch that takes no longer than some seconds.
+      time: its step and its compilation.
+      model: the device's cost model.
+    """
+
+    program: Signature
+    time: StepTime
+    model: CostModel
+
+    def step(self, program: Signature) -> float:
+        """Seconds of a step of another program."""
+        relative = grouping.step_seconds(program, self.model) / grouping.step_seconds(self.program, self.model)
+        return self.time.step * relative
+
+    def compilation(self, program: Signature) -> float:
+        """Seconds to compile another program."""
+        return self.time.compilation * program.num_blocks / self.program.num_blocks
+
+
+def measure(program: Signature, layout: Layout, clip_norm: float) -> Measured:
+    """Times a step of `program`, or of a smaller one like it."""
+    model = layout.cost_model
+    smaller = replace(program, num_blocks=min(program.num_blocks, _MEASURED_BLOCKS))
+    while smaller.batch_size > 8 and grouping.step_seconds(smaller, model) > _MEASURED_SECONDS:
+        smaller = replace(smaller, batch_size=smaller.batch_size // 2)
+    return Measured(smaller, timing.measure(smaller, layout, clip_norm=clip_norm), model)
+
+
+@dataclass(frozen=True)
+class Time:
+    """Seconds of wall time of a run on its devices.
+
+    Attributes:
+      head_only, rehearsed, full: training and validating, if every child trained its head only, what children train in
+        a rehearsal, or every layer; the first and the last at the default image size.
+      compilation: of the programs of the rehearsal.
+      num_programs: how many train programs those are.
+    """
+
+    head_only: float
+    rehearsed: float
+    full: float
+    compilation: float
+    num_programs: int
+
+    def __add__(self, other: Time) -> Time:
+        return Time(
+            self.head_only + other.head_only,
+            self.rehearsed + other.rehearsed,
+            self.full + other.full,
+            self.compilation + other.compilation,
+            self.num_programs + other.num_programs,
+        )
+
+
+def run_time(experiment: Experiment, tasks: Sequence[TaskInfo], layout: Layout, measured: Measured) -> Time:
+    """The time of a run, or of a baseline."""
+    by_name = {task.name: task for task in tasks}
+    seconds = dict.fromkeys(("head_only", "rehearsed", "full"), 0.0)
+    programs: set[Signature] = set()
+    for plan in rehearsal.plans(experiment, tasks):
+        task = by_name[plan.task]
+        full = full_training(experiment, task)
+        uniform = {"head_only": replace(full, first_trainable=experiment.num_blocks), "full": full}
+        for name, program in uniform.items():
+            groups = [grouping.Group(program, tuple(range(len(plan.children))))]
+            seconds[name] += _generation_seconds(experiment, task, groups, layout, measured)
+        groups = _groups(experiment, plan, task, programs, layout)
+        programs |= {group.signature for group in groups}
+        seconds["rehearsed"] += _generation_seconds(experiment, task, groups, layout, measured)
+    evaluation = {program.for_evaluation for program in programs}
+    compilation = sum(map(measured.compilation, programs))
+    compilation += _EVALUATION_COMPILATION * sum(map(measured.compilation, evaluation))
+    return Time(**seconds, compilation=compilation, num_programs=len(programs))
+
+
+def _groups(
+    experiment: Experiment, plan: GenerationPlan, task: TaskInfo, known: set[Signature], layout: Layout
+) -> list[grouping.Group]:
+    """The programs of a generation; children of other data settings are not kept apart, which changes little."""
+    variant = architecture.get_variant(experiment.variant)
+    batch = loader.effective_batch_size(task.num_train, experiment)
+    return grouping.group_children(
+        [signature.of_child(child, variant, batch_size=batch, num_classes=task.num_classes) for child in plan.children],
+        steps=loader.steps_per_cycle(task.num_train, experiment) * schedule.cycles_per_child(experiment),
+        known=known,
+        model=layout.cost_model,
+    )
+
+
+def _generation_seconds(
+    experiment: Experiment, task: TaskInfo, groups: Sequence[grouping.Group], layout: Layout, measured: Measured
+) -> float:
+    """Training and validation of a generation: what the busiest device has to do."""
+    cycles = schedule.cycles_per_child(experiment)
+    steps = loader.steps_per_cycle(task.num_train, experiment) * cycles
+    busy: dict[jax.Device, float] = {}
+    for chunk in place(groups, layout):
+        program = chunk.group.signature
+        forward = replace(
+            program,
+            first_trainable=program.num_blocks,
+            batch_size=loader.num_validated(task.num_validation, experiment),
+        )
+        child = steps * measured.step(program) + cycles * measured.step(forward)
+        for device in chunk.mesh.devices.flat:
+            busy[device] = busy.get(device, 0.0) + child * chunk.size / chunk.mesh.size
+    return max(busy.values())

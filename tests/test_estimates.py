@@ -1,0 +1,134 @@
+"""What a dry run says a run will take, against what the compiler and the controller say (munet/estimates.py)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+from munet import estimates
+from munet.config import Config, Experiment, Runtime
+from munet.estimates import Measured
+from munet.training import programs, timing
+from munet.training.grouping import Group
+from munet.training.placement import Layout, place
+from munet.training.signature import Signature
+from munet.training.timing import StepTime
+from munet.types import TaskInfo
+
+TASK = TaskInfo("a", "fake:a", "", tuple("abc"), 640, 100, 100)
+EXPERIMENT = Experiment(tasks=("fake:a",), batch_size=64, min_batches_per_cycle=0, mutation_probability=0.3)
+PROGRAM = estimates.full_training(EXPERIMENT, TASK)
+
+
+def layout(children_per_device: int = 1) -> Layout:
+    return Layout(tuple(jax.devices()[:1]), children_per_device)
+
+
+def compiled_bytes(program: Signature, children: int = 1) -> int:
+    """What XLA sets aside for a train program, but for the batch."""
+    chunk = place([Group(program, tuple(range(children)))], layout(children))[0]
+    arguments = timing.blank_child(program, chunk)
+    arguments = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((children, *leaf.shape[1:]), leaf.dtype), arguments)
+    images = jax.ShapeDtypeStruct((1, program.batch_size, program.image_size, program.image_size, 3), jnp.float32)
+    labels = jax.ShapeDtypeStruct((1, program.batch_size), jnp.int32)
+    step = jax.ShapeDtypeStruct((), jnp.int32)
+    lowered = jax.jit(programs.train_program(program, chunk.mesh, 1.0), donate_argnums=0).lower(
+        *arguments, images, labels, step
+    )
+    analysis = lowered.compile().memory_analysis()
+    assert analysis is not None
+    return int(analysis.argument_size_in_bytes + analysis.temp_size_in_bytes - math.prod(images.shape) * 4)
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "Ti/16:b2:t-1:a0:i32:n256:h64",  # activations and parameters
+        "Ti/16:b3:t2:a0:i32:n256:h64",  # the last block, for the class token alone
+        "Ti/16:b2:t-1:a128:i96:n32:h64",  # adapters, many tokens
+        "S/16:b2:t-1:a0:i32:n8:h64",  # nearly all of it parameters
+        "Ti/16:b2:t2:a0:i64:n64:h64",  # the head only
+    ],
+)
+def test_memory_of_a_child_is_about_what_the_compiler_sets_aside(program: str) -> None:
+    signature = Signature.parse(program)
+    assert estimates.child_memory(signature).total == pytest.approx(compiled_bytes(signature), rel=0.25)
+
+
+def test_children_stacked_on_a_device_take_as_much_each() -> None:
+    program = Signature.parse("demo/16:b2:t-1:a0:i32:n64:h64")
+    assert 3 * estimates.child_memory(program).total == pytest.approx(compiled_bytes(program, 3), rel=0.25)
+
+
+def test_a_device_holds_as_many_children_as_the_layout_says() -> None:
+    config = Config(replace(EXPERIMENT, children_per_generation=8), Runtime())
+    assert estimates.children_on_a_device(config, layout(1)) == 1
+    assert estimates.children_on_a_device(config, layout(1 << 16)) == 8
+    assert estimates.children_on_a_device(config, Layout(tuple(jax.devices()) * 4, 1 << 16)) == 2
+
+
+def measured(step: float = 1.0, compilation: float = 10.0) -> Measured:
+    return Measured(PROGRAM, StepTime(compilation, step), layout().cost_model)
+
+
+def test_a_program_takes_the_measured_time_in_proportion_to_its_cost() -> None:
+    assert measured(2.0).step(PROGRAM) == 2.0
+    assert measured(2.0).step(replace(PROGRAM, batch_size=32)) == pytest.approx(1.0)
+    head_only = replace(PROGRAM, first_trainable=3)
+    assert 0.3 < measured().step(head_only) < 0.45
+    assert measured().compilation(replace(PROGRAM, num_blocks=6)) == 20.0
+
+
+def test_a_large_program_is_measured_on_a_smaller_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Signature] = []
+
+    def measure(signature: Signature, *_: object, **__: object) -> StepTime:
+        asked.append(signature)
+        return StepTime(1.0, 1.0)
+
+    monkeypatch.setattr(timing, "measure", measure)
+    for text in ("B/16:b12:t-1:a0:i80:n256:h64", "demo/16:b2:t-1:a0:i32:n80:h64"):
+        estimates.measure(Signature.parse(text), layout(), 1.0)
+    assert (asked[0].num_blocks, asked[0].image_size) == (3, 80)
+    assert 8 <= asked[0].batch_size < 256
+    assert str(asked[1]) == "demo/16:b2:t-1:a0:i32:n80:h64"
+
+
+def test_time_counts_every_step_of_every_child() -> None:
+    experiment = replace(EXPERIMENT, children_per_generation=2, num_generations=3, cycles_per_child=4)
+    time = estimates.run_time(experiment, [TASK], layout(), measured())
+    child_steps = 2 * 3 * 2 * 4 * 10  # iterations, generations, children, cycles, steps
+    validation = 2 * 3 * 2 * 4 * measured().step(replace(PROGRAM, first_trainable=3, batch_size=100))
+    assert time.full == pytest.approx(child_steps + validation)
+    assert time.head_only < time.rehearsed
+    assert 1 < time.num_programs < 12
+    assert time.compilation > 10 * time.num_programs * 0.5
+
+
+@dataclass(frozen=True)
+class FakeDevice:
+    """As much of a device as a mesh needs that nothing is put on."""
+
+    id: int
+    platform: str = "cpu"
+    device_kind: str = "fake"
+
+
+def test_children_on_several_devices_train_at_the_same_time() -> None:
+    experiment = replace(EXPERIMENT, children_per_generation=8, num_generations=1)
+    one = estimates.run_time(experiment, [TASK], layout(), measured())
+    devices: Any = tuple(FakeDevice(id) for id in range(4))
+    four = estimates.run_time(experiment, [TASK], Layout(devices, 1), measured())
+    assert four.full == pytest.approx(one.full / 4)
+
+
+def test_a_baseline_takes_what_its_children_train() -> None:
+    full = replace(EXPERIMENT, baseline=replace(EXPERIMENT.baseline, kind="full"))
+    time = estimates.run_time(full, [TASK], layout(), measured())
+    assert time.rehearsed == pytest.approx(time.full)
+    assert time.num_programs == 1
