@@ -77,8 +77,8 @@ def describe(config: Config, say: Callable[[str], None] = lambda _: None) -> Ite
     except UserError as error:  # images that cannot be decoded
         raise together([error, *problems]) from error
     infos = [item.info for item in planned]
-    for item in planned:
-        yield from (f"{item.task.uri}: {note}" for note in (item.task.notes if item.task else ()))
+    for task in tasks:
+        yield from (f"{task.uri}: {note}" for note in task.notes)
     yield from _totals(config, infos)
     yield _text(table)
     if any(item.task is None for item in planned):

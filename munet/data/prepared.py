@@ -56,7 +56,7 @@ def open_prepared(source: TaskUri, settings: OpenSettings) -> Source:
         arrays = cached_arrays(settings.cache_dir, content_key("tfds", FORMAT, fingerprint), build)
         return {split: Split(arrays[f"{split}_images"], arrays[f"{split}_labels"]) for split in SPLITS}
 
-    return Source(opened.class_names, sizes, fingerprint, load, opened.num_bytes)
+    return Source(opened.class_names, sizes, fingerprint, load, num_bytes=opened.num_bytes)
 
 
 def _notation(uri: str, name: str, options: Mapping[str, str]) -> dict[str, str] | None:

@@ -189,12 +189,10 @@ def dry_run(options: Options, say: Say) -> None:
     _, runs = read(options)
     record.read(options.workdir)
     check_inputs(runs)
-    totals = {}
-    setups = {}
+    totals: dict[str, int] = {}
     for run in runs:
-        if run.method.name not in setups:
-            setups[run.method.name] = setup = Setup.prepare(run.config)
-            totals[run.method.name] = setup.total_image_steps
+        if run.method.name not in totals:
+            totals[run.method.name] = Setup.prepare(run.config).total_image_steps
     done = [run for run in runs if is_complete(run)]
     for name, total in totals.items():
         own = [run for run in runs if run.method.name == name]
@@ -202,5 +200,6 @@ def dry_run(options: Options, say: Say) -> None:
         say(f"{name}: {len(own)} runs of {total:,} training images, {complete} complete")
     say(f"{sum(totals[run.method.name] for run in runs if run not in done):,} training images to go; one run of")
     say(f"{runs[-1].method.name}:")
-    for line in one_run.describe(setups[runs[-1].method.name]):
-        say(f"  {line}")
+    for text in one_run.describe(runs[-1].config):
+        for line in text.splitlines():
+            say(f"  {line}".rstrip())
