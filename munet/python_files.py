@@ -118,10 +118,11 @@ class FileKind:
     def _unknown_field(self, error: Exception) -> str:
         """The valid names nearest to a field that no class of this kind has, where that is the error; else "".
 
-        Python says it in words only: `'Experiment' object has no attribute 'x'`, `... unexpected keyword argument 'x'`.
+        Python says it in words only: `'Experiment' object has no attribute 'x'`, `... unexpected keyword argument 'x'`;
+        3.13 adds more after them.
         """
         patterns = (r"'(\w+)' object has no attribute '(\w+)'", r"(\w+)\.__init__\(\) got an unexpected .* '(\w+)'")
-        found = next((match for pattern in patterns if (match := re.fullmatch(pattern, str(error)))), None)
+        found = next((match for pattern in patterns if (match := re.match(pattern, str(error)))), None)
         classes = {cls.__name__: cls for cls in self.classes}
         if found is None or found[1] not in classes:
             return ""
