@@ -97,7 +97,7 @@ def test_the_journal_does_not_tell_whole_floats_and_lists_apart() -> None:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("config.experiment.num_generation = 4", "line 4: .*num_generation'. Did you mean 'num_generations'"),
+        ("config.experiment.num_generation = 4", "line 4: .*num_generation'.* Did you mean 'num_generations'"),
         ("config.experiment.fidelity.seed_ordr = 4", "Did you mean 'seed_order'"),
         ("Experiment(num_generation=4)", "line 4: .*Did you mean 'num_generations'"),
         ("config.runtim = 4", "Did you mean 'runtime'"),
