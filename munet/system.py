@@ -29,6 +29,7 @@ from munet.types import (
     GenerationEntry,
     ModelId,
     ModelRecord,
+    PhaseEntry,
     Position,
     StartEntry,
     TaskInfo,
@@ -172,6 +173,24 @@ class System:
     def lineage(self, task: TaskName) -> list[ModelId]:
         """The task's model, its nearest retained ancestor, and so on up to the root's 0."""
         return [model.id for model in self.state.lineage(self.model(task).id)]
+
+    def last_phase(self, task: TaskName) -> PhaseEntry:
+        """The journal's entry that closed the last closed phase of a task, with the counts by class of its model.
+
+        Raises:
+          UserError: no such task, or no model yet.
+          CorruptionError: the entry is damaged.
+        """
+        self.model(task)  # else there is none
+        index = [info.name for info in self.tasks].index(task)
+        iteration = self.position.task_iteration - (index >= self.position.task_index)
+        # Every phase takes as many entries: its generations, and the one that closes it.
+        per_phase = schedule.num_generations(self.experiment) + 1
+        place = (iteration * len(self.tasks) + index + 1) * per_phase  # after the start entry
+        entry = next(self.store.journal.entries(start=place), None)
+        if not isinstance(entry, PhaseEntry) or entry.task != task:
+            raise CorruptionError(f"Entry {place} of the journal of {self.workdir} does not close a phase of {task!r}.")
+        return entry
 
     def trained_last(self, component: ComponentId) -> TaskName | None:
         """The task that trained a component last; None for one that still is the root's."""

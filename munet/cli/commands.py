@@ -61,11 +61,11 @@ def _print_results(settings: Config, workdir: str) -> None:
     console.print(tables.comparison(systems).rich())
 
 
-def status(workdir: str, json: bool) -> None:
-    """Prints what a run has reached."""
+def status(workdir: str, json: bool, task: str, confusion: str) -> None:
+    """Prints what a run has reached; of one task, how it does class by class."""
     from munet.report.status import print_status
 
-    print_status(workdir, as_json=json)
+    print_status(workdir, json, task, confusion)
 
 
 def verify(workdir: str, tests: bool, data_dir: str) -> int:

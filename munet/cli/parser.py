@@ -150,6 +150,12 @@ def _status(commands: Any) -> argparse.ArgumentParser:
     parser = _command(commands, "status", "Prints what a run has reached; also while it goes on.")
     _workdir(parser)
     parser.add_argument("--json", action="store_true", help="as one JSON object, whose form is stable")
+    parser.add_argument(
+        "--task", default="", metavar="NAME", help="one task class by class: worst classes first, and what is confused"
+    )
+    parser.add_argument(
+        "--confusion", default="", metavar="FILE.svg", help="with --task: also draw its confusion matrix (test split)"
+    )
     return parser
 
 

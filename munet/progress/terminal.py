@@ -98,7 +98,7 @@ class LiveDisplay:
         qualities = self._tracker.qualities.get(child.id, [])
         run = self._tracker.run
         waiting = (run.cycles_per_child - len(qualities)) if run else 0
-        cells = _qualities(qualities, max(qualities, key=lambda q: q.value, default=None))
+        cells = _qualities(qualities, max(qualities, key=lambda q: q.ratio, default=None))
         return (
             Text("    " + wording.model_name(child.id)),
             Text(wording.model_name(child.parent), QUIET),

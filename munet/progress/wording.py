@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from munet.progress.events import GenerationStarted, PhaseEnded, PhaseStarted, RunStarted
+from munet.quality import metric_words
 from munet.types import ROOT_MODEL, ChildPlan, ComponentName, CycleQualities, ModelId, Mutation, Quality, Verdict
 
 
@@ -119,11 +120,12 @@ def describe_data(mutations: tuple[Mutation, ...]) -> str:
 
 def describe_phase_end(event: PhaseEnded) -> str:
     """`digits: best model #7, validation 97.2 %, test 96.1 %, 12 components, 153,000 parameters (51,000 accounted)`."""
-    quality = event.model.quality
+    quality, test = event.model.quality, event.entry.test_quality
     validation = f"validation {percent(quality)} %, " if quality else ""
+    plain = "" if test.metric == "accuracy" else f" {metric_words(test.metric)} ({100 * test.accuracy:.1f} % accuracy)"
     return (
         f"{event.entry.task}: best model {model_name(event.model.id)}, {validation}"
-        f"test {percent(event.entry.test_quality)} %, {event.params:,} parameters, "
+        f"test {percent(test)} %{plain}, {event.params:,} parameters, "
         f"{event.accounted_params:,.0f} accounted"
     )
 

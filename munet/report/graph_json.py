@@ -27,6 +27,7 @@ def to_json(graph: Graph) -> dict[str, Any]:
                 "model": task.model,
                 "quality": task.quality.value,
                 "test_quality": task.test_quality.value if task.test_quality else None,
+                "quality_metric": task.quality.metric,
             }
             for task in graph.tasks
         ],

@@ -12,15 +12,28 @@ from rich.console import Console
 from rich.table import Table
 
 from munet import system as systems
+from munet.errors import UserError
+from munet.quality import metric_words
+from munet.report import classes, confusion_svg
 from munet.system import System
 from munet.types import Quality, TaskName
 
 _PLAIN_WIDTH = 140  # where the output is no terminal
 
 
-def status_json(system: System) -> dict[str, Any]:
-    """The status as JSON values; keys are only ever added (docs/status.md)."""
+def status_json(system: System, task: TaskName = "") -> dict[str, Any]:
+    """The status as JSON values; keys are only ever added (docs/status.md).
+
+    Args:
+      system: of `munet.open`.
+      task: the only one to list under `tasks`; "": all.
+
+    Raises:
+      UserError: there is no such task, or no model of it yet.
+    """
     position = system.position
+    if task:
+        system.model(task)
     return {
         "format": "munet-status",
         "version": 1,
@@ -43,12 +56,15 @@ def status_json(system: System) -> dict[str, Any]:
             "num_blocks": system.experiment.num_blocks,
             "checkpoint": dict(system.start.root_checkpoint),
         },
-        "tasks": {task: _task_json(system, task) for task in system.models},
+        "tasks": {name: _task_json(system, name) for name in ([task] if task else system.models)},
         "unsolved_tasks": [info.name for info in system.tasks if info.name not in system.models],
         "total_params": system.total_params,
         "params_per_task": system.params_per_task,
         "mean_quality": _mean(model.quality for model in system.models.values()),
         "mean_test_quality": _mean(model.test_quality for model in system.models.values()),
+        "quality_metric": system.experiment.quality_metric,
+        "mean_accuracy": _mean_accuracy(model.quality for model in system.models.values()),
+        "mean_test_accuracy": _mean_accuracy(model.test_quality for model in system.models.values()),
     }
 
 
@@ -68,22 +84,40 @@ def _task_json(system: System, task: TaskName) -> dict[str, Any]:
         "lineage": system.lineage(task),
         "shared_with": system.shared_with(task),
         "hyperparameters": dict(model.hyperparameters),
+        "accuracy": model.quality.accuracy if model.quality else None,
+        "test_accuracy": model.test_quality.accuracy if model.test_quality else None,
+        "classes": classes.counts_json(system, task),
     }
 
 
-def print_status(workdir: str, as_json: bool = False) -> None:
+def print_status(workdir: str, as_json: bool = False, task: str = "", confusion: str = "") -> None:
     """Prints the status of the run in `workdir` on standard output.
 
+    Args:
+      workdir: of a run, finished or not.
+      as_json: as one JSON object.
+      task: only this one, class by class; "": all.
+      confusion: a file for the task's confusion matrix (SVG); "": none.
+
     Raises:
-      UserError: there is no run, or its journal is damaged.
+      UserError: there is no run, its journal is damaged, no such task, or the file cannot be written.
     """
+    if confusion and not task:
+        raise UserError(f"--confusion={confusion} draws the classes of one task: say which with --task=NAME.")
     system = systems.open(workdir)
+    if confusion:
+        confusion_svg.write(system, task, confusion)
     if as_json:
-        sys.stdout.write(json.dumps(status_json(system), indent=2) + "\n")
+        sys.stdout.write(json.dumps(status_json(system, task), indent=2) + "\n")
         return
     console = Console()
     if not console.is_terminal:
         console = Console(width=_PLAIN_WIDTH)
+    if task:
+        console.print(classes.describe(system, task), highlight=False)
+        if confusion:
+            console.print(f"Confusion matrix: {confusion}", highlight=False, markup=False)
+        return
     if system.models:
         console.print(table(system))
     for line in summary(system):
@@ -94,7 +128,10 @@ def table(system: System) -> Table:
     """The tasks solved so far, one a row."""
     result = Table(title=f"System in {system.workdir}", title_style="bold")
     result.add_column("task", no_wrap=True)
-    for name in ("validation", "test", "score", "parameters", "accounted"):
+    # With balanced accuracy as quality, plain accuracy stands beside it.
+    is_balanced = system.experiment.quality_metric != "accuracy"
+    heads = ("validation", "test") if not is_balanced else ("validation\nbalanced", "test\nbalanced", "test\naccuracy")
+    for name in (*heads, "score", "parameters", "accounted"):
         result.add_column(name, justify="right")
     result.add_column("shares with (components)")
     result.add_column("model, from root")
@@ -105,6 +142,7 @@ def table(system: System) -> Table:
             task,
             _percent(model.quality),
             _percent(model.test_quality),
+            *([_accuracy(model.test_quality)] if is_balanced else []),
             f"{system.score(task):.4f}",
             f"{system.params(task):,}",
             f"{system.accounted_params(task):,.0f}",
@@ -136,7 +174,10 @@ def summary(system: System) -> list[str]:
             for value, name in zip(means, ("validation", "test"), strict=True)
             if value is not None
         ]
-        lines.append(f"Mean accuracy: {', '.join(shown)}.")
+        plain = _mean_accuracy(model.test_quality for model in system.models.values())
+        if plain is not None and experiment.quality_metric != "accuracy":
+            shown.append(f"{plain:.2%} test accuracy")
+        lines.append(f"Mean {metric_words(experiment.quality_metric)}: {', '.join(shown)}.")
         lines.append(f"Parameters in use: {system.total_params:,}, {system.params_per_task:,.0f} a task.")
     kind = f", baseline {experiment.baseline.kind}" if experiment.baseline.kind else ""
     blocks = f"{experiment.num_blocks} block{'s' * (experiment.num_blocks > 1)}"
@@ -155,8 +196,20 @@ def _percent(quality: Quality | None) -> str:
     return f"{quality.value:.2%}" if quality else "-"
 
 
+def _accuracy(quality: Quality | None) -> str:
+    return f"{quality.accuracy:.2%}" if quality else "-"
+
+
 def _mean(qualities: Iterable[Quality | None]) -> float | None:
-    """The mean accuracy; None when there is none, or one is not measured yet."""
-    values = [quality.value if quality else None for quality in qualities]
+    return _mean_of(quality.value if quality else None for quality in qualities)
+
+
+def _mean_accuracy(qualities: Iterable[Quality | None]) -> float | None:
+    return _mean_of(quality.accuracy if quality else None for quality in qualities)
+
+
+def _mean_of(numbers: Iterable[float | None]) -> float | None:
+    """The mean; None when there is none, or one is not measured yet."""
+    values = list(numbers)
     known = [value for value in values if value is not None]
     return math.fsum(known) / len(known) if known and len(known) == len(values) else None

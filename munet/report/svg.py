@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from xml.sax.saxutils import escape, quoteattr
 
+from munet.quality import metric_words
 from munet.report import layout, palette
 from munet.report.graph import Graph, Node
 
@@ -101,7 +102,9 @@ def _tooltip(graph: Graph, node: Node) -> str:
         lines.append(f"{graph.layers[node.layer]}: {node.params:,} parameters, used by {', '.join(node.tasks)}")
     if node.kind == "head":
         tested = f", test {task.test_quality.value:.2%}" if task.test_quality else ""
-        lines.append(f"validation {task.quality.value:.2%} ({task.quality.correct}/{task.quality.counted}){tested}")
+        metric = "" if task.quality.metric == "accuracy" else f" {metric_words(task.quality.metric)}"
+        counted = f"{task.quality.correct}/{task.quality.counted} right"
+        lines.append(f"validation{metric} {task.quality.value:.2%} ({counted}){tested}")
     for part in node.parts:
         history = ", ".join(f"{name} {cycles}" for name, cycles in part.cycles.items()) or "none"
         lines.append(f"{part.name} {part.id[:12]}, {part.origin}, training cycles: {history}")
@@ -113,11 +116,12 @@ def _title(graph: Graph) -> tuple[str, str]:
     if not count:
         return "munet: no task is solved yet", "The first phase has not ended."
     mean = sum(task.quality.value for task in graph.tasks) / count
+    metric = metric_words(graph.tasks[0].quality.metric)
     shared = graph.num_shared
     return (
         f"One system, {count} task{'s' * (count > 1)}",
         f"{graph.num_params:,} parameters in use, {graph.num_params / count:,.0f} a task · "
-        f"{shared} shared component{'s' * (shared != 1)} · mean validation accuracy {mean:.1%}",
+        f"{shared} shared component{'s' * (shared != 1)} · mean validation {metric} {mean:.1%}",
     )
 
 

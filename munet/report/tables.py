@@ -10,6 +10,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from munet.quality import metric_words
 from munet.system import System
 from munet.types import TaskName
 
@@ -53,6 +54,7 @@ class ComparisonTable:
     names: tuple[str, ...]
     rows: tuple[Row, ...]
     mean: Row
+    metric: str = "accuracy"
 
     @property
     def verdict(self) -> str:
@@ -63,11 +65,12 @@ class ComparisonTable:
         if missing:
             return f"Not every task is measured for {_and(missing)}, so the means cannot be compared."
         best = [self.names[index] for index in self.mean.best]
+        metric = metric_words(self.metric)
         top = max(cell.test or 0.0 for cell in self.mean.cells)
         if len(best) > 1:
-            first = f"{_and(best)} have the same mean test accuracy, {top:.2%}"
+            first = f"{_and(best)} have the same mean test {metric}, {top:.2%}"
         else:
-            first = f"{best[0]} has the best mean test accuracy, {top:.2%}"
+            first = f"{best[0]} has the best mean test {metric}, {top:.2%}"
         others = [
             f"{name} is {(top - (cell.test or 0.0)) * 100:.2f} points below"
             for name, cell in zip(self.names, self.mean.cells, strict=True)
@@ -79,7 +82,7 @@ class ComparisonTable:
 
     def rich(self) -> Group:
         """For the terminal; the best of a row is bold. Ends with the verdict."""
-        table = Table(title="Test accuracy and parameters per task", title_style="bold")
+        table = Table(title=f"Test {metric_words(self.metric)} and parameters per task", title_style="bold")
         table.add_column("task", no_wrap=True)
         for name in self.names:
             table.add_column(name, justify="right")
@@ -115,11 +118,13 @@ def comparison(systems: Mapping[str, System]) -> ComparisonTable:
       systems: by the name to show; `display_name` makes one of a baseline's kind. The order is that of the columns.
     """
     tasks = list(dict.fromkeys(info.name for system in systems.values() for info in system.tasks))
-    rows = tuple(Row(task, tuple(_cell(system, task) for system in systems.values())) for task in tasks)
+    metrics = {system.experiment.quality_metric for system in systems.values()}
+    metric = metrics.pop() if len(metrics) == 1 else "accuracy"  # what all of them have
+    rows = tuple(Row(task, tuple(_cell(system, task, metric) for system in systems.values())) for task in tasks)
     means = tuple(
         _mean_cell(system, [row.cells[index] for row in rows]) for index, system in enumerate(systems.values())
     )
-    return ComparisonTable(tuple(systems), rows, Row("mean", means))
+    return ComparisonTable(tuple(systems), rows, Row("mean", means), metric)
 
 
 def display_name(kind: str) -> str:
@@ -127,11 +132,13 @@ def display_name(kind: str) -> str:
     return _BASELINE_NAMES.get(kind, kind)
 
 
-def _cell(system: System, task: TaskName) -> Cell:
+def _cell(system: System, task: TaskName, metric: str) -> Cell:
     model = system.models.get(task)
     if model is None:
         return Cell(None, None)
-    return Cell(model.test_quality.value if model.test_quality else None, system.accounted_params(task))
+    test = model.test_quality
+    value = None if test is None else test.value if test.metric == metric else test.accuracy
+    return Cell(value, system.accounted_params(task))
 
 
 def _mean_cell(system: System, cells: Sequence[Cell]) -> Cell:

@@ -70,6 +70,7 @@ def test_json_form_is_stable(two_tasks: Any) -> None:
     assert (data["format"], data["version"]) == ("munet-graph", 1)
     assert data["tasks"][0] == {
         "name": "one", "num_classes": 3, "model": 1, "quality": 0.9, "test_quality": 0.5,
+        "quality_metric": "accuracy",
     }  # fmt: skip
     assert data["nodes"][6] == {
         "id": "component:b1-clone",

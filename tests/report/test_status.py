@@ -14,11 +14,12 @@ from tests.report.stored_run import write_run
 KEYS = [
     "format", "version", "workdir", "complete", "generations", "num_generations", "position", "active_task",
     "image_steps", "seed", "scale_factor", "baseline", "root", "tasks", "unsolved_tasks", "total_params",
-    "params_per_task", "mean_quality", "mean_test_quality",
+    "params_per_task", "mean_quality", "mean_test_quality", "quality_metric", "mean_accuracy", "mean_test_accuracy",
 ]  # fmt: skip
 TASK_KEYS = [
     "quality", "test_quality", "score", "params", "accounted_params", "model", "components", "layers",
-    "validation_counts", "test_counts", "lineage", "shared_with", "hyperparameters",
+    "validation_counts", "test_counts", "lineage", "shared_with", "hyperparameters", "accuracy", "test_accuracy",
+    "classes",
 ]  # fmt: skip
 
 
