@@ -113,13 +113,13 @@ def describe(system: System, task: TaskName) -> RenderableType:
     table.add_column("most often taken for")
     order = test.worst_first()
     for label in order[:MAX_ROWS]:
-        share, pair = test.share(label), taken_for.get(label)
+        share, most = test.share(label), taken_for.get(label)
         table.add_row(
             Text(names[label]),
             "no images" if share is None else f"{share:.1%}",
             f"{test.correct[label]:,} of {test.counted[label]:,}",
             f"{validation.correct[label]:,} of {validation.counted[label]:,}" if validation else "not recorded",
-            Text(f"{names[pair[1]]} ({pair[2]:,})") if pair else Text("-"),
+            Text(f"{names[most[1]]} ({most[2]:,})") if most else Text("-"),
         )
     parts: list[RenderableType] = [table]
     if len(order) > MAX_ROWS:
