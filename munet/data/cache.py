@@ -6,6 +6,7 @@ entry is a folder `<cache_dir>/data/<key>/` of `.npy` files and a manifest of th
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import logging
@@ -22,6 +23,7 @@ _MANIFEST = "manifest.json"
 _LEFTOVER_SECONDS = 3600.0  # an unfinished entry older than this belongs to a process that was killed
 
 Arrays = Mapping[str, np.ndarray]
+Allocate = Callable[[str, tuple[int, ...]], np.ndarray]  # a uint8 array of zeros to be filled, by name and shape
 logger = logging.getLogger(__name__)
 
 
@@ -63,11 +65,62 @@ def cached_arrays(cache_dir: str, key: str, build: Callable[[], Arrays]) -> Arra
     return arrays
 
 
-def _read(place: Path) -> Arrays | None:
+def cached_large_arrays(cache_dir: str, key: str, build: Callable[[Allocate], Arrays]) -> Arrays:
+    """As `cached_arrays`, for arrays that need not fit the memory: they stay on disk, mapped and read-only.
+
+    Args:
+      cache_dir, key: as for `cached_arrays`.
+      build: makes the arrays; a large one it asks for by name and fills, so that it grows on disk. Without a cache, or
+        where the disk has no room, that is memory after all.
+    """
+    root = folder(cache_dir)
+    if root is None:
+        return build(_in_memory)
+    place = root / "data" / key
+    arrays = _read(place, is_mapped=True)
+    if arrays is not None:
+        return arrays
+    try:
+        temporary = _new_entry(place)
+    except OSError as error:
+        logger.warning("decoded data could not be cached in %s: %s", place, error)
+        return build(_in_memory)
+    try:
+        arrays = build(functools.partial(_on_disk, temporary))
+        try:
+            _finish(temporary, place, arrays)
+        except OSError as error:
+            logger.warning("decoded data could not be cached in %s: %s", place, error)
+        return arrays  # a mapped file may be used after it has been moved, and even removed
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _in_memory(name: str, shape: tuple[int, ...]) -> np.ndarray:
+    del name
+    return np.zeros(shape, np.uint8)
+
+
+def _on_disk(temporary: Path, name: str, shape: tuple[int, ...]) -> np.ndarray:
+    """A mapped `.npy` file, whose room is taken now: writing to a mapped file on a full disk would kill the process."""
+    path = temporary / f"{name}.npy"
+    try:
+        array: np.ndarray = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
+        if hasattr(os, "posix_fallocate"):
+            with path.open("r+b") as file:
+                os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+        return array
+    except OSError as error:
+        logger.warning("no room for decoded data in %s, kept in memory: %s", temporary.parent, error)
+        path.unlink(missing_ok=True)
+        return _in_memory(name, shape)
+
+
+def _read(place: Path, *, is_mapped: bool = False) -> Arrays | None:
     """The arrays of an entry; None where there is none or it is damaged (it is removed then, to be built again)."""
     try:
         manifest = json.loads((place / _MANIFEST).read_text())
-        return {name: _read_array(place / f"{name}.npy", digest) for name, digest in manifest.items()}
+        return {name: _read_array(place / f"{name}.npy", digest, is_mapped) for name, digest in manifest.items()}
     except FileNotFoundError:
         is_there = place.exists()
     except (OSError, ValueError, AttributeError, EOFError) as error:
@@ -78,31 +131,51 @@ def _read(place: Path) -> Arrays | None:
     return None
 
 
-def _read_array(path: Path, digest: str) -> np.ndarray:
+def _read_array(path: Path, digest: str, is_mapped: bool) -> np.ndarray:
     with path.open("rb") as file:
         if hashlib.file_digest(file, "sha256").hexdigest() != digest:
             raise ValueError(f"{path.name} is not what was written")
+        if is_mapped:
+            mapped: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
+            return mapped
         file.seek(0)
         array: np.ndarray = np.load(file, allow_pickle=False)
         return array
 
 
 def _write(place: Path, arrays: Arrays) -> None:
-    place.parent.mkdir(parents=True, exist_ok=True)
-    _remove_leftovers(place.parent)
-    temporary = Path(tempfile.mkdtemp(prefix=".tmp-", dir=place.parent))
+    temporary = _new_entry(place)
     try:
-        manifest = {}
-        for name, array in arrays.items():
-            path = temporary / f"{name}.npy"
-            np.save(path, array, allow_pickle=False)
-            with path.open("rb") as file:
-                manifest[name] = hashlib.file_digest(file, "sha256").hexdigest()
-        (temporary / _MANIFEST).write_text(json.dumps(manifest))
-        if not place.exists():
-            temporary.rename(place)  # fails harmlessly if another process was first
+        _finish(temporary, place, arrays)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _new_entry(place: Path) -> Path:
+    """A folder beside `place` to prepare its content in."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    _remove_leftovers(place.parent)
+    return Path(tempfile.mkdtemp(prefix=".tmp-", dir=place.parent))
+
+
+def _finish(temporary: Path, place: Path, arrays: Arrays) -> None:
+    """Writes what is not there yet and the manifest, and puts the entry in place."""
+    manifest = {}
+    for name, array in arrays.items():
+        path = temporary / f"{name}.npy"
+        if isinstance(array, np.memmap) and array.flags.c_contiguous and path == Path(array.filename or ""):
+            array.flush()
+        else:
+            path.unlink(missing_ok=True)  # it may be what `array` is a view of, which stays mapped
+            np.save(path, array, allow_pickle=False)
+        with path.open("rb") as file:
+            manifest[name] = hashlib.file_digest(file, "sha256").hexdigest()
+    for path in temporary.iterdir():
+        if path.stem not in manifest:
+            path.unlink()  # asked for, but not part of the result
+    (temporary / _MANIFEST).write_text(json.dumps(manifest))
+    if not place.exists():
+        temporary.rename(place)  # fails harmlessly if another process was first
 
 
 def _remove_leftovers(parent: Path) -> None:

@@ -1,7 +1,7 @@
 """Task URIs and where each kind of data set is opened: one table from scheme to opener.
 
 `tfds:mnist`, `tfds:cmaterdb/bangla`, `tfds:omniglot?split=clean`, `tfds:NAME?train=train[5%:]&validation=train[:5%]`,
-`npz:/path.npz`, `builtin:digits`, `builtin:glyphs/<script>`.
+`npz:/path.npz`, `folder:/path`, `builtin:digits`, `builtin:glyphs/<script>`.
 """
 
 from __future__ import annotations
@@ -44,13 +44,14 @@ SCHEMES = {
     "tfds": Scheme("prepared:open_prepared", has_options=True),
     "npz": Scheme("npz:open_npz", is_path=True),
     "builtin": Scheme("builtin:open_builtin"),
+    "folder": Scheme("folder:open_folder", is_path=True),
 }
 
 
 def parse_uri(uri: str) -> TaskUri:
     """Parses a task URI.
 
-    A task is named by its URI without scheme and options, or by the stem of its path.
+    A task is named by its URI without scheme and options; one on disk by its folder, or by its file without the ending.
 
     Raises:
       DataError: no or an unknown scheme, nothing after it, or options that are not `name=value`.
@@ -73,7 +74,15 @@ def parse_uri(uri: str) -> TaskUri:
         options[key] = value
     if options and not scheme.has_options:
         raise DataError(f"{uri}: a {name} task has no options; remove {', '.join(options)}.")
-    return TaskUri(uri, name, path, Path(path).stem if scheme.is_path else path, options)
+    return TaskUri(uri, name, path, _name_of(path) if scheme.is_path else path, options)
+
+
+def _name_of(path: str) -> str:
+    """The name of a task on disk: that of its folder, or of its file without the ending."""
+    place = Path(path).expanduser().absolute()
+    if place.name == "labels.csv":
+        return place.parent.name
+    return place.stem if place.suffix.lower() in (".npz", ".csv") else place.resolve().name or "root"
 
 
 def open_source(uri: TaskUri, settings: OpenSettings) -> Source:

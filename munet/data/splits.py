@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
-from jaxtyping import Bool, Int, Int32, UInt8
+from jaxtyping import Int, Int32, UInt8
 
 from munet.errors import DataError
 
@@ -99,19 +99,29 @@ def take_by_rank(
       num_validation, num_test: how many images of each class go there; the rest train.
       seed: of the hash; None: the hash of the pixels alone.
     """
-    order = content_order(images, seed)
+    chosen = split_by_rank(content_order(images, seed), labels, num_validation=num_validation, num_test=num_test)
+    return {name: Split(images[indices], labels[indices].astype(np.int32)) for name, indices in chosen.items()}
+
+
+def split_by_rank(
+    order: Int[np.ndarray, " n"],
+    labels: Int[np.ndarray, " n"],
+    *,
+    num_validation: Int[np.ndarray, " classes"],
+    num_test: Int[np.ndarray, " classes"],
+) -> dict[SplitName, Int[np.ndarray, " part"]]:
+    """As `take_by_rank`, of indices: for each split those that go there, in the given order over all classes."""
     labels = labels[order]
     ranks = rank_in_class(labels)
-    counts = np.bincount(labels, minlength=len(num_test))
-    num_train = counts - num_validation - num_test
+    num_train = np.bincount(labels, minlength=len(num_test)) - num_validation - num_test
     is_train = ranks < num_train[labels]
     is_test = ranks >= (num_train + num_validation)[labels]
-    chosen: dict[SplitName, Bool[np.ndarray, " n"]] = {
-        "train": is_train,
-        "validation": ~is_train & ~is_test,
-        "test": is_test,
-    }
-    return {name: Split(images[order[mask]], labels[mask].astype(np.int32)) for name, mask in chosen.items()}
+    return {"train": order[is_train], "validation": order[~is_train & ~is_test], "test": order[is_test]}
+
+
+def tenth(counts: Int[np.ndarray, " classes"], at_least: int = 3) -> Int[np.ndarray, " classes"]:
+    """A tenth of each class, but one image at least; none of a class of fewer than `at_least` images."""
+    return np.where(counts >= at_least, np.maximum((counts + 5) // 10, 1), 0)
 
 
 def stratified(
@@ -121,9 +131,8 @@ def stratified(
 
     A class of three images or more has at least one in each split; a smaller one trains only.
     """
-    counts = np.bincount(labels, minlength=num_classes)
-    tenth = np.where(counts >= 3, np.maximum((counts + 5) // 10, 1), 0)
-    return take_by_rank(images, labels, num_validation=tenth, num_test=tenth, seed=seed)
+    tenths = tenth(np.bincount(labels, minlength=num_classes))
+    return take_by_rank(images, labels, num_validation=tenths, num_test=tenths, seed=seed)
 
 
 def source_of_arrays(
