@@ -85,8 +85,23 @@ def graph(workdir: str, format: str, output: str) -> None:
     graphs.write(workdir, format, output)
 
 
-def data(tasks: Sequence[str], data_dir: str, sheet_dir: str) -> None:
-    """Prints what tasks hold, and writes a contact sheet of each."""
+def data(
+    tasks: Sequence[str],
+    data_dir: str,
+    sheet_dir: str | None,
+    to_folder: str,
+    check_leaks: bool,
+    max_bad_images: float,
+) -> None:
+    """Prints what tasks hold; writes a contact sheet of each unless something else is asked for.
+
+    Args:
+      tasks: URIs.
+      data_dir, max_bad_images: as in `munet.data.opening.OpenSettings`.
+      sheet_dir: where the contact sheets go; "": none; None: here, but none where the next two are given.
+      to_folder: where the tasks are written as image files; "": nowhere.
+      check_leaks: also count images that are in more than one split.
+    """
     from pathlib import Path
 
     from rich.console import Console
@@ -96,9 +111,28 @@ def data(tasks: Sequence[str], data_dir: str, sheet_dir: str) -> None:
     from munet.data.tasks import load_tasks
     from munet.report.contact_sheet import write_contact_sheet
 
-    loaded = load_tasks(tasks, OpenSettings(data_dir))
+    if not 0 <= max_bad_images <= 1:
+        raise UserError(f"--max_bad_images={max_bad_images:g}: expected a share in [0, 1], e.g. 0.01.")
+    if to_folder:
+        from munet.data.to_folder import check_target, write_folder
+
+        check_target(Path(to_folder).expanduser())
+    loaded = load_tasks(tasks, OpenSettings(data_dir, max_bad_images=max_bad_images, say=_say))
     console = Console() if sys.stdout.isatty() else Console(width=_PLAIN_WIDTH)
     console.print(describe_tasks(loaded))
+    for task in loaded:
+        for note in task.notes:
+            print(f"{task.uri}: {note}")
+    if check_leaks:
+        from munet.data.leaks import leaks_table
+
+        console.print(leaks_table(loaded))
+    if to_folder:
+        for task in loaded:
+            place = Path(to_folder).expanduser() / (task.info.name if len(loaded) > 1 else "")
+            print(f"{write_folder(task, place, _say):,} images written: folder:{place}")
+            task.release()
+    sheet_dir = "" if sheet_dir is None and (check_leaks or to_folder) else "." if sheet_dir is None else sheet_dir
     if not sheet_dir:
         return
     for task in loaded:
@@ -110,6 +144,11 @@ def data(tasks: Sequence[str], data_dir: str, sheet_dir: str) -> None:
                 f"--sheet_dir={sheet_dir}: {sheet} cannot be written: {error.strerror or error}."
             ) from error
         print(f"contact sheet: {sheet}")
+
+
+def _say(text: str) -> None:
+    """Progress of what takes long: beside the output, not in it."""
+    print(text, file=sys.stderr, flush=True)
 
 
 def config(config: str, overrides: Sequence[Override], json: bool) -> None:

@@ -188,7 +188,7 @@ def _data(commands: Any) -> argparse.ArgumentParser:
         commands,
         "data",
         "Prints splits, counts, classes and shapes of tasks, and writes a contact sheet (PNG) of each.",
-        "A task is tfds:NAME, npz:/FILE.npz, builtin:digits or builtin:glyphs/SCRIPT.",
+        "A task is tfds:NAME, folder:/PATH, npz:/FILE.npz, builtin:digits or builtin:glyphs/SCRIPT.",
     )
     parser.add_argument("tasks", nargs="+", metavar="TASK", help="task URIs, e.g. builtin:digits tfds:cmaterdb/bangla")
     parser.add_argument(
@@ -196,8 +196,21 @@ def _data(commands: Any) -> argparse.ArgumentParser:
         help="prepared TFDS data (default: $TFDS_DATA_DIR, else ~/tensorflow_datasets)",
     )  # fmt: skip
     parser.add_argument(
-        "--sheet_dir", default=".", metavar="DIR", help="where the contact sheets go (default: here); '' for none"
+        "--sheet_dir", default=None, metavar="DIR",
+        help="where the contact sheets go (default: here, or none with the options below); '' for none",
+    )  # fmt: skip
+    parser.add_argument(
+        "--to_folder", default="", metavar="DIR",
+        help="write the images as DIR/{train,validation,test}/CLASS/NUMBER.png, which folder:DIR reads; several tasks "
+        "go into a folder each",
+    )  # fmt: skip
+    parser.add_argument(
+        "--check_leaks", action="store_true", help="count the images that are in more than one split, by their pixels"
     )
+    parser.add_argument(
+        "--max_bad_images", type=float, default=0.01, metavar="SHARE",
+        help="of a folder's files that may be unreadable; they are named and left out (default: %(default)s)",
+    )  # fmt: skip
     return parser
 
 
