@@ -54,7 +54,15 @@ setup(
         "gcs": ["gcsfs>=2024.6", "etils[epath-gcs]>=1.9"],
         "tensorboard": ["tensorboard>=2.17"],
         "tfds-prepare": ["tensorflow>=2.18"],  # only to prepare a data set; reading one needs no TensorFlow
-        "dev": ["mypy>=2.0", "pytest>=9.0", "pytest-timeout>=2.3", "pytest-xdist>=3.6", "ruff>=0.17", "setuptools>=68"],
+        "dev": [
+            "hypothesis>=6.100",
+            "mypy>=2.0",
+            "pytest>=9.0",
+            "pytest-timeout>=2.3",
+            "pytest-xdist>=3.6",
+            "ruff>=0.17",
+            "setuptools>=68",
+        ],
         "docs": ["furo>=2024.8", "myst-nb>=1.2", "sphinx>=8.0"],
     },
     classifiers=[

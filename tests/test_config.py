@@ -76,10 +76,12 @@ def test_all_problems_are_told_together() -> None:
     config.experiment.seed = -1
     config.experiment.search_space.flip = (0, 1)  # type: ignore[assignment]  # what a config file may hold
     config.runtime.block_megabytes = 0
+    config.runtime.max_bad_images = 1.5
     with pytest.raises(ConfigError) as caught:
         validate(config)
     names = ("experiment.num_generations", "experiment.search_space.flip", "experiment.seed", "runtime.block_megabytes")
-    assert len(caught.value.problems) == 4
+    names = (*names, "runtime.max_bad_images")
+    assert len(caught.value.problems) == 5
     assert all(any(problem.startswith(name) for problem in caught.value.problems) for name in names)
 
 

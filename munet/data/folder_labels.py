@@ -56,7 +56,7 @@ def _read(uri: str, file: Path) -> list[tuple[int, dict[str, str]]]:
             reader = csv.reader(stream, strict=True)
             header = [cell.strip().casefold() for cell in next(reader, [])]
             _check_columns(uri, file, header)
-            rows = []
+            rows: list[tuple[int, dict[str, str]]] = []
             for cells in reader:
                 if not any(cell.strip() for cell in cells):
                     continue

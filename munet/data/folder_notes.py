@@ -36,7 +36,7 @@ def equal_files(
     contradictions = [n for n in kept if labels[first.setdefault(facts[n].digest, n)] != labels[n]]
     if contradictions:
         example = _pair(listing, contradictions[0], first[facts[contradictions[0]].digest])
-        notes.append(f"{len(contradictions):,} files have the content of one of another class, e.g. {example}.")
+        notes.append(f"Files with the content of one of another class: {len(contradictions):,}, e.g. {example}.")
     return notes
 
 

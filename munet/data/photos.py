@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from munet.data.images import Pixels, on_white
 
@@ -110,7 +110,7 @@ def _opened(data: bytes) -> Iterator[Image.Image]:
             yield image
     except (MemoryError, BadImageError):
         raise
-    except Image.UnidentifiedImageError:
+    except UnidentifiedImageError:
         kind = "an empty file" if not data else "no image in a known format (JPEG, PNG, WebP, GIF, BMP, TIFF)"
         raise BadImageError(kind) from None
     except Image.DecompressionBombError:

@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from munet.data import photos
+from munet.data.photos import BadImageError, Header, decode, read_header
+
+RNG = np.random.default_rng(0)
+COLOUR = RNG.integers(0, 256, (12, 8, 3), np.uint8)  # 8 wide, 12 high
+FLAT = np.full((12, 8, 3), (200, 60, 30), np.uint8)
+
+
+def encoded(image: Image.Image, format: str, **options: Any) -> bytes:
+    file = io.BytesIO()
+    image.save(file, format=format, **options)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("format", "options", "tolerance"),
+    [
+        ("PNG", {}, 0),
+        ("BMP", {}, 0),
+        ("TIFF", {}, 0),
+        ("TIFF", {"compression": "tiff_lzw"}, 0),
+        ("WEBP", {"lossless": True}, 0),
+        ("WEBP", {}, 8),
+        ("JPEG", {}, 4),
+        ("JPEG", {"progressive": True}, 4),
+        ("GIF", {}, 0),
+    ],
+)
+def test_formats(format: str, options: dict[str, Any], tolerance: int) -> None:
+    data = encoded(Image.fromarray(FLAT), format, **options)
+    assert read_header(data) == Header(8, 12, is_grey=False)
+    decoded = decode(data, None)
+    assert decoded.shape == (12, 8, 3)
+    assert np.abs(decoded.astype(int) - FLAT).max() <= tolerance
+
+
+def test_of_an_animation_the_first_frame() -> None:
+    frames = [Image.new("RGB", (8, 12), colour) for colour in ("red", "lime")]
+    data = encoded(frames[0], "GIF", save_all=True, append_images=frames[1:])
+    np.testing.assert_array_equal(decode(data, None)[0, 0], (255, 0, 0))
+
+
+@pytest.mark.parametrize("format", ["PNG", "TIFF"])
+def test_sixteen_bits_are_rounded_to_eight(format: str) -> None:
+    values = np.array([[0, 128, 129, 257 * 77, 65535]], np.uint16)
+    data = encoded(Image.fromarray(values), format)
+    assert read_header(data).is_grey
+    assert decode(data, None)[0, :, 0].tolist() == [0, 0, 1, 77, 255]
+
+
+def test_cmyk() -> None:
+    image = Image.fromarray(FLAT).convert("CMYK")
+    assert np.abs(decode(encoded(image, "TIFF"), None).astype(int) - FLAT).max() <= 1
+    assert np.abs(decode(encoded(image, "JPEG"), None).astype(int) - FLAT).max() <= 8
+
+
+def test_palettes_and_transparency_on_white() -> None:
+    palette = Image.fromarray(FLAT).convert("P")
+    assert decode(encoded(palette, "PNG"), None).shape == (12, 8, 3)
+    clear = encoded(palette, "PNG", transparency=palette.getpixel((0, 0)))
+    assert (decode(clear, None)[0, 0] == 255).all()
+    assert not (decode(encoded(palette, "PNG"), None)[0, 0] == 255).all()
+    half = Image.new("RGBA", (8, 12), (0, 0, 0, 128))
+    assert (decode(encoded(half, "PNG"), None) == 127).all()
+    assert (decode(encoded(half, "PNG"), 4) == 127).all()
+    assert (decode(encoded(Image.new("LA", (8, 12), (0, 0)), "PNG"), None) == 255).all()
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_turns_the_image_upright(orientation: int) -> None:
+    upright = np.zeros((12, 8), np.uint8)
+    upright[0, 0], upright[0, -1] = 255, 128  # left above: white; right above: grey
+    stored = {  # where EXIF says that row 0 and column 0 of the stored image are
+        1: upright, 2: upright[:, ::-1], 3: upright[::-1, ::-1], 4: upright[::-1],
+        5: upright.T, 6: upright.T[::-1], 7: upright.T[::-1, ::-1], 8: upright.T[:, ::-1],
+    }[orientation]  # fmt: skip
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = encoded(Image.fromarray(np.ascontiguousarray(stored)), "PNG", exif=exif)
+    assert read_header(data) == Header(8, 12, is_grey=True)
+    np.testing.assert_array_equal(decode(data, None)[..., 0], upright)
+    assert decode(data, 6).shape == (6, 6, 1)
+
+
+def test_a_large_jpeg_is_decoded_at_a_part_of_its_size() -> None:
+    ramp = np.linspace(0, 255, 1003 * 1501).reshape(1003, 1501, 1).astype(np.uint8).repeat(3, axis=2)
+    image = Image.fromarray(ramp)
+    whole = np.asarray(image.resize((64, 64), Image.Resampling.BILINEAR)).astype(int)
+    assert np.abs(decode(encoded(image, "JPEG", quality=95), 64) - whole).max() <= 2
+    assert np.abs(decode(encoded(image, "PNG"), 64) - whole).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "an empty file"),
+        (b"hello", "no image in a known format"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "no image in a known format"),
+        (encoded(Image.fromarray(COLOUR), "PNG")[:-40], "damaged"),
+        (encoded(Image.fromarray(COLOUR), "JPEG")[:-40], "damaged: .*truncated"),
+        (encoded(Image.fromarray(np.zeros((2, 2), np.float32)), "TIFF"), "floating-point"),
+        (encoded(Image.fromarray(np.full((2, 2), 70000, np.int32)), "TIFF"), "32 bits"),
+    ],
+)
+def test_bad_files_have_one_reason(data: bytes, reason: str) -> None:
+    with photos.quietly(), pytest.raises(BadImageError, match=reason):
+        decode(data, None)
+
+
+def test_a_huge_image_is_refused_before_it_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = bytearray(encoded(Image.fromarray(COLOUR), "PNG"))
+    data[16:24] = struct.pack(">II", 20_000, 20_000)
+    data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
+    with photos.quietly(), pytest.raises(BadImageError, match=r"more than 178,956,970"):
+        read_header(bytes(data))
+    monkeypatch.setattr(photos, "MAX_PIXELS", 95)
+    with pytest.raises(BadImageError, match=r"8 x 12 pixels, more than 95"):
+        decode(encoded(Image.fromarray(COLOUR), "PNG"), None)
+
+
+def test_damaged_metadata_do_not_matter() -> None:
+    data = encoded(Image.fromarray(FLAT), "JPEG", exif=b"Exif\0\0nonsense")
+    with photos.quietly():
+        assert decode(data, None).shape == (12, 8, 3)
