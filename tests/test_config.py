@@ -79,8 +79,10 @@ def test_all_problems_are_told_together() -> None:
     config.runtime.max_bad_images = 1.5
     with pytest.raises(ConfigError) as caught:
         validate(config)
-    names = ("experiment.num_generations", "experiment.search_space.flip", "experiment.seed", "runtime.block_megabytes")
-    names = (*names, "runtime.max_bad_images")
+    names = (
+        "experiment.num_generations", "experiment.search_space.flip", "experiment.seed", "runtime.block_megabytes",
+        "runtime.max_bad_images",
+    )  # fmt: skip
     assert len(caught.value.problems) == 5
     assert all(any(problem.startswith(name) for problem in caught.value.problems) for name in names)
 
