@@ -9,10 +9,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from munet.errors import UserError, nearest
-from munet.types import ComponentName, Leaf
+from munet.types import ComponentName, Hyperparameters, Leaf
 
 EMBEDDING, CLS, POSITION, NORM, HEAD = "embedding", "cls", "posembed_input", "encoder_norm", "head"
 CHANNELS = 3
+LORA_PROJECTIONS = (
+    "query",
+    "value",
+)  # of a block's attention, that low-rank updates adapt (Hu et al. 2021, section 7.1)
 
 
 @dataclass(frozen=True)
@@ -78,9 +82,14 @@ def adapter_name(index: int) -> ComponentName:
     return f"residual_adapter_{index}"
 
 
+def lora_name(index: int) -> ComponentName:
+    """Name of the low-rank update of block `index`."""
+    return f"lora_{index}"
+
+
 def layer_index(name: ComponentName) -> int | None:
-    """The block index of a block's or adapter's name; None for every other component."""
-    for prefix in ("encoderblock_", "residual_adapter_"):
+    """The block index of a block's, adapter's or low-rank update's name; None for every other component."""
+    for prefix in ("encoderblock_", "residual_adapter_", "lora_"):
         if name.startswith(prefix):
             return int(name.removeprefix(prefix))
     return None
@@ -96,19 +105,37 @@ def is_adapter(name: ComponentName) -> bool:
     return name.startswith("residual_adapter_")
 
 
-def path_names(num_blocks: int, adapters: Iterable[int] = ()) -> tuple[ComponentName, ...]:
-    """Component names from input to output; `adapters` are the block indices that have an adapter before them."""
-    has_adapter = set(adapters)
+def is_lora(name: ComponentName) -> bool:
+    """Whether `name` is a low-rank update of a block."""
+    return name.startswith("lora_")
+
+
+def is_inserted(name: ComponentName) -> bool:
+    """Whether `name` is of a kind that the root does not have and mutations insert."""
+    return is_adapter(name) or is_lora(name)
+
+
+def path_names(num_blocks: int, adapters: Iterable[int] = (), loras: Iterable[int] = ()) -> tuple[ComponentName, ...]:
+    """Component names from input to output.
+
+    Args:
+      num_blocks: the depth.
+      adapters: indices of the blocks with a residual adapter before them.
+      loras: indices of the blocks with a low-rank update.
+    """
+    has_adapter, has_lora = set(adapters), set(loras)
     names: list[ComponentName] = [EMBEDDING, CLS, POSITION]
     for index in range(num_blocks):
         if index in has_adapter:
             names.append(adapter_name(index))
+        if index in has_lora:
+            names.append(lora_name(index))
         names.append(block_name(index))
     return (*names, NORM, HEAD)
 
 
 def component_leaves(
-    variant: Variant, name: ComponentName, *, image_size: int, adapter_dim: int, num_classes: int
+    variant: Variant, name: ComponentName, *, image_size: int, adapter_dim: int, num_classes: int, lora_rank: int = 0
 ) -> dict[str, Leaf]:
     """The arrays of a component by path, sorted by path, with their shapes.
 
@@ -118,6 +145,7 @@ def component_leaves(
       image_size: pixels on a side (matters for `posembed_input`).
       adapter_dim: inner width of adapters (matters for `residual_adapter_*`).
       num_classes: head outputs (matters for `head`).
+      lora_rank: of low-rank updates (matters for `lora_*`).
 
     Raises:
       ValueError: `name` is no component of a ViT.
@@ -144,6 +172,11 @@ def component_leaves(
             "Dense_1/kernel": (adapter_dim, width),
             "Dense_1/bias": (width,),
         }
+    elif is_lora(name):
+        shapes = {}
+        for projection in LORA_PROJECTIONS:
+            shapes[f"{projection}/A"] = (width, lora_rank)
+            shapes[f"{projection}/B"] = (lora_rank, heads, head_dim)
     elif is_block(name):
         attention = "MultiHeadDotProductAttention_1"
         shapes = {
@@ -166,11 +199,38 @@ def component_leaves(
     return {path: Leaf(shapes[path]) for path in sorted(shapes)}
 
 
+def model_leaves(
+    variant: Variant, name: ComponentName, hyperparameters: Hyperparameters, num_classes: int
+) -> dict[str, Leaf]:
+    """The arrays of a component of a model with these hyper-parameters: `component_leaves` with its sizes."""
+    return component_leaves(
+        variant,
+        name,
+        image_size=int(hyperparameters["image_size"]),
+        adapter_dim=int(hyperparameters["adapter_dim"]),
+        num_classes=num_classes,
+        lora_rank=lora_rank(hyperparameters),
+    )
+
+
+def lora_rank(hyperparameters: Hyperparameters) -> int:
+    """The rank of a model's low-rank updates; 0 where the run has none, whose models do not name it."""
+    return int(hyperparameters.get("lora_rank", 0))
+
+
 def num_params(
-    variant: Variant, name: ComponentName, *, image_size: int = 32, adapter_dim: int = 32, num_classes: int = 2
+    variant: Variant,
+    name: ComponentName,
+    *,
+    image_size: int = 32,
+    adapter_dim: int = 32,
+    num_classes: int = 2,
+    lora_rank: int = 8,
 ) -> int:
     """Number of parameters of a component."""
-    leaves = component_leaves(variant, name, image_size=image_size, adapter_dim=adapter_dim, num_classes=num_classes)
+    leaves = component_leaves(
+        variant, name, image_size=image_size, adapter_dim=adapter_dim, num_classes=num_classes, lora_rank=lora_rank
+    )
     return sum(leaf.size for leaf in leaves.values())
 
 

@@ -43,6 +43,13 @@ class SearchSpace:
     hue_delta: tuple[float, ...] = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2)  # turned by at most this share of the circle
     image_size: tuple[int, ...] = (16, 32, 48, 64)  # pixels on a side
     adapter_dim: tuple[int, ...] = (8, 16, 32, 64, 128)  # inner width of a model's residual adapters
+    lora_rank: tuple[int, ...] = (
+        2,
+        4,
+        8,
+        16,
+        32,
+    )  # rank of a model's low-rank updates; evolves where they are inserted
 
 
 @dataclass(slots=True)
@@ -63,6 +70,7 @@ class Defaults:
     hue_delta: float = 0.0
     image_size: int = 32
     adapter_dim: int = 32
+    lora_rank: int = 8
 
 
 @dataclass(slots=True)
@@ -83,12 +91,13 @@ class Fidelity:
 class Baseline:
     """A fixed way of fine-tuning the root instead of evolution (spec section 6), on the same engine and budget.
 
-    `kind`: "" (evolve), `multi_head`, `top_layers`, `full` or `adapters`.
+    `kind`: "" (evolve), `multi_head`, `top_layers`, `full`, `adapters` or `lora`.
     """
 
-    kind: str = ""  # "": evolve; "multi_head", "top_layers", "full", "adapters"
+    kind: str = ""  # "": evolve; "multi_head", "top_layers", "full", "adapters", "lora"
     frozen_blocks: int = 0  # for `top_layers`: blocks kept frozen at the bottom
     adapter_dim: int = 512  # for `adapters`
+    lora_rank: int = 8  # for `lora`
 
 
 @dataclass(slots=True)
@@ -116,7 +125,8 @@ class Experiment:
     mutation_probability: float = 0.1  # mu: with which each possible mutation fires
     max_seed_parents: int = 0  # seed parents a phase starts with at most; 0: all (the paper)
     auto_tune: bool = True  # evolve hyper-parameters (the number of blocks always evolves)
-    insert_adapters: bool = True  # allow residual adapter insertion
+    insertions: tuple[str, ...] = ("adapter",)  # what may be inserted at a block: "adapter" (the paper), "lora"
+    insert_adapters: bool = True  # False: no residual adapters, whatever `insertions` names
     clip_norm: float = 1.0  # gradients are clipped to this global norm
     antialias: bool = False  # filter images when they shrink
     search_space: SearchSpace = field(default_factory=SearchSpace)
@@ -254,8 +264,9 @@ def _count_problems(config: Config) -> list[str]:
         problems.append(f"runtime.block_megabytes = {config.runtime.block_megabytes}: expected at least 1.")
     if not 0 <= config.runtime.max_bad_images <= 1:
         problems.append(f"runtime.max_bad_images = {config.runtime.max_bad_images}: expected a share in [0, 1].")
-    if experiment.baseline.adapter_dim < 1:
-        problems.append(f"experiment.baseline.adapter_dim = {experiment.baseline.adapter_dim}: expected at least 1.")
+    for name in ("adapter_dim", "lora_rank"):
+        if getattr(experiment.baseline, name) < 1:
+            problems.append(f"experiment.baseline.{name} = {getattr(experiment.baseline, name)}: expected at least 1.")
     for name in ("num_devices", "children_per_dispatch"):
         if getattr(config.runtime, name) < 0:
             problems.append(f"runtime.{name} = {getattr(config.runtime, name)}: expected 0 (automatic) or more.")
@@ -273,8 +284,9 @@ _CHOICES = {
     "fidelity.seed_order": ("newest", "random"),
     "fidelity.offspring_count": ("cumulative", "per_activation"),
     "fidelity.data_settings": ("generation", "child"),
-    "baseline.kind": ("", "multi_head", "top_layers", "full", "adapters"),
+    "baseline.kind": ("", "multi_head", "top_layers", "full", "adapters", "lora"),
 }
+_INSERTIONS = ("adapter", "lora")
 
 
 def _choice_problems(config: Config) -> list[str]:
@@ -284,6 +296,11 @@ def _choice_problems(config: Config) -> list[str]:
         value = operator.attrgetter(path)(experiment)
         if value not in choices:
             problems.append(f"experiment.{path} = {value!r}. {nearest(value, choices)}")
+    for value in experiment.insertions:
+        if value not in _INSERTIONS:
+            problems.append(f"experiment.insertions names {value!r}. {nearest(value, _INSERTIONS)}")
+    for value in sorted({value for value in experiment.insertions if experiment.insertions.count(value) > 1}):
+        problems.append(f"experiment.insertions names {value!r} more than once: remove the repetition.")
     for value in config.runtime.compare:
         if value not in _CHOICES["baseline.kind"][1:]:
             problems.append(f"runtime.compare names {value!r}. {nearest(value, _CHOICES['baseline.kind'][1:])}")
@@ -319,7 +336,7 @@ def _choice_problems(config: Config) -> list[str]:
 _RANGES: dict[str, tuple[float, float]] = {
     "learning_rate": (0, 100), "warmup_ratio": (0, 1), "momentum": (0, 1), "crop_area_min": (1e-6, 1),
     "crop_aspect_min": (1e-6, 1), "brightness_delta": (0, 1), "contrast_delta": (0, 1), "saturation_delta": (0, 1),
-    "hue_delta": (0, 0.5), "adapter_dim": (1, 1 << 16),
+    "hue_delta": (0, 0.5), "adapter_dim": (1, 1 << 16), "lora_rank": (1, 1 << 16),
 }  # fmt: skip
 
 

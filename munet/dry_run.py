@@ -22,6 +22,7 @@ from munet.data.tasks import Task, open_task
 from munet.errors import UserError
 from munet.estimates import Measured, Time
 from munet.evolution import schedule
+from munet.evolution.search_space import insertions
 from munet.preparation import baselines, image_steps, open_inputs, together
 from munet.progress.wording import count, duration
 from munet.training.placement import Layout
@@ -164,9 +165,17 @@ def _memory_table(config: Config, layout: Layout, planned: Sequence[_Planned]) -
     columns = {f"{program.image_size} pixels": program}
     size = max(experiment.search_space.image_size) if experiment.auto_tune else program.image_size
     dim = max(experiment.search_space.adapter_dim) if experiment.auto_tune else experiment.defaults.adapter_dim
-    most = replace(program, image_size=size, adapter_dim=dim if experiment.insert_adapters else 0)
+    rank = max(experiment.search_space.lora_rank) if experiment.auto_tune else experiment.defaults.lora_rank
+    most = replace(
+        program,
+        image_size=size,
+        adapter_dim=dim if "adapter" in insertions(experiment) else 0,
+        lora_rank=rank if "lora" in insertions(experiment) else 0,
+    )
     if most != program and not schedule.is_baseline(experiment):
-        columns[f"{size} pixels" + (f", adapters of {dim}" if most.adapter_dim else "")] = most
+        inserted = [f", adapters of {dim}"] if most.adapter_dim else []
+        inserted += [f", LoRA of rank {rank}"] if most.lora_rank else []
+        columns[f"{size} pixels" + "".join(inserted)] = most
     each = [estimates.child_memory(one) for one in columns.values()]
     stacked = estimates.children_on_a_device(config, layout)
     validated = max(loader.num_validated(item.info.num_validation, experiment) for item in planned)

@@ -63,14 +63,16 @@ def child_memory(program: Signature) -> Memory:
             image_size=program.image_size,
             adapter_dim=max(program.adapter_dim, 1),
             num_classes=program.head_size,
+            lora_rank=max(program.lora_rank, 1),
         )
 
     tuned = sum(params(name) for name in program.names if program.tunes(name))
     tokens, width = variant.num_tokens(program.image_size), variant.width
     hidden = 2 * variant.mlp_dim
     adapter = 3 * width + 2 * program.adapter_dim if program.adapter_dim else 0
-    block = 12 * width + hidden + 2 * variant.num_heads * tokens + adapter
-    last = 4 * width + 2 * variant.num_heads + adapter
+    inserted = adapter + 2 * program.lora_rank  # of low-rank updates, what lies between their two products
+    block = 12 * width + hidden + 2 * variant.num_heads * tokens + inserted
+    last = 4 * width + 2 * variant.num_heads + inserted
     work_space = 5 * width + hidden / 2 + variant.num_heads * tokens  # of a block that keeps nothing
     trained = program.num_blocks - max(program.first_trainable, 0)
     kept = block * max(trained - 1, 0) + (last if trained else 0) + work_space

@@ -257,6 +257,7 @@ _TITLES = {
     "top_layers": "baseline: fine-tune top layers",
     "full": "baseline: full fine-tuning",
     "adapters": "baseline: residual adapters",
+    "lora": "baseline: LoRA",
 }
 
 

@@ -14,13 +14,12 @@ from typing import Literal
 from munet.quality import Quality as Quality  # one of the nouns, in a room of its own
 
 ComponentId = str  # SHA-256 over record and bytes, 64 hexadecimal digits
-ComponentName = (
-    str  # "embedding", "cls", "posembed_input", "residual_adapter_0", "encoderblock_0", "encoder_norm", "head"
-)
+# "embedding", "cls", "posembed_input", "residual_adapter_0", "lora_0", "encoderblock_0", "encoder_norm", "head"
+ComponentName = str
 ModelId = int  # counts up over the whole run; the root model is 0
 TaskName = str
 HyperparameterValue = bool | int | float | str
-Hyperparameters = Mapping[str, HyperparameterValue]  # every name of evolution/search_space.py, always all of them
+Hyperparameters = Mapping[str, HyperparameterValue]  # every name that evolution/search_space.py gives the run
 
 Origin = Literal["root", "root-resized", "init", "clone"]
 ROOT_MODEL: ModelId = 0
@@ -89,7 +88,7 @@ class Mutation:
     """One mutation that fired (paper section 3; spec section 5, lines 26-33).
 
     Attributes:
-      kind: `clone`, `insert` (a residual adapter), `num_blocks` or `hyperparameter`.
+      kind: `clone`, `insert` (an adapter or a low-rank update), `num_blocks` or `hyperparameter`.
       target: the component's or the hyper-parameter's name.
       before, after: values for `num_blocks` and `hyperparameter`, else None.
       effective: False for a step off the end of a list, which changes nothing but did fire.

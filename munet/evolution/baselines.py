@@ -5,7 +5,7 @@ One generation of replicas a task, all from the root with default settings; only
 
 from __future__ import annotations
 
-from munet.architecture import HEAD, NORM, adapter_name, block_name, path_names
+from munet.architecture import HEAD, NORM, block_name, is_inserted, path_names
 from munet.config import Experiment
 from munet.evolution.children import plan_path
 from munet.evolution.mutations import clone_by_rule
@@ -21,19 +21,21 @@ def trained_layers(experiment: Experiment) -> frozenset[ComponentName]:
         return frozenset(path_names(num_blocks)) - {HEAD}
     if baseline.kind == "top_layers":
         return frozenset({NORM, *(block_name(index) for index in range(baseline.frozen_blocks, num_blocks))})
-    return frozenset({NORM})  # multi_head and adapters
+    return frozenset({NORM})  # multi_head, adapters and lora
 
 
 def baseline_child(state: State, experiment: Experiment, task: TaskInfo, id: ModelId) -> ChildPlan:
     """One replica."""
     hyperparameters = default_hyperparameters(experiment)
-    adapters: range = range(0)
+    every = range(experiment.num_blocks)
+    path = path_names(experiment.num_blocks)
     if experiment.baseline.kind == "adapters":
-        adapters = range(experiment.num_blocks)
+        path = path_names(experiment.num_blocks, adapters=every)
         hyperparameters["adapter_dim"] = experiment.baseline.adapter_dim
-    plans = plan_path(
-        state, experiment, task, state.root, experiment.num_blocks, adapters, hyperparameters, inherit=False
-    )
-    inserted = [Mutation("insert", adapter_name(index), forced=True) for index in adapters]
+    if experiment.baseline.kind == "lora":
+        path = path_names(experiment.num_blocks, loras=every)
+        hyperparameters["lora_rank"] = experiment.baseline.lora_rank
+    plans = plan_path(state, experiment, task, state.root, path, hyperparameters, inherit=False)
+    inserted = [Mutation("insert", name, forced=True) for name in path if is_inserted(name)]
     plans, cloned = clone_by_rule(plans, trained_layers(experiment))
     return ChildPlan(id, task.name, state.root.id, False, hyperparameters, tuple(plans), (*inserted, *cloned))

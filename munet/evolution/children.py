@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Iterable
 
 from munet import architecture
 from munet.config import Experiment
 from munet.evolution import lookup, mutations
 from munet.evolution.draws import Draws
-from munet.evolution.search_space import DATA_SETTINGS, MODEL_SETTINGS, select
+from munet.evolution.search_space import DATA_SETTINGS, model_settings, select
 from munet.evolution.state import State
 from munet.types import (
     ChildPlan,
+    ComponentName,
     ComponentPlan,
     Hyperparameters,
     ModelId,
@@ -34,9 +35,11 @@ def seed_child(
       parent: the seed parent.
       data: the data settings.
     """
-    hyperparameters = {**select(parent.hyperparameters, MODEL_SETTINGS), **select(data, DATA_SETTINGS)}
-    blocks, adapters = lookup.num_blocks(parent), lookup.adapter_indices(parent)
-    plans = plan_path(state, experiment, task, parent, blocks, adapters, hyperparameters, inherit=False)
+    hyperparameters = {**select(parent.hyperparameters, model_settings(experiment)), **select(data, DATA_SETTINGS)}
+    path = architecture.path_names(
+        lookup.num_blocks(parent), lookup.adapter_indices(parent), lookup.lora_indices(parent)
+    )
+    plans = plan_path(state, experiment, task, parent, path, hyperparameters, inherit=False)
     plans, forced = mutations.clone_by_rule(plans, mutations.forced_clones(experiment, is_seed=True))
     return ChildPlan(id, task.name, parent.id, True, hyperparameters, tuple(plans), tuple(forced))
 
@@ -61,21 +64,28 @@ def mutated_child(
       data: the generation's data settings; unused where every child mutates its parent's.
       draws: those of the child.
     """
-    settings = {**select(parent.hyperparameters, MODEL_SETTINGS), **select(data, DATA_SETTINGS)}
-    names: tuple[str, ...] = MODEL_SETTINGS
+    names = model_settings(experiment)
+    settings = {**select(parent.hyperparameters, names), **select(data, DATA_SETTINGS)}
     if experiment.fidelity.data_settings == "child":
         settings |= select(parent.hyperparameters, DATA_SETTINGS)
-        names = (*MODEL_SETTINGS, *DATA_SETTINGS)
+        names = (*names, *DATA_SETTINGS)
     fired: list[Mutation] = []
     blocks, new = mutations.mutate_num_blocks(experiment, lookup.num_blocks(parent), draws)
     fired += new
     settings, new = mutations.mutate_settings(experiment, settings, names, draws)
     fired += new
-    remaining = {index for index in lookup.adapter_indices(parent) if index < blocks}  # an adapter goes with its block
-    adapters, new = mutations.insert_adapters(experiment, blocks, remaining, draws)
+    remaining = range(blocks)  # what is inserted at a block goes with it
+    adapters, new = mutations.insert(
+        experiment, "adapter", blocks, lookup.adapter_indices(parent).intersection(remaining), draws
+    )
+    fired += new
+    loras, new = mutations.insert(
+        experiment, "lora", blocks, lookup.lora_indices(parent).intersection(remaining), draws
+    )
     fired += new
     inherit = experiment.fidelity.trainability == "inherited"
-    plans = plan_path(state, experiment, task, parent, blocks, adapters, settings, inherit=inherit)
+    path = architecture.path_names(blocks, adapters, loras)
+    plans = plan_path(state, experiment, task, parent, path, settings, inherit=inherit)
     plans, new = mutations.clone_by_rule(plans, mutations.forced_clones(experiment, is_seed=False))
     fired += new
     plans, new = mutations.clone_by_chance(experiment, plans, draws)
@@ -88,22 +98,15 @@ def plan_path(
     experiment: Experiment,
     task: TaskInfo,
     parent: ModelRecord,
-    num_blocks: int,
-    adapters: Collection[int],
+    path: Iterable[ComponentName],
     hyperparameters: Hyperparameters,
     *,
     inherit: bool,
 ) -> list[ComponentPlan]:
-    """Every component of an architecture, in path order, before any clone mutation."""
+    """Every component of the path (`architecture.path_names`), in its order, before any clone mutation."""
     variant = architecture.get_variant(experiment.variant)
     plans = []
-    for name in architecture.path_names(num_blocks, adapters):
-        leaves = architecture.component_leaves(
-            variant,
-            name,
-            image_size=int(hyperparameters["image_size"]),
-            adapter_dim=int(hyperparameters["adapter_dim"]),
-            num_classes=task.num_classes,
-        )
+    for name in path:
+        leaves = architecture.model_leaves(variant, name, hyperparameters, task.num_classes)
         plans.append(lookup.plan_component(state, task.name, parent.id, name, leaves, inherit=inherit))
     return plans

@@ -5,9 +5,9 @@ Whatever is found may be copied and trained or must be shared as it is, by the l
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
-from munet.architecture import HEAD, POSITION, is_adapter, is_block, layer_index
+from munet.architecture import HEAD, POSITION, is_adapter, is_block, is_inserted, is_lora, layer_index
 from munet.evolution.state import EvolutionError, State
 from munet.types import ComponentId, ComponentName, ComponentPlan, Leaf, ModelId, ModelRecord, TaskName
 
@@ -19,9 +19,16 @@ def num_blocks(model: ModelRecord) -> int:
 
 def adapter_indices(model: ModelRecord) -> frozenset[int]:
     """Indices of the blocks with an adapter before them."""
-    return frozenset(
-        index for name in model.components if is_adapter(name) and (index := layer_index(name)) is not None
-    )
+    return _indices(name for name in model.components if is_adapter(name))
+
+
+def lora_indices(model: ModelRecord) -> frozenset[int]:
+    """Indices of the blocks with a low-rank update."""
+    return _indices(name for name in model.components if is_lora(name))
+
+
+def _indices(names: Iterable[ComponentName]) -> frozenset[int]:
+    return frozenset(index for name in names if (index := layer_index(name)) is not None)
 
 
 def find(
@@ -69,7 +76,7 @@ def plan_component(
     if source is None:
         if name == POSITION:
             return _resized_position(state, leaves)
-        if is_adapter(name):
+        if is_inserted(name):
             return _init(name)
         shapes = {path: leaf.shape for path, leaf in leaves.items()}
         raise EvolutionError(f"No ancestor of model {parent} has a {name} of shapes {shapes}: is the root incomplete?")

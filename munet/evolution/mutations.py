@@ -1,18 +1,18 @@
 """The mutations of a child; each possible action fires independently with probability mu (Algorithm 1, lines 26-33).
 
 To add a mutation: draw it here, record it as a `Mutation`, and apply it in `children.py`. The order matters in one
-place only: adapters are drawn for the blocks that the number-of-blocks mutation leaves (spec section 13.6).
+place only: insertions are drawn for the blocks that the number-of-blocks mutation leaves (spec section 13.6).
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 
-from munet.architecture import NORM, adapter_name
+from munet.architecture import NORM, adapter_name, lora_name
 from munet.config import Experiment
 from munet.evolution.draws import Draws
-from munet.evolution.search_space import step, values_of
+from munet.evolution.search_space import insertions, step, values_of
 from munet.types import ComponentName, ComponentPlan, Hyperparameters, HyperparameterValue, Mutation
 
 
@@ -46,24 +46,35 @@ def mutate_settings(
     return mutated, mutations
 
 
-def insertable_adapters(experiment: Experiment, num_blocks: int, adapters: Collection[int]) -> list[int]:
-    """Blocks before which an adapter may be inserted; at most one each."""
-    if not experiment.insert_adapters:
+_NAMES: dict[str, Callable[[int], ComponentName]] = {"adapter": adapter_name, "lora": lora_name}
+
+
+def insertable(experiment: Experiment, kind: str, num_blocks: int, present: Collection[int]) -> list[int]:
+    """Blocks at which a component of a kind (`adapter`, `lora`) may be inserted; at most one each."""
+    if kind not in insertions(experiment):
         return []
-    first = 0 if experiment.fidelity.adapter_before_first_block else 1
-    return [index for index in range(first, num_blocks) if index not in adapters]
+    first = 1 if kind == "adapter" and not experiment.fidelity.adapter_before_first_block else 0
+    return [index for index in range(first, num_blocks) if index not in present]
 
 
-def insert_adapters(
-    experiment: Experiment, num_blocks: int, adapters: Collection[int], draws: Draws
+def insert(
+    experiment: Experiment, kind: str, num_blocks: int, present: Collection[int], draws: Draws
 ) -> tuple[frozenset[int], list[Mutation]]:
-    """Draws an adapter for every block without one; returns all adapters of the child."""
+    """Draws an insertion for every block without one; returns all blocks of the child that have one.
+
+    Args:
+      experiment: the configuration.
+      kind: `adapter` or `lora`.
+      num_blocks: of the child.
+      present: blocks that have one already.
+      draws: those of the child.
+    """
     inserted = [
         index
-        for index in insertable_adapters(experiment, num_blocks, adapters)
-        if draws.fires("insert", adapter_name(index), experiment.mutation_probability)
+        for index in insertable(experiment, kind, num_blocks, present)
+        if draws.fires("insert", _NAMES[kind](index), experiment.mutation_probability)
     ]
-    return frozenset({*adapters, *inserted}), [Mutation("insert", adapter_name(index)) for index in inserted]
+    return frozenset({*present, *inserted}), [Mutation("insert", _NAMES[kind](index)) for index in inserted]
 
 
 def is_cloneable(plan: ComponentPlan) -> bool:

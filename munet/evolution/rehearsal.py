@@ -64,13 +64,7 @@ def leaves_of(
 ) -> dict[str, Leaf]:
     """Shapes of a component in a child, or in the root."""
     values = default_hyperparameters(experiment) if child is None else child.hyperparameters
-    return architecture.component_leaves(
-        architecture.get_variant(experiment.variant),
-        name,
-        image_size=int(values["image_size"]),
-        adapter_dim=int(values["adapter_dim"]),
-        num_classes=num_classes,
-    )
+    return architecture.model_leaves(architecture.get_variant(experiment.variant), name, values, num_classes)
 
 
 def start_entry(experiment: Experiment, tasks: Sequence[TaskInfo]) -> StartEntry:

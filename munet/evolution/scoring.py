@@ -42,12 +42,9 @@ def accounted_params_of_child(state: State, child: ChildPlan, experiment: Experi
     return math.fsum(
         _share(state, plan.source, child.task)
         if plan.action == "share" and plan.source is not None
-        else architecture.num_params(
-            variant,
-            plan.name,
-            image_size=int(child.hyperparameters["image_size"]),
-            adapter_dim=int(child.hyperparameters["adapter_dim"]),
-            num_classes=num_classes,
+        else sum(
+            leaf.size
+            for leaf in architecture.model_leaves(variant, plan.name, child.hyperparameters, num_classes).values()
         )
         for plan in child.components
     )

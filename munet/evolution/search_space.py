@@ -23,11 +23,23 @@ DATA_SETTINGS = (
     "image_size",
 )
 MODEL_SETTINGS = ("learning_rate", "schedule", "warmup_ratio", "momentum", "nesterov", "adapter_dim")
+LORA_SETTINGS = ("lora_rank",)  # only of runs that have low-rank updates, so that all others are as they ever were
+
+
+def insertions(experiment: Experiment) -> tuple[str, ...]:
+    """What mutations may insert at a block: `adapter`, `lora`."""
+    return tuple(kind for kind in experiment.insertions if kind != "adapter" or experiment.insert_adapters)
+
+
+def model_settings(experiment: Experiment) -> tuple[str, ...]:
+    """Names of the hyper-parameters that every model has for itself."""
+    has_lora = experiment.baseline.kind == "lora" or "lora" in insertions(experiment)
+    return (*MODEL_SETTINGS, *LORA_SETTINGS) if has_lora else MODEL_SETTINGS
 
 
 def default_hyperparameters(experiment: Experiment) -> dict[str, HyperparameterValue]:
     """The root's hyper-parameters, where every lineage starts."""
-    return {name: getattr(experiment.defaults, name) for name in (*MODEL_SETTINGS, *DATA_SETTINGS)}
+    return {name: getattr(experiment.defaults, name) for name in (*model_settings(experiment), *DATA_SETTINGS)}
 
 
 def select(hyperparameters: Hyperparameters, names: Sequence[str]) -> dict[str, HyperparameterValue]:

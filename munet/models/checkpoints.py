@@ -16,6 +16,7 @@ from munet import architecture
 from munet.architecture import CLS, HEAD, NORM, POSITION, Variant, block_name, component_leaves, is_adapter, is_block
 from munet.errors import CheckpointError, nearest
 from munet.models.init import resize_position_embedding
+from munet.models.merging import merge_lora
 from munet.models.npz import DTYPES, Header, listing, open_npz
 from munet.types import ComponentName
 
@@ -100,7 +101,7 @@ def inspect(path: str | Path) -> tuple[str, int]:
 def save_augreg(path: str | Path, components: Mapping[ComponentName, Mapping[str, np.ndarray]]) -> None:
     """Writes components (with or without a head) so that other programs read them as a plain ViT.
 
-    The same components give the same bytes.
+    The same components give the same bytes. Low-rank updates are merged into their blocks.
 
     Raises:
       CheckpointError: there are residual adapters, for which the layout has no place.
@@ -108,7 +109,9 @@ def save_augreg(path: str | Path, components: Mapping[ComponentName, Mapping[str
     adapters = [name for name in components if is_adapter(name)]
     if adapters:
         raise CheckpointError(f"The augreg layout has no place for {', '.join(adapters)}: export without adapters.")
-    flat = {_key(name, leaf): array for name, leaves in components.items() for leaf, array in leaves.items()}
+    flat = {
+        _key(name, leaf): array for name, leaves in merge_lora(components).items() for leaf, array in leaves.items()
+    }
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
         for key in sorted(flat):
             # A ZipInfo of our own has a fixed date, where numpy.savez would write today's.

@@ -1,7 +1,7 @@
 """Initial values of new components, and position embeddings for another image size (spec sections 2 and 5).
 
-New adapters are the identity and new heads zero. Values come straight from a counter generator's raw words, so they
-are the same on every device and with every JAX version; nothing here needs JAX.
+New adapters and low-rank updates change nothing and new heads are zero. Values come straight from a counter generator's
+raw words, so they are the same on every device and with every JAX version; nothing here needs JAX.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float, UInt32
 from scipy.special import ndtr, ndtri
 
-from munet.architecture import HEAD, POSITION, Variant, is_adapter, is_block
+from munet.architecture import HEAD, POSITION, Variant, is_adapter, is_block, is_lora
 from munet.types import ComponentName, Leaf
 
 POSITION_STDDEV = 0.02
@@ -24,8 +24,8 @@ def init_component(
 ) -> dict[str, np.ndarray]:
     """New float32 parameters of component `name` by path.
 
-    Heads are zero; adapters have a LeCun-normal first and a zero second layer, so they change nothing at insertion;
-    the others are as for training a root from scratch.
+    Heads are zero; adapters have a LeCun-normal first and a zero second layer, low-rank updates a LeCun-normal A and a
+    zero B, so they change nothing at insertion; the others are as for training a root from scratch.
 
     Args:
       key_data: two random words (`rng.key_data`); every leaf draws from a stream of its own.
@@ -47,6 +47,10 @@ def _init_leaf(
         return np.ones(shape, np.float32)
     if name == POSITION:
         return _truncated_normal(stream, shape, POSITION_STDDEV)
+    if is_lora(name):
+        if path.endswith("/B"):
+            return np.zeros(shape, np.float32)
+        return _truncated_normal(stream, shape, math.sqrt(1 / shape[0]))
     if not path.endswith("kernel") or name == HEAD or (is_adapter(name) and path.startswith("Dense_1")):
         return np.zeros(shape, np.float32)
     if is_block(name):

@@ -8,6 +8,7 @@ are wanted: all, or the class token alone), `width`.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -138,19 +139,61 @@ class PositionEmbedding(nn.Module):
         return tokens + self.param("pos_embedding", _declare, (1, *tokens.shape[1:])).astype(tokens.dtype)
 
 
+class LowRank(nn.Module):
+    """`x A B`: a matrix product through `rank` dimensions, without bias."""
+
+    rank: int
+    outputs: tuple[int, ...]
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "*lead width"]) -> Float[Array, "*lead_and_outputs"]:
+        """Replaces the last axis by `outputs`."""
+        first = self.param("A", _declare, (x.shape[-1], self.rank)).astype(x.dtype)
+        second = self.param("B", _declare, (self.rank, *self.outputs)).astype(x.dtype)
+        product = x @ first @ second.reshape(self.rank, math.prod(self.outputs))
+        return product.reshape(*x.shape[:-1], *self.outputs)
+
+
+class LowRankUpdate(nn.Module):
+    """`lora_i`: adds `x A B` to the query and value projections of block i's attention (LoRA; Hu et al. 2021).
+
+    The paper's factor alpha / r is 1 here (alpha = r). A slot of zeros, and zeros that pad a lower rank, add exactly 0
+    and get gradients of exactly 0, since each factor's gradient is a multiple of the other: no gate, no mask.
+    """
+
+    num_heads: int
+    rank: int
+
+    @nn.compact
+    def __call__(
+        self, x: Float[Array, "batch tokens width"], num_queries: int
+    ) -> tuple[Float[Array, "batch queries heads d"], Float[Array, "batch tokens heads d"]]:
+        """What is added to the queries of the first `num_queries` tokens, and to the values of all."""
+        heads = (self.num_heads, x.shape[-1] // self.num_heads)
+        return LowRank(self.rank, heads, name="query")(x[:, :num_queries]), LowRank(self.rank, heads, name="value")(x)
+
+
+Update = Callable[..., tuple[Float[Array, "batch queries heads d"], Float[Array, "batch tokens heads d"]]]
+
+
 class SelfAttention(nn.Module):
     """Multi-head attention of the first `num_queries` tokens to all of them."""
 
     num_heads: int
 
     @nn.compact
-    def __call__(self, x: Float[Array, "batch tokens width"], num_queries: int) -> Float[Array, "batch queries width"]:
-        """Attends from the first `num_queries` tokens to all."""
+    def __call__(
+        self, x: Float[Array, "batch tokens width"], num_queries: int, update: Update | None = None
+    ) -> Float[Array, "batch queries width"]:
+        """Attends from the first `num_queries` tokens to all; what `update` gives is added to queries and values."""
         width = x.shape[-1]
         heads = (self.num_heads, width // self.num_heads)
         query = Dense((width,), heads, name="query")(x[:, :num_queries])
         key = Dense((width,), heads, name="key")(x)
         value = Dense((width,), heads, name="value")(x)
+        if update is not None:
+            to_query, to_value = update(x, num_queries)
+            query, value = query + to_query, value + to_value
         scores = jnp.einsum("bqhd,bkhd->bhqk", query * heads[1] ** -0.5, key)
         mixed = jnp.einsum("bhqk,bkhd->bqhd", jax.nn.softmax(scores, axis=-1), value)
         return Dense(heads, (width,), name="out")(mixed)
@@ -176,14 +219,21 @@ class EncoderBlock(nn.Module):
 
     @nn.compact
     def __call__(
-        self, x: Float[Array, "batch tokens width"], num_queries: int, gate: Scalar | None = None
+        self,
+        x: Float[Array, "batch tokens width"],
+        num_queries: int,
+        gate: Scalar | None = None,
+        update: Update | None = None,
     ) -> Float[Array, "batch queries width"]:
-        """Transforms the first `num_queries` tokens; a `gate` of 0 makes the block the identity on them."""
+        """Transforms the first `num_queries` tokens; a `gate` of 0 makes the block the identity on them.
+
+        `update` is the block's low-rank update, a `LowRankUpdate` with its parameters bound.
+        """
         variant = self.variant
         attention = SelfAttention(variant.num_heads, name="MultiHeadDotProductAttention_1")
         mlp = Mlp(variant.mlp_dim, name="MlpBlock_3")
         queries = x[:, :num_queries]
-        queries = queries + _gated(attention(LayerNorm(name="LayerNorm_0")(x), num_queries), gate)
+        queries = queries + _gated(attention(LayerNorm(name="LayerNorm_0")(x), num_queries, update), gate)
         return queries + _gated(mlp(LayerNorm(name="LayerNorm_2")(queries)), gate)
 
 

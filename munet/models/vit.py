@@ -7,6 +7,7 @@ Everything can be vmapped over a leading child axis of parameters and gates, and
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -15,7 +16,7 @@ from flax import linen as nn
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
-from munet.architecture import CLS, EMBEDDING, HEAD, NORM, POSITION, Variant, adapter_name, block_name
+from munet.architecture import CLS, EMBEDDING, HEAD, NORM, POSITION, Variant, adapter_name, block_name, lora_name
 from munet.models import layers
 from munet.types import ComponentName
 
@@ -28,7 +29,8 @@ class Gates(NamedTuple):
     """Which parts of a shared program a child has; 1 present, 0 absent. None: all present.
 
     A gate multiplies a residual branch, `x + g * f(x)`; absent components hold zeros, since 0 * inf is NaN. All are
-    arrays (of one child, or under vmap), so that no value of theirs recompiles anything.
+    arrays (of one child, or under vmap), so that no value of theirs recompiles anything. Low-rank updates need none:
+    zeros are as good as absent there (`layers.LowRankUpdate`).
 
     Attributes:
       blocks: per block.
@@ -57,12 +59,13 @@ def features(
 
     Args:
       variant: static.
-      params: every component but the head; `residual_adapter_i` where there is one (`residual_adapter_i in params`).
+      params: every component but the head; `residual_adapter_i` and `lora_i` where there are such (`... in params`).
       images: in [-1, 1]; the size is a multiple of the patch.
       num_blocks: slots of this program; static.
       gates: which slots the child has.
       first_trainable: static: nothing below this stage gets a gradient, and no work is done for one. Stage i is
-        adapter i and block i, -1 everything from the embedding on, `num_blocks` the norm only. None: as -1.
+        adapter i, block i and its low-rank update, -1 everything from the embedding on, `num_blocks` the norm only.
+        None: as -1.
       dtype: of activations and products; norms and parameters stay float32.
     """
     gates = Gates() if gates is None else gates
@@ -82,7 +85,11 @@ def features(
         # a training step of Ti/16 with 3 blocks.
         num_queries = 1 if index == num_blocks - 1 else x.shape[1]
         gate = _at(gates.blocks, index)
-        x = _apply(layers.EncoderBlock(variant), params[block_name(index)], x, num_queries, gate)
+        update = None
+        if (lora := lora_name(index)) in params:
+            rank = params[lora]["query"]["A"].shape[-1]
+            update = partial(_apply, layers.LowRankUpdate(variant.num_heads, rank), params[lora])
+        x = _apply(layers.EncoderBlock(variant), params[block_name(index)], x, num_queries, gate, update)
     if first_trainable is not None and first_trainable >= num_blocks:
         x = jax.lax.stop_gradient(x)
     return jnp.asarray(_apply(layers.LayerNorm(), params[NORM], x[:, 0]), jnp.float32)

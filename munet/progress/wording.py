@@ -13,6 +13,7 @@ def short_component(name: ComponentName) -> str:
     """A component's name for narrow columns: `encoderblock_1` -> `block 1`."""
     name = re.sub(r"^encoderblock_", "block ", name)
     name = re.sub(r"^residual_adapter_", "adapter ", name)
+    name = re.sub(r"^lora_", "LoRA ", name)
     return {"posembed_input": "position", "encoder_norm": "norm"}.get(name, name)
 
 

@@ -255,12 +255,21 @@ def _looks_same(
 
 
 def _inner_names(models: Iterable[ModelRecord]) -> list[ComponentName]:
-    """Adapters and blocks in use, bottom to top: an adapter directly below its block."""
+    """What lies between input and head, bottom to top: an adapter and a low-rank update directly below their block."""
     names = {name for model in models for name in model.components} - {*_INPUTS, *_IN_HEAD}
-    return sorted(names, key=lambda name: (architecture.layer_index(name) or 0, architecture.is_block(name)))
+    return sorted(names, key=lambda name: (architecture.layer_index(name) or 0, _KINDS.index(_kind(name))))
 
 
 def _row_label(row: tuple[ComponentName, ...], groups: Sequence[tuple[ComponentName, ...]]) -> str:
     if row in groups:
         return "input" if len(groups) == 1 else " + ".join(_INPUT_LABELS[name] for name in row)
-    return f"{'block' if architecture.is_block(row[0]) else 'adapter'} {architecture.layer_index(row[0])}"
+    return f"{_kind(row[0])} {architecture.layer_index(row[0])}"
+
+
+_KINDS = ("adapter", "LoRA", "block")  # bottom to top
+
+
+def _kind(name: ComponentName) -> str:
+    if architecture.is_block(name):
+        return "block"
+    return "LoRA" if architecture.is_lora(name) else "adapter"

@@ -21,6 +21,7 @@ _BASELINE_NAMES = {
     "top_layers": "top layers",
     "full": "full fine-tuning",
     "adapters": "residual adapters",
+    "lora": "LoRA",
 }
 _MISSING = "-"
 

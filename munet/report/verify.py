@@ -156,13 +156,8 @@ def _check_models(system: System, sound: Mapping[ComponentId, ComponentRecord], 
 
 def _shape_problems(system: System, task: TaskName, name: str, identity: ComponentId) -> list[str]:
     record, model = system.components[identity], system.model(task)
-    expected = architecture.component_leaves(
-        architecture.get_variant(system.experiment.variant),
-        name,
-        image_size=int(model.hyperparameters["image_size"]),
-        adapter_dim=int(model.hyperparameters["adapter_dim"]),
-        num_classes=system.task(task).num_classes,
-    )
+    variant = architecture.get_variant(system.experiment.variant)
+    expected = architecture.model_leaves(variant, name, model.hyperparameters, system.task(task).num_classes)
     if record.name == name and dict(record.leaves) == expected:
         return []
     return [f"Model {model.id} of {task} uses it as {name}, but its name ({record.name}) or shapes are others."]

@@ -1,7 +1,8 @@
 """From a child's plan to the arrays its program takes: parameters padded to the signature, masks, gates, settings.
 
 Padding never leaves this module and `extract`: absent blocks and adapters hold zeros and a gate of 0, narrower adapters
-and smaller heads hold zeros and a mask; `extract` cuts back to what the store sees (DESIGN decision 2).
+and smaller heads hold zeros and a mask, absent low-rank updates and lower ranks just zeros; `extract` cuts back to what
+the store sees (DESIGN decision 2).
 """
 
 from __future__ import annotations
@@ -79,13 +80,7 @@ def resized_position(arrays: FlatArrays, image_size: int, variant: Variant) -> F
 
 def leaves_of(child: ChildPlan, name: ComponentName, variant: Variant, num_classes: int) -> dict[str, Leaf]:
     """Paths and unpadded shapes of one component of a child."""
-    return architecture.component_leaves(
-        variant,
-        name,
-        image_size=int(child.hyperparameters["image_size"]),
-        adapter_dim=int(child.hyperparameters["adapter_dim"]),
-        num_classes=num_classes,
-    )
+    return architecture.model_leaves(variant, name, child.hyperparameters, num_classes)
 
 
 def assemble(
@@ -138,6 +133,7 @@ def pad(arrays: FlatArrays, signature: Signature, name: ComponentName) -> Nested
         image_size=signature.image_size,
         adapter_dim=max(signature.adapter_dim, 1),
         num_classes=signature.head_size,
+        lora_rank=max(signature.lora_rank, 1),
     )
     padded = {path: np.zeros(leaf.shape, leaf.dtype) for path, leaf in leaves.items()}
     for path, array in arrays.items():

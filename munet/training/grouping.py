@@ -21,6 +21,7 @@ class CostModel:
       flops_per_second: sustained rate of a train step's forward pass.
       backward_factor: backward over forward time of a stage that trains.
       adapter_share: time of an adapter slot over that of a block, however narrow it is (its norm and its activations).
+      lora_share: the same of a low-rank slot.
       compile_seconds: what one more train program costs.
       generations_served: how many generations a new program is expected to serve, sharing that cost.
     """
@@ -30,6 +31,7 @@ class CostModel:
     adapter_share: float
     compile_seconds: float
     generations_served: float = 4.0
+    lora_share: float = 0.1
 
 
 @dataclass(frozen=True)
@@ -46,10 +48,12 @@ def step_seconds(signature: Signature, model: CostModel) -> float:
     tokens, width = variant.num_tokens(signature.image_size), variant.width
     block = 2 * tokens * (4 * width * width + 2 * width * variant.mlp_dim) + 4 * tokens * tokens * width
     adapter = 4 * tokens * width * signature.adapter_dim + model.adapter_share * block if signature.adapter_dim else 0
+    lora = 8 * tokens * width * signature.lora_rank + model.lora_share * block if signature.lora_rank else 0
     embedding = 2 * (tokens - 1) * variant.patch_size**2 * architecture.CHANNELS * width
-    forward = embedding + signature.num_blocks * (block + adapter)
+    forward = embedding + signature.num_blocks * (block + adapter + lora)
     trained_blocks = signature.num_blocks - max(signature.first_trainable, 0)
-    backward = trained_blocks * (block + adapter)
+    # Of a frozen block only the gradient of its input is made, half of the products.
+    backward = trained_blocks * (block + adapter + lora) - signature.frozen_blocks * block / 2
     if signature.first_trainable == INPUT_STAGE:
         backward += embedding
     return signature.batch_size * (forward + model.backward_factor * backward) / model.flops_per_second

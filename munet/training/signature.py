@@ -2,8 +2,8 @@
 
 Children of a generation differ mostly in *values* (masks, gates, learning rates), which a program takes as arrays. What
 must be compiled in is the depth, the lowest stage that trains, the width of adapter slots, and the shapes of a batch.
-A *stage* is a block together with the adapter before it; stage -1 is the input (embedding, class token, position
-embedding), and the stage after the last block is the head with the encoder norm.
+A *stage* is a block together with the adapter before it and its low-rank update; stage -1 is the input (embedding,
+class token, position embedding), and the stage after the last block is the head with the encoder norm.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from munet.types import ChildPlan, ComponentName, Hyperparameters
 
 INPUT_STAGE = -1
 _ADAPTER_BUCKETS = (32, 128, 512)
+_LORA_BUCKETS = (8, 32, 128)
 _HEAD_BUCKETS = (64, 256, 512)
 
 
@@ -33,6 +34,9 @@ class Signature:
       image_size: pixels on a side.
       batch_size: images a step.
       head_size: padded number of classes.
+      lora_rank: rank of the low-rank slots at every block; 0: the program has none.
+      frozen_blocks: how many blocks, from the lowest trainable stage up, only pass gradients on to what is inserted at
+        and below them, so that no gradients of their own weights are made.
     """
 
     variant: str
@@ -42,13 +46,18 @@ class Signature:
     image_size: int
     batch_size: int
     head_size: int
+    lora_rank: int = 0
+    frozen_blocks: int = 0
 
     def __str__(self) -> str:
         """One word, as the journal records it; `parse` reads it back."""
-        return (
+        text = (
             f"{self.variant}:b{self.num_blocks}:t{self.first_trainable}:a{self.adapter_dim}"
             f":i{self.image_size}:n{self.batch_size}:h{self.head_size}"
         )
+        if self.lora_rank:
+            text += f":r{self.lora_rank}:f{self.frozen_blocks}"  # a program without is called as it ever was
+        return text
 
     @classmethod
     def parse(cls, text: str) -> Signature:
@@ -58,8 +67,9 @@ class Signature:
           ValueError: `text` is no signature.
         """
         variant, *numbers = text.split(":")
-        blocks, trainable, adapter, image, batch, head = (int(number[1:]) for number in numbers)
-        return cls(variant, blocks, trainable, adapter, image, batch, head)
+        blocks, trainable, adapter, image, batch, head, *lora = (int(number[1:]) for number in numbers)
+        rank, frozen = lora or (0, 0)
+        return cls(variant, blocks, trainable, adapter, image, batch, head, rank, frozen)
 
     def covers(self, other: Signature) -> bool:
         """Whether a child of signature `other` can run in a program of this one."""
@@ -70,7 +80,23 @@ class Signature:
             other.head_size,
         )
         trains = other.trains_nothing_below_head or self.first_trainable <= other.first_trainable
-        return same and trains and self.num_blocks >= other.num_blocks and self.adapter_dim >= other.adapter_dim
+        trains_blocks = other.trains_no_block or self.first_block <= other.first_block
+        is_large_enough = (
+            self.num_blocks >= other.num_blocks
+            and self.adapter_dim >= other.adapter_dim
+            and self.lora_rank >= other.lora_rank
+        )
+        return same and trains and trains_blocks and is_large_enough
+
+    @property
+    def first_block(self) -> int:
+        """The lowest block whose own weights the program trains; `num_blocks` for none."""
+        return max(self.first_trainable, 0) + self.frozen_blocks
+
+    @property
+    def trains_no_block(self) -> bool:
+        """Whether no block's own weights can train."""
+        return self.first_block == self.num_blocks
 
     @property
     def trains_nothing_below_head(self) -> bool:
@@ -80,27 +106,34 @@ class Signature:
     @property
     def for_evaluation(self) -> Signature:
         """The signature without what matters to training only, so that evaluation programs are shared more widely."""
-        return replace(self, first_trainable=self.num_blocks, batch_size=0)
+        return replace(self, first_trainable=self.num_blocks, batch_size=0, frozen_blocks=0)
 
     def join(self, other: Signature) -> Signature:
         """The least signature that covers both (same task, image size and batch)."""
         depth = max(self.num_blocks, other.num_blocks)
-        lowest = [item.first_trainable for item in (self, other) if not item.trains_nothing_below_head]
+        lowest = min((i.first_trainable for i in (self, other) if not i.trains_nothing_below_head), default=depth)
+        lowest_block = min((i.first_block for i in (self, other) if not i.trains_no_block), default=depth)
         return replace(
             self,
             num_blocks=depth,
-            first_trainable=min(lowest, default=depth),
+            first_trainable=lowest,
             adapter_dim=max(self.adapter_dim, other.adapter_dim),
+            lora_rank=max(self.lora_rank, other.lora_rank),
+            frozen_blocks=lowest_block - max(lowest, 0),
         )
 
     @property
     def names(self) -> tuple[ComponentName, ...]:
         """Every component that the program has, input to output."""
-        return architecture.path_names(self.num_blocks, range(self.num_blocks) if self.adapter_dim else ())
+        blocks = range(self.num_blocks)
+        return architecture.path_names(
+            self.num_blocks, blocks if self.adapter_dim else (), blocks if self.lora_rank else ()
+        )
 
     def tunes(self, name: ComponentName) -> bool:
         """Whether the program computes gradients of a component (a mask decides whether a child uses them)."""
-        return stage(name, self.num_blocks) >= self.first_trainable
+        own = stage(name, self.num_blocks)
+        return own >= (self.first_block if architecture.is_block(name) else self.first_trainable)
 
 
 def stage(name: ComponentName, num_blocks: int) -> int:
@@ -113,18 +146,25 @@ def stage(name: ComponentName, num_blocks: int) -> int:
 
 def of_child(child: ChildPlan, variant: Variant, *, batch_size: int, num_classes: int) -> Signature:
     """The least signature that a child can run in."""
-    num_blocks = sum(architecture.is_block(plan.name) for plan in child.components)
-    has_adapters = any(architecture.is_adapter(plan.name) for plan in child.components)
+    names = [plan.name for plan in child.components]
+    num_blocks = sum(map(architecture.is_block, names))
+    trained = [plan.name for plan in child.components if plan.trainable]
+    lowest = min((stage(name, num_blocks) for name in trained), default=num_blocks)
+    rank = _lora_rank(names, child.hyperparameters)
+    frozen = 0  # without LoRA as it ever was: frozen blocks above the lowest trainable stage are masked
+    if rank:
+        lowest_block = min((stage(name, num_blocks) for name in trained if architecture.is_block(name)), default=None)
+        frozen = (num_blocks if lowest_block is None else lowest_block) - max(lowest, 0)
     return Signature(
         variant=variant.name,
         num_blocks=num_blocks,
-        first_trainable=min(
-            (stage(plan.name, num_blocks) for plan in child.components if plan.trainable), default=num_blocks
-        ),
-        adapter_dim=bucket(int(child.hyperparameters["adapter_dim"]), _ADAPTER_BUCKETS) if has_adapters else 0,
+        first_trainable=lowest,
+        adapter_dim=_adapter_dim(names, child.hyperparameters),
         image_size=int(child.hyperparameters["image_size"]),
         batch_size=batch_size,
         head_size=head_size(num_classes),
+        lora_rank=rank,
+        frozen_blocks=frozen,
     )
 
 
@@ -147,13 +187,25 @@ def of_model(
     num_classes: int,
 ) -> Signature:
     """The signature that a finished model is evaluated in: of full depth, so that models share programs."""
-    has_adapters = any(architecture.is_adapter(name) for name in names)
     return Signature(
         variant=variant.name,
         num_blocks=num_blocks,
         first_trainable=num_blocks,
-        adapter_dim=bucket(int(hyperparameters["adapter_dim"]), _ADAPTER_BUCKETS) if has_adapters else 0,
+        adapter_dim=_adapter_dim(names, hyperparameters),
         image_size=int(hyperparameters["image_size"]),
         batch_size=0,
         head_size=head_size(num_classes),
+        lora_rank=_lora_rank(names, hyperparameters),
     )
+
+
+def _adapter_dim(names: Iterable[ComponentName], hyperparameters: Hyperparameters) -> int:
+    """The bucket of a network's adapters; 0 if it has none."""
+    has_adapters = any(map(architecture.is_adapter, names))
+    return bucket(int(hyperparameters["adapter_dim"]), _ADAPTER_BUCKETS) if has_adapters else 0
+
+
+def _lora_rank(names: Iterable[ComponentName], hyperparameters: Hyperparameters) -> int:
+    """The bucket of a network's low-rank updates; 0 if it has none."""
+    has_lora = any(map(architecture.is_lora, names))
+    return bucket(architecture.lora_rank(hyperparameters), _LORA_BUCKETS) if has_lora else 0

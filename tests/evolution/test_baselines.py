@@ -51,10 +51,21 @@ def baseline(kind: str, tasks: Any = CHARACTERS, **options: Any) -> Experiment:
         ("adapters", {"adapter_dim": 128}, "0.377"),
         ("adapters", {"adapter_dim": 256}, "0.525"),
         ("adapters", {"adapter_dim": 512}, "0.820"),
+        ("lora", {"lora_rank": 2}, "0.232"),
+        ("lora", {"lora_rank": 8}, "0.246"),
+        ("lora", {"lora_rank": 32}, "0.301"),
     ],
 )
 def test_params_per_task_on_benchmark_1(kind: str, options: dict[str, int], expected: str) -> None:
     assert params_per_task(baseline(kind, **options), CHARACTERS, 3) == expected
+
+
+@pytest.mark.parametrize("rank", [1, 8, 64])
+def test_params_per_task_of_lora_are_those_of_the_formula(rank: int) -> None:
+    """docs/howto/smaller_systems.md: multi-head's plus 4 * width * rank for every block; from component trees."""
+    experiment = baseline("lora", lora_rank=rank)
+    states = [simulate(one, CHARACTERS).final for one in (experiment, baseline("multi_head"))]
+    assert scoring.params_per_task(states[0]) == scoring.params_per_task(states[1]) + 3 * 4 * 192 * rank
 
 
 @pytest.mark.parametrize(
@@ -89,6 +100,7 @@ def params_per_task(experiment: Experiment, tasks: Any, digits: int) -> str:
         ("top_layers", {"frozen_blocks": 0}, {"encoderblock_0", "encoderblock_1", "encoderblock_2"}),
         ("full", {}, set(path_names(3))),
         ("adapters", {}, {"residual_adapter_0", "residual_adapter_1", "residual_adapter_2"}),
+        ("lora", {"lora_rank": 4}, {"lora_0", "lora_1", "lora_2"}),
     ],
 )
 def test_trained_layers(kind: str, options: dict[str, int], expected: set[str]) -> None:
@@ -102,6 +114,8 @@ def test_trained_layers(kind: str, options: dict[str, int], expected: set[str]) 
         assert {m.target for m in child.mutations} == trained(child) - {"head"}
         if kind == "adapters":
             assert child.hyperparameters["adapter_dim"] == 512
+        if kind == "lora":
+            assert child.hyperparameters["lora_rank"] == 4
         if kind != "full":
             assert not INPUTS & trained(child)
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from munet import codec
-from munet.architecture import HEAD, NORM, path_names
+from munet.architecture import HEAD, NORM, is_inserted, path_names
 from munet.config import Fidelity
 from munet.evolution import lookup, scoring
 from munet.evolution.controller import Controller, replay
@@ -32,6 +32,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
         ),
         "mutation_probability": 0.3,
     },
+    "lora": {"insertions": ("adapter", "lora"), "mutation_probability": 0.3, "scale_factor": 0.5},
     "demo": {"max_seed_parents": 1, "children_per_generation": 4, "num_generations": 2, "auto_tune": False},
 }  # fmt: skip
 
@@ -65,7 +66,9 @@ def test_states_are_consistent(simulation: Simulation) -> None:
             assert (model.parent is None) == (model.id == 0)
             assert [ancestor.id for ancestor in state.lineage(model.id)][-1] == 0
             if model.id:
-                expected = path_names(lookup.num_blocks(model), lookup.adapter_indices(model))
+                expected = path_names(
+                    lookup.num_blocks(model), lookup.adapter_indices(model), lookup.lora_indices(model)
+                )
                 assert tuple(model.components) == expected
                 assert all(state.components[id].name == name for name, id in model.components.items())
             assert (model.test_quality is not None) == (model.id in state.retained.values())
@@ -125,7 +128,7 @@ def test_locks_hold(simulation: Simulation) -> None:
             cloned = {mutation.target for mutation in child.plan.mutations if mutation.kind == "clone"}
             for plan in child.plan.components:
                 if plan.action == "init":
-                    assert plan.name == HEAD or plan.name.startswith("residual_adapter_")
+                    assert plan.name == HEAD or is_inserted(plan.name)
                     continue
                 assert plan.source is not None
                 assert before.components[plan.source].name == plan.name

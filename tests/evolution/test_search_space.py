@@ -4,11 +4,14 @@ from dataclasses import fields
 
 import pytest
 
-from munet.config import Experiment, SearchSpace
+from munet.config import Baseline, Experiment, SearchSpace
 from munet.evolution.search_space import (
     DATA_SETTINGS,
+    LORA_SETTINGS,
     MODEL_SETTINGS,
     default_hyperparameters,
+    insertions,
+    model_settings,
     select,
     step,
     values_of,
@@ -18,8 +21,29 @@ NAMES = (*MODEL_SETTINGS, *DATA_SETTINGS)
 
 
 def test_names_are_those_of_the_config() -> None:
-    assert sorted(NAMES) == sorted(item.name for item in fields(SearchSpace))
+    assert sorted((*NAMES, *LORA_SETTINGS)) == sorted(item.name for item in fields(SearchSpace))
     assert set(default_hyperparameters(Experiment())) == set(NAMES)
+
+
+def test_only_runs_with_lora_have_a_rank() -> None:
+    for experiment in (Experiment(insertions=("lora",)), Experiment(baseline=Baseline("lora"))):
+        assert set(default_hyperparameters(experiment)) == {*NAMES, "lora_rank"}
+    assert model_settings(Experiment(baseline=Baseline("adapters"))) == MODEL_SETTINGS
+
+
+@pytest.mark.parametrize(
+    ("kinds", "adapters", "expected"),
+    [
+        (("adapter",), True, ("adapter",)),
+        (("adapter",), False, ()),
+        (("adapter", "lora"), True, ("adapter", "lora")),
+        (("adapter", "lora"), False, ("lora",)),
+        (("lora",), True, ("lora",)),
+        ((), True, ()),
+    ],
+)
+def test_what_may_be_inserted(kinds: tuple[str, ...], adapters: bool, expected: tuple[str, ...]) -> None:
+    assert insertions(Experiment(insertions=kinds, insert_adapters=adapters)) == expected
 
 
 def test_defaults_are_the_papers() -> None:

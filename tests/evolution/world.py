@@ -49,6 +49,7 @@ class World:
         own: Collection[ComponentName] = (),
         blocks: int | None = None,
         adapters: Collection[int] = (),
+        loras: Collection[int] = (),
         retained: bool = True,
         active: bool = False,
         quality: int = 50,
@@ -63,19 +64,14 @@ class World:
         values = {**default_hyperparameters(self.experiment), **hyperparameters}
         num_blocks = self.experiment.num_blocks if blocks is None else blocks
         components: dict[ComponentName, ComponentId] = {}
-        for name in architecture.path_names(num_blocks, adapters):
+        for name in architecture.path_names(num_blocks, adapters, loras):
             inherited = self.models[parent].components.get(name)
             if inherited is not None and name != architecture.HEAD and name not in own:
                 components[name] = inherited
                 continue
-            leaves = architecture.component_leaves(
-                architecture.get_variant(self.experiment.variant),
-                name,
-                image_size=values["image_size"],
-                adapter_dim=values["adapter_dim"],
-                num_classes=self.tasks[task].num_classes,
-            )
-            is_new = name == architecture.HEAD or architecture.is_adapter(name)
+            variant = architecture.get_variant(self.experiment.variant)
+            leaves = architecture.model_leaves(variant, name, values, self.tasks[task].num_classes)
+            is_new = name == architecture.HEAD or architecture.is_inserted(name)
             components[name] = f"{name}@{id}"
             self.components[f"{name}@{id}"] = ComponentRecord(
                 name, leaves, "init" if is_new else "clone", model=id, cycles={task: 2}

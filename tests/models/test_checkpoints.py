@@ -222,6 +222,19 @@ def test_inspect_refuses_what_is_no_vit_and_unknown_widths(tmp_path: Path) -> No
         inspect(foreign)
 
 
+def test_low_rank_updates_are_merged_into_what_is_exported(tmp_path: Path) -> None:
+    components = new_components()
+    update = {f"{projection}/A": np.ones((64, 2), np.float32) for projection in ("query", "value")}
+    update |= {f"{projection}/B": np.full((2, 2, 32), 0.5, np.float32) for projection in ("query", "value")}
+    save_augreg(tmp_path / "x.npz", {**components, "lora_0": update})
+    loaded = load_augreg(tmp_path / "x.npz", DEMO, 1)
+    for projection, change in (("query", 1), ("key", 0), ("value", 1)):
+        path = f"MultiHeadDotProductAttention_1/{projection}/kernel"
+        np.testing.assert_allclose(
+            loaded["encoderblock_0"][path], components["encoderblock_0"][path] + change, rtol=1e-6
+        )
+
+
 def test_adapters_cannot_be_exported(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="no place for residual_adapter_0"):
         save_augreg(tmp_path / "x.npz", {**new_components(), "residual_adapter_0": {}})

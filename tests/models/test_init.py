@@ -14,7 +14,7 @@ TI = get_variant("Ti/16")
 
 
 def new(name: str, path: tuple[str | int, ...] = ("a",), adapter_dim: int = 64) -> dict[str, np.ndarray]:
-    leaves = component_leaves(TI, name, image_size=32, adapter_dim=adapter_dim, num_classes=7)
+    leaves = component_leaves(TI, name, image_size=32, adapter_dim=adapter_dim, num_classes=7, lora_rank=32)
     arrays = init_component(rng.key_data(path), TI, name, leaves)
     assert {path: (array.shape, str(array.dtype)) for path, array in arrays.items()} == {
         path: (leaf.shape, leaf.dtype) for path, leaf in leaves.items()
@@ -35,6 +35,16 @@ def test_new_adapters_are_lecun_normal_then_zero() -> None:
     assert bound * 0.98 < np.abs(kernel).max() <= bound * 1.0001
     assert (adapter.pop("LayerNorm_0/scale") == 1).all()
     assert all(not array.any() for array in adapter.values())
+
+
+def test_new_low_rank_updates_are_lecun_normal_then_zero() -> None:
+    update = new("lora_1")
+    assert set(update) == {"query/A", "query/B", "value/A", "value/B"}
+    for projection in ("query", "value"):
+        assert update[f"{projection}/A"].shape == (192, 32)
+        assert update[f"{projection}/A"].std() == pytest.approx((1 / 192) ** 0.5, rel=0.03)
+        assert not update[f"{projection}/B"].any()
+    assert not np.array_equal(update["query/A"], update["value/A"])
 
 
 def test_blocks_are_xavier_uniform() -> None:

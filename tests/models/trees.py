@@ -22,6 +22,7 @@ from munet.models.vit import Gates
 
 TINY = Variant("tiny/16", width=8, mlp_dim=16, num_heads=2, max_blocks=3, patch_size=16)
 NUM_BLOCKS, ADAPTER_DIM, NUM_CLASSES = 2, 4, 5  # of the shared program
+LORA_RANK = 3
 LABELS = (0, 2, 1)
 
 features = jax.jit(vit.features, static_argnames=("variant", "num_blocks", "first_trainable", "dtype"))
@@ -34,13 +35,20 @@ def initial_params(
     image_size: int = 32,
     adapter_dim: int = ADAPTER_DIM,
     adapters: Iterable[int] = (),
+    loras: Iterable[int] = (),
+    lora_rank: int = LORA_RANK,
     num_classes: int = NUM_CLASSES,
 ) -> dict[str, Any]:
     """A model as `init_component` makes it."""
     params = {}
-    for name in path_names(num_blocks, adapters):
+    for name in path_names(num_blocks, adapters, loras):
         leaves = component_leaves(
-            variant, name, image_size=image_size, adapter_dim=adapter_dim, num_classes=num_classes
+            variant,
+            name,
+            image_size=image_size,
+            adapter_dim=adapter_dim,
+            num_classes=num_classes,
+            lora_rank=lora_rank,
         )
         flat = init_component(rng.key_data(("test", name)), variant, name, leaves)
         params[name] = vit.nest(flat)

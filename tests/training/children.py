@@ -55,9 +55,14 @@ def hyperparameters(**changes: HyperparameterValue) -> dict[str, HyperparameterV
 
 
 def random_child(
-    seed: int, id: int, image_size: int = 32, max_blocks: int = 2, **settings: HyperparameterValue
+    seed: int,
+    id: int,
+    image_size: int = 32,
+    max_blocks: int = 2,
+    lora: bool = False,
+    **settings: HyperparameterValue,
 ) -> ChildPlan:
-    """A child with some blocks, any adapters, any subset trainable, any optimiser."""
+    """A child with some blocks, any adapters (and low-rank updates), any subset trainable, any optimiser."""
     random = np.random.default_rng(seed)
     blocks = int(random.integers(1, max_blocks + 1))
     adapters = [index for index in range(blocks) if random.random() < 0.5]
@@ -70,8 +75,11 @@ def random_child(
         adapter_dim=int(random.choice([8, 16, 32, 64])),
         image_size=image_size,
     )
+    loras = [index for index in range(blocks) if random.random() < 0.7] if lora else []
+    if lora:
+        drawn["lora_rank"] = int(random.choice([2, 4, 8, 16]))
     plans = []
-    for name in architecture.path_names(blocks, adapters):
+    for name in architecture.path_names(blocks, adapters, loras):
         trains = name == architecture.HEAD or random.random() < 0.5
         plans.append(ComponentPlan(name, "clone" if trains else "share", f"{id}:{name}", trains))
     return ChildPlan(id, "fake", 0, False, {**drawn, **settings}, tuple(plans))
@@ -82,13 +90,7 @@ def loader_of(children: list[ChildPlan]) -> Callable[[ComponentId], FlatArrays]:
     arrays: dict[ComponentId, FlatArrays] = {}
     for child in children:
         for plan in child.components:
-            leaves = architecture.component_leaves(
-                VARIANT,
-                plan.name,
-                image_size=int(child.hyperparameters["image_size"]),
-                adapter_dim=int(child.hyperparameters["adapter_dim"]),
-                num_classes=NUM_CLASSES,
-            )
+            leaves = architecture.model_leaves(VARIANT, plan.name, child.hyperparameters, NUM_CLASSES)
             random = np.random.default_rng([child.id, *plan.name.encode()])
             arrays[plan.source or ""] = {
                 path: (random.normal(0, 0.08, leaf.shape) + path.endswith("scale")).astype(np.float32)

@@ -23,10 +23,12 @@ def variant_of(**changes: object) -> Signature:
 HEAD_ONLY = variant_of(first_trainable=3)
 TOP = variant_of(first_trainable=2)
 WIDE = variant_of(adapter_dim=128)
+LORA = variant_of(first_trainable=0, lora_rank=8, frozen_blocks=3)  # low-rank updates at every block, no block trains
+LORA_TOP = variant_of(first_trainable=1, lora_rank=8, frozen_blocks=1)  # ... from block 1 up, and block 2 trains too
 
 
 def test_a_signature_reads_back() -> None:
-    for item in (FULL, HEAD_ONLY, WIDE):
+    for item in (FULL, HEAD_ONLY, WIDE, LORA, LORA_TOP):
         assert Signature.parse(str(item)) == item
 
 
@@ -42,20 +44,45 @@ def test_what_covers_what() -> None:
     assert not FULL.covers(variant_of(image_size=48))
 
 
+def test_what_covers_low_rank_updates() -> None:
+    assert not FULL.covers(LORA)
+    assert variant_of(lora_rank=8).covers(LORA)
+    assert not LORA.covers(TOP)
+    assert not LORA.covers(LORA_TOP)
+    assert LORA.covers(HEAD_ONLY)
+    assert not LORA.covers(variant_of(first_trainable=0, lora_rank=32, frozen_blocks=3))
+    assert LORA.join(LORA_TOP) == variant_of(first_trainable=0, lora_rank=8, frozen_blocks=2)
+    assert LORA.join(HEAD_ONLY) == LORA
+    assert LORA.join(FULL) == variant_of(lora_rank=8)
+    assert LORA.for_evaluation == variant_of(first_trainable=3, lora_rank=8, batch_size=0)
+
+
+def test_programs_without_low_rank_updates_are_called_as_ever() -> None:
+    """Journals name them, and a run that goes on finds its programs by these names."""
+    assert str(FULL) == "Ti/16:b3:t-1:a0:i32:n512:h64"
+    assert Signature.parse("Ti/16:b3:t-1:a0:i32:n512:h64") == FULL
+
+
+def test_training_low_rank_updates_costs_less_than_training_their_blocks() -> None:
+    top_block_too = variant_of(first_trainable=0, lora_rank=8, frozen_blocks=2)
+    assert step_seconds(LORA, MODEL) < step_seconds(top_block_too, MODEL) < step_seconds(variant_of(lora_rank=8), MODEL)
+    assert step_seconds(LORA, MODEL) < step_seconds(variant_of(first_trainable=0), MODEL)
+
+
 def test_a_join_is_the_least_cover() -> None:
     shallow_head = variant_of(num_blocks=2, first_trainable=2)
     assert shallow_head.join(HEAD_ONLY) == HEAD_ONLY
     assert shallow_head.join(TOP) == TOP
     assert TOP.join(WIDE) == WIDE
-    for first, second in itertools.combinations([FULL, HEAD_ONLY, TOP, WIDE, shallow_head], 2):
+    for first, second in itertools.combinations([FULL, HEAD_ONLY, TOP, WIDE, LORA, LORA_TOP, shallow_head], 2):
         joined = first.join(second)
         assert joined.covers(first)
         assert joined.covers(second)
 
 
 def test_the_signature_of_a_child_covers_what_it_trains() -> None:
-    for seed in range(40):
-        child = random_child(seed, id=1, max_blocks=3)
+    for seed in range(60):
+        child = random_child(seed, id=1, max_blocks=3, lora=seed >= 40)
         program = signature.of_child(child, VARIANT, batch_size=16, num_classes=NUM_CLASSES)
         assert all(program.tunes(plan.name) for plan in child.components if plan.trainable)
         lowest = [plan.name for plan in child.components if signature.stage(plan.name, program.num_blocks)

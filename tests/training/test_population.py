@@ -9,12 +9,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from munet.architecture import HEAD, NORM, path_names
 from munet.data.augment import AugmentSettings
 from munet.data.tasks import Task
 from munet.models.vit import flatten, nest
 from munet.training import grouping, placement, population, signature, stream
 from munet.training.stream import ResidentImages, TrainStream
-from munet.types import ChildPlan, Quality
+from munet.types import ChildPlan, ComponentPlan, Quality
 from tests.training import reference
 from tests.training.children import (
     NUM_CLASSES,
@@ -93,6 +94,35 @@ def test_stacked_children_equal_the_plain_loop() -> None:
     assert_equals_reference([random_child(seed, id=seed + 1, image_size=48) for seed in range(4, 6)], settings)
 
 
+def test_low_rank_children_stacked_with_others_equal_the_plain_loop() -> None:
+    """One program for a child with LoRA only, one that trains blocks beside it, and one without."""
+    settings = config()
+    settings.runtime.children_per_dispatch = 8
+    plain = random_child(1, id=3)
+    children = [lora_only(id=1, rank=4), random_child(13, id=2, lora=True), plain]
+    assert any(plan.name.startswith("lora") and plan.trainable for plan in children[1].components)
+    assert_equals_reference(children, settings)
+
+
+def test_training_only_lora_makes_no_gradients_of_the_blocks() -> None:
+    child = lora_only(id=1, rank=4)
+    program = signature.of_child(child, VARIANT, batch_size=16, num_classes=NUM_CLASSES)
+    assert (program.first_trainable, program.lora_rank) == (0, 8)
+    assert not any(program.tunes(f"encoderblock_{index}") for index in range(2))
+    assert program.tunes("lora_0")
+    assert_equals_reference([child], config())
+
+
+def lora_only(id: int, rank: int) -> ChildPlan:
+    """The LoRA baseline in small: low-rank updates at both blocks, the norm and the head."""
+    plans = [
+        ComponentPlan(name, "clone" if trains else "share", f"{id}:{name}", trains)
+        for name in path_names(2, loras=(0, 1))
+        for trains in [name.startswith("lora") or name in (NORM, HEAD)]
+    ]
+    return ChildPlan(id, "fake", 0, False, hyperparameters(lora_rank=rank), tuple(plans))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("first", range(0, 48, 4))
 def test_many_random_children_equal_the_plain_loop(first: int) -> None:
@@ -100,7 +130,10 @@ def test_many_random_children_equal_the_plain_loop(first: int) -> None:
     settings = config()
     settings.runtime.children_per_dispatch = 1 + first % 3
     size = sizes[first // 4 % 4]
-    children = [random_child(seed, seed + 1, image_size=size, max_blocks=3) for seed in range(first, first + 4)]
+    children = [
+        random_child(seed, seed + 1, image_size=size, max_blocks=3, lora=first >= 32 and seed % 2 == 0)
+        for seed in range(first, first + 4)
+    ]
     assert_equals_reference(children, settings)
 
 

@@ -1,0 +1,48 @@
+"""What was drawn before later mutations existed is still drawn: recorded results and journals stay valid.
+
+The digests were taken from the version before LoRA and the score's further factors. A new possible mutation has a name
+of its own in the path of its draw (DESIGN decision 7); one that a configuration does not allow is not drawn at all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import pytest
+
+from munet.config import Baseline
+from munet.types import ChildEntry, ChildPlan, GenerationEntry
+from tests.evolution.simulation import make_experiment, make_tasks, simulate
+
+RECORDED: dict[str, tuple[dict[str, Any], str]] = {
+    "default": ({}, "8151c4a20b555856"),
+    "no_adapters": ({"insert_adapters": False}, "0af341d734dcb19a"),
+    "no_autotune": ({"auto_tune": False}, "ef68cd5c5f4a2461"),
+    "penalty": ({"scale_factor": 0.3, "mutation_probability": 0.3}, "58a7cea9e8a14b0a"),
+    "adapters": ({"baseline": Baseline("adapters", adapter_dim=64)}, "e327bca57984d6d3"),
+}
+
+
+@pytest.mark.parametrize("name", RECORDED)
+def test_the_same_is_drawn_as_ever(name: str) -> None:
+    changes, digest = RECORDED[name]
+    tasks = make_tasks(10, 37, 5)
+    entries = simulate(make_experiment(tasks, num_generations=4, children_per_generation=6, **changes), tasks).entries
+    generations = [entry for entry in entries if isinstance(entry, GenerationEntry)]
+    shown = [
+        ([_plan(child.plan) for child in entry.children], [_verdict(child) for child in entry.children])
+        for entry in generations
+    ]
+    assert hashlib.sha256(repr(shown).encode()).hexdigest()[:16] == digest
+
+
+def _plan(child: ChildPlan) -> tuple[object, ...]:
+    """All of a plan but the ids of components, which are the test's own."""
+    parts = [(plan.name, plan.action, plan.trainable) for plan in child.components]
+    return (child.id, child.parent, child.is_seed, dict(child.hyperparameters), parts, child.mutations)
+
+
+def _verdict(child: ChildEntry) -> tuple[object, ...]:
+    """With the scores as they are written, four digits: the last bits of a power are the C library's."""
+    return (child.verdict.is_kept, child.verdict.best_cycle, child.verdict.reason)
