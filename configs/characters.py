@@ -5,7 +5,8 @@
     munet evolve --config=characters:real                                               # reduced; sets at hand
 
 Variants: `munet` (nothing changed), `no_autotune`, `no_adapters`, `scale_S` (score's scale factor, 0 < S <= 1),
-`multi_head`, `top_layers_K` (the K lowest blocks frozen), `adapters_D` (residual adapters of width D), `full`,
+`multi_head`, `top_layers_K` (the K lowest blocks frozen), `adapters_D` (residual adapters of width D), `full`;
+beyond the paper `lora_R` (LoRA of rank R as a baseline) and `insert_lora` (as a mutation beside the adapter);
 and `real`: a reduced budget on the sets of `../shared/tfds` with the root of `../shared/roots`.
 
 Cost: the paper gives 5.02 TPUv3 core-hours for a run; `real` is made for about half an hour.

@@ -7,8 +7,8 @@
     munet evolve --config=decathlon:real                                                # reduced; sets and root at hand
 
 Variants: those of `characters` (`munet`, `no_autotune`, `no_adapters`, `scale_S`, `multi_head`, `top_layers_K`,
-`adapters_D`, `full`), `large`, and two on the prepared sets of `../shared/tfds`: `stand_in` with the paper's root and
-image size, for a GPU, and `real` with the small root of `../shared/roots`, for a CPU.
+`adapters_D`, `full`, `lora_R`, `insert_lora`), `large`, and two on the prepared sets of `../shared/tfds`: `stand_in`
+with the paper's root and image size, for a GPU, and `real` with the small root of `../shared/roots`, for a CPU.
 
 What is the paper's and what is our choice:
 

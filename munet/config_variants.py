@@ -12,7 +12,7 @@ from munet.config import Baseline, Config
 from munet.errors import UserError, nearest
 
 Variant = Callable[[Config], None]
-_NUMBERED = ("scale_0.3", "top_layers_1", "adapters_512")  # what a message offers
+_NUMBERED = ("scale_0.3", "top_layers_1", "adapters_512", "lora_8")  # what a message offers
 
 
 def apply(config: Config, names: str, own: Mapping[str, Variant]) -> Config:
@@ -22,7 +22,8 @@ def apply(config: Config, names: str, own: Mapping[str, Variant]) -> Config:
       config: what the file starts from.
       names: joined by commas, applied in order. `munet` (nothing changed), `no_autotune`, `no_adapters`, `scale_S`
         (score's scale factor), `multi_head`, `top_layers_K` (the K lowest blocks frozen), `adapters_D` (residual
-        adapters of width D), `full`, and those of `own`.
+        adapters of width D), `full`, and those of `own`. Beyond the paper: `lora_R` (the baseline, rank R) and
+        `insert_lora` (as an insertion mutation beside the adapter).
       own: further variants by name.
 
     Raises:
@@ -41,7 +42,7 @@ def _apply(config: Config, name: str, known: Mapping[str, Variant]) -> None:
         known[name](config)
         return
     prefix, _, number = name.rpartition("_")
-    if prefix not in ("scale", "top_layers", "adapters"):
+    if prefix not in ("scale", "top_layers", "adapters", "lora"):
         raise UserError(f"there is no variant {name!r}. {nearest(name, (*known, *_NUMBERED))}")
     experiment = config.experiment
     try:
@@ -49,8 +50,10 @@ def _apply(config: Config, name: str, known: Mapping[str, Variant]) -> None:
             experiment.scale_factor = float(number)
         elif prefix == "top_layers":
             experiment.baseline = Baseline("top_layers", frozen_blocks=int(number))
-        else:
+        elif prefix == "adapters":
             experiment.baseline = Baseline("adapters", adapter_dim=int(number))
+        else:
+            experiment.baseline = Baseline("lora", lora_rank=int(number))
     except ValueError as error:
         raise UserError(f"variant {name!r}: {number!r} is not the number expected after {prefix + '_'!r}.") from error
 
@@ -67,6 +70,11 @@ def _no_adapters(config: Config) -> None:
     config.experiment.insert_adapters = False
 
 
+def _insert_lora(config: Config) -> None:
+    others = (kind for kind in config.experiment.insertions if kind != "lora")
+    config.experiment.insertions = (*others, "lora")
+
+
 def _baseline(kind: str) -> Variant:
     def change(config: Config) -> None:
         config.experiment.baseline = Baseline(kind)
@@ -78,6 +86,7 @@ _SHARED: dict[str, Variant] = {
     "munet": _munet,
     "no_autotune": _no_autotune,
     "no_adapters": _no_adapters,
+    "insert_lora": _insert_lora,
     "multi_head": _baseline("multi_head"),
     "full": _baseline("full"),
 }

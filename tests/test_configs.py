@@ -15,11 +15,14 @@ from munet.config_files import default_workdir, find_config, load_config, shippe
 from munet.data.sources import parse_uri
 from munet.errors import UserError
 from munet.evolution import baselines
+from munet.evolution.search_space import insertions
 from munet.flags import parse_config
 
 PAPER = [
     "", "munet", "real", "no_autotune", "no_adapters", "multi_head", "full", "top_layers_0", "top_layers_3",
     "adapters_8", "adapters_512", *(f"scale_{s}" for s in ("0.02", "0.3", "0.7", "0.9", "0.95", "0.98", "1")),
+
+    "lora_8", "insert_lora", "no_adapters,insert_lora",
     "scale_0.3,no_autotune", "scale_0.9,no_adapters,no_autotune", "real,scale_0.3", "real,full",
 ]  # fmt: skip
 DECATHLON = [*PAPER, "top_layers_12", "large", "large,top_layers_24", "stand_in", "stand_in,adapters_512"]
@@ -150,6 +153,10 @@ def test_variants_change_what_they_say() -> None:
     assert load_config("characters:top_layers_2").experiment.baseline.frozen_blocks == 2
     adapters = load_config("characters:adapters_64").experiment.baseline
     assert (adapters.kind, adapters.adapter_dim) == ("adapters", 64)
+    lora = load_config("characters:lora_4").experiment.baseline
+    assert (lora.kind, lora.lora_rank) == ("lora", 4)
+    for variant, expected in (("insert_lora", ("adapter", "lora")), ("no_adapters,insert_lora", ("lora",))):
+        assert insertions(load_config(f"characters:{variant}").experiment) == expected
     assert load_config("characters").experiment == load_config("characters:munet").experiment
     assert load_config("decathlon:large,scale_0.3").experiment.scale_factor == 0.3
     assert load_config("decathlon:real,full").runtime.compare == ()
