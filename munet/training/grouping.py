@@ -31,7 +31,7 @@ class CostModel:
     adapter_share: float
     compile_seconds: float
     generations_served: float = 4.0
-    lora_share: float = 0.1
+    lora_share: float = 0.05
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,8 @@ def test_it_updates_queries_and_values_of_its_own_block() -> None:
     params = trained_like()
     for block in BOTH:
         for projection in ("query", "value"):
-            kernel = np.tensordot(*(params[f"lora_{block}"][projection][factor] for factor in "AB"), axes=1)
+            factors = params[f"lora_{block}"][projection]
+            kernel = np.tensordot(factors["A"], factors["B"], axes=1)
             attention = params[f"encoderblock_{block}"]["MultiHeadDotProductAttention_1"]
             changed = attention[projection]["kernel"] + kernel
             params[f"encoderblock_{block}"]["MultiHeadDotProductAttention_1"] = {
