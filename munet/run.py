@@ -14,6 +14,7 @@ from typing import cast
 from munet import architecture, ledger, start
 from munet.config import Config, completed, differences, to_json
 from munet.data import loader
+from munet.data.describe import notes_on_classes
 from munet.data.tasks import Task
 from munet.dry_run import describe
 from munet.errors import CorruptionError
@@ -29,7 +30,7 @@ from munet.training.checkpoints import InFlight
 from munet.training.evaluation import measure
 from munet.training.population import Population
 from munet.training.signature import Signature
-from munet.types import GenerationEntry, ModelRecord, PhaseEntry, Quality, StartEntry, TaskName
+from munet.types import GenerationEntry, ModelRecord, PhaseEntry, Position, Quality, StartEntry, TaskName
 
 
 def evolve(config: Config, workdir: str, notify: Notify, dry_run: bool = False) -> None:
@@ -135,6 +136,8 @@ class _Loop:
                 announced = (position.task_iteration, position.task_index)
                 self._release_others(task)
                 self._notify(events.PhaseStarted(task.info, position))
+                for note in notes_on_classes(task) if position == Position(0, position.task_index, 0) else ():
+                    self._notify(events.Note(note))
             if self._controller.is_phase_over(current.state):
                 current = self._close_phase(current, task)
             else:

@@ -106,7 +106,7 @@ def data(
 
     from rich.console import Console
 
-    from munet.data.describe import describe_tasks
+    from munet.data.describe import describe_tasks, notes_on_classes
     from munet.data.opening import OpenSettings
     from munet.data.tasks import load_tasks
     from munet.report.contact_sheet import write_contact_sheet
@@ -123,6 +123,8 @@ def data(
     for task in loaded:
         for note in task.notes:
             print(f"{task.uri}: {note}")
+        for note in notes_on_classes(task, with_test=True):
+            print(note)
     if check_leaks:
         from munet.data.leaks import leaks_table
 

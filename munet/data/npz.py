@@ -12,9 +12,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Int64, UInt8
+from jaxtyping import UInt8
 
 from munet.data import images as pixels
+from munet.data.labels import class_numbers
 from munet.data.opening import OpenSettings, TaskUri
 from munet.data.splits import MAX_CLASSES, Source, source_of_arrays
 from munet.errors import DataError, nearest
@@ -33,7 +34,7 @@ def open_npz(source: TaskUri, settings: OpenSettings) -> Source:
     uri = source.text
     path = Path(source.path).expanduser()
     arrays = _read(uri, path)
-    images, labels = _images(uri, arrays["images"]), _labels(uri, arrays["labels"])
+    images, labels = _images(uri, arrays["images"]), class_numbers(uri, arrays["labels"])
     if len(images) != len(labels):
         raise DataError(f"{uri}: {len(images):,} images but {len(labels):,} labels: expected as many.")
     names = arrays.get("class_names")
@@ -93,11 +94,3 @@ def _images(uri: str, array: np.ndarray) -> UInt8[np.ndarray, "n h w c"]:
     if array.shape[3] == 4:
         array = pixels.on_white(array)
     return pixels.merge_channels([array])
-
-
-def _labels(uri: str, array: np.ndarray) -> Int64[np.ndarray, " n"]:
-    if array.ndim != 1 or array.dtype.kind not in "iu":
-        raise DataError(f"{uri}: labels is {array.dtype} {list(array.shape)}, expected integers [n].")
-    if array.dtype == np.uint64 and len(array) and array.max() > np.iinfo(np.int64).max:
-        raise DataError(f"{uri}: label {array.max()} is too large.")
-    return array.astype(np.int64)

@@ -16,6 +16,7 @@ from etils import epath
 from jaxtyping import Int64, UInt8
 
 from munet.data import images as pixels
+from munet.data.labels import ONE_CLASS
 from munet.data.obtaining import MissingSetError
 from munet.data.splits import check_labels
 from munet.errors import DataError
@@ -178,9 +179,27 @@ def _feature_keys(uri: str, info: Any) -> tuple[str, str]:
     pair = info.supervised_keys if isinstance(info.supervised_keys, tuple) else None
     if pair is not None and len(pair) == 2 and pair[0] in images and pair[1] in labels:
         return pair[0], pair[1]
-    if len(images) != 1 or len(labels) != 1:
-        raise DataError(
-            f"{uri}: no image classification set: it has the images {images} and the class labels {labels}, expected "
-            "one of each."
-        )
-    return images[0], labels[0]
+    if len(images) == 1 and len(labels) == 1:
+        return images[0], labels[0]
+    found = f"it has the images {images} and the class labels {labels}, expected one of each."
+    several = [key for key, feature in info.features.items() if _holds_labels(feature)]
+    if images and several and not labels:
+        found += f" {several[0]!r} holds several labels an image (multi-label), and {ONE_CLASS}."
+    real = [key for key, feature in info.features.items() if _is_real_number(feature)]
+    if images and real and not labels:
+        found += f" {real[0]!r} is a real number, as of a regression, and munet classifies."
+    raise DataError(f"{uri}: no image classification set: {found}")
+
+
+def _holds_labels(feature: Any) -> bool:
+    """Whether a feature is a list of class labels, or of anything that holds some (objects in a scene)."""
+    inner = getattr(feature, "feature", None)
+    if isinstance(inner, tfds.features.FeaturesDict):
+        return any(type(part) is tfds.features.ClassLabel for part in inner.values())
+    return isinstance(inner, tfds.features.ClassLabel)
+
+
+def _is_real_number(feature: Any) -> bool:
+    return type(feature) in (tfds.features.Scalar, tfds.features.Tensor) and (
+        feature.shape == () and np.issubdtype(feature.np_dtype, np.floating)
+    )

@@ -4,6 +4,7 @@ import io
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -272,3 +273,20 @@ def test_clean_omniglot_has_14_2_4_drawings_of_every_character(shared_tfds: Path
         assert (np.bincount(_splits(task)[name].labels, minlength=1623) == drawings).all()
     contents = [{image.tobytes() for image in split.images} for split in _splits(task).values()]
     assert not contents[0] & contents[1] | contents[0] & contents[2] | contents[1] & contents[2]
+
+
+@pytest.mark.parametrize(
+    ("feature", "message"),
+    [
+        (tfds.features.Sequence(tfds.features.ClassLabel(num_classes=4)), "'label' holds several labels an image"),
+        (tfds.features.Sequence({"is": tfds.features.ClassLabel(num_classes=4)}), r"several labels .*\(multi-label\)"),
+        (tfds.features.Scalar(np.float32), "'label' is a real number, as of a regression, and munet classifies"),
+    ],
+)
+def test_sets_of_other_tasks_are_refused(feature: Any, message: str, tmp_path: Path) -> None:
+    splits = {"train": _examples(40), "test": _examples(8)}
+    folder = _prepare(tmp_path, "toy", splits, shape=(6, 6, 3), num_classes=4)
+    features = tfds.features.FeaturesDict({"image": tfds.features.Image(shape=(6, 6, 3)), "label": feature})
+    features.save_config(str(folder))
+    with pytest.raises(DataError, match=f"no image classification set: it has the images .*{message}"):
+        _load(tmp_path, "tfds:toy")
