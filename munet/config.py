@@ -146,6 +146,8 @@ class Runtime:
     children_per_dispatch: int = 0  # children stacked on one device; 0: all that fit on GPU/TPU, 1 on CPU
     block_megabytes: int = 64  # size of one block of augmented batches
     checkpoint_minutes: float = 2.0  # how often a generation in training is saved; 0: after every cycle; <0: never
+    max_hours: float = 0.0  # stop after this time, at the end of a cycle; the same command goes on; 0: no limit
+    notify: str = ""  # command run at phase ends and at the end, e.g. a mail: docs/howto/long_runs.md
     compare: tuple[str, ...] = ()  # after evolving, run these on the same budget: "multi_head", "full", ...
 
 
@@ -260,6 +262,8 @@ def _count_problems(config: Config) -> list[str]:
         problems.append(f"experiment.clip_norm = {experiment.clip_norm}: expected above 0.")
     if experiment.seed < 0:
         problems.append(f"experiment.seed = {experiment.seed}: expected 0 or more.")
+    if not 0 <= config.runtime.max_hours < float("inf"):
+        problems.append(f"runtime.max_hours = {config.runtime.max_hours}: expected 0 (no limit) or more.")
     if config.runtime.block_megabytes < 1:
         problems.append(f"runtime.block_megabytes = {config.runtime.block_megabytes}: expected at least 1.")
     if not 0 <= config.runtime.max_bad_images <= 1:

@@ -7,7 +7,7 @@ goes on with the same command.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import cast
 
@@ -16,6 +16,7 @@ from munet.config import Config, completed, differences, to_json
 from munet.data import loader
 from munet.data.describe import notes_on_classes
 from munet.data.tasks import Task
+from munet.deadline import Deadline, TimeIsUpError
 from munet.dry_run import describe
 from munet.errors import CorruptionError
 from munet.evolution import schedule, scoring
@@ -30,10 +31,10 @@ from munet.training.checkpoints import InFlight
 from munet.training.evaluation import measure
 from munet.training.population import Population
 from munet.training.signature import Signature
-from munet.types import GenerationEntry, ModelRecord, PhaseEntry, Position, Quality, StartEntry, TaskName
+from munet.types import GenerationEntry, ModelId, ModelRecord, PhaseEntry, Position, Quality, StartEntry, TaskName
 
 
-def evolve(config: Config, workdir: str, notify: Notify, dry_run: bool = False) -> None:
+def evolve(config: Config, workdir: str, notify: Notify, dry_run: bool = False) -> bool:
     """Starts or resumes a run, then the baselines that it is to be compared with.
 
     Args:
@@ -41,6 +42,9 @@ def evolve(config: Config, workdir: str, notify: Notify, dry_run: bool = False) 
       workdir: the run's directory; baselines run in `baselines/KIND` below it.
       notify: told everything that happens.
       dry_run: only say what would be done and how long it would take; nothing is written.
+
+    Returns:
+      Whether everything is complete; False: `runtime.max_hours` have passed, and the same call goes on.
 
     Raises:
       UserError: the input cannot be used; nothing is written then.
@@ -53,12 +57,19 @@ def evolve(config: Config, workdir: str, notify: Notify, dry_run: bool = False) 
     if dry_run:
         for line in describe(config, say):
             notify(events.Note(line))
-        return
+        return False
+    started, deadline = time.perf_counter(), Deadline(config.runtime.max_hours)
     places = [workdir, *(baseline_workdir(workdir, kind) for kind in config.runtime.compare)]
-    for one, place in zip([config, *baselines(config)], places, strict=True):
-        if not _say_if_complete(one, place, notify):
-            setup = Setup.prepare(one, say) if one is config else Setup.prepare(one)  # the data's notes once
-            run(setup, place, notify)
+    try:
+        for one, place in zip([config, *baselines(config)], places, strict=True):
+            if not _say_if_complete(one, place, notify):
+                setup = Setup.prepare(one, say) if one is config else Setup.prepare(one)  # the data's notes once
+                run(setup, place, notify, deadline)
+    except TimeIsUpError:
+        say(f"runtime.max_hours = {deadline.hours:g} have passed. Everything is saved; the same command goes on.")
+        notify(events.RunEnded(is_complete=False, seconds=time.perf_counter() - started))
+        return False
+    return True
 
 
 def baseline_workdir(workdir: str, kind: str) -> str:
@@ -90,19 +101,24 @@ def _say_if_complete(config: Config, workdir: str, notify: Notify) -> bool:
     return True
 
 
-def run(setup: Setup, workdir: str, notify: Notify) -> None:
-    """Starts or resumes one run and goes on until it is complete."""
+def run(setup: Setup, workdir: str, notify: Notify, deadline: Deadline | None = None) -> None:
+    """Starts or resumes one run and goes on until it is complete.
+
+    Raises:
+      TimeIsUpError: the deadline has passed; everything is saved.
+    """
     store = Store.create_or_open(workdir)
     with store.lock():
         if len(store.journal):
             start.check_same(_first_entry(store), setup.start_entry, workdir)
-        _Loop(setup, store, notify).run()
+        _Loop(setup, store, notify, deadline or Deadline()).run()
 
 
 class _Loop:
     """One start of a run, with the lock held."""
 
-    def __init__(self, setup: Setup, store: Store, notify: Notify):
+    def __init__(self, setup: Setup, store: Store, notify: Notify, deadline: Deadline):
+        self._deadline = deadline
         self._setup, self._store, self._notify = setup, store, notify
         self._experiment = setup.config.experiment
         self._controller = setup.controller
@@ -110,8 +126,14 @@ class _Loop:
         self._publisher = Publisher(store.components, self._variant)
         minutes = setup.config.runtime.checkpoint_minutes
         # There in any case: an earlier start may have saved what is to be cleared.
-        self._in_flight = InFlight(f"{store.path}/in_flight", minutes, note=lambda text: notify(events.Note(text)))
+        self._in_flight = InFlight(
+            f"{store.path}/in_flight",
+            minutes,
+            note=lambda text: notify(events.Note(text)),
+            is_last=self._is_last_cycle,
+        )
         saves = self._in_flight if minutes >= 0 else None
+        self._is_last = False
         self._population = Population(setup.config, setup.layout, self._publisher.load, saves)
 
     def run(self) -> None:
@@ -130,6 +152,7 @@ class _Loop:
         """Generation by generation, phase by phase, until the run is complete."""
         announced = None
         while not self._controller.is_complete(current.state):
+            self._deadline.check()
             position = current.state.position
             task = self._setup.tasks[position.task_index]
             if announced != (position.task_iteration, position.task_index):
@@ -163,6 +186,20 @@ class _Loop:
             if task is not active:
                 task.release()
 
+    def _is_last_cycle(self) -> bool:
+        """Asked once a cycle, when it is about to be saved: then it must be, and the run ends after it."""
+        self._is_last = self._deadline.is_over()
+        return self._is_last
+
+    def _cycle_ended(self, cycle: int, qualities: Mapping[ModelId, Quality], image_steps: int, seconds: float) -> None:
+        """Tells it, and ends the run if its time is up.
+
+        Where generations are not saved inside, `_go_on` does so after the generation.
+        """
+        self._notify(events.CycleEnded(cycle, qualities, image_steps, seconds))
+        if self._is_last:
+            raise TimeIsUpError
+
     def _generation(self, current: Ledger, task: Task) -> Ledger:
         """One generation: proposed, trained, judged and committed."""
         started = time.perf_counter()
@@ -177,7 +214,7 @@ class _Loop:
                 num_programs=self._population.num_programs(plan, task, known),
             )
         )
-        trained = self._population.train(plan, task, known, lambda *cycle: self._notify(events.CycleEnded(*cycle)))
+        trained = self._population.train(plan, task, known, self._cycle_ended)
         verdicts = self._controller.judge(state, plan, {id: child.training for id, child in trained.items()})
         entry = self._publisher.generation_entry(state, plan, trained, verdicts, task.info.num_classes)
         current = self._commit(current, entry)

@@ -19,6 +19,7 @@ from munet import preparation, run
 from munet.config import Config
 from munet.data.splits import Splits
 from munet.data.tasks import Task, load_tasks
+from munet.deadline import Deadline
 from munet.errors import CorruptionError, DataError, DiskFullError, UserError, WorkdirError
 from munet.progress import events
 from munet.report.verify import remeasure, verify
@@ -147,6 +148,55 @@ def test_an_interrupted_run_ends_as_an_undisturbed_one(
             run.evolve(tiny_run.config(data), str(tmp_path / "run"), until(kind))
     run.evolve(tiny_run.config(data), str(tmp_path / "run"), lambda _: None)
     assert tiny_run.results(tmp_path / "run") == tiny_run.results(finished[0])
+
+
+def test_a_run_that_stops_at_its_time_ends_as_an_undisturbed_one(
+    finished: tuple[Path, list[events.Event]], data: Path, tmp_path: Path
+) -> None:
+    """Every start does one cycle, which it saves although no save is due, and says that it is not complete."""
+    settings = tiny_run.config(data)
+    settings.runtime.max_hours = 1e-9
+    settings.runtime.checkpoint_minutes = 60
+    settings.runtime.compare = ("multi_head",)
+    starts, cycles = 0, 0
+    while True:
+        told: list[events.Event] = []
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(run.Deadline, "check", lambda self: None)  # which would stop before the first cycle
+            is_complete = run.evolve(settings, str(tmp_path / "run"), told.append)
+        starts += 1
+        assert isinstance(told[-1], events.RunEnded)
+        assert told[-1].is_complete == is_complete
+        cycles += sum(isinstance(event, events.CycleEnded) for event in told)
+        if is_complete or (tmp_path / "run" / "baselines").exists():
+            break
+        assert any("max_hours = 1e-09 have passed" in event.text for event in told if isinstance(event, events.Note))
+        assert not munet.open(str(tmp_path / "run")).is_complete
+    whole = [event for event in finished[1] if isinstance(event, events.CycleEnded)]
+    assert starts >= len(whole) / 2
+    assert cycles <= len(whole) + 2  # hardly any cycle was trained twice
+    assert tiny_run.results(tmp_path / "run") == tiny_run.results(finished[0])
+
+
+def test_a_run_that_does_not_save_generations_stops_between_them(data: Path, tmp_path: Path) -> None:
+    settings = tiny_run.config(data)
+    settings.runtime.checkpoint_minutes = -1
+    now = 0.0
+
+    def listen(event: events.Event) -> None:
+        nonlocal now
+        told.append(event)
+        now += 3600 * isinstance(event, events.CycleEnded)
+
+    told: list[events.Event] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run, "Deadline", lambda hours: Deadline(hours, lambda: now))
+        settings.runtime.max_hours = 1
+        assert run.evolve(settings, str(tmp_path / "run"), listen) is False
+    kinds = [type(event).__name__ for event in told]
+    assert kinds.count("GenerationEnded") == 1
+    assert kinds.count("CycleEnded") >= settings.experiment.cycles_per_child
+    assert run.evolve(settings, str(tmp_path / "run"), lambda _: None)
 
 
 def test_another_experiment_is_refused_and_every_field_named(data: Path, tmp_path: Path) -> None:

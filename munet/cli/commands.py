@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import sys
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from munet.errors import UserError
+from munet.errors import DiskFullError, UserError
 
 if TYPE_CHECKING:
     from munet.config import Config
@@ -26,7 +27,7 @@ def evolve(config: str, workdir: str, overrides: Sequence[Override], dry_run: bo
     """
     from munet.config_files import default_workdir
     from munet.flags import parse_config
-    from munet.progress.events import RunEnded
+    from munet.progress.events import RunEnded, RunFailed
     from munet.progress.listeners import listeners_for
 
     settings = parse_config(config, overrides)  # before JAX is imported: a typo is answered at once
@@ -34,13 +35,18 @@ def evolve(config: str, workdir: str, overrides: Sequence[Override], dry_run: bo
     from munet import run
 
     started = time.monotonic()
-    with listeners_for(sys.stdout, with_log=not dry_run) as listeners:
+    command = "" if dry_run else settings.runtime.notify
+    with listeners_for(sys.stdout, with_log=not dry_run, command=command) as listeners:
         try:
-            run.evolve(settings, workdir, listeners, dry_run)
+            is_complete = run.evolve(settings, workdir, listeners, dry_run)
         except KeyboardInterrupt:
             listeners(RunEnded(is_complete=False, seconds=time.monotonic() - started))
             raise
-    if not dry_run:
+        except Exception as error:
+            with contextlib.suppress(DiskFullError):  # of the log
+                listeners(RunFailed(f"{type(error).__name__}: {error}"))
+            raise
+    if is_complete:
         _print_results(settings, workdir)
 
 

@@ -15,6 +15,7 @@ from munet.progress.events import (
     PhaseEnded,
     PhaseStarted,
     RunEnded,
+    RunFailed,
     RunStarted,
 )
 
@@ -28,5 +29,6 @@ __all__ = [
     "PhaseEnded",
     "PhaseStarted",
     "RunEnded",
+    "RunFailed",
     "RunStarted",
 ]

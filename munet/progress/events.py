@@ -2,7 +2,8 @@
 
 Order: `RunStarted`, then for each phase `PhaseStarted`, for each generation `GenerationStarted`, one `CycleEnded` a
 cycle (several, for different children, when the children are trained in groups), `GenerationEnded`; `PhaseEnded`; at
-last `RunEnded`. A resumed run starts with `RunStarted` and goes on where it was. `Note` may come at any time.
+last `RunEnded`, or `RunFailed`. A resumed run starts with `RunStarted` and goes on where it was. `Note` may come at any
+time.
 """
 
 from __future__ import annotations
@@ -122,5 +123,22 @@ class RunEnded:
     seconds: float
 
 
-Event = RunStarted | PhaseStarted | GenerationStarted | CycleEnded | GenerationEnded | PhaseEnded | Note | RunEnded
+@dataclass(frozen=True)
+class RunFailed:
+    """The start ends with an error, which is told elsewhere too; what was committed is kept."""
+
+    error: str
+
+
+Event = (
+    RunStarted
+    | PhaseStarted
+    | GenerationStarted
+    | CycleEnded
+    | GenerationEnded
+    | PhaseEnded
+    | Note
+    | RunEnded
+    | RunFailed
+)
 Notify = Callable[[Event], None]

@@ -14,6 +14,7 @@ from munet.progress.events import (
     PhaseEnded,
     PhaseStarted,
     RunEnded,
+    RunFailed,
     RunStarted,
 )
 from munet.progress.tracker import Tracker
@@ -55,6 +56,8 @@ class PlainLines:
                 return ["  " + wording.describe_phase_end(event)]
             case Note():
                 return [event.text]
+            case RunFailed():
+                return []  # said on stderr, whole
             case RunEnded():
                 state = "complete" if event.is_complete else "interrupted"
                 return ["", f"{state} after {wording.duration(event.seconds)}"]

@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Protocol, Self, TextIO
 
 from munet.progress.events import Event
+from munet.progress.hook import Hook
 from munet.progress.jsonl import JsonLines
 from munet.progress.lines import PlainLines
 
@@ -42,8 +43,14 @@ class Listeners:
             listener.close()
 
 
-def listeners_for(stream: TextIO, *, with_log: bool = True) -> Listeners:
-    """A live display if `stream` is a terminal, plain lines elsewhere, and the log unless it is unwanted."""
+def listeners_for(stream: TextIO, *, with_log: bool = True, command: str = "") -> Listeners:
+    """A live display if `stream` is a terminal, plain lines elsewhere, and the log unless it is unwanted.
+
+    Args:
+      stream: where the display goes.
+      with_log: whether the log is written.
+      command: `runtime.notify`; "": none.
+    """
     display: Listener
     if stream.isatty():
         from munet.progress.terminal import LiveDisplay  # rich is slow to import and not needed in pipes
@@ -51,4 +58,5 @@ def listeners_for(stream: TextIO, *, with_log: bool = True) -> Listeners:
         display = LiveDisplay(stream)
     else:
         display = PlainLines(stream)
-    return Listeners([display, JsonLines()] if with_log else [display])
+    # The log comes last: it may fail, on a full disk.
+    return Listeners([display, *([Hook(command)] if command else []), *([JsonLines()] if with_log else [])])

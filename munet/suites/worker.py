@@ -49,7 +49,10 @@ def main() -> int:
         from munet import run  # JAX, where the suite has chosen the device
 
         with Listeners([_Teller(tell), JsonLines()]) as listeners:
-            run.evolve(codec.from_json(Config, data["config"], "The worker's job"), data["workdir"], listeners)
+            config = codec.from_json(Config, data["config"], "The worker's job")
+            if not run.evolve(config, data["workdir"], listeners):
+                tell(error=f"stopped after runtime.max_hours = {config.runtime.max_hours:g}; the same command goes on")
+                return USER_INPUT
     except UserError as error:
         tell(error=str(error))
         return USER_INPUT

@@ -72,6 +72,7 @@ class InFlight:
       minutes: least time between two saves; 0 saves after every cycle.
       note: told what people should know: that saving failed (once), that a save cannot be used.
       clock: seconds, monotonic.
+      is_last: whether the run is about to stop, so that a save is due in any case.
     """
 
     def __init__(
@@ -80,11 +81,12 @@ class InFlight:
         minutes: float,
         note: Callable[[str], None] = _LOGGER.warning,
         clock: Callable[[], float] = time.monotonic,
+        is_last: Callable[[], bool] = lambda: False,
     ):
         self._folder = epath.Path(folder)
         self._seconds = minutes * 60
         self._note = note
-        self._clock = clock
+        self._clock, self._is_last = clock, is_last
         self._last_save = clock()
         self._pending: tuple[epath.Path, InTraining, Any] | None = None
         self._has_failed = False
@@ -102,7 +104,8 @@ class InFlight:
         diverged: Mapping[ModelId, int],
     ) -> None:
         """Saves in the background if the last save is old enough; one that fails is told once, never raised."""
-        if self._clock() - self._last_save < self._seconds:
+        is_last = self._is_last()
+        if self._clock() - self._last_save < self._seconds and not is_last:
             return
         self.wait()
         ids = sorted(qualities)
