@@ -162,7 +162,7 @@ def test_a_run_that_stops_at_its_time_ends_as_an_undisturbed_one(
     while True:
         told: list[events.Event] = []
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(run.Deadline, "check", lambda self: None)  # which would stop before the first cycle
+            patch.setattr(Deadline, "check", lambda self: None)  # which would stop before the first cycle
             is_complete = run.evolve(settings, str(tmp_path / "run"), told.append)
         starts += 1
         assert isinstance(told[-1], events.RunEnded)
@@ -190,7 +190,7 @@ def test_a_run_that_does_not_save_generations_stops_between_them(data: Path, tmp
 
     told: list[events.Event] = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run, "Deadline", lambda hours: Deadline(hours, lambda: now))
+        patch.setattr("munet.run.Deadline", lambda hours: Deadline(hours, lambda: now))
         settings.runtime.max_hours = 1
         assert run.evolve(settings, str(tmp_path / "run"), listen) is False
     kinds = [type(event).__name__ for event in told]
