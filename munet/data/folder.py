@@ -88,6 +88,7 @@ def _listing(uri: str, path: Path) -> Listing:
     if path.exists():
         near = f"Did you mean npz:{path}?" if path.suffix == ".npz" else f"Did you mean folder:{path.parent}?"
         raise DataError(f"{uri}: {path} is a file, expected a folder of images or a CSV file of labels. {near}")
+    path = path.absolute()
     above = path.parent
     while not above.is_dir() and above != above.parent:
         above = above.parent

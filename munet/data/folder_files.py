@@ -94,9 +94,11 @@ def list_folder(uri: str, root: Path) -> Listing:
         if len(places) > MAX_CLASSES:
             raise DataError(f"{uri}: more than {MAX_CLASSES:,} sub-folders; each is a class. Is it the right folder?")
     if not places:
+        loose = sum(left_out.others.values())
+        hint = f" It holds {loose:,} files itself. Did you mean folder:{root.absolute().parent}?" if loose else ""
         raise DataError(
             f"{uri}: {root} has no sub-folders with images. Expected one sub-folder for each class, or train/, "
-            f"validation/ and test/ with those in each, or a {LABELS_FILE}."
+            f"validation/ and test/ with those in each, or a {LABELS_FILE}.{hint}"
         )
     if len(places) == 1 and not splits:
         inner = [path.name for path in _subfolders(uri, top[0], _LeftOut())]
