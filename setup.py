@@ -53,6 +53,7 @@ setup(
         "tpu": ["jax[tpu]"],
         "gcs": ["gcsfs>=2024.6", "etils[epath-gcs]>=1.9"],
         "tensorboard": ["tensorboard>=2.17"],
+        "hf": ["datasets>=4.0"],  # Hugging Face sets; brings pyarrow and pandas
         "tfds-prepare": ["tensorflow>=2.18"],  # only to prepare a data set; reading one needs no TensorFlow
         "dev": [
             "hypothesis>=6.100",

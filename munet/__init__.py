@@ -6,21 +6,32 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from munet.api import evolve, verify
+    from munet.data.memory import ArrayTask as Task
     from munet.models.root import load_root
-    from munet.system import open
+    from munet.system import System, open
 
 __version__ = "0.1.0"
 
-__all__ = ["__version__", "load_root", "open"]
+__all__ = ["System", "Task", "__version__", "evolve", "load_root", "open", "verify"]
 
 # Public names by the module that holds them: imported when first used, so that `munet --help` need not wait for JAX.
 _LAZY = {
-    "load_root": "munet.models.root",
-    "open": "munet.system",
+    "System": "munet.system:System",
+    "Task": "munet.data.memory:ArrayTask",
+    "evolve": "munet.api:evolve",
+    "load_root": "munet.models.root:load_root",
+    "open": "munet.system:open",
+    "verify": "munet.api:verify",
 }
 
 
 def __getattr__(name: str) -> Any:
     if name not in _LAZY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(_LAZY[name]), name)
+    module, _, attribute = _LAZY[name].partition(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *_LAZY]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import typing
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -90,8 +90,45 @@ def override(config: Config, overrides: Sequence[Override]) -> Config:
     return config
 
 
-def full_name(name: str) -> str:
+def assign(config: Config, values: Mapping[str, Any], others: Sequence[str] = ()) -> Config:
+    """Assigns Python values by full or short name, in place; of what type and size they are, `validate` checks.
+
+    Args:
+      config: the config.
+      values: e.g. `{"num_generations": 4, "search_space.image_size": (32,)}`.
+      others: names that are no fields but would have been understood, for the advice on a misspelt one.
+
+    Raises:
+      ConfigError: unknown or ambiguous names, and fields named twice; all of them.
+    """
+    problems: list[str] = []
+    named: dict[str, str] = {}
+    for name, value in values.items():
+        try:
+            path = full_name(name, prefix="", others=others)
+        except ValueError as error:
+            problems.append(str(error))
+            continue
+        if path in named:
+            problems.append(f"{name!r} and {named[path]!r} both mean {path}: give one of them.")
+        named[path] = name
+        *groups, field = path.split(".")
+        holder: Any = config
+        for group in groups:
+            holder = getattr(holder, group)
+        setattr(holder, field, value)
+    if problems:
+        raise ConfigError(problems)
+    return config
+
+
+def full_name(name: str, prefix: str = "--config.", others: Sequence[str] = ()) -> str:
     """The field that a full or a short name means: `seed` -> `experiment.seed`.
+
+    Args:
+      name: of a field.
+      prefix: what stands before a name where the user wrote it; for the advice.
+      others: as for `assign`.
 
     Raises:
       ValueError: no field or several are called so; the message lists the valid names.
@@ -103,11 +140,11 @@ def full_name(name: str) -> str:
     if len(found) == 1:
         return found[0]
     if found:
-        raise ValueError(f"{name!r} is ambiguous; say " + " or ".join(f"--config.{path}" for path in found) + ".")
+        raise ValueError(f"{name!r} is ambiguous; say " + " or ".join(f"{prefix}{path}" for path in found) + ".")
     inside = [path for path in paths if f".{path}".rpartition(".")[0].endswith(f".{name}")]
     if inside:
-        raise ValueError(f"{name!r} is a group of fields; set one of them, e.g. --config.{inside[0]}.")
-    advice = nearest(name, paths if "." in name else short_names())
+        raise ValueError(f"{name!r} is a group of fields; set one of them, e.g. {prefix}{inside[0]}.")
+    advice = nearest(name, paths if "." in name else [*short_names(), *others])
     raise ValueError(f"there is no field {name!r}. {advice} `munet config` lists them all.")
 
 

@@ -10,7 +10,7 @@ import jax
 from munet import start
 from munet.config import Config, Experiment, Runtime
 from munet.data import cache, loader
-from munet.data.opening import OpenSettings
+from munet.data.opening import NO_ARRAYS, Arrays, OpenSettings
 from munet.data.tasks import Task, load_tasks
 from munet.errors import DataError, UserError
 from munet.evolution import schedule
@@ -36,19 +36,20 @@ class Setup:
     layout: Layout
 
     @classmethod
-    def prepare(cls, config: Config, say: Callable[[str], None] = lambda _: None) -> Setup:
+    def prepare(cls, config: Config, say: Callable[[str], None] = lambda _: None, arrays: Arrays = NO_ARRAYS) -> Setup:
         """Opens data, root and devices; with a cache, all images are decoded (or read from it) and checked.
 
         Args:
           config: validated settings.
           say: told about work that takes long, and what the tasks have to say of themselves, a line each time.
+          arrays: the `memory:` tasks, by name.
 
         Raises:
           DataError, CheckpointError, UserError: any of them cannot be used; data and root in one message.
         """
         use_compilation_cache(config.runtime)
         layout = Layout.detect(config.runtime)
-        tasks, root, problems = open_inputs(config, say)
+        tasks, root, problems = open_inputs(config, say, arrays)
         if root is None or problems:
             raise together(problems)
         if cache.folder(config.runtime.cache_dir) is not None:  # else every start would decode everything twice
@@ -87,7 +88,7 @@ def image_steps(experiment: Experiment, tasks: Sequence[TaskInfo]) -> int:
 
 
 def open_inputs(
-    config: Config, say: Callable[[str], None] = lambda _: None
+    config: Config, say: Callable[[str], None] = lambda _: None, arrays: Arrays = NO_ARRAYS
 ) -> tuple[list[Task], start.RootComponents | None, list[UserError]]:
     """The tasks and the root of a run, or why they cannot be used: the data's problems do not hide the root's.
 
@@ -99,7 +100,7 @@ def open_inputs(
     root = None
     problems: list[UserError] = []
     try:
-        tasks = load_tasks(experiment.tasks, OpenSettings.of(config, say))
+        tasks = load_tasks(experiment.tasks, OpenSettings.of(config, say, arrays))
     except UserError as error:
         problems.append(error)
     try:

@@ -15,6 +15,7 @@ from munet import architecture, ledger, start
 from munet.config import Config, completed, differences, to_json
 from munet.data import loader
 from munet.data.describe import notes_on_classes
+from munet.data.opening import NO_ARRAYS, Arrays
 from munet.data.tasks import Task
 from munet.deadline import Deadline, TimeIsUpError
 from munet.dry_run import describe
@@ -34,7 +35,7 @@ from munet.training.signature import Signature
 from munet.types import GenerationEntry, ModelId, ModelRecord, PhaseEntry, Position, Quality, StartEntry, TaskName
 
 
-def evolve(config: Config, workdir: str, notify: Notify, dry_run: bool = False) -> bool:
+def evolve(config: Config, workdir: str, notify: Notify, dry_run: bool = False, arrays: Arrays = NO_ARRAYS) -> bool:
     """Starts or resumes a run, then the baselines that it is to be compared with.
 
     Args:
@@ -42,6 +43,7 @@ def evolve(config: Config, workdir: str, notify: Notify, dry_run: bool = False) 
       workdir: the run's directory; baselines run in `baselines/KIND` below it.
       notify: told everything that happens.
       dry_run: only say what would be done and how long it would take; nothing is written.
+      arrays: the `memory:` tasks, by name. They are compared with those of the run, complete or not.
 
     Returns:
       Whether everything is complete; False: `runtime.max_hours` have passed, and the same call goes on.
@@ -62,9 +64,9 @@ def evolve(config: Config, workdir: str, notify: Notify, dry_run: bool = False) 
     places = [workdir, *(baseline_workdir(workdir, kind) for kind in config.runtime.compare)]
     try:
         for one, place in zip([config, *baselines(config)], places, strict=True):
-            if not _say_if_complete(one, place, notify):
-                setup = Setup.prepare(one, say) if one is config else Setup.prepare(one)  # the data's notes once
-                run(setup, place, notify, deadline)
+            if arrays or not _say_if_complete(one, place, notify):
+                told = say if one is config else lambda _: None  # the data's notes once
+                run(Setup.prepare(one, told, arrays), place, notify, deadline)
     except TimeIsUpError:
         say(f"runtime.max_hours = {deadline.hours:g} have passed. Everything is saved; the same command goes on.")
         notify(events.RunEnded(is_complete=False, seconds=time.perf_counter() - started))

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from munet.serving.predict import Prediction
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class System:
     """The retained models of a run and the components they share.
 
@@ -54,6 +54,17 @@ class System:
     store: Store = field(repr=False)
     start: StartEntry = field(repr=False)
     ledger: Ledger = field(repr=False)
+
+    def __repr__(self) -> str:
+        from munet.report import notebook
+
+        return notebook.text(self)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the table of `munet status`."""
+        from munet.report import notebook
+
+        return notebook.html(self)
 
     @property
     def workdir(self) -> str:

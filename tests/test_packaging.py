@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[1]
 SCRIPTS = ["launch/local.sh", "launch/test.sh", "launch/docs.sh", ".ci/run"]
 PINS = {  # files of pins, and the extras whose ranges they serve
     "requirements.txt": (),
-    "tests/requirements.txt": ("dev",),
+    "tests/requirements.txt": ("dev", "hf"),
     "docs/requirements.txt": ("docs",),
 }
 
@@ -83,6 +83,7 @@ def test_pins_are_those_of_the_issue() -> None:
         "gcs",
         "tensorboard",
         "tfds-prepare",
+        "hf",
         "dev",
         "docs",
     }

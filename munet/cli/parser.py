@@ -188,7 +188,7 @@ def _data(commands: Any) -> argparse.ArgumentParser:
         commands,
         "data",
         "Prints splits, counts, classes and shapes of tasks, and writes a contact sheet (PNG) of each.",
-        "A task is tfds:NAME, folder:/PATH, npz:/FILE.npz, builtin:digits or builtin:glyphs/SCRIPT.",
+        "A task is tfds:NAME, folder:/PATH, hf:NAME, npz:/FILE.npz, builtin:digits or builtin:glyphs/SCRIPT.",
     )
     parser.add_argument("tasks", nargs="+", metavar="TASK", help="task URIs, e.g. builtin:digits tfds:cmaterdb/bangla")
     parser.add_argument(

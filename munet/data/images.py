@@ -58,3 +58,9 @@ def merge_channels(chunks: Sequence[UInt8[np.ndarray, "_ h w _"]]) -> UInt8[np.n
     if all(is_grey(chunk) for chunk in chunks):
         return np.concatenate([chunk[..., :1] for chunk in chunks])
     return np.concatenate([np.broadcast_to(chunk, (*chunk.shape[:-1], 3)) for chunk in chunks])
+
+
+def equal_channels(arrays: Sequence[UInt8[np.ndarray, "_ h w _"]]) -> list[UInt8[np.ndarray, "_ h w c"]]:
+    """The splits of a set with the same number of channels: one if all are grey, else three."""
+    num_channels = 1 if all(map(is_grey, arrays)) else 3
+    return [array[..., :1] if num_channels == 1 else np.broadcast_to(array, (*array.shape[:-1], 3)) for array in arrays]

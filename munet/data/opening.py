@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from munet.config import Config
 from munet.types import TaskName
+
+if TYPE_CHECKING:
+    from munet.data.memory import ArrayTask
+
+Arrays = Mapping[TaskName, "ArrayTask"]  # tasks whose arrays were handed over in Python, by name
+NO_ARRAYS: Arrays = MappingProxyType({})
 
 
 def _silent(text: str) -> None:
@@ -24,6 +32,7 @@ class OpenSettings:
       max_image_size: the largest image size (pixels on a side) that a model may ask for.
       max_bad_images: share of a folder's files that may be unreadable, in [0, 1]; they are left out.
       say: told about work that takes long, in a line each time.
+      arrays: the `memory:` tasks, by name.
     """
 
     data_dir: str = ""
@@ -32,6 +41,7 @@ class OpenSettings:
     max_image_size: int = 64
     max_bad_images: float = 0.01
     say: Callable[[str], None] = field(default=_silent, compare=False)
+    arrays: Arrays = field(default_factory=dict)
 
     @property
     def canvas(self) -> int:
@@ -39,7 +49,7 @@ class OpenSettings:
         return 2 * self.max_image_size
 
     @classmethod
-    def of(cls, config: Config, say: Callable[[str], None] = _silent) -> OpenSettings:
+    def of(cls, config: Config, say: Callable[[str], None] = _silent, arrays: Arrays = NO_ARRAYS) -> OpenSettings:
         """The settings of a run."""
         experiment, runtime = config.experiment, config.runtime
         return cls(
@@ -49,6 +59,7 @@ class OpenSettings:
             max_image_size=max(experiment.search_space.image_size),
             max_bad_images=runtime.max_bad_images,
             say=say,
+            arrays=arrays,
         )
 
 

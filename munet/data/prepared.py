@@ -118,11 +118,8 @@ def _clean_splits(opened: PreparedSet) -> Splits:
 
 def _notation_splits(opened: PreparedSet, notation: Mapping[str, str]) -> Splits:
     read = {split: opened.read(notation[split]) for split in SPLITS}
-    is_grey = all(pixels.is_grey(chunk) for chunks, _ in read.values() for chunk in chunks)
-    splits = {}
-    for split, (chunks, labels) in read.items():
-        merged = pixels.merge_channels(chunks)
-        if not is_grey and merged.shape[-1] == 1:
-            merged = np.repeat(merged, 3, axis=-1)  # another split has colours
-        splits[split] = Split(merged, labels.astype(np.int32))
-    return splits
+    merged = pixels.equal_channels([pixels.merge_channels(chunks) for chunks, _ in read.values()])
+    return {
+        split: Split(np.ascontiguousarray(images), labels.astype(np.int32))
+        for (split, (_, labels)), images in zip(read.items(), merged, strict=True)
+    }

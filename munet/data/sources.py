@@ -1,7 +1,8 @@
 """Task URIs and where each kind of data set is opened: one table from scheme to opener.
 
 `tfds:mnist`, `tfds:cmaterdb/bangla`, `tfds:omniglot?split=clean`, `tfds:NAME?train=train[5%:]&validation=train[:5%]`,
-`npz:/path.npz`, `folder:/path`, `builtin:digits`, `builtin:glyphs/<script>`.
+`npz:/path.npz`, `folder:/path`, `builtin:digits`, `builtin:glyphs/<script>`, `hf:NAME?label=...`, `memory:NAME` (arrays
+handed over in Python).
 """
 
 from __future__ import annotations
@@ -28,11 +29,13 @@ class Scheme:
         (importing tensorflow_datasets takes most of a second).
       is_path: what follows the scheme is a path on disk: taken as it is, without options.
       has_options: `?name=value&...` may follow.
+      may_be_path: what follows is a name, or a path if it begins as one (`/`, `~`, `.`).
     """
 
     opener: str
     is_path: bool = False
     has_options: bool = False
+    may_be_path: bool = False
 
     def open(self, uri: TaskUri, settings: OpenSettings) -> Source:
         """Opens a data set of this kind; raises `DataError`."""
@@ -45,6 +48,8 @@ SCHEMES = {
     "npz": Scheme("npz:open_npz", is_path=True),
     "builtin": Scheme("builtin:open_builtin"),
     "folder": Scheme("folder:open_folder", is_path=True),
+    "hf": Scheme("hugging_face:open_hugging_face", has_options=True, may_be_path=True),
+    "memory": Scheme("memory:open_memory"),
 }
 
 
@@ -63,7 +68,8 @@ def parse_uri(uri: str) -> TaskUri:
         raise DataError(f"{uri!r}: there is no scheme {name!r}. {nearest(name, SCHEMES)}")
     scheme = SCHEMES[name]
     path, _, query = (rest, "", "") if scheme.is_path else rest.partition("?")
-    path = path if scheme.is_path else path.strip("/")
+    is_path = scheme.is_path or (scheme.may_be_path and path.startswith(("/", "~", ".")))
+    path = path if is_path else path.strip("/")
     if not path:
         raise DataError(f"{uri!r}: nothing follows the scheme, e.g. tfds:mnist, npz:/path.npz, builtin:digits.")
     options: dict[str, str] = {}
@@ -74,7 +80,8 @@ def parse_uri(uri: str) -> TaskUri:
         options[key] = value
     if options and not scheme.has_options:
         raise DataError(f"{uri}: a {name} task has no options; remove {', '.join(options)}.")
-    return TaskUri(uri, name, path, _name_of(path) if scheme.is_path else path, options)
+    task = _name_of(path) if is_path else path
+    return TaskUri(uri, name, path, f"{task}/{options['config']}" if "config" in options else task, options)
 
 
 def _name_of(path: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Literal, get_args
 
 import numpy as np
@@ -39,6 +40,7 @@ class Split:
 
 
 Splits = Mapping[SplitName, Split]
+Labelled = tuple[UInt8[np.ndarray, "n h w c"], Int[np.ndarray, " n"]]  # images and their labels, in any order
 
 
 @dataclass(frozen=True)
@@ -124,15 +126,44 @@ def tenth(counts: Int[np.ndarray, " classes"], at_least: int = 3) -> Int[np.ndar
     return np.where(counts >= at_least, np.maximum((counts + 5) // 10, 1), 0)
 
 
+def carved_share(labels: Int[np.ndarray, " n"], num_classes: int, num_missing: int) -> Int[np.ndarray, " classes"]:
+    """How many training images of each class go to each of `num_missing` splits; one at least stays to train."""
+    return tenth(np.bincount(labels, minlength=num_classes), at_least=num_missing + 1)
+
+
 def stratified(
-    images: UInt8[np.ndarray, "n h w c"], labels: Int[np.ndarray, " n"], *, num_classes: int, seed: int
+    images: UInt8[np.ndarray, "n h w c"],
+    labels: Int[np.ndarray, " n"],
+    *,
+    num_classes: int,
+    seed: int,
+    given: Mapping[SplitName, Labelled] = MappingProxyType({}),
 ) -> Splits:
     """80/10/10 within every class, by content-hash order with the seed.
 
     A class of three images or more has at least one in each split; a smaller one trains only.
+
+    Args:
+      images, labels: what is to be split.
+      num_classes: labels are below this.
+      seed: of the hash.
+      given: validation or test images that are there already; then only the missing split is taken from `images`, a
+        tenth as well. They are put in content-hash order too.
     """
-    tenths = tenth(np.bincount(labels, minlength=num_classes))
-    return take_by_rank(images, labels, num_validation=tenths, num_test=tenths, seed=seed)
+    share, none = carved_share(labels, num_classes, 2 - len(given)), np.zeros(num_classes, np.int64)
+    carved = take_by_rank(
+        images,
+        labels,
+        num_validation=none if "validation" in given else share,
+        num_test=none if "test" in given else share,
+        seed=seed,
+    )
+    return {name: _ordered(*given[name], seed) if name in given else carved[name] for name in SPLITS}
+
+
+def _ordered(images: UInt8[np.ndarray, "n h w c"], labels: Int[np.ndarray, " n"], seed: int) -> Split:
+    order = content_order(images, seed)
+    return Split(images[order], labels[order].astype(np.int32))
 
 
 def source_of_arrays(
@@ -142,6 +173,7 @@ def source_of_arrays(
     class_names: Sequence[str],
     *,
     seed: int,
+    given: Mapping[SplitName, Labelled] = MappingProxyType({}),
 ) -> Source:
     """A source that is in memory already: checked, split with `stratified`, its fingerprint a hash of its pixels.
 
@@ -149,7 +181,9 @@ def source_of_arrays(
       DataError: labels out of range, or only one class.
     """
     check_labels(uri, labels, len(class_names))
-    splits = stratified(images, labels, num_classes=len(class_names), seed=seed)
+    for name, (_, given_labels) in given.items():
+        check_label_range(f"{uri} ({name})", given_labels, len(class_names))
+    splits = stratified(images, labels, num_classes=len(class_names), seed=seed, given=given)
     hasher = hashlib.sha256("\0".join(class_names).encode())
     for name in SPLITS:
         part = splits[name]
@@ -181,6 +215,17 @@ def check_labels(uri: str, labels: Int[np.ndarray, " n"], num_classes: int) -> N
     Raises:
       DataError: naming the first wrong label and its index, or the only class.
     """
+    check_label_range(uri, labels, num_classes)
+    if len(labels) and (labels == labels[0]).all():
+        raise DataError(f"{uri}: all {len(labels):,} images are of class {labels[0]}: a task needs at least 2 classes.")
+
+
+def check_label_range(uri: str, labels: Int[np.ndarray, " n"], num_classes: int) -> None:
+    """Refuses labels outside `range(num_classes)`.
+
+    Raises:
+      DataError: naming the first wrong label and its index.
+    """
     if num_classes > MAX_CLASSES:
         raise DataError(
             f"{uri}: label {num_classes - 1:,} is too large: labels are class numbers 0, 1, ... below {MAX_CLASSES:,}."
@@ -192,5 +237,3 @@ def check_labels(uri: str, labels: Int[np.ndarray, " n"], num_classes: int) -> N
             f"{uri}: labels out of range: label {labels[index]} at index {index} ({len(wrong):,} such), expected 0 to "
             f"{num_classes - 1}."
         )
-    if len(labels) and (labels == labels[0]).all():
-        raise DataError(f"{uri}: all {len(labels):,} images are of class {labels[0]}: a task needs at least 2 classes.")

@@ -43,20 +43,23 @@ class Listeners:
             listener.close()
 
 
-def listeners_for(stream: TextIO, *, with_log: bool = True, command: str = "") -> Listeners:
+def listeners_for(
+    stream: TextIO | None, *, with_log: bool = True, command: str = "", children: bool = True
+) -> Listeners:
     """A live display if `stream` is a terminal, plain lines elsewhere, and the log unless it is unwanted.
 
     Args:
-      stream: where the display goes.
+      stream: where the display goes; None: there is none.
       with_log: whether the log is written.
       command: `runtime.notify`; "": none.
+      children: whether plain lines have one for every child; else they have one a generation, as suits a notebook.
     """
-    display: Listener
-    if stream.isatty():
+    displays: list[Listener] = []
+    if stream is not None and stream.isatty():
         from munet.progress.terminal import LiveDisplay  # rich is slow to import and not needed in pipes
 
-        display = LiveDisplay(stream)
-    else:
-        display = PlainLines(stream)
+        displays = [LiveDisplay(stream)]
+    elif stream is not None:
+        displays = [PlainLines(stream, children=children)]
     # The log comes last: it may fail, on a full disk.
-    return Listeners([display, *([Hook(command)] if command else []), *([JsonLines()] if with_log else [])])
+    return Listeners([*displays, *([Hook(command)] if command else []), *([JsonLines()] if with_log else [])])

@@ -41,6 +41,9 @@ class VerifyReport:
         """Whether nothing is wrong."""
         return not self.problems
 
+    def __str__(self) -> str:
+        return "\n".join(self.lines())
+
     def add(self, place: str, text: str, advice: str = RESTORE) -> None:
         """Reports a problem, once."""
         problem = Problem(place, text, advice)

@@ -99,7 +99,7 @@ class GraphTask:
     test_quality: Quality | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Graph:
     """The retained models of a system as one layered graph; every node lies in exactly one layer."""
 
@@ -121,6 +121,16 @@ class Graph:
             for part in node.parts:
                 users.setdefault(part.id, set()).update(node.tasks)
         return sum(len(tasks) > 1 for tasks in users.values())
+
+    def _repr_svg_(self) -> str:
+        """What a notebook shows."""
+        from munet.report.svg import to_svg
+
+        return to_svg(self)
+
+    def __repr__(self) -> str:
+        tasks, shared = ", ".join(task.name for task in self.tasks), self.num_shared
+        return f"Graph(tasks {tasks}; {self.num_params:,} parameters, {shared} components shared)"
 
     def node(self, node_id: str) -> Node:
         """The node called `node_id`."""

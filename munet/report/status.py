@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from rich.console import Console
@@ -128,17 +128,32 @@ def table(system: System) -> Table:
     """The tasks solved so far, one a row."""
     result = Table(title=f"System in {system.workdir}", title_style="bold")
     result.add_column("task", no_wrap=True)
-    # With balanced accuracy as quality, plain accuracy stands beside it.
-    is_balanced = system.experiment.quality_metric != "accuracy"
-    heads = ("validation", "test") if not is_balanced else ("validation\nbalanced", "test\nbalanced", "test\naccuracy")
-    for name in (*heads, "score", "parameters", "accounted"):
+    *numbers, shared, lineage = headings(system)[1:]
+    for name in numbers:
         result.add_column(name, justify="right")
-    result.add_column("shares with (components)")
-    result.add_column("model, from root")
+    for name in (shared, lineage):
+        result.add_column(name)
+    for row in rows(system):
+        result.add_row(*row)
+    return result
+
+
+def headings(system: System) -> tuple[str, ...]:
+    """Of the columns of `rows`."""
+    # With balanced accuracy as quality, plain accuracy stands beside it.
+    plain = ("validation", "test"), ()
+    balanced = ("validation\nbalanced", "test\nbalanced"), ("test\naccuracy",)
+    first, second = plain if system.experiment.quality_metric == "accuracy" else balanced
+    return ("task", *first, *second, "score", "parameters", "accounted", "shares with (components)", "model, from root")
+
+
+def rows(system: System) -> Iterator[tuple[str, ...]]:
+    """The tasks solved so far, one a row."""
+    is_balanced = system.experiment.quality_metric != "accuracy"
     for task, model in system.models.items():
         shared = ", ".join(f"{other} ({count})" for other, count in system.shared_with(task).items())
         lineage = " > ".join("root" if id == system.root.id else str(id) for id in reversed(system.lineage(task)))
-        result.add_row(
+        yield (
             task,
             _percent(model.quality),
             _percent(model.test_quality),
@@ -149,7 +164,6 @@ def table(system: System) -> Table:
             shared or "-",
             lineage,
         )
-    return result
 
 
 def summary(system: System) -> list[str]:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from rich.console import Console
 
 from munet import architecture
+from munet.data.opening import NO_ARRAYS, Arrays, OpenSettings
 from munet.errors import CorruptionError, UserError
 from munet.report.findings import Problem, VerifyReport
 from munet.report.journal_check import check_journal
@@ -82,14 +83,14 @@ def run(workdir: str, measure: Measure | None = None) -> int:
     return len(report.problems)
 
 
-def remeasure(data_dir: str = "", cache_dir: str = "") -> Measure:
+def remeasure(data_dir: str = "", cache_dir: str = "", arrays: Arrays = NO_ARRAYS) -> Measure:
     """A `Measure` that reads the run's own data sets, and measures as the run does.
 
     Args:
       data_dir: prepared TFDS data; "": `$TFDS_DATA_DIR`, else `~/tensorflow_datasets`.
       cache_dir: decoded data; "": `$MUNET_CACHE_DIR`, else `~/.cache/munet`; "off": none.
+      arrays: the `memory:` tasks, by name.
     """
-    from munet.data.opening import OpenSettings
     from munet.data.tasks import open_task
     from munet.training import evaluation
 
@@ -97,7 +98,7 @@ def remeasure(data_dir: str = "", cache_dir: str = "") -> Measure:
         info, model, experiment = system.task(task), system.model(task), system.experiment
         size = max(experiment.search_space.image_size)
         # The run decided how many unreadable files it accepts; here the fingerprint tells whether the data is the same.
-        settings = OpenSettings(data_dir, cache_dir, experiment.seed, size, max_bad_images=1.0)
+        settings = OpenSettings(data_dir, cache_dir, experiment.seed, size, max_bad_images=1.0, arrays=arrays)
         data = open_task(info.uri, settings)
         if data.info != info:
             raise UserError(

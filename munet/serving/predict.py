@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _SMALLEST, _CHUNK = 8, 256  # images in a batch, powers of two
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Prediction:
     """What a model says of `n` images, in their order.
 
@@ -58,6 +58,12 @@ class Prediction:
         """The probability of the most probable class of each image."""
         return self.probabilities.max(axis=1, initial=0.0)
 
+    def __repr__(self) -> str:
+        shown = ", ".join(
+            f"{name} {confidence:.0%}" for name, confidence in zip(self.names[:8], self.confidences, strict=False)
+        )
+        return f"Prediction({self.task!r}, {len(self):,} images: {shown}{', ...' if len(self) > 8 else ''})"
+
     def __len__(self) -> int:
         """Number of images."""
         return len(self.probabilities)
@@ -69,7 +75,8 @@ def predict(system: System, task: TaskName, images: UInt8[np.ndarray, "n h w c"]
     Args:
       system: of `munet.open`.
       task: a solved task.
-      images: uint8 `[n, h, w, c]` with 1, 3 or 4 channels, or a list of `[h, w]` or `[h, w, c]` arrays of any sizes.
+      images: uint8 `[n, h, w, c]` with 1, 3 or 4 channels or `[n, h, w]`, or a list of `[h, w]` or `[h, w, c]` arrays
+        of any sizes.
 
     Raises:
       UserError: no such task, or what was given are no images.
@@ -122,6 +129,8 @@ def normalise(images: UInt8[np.ndarray, "n h w c"] | Sequence[Any]) -> list[UInt
     Raises:
       UserError: another type, shape or number of channels; the message says which image and what is expected.
     """
+    if isinstance(images, np.ndarray) and images.ndim == 3 and images.shape[-1] > 4:
+        images = images[..., None]  # grey images: no single one has so many channels
     if isinstance(images, np.ndarray) and images.ndim != 4:
         raise UserError(
             f"predict() was given an array of shape {images.shape}; expected [n, h, w, c], or a list of images. "

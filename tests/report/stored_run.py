@@ -13,6 +13,7 @@ import numpy as np
 
 from munet import config, ledger
 from munet.config import Experiment
+from munet.evolution import rehearsal
 from munet.store import ComponentStore, Store
 from munet.types import ComponentId, ComponentRecord, PhaseEntry, Position, StartEntry, TaskInfo
 from tests.evolution import simulation
@@ -77,7 +78,7 @@ def _make(
     settings: Mapping[str, object] = {**SMALL, "mutation_probability": 0.4, **changes}
     experiment: Experiment = make_experiment(tasks, **settings)
     store = Store.create_or_open(workdir)
-    with store.lock(), mock.patch.object(simulation, "component_id", publish_to(store.components)):
+    with store.lock(), mock.patch.object(rehearsal, "component_id", publish_to(store.components)):
         run = simulation.simulate(experiment, tasks, stop=lambda state: state.position == until)
         folded = None
         for entry in run.entries:

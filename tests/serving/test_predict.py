@@ -120,3 +120,8 @@ def test_a_damaged_component_is_never_used(opened: System) -> None:
     file.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
     with pytest.raises(CorruptionError, match="hash of"):
         opened.predict("task0", pixels(1, 8, 8, 1))
+
+
+def test_grey_images_need_no_channel_axis() -> None:
+    images = np.zeros((2, 7, 6), np.uint8)
+    assert [image.shape for image in normalise(images)] == [(7, 6, 1)] * 2

@@ -1,0 +1,159 @@
+"""`munet.evolve` and `munet.verify`: in Python what the commands of these names do, also for tasks from arrays."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import hashlib
+import inspect
+import json
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from munet.config import Config, Experiment, differences, to_json, validate
+from munet.data.memory import ArrayTask
+from munet.errors import DataError, DiskFullError, UserError
+from munet.flags import assign
+from munet.progress.events import Note, RunEnded, RunFailed
+from munet.progress.listeners import listeners_for
+from munet.report.findings import VerifyReport
+from munet.system import System, open
+from munet.types import TaskName
+
+_MAX_NAMES = 3  # task names in the name of a work directory
+
+Tasks = Sequence[ArrayTask | str] | ArrayTask | str
+
+
+def evolve(
+    tasks: Tasks,
+    root: str | None = None,
+    workdir: str | None = None,
+    config: Config | str | None = None,
+    *,
+    quiet: bool = False,
+    settings: Mapping[str, Any] | None = None,
+    **named_settings: Any,
+) -> System:
+    """Evolves a system for some tasks; the same call goes on with a run that was interrupted.
+
+    Args:
+      tasks: each a `munet.Task` or a URI such as `"builtin:digits"`.
+      root: the pretrained root, as in `experiment.root`; None: the config's, which is `"demo"` in `base`.
+      workdir: where the run is kept; None: `runs/NAMES-HASH` in the current directory, a place of its own for every
+        choice of tasks, arrays and settings, so that a changed call starts another run.
+      config: the settings to begin with: a `munet.config.Config`, or `FILE[:VARIANT]` as on the command line; None:
+        `base`, the paper's budget.
+      quiet: print nothing; the log in the work directory is written all the same.
+      settings: fields by their full or short names, such as `{"search_space.image_size": (32,)}`.
+      **named_settings: fields whose names are unambiguous, such as `num_generations=4`; `munet config` lists them.
+
+    Returns:
+      The system; `predict`, `models` and `graph()` are there at once. If `runtime.max_hours` have passed it is not
+      complete (`is_complete`), and the same call goes on.
+
+    Raises:
+      UserError: tasks, settings, root or work directory cannot be used; nothing is written then.
+      EvolutionError: every child of a phase diverged.
+      KeyboardInterrupt: the user ended it; what was committed is kept, and the same call goes on.
+    """
+    given = _as_tasks(tasks)
+    chosen = _config(given, root, config, {**(settings or {}), **named_settings})
+    place = workdir or _default_workdir(chosen, given)
+    from munet import run
+
+    started = time.monotonic()
+    stream, command = None if quiet else sys.stdout, chosen.runtime.notify
+    with listeners_for(stream, command=command, children=False) as listeners:
+        try:
+            run.evolve(chosen, place, listeners, arrays=_arrays(given))
+        except KeyboardInterrupt:
+            listeners(Note(f"Interrupted. The same call goes on with the run in {place}."))
+            listeners(RunEnded(is_complete=False, seconds=time.monotonic() - started))
+            raise
+        except Exception as error:
+            with contextlib.suppress(DiskFullError):  # of the log
+                listeners(RunFailed(f"{type(error).__name__}: {error}"))
+            raise
+    return open(place)
+
+
+def verify(workdir: str | System, tasks: Tasks = (), *, tests: bool = True, data_dir: str = "") -> VerifyReport:
+    """Checks every stored file of a run and, with `tests`, that every test accuracy measured again is the recorded one.
+
+    Args:
+      workdir: of the run, or its system.
+      tasks: its tasks from arrays; others are found by their URIs.
+      tests: whether to measure again.
+      data_dir: prepared TFDS data; "": `$TFDS_DATA_DIR`, else `~/tensorflow_datasets`.
+
+    Returns:
+      What was found; `is_sound` if there is no problem, `print` shows all.
+
+    Raises:
+      WorkdirError: there is no run, or one of a newer format.
+    """
+    from munet.report import verify as checks
+
+    place = workdir.workdir if isinstance(workdir, System) else workdir
+    arrays = _arrays(_as_tasks(tasks))
+    return checks.verify(place, checks.remeasure(data_dir, arrays=arrays) if tests else None)
+
+
+def _as_tasks(tasks: Tasks) -> list[ArrayTask | str]:
+    """The tasks as a list.
+
+    Raises:
+      DataError: one of them is something else, or two have one name.
+    """
+    given = [tasks] if isinstance(tasks, ArrayTask | str) else list(tasks)
+    for index, task in enumerate(given):
+        if not isinstance(task, ArrayTask | str):
+            raise DataError(
+                f"Task {index} is a {type(task).__name__}; expected munet.Task(name, images, labels) or a URI such as "
+                "'builtin:digits'."
+            )
+    return given
+
+
+def _arrays(tasks: Sequence[ArrayTask | str]) -> dict[TaskName, ArrayTask]:
+    return {task.name: task for task in tasks if isinstance(task, ArrayTask)}
+
+
+def _config(
+    tasks: Sequence[ArrayTask | str], root: str | None, config: Config | str | None, settings: Mapping[str, Any]
+) -> Config:
+    """The validated settings of a call.
+
+    Raises:
+      UserError: the config file cannot be used.
+      ConfigError: unknown names, wrong types or values; all of a kind together.
+    """
+    from munet.config_files import load_config
+
+    if config is None or isinstance(config, str):
+        chosen = load_config(config or "base")
+    elif isinstance(config, Config):
+        chosen = copy.deepcopy(config)
+    else:
+        raise UserError(f"config is a {type(config).__name__}; expected a munet.config.Config or e.g. 'characters'.")
+    assign(chosen, settings, others=list(inspect.signature(evolve).parameters)[:-1])
+    chosen.experiment.tasks = tuple(task if isinstance(task, str) else task.uri for task in tasks)
+    if root is not None:
+        chosen.experiment.root = root
+    return validate(chosen)
+
+
+def _default_workdir(config: Config, tasks: Sequence[ArrayTask | str]) -> str:
+    """A place of its own for everything that changes the result."""
+    from munet.data.sources import parse_uri
+
+    names = [task.name if isinstance(task, ArrayTask) else parse_uri(task).name for task in tasks]
+    more = [f"{len(names) - _MAX_NAMES}-more"] if len(names) > _MAX_NAMES else []
+    contents = [task.digest for task in tasks if isinstance(task, ArrayTask)]
+    # What differs from the defaults, so that a later version with more fields finds the run again.
+    identity = [differences(to_json(Experiment()), to_json(config.experiment)), contents]
+    digest = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:8]
+    return "runs/" + "-".join(name.replace("/", "-").replace(" ", "_") for name in [*names[:_MAX_NAMES], *more, digest])

@@ -1,0 +1,172 @@
+"""`munet.evolve` from Python: runs, resumes, compares, returns a system; and what it answers mistakes with."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import munet
+from munet import api
+from munet.cli import main
+from munet.config import Config, Experiment, Runtime
+from munet.errors import ConfigError, DataError, UserError, WorkdirError
+from munet.store.journal import Journal
+from tests import tiny_run
+
+RNG = np.random.default_rng(3)
+LABELS = np.arange(60) % 3
+IMAGES = (RNG.integers(0, 120, (60, 16, 16)) + 40 * LABELS[:, None, None]).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("data")
+    tiny_run.write_data(folder)
+    return folder
+
+
+def arguments(data: Path, **changes: Any) -> dict[str, Any]:
+    return {"config": tiny_run.config(data), "num_task_iterations": 1, "num_generations": 1, "quiet": True, **changes}
+
+
+def birds(images: np.ndarray = IMAGES) -> munet.Task:
+    return munet.Task("birds", images, LABELS, class_names=["wren", "tit", "owl"])
+
+
+@pytest.fixture(scope="module")
+def system(data: Path, tmp_path_factory: pytest.TempPathFactory) -> munet.System:
+    workdir = tmp_path_factory.mktemp("run") / "mine"
+    return munet.evolve([birds(), f"npz:{data}/left.npz"], workdir=str(workdir), **arguments(data))
+
+
+def test_a_system_from_arrays_is_there_at_once(system: munet.System) -> None:
+    assert system.is_complete
+    assert [task.name for task in system.tasks] == list(system.models) == ["birds", "left"]
+    assert system.tasks[0].uri == "memory:birds"
+    prediction = system.predict("birds", IMAGES)
+    assert len(prediction) == 60
+    assert set(prediction.names) <= {"wren", "tit", "owl"}
+    assert repr(prediction).startswith("Prediction('birds', 60 images: ")
+    graph = system.graph()
+    assert [task.name for task in graph.tasks] == ["birds", "left"]
+    assert graph._repr_svg_().startswith("<svg")
+    for shown in (repr(system), system._repr_html_()):
+        assert "birds" in shown
+        assert "Complete: 2 of 2 generations" in shown
+
+
+def test_its_accuracies_are_measured_again_where_the_arrays_are(
+    system: munet.System, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report = munet.verify(system, [birds()])
+    assert report.is_sound, str(report)
+    assert report.num_tested == 2
+    assert munet.verify(system.workdir, tests=False).is_sound
+    other = munet.verify(system, [birds(IMAGES[::-1] ^ 1)])
+    assert "is not the data that the run used" in str(other)
+    assert main(["verify", "--tests", f"--workdir={system.workdir}"]) == 2
+    assert "munet.verify(workdir, tasks=[task])" in capsys.readouterr().out
+
+
+def test_the_command_line_asks_for_the_arrays(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evolve", "--config=base", "--config.tasks=memory:birds", f"--workdir={tmp_path}/x"]) == 2
+    assert "munet.Task('birds', images, labels)" in capsys.readouterr().err
+    assert not (tmp_path / "x").exists()
+
+
+def test_the_same_call_only_reads_and_other_arrays_are_refused(system: munet.System, data: Path) -> None:
+    uri = f"npz:{data}/left.npz"
+    before = tiny_run.results(Path(system.workdir))
+    again = munet.evolve([birds(), uri], workdir=system.workdir, **arguments(data))
+    assert again.models == system.models
+    assert tiny_run.results(Path(system.workdir)) == before
+    with pytest.raises(WorkdirError, match="the data of 'birds': as many images, but others"):
+        munet.evolve([birds(255 - IMAGES), uri], workdir=system.workdir, **arguments(data))
+    assert tiny_run.results(Path(system.workdir)) == before
+
+
+def test_an_interrupted_call_goes_on(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = arguments(data, num_generations=2, workdir=str(tmp_path / "run"), quiet=False)
+    appended: list[Any] = []
+    append = Journal.append
+
+    def interrupted(journal: Any, entry: Any) -> None:
+        append(journal, entry)
+        appended.append(entry)
+        if len(appended) == 2:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Journal, "append", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            munet.evolve(birds(), **settings)
+    assert f"The same call goes on with the run in {tmp_path}/run." in capsys.readouterr().out
+    system = munet.evolve(birds(), **settings)
+    shown = capsys.readouterr().out
+    assert "1 generation done before" in shown
+    assert "generation 2/2: best" in shown
+    assert system.is_complete
+
+
+def test_without_a_work_directory_every_choice_has_its_own(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    first = munet.evolve(birds(), **arguments(data))
+    assert first.workdir.startswith(f"{tmp_path}/runs/birds-")
+    assert munet.evolve(birds(), **arguments(data)).workdir == first.workdir
+    short: dict[str, Any] = {"num_task_iterations": 1, "num_generations": 1}
+    calls: list[tuple[list[munet.Task | str], dict[str, Any]]] = [
+        ([birds()], {**short, "seed": 1}),
+        ([birds(255 - IMAGES)], short),
+        ([birds(), "builtin:digits"], short),
+    ]
+    others = [
+        api._default_workdir(api._config(tasks, None, tiny_run.config(data), settings), tasks)
+        for tasks, settings in calls
+    ]
+    assert len({os.path.relpath(first.workdir), *others}) == 4
+
+
+def test_settings_by_full_and_short_names_leave_the_given_config_alone(data: Path) -> None:
+    config = Config(Experiment(), Runtime())
+    settings = {"search_space.image_size": (32,), "num_generations": 3, "runtime.data_dir": "/data"}
+    chosen = api._config(["builtin:digits"], "demo", config, settings)
+    assert chosen.experiment.search_space.image_size == (32,)
+    assert chosen.experiment.num_generations == 3
+    assert chosen.runtime.data_dir == "/data"
+    assert chosen.experiment.tasks == ("builtin:digits",)
+    assert config == Config(Experiment(), Runtime())
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "messages"),
+    [
+        ({"num_generation": 1, "workdri": "x"}, ConfigError, ["2 problems", "'num_generations'", "'workdir'"]),
+        ({"image_size": 32}, ConfigError, ["'image_size' is ambiguous; say experiment.search_space.image_size or"]),
+        ({"search_space": 1}, ConfigError, ["is a group of fields", "e.g. experiment.search_space."]),
+        ({"settings": {"seed": 1, "experiment.seed": 2}}, ConfigError, ["'experiment.seed' and 'seed' both mean"]),
+        ({"num_generations": "4", "batch_size": 0}, ConfigError, ["2 problems", "got str '4'", "batch_size = 0"]),
+        ({"config": "bse"}, UserError, ["Did you mean 'base'?"]),
+        ({"config": 3}, UserError, ["config is a int"]),
+        ({"tasks": [IMAGES]}, DataError, ["Task 0 is a ndarray", "munet.Task"]),
+        ({"tasks": []}, ConfigError, ["experiment.tasks is empty"]),
+        ({"tasks": [birds(), birds()]}, ConfigError, ["names 'memory:birds' more than once"]),
+        ({"tasks": "builtin:digts"}, DataError, ["Did you mean 'digits'?"]),
+    ],
+)
+def test_mistakes_are_answered_before_anything_is_written(
+    changes: dict[str, Any], error: type[UserError], messages: list[str], tmp_path: Path, monkeypatch: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(error) as raised:
+        munet.evolve(**{"tasks": [birds()], "quiet": True, **changes})
+    for message in messages:
+        assert message in str(raised.value)
+    assert not list(tmp_path.iterdir())
