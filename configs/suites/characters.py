@@ -84,7 +84,7 @@ def _paper() -> Suite:
 
 
 def _sweep() -> Suite:
-    layers = {f"top_layers_{k}": f"Top layers, {k} blocks frozen" for k in (3, 2, 1, 0)} | {"full": TABLE_1["full"]}
+    layers = {f"top_layers_{k}": f"Fine-tune top layers, {k} frozen" for k in (3, 2, 1, 0)} | {"full": TABLE_1["full"]}
     adapters = {f"adapters_{dim}": f"Residual adapters {dim}" for dim in ADAPTERS}
     methods: tuple[Method, ...] = (
         *paper_methods("characters", layers, "Fine-tune top layers"),

@@ -178,7 +178,14 @@ def config(config: str, overrides: Sequence[Override], json: bool) -> None:
 
 
 def benchmark(
-    suite: str, workdir: str, repeats: int, workers: int, methods: str, dry_run: bool, overrides: Sequence[Override]
+    suite: str,
+    workdir: str,
+    repeats: int,
+    workers: int,
+    methods: str,
+    reference: str,
+    dry_run: bool,
+    overrides: Sequence[Override],
 ) -> int:
     """Runs a suite, or goes on with it; the exit code is 0 if every run is complete, 1 if some failed.
 
@@ -191,7 +198,7 @@ def benchmark(
 
     place = workdir or SUITE_FILES.default_workdir(suite, "runs/suite-")
     chosen = tuple(name for name in methods.split(",") if name)
-    options = benchmarks.Options(suite, place, repeats, workers, chosen, tuple(overrides))
+    options = benchmarks.Options(suite, place, repeats, workers, chosen, reference, tuple(overrides))
     if dry_run:
         benchmarks.dry_run(options, print)
         return 0

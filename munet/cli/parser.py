@@ -248,6 +248,10 @@ def _benchmark(commands: Any) -> argparse.ArgumentParser:
     parser.add_argument(
         "--methods", default="", metavar="A,B", help="run only these methods of the suite (default: all)"
     )
+    parser.add_argument(
+        "--reference", default="", metavar="paper",
+        help="also show the paper's numbers beside ours, and what differs (suites of the paper's benchmarks)",
+    )  # fmt: skip
     parser.add_argument("--dry_run", action="store_true", help="print runs, steps and estimated time; write nothing")
     return parser
 

@@ -6,18 +6,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from munet.config import differences, to_json, without_places
-from munet.errors import CorruptionError, SuiteError, WorkdirError
+from munet.errors import CorruptionError, SuiteError, WorkdirError, nearest
 from munet.flags import Override
 from munet.store import Store
 from munet.store.files import folder
-from munet.suites import devices, pages, record, results
+from munet.suites import devices, pages, record, reference, results
 from munet.suites.execute import Outcome, Workers
 from munet.suites.plan import Run, plan, run_folder
 from munet.suites.record import Record
+from munet.suites.reference import REFERENCES
 from munet.suites.rows import Row, rows_of
-from munet.suites.suite import SUITE_FILES, Suite
+from munet.suites.suite import BENCHMARKS, SUITE_FILES, Suite
 
-PAGE, METHODS_CSV, TASKS_CSV = "results.md", "results.csv", "results_tasks.csv"
+PAGE, METHODS_CSV, TASKS_CSV, FIGURES = "results.md", "results.csv", "results_tasks.csv", "figures"
 Say = Callable[[str], None]
 
 
@@ -30,6 +31,7 @@ class Options:
     repeats: int = 5
     workers: int = 0
     methods: tuple[str, ...] = ()
+    reference: str = ""
     overrides: tuple[Override, ...] = ()
 
 
@@ -53,7 +55,7 @@ def benchmark(options: Options, say: Say) -> list[Outcome]:
     with record.locked(options.workdir) as inherit:
         kept = record.of_suite(suite, options.suite, options.repeats, tuple(map(str, options.overrides)), before)
         record.write(options.workdir, kept)
-        report = Report(options.workdir, suite, kept)
+        report = Report(options.workdir, suite, kept, options.reference)
         say(f"{len(runs)} runs in {options.workdir}: {len(done)} complete, {len(todo)} to do.")
         failed: list[Outcome] = []
 
@@ -65,7 +67,7 @@ def benchmark(options: Options, say: Say) -> list[Outcome]:
 
         if todo:
             Workers(places, say, on_end, inherit).run(todo)
-        report.write()
+        report.write(with_figures=True)
         say(f"results: {folder(options.workdir).location(PAGE)}")
     return failed
 
@@ -78,7 +80,21 @@ def read(options: Options) -> tuple[Suite, list[Run]]:
       UserError: the suite's file cannot be used.
     """
     suite: Suite = SUITE_FILES.load(options.suite)
-    return suite, plan(suite, options.workdir, options.repeats, options.overrides, options.methods)
+    problems = []
+    if options.reference and options.reference not in REFERENCES:
+        problems.append(f"--reference={options.reference}: {nearest(options.reference, REFERENCES)}")
+    elif options.reference and not suite.benchmark:
+        problems.append(
+            f"--reference={options.reference}: the suite is none of the paper's; give it benchmark={BENCHMARKS[0]!r} "
+            f"or {BENCHMARKS[1]!r}, or leave --reference out."
+        )
+    try:
+        runs = plan(suite, options.workdir, options.repeats, options.overrides, options.methods)
+    except SuiteError as error:
+        raise SuiteError([*error.problems, *problems]) from None
+    if problems:
+        raise SuiteError(problems)
+    return suite, runs
 
 
 def check_inputs(runs: Sequence[Run]) -> None:
@@ -137,8 +153,8 @@ def is_complete(run: Run) -> bool:
 class Report:
     """Writes what is complete into the suite's directory; rows of a run are read once."""
 
-    def __init__(self, workdir: str, suite: Suite, kept: Record):
-        self._workdir, self._suite, self._kept = workdir, suite, kept
+    def __init__(self, workdir: str, suite: Suite, kept: Record, reference: str = ""):
+        self._workdir, self._suite, self._kept, self._reference = workdir, suite, kept, reference
         self._rows: dict[tuple[str, int], list[Row]] = {}
 
     def rows(self) -> list[Row]:
@@ -154,17 +170,34 @@ class Report:
         keys = sorted(self._rows, key=lambda key: (order[key[0]], key[1]))
         return [row for key in keys for row in self._rows[key]]
 
-    def write(self) -> None:
-        """Parquet, tables and page, each whole."""
+    def write(self, with_figures: bool = False) -> None:
+        """Parquet, tables and page, each whole; figures, which take seconds, when they are asked for."""
         rows = self.rows()
         results.write(self._workdir, rows)
         place = folder(self._workdir)
+        shown = self._draw(rows) if with_figures else folder(f"{self._workdir}/{FIGURES}").names()
         place.replace(METHODS_CSV, pages.methods_csv(rows).encode())
         place.replace(TASKS_CSV, pages.tasks_csv(rows).encode())
         page = pages.markdown(
-            rows, suite=self._kept.suite, against=self._suite.compared_with, notes=self._notes(rows), figures=[]
+            rows,
+            suite=self._kept.suite,
+            against=self._suite.compared_with,
+            notes=self._notes(rows),
+            figures=[f"{FIGURES}/{name}" for name in sorted(shown)],
+            reference=reference.section(rows, self._suite.benchmark) if self._reference and rows else [],
         )
         place.replace(PAGE, page.encode())
+
+    def _draw(self, rows: Sequence[Row]) -> set[str]:
+        """Draws every figure that there is something for; gives their names."""
+        from munet.suites.figures import figures
+
+        curves = {method.name: method.curve for method in self._kept.methods}
+        places = {key: run_folder(self._workdir, *key) for key in self._rows}
+        drawn = figures(rows, self._suite, curves, places)
+        for name, data in drawn.items():
+            folder(f"{self._workdir}/{FIGURES}").replace(name, data)
+        return set(drawn)
 
     def _notes(self, rows: Sequence[Row]) -> list[str]:
         complete = {(row.method, row.seed) for row in rows}

@@ -7,6 +7,7 @@ import io
 from collections.abc import Iterable, Sequence
 
 from munet.suites import paired, summary
+from munet.suites.figures import CAPTIONS
 from munet.suites.paired import Comparison, Interval
 from munet.suites.rows import Row
 from munet.suites.summary import MethodSummary, Spread
@@ -14,7 +15,15 @@ from munet.suites.summary import MethodSummary, Spread
 _MISSING = "-"
 
 
-def markdown(rows: Sequence[Row], *, suite: str, against: str, notes: Sequence[str], figures: Sequence[str]) -> str:
+def markdown(
+    rows: Sequence[Row],
+    *,
+    suite: str,
+    against: str,
+    notes: Sequence[str] = (),
+    figures: Sequence[str] = (),
+    reference: Sequence[str] = (),
+) -> str:
     """The page.
 
     Args:
@@ -23,6 +32,7 @@ def markdown(rows: Sequence[Row], *, suite: str, against: str, notes: Sequence[s
       against: the method that the others are compared with.
       notes: what else a reader must know, e.g. runs that are missing.
       figures: file names of figures that are there, relative to the page.
+      reference: blocks with somebody else's numbers.
     """
     found = summary.methods(rows)
     parts = [f"# Results of the suite {suite}", *_list(notes)]
@@ -39,8 +49,10 @@ def markdown(rows: Sequence[Row], *, suite: str, against: str, notes: Sequence[s
     for index, what in enumerate(("Test", "Validation")):
         parts += [f"## {what} accuracy per task", _task_table(found, labels, index)]
     parts += [_SPLITS, *_list(_splits(rows))]
+    parts += reference
     for figure in figures:
-        parts.append(f"![{figure}]({figure})")
+        name = figure.rpartition("/")[2].removesuffix(".svg").replace("_", " ").capitalize()
+        parts += [f"## {name}", f"![{name}]({figure})", CAPTIONS.get(figure.rpartition("/")[2], "")]
     return _join(parts)
 
 

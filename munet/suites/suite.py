@@ -19,7 +19,7 @@ class Method:
     """One way of solving the tasks: a config and what is changed in it.
 
     Attributes:
-      name: of its folder and rows. The paper's names (`full`, `munet_0.3`, see docs/howto/benchmark.md) are compared
+      name: of its folder and rows. The paper's names (`full`, `scale_0.3`, see docs/howto/benchmark.md) are compared
         with the paper by `--reference=paper`.
       config: `FILE[:VARIANT]`, as for `munet evolve --config`.
       settings: further settings by short or full name, as `--config.NAME=VALUE`.

@@ -123,9 +123,10 @@ def test_an_unknown_suite_or_variant_names_the_nearest(spec: str, message: str) 
     assert message in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    "spec", ["builtin", "builtin:tiny", "characters", "characters:paper", "characters:sweep", "characters:real"]
-)
+SHIPPED = ("builtin", "builtin:tiny", *(f"characters:{v}" for v in ("paper", "sweep", "real")), "decathlon:sweep")
+
+
+@pytest.mark.parametrize("spec", ["characters", "decathlon", *SHIPPED])
 def test_every_shipped_suite_is_sound(spec: str) -> None:
     suite: Suite = SUITE_FILES.load(spec)
     runs = plan(suite, "x", 1)
@@ -139,7 +140,7 @@ def test_every_shipped_suite_is_sound(spec: str) -> None:
 
 
 def test_every_shipped_suite_opens_with_command_cost_and_result() -> None:
-    assert set(SUITE_FILES.shipped()) >= {"builtin", "characters"}
+    assert set(SUITE_FILES.shipped()) >= {"builtin", "characters", "decathlon"}
     for name, path in SUITE_FILES.shipped().items():
         text = path.read_text()
         for part in ("munet benchmark", "Cost:", "Expected result:"):

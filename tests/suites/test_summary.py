@@ -31,19 +31,21 @@ def test_mean_and_deviation_over_runs_of_the_mean_over_tasks() -> None:
 def test_the_page_has_tables_1_and_6_and_names_the_omniglot_split() -> None:
     tasks = ("mnist", "omniglot?split=clean")
     own = [*rows("full", [[0.5, 0.7]], tasks), *rows("munet", [[0.9, 0.9]], tasks)]
-    page = pages.markdown(own, suite="mine:x", against="full", notes=["remember this"], figures=["figures/a.svg"])
+    page = pages.markdown(
+        own, suite="mine:x", against="full", notes=["remember this"], figures=["figures/figure_3.svg"]
+    )
     assert "# Results of the suite mine:x\n\n* remember this\n" in page
     assert "| MUNET | 1 | 90.00 | **90.00** | 0.001 | 0.020 | 10,000 |" in page
     assert "| MUNET | +30.00 | - | - | 2 / 0 / 0 | 1 x 2 |" in page
     assert page.count("| method | mnist | omniglot (clean) | mean |") == 2
     assert "| FULL | 50.00 | 70.00 | 60.00 |" in page
     assert "SHA-256 aaaaaaaaaaaa" in page
-    assert "![figures/a.svg](figures/a.svg)" in page
+    assert "![Figure 3](figures/figure_3.svg)" in page
     assert "Not like with like" not in page
 
 
 def test_a_page_without_runs_says_so() -> None:
-    assert "No run is complete yet." in pages.markdown([], suite="x", against="", notes=[], figures=[])
+    assert "No run is complete yet." in pages.markdown([], suite="x", against="")
 
 
 def test_csv_files_hold_the_same_numbers() -> None:
@@ -69,7 +71,7 @@ def test_csv_files_hold_the_same_numbers() -> None:
 def test_what_is_not_like_with_like_is_named(changes: dict[str, Any], expected: str) -> None:
     own = [*rows("full", [[0.5, 0.7]]), *rows("other", [[0.9, 0.9]], **changes)]
     assert expected in summary.differences(own)
-    assert f"* {expected}" in pages.markdown(own, suite="x", against="full", notes=[], figures=[])
+    assert f"* {expected}" in pages.markdown(own, suite="x", against="full")
 
 
 def test_other_seeds_tasks_and_settings_are_named() -> None:

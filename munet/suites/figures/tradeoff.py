@@ -1,0 +1,59 @@
+"""Figures 3 and 4: mean test accuracy against parameters per task, a curve for each family of methods."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from munet.suites.figures import drawing
+from munet.suites.summary import MethodSummary
+
+_LOG_FROM = 8.0  # a larger ratio of sizes needs a logarithmic axis
+
+
+def draw(
+    methods: Sequence[MethodSummary], curves: Mapping[str, str], chosen: Collection[str] = (), title: str = ""
+) -> bytes | None:
+    """The figure; None without any method.
+
+    Args:
+      methods: in the order in which a curve joins them.
+      curves: the curve of each method by its name; "" or none: a point of its own.
+      chosen: the curves to show; all if empty. Points of their own are always shown.
+      title: above the figure.
+    """
+    shown = [m for m in methods if not curves.get(m.name) or not chosen or curves[m.name] in chosen]
+    if not shown:
+        return None
+    groups: dict[str, list[MethodSummary]] = {}
+    for method in shown:
+        groups.setdefault(curves.get(method.name) or method.title, []).append(method)
+    with drawing.canvas(8.0, 5.0) as (figure, axes):
+        axis = axes[0, 0]
+        for index, (name, members) in enumerate(groups.items()):
+            _curve(axis, name, members, index)
+        sizes = [method.params_per_task.mean for method in shown]
+        if max(sizes) / max(min(sizes), 1.0) > _LOG_FROM:
+            axis.set_xscale("log")
+        axis.set_xlabel("parameters per task (millions)")
+        axis.set_ylabel("mean test accuracy (%)")
+        axis.set_title(title)
+        axis.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
+        return drawing.svg(figure)
+
+
+def _curve(axis: Any, name: str, members: Sequence[MethodSummary], index: int) -> None:
+    """Points joined by a line, and a band of one standard deviation; a bar where there is only one point."""
+    x = [method.params_per_task.mean / 1e6 for method in members]
+    y = [100 * method.test.mean for method in members]
+    std = [100 * (method.test.std or 0.0) for method in members]
+    colour, marker = drawing.colour(index), drawing.MARKERS[index % len(drawing.MARKERS)]
+    if len(members) == 1:
+        axis.errorbar(x, y, yerr=std if any(std) else None, color=colour, fmt=marker, capsize=3, label=name)
+        return
+    axis.plot(x, y, color=colour, marker=marker, label=name)
+    low, high = [a - s for a, s in zip(y, std, strict=True)], [a + s for a, s in zip(y, std, strict=True)]
+    axis.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
+    for method, a, b in zip(members, x, y, strict=True):
+        short = method.title.removeprefix(name).strip(", ") or method.title
+        axis.annotate(short, (a, b), textcoords="offset points", xytext=(5, -11), fontsize=8, color="#5A6270")

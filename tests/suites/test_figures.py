@@ -1,0 +1,61 @@
+"""Figures are well-formed SVG that says what it shows, and repeat byte for byte (munet/suites/figures)."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable
+
+import pytest
+
+from munet.suites import summary
+from munet.suites.figures import figures, histograms, lineage, tradeoff
+from munet.suites.journals import Lineage
+from munet.suites.suite import Method, Suite
+from tests.suites.rows import rows
+
+RUNS = [
+    *rows("a_8", [[0.5, 0.6], [0.6, 0.7]], params_per_task=1e5),
+    *rows("a_512", [[0.7, 0.6], [0.7, 0.8]], params_per_task=9e5),
+    *rows("munet", [[0.9, 0.9], [0.8, 0.9]], params_per_task=5e5, baseline=""),
+]
+CURVES = {"a_8": "adapters", "a_512": "adapters"}
+
+
+def num_paths(svg: bytes | None) -> int:
+    assert svg is not None
+    return len(ElementTree.fromstring(svg).findall(".//{http://www.w3.org/2000/svg}path"))
+
+
+def test_the_tradeoff_joins_curves_and_shows_the_rest_as_points() -> None:
+    methods = summary.methods(RUNS)
+    everything = tradeoff.draw(methods, CURVES)
+    assert everything == tradeoff.draw(methods, CURVES)
+    assert num_paths(everything) > num_paths(tradeoff.draw(methods, CURVES, ("none",)))
+    assert tradeoff.draw([], CURVES) is None
+    assert tradeoff.draw(methods[:1], CURVES, ("other",)) is None
+
+
+def test_a_lineage_has_a_panel_for_each_task() -> None:
+    run = {"mnist": Lineage((0.1, 0.5, 0.4), 1, 0.45), "digits": Lineage((0.2,), 0, 0.1)}
+    labels = {"mnist": "mnist", "digits": "digits", "late": "late"}
+    one = lineage.draw({"muNet": [run]}, labels)
+    assert num_paths(lineage.draw({"muNet": [run, run], "full": [run]}, labels)) > num_paths(one)
+    assert lineage.draw({"muNet": []}, labels) is None
+    assert lineage.draw({"muNet": [run]}, {}) is None
+
+
+def test_histograms_show_what_varies() -> None:
+    sampled = [{"momentum": 0.9, "flip": True, "schedule": "cosine"}, {"momentum": 0.8, "flip": True, "schedule": "x"}]
+    assert num_paths(histograms.draw({"muNet": sampled})) > 10
+    assert histograms.draw({"muNet": sampled[:1]}) is None
+    assert histograms.draw({}) is None
+
+
+@pytest.mark.parametrize("draw", [lambda: figures(RUNS, _suite(), CURVES, {}), lambda: figures([], _suite(), {}, {})])
+def test_what_cannot_be_shown_is_left_out(draw: Callable[[], dict[str, bytes]]) -> None:
+    assert set(draw()) <= {"figure_3.svg", "figure_4.svg"}
+
+
+def _suite() -> Suite:
+    methods = tuple(Method(name, "demo", curve=CURVES.get(name, "")) for name in ("a_8", "a_512", "munet"))
+    return Suite(methods, figures={"figure_3": ("adapters",), "figure_4": ("adapters",)})
