@@ -67,7 +67,8 @@ def benchmark(options: Options, say: Say) -> list[Outcome]:
 
         if todo:
             Workers(places, say, on_end, inherit).run(todo)
-        report.write(with_figures=True)
+        is_drawn = not todo and kept == before and folder(f"{options.workdir}/{FIGURES}").names()
+        report.write(with_figures=not is_drawn)
         say(f"results: {folder(options.workdir).location(PAGE)}")
     return failed
 
