@@ -11,6 +11,7 @@ from munet.suites import summary
 from munet.suites.figures import figures, histograms, lineage, tradeoff
 from munet.suites.journals import Lineage
 from munet.suites.suite import Method, Suite
+from munet.types import HyperparameterValue
 from tests.suites.rows import rows
 
 RUNS = [
@@ -45,7 +46,10 @@ def test_a_lineage_has_a_panel_for_each_task() -> None:
 
 
 def test_histograms_show_what_varies() -> None:
-    sampled = [{"momentum": 0.9, "flip": True, "schedule": "cosine"}, {"momentum": 0.8, "flip": True, "schedule": "x"}]
+    sampled: list[dict[str, HyperparameterValue]] = [
+        {"momentum": 0.9, "flip": True, "schedule": "cosine"},
+        {"momentum": 0.8, "flip": True, "schedule": "x"},
+    ]
     assert num_paths(histograms.draw({"muNet": sampled})) > 10
     assert histograms.draw({"muNet": sampled[:1]}) is None
     assert histograms.draw({}) is None

@@ -11,7 +11,7 @@ from munet.report.palette import TASK_COLOURS
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 DASHES = ("-", "--", ":", "-.")
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "figure.facecolor": "white",
     "axes.spines.top": False,
     "axes.spines.right": False,
