@@ -25,8 +25,9 @@ from munet.data.cache import Allocate, Arrays, cached_large_arrays, content_key
 from munet.data.folder_files import Listing
 from munet.data.folder_index import FileFacts
 from munet.data.folder_notes import equal_files
+from munet.data.folder_splits import split_files
 from munet.data.opening import OpenSettings, TaskUri
-from munet.data.splits import SPLITS, Source, Split, SplitName, Splits, split_by_rank, tenth
+from munet.data.splits import SPLITS, Source, Split, SplitName, Splits
 from munet.errors import DataError, nearest
 
 FORMAT = 1  # of the decoded images in the cache; count up when decoding changes
@@ -55,12 +56,12 @@ def open_folder(uri: TaskUri, settings: OpenSettings) -> Source:
     label_of = {name: label for label, name in enumerate(listing.class_names)}
     labels = np.array([label_of[file.class_name] for file in listing.files], np.int32)
     _check_classes(uri.text, listing, np.bincount(labels[numbers], minlength=len(label_of)))
-    parts, split_notes = _split(listing, facts, numbers, labels, settings.seed)
+    parts, split_notes = split_files(listing, facts, numbers, labels, settings.seed)
     _check_trained(uri.text, listing, labels, parts)
     rows = np.array([decoded.rows.get(fact.digest, -1) for fact in facts], np.int64)
 
     def load() -> Splits:
-        images = decoded.arrays()["images"]
+        images = arrays["images"]  # mapped where there is a cache, so that holding them costs no memory
         return {name: Split(images[rows[part]], labels[part]) for name, part in parts.items()}
 
     identity = [FORMAT, listing.class_names, arrays["images"].shape[1:]]
@@ -200,57 +201,6 @@ def _check_classes(uri: str, listing: Listing, counts: Int[np.ndarray, " classes
         raise DataError(
             f"{uri}: {len(empty):,} {what} no readable image: {shown}. Add some, or remove the folder.{left}"
         )
-
-
-def _split(
-    listing: Listing,
-    facts: Sequence[FileFacts],
-    numbers: Int[np.ndarray, " kept"],
-    labels: Int32[np.ndarray, " files"],
-    seed: int,
-) -> tuple[dict[SplitName, Int[np.ndarray, " part"]], list[str]]:
-    """The files of each split, ordered by content hash with the seed; and what was decided for the user.
-
-    Splits that the folder does not have are cut from the training images, within each class; files of equal content
-    and class stay together there.
-    """
-    given = [listing.files[number].split for number in range(len(facts))]
-    present = {split for split in given if split}
-    order = sorted(numbers.tolist(), key=lambda n: (_seeded(facts[n].digest, seed), listing.files[n].path))
-    parts: dict[SplitName, list[int]] = {name: [n for n in order if given[n] == name] for name in SPLITS}
-    missing = [name for name in SPLITS if name not in present]
-    if missing:
-        pool = [n for n in order if given[n] in (None, "train")]
-        first: dict[tuple[str, int], int] = {}
-        for n in pool:
-            first.setdefault((facts[n].digest, int(labels[n])), n)
-        unique = np.array(list(first.values()), np.int64)
-        counts = np.bincount(labels[unique], minlength=len(listing.class_names))
-        share = tenth(counts, at_least=2 if len(missing) == 1 else 3)
-        none = np.zeros_like(share)
-        cut = split_by_rank(
-            np.arange(len(unique)),
-            labels[unique],
-            num_validation=share if "validation" in missing else none,
-            num_test=share if "test" in missing else none,
-        )
-        place = {int(unique[index]): name for name, indices in cut.items() for index in indices}
-        for name in (*missing, "train"):
-            parts[name] = []
-        for n in pool:
-            parts[place[first[facts[n].digest, int(labels[n])]]].append(n)
-    notes = []
-    if present and missing:
-        cut_out = " and ".join(f"{len(parts[name]):,} for {name}" for name in missing)
-        notes.append(
-            f"There is no {' and no '.join(missing)} split: a tenth of each class's training images is cut out by "
-            f"content hash: {cut_out}."
-        )
-    return {name: np.array(parts[name], np.int64) for name in SPLITS}, notes
-
-
-def _seeded(digest: str, seed: int) -> bytes:
-    return hashlib.sha256(f"{seed}:{digest}".encode()).digest()
 
 
 def _check_trained(

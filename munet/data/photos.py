@@ -58,7 +58,8 @@ def read_header(data: bytes) -> Header:
         width, height = image.size
         if _orientation(image) in _SWAPS:
             width, height = height, width
-        return Header(width, height, image.mode in ("1", "L") or image.mode.startswith("I"))
+        is_grey = image.mode.startswith("I") or (image.mode in ("1", "L") and not _is_transparent(image))
+        return Header(width, height, is_grey)
 
 
 def decode(data: bytes, canvas: int | None) -> Pixels:
@@ -139,16 +140,18 @@ def _orientation(image: Image.Image) -> int:
 
 def _normal(image: Image.Image) -> Image.Image:
     """The image in mode L, RGB or RGBA."""
-    mode = image.mode
-    if mode in ("1", "L"):
-        return image.convert("L")
-    if mode.startswith("I"):
+    if image.mode.startswith("I"):
         return _from_16_bits(image)
-    if mode == "F":
+    if image.mode == "F":
         raise BadImageError("floating-point pixels, whose range is unknown; store 8 or 16 bits")
-    if mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
+    if _is_transparent(image):
         return image.convert("RGBA")
-    return image.convert("RGB")
+    return image.convert("L" if image.mode in ("1", "L") else "RGB")
+
+
+def _is_transparent(image: Image.Image) -> bool:
+    """Whether it has opacity, or a colour that means none."""
+    return image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info
 
 
 def _from_16_bits(image: Image.Image) -> Image.Image:

@@ -71,6 +71,9 @@ def test_palettes_and_transparency_on_white() -> None:
     clear = encoded(palette, "PNG", transparency=palette.getpixel((0, 0)))
     assert (decode(clear, None)[0, 0] == 255).all()
     assert not (decode(encoded(palette, "PNG"), None)[0, 0] == 255).all()
+    grey = encoded(Image.new("L", (8, 12), 7), "PNG", transparency=7)
+    assert not read_header(grey).is_grey
+    assert (decode(grey, None) == 255).all()
     half = Image.new("RGBA", (8, 12), (0, 0, 0, 128))
     assert (decode(encoded(half, "PNG"), None) == 127).all()
     assert (decode(encoded(half, "PNG"), 4) == 127).all()
