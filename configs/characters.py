@@ -1,6 +1,6 @@
 """The paper's Multitask Character Classification benchmark (spec section 7.1), its baselines and its variations.
 
-    munet evolve --config=characters --config.root=Ti_16.npz --config.data_dir=DIR      # muNet, the paper's budget
+    munet evolve --config=characters --config.data_dir=DIR                               # muNet, the paper's budget
     munet evolve --config=characters:scale_0.3,no_autotune ...                          # variants join with commas
     munet evolve --config=characters:real                                               # reduced; sets at hand
 
@@ -49,7 +49,7 @@ def get_config(variant: str = "munet") -> Config:
     config = Config(
         Experiment(
             tasks=TASKS,
-            root="Ti_16-i21k-300ep-lr_0.001-aug_light1-wd_0.1-do_0.0-sd_0.0.npz",  # a public augreg checkpoint
+            root="augreg:Ti_16-i21k-300ep-lr_0.001-aug_light1-wd_0.1-do_0.0-sd_0.0",  # downloaded into the cache
             variant="Ti/16",
             num_blocks=3,
             min_batches_per_cycle=0,

@@ -1,10 +1,10 @@
 """The paper's Visual Domain Decathlon benchmark (spec section 7.2), its baselines, its variations, and the larger root.
 
-    munet evolve --config=decathlon --config.root=B_16.npz --config.data_dir=DIR        # muNet, the paper's budget
-    munet evolve --config=decathlon:full ...                                            # variants join with commas
-    munet evolve --config=decathlon:large --config.root=L_16.npz --config.data_dir=DIR  # the released L/16
-    munet evolve --config=decathlon:stand_in --config.root=B_16.npz                     # B/16 on the sets at hand
-    munet evolve --config=decathlon:real                                                # reduced; sets and root at hand
+    munet evolve --config=decathlon --config.data_dir=DIR                        # muNet, the paper's budget
+    munet evolve --config=decathlon:full ...                                     # variants join with commas
+    munet evolve --config=decathlon:large --config.data_dir=DIR                  # the released L/16
+    munet evolve --config=decathlon:stand_in                                     # B/16 on the sets at hand
+    munet evolve --config=decathlon:real                                         # reduced; sets and root at hand
 
 Variants: those of `characters` (`munet`, `no_autotune`, `no_adapters`, `scale_S`, `multi_head`, `top_layers_K`,
 `adapters_D`, `full`, `lora_R`, `insert_lora`), `large`, and two on the prepared sets of `../shared/tfds`: `stand_in`
@@ -56,7 +56,7 @@ def get_config(variant: str = "munet") -> Config:
     """
     experiment = Experiment(
         tasks=TASKS,
-        root="B_16-i21k-300ep-lr_0.001-aug_medium1-wd_0.1-do_0.0-sd_0.0.npz",  # a public augreg checkpoint
+        root="augreg:B_16-i21k-300ep-lr_0.001-aug_medium1-wd_0.1-do_0.0-sd_0.0",  # downloaded into the cache
         variant="B/16",
         num_blocks=12,
         batch_size=256,
@@ -73,7 +73,7 @@ def get_config(variant: str = "munet") -> Config:
 
 def _large(config: Config) -> None:
     experiment = config.experiment
-    experiment.root = "L_16-i21k-300ep-lr_0.001-aug_strong1-wd_0.1-do_0.0-sd_0.0.npz"  # as its release recommends
+    experiment.root = "augreg:L_16-i21k-300ep-lr_0.001-aug_strong1-wd_0.1-do_0.0-sd_0.0"  # as its release recommends
     experiment.variant = "L/16"
     experiment.num_blocks = 24
     experiment.defaults.image_size = 224

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from munet.api import evolve, verify
     from munet.data.memory import ArrayTask as Task
-    from munet.models.root import load_root
+    from munet.roots.features import load_root
     from munet.system import System, open
 
 __version__ = "0.1.0"
@@ -20,7 +20,7 @@ _LAZY = {
     "System": "munet.system:System",
     "Task": "munet.data.memory:ArrayTask",
     "evolve": "munet.api:evolve",
-    "load_root": "munet.models.root:load_root",
+    "load_root": "munet.roots.features:load_root",
     "open": "munet.system:open",
     "verify": "munet.api:verify",
 }

@@ -106,7 +106,8 @@ class Experiment:
 
     seed: int = 0  # every draw of the run is derived from it
     tasks: tuple[str, ...] = ()  # task URIs in order, e.g. "tfds:mnist", "builtin:digits"
-    root: str = "demo"  # "demo" (in the package) or the path of an augreg .npz
+    # "demo", a path (.npz, .safetensors, a model's folder), augreg:NAME, https://, gs:// or munet:WORKDIR?task=TASK
+    root: str = "demo"
     variant: str = "demo/16"  # the root's architecture: demo/16, Ti/16, S/16, B/16, L/16, ...
     num_blocks: int = 3  # how many of the root's first blocks are used
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import jax
 
-from munet import start
+from munet import roots, start
 from munet.config import Config, Experiment, Runtime
 from munet.data import cache, loader
 from munet.data.opening import NO_ARRAYS, Arrays, OpenSettings
@@ -57,6 +57,8 @@ class Setup:
         for task in tasks:
             for note in task.notes:
                 say(f"{task.uri}: {note}")
+        for note in root.notes:
+            say(f"root {config.experiment.root}: {note}")
         return cls(config, tuple(tasks), root, layout)
 
     @property
@@ -104,7 +106,9 @@ def open_inputs(
     except UserError as error:
         problems.append(error)
     try:
-        root = start.RootComponents(experiment)
+        # Hundreds of megabytes are not fetched for a run that cannot begin.
+        if not (problems and roots.needs_download(experiment.root, config.runtime.cache_dir)):
+            root = start.RootComponents(experiment, config.runtime.cache_dir)
     except UserError as error:
         problems.append(error)
     return tasks, root, problems

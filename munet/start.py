@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
 import platform
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
-from munet import architecture, config
+from munet import architecture, config, roots
 from munet.config import Experiment
-from munet.errors import WorkdirError
+from munet.errors import CheckpointError, WorkdirError
 from munet.evolution.search_space import default_hyperparameters
-from munet.models.checkpoints import demo_root_path, load_augreg
+from munet.roots import Checkpoint
 from munet.store.components import ComponentStore, component_id
 from munet.store.journal import FORMAT_VERSION
 from munet.training.assemble import FlatArrays, resized_position
 from munet.types import ROOT_MODEL, ComponentId, ComponentName, ComponentRecord, Leaf, ModelRecord, StartEntry, TaskInfo
 
 _PACKAGES = ("munet", "jax", "jaxlib", "flax", "optax", "numpy", "safetensors")
-
-
-def root_path(experiment: Experiment) -> Path:
-    """The file of the root checkpoint: the demo's own for `demo`."""
-    return demo_root_path() if experiment.root == "demo" else Path(experiment.root).expanduser()
 
 
 class RootComponents:
@@ -34,22 +27,22 @@ class RootComponents:
 
     Attributes:
       checkpoint: the file's name and hash, for the journal.
+      notes: what a person should know of it.
       ids: the root model's components by name.
       published: records of all, the checkpoint's own position embedding included.
 
     Raises:
-      CheckpointError: the file is not a root of the configured architecture.
+      CheckpointError: it cannot be had, or is not a root of the configured architecture.
     """
 
-    def __init__(self, experiment: Experiment):
-        path = root_path(experiment)
+    def __init__(self, experiment: Experiment, cache_dir: str = ""):
+        found = roots.find(experiment.root, cache_dir)
         variant = architecture.get_variant(experiment.variant)
-        arrays = load_augreg(path, variant, experiment.num_blocks)
-        self.checkpoint: dict[str, object] = {
-            "name": path.name,
-            "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
-            "variant": variant.name,
-        }
+        if problem := _misfit(experiment, found):
+            raise CheckpointError(problem)
+        arrays = found.load(experiment.num_blocks)
+        self.checkpoint: dict[str, object] = {"name": found.name, "sha256": found.sha256, "variant": variant.name}
+        self.notes = found.facts.notes
         self._arrays: dict[ComponentId, FlatArrays] = {}
         self.ids: dict[ComponentName, ComponentId] = {}
         self.published: dict[ComponentId, ComponentRecord] = {}
@@ -72,6 +65,19 @@ class RootComponents:
         identity = component_id(record, arrays)
         self.published[identity], self._arrays[identity] = record, arrays
         return identity
+
+
+def _misfit(experiment: Experiment, found: Checkpoint) -> str:
+    """What to set where the architecture in the settings is not the root's; "" if it is."""
+    name, blocks = found.variant.name, found.num_blocks
+    if name == experiment.variant and experiment.num_blocks <= blocks:
+        return ""
+    use = min(experiment.num_blocks, blocks)
+    return (
+        f"The root {found.reference} is a {name} with {blocks} blocks, the settings say experiment.variant = "
+        f"{experiment.variant!r} and experiment.num_blocks = {experiment.num_blocks}. Set --config.variant={name} "
+        f"--config.num_blocks={use}" + (f" (at most {blocks})." if use < blocks else ".")
+    )
 
 
 def start_entry(

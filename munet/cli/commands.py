@@ -159,6 +159,13 @@ def _say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
+def roots(name: str, json: bool, cache_dir: str) -> None:
+    """Lists known and cached roots, or fetches, checks and describes one."""
+    from munet.roots import listing
+
+    listing.describe_one(name, json, cache_dir) if name else listing.list_all(json, cache_dir)
+
+
 def config(config: str, overrides: Sequence[Override], json: bool) -> None:
     """Lists every setting with its value and its meaning."""
     import shutil

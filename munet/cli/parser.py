@@ -25,6 +25,7 @@ Commands:
   graph      draw which layers the tasks share
   verify     check that every stored file is what was written
   data       show tasks: splits, classes, a contact sheet
+  roots      list pretrained models to begin with, or fetch and inspect one
   config     list every setting, its value and its meaning
   benchmark  compare methods on the same tasks, over several seeds
 
@@ -214,6 +215,23 @@ def _data(commands: Any) -> argparse.ArgumentParser:
     return parser
 
 
+def _roots(commands: Any) -> argparse.ArgumentParser:
+    parser = _command(
+        commands,
+        "roots",
+        "Lists the pretrained models known by name and those in the cache; with NAME: downloads it if need be, checks "
+        "it, and says what it is.",
+        "A root is demo, a path (.npz, .safetensors, or the folder of a model), augreg:NAME, https://..., gs://... or\n"
+        "munet:WORKDIR?task=TASK.",
+    )
+    parser.add_argument("name", nargs="?", default="", metavar="NAME", help="what `--config.root` may be")
+    parser.add_argument("--json", action="store_true", help="as one JSON object")
+    parser.add_argument(
+        "--cache_dir", default="", metavar="DIR", help="of downloads (default: $MUNET_CACHE_DIR, else ~/.cache/munet)"
+    )
+    return parser
+
+
 def _config(commands: Any) -> argparse.ArgumentParser:
     parser = _command(
         commands, "config", "Lists every setting with its value and its meaning, as `munet evolve` would use it.",
@@ -262,6 +280,7 @@ _COMMANDS: dict[str, Callable[[Any], argparse.ArgumentParser]] = {
     "graph": _graph,
     "verify": _verify,
     "data": _data,
+    "roots": _roots,
     "config": _config,
     "benchmark": _benchmark,
 }

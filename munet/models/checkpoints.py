@@ -15,9 +15,11 @@ import numpy as np
 from munet import architecture
 from munet.architecture import CLS, HEAD, NORM, POSITION, Variant, block_name, component_leaves, is_adapter, is_block
 from munet.errors import CheckpointError, nearest
+from munet.models.facts import Facts, variant_of
 from munet.models.init import resize_position_embedding
 from munet.models.merging import merge_lora
-from munet.models.npz import DTYPES, Header, listing, open_npz
+from munet.models.npz import DTYPES, Header, open_npz
+from munet.models.opening import listing
 from munet.types import ComponentName
 
 Components = dict[ComponentName, dict[str, np.ndarray]]  # arrays by path inside each component
@@ -73,6 +75,23 @@ def load_augreg(path: str | Path, variant: Variant, num_blocks: int, image_size:
     return components
 
 
+def describe_augreg(path: str | Path) -> Facts:
+    """What a checkpoint holds, from its headers alone.
+
+    Raises:
+      CheckpointError: not such a file, or of no variant that we know.
+    """
+    with open_npz(path) as archive:
+        headers = archive.headers
+    variant = _variant(path, headers)
+    if (size := _image_size(headers, variant)) is None:
+        raise CheckpointError(
+            f"{path} is no ViT in the augreg layout: {_POSITION_KEY} is missing or has no valid shape."
+        )
+    head = headers["head/kernel"].shape if "head/kernel" in headers else ()
+    return Facts("augreg", variant, _num_blocks(headers), size, head[-1] if head else 0)
+
+
 def inspect(path: str | Path) -> tuple[str, int]:
     """The variant's name and the number of blocks of a checkpoint, from its headers alone.
 
@@ -80,18 +99,21 @@ def inspect(path: str | Path) -> tuple[str, int]:
       CheckpointError: not such a file, or of no variant that we know.
     """
     with open_npz(path) as archive:
-        headers = archive.headers
+        return _variant(path, archive.headers).name, _num_blocks(archive.headers)
+
+
+def _variant(path: str | Path, headers: Mapping[str, Header]) -> Variant:
     mlp_key = _key(block_name(0), "MlpBlock_3/Dense_0/kernel")
     if "embedding/kernel" not in headers or mlp_key not in headers:
         found = ", ".join(sorted(headers)[:8]) + (", ..." if len(headers) > 8 else "")
         raise CheckpointError(
-            f"{path} is no ViT in the augreg layout: embedding/kernel or {mlp_key} is missing. It holds: {found}."
+            f"{path} is no ViT in the augreg layout: embedding/kernel or {mlp_key} is missing. It holds: {found[:400]}."
         )
     kernel, mlp = headers["embedding/kernel"].shape, headers[mlp_key].shape
-    for variant in architecture.VARIANTS.values():
-        expected = (variant.patch_size, variant.patch_size, architecture.CHANNELS, variant.width)
-        if kernel == expected and mlp == (variant.width, variant.mlp_dim):
-            return variant.name, _num_blocks(headers)
+    if len(kernel) == 4 and kernel[0] == kernel[1] and kernel[2] == architecture.CHANNELS and mlp[:1] == kernel[3:]:
+        variant = variant_of(kernel[3], mlp[-1], kernel[0])
+        if variant is not None:
+            return variant
     raise CheckpointError(
         f"{path} is of no known variant: embedding/kernel has shape {kernel}, {mlp_key} {mlp}. "
         f"Known variants: {', '.join(architecture.VARIANTS)}."

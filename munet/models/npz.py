@@ -3,29 +3,38 @@
 from __future__ import annotations
 
 import math
+import re
 import struct
-import tokenize
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import PurePath
-from typing import IO
 
 import numpy as np
-from etils import epath
 
-from munet.errors import CheckpointError, nearest
+from munet.errors import CheckpointError
+from munet.models.opening import listing, open_file
 
 DTYPES = ("float16", "float32", "float64")
 
 # What the readers of zip and npy raise on damaged files.
 _BROKEN = (
-    zipfile.BadZipFile, zlib.error, struct.error, tokenize.TokenError, EOFError, OSError, ValueError, RuntimeError,
-    OverflowError,
+    zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, ValueError, RuntimeError, OverflowError,
 )  # fmt: skip
-_HEADER_READERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+_MAX_ARRAYS = 4096  # ViT-L has about 400
+_COMPRESSION = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # what NumPy writes; others may take any amount of memory
+# An npy file: magic, version, length of the header, header. NumPy reads a header of any length and evaluates it; ours
+# has one form, and a length that a shape can need.
+_MAGIC = b"\x93NUMPY"
+_LENGTH_BYTES = {(1, 0): 2, (2, 0): 4}
+_MAX_HEADER = 4096
+_HEADER = re.compile(
+    r"\{\s*(?:(?:'descr'\s*:\s*'(?P<descr>[<>|=]?[?biufcOSUVmM]\d{0,9})'"
+    r"|'fortran_order'\s*:\s*(?P<order>True|False)"
+    r"|'shape'\s*:\s*\((?P<shape>[\d\sL,]{0,999})\))\s*,?\s*){3}\}\s*"
+)
 
 
 @dataclass(frozen=True)
@@ -83,7 +92,7 @@ def open_npz(path: str | PurePath) -> Iterator[Archive]:
     Raises:
       CheckpointError: missing, cut off or of another format, or arrays with unusable headers (all of them are listed).
     """
-    with _open(path) as file:
+    with open_file(path) as file:
         try:
             archive = zipfile.ZipFile(file)
         except _BROKEN as error:
@@ -95,29 +104,11 @@ def open_npz(path: str | PurePath) -> Iterator[Archive]:
             yield Archive(str(path), _headers(path, archive), archive)
 
 
-def listing(head: str, problems: Iterable[str]) -> str:
-    """One message of several problems, sorted."""
-    return "\n  - ".join([f"{head}:", *sorted(problems)])
-
-
-def _open(path: str | PurePath) -> IO[bytes]:
-    place = epath.Path(path)
-    try:
-        file: IO[bytes] = place.open("rb")
-    except FileNotFoundError:
-        folder = place.parent
-        if not folder.is_dir():
-            raise CheckpointError(f"There is no checkpoint {path}: the folder {folder} does not exist.") from None
-        files = [file.name for file in folder.iterdir() if file.suffix == ".npz"]
-        raise CheckpointError(f"There is no checkpoint {path}. {nearest(place.name, files)}") from None
-    except (OSError, ImportError) as error:  # ImportError: a remote place without the package that reads it
-        raise CheckpointError(f"The checkpoint {path} cannot be opened: {error}") from error
-    return file
-
-
 def _headers(path: str | PurePath, archive: zipfile.ZipFile) -> dict[str, Header]:
     headers: dict[str, Header] = {}
     problems: list[str] = []
+    if len(archive.infolist()) > _MAX_ARRAYS:
+        raise CheckpointError(f"{path} is no checkpoint of a ViT: it holds {len(archive.infolist()):,} arrays.")
     for info in archive.infolist():
         key = info.filename.removesuffix(".npy")
         try:
@@ -141,9 +132,38 @@ def _headers(path: str | PurePath, archive: zipfile.ZipFile) -> dict[str, Header
 
 
 def _header(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Header:
+    if info.compress_type not in _COMPRESSION:
+        raise ValueError(f"compression type {info.compress_type}, expected none or deflate")
     with archive.open(info) as member:
-        version = np.lib.format.read_magic(member)
-        if version not in _HEADER_READERS:
-            raise ValueError(f"npy format {version}, expected (1, 0) or (2, 0)")
-        shape, fortran_order, dtype = _HEADER_READERS[version](member)
-        return Header(shape, dtype, fortran_order, member.tell(), info)
+        start = member.read(len(_MAGIC) + 2 + max(_LENGTH_BYTES.values()) + _MAX_HEADER)
+    if not start.startswith(_MAGIC):
+        raise ValueError("no npy array")
+    version = tuple(start[len(_MAGIC) : len(_MAGIC) + 2])
+    if version not in _LENGTH_BYTES:
+        raise ValueError(f"npy format {version}, expected (1, 0) or (2, 0)")
+    position = len(_MAGIC) + 2 + _LENGTH_BYTES[version]
+    length = int.from_bytes(start[len(_MAGIC) + 2 : position], "little")
+    text = start[position : position + length].decode("latin-1")
+    if len(text) < length:
+        raise ValueError(f"a header of {length:,} bytes is cut off or too long")
+    shape, fortran_order, dtype = _parse(text)
+    return Header(shape, dtype, fortran_order, position + length, info)
+
+
+def _parse(header: str) -> tuple[tuple[int, ...], bool, np.dtype[np.generic]]:
+    """Shape, Fortran order and dtype.
+
+    Raises:
+      ValueError: it is no header of a plain array.
+    """
+    match = _HEADER.fullmatch(header)
+    if match is None or None in match.groups():  # None: one of the three is there twice, and one not at all
+        raise ValueError(f"no header of a plain array: {header.strip()[:80]!r}")
+    descr, order, shape = match.groups()
+    lengths = [length.strip().removesuffix("L") for length in shape.split(",")]  # L: written by Python 2
+    if lengths[-1] == "":
+        lengths.pop()
+    try:
+        return tuple(int(length) for length in lengths), order == "True", np.dtype(descr)
+    except TypeError as error:
+        raise ValueError(f"unknown type {descr!r}") from error

@@ -1,10 +1,9 @@
-"""A pretrained root as a feature extractor: `munet.load_root` (DESIGN section 5)."""
+"""A pretrained root as a feature extractor: what `munet.load_root` gives (DESIGN section 5)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -12,10 +11,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from munet.architecture import Variant, get_variant
+from munet.architecture import Variant
 from munet.errors import UserError
 from munet.models import vit
-from munet.models.checkpoints import Components, demo_root_path, inspect, load_augreg
+from munet.models.checkpoints import Components
 
 _CHUNK = 256  # images at a time
 
@@ -67,30 +66,3 @@ class Root:
 @partial(jax.jit, static_argnums=(0, 1))
 def _features(variant: Variant, num_blocks: int, params: Any, images: Array) -> Array:
     return vit.features(variant, params, images, num_blocks=num_blocks)
-
-
-def load_root(path: str | Path = "demo", image_size: int = 32, num_layers: int | None = None) -> Root:
-    """Reads a checkpoint in the augreg layout.
-
-    Args:
-      path: the `.npz` file, or "demo" for the root in the package.
-      image_size: pixels on a side, a multiple of the patch; the position embedding is resized to it.
-      num_layers: how many of its first blocks to use; None: all in the file.
-
-    Raises:
-      CheckpointError: the file is missing, damaged, or of no known architecture.
-      UserError: an image size or a number of layers that cannot be.
-    """
-    path = demo_root_path() if str(path) == "demo" else path
-    name, available = inspect(path)
-    variant = get_variant(name)
-    num_blocks = available if num_layers is None else num_layers
-    if not 1 <= num_blocks <= available:
-        raise UserError(f"num_layers={num_layers}: expected 1 to {available}, the blocks in {path}.")
-    if image_size < variant.patch_size or image_size % variant.patch_size:
-        below = max(image_size // variant.patch_size, 1) * variant.patch_size
-        raise UserError(
-            f"image_size={image_size} is no multiple of {name}'s patch size {variant.patch_size}: "
-            f"use {below} or {below + variant.patch_size}."
-        )
-    return Root(variant, num_blocks, image_size, load_augreg(path, variant, num_blocks, image_size))

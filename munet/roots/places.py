@@ -1,0 +1,128 @@
+"""Where downloaded roots are kept, and what is remembered of each, so that a changed file is noticed.
+
+A file lies under `<cache_dir>/roots/` as its URL says: `roots/storage.googleapis.com/vit_models/augreg/NAME.npz`. One
+that a person puts there is taken as it is. Beside it stands `FILE.json` with its SHA-256, compared at each use.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from munet.data import cache
+from munet.errors import CheckpointError, UserError
+
+_BY_HAND = "put there by hand"
+_OBJECTS = "storage.googleapis.com"  # where objects of gs:// are reached by https too
+
+
+@dataclass(frozen=True)
+class Remembered:
+    """What is known of a cached file.
+
+    Attributes:
+      path: of the file.
+      size: bytes.
+      sha256: when it was put there; "": it was not used yet.
+      source: its URL.
+      since: when it was remembered, e.g. `2026-11-22 10:30`.
+    """
+
+    path: Path
+    size: int
+    sha256: str
+    source: str
+    since: str
+
+
+def folder(cache_dir: str) -> Path:
+    """The folder of downloaded roots.
+
+    Raises:
+      UserError: there is no cache.
+    """
+    root = cache.folder(cache_dir)
+    if root is None:
+        raise UserError(
+            'A root is downloaded into the cache, and runtime.cache_dir is "off": give it a folder, or download the '
+            "file yourself and give its path."
+        )
+    return root / "roots"
+
+
+def place(url: str, cache_dir: str) -> Path:
+    """Where the file of a URL is, or is to be, in the cache."""
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2].replace(":", "-")
+    segments = [unquote(segment) for segment in parts.path.split("/") if segment not in ("", ".", "..")]
+    if parts.scheme == "gs":
+        host, segments = _OBJECTS, [host, *segments]
+    if parts.query:  # part of what is asked for, but not fit for a name
+        segments.insert(-1, hashlib.sha256(parts.query.encode()).hexdigest()[:12])
+    return folder(cache_dir).joinpath(*(re.sub(r"[^\w.+=-]", "_", segment)[:200] for segment in [host, *segments]))
+
+
+def remember(path: Path, source: str) -> str:
+    """Writes down a file's SHA-256, and returns it."""
+    digest = file_sha256(path)
+    note = {"sha256": digest, "size": path.stat().st_size, "source": source, "since": time.strftime("%Y-%m-%d %H:%M")}
+    temporary = _note(path).with_suffix(".tmp")
+    with contextlib.suppress(OSError):  # a cache that may only be read: nothing is remembered
+        temporary.write_text(json.dumps(note, indent=1))
+        temporary.replace(_note(path))
+    return digest
+
+
+def check(path: Path) -> str:
+    """The SHA-256 of a cached file, every byte read and compared with what is remembered.
+
+    Raises:
+      CheckpointError: it is not the file that was put there.
+    """
+    found = recall(path)
+    if not found.sha256:
+        return remember(path, found.source)
+    digest = file_sha256(path)
+    if digest != found.sha256:
+        raise CheckpointError(
+            f"{path} is not the file that was put there: SHA-256 {digest[:12]}, remembered {found.sha256[:12]}. Remove "
+            f"it and {_note(path).name}: the same command downloads it again."
+        )
+    return digest
+
+
+def recall(path: Path) -> Remembered:
+    """What is remembered of a file; nothing is hashed."""
+    try:
+        note = json.loads(_note(path).read_text())
+        sha256, source, since = (str(note[name]) for name in ("sha256", "source", "since"))
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        sha256, source, since = "", _BY_HAND, ""
+    return Remembered(path, path.stat().st_size, sha256, source, since)
+
+
+def cached(cache_dir: str) -> Iterator[Remembered]:
+    """All files in the cache, in order of their paths."""
+    root = cache.folder(cache_dir)
+    if root is None:
+        return
+    for path in sorted((root / "roots").rglob("*")):
+        if path.is_file() and path.suffix in (".npz", ".safetensors"):
+            yield recall(path)
+
+
+def file_sha256(path: Path) -> str:
+    """The hash of a file, as 64 hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _note(path: Path) -> Path:
+    return path.with_name(f"{path.name}.json")

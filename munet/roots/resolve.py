@@ -1,0 +1,126 @@
+"""The one way from `experiment.root` or `munet.load_root(...)` to a checkpoint, whatever was named.
+
+demo                                    the root in the package
+/data/Ti_16.npz                         a file in the augreg layout
+/models/vit  /models/vit.safetensors    a ViT of timm or Hugging Face, as folder or file
+augreg:Ti_16-i21k-...                   a checkpoint of the "How to train your ViT?" release, by name
+https://... gs://...                    a file to download, with #sha256=... if you know it
+munet:runs/demo?task=digits             a model of an earlier run of ours
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from munet.errors import CheckpointError, nearest
+from munet.models.checkpoints import demo_root_path
+from munet.roots import names, places, systems
+from munet.roots.checkpoint import Checkpoint, check_format, describe, open_local
+from munet.roots.download import fetch
+from munet.roots.streams import SCHEMES, source
+
+DEMO = "demo"
+_LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
+_FORMS = f"a path, {DEMO}, https://..., gs://..., {names.SCHEME}NAME or {systems.SCHEME}WORKDIR?task=TASK"
+
+
+def find(reference: str | Path, cache_dir: str = "") -> Checkpoint:
+    """The checkpoint that a person means; it is downloaded into the cache if it must be.
+
+    Args:
+      reference: see above.
+      cache_dir: as for `munet.data.cache.folder`.
+
+    Raises:
+      CheckpointError: there is none, it cannot be had, is damaged, or is no ViT that munet knows.
+      WorkdirError: the run that is named is not there.
+    """
+    text = str(reference)
+    if text == DEMO:
+        return open_local(text, demo_root_path())
+    if not text:
+        raise CheckpointError(f"No root is named: give {_FORMS}.")
+    if text.startswith(systems.SCHEME):
+        return systems.open_system(text)
+    if text.startswith(names.SCHEME):
+        name, sha256 = _fragment(text)
+        name = names.full_name(name.removeprefix(names.SCHEME))
+        try:
+            return _download(text, names.url(name), cache_dir, sha256)
+        except CheckpointError as error:
+            if name in names.KNOWN:
+                raise
+            advice = f"{name} is not among the names that munet knows. {nearest(name, names.KNOWN)}"
+            raise CheckpointError(f"{error}\n{advice}") from error
+    scheme = text.partition("://")[0] if "://" in text else ""
+    if scheme in SCHEMES:
+        url, sha256 = _fragment(text)
+        return _download(text, url, cache_dir, sha256)
+    if scheme or _looks_like_a_scheme(text):
+        given = scheme or text.partition(":")[0]
+        raise CheckpointError(
+            f"{text}: there is no kind of root {given!r}. {nearest(given, [*SCHEMES, 'augreg', 'munet'])} "
+            f"A root is {_FORMS}."
+        )
+    return open_local(text, Path(text).expanduser())
+
+
+def location(reference: str, cache_dir: str = "") -> Path | None:
+    """Where a root to download is, or would be, in the cache; None for one that needs no download.
+
+    Raises:
+      CheckpointError: an unknown name.
+    """
+    if reference.startswith(names.SCHEME):
+        return places.place(names.url(names.full_name(_fragment(reference)[0].removeprefix(names.SCHEME))), cache_dir)
+    if reference.partition("://")[0] in SCHEMES:
+        return places.place(_fragment(reference)[0], cache_dir)
+    return None
+
+
+def needs_download(reference: str, cache_dir: str = "") -> bool:
+    """Whether `find` would have to fetch something.
+
+    Raises:
+      CheckpointError: an unknown name.
+      UserError: it would, and there is no cache.
+    """
+    found = location(reference, cache_dir)
+    return found is not None and not found.exists()
+
+
+def _download(reference: str, url: str, cache_dir: str, sha256: str) -> Checkpoint:
+    parts = urlsplit(url)
+    suffix = Path(parts.path).suffix
+    check_format(url, suffix)
+    if parts.scheme == "http" and not sha256 and parts.hostname not in _LOCAL_HOSTS:
+        raise CheckpointError(
+            f"{url} can be changed on its way by anybody: give it as https://, or with #sha256=... at its end."
+        )
+    place = places.place(url, cache_dir)
+    fetch(url, source(url), place, lambda part: describe(part, suffix), sha256=sha256)
+    digest = places.check(place)
+    if sha256 and digest != sha256:
+        raise CheckpointError(f"{place}, downloaded before, has the SHA-256 {digest}, expected {sha256}: remove it.")
+    return open_local(reference, place, digest)
+
+
+def _fragment(text: str) -> tuple[str, str]:
+    """A reference without its `#sha256=...`, and that hash; "" if there is none.
+
+    Raises:
+      CheckpointError: something else follows the #.
+    """
+    rest, _, fragment = text.partition("#")
+    if not fragment:
+        return rest, ""
+    match = re.fullmatch(r"sha256=([0-9a-fA-F]{64})", fragment)
+    if match is None:
+        raise CheckpointError(f"{text}: after # is expected sha256= and 64 hexadecimal digits.")
+    return rest, match[1].lower()
+
+
+def _looks_like_a_scheme(text: str) -> bool:
+    return re.match(r"[a-z]{2,12}:", text) is not None and not Path(text).expanduser().exists()

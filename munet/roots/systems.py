@@ -1,0 +1,95 @@
+"""An earlier system of ours as root: `munet:runs/demo?task=digits` is that task's retained model without its head.
+
+Low-rank updates are folded into the weights that they update; residual adapters have no place in a root.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from pathlib import Path
+
+from munet import architecture, system
+from munet.architecture import HEAD, POSITION, Variant, is_adapter, is_block
+from munet.errors import CheckpointError, UserError
+from munet.models.checkpoints import Components
+from munet.models.facts import Facts
+from munet.models.init import resize_position_embedding
+from munet.models.merging import merge_lora
+from munet.roots.checkpoint import Checkpoint
+from munet.system import System
+from munet.types import TaskName
+
+SCHEME = "munet:"
+
+
+def open_system(reference: str) -> Checkpoint:
+    """The model that `munet:WORKDIR?task=TASK` names.
+
+    Raises:
+      CheckpointError: no or an unknown task, or one whose model has residual adapters.
+      WorkdirError: there is no run.
+      CorruptionError: the run is damaged.
+    """
+    workdir, _, option = reference.removeprefix(SCHEME).partition("?")
+    if not workdir:
+        raise CheckpointError(f"{reference!r}: a run's directory is missing, e.g. {SCHEME}runs/demo?task=digits.")
+    opened = system.open(str(Path(workdir).expanduser()) if "://" not in workdir else workdir)
+    fitting = [task for task in opened.models if not _adapters(opened, task)]
+    name, _, task = option.partition("=")
+    if name != "task" or not task:
+        raise CheckpointError(f"{reference}: say which task's model, {_choices(workdir, fitting)}")
+    try:
+        model = opened.model(task)
+    except UserError as error:
+        raise CheckpointError(f"{reference}: {error}") from error
+    if adapters := _adapters(opened, task):
+        raise CheckpointError(
+            f"{reference}: that model has {', '.join(adapters)}, for which a root has no place. "
+            + (f"Take one without, {_choices(workdir, fitting)}" if fitting else "No model of this run is without.")
+        )
+    variant = architecture.get_variant(opened.experiment.variant)
+    ids = {name: id for name, id in model.components.items() if name != HEAD}
+    tokens = opened.components[ids[POSITION]].leaves["pos_embedding"].shape[1]
+    facts = Facts(
+        layout="munet",
+        variant=variant,
+        num_blocks=sum(is_block(name) for name in ids),
+        image_size=math.isqrt(tokens - 1) * variant.patch_size,
+        num_classes=opened.task(task).num_classes,
+    )
+    digest = hashlib.sha256(json.dumps(ids, sort_keys=True).encode()).hexdigest()
+    name = f"{Path(opened.workdir).name}?task={task}"
+
+    def load(num_blocks: int, image_size: int | None) -> Components:
+        return _load(opened, task, variant, facts, num_blocks, image_size)
+
+    return Checkpoint(reference, name, digest, facts, opened.workdir, load)
+
+
+def _load(
+    opened: System, task: TaskName, variant: Variant, facts: Facts, num_blocks: int, image_size: int | None
+) -> Components:
+    if num_blocks > facts.num_blocks:
+        raise CheckpointError(
+            f"The model of {task!r} in {opened.workdir} has {facts.num_blocks} blocks: use "
+            f"num_blocks={facts.num_blocks} or fewer."
+        )
+    wanted = architecture.path_names(num_blocks)
+    merged = merge_lora(opened.load(task))
+    components = {name: dict(arrays) for name, arrays in merged.items() if name in wanted and name != HEAD}
+    if image_size:
+        position = components[POSITION]
+        position["pos_embedding"] = resize_position_embedding(
+            position["pos_embedding"], facts.image_size, image_size, variant.patch_size
+        )
+    return components
+
+
+def _adapters(opened: System, task: TaskName) -> list[str]:
+    return [name for name in opened.models[task].components if is_adapter(name)]
+
+
+def _choices(workdir: str, tasks: list[TaskName]) -> str:
+    return "one of " + ", ".join(f"{SCHEME}{workdir}?task={task}" for task in tasks) if tasks else "when one is solved."
