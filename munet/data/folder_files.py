@@ -60,7 +60,11 @@ class Listing:
 def natural(name: str) -> tuple[list[tuple[int, int, str]], str]:
     """A sort key by which numbers inside names count as numbers: "img2" before "img10"."""
     parts = re.split(r"([0-9]+)", name.casefold())
-    return [(0, int(part), "") if part[:1].isdigit() else (1, 0, part) for part in parts if part], name
+    keys = []
+    for part in filter(None, parts):
+        number = part.lstrip("0")  # compared as text: int() takes neither every digit nor every length
+        keys.append((0, len(number), number) if "0" <= part[0] <= "9" else (1, 0, part))
+    return keys, name
 
 
 def split_named(name: str) -> SplitName | None:

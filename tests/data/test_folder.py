@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from munet.data import folder_index
+from munet.data.folder_files import natural
 from munet.data.splits import SPLITS
 from munet.data.tasks import Task, load_task
 from munet.errors import DataError
@@ -403,6 +404,11 @@ def test_a_long_read_says_how_far_it_is(tmp_path: Path, monkeypatch: pytest.Monk
     progress.step()
     progress.step()
     assert said == ["birds: read 1 of 2 images", "birds: read 2 of 2 images"]
+
+
+def test_natural_order() -> None:
+    names = ["a10", "a2", "A1", "10", "9", "007", "²", "1" * 5000, "b"]
+    assert sorted(names, key=natural) == ["007", "9", "10", "1" * 5000, "A1", "a2", "a10", "b", "²"]
 
 
 def test_names_in_any_encoding(tmp_path: Path) -> None:
