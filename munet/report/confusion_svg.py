@@ -39,7 +39,7 @@ def to_svg(task: TaskName, class_names: tuple[str, ...], counts: SplitCounts) ->
     left = _MARGIN + 12 + 7 * max(map(len, names), default=0)
     top = _MARGIN + _TITLE + 7 * max(map(len, names), default=0)
     size = side * len(shown)
-    width, height = max(left + size, 560) + _MARGIN, top + size + _MARGIN
+    width, height = max(left + size, 690) + _MARGIN, top + size + _MARGIN
     which = f"{len(shown)} classes" if len(shown) == len(class_names) else _chosen(len(shown), len(class_names))
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" '
