@@ -123,6 +123,8 @@ class Experiment:
     quality_metric: str = "accuracy"
     class_balanced: bool = False  # training batches have every class equally often, however rare it is
     scale_factor: float = 1.0  # s of Eq. 2 in (0, 1]; 1: no size penalty
+    flops_factor: float = 1.0  # s_flops, the same for forward FLOPs relative to the root's; 1: they do not count
+    latency_factor: float = 1.0  # s_latency, the same for measured seconds an image; 1: they are not measured
     mutation_probability: float = 0.1  # mu: with which each possible mutation fires
     max_seed_parents: int = 0  # seed parents a phase starts with at most; 0: all (the paper)
     auto_tune: bool = True  # evolve hyper-parameters (the number of blocks always evolves)
@@ -255,8 +257,9 @@ def _count_problems(config: Config) -> list[str]:
             f"experiment.min_batches_per_cycle = {experiment.min_batches_per_cycle} is above "
             f"max_batches_per_cycle = {experiment.max_batches_per_cycle}: lower one or raise the other."
         )
-    if not 0 < experiment.scale_factor <= 1:
-        problems.append(f"experiment.scale_factor = {experiment.scale_factor}: expected in (0, 1], 1: no penalty.")
+    for name in ("scale_factor", "flops_factor", "latency_factor"):
+        if not 0 < getattr(experiment, name) <= 1:
+            problems.append(f"experiment.{name} = {getattr(experiment, name)}: expected in (0, 1], 1: no penalty.")
     if not 0 <= experiment.mutation_probability <= 1:
         problems.append(f"experiment.mutation_probability = {experiment.mutation_probability}: expected in [0, 1].")
     if experiment.clip_norm <= 0:

@@ -5,10 +5,12 @@ A snapshot is a ledger as JSON; it only saves time, and one that does not fit th
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 from munet import codec
 from munet.errors import CorruptionError
+from munet.evolution import costs
 from munet.evolution.controller import Controller
 from munet.evolution.state import State, initial_state
 from munet.store.workdir import Store
@@ -25,6 +27,7 @@ class Ledger:
       generations: of them, generations.
       image_steps: training images seen, all children together.
       programs: signatures of the train programs used so far, sorted; they decide how later children are grouped.
+      latencies: measured seconds an image by `costs.structure`, where the score counts them.
     """
 
     state: State
@@ -32,6 +35,7 @@ class Ledger:
     generations: int = 0
     image_steps: int = 0
     programs: tuple[str, ...] = ()
+    latencies: Mapping[str, float] = field(default_factory=dict)
 
 
 def fold(controller: Controller, ledger: Ledger | None, entry: JournalEntry) -> Ledger:
@@ -47,12 +51,19 @@ def fold(controller: Controller, ledger: Ledger | None, entry: JournalEntry) -> 
     after = replace(ledger, state=controller.tell(ledger.state, entry), length=ledger.length + 1)
     if not isinstance(entry, GenerationEntry):
         return after
-    costs = [child.cost for child in entry.children]
+    spent = [child.cost for child in entry.children]
+    num_classes = controller.task(ledger.state).num_classes
+    measured = {
+        costs.structure([part.name for part in child.plan.components], child.plan.hyperparameters, num_classes): time
+        for child in entry.children
+        if (time := child.latency) is not None
+    }
     return replace(
         after,
         generations=ledger.generations + 1,
-        image_steps=ledger.image_steps + sum(cost.image_steps for cost in costs),
-        programs=tuple(sorted({*ledger.programs, *(cost.program for cost in costs)})),
+        image_steps=ledger.image_steps + sum(cost.image_steps for cost in spent),
+        programs=tuple(sorted({*ledger.programs, *(cost.program for cost in spent)})),
+        latencies={**ledger.latencies, **measured},
     )
 
 

@@ -51,6 +51,7 @@ class Publisher:
         trained: Mapping[ModelId, TrainedChild],
         verdicts: Mapping[ModelId, Verdict],
         num_classes: int,
+        latencies: Mapping[ModelId, float],
     ) -> GenerationEntry:
         """Writes the components of every kept child; returns the entry to append when all of them are on disk."""
         published: dict[ComponentId, ComponentRecord] = {}
@@ -60,7 +61,7 @@ class Publisher:
             ids: dict[ComponentName, ComponentId] = {}
             if verdict.is_kept:
                 ids = self._publish(state, child, result.best, verdict, num_classes, published)
-            children.append(ChildEntry(child, result.training, verdict, result.cost, ids))
+            children.append(ChildEntry(child, result.training, verdict, result.cost, ids, latencies.get(child.id)))
         return GenerationEntry(plan.position, plan.task, tuple(children), published, plan.data_mutations)
 
     def collect(self, state: State) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import cast
 
@@ -28,6 +29,7 @@ from munet.progress import events
 from munet.progress.events import Notify
 from munet.publishing import Publisher
 from munet.store.workdir import Store
+from munet.training import latency
 from munet.training.checkpoints import InFlight
 from munet.training.evaluation import measure
 from munet.training.population import Population
@@ -173,6 +175,7 @@ class _Loop:
         journal, entry = self._store.journal, self._setup.start_entry
         if not len(journal):
             self._setup.root.put(self._store.components)
+            entry = replace(entry, root=replace(entry.root, latency=latency.of_root(self._experiment)))
             journal.append(entry)
             return ledger.fold(self._controller, None, entry)
         for note in start.notes_on_layout(_first_entry(self._store), entry):
@@ -216,9 +219,10 @@ class _Loop:
                 num_programs=self._population.num_programs(plan, task, known),
             )
         )
+        latencies = latency.of_children(experiment, plan.children, task.info.num_classes, current.latencies)
         trained = self._population.train(plan, task, known, self._cycle_ended)
-        verdicts = self._controller.judge(state, plan, {id: child.training for id, child in trained.items()})
-        entry = self._publisher.generation_entry(state, plan, trained, verdicts, task.info.num_classes)
+        verdicts = self._controller.judge(state, plan, {id: child.training for id, child in trained.items()}, latencies)
+        entry = self._publisher.generation_entry(state, plan, trained, verdicts, task.info.num_classes, latencies)
         current = self._commit(current, entry)
         self._in_flight.clear()
         self._notify(events.GenerationEnded(entry, time.perf_counter() - started))

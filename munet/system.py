@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import UInt8
 
-from munet import codec, ledger
+from munet import architecture, codec, flops, ledger
 from munet.config import Experiment
 from munet.errors import CorruptionError, UserError, nearest
 from munet.evolution import schedule, scoring
@@ -174,6 +174,11 @@ class System:
     def accounted_params(self, task: TaskName) -> float:
         """Eq. 3: a task's model with every parameter divided among the models that use it."""
         return scoring.accounted_params(self.state, self.model(task).components.values(), task)
+
+    def flops(self, task: TaskName) -> int:
+        """Floating-point operations of a forward pass of a task's model on one image; see `munet.flops.forward`."""
+        model, variant = self.model(task), architecture.get_variant(self.experiment.variant)
+        return flops.forward(variant, model.components, model.hyperparameters, self.task(task).num_classes)
 
     def shared_with(self, task: TaskName) -> dict[TaskName, int]:
         """Other tasks that use components of this task's model, with how many; the root's do not count."""

@@ -202,6 +202,7 @@ class ModelRecord:
       quality: validation quality of its best cycle; None for the root.
       offspring: children created from it for its own task (Eq. 1).
       test_quality: measured once, at the end of the phase that retained it; never used for decisions.
+      latency: seconds an image, measured where the score counts it.
     """
 
     id: ModelId
@@ -212,6 +213,7 @@ class ModelRecord:
     quality: Quality | None = None
     offspring: int = 0
     test_quality: Quality | None = None
+    latency: float | None = field(default=None, metadata={"omit_default": True})
 
 
 @dataclass(frozen=True)
@@ -232,6 +234,8 @@ class ChildEntry:
     verdict: Verdict
     cost: ChildCost
     components: Mapping[ComponentName, ComponentId] = field(default_factory=dict)  # empty unless kept
+    # seconds an image, measured before the verdict where the score counts it
+    latency: float | None = field(default=None, metadata={"omit_default": True})
 
 
 @dataclass(frozen=True)

@@ -101,12 +101,23 @@ class Controller:
         return GenerationPlan(state.position, self.task(state).name, tuple(children), tuple(fired))
 
     def judge(
-        self, state: State, plan: GenerationPlan, trainings: Mapping[ModelId, CycleQualities]
+        self,
+        state: State,
+        plan: GenerationPlan,
+        trainings: Mapping[ModelId, CycleQualities],
+        latencies: Mapping[ModelId, float] | None = None,
     ) -> dict[ModelId, Verdict]:
-        """What becomes of each trained child, by its own parent's score in the state that it was planned in."""
-        num_classes = self.task(state).num_classes
+        """What becomes of each trained child, by its own parent's score in the state that it was planned in.
+
+        Args:
+          state: that state.
+          plan: the children.
+          trainings: what training each gave.
+          latencies: seconds an image of each, where the score counts them.
+        """
+        num_classes, known = self.task(state).num_classes, latencies or {}
         return {
-            child.id: judge_child(state, self.experiment, child, trainings[child.id], num_classes)
+            child.id: judge_child(state, self.experiment, child, trainings[child.id], num_classes, known.get(child.id))
             for child in plan.children
         }
 

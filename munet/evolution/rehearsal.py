@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from munet import architecture
 from munet.config import Experiment
-from munet.evolution import schedule
+from munet.evolution import costs, schedule
 from munet.evolution.controller import Controller
 from munet.evolution.records import new_record, publishes
 from munet.evolution.search_space import default_hyperparameters
@@ -78,6 +78,7 @@ def start_entry(experiment: Experiment, tasks: Sequence[TaskInfo]) -> StartEntry
         parent=None,
         hyperparameters=default_hyperparameters(experiment),
         components=dict(zip(names, published, strict=True)),
+        latency=1.0 if experiment.latency_factor < 1 else None,
     )
     return StartEntry(format_version=1, experiment={}, tasks=tuple(tasks), root=root, published=published)
 
@@ -115,18 +116,30 @@ def run_generation(
     controller: Controller, state: State, plan: GenerationPlan, trainings: Mapping[ModelId, CycleQualities]
 ) -> GenerationEntry:
     """Judges and records a generation whose training gave `trainings`."""
-    verdicts = controller.judge(state, plan, trainings)
+    classes = controller.task(state).num_classes
+    latencies = _latencies(controller.experiment, plan, classes)
+    verdicts = controller.judge(state, plan, trainings, latencies)
     entries: list[ChildEntry] = []
     published: dict[ComponentId, ComponentRecord] = {}
     for child in plan.children:
         verdict = verdicts[child.id]
         ids: dict[ComponentName, ComponentId] = {}
         if verdict.is_kept and verdict.best_cycle is not None:
-            classes = controller.task(state).num_classes
             ids, new = publish(controller.experiment, state, child, verdict.best_cycle, classes)
             published |= new
-        entries.append(ChildEntry(child, trainings[child.id], verdict, ChildCost(0, 0.0), ids))
+        cost = ChildCost(0, 0.0)
+        entries.append(ChildEntry(child, trainings[child.id], verdict, cost, ids, latencies.get(child.id)))
     return GenerationEntry(plan.position, plan.task, tuple(entries), published, plan.data_mutations)
+
+
+def _latencies(experiment: Experiment, plan: GenerationPlan, num_classes: int) -> dict[ModelId, float]:
+    """As if time were arithmetic, the root's being 1; empty where latency does not count."""
+    return {
+        child.id: costs.relative_flops(
+            experiment, [part.name for part in child.components], child.hyperparameters, num_classes
+        )
+        for child in (plan.children if experiment.latency_factor < 1 else ())
+    }
 
 
 def next_entry(controller: Controller, state: State, trainer: Trainer = invent) -> GenerationEntry | PhaseEntry:

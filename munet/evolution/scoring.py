@@ -1,5 +1,7 @@
 """Scores: Eq. 2, quality with a penalty for size, and Eq. 3, where a shared parameter is divided among its users.
 
+Beyond the paper, FLOPs and latency may count too (`costs.py`).
+
 Nothing here is stored: scores follow from quality and the sharing at hand, and change when other models change.
 """
 
@@ -11,6 +13,7 @@ from collections.abc import Iterable
 
 from munet import architecture
 from munet.config import Experiment
+from munet.evolution import costs
 from munet.evolution.state import EvolutionError, State
 from munet.types import ChildPlan, ComponentId, ModelRecord, Quality, TaskName
 
@@ -55,14 +58,46 @@ def _share(state: State, component: ComponentId, task: TaskName) -> float:
 
 
 def score(state: State, model: ModelRecord, experiment: Experiment) -> float:
-    """Eq. 2 of a trained model in the system at hand.
+    """Eq. 2 of a trained model in the system at hand, with the penalties for FLOPs and latency where they count.
 
     Raises:
       EvolutionError: the model has no quality, as the root.
     """
     if model.task is None or model.quality is None:
         raise EvolutionError(f"Model {model.id} was never trained on a task and has no score.")
-    return penalised(model.quality, accounted_params(state, model.components.values(), model.task), experiment)
+    size_aware = penalised(model.quality, accounted_params(state, model.components.values(), model.task), experiment)
+    return size_aware * costs.penalty(
+        experiment,
+        model.components,
+        model.hyperparameters,
+        num_classes(state, model),
+        latency=model.latency,
+        root_latency=state.root.latency,
+    )
+
+
+def score_of_child(
+    state: State, experiment: Experiment, child: ChildPlan, quality: Quality, num_classes: int, latency: float | None
+) -> float:
+    """The same for a child that is not built yet.
+
+    Raises:
+      EvolutionError: latency counts, but there is none.
+    """
+    accounted = accounted_params_of_child(state, child, experiment, num_classes)
+    return penalised(quality, accounted, experiment) * costs.penalty(
+        experiment,
+        [plan.name for plan in child.components],
+        child.hyperparameters,
+        num_classes,
+        latency=latency,
+        root_latency=state.root.latency,
+    )
+
+
+def num_classes(state: State, model: ModelRecord) -> int:
+    """Outputs of a model's head."""
+    return state.components[model.components[architecture.HEAD]].leaves["bias"].size
 
 
 def total_params(state: State) -> int:

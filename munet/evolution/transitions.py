@@ -96,6 +96,7 @@ def _model(child: ChildEntry) -> ModelRecord:
         hyperparameters=plan.hyperparameters,
         components=child.components,
         quality=None if cycle is None else child.training.qualities[cycle],
+        latency=child.latency,
     )
 
 

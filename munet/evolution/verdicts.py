@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from munet.config import Experiment
-from munet.evolution.scoring import accounted_params_of_child, penalised, score
+from munet.evolution import costs
+from munet.evolution.scoring import score, score_of_child
 from munet.evolution.state import State
 from munet.types import ChildPlan, CycleQualities, Verdict
 
@@ -19,17 +20,32 @@ def best_cycle(training: CycleQualities) -> int | None:
 
 
 def judge_child(
-    state: State, experiment: Experiment, child: ChildPlan, training: CycleQualities, num_classes: int
+    state: State,
+    experiment: Experiment,
+    child: ChildPlan,
+    training: CycleQualities,
+    num_classes: int,
+    latency: float | None = None,
 ) -> Verdict:
-    """Keeps a child iff its best cycle scores strictly higher than its parent, or its parent is of another task."""
+    """Keeps a child iff its best cycle scores strictly higher than its parent, or its parent is of another task.
+
+    Args:
+      state: the state that the child was planned in.
+      experiment: the configuration.
+      child: the child.
+      training: what training it gave.
+      num_classes: of its task.
+      latency: seconds an image, where the score counts it.
+    """
     parent = state.models[child.parent]
     to_beat = score(state, parent, experiment) if parent.task == child.task else None
     cycle = best_cycle(training)
     end = "" if training.diverged_at is None else f"; diverged in cycle {training.diverged_at + 1}"
     if cycle is None:
         return Verdict(False, "gave no finite result" + end, parent_score=to_beat)
-    accounted = accounted_params_of_child(state, child, experiment, num_classes)
-    own = penalised(training.qualities[cycle], accounted, experiment)
+    own = score_of_child(state, experiment, child, training.qualities[cycle], num_classes, latency)
+    if experiment.flops_factor < 1 or experiment.latency_factor < 1:  # the paper's own score goes without saying
+        end = f" (penalised for {', '.join(costs.penalised_for(experiment))}){end}"
     if to_beat is None:
         reason = f"{own:.4f}, and its parent was not trained on {child.task}"
     elif own > to_beat:

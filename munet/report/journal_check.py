@@ -85,7 +85,8 @@ def _decisions(controller: Controller, state: State, entry: JournalEntry) -> Ite
             return
         if entry.data_mutations and entry.data_mutations != plan.data_mutations:  # older journals have none
             yield "It records other mutations of the data settings than the run's seed gives."
-        verdicts = controller.judge(state, plan, {id: child.training for id, child in recorded.items()})
+        latencies = {id: child.latency for id, child in recorded.items() if child.latency is not None}
+        verdicts = controller.judge(state, plan, {id: child.training for id, child in recorded.items()}, latencies)
         for id, verdict in verdicts.items():
             found = recorded[id].verdict
             if (found.is_kept, found.best_cycle, found.score) != (verdict.is_kept, verdict.best_cycle, verdict.score):

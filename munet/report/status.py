@@ -12,7 +12,9 @@ from rich.console import Console
 from rich.table import Table
 
 from munet import system as systems
+from munet.config import Experiment
 from munet.errors import UserError
+from munet.evolution import costs
 from munet.quality import metric_words
 from munet.report import classes, confusion_svg
 from munet.system import System
@@ -55,6 +57,8 @@ def status_json(system: System, task: TaskName = "") -> dict[str, Any]:
             "variant": system.experiment.variant,
             "num_blocks": system.experiment.num_blocks,
             "checkpoint": dict(system.start.root_checkpoint),
+            "flops": costs.root_flops(system.experiment),
+            "latency": system.root.latency,
         },
         "tasks": {name: _task_json(system, name) for name in ([task] if task else system.models)},
         "unsolved_tasks": [info.name for info in system.tasks if info.name not in system.models],
@@ -65,6 +69,8 @@ def status_json(system: System, task: TaskName = "") -> dict[str, Any]:
         "quality_metric": system.experiment.quality_metric,
         "mean_accuracy": _mean_accuracy(model.quality for model in system.models.values()),
         "mean_test_accuracy": _mean_accuracy(model.test_quality for model in system.models.values()),
+        "flops_factor": system.experiment.flops_factor,
+        "latency_factor": system.experiment.latency_factor,
     }
 
 
@@ -87,6 +93,8 @@ def _task_json(system: System, task: TaskName) -> dict[str, Any]:
         "accuracy": model.quality.accuracy if model.quality else None,
         "test_accuracy": model.test_quality.accuracy if model.test_quality else None,
         "classes": classes.counts_json(system, task),
+        "flops": system.flops(task),
+        "latency": model.latency,
     }
 
 
@@ -144,12 +152,14 @@ def headings(system: System) -> tuple[str, ...]:
     plain = ("validation", "test"), ()
     balanced = ("validation\nbalanced", "test\nbalanced"), ("test\naccuracy",)
     first, second = plain if system.experiment.quality_metric == "accuracy" else balanced
-    return ("task", *first, *second, "score", "parameters", "accounted", "shares with (components)", "model, from root")
+    prices = ("parameters", "accounted", "MFLOPs", *(["ms an image"] if system.experiment.latency_factor < 1 else []))
+    return ("task", *first, *second, "score", *prices, "shares with (components)", "model, from root")
 
 
 def rows(system: System) -> Iterator[tuple[str, ...]]:
     """The tasks solved so far, one a row."""
     is_balanced = system.experiment.quality_metric != "accuracy"
+    has_latency = system.experiment.latency_factor < 1
     for task, model in system.models.items():
         shared = ", ".join(f"{other} ({count})" for other, count in system.shared_with(task).items())
         lineage = " > ".join("root" if id == system.root.id else str(id) for id in reversed(system.lineage(task)))
@@ -161,6 +171,8 @@ def rows(system: System) -> Iterator[tuple[str, ...]]:
             f"{system.score(task):.4f}",
             f"{system.params(task):,}",
             f"{system.accounted_params(task):,.0f}",
+            f"{system.flops(task) / 1e6:,.2f}",
+            *([f"{(model.latency or 0) * 1000:.3g}"] if has_latency else []),
             shared or "-",
             lineage,
         )
@@ -196,10 +208,16 @@ def summary(system: System) -> list[str]:
     kind = f", baseline {experiment.baseline.kind}" if experiment.baseline.kind else ""
     blocks = f"{experiment.num_blocks} block{'s' * (experiment.num_blocks > 1)}"
     lines.append(
-        f"Root {experiment.variant} with {blocks}, scale factor {experiment.scale_factor:g}, "
+        f"Root {experiment.variant} with {blocks}, scale factor {experiment.scale_factor:g}{_beyond_size(experiment)}, "
         f"seed {experiment.seed}{kind}."
     )
     return lines
+
+
+def _beyond_size(experiment: Experiment) -> str:
+    """The score's further factors, where they are on."""
+    factors = {"FLOPs": experiment.flops_factor, "latency": experiment.latency_factor}
+    return "".join(f", {name} factor {factor:g}" for name, factor in factors.items() if factor < 1)
 
 
 def _counts(quality: Quality | None) -> dict[str, int] | None:

@@ -15,11 +15,12 @@ KEYS = [
     "format", "version", "workdir", "complete", "generations", "num_generations", "position", "active_task",
     "image_steps", "seed", "scale_factor", "baseline", "root", "tasks", "unsolved_tasks", "total_params",
     "params_per_task", "mean_quality", "mean_test_quality", "quality_metric", "mean_accuracy", "mean_test_accuracy",
+    "flops_factor", "latency_factor",
 ]  # fmt: skip
 TASK_KEYS = [
     "quality", "test_quality", "score", "params", "accounted_params", "model", "components", "layers",
     "validation_counts", "test_counts", "lineage", "shared_with", "hyperparameters", "accuracy", "test_accuracy",
-    "classes",
+    "classes", "flops", "latency",
 ]  # fmt: skip
 
 
