@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from munet import api
+
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "docs" / "notebooks").glob("*.ipynb"))
 
 
@@ -25,9 +27,23 @@ def run_cell(source: str, names: dict[str, Any]) -> Any:
 
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "budget",
+    [
+        # Most of the time goes to compiling programs: one generation has few.
+        pytest.param({"num_generations": 1, "cycles_per_child": 1}, id="smallest"),
+        pytest.param({}, id="whole", marks=pytest.mark.slow),
+    ],
+)
 def test_cells_run_and_show_what_is_shown(
-    notebook: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    notebook: Path,
+    budget: dict[str, Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    evolve = api.evolve
+    monkeypatch.setattr(api, "evolve", lambda *given, **named: evolve(*given, **{**named, **budget}))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MUNET_CACHE_DIR", str(tmp_path / "cache"))
     names: dict[str, Any] = {}
