@@ -1,4 +1,4 @@
-"""What every config field means: the comments beside the fields of munet/config.py, read from its source."""
+"""What every config field means: the comments beside the fields of the config classes, read from their source."""
 
 from __future__ import annotations
 

@@ -1,17 +1,26 @@
 """Finds and runs config files: `--config=demo`, `--config=configs/characters.py:scale_0.3,no_autotune`.
 
-A config file is Python with `get_config(variant) -> Config`. The package's own are found by name from anywhere.
+A config file is Python with `get_config(variant) -> Config`, or `-> PretrainConfig` for `munet pretrain`. The package's
+own are found by name from anywhere.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, TypeVar
 
 from munet.config import Baseline, Config, Defaults, Experiment, Fidelity, Runtime, SearchSpace
+from munet.errors import UserError
+from munet.pretraining.config import PretrainConfig, PretrainRuntime, Recipe
 from munet.python_files import FileKind
 
+AnyConfig = Config | PretrainConfig
+C = TypeVar("C", bound=Config | PretrainConfig)
+
 CLASSES = (Config, Experiment, Runtime, SearchSpace, Defaults, Fidelity, Baseline)
-_KIND = FileKind("config", "config file", "get_config", Config, classes=CLASSES)
+_PRETRAINING = (PretrainConfig, Recipe, PretrainRuntime)
+_KIND = FileKind("config", "config file", "get_config", (Config, PretrainConfig), classes=(*CLASSES, *_PRETRAINING))
+_COMMANDS: dict[type[Any], str] = {Config: "munet evolve", PretrainConfig: "munet pretrain"}
 
 
 def shipped_configs() -> dict[str, Path]:
@@ -31,13 +40,34 @@ def find_config(spec: str) -> tuple[Path, str]:
 
 
 def load_config(spec: str) -> Config:
+    """The config of a run in `spec` (`FILE[:VARIANT]`), not yet validated; raises as `load_as`."""
+    return load_as(Config, spec)
+
+
+def load_as(kind: type[C], spec: str) -> C:
+    """The config in `spec` for the command that takes configs of this kind, not yet validated.
+
+    Raises:
+      UserError: as `load_any_config`, or it is for another command.
+      ConfigError: as `load_any_config`.
+    """
+    config = load_any_config(spec)
+    if not isinstance(config, kind):
+        raise UserError(
+            f"--config={spec} is for {_COMMANDS[type(config)]}, and this is {_COMMANDS[kind]}: "
+            f"`{_COMMANDS[type(config)]} --config={spec}`."
+        )
+    return config
+
+
+def load_any_config(spec: str) -> AnyConfig:
     """Runs the config file that `spec` (`FILE[:VARIANT]`) names and returns its config, not yet validated.
 
     Raises:
       UserError: the file is missing, fails, has no `get_config`, has no such variant, or returns something else.
       ConfigError: it sets a field that there is not; the message names the nearest.
     """
-    config: Config = _KIND.load(spec)
+    config: AnyConfig = _KIND.load(spec)
     return config
 
 

@@ -52,6 +52,10 @@ class DiskFullError(UserError):
     """The disk is full; nothing that was committed is lost, and the same command goes on."""
 
 
+class DivergedError(ArithmeticError):
+    """Training left the finite numbers: no fault of the program's, but nothing came of it (exit code 1)."""
+
+
 class HygieneError(RuntimeError):
     """Code looked at test images where nothing may depend on them: a fault of the program, never of its user."""
 

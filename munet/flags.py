@@ -15,9 +15,11 @@ from typing import Any
 from absl import flags
 from ml_collections import ConfigDict, config_flags
 
-from munet.config import Config, field_paths, validate
-from munet.config_files import load_config
+from munet import config as evolving
+from munet.config import Config, field_paths
+from munet.config_files import AnyConfig, C, load_any_config, load_as
 from munet.errors import ConfigError, nearest
+from munet.pretraining import config as pretraining
 
 _EXPECTED = {
     bool: ("true or false", "true or false, separated by commas"),
@@ -63,16 +65,39 @@ def split_overrides(arguments: Sequence[str]) -> tuple[list[str], list[Override]
 
 
 def parse_config(spec: str, overrides: Sequence[Override] = ()) -> Config:
+    """The validated config of a run; raises as `parse_as`."""
+    return parse_as(Config, spec, overrides)
+
+
+def parse_as(kind: type[C], spec: str, overrides: Sequence[Override] = ()) -> C:
     """The validated config of `FILE[:VARIANT]` with the overrides applied, the last one winning.
 
+    Args:
+      kind: whose config is wanted: a run's, or `PretrainConfig`.
+      spec: which file, and which of its variants.
+      overrides: from the command line.
+
     Raises:
-      UserError: the config file cannot be used.
+      UserError: the config file cannot be used, or is for another command.
       ConfigError: unknown or ambiguous names, wrong types, wrong values; all that were found.
     """
-    return validate(override(load_config(spec), overrides))
+    return _validated(override(load_as(kind, spec), overrides))
 
 
-def override(config: Config, overrides: Sequence[Override]) -> Config:
+def parse_any_config(spec: str, overrides: Sequence[Override] = ()) -> AnyConfig:
+    """`parse_as` for whatever command the config is."""
+    return _validated(override(load_any_config(spec), overrides))
+
+
+def _validated(config: C) -> C:
+    if isinstance(config, Config):
+        evolving.validate(config)
+    else:
+        pretraining.validate(config)
+    return config
+
+
+def override(config: C, overrides: Sequence[Override]) -> C:
     """Assigns the overrides to `config`, in place.
 
     Raises:
@@ -81,8 +106,8 @@ def override(config: Config, overrides: Sequence[Override]) -> Config:
     problems = []
     for item in overrides:
         try:
-            path = full_name(item.name)
-            _assign(config, path, _value(item, path))
+            path = full_name(item.name, config)
+            _assign(config, path, _value(item, _field_type(type(config), path), path))
         except ValueError as error:
             problems.append(f"{item}: {error}")
     if problems:
@@ -122,18 +147,19 @@ def assign(config: Config, values: Mapping[str, Any], others: Sequence[str] = ()
     return config
 
 
-def full_name(name: str, prefix: str = "--config.", others: Sequence[str] = ()) -> str:
+def full_name(name: str, config: AnyConfig | None = None, prefix: str = "--config.", others: Sequence[str] = ()) -> str:
     """The field that a full or a short name means: `seed` -> `experiment.seed`.
 
     Args:
       name: of a field.
+      config: in which fields are looked for; None: a run's.
       prefix: what stands before a name where the user wrote it; for the advice.
       others: as for `assign`.
 
     Raises:
       ValueError: no field or several are called so; the message lists the valid names.
     """
-    paths = field_paths()
+    paths = field_paths(config)
     if name in paths:
         return name
     found = [path for path in paths if path.endswith("." + name)]
@@ -144,13 +170,13 @@ def full_name(name: str, prefix: str = "--config.", others: Sequence[str] = ()) 
     inside = [path for path in paths if f".{path}".rpartition(".")[0].endswith(f".{name}")]
     if inside:
         raise ValueError(f"{name!r} is a group of fields; set one of them, e.g. {prefix}{inside[0]}.")
-    advice = nearest(name, paths if "." in name else [*short_names(), *others])
+    advice = nearest(name, paths if "." in name else [*short_names(config), *others])
     raise ValueError(f"there is no field {name!r}. {advice} `munet config` lists them all.")
 
 
-def short_names() -> list[str]:
+def short_names(config: AnyConfig | None = None) -> list[str]:
     """For every field the shortest name that means it, in order of definition."""
-    paths = list(field_paths())
+    paths = list(field_paths(config))
     names = []
     for path in paths:
         parts = path.split(".")
@@ -163,21 +189,20 @@ def _is_unique(name: str, paths: Sequence[str]) -> bool:
     return name in paths or sum(path.endswith("." + name) for path in paths) == 1
 
 
-def _field_type(path: str) -> Any:
+def _field_type(config: type[Any], path: str) -> Any:
     """The annotation of a field, e.g. `tuple[float, ...]`."""
-    owner: Any = Config
+    owner: Any = config
     for part in path.split("."):
         owner = typing.get_type_hints(owner)[part]
     return owner
 
 
-def _value(item: Override, path: str) -> str:
+def _value(item: Override, declared: Any, path: str) -> str:
     """The value as text that config_flags reads; checks what config_flags does not.
 
     Raises:
       ValueError: the value does not fit the field's type.
     """
-    declared = _field_type(path)
     is_list = typing.get_origin(declared) is tuple
     kind: type = typing.get_args(declared)[0] if is_list else declared
     if item.value is None and declared is not bool:
@@ -231,7 +256,7 @@ def _split(text: str) -> list[str]:
     return [part[1:-1] if len(part) > 1 and part[0] == part[-1] and part[0] in "'\"" else part for part in parts]
 
 
-def _assign(config: Config, path: str, text: str) -> None:
+def _assign(config: AnyConfig, path: str, text: str) -> None:
     """Has config_flags parse `text` for the field `path`, and assigns the result.
 
     It parses over a `ConfigDict` with the field's value: on the dataclass itself it would read the annotations, which

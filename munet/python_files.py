@@ -27,7 +27,7 @@ class FileKind:
       flag: the option that names one: `config`, `suite`.
       noun: what messages call it.
       function: what a file must define; it takes a variant, or nothing.
-      result: the class of what the function gives.
+      result: the class of what the function gives, or several.
       folder: where the package's own are, below its folder of configs; "" for that folder itself.
       classes: whose misspelt fields get the nearest valid names.
     """
@@ -35,7 +35,7 @@ class FileKind:
     flag: str
     noun: str
     function: str
-    result: type
+    result: type | tuple[type, ...]
     folder: str = ""
     classes: tuple[type, ...] = ()
 
@@ -86,7 +86,8 @@ class FileKind:
                 raise ConfigError([f"{where}: {_where(error, path)}. {unknown}"]) from error
             raise UserError(f"{where}: {self.function} failed: {_where(error, path)}") from error
         if not isinstance(value, self.result):
-            expected = f"{self.result.__module__}.{self.result.__name__}"
+            results = self.result if isinstance(self.result, tuple) else (self.result,)
+            expected = " or ".join(f"{result.__module__}.{result.__name__}" for result in results)
             raise UserError(f"{where}: {self.function} gave {type(value).__name__}; expected {expected}.")
         return value
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import platform
 from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 from munet import architecture, config, roots
 from munet.config import Experiment
@@ -92,7 +93,7 @@ def start_entry(
         published=root.published,
         root_checkpoint=root.checkpoint,
         preprocessing={"value_range": [-1, 1], "resize": "bilinear", "antialias": experiment.antialias},
-        versions={"python": platform.python_version()} | {name: _version(name) for name in _PACKAGES},
+        versions=versions(),
         layout=layout,
     )
 
@@ -108,7 +109,7 @@ def check_same(found: StartEntry, wanted: StartEntry, workdir: str) -> None:
     changes = [
         *config.differences(config.without_places(found.experiment), config.without_places(wanted.experiment)),
         *_root_differences(found.root_checkpoint, wanted.root_checkpoint),
-        *_task_differences(found.tasks, wanted.tasks),
+        *task_differences(found.tasks, wanted.tasks),
     ]
     if changes:
         listed = "".join(f"\n  - {change}" for change in changes)
@@ -127,7 +128,8 @@ def _root_differences(old: Mapping[str, object], new: Mapping[str, object]) -> l
     return [f"the root's file: {old.get('name')} -> {new.get('name')}, {hashes}"]
 
 
-def _task_differences(old: Sequence[TaskInfo], new: Sequence[TaskInfo]) -> list[str]:
+def task_differences(old: Sequence[TaskInfo], new: Sequence[TaskInfo]) -> list[str]:
+    """In what two lists of tasks differ; data are what they hold, not where they are."""
     if [task.name for task in old] != [task.name for task in new]:
         return [f"tasks: {', '.join(task.name for task in old)} -> {', '.join(task.name for task in new)}"]
     return [
@@ -153,7 +155,19 @@ def _data_difference(old: TaskInfo, new: TaskInfo) -> str:
     return ""
 
 
-def notes_on_layout(found: StartEntry, wanted: StartEntry) -> list[str]:
+class Environment(Protocol):
+    """What keeps the devices and the software that it began with."""
+
+    @property
+    def layout(self) -> Mapping[str, object]:
+        """As `Layout.describe` gives it."""
+
+    @property
+    def versions(self) -> Mapping[str, object]:
+        """Of packages, by name."""
+
+
+def notes_on_layout(found: Environment, wanted: Environment) -> list[str]:
     """What to tell a user who goes on with other devices or software: allowed, but no longer bit for bit the same."""
     layout = {name: value for name, value in wanted.layout.items() if name in found.layout}  # older ones say less
     changes = [
@@ -163,6 +177,11 @@ def notes_on_layout(found: StartEntry, wanted: StartEntry) -> list[str]:
     if not changes:
         return []
     return [f"Going on with another layout; results will not be bit for bit those of the first: {'; '.join(changes)}"]
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that matter for a result."""
+    return {"python": platform.python_version()} | {name: _version(name) for name in _PACKAGES}
 
 
 def _root_record(name: ComponentName, arrays: FlatArrays) -> ComponentRecord:

@@ -58,7 +58,7 @@ def python(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
 def test_help_names_every_command_and_gives_examples(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(arguments) == 0
     out = capsys.readouterr().out
-    for command in ("evolve", "status", "graph", "verify", "data", "config"):
+    for command in ("evolve", "status", "graph", "verify", "data", "config", "pretrain"):
         assert f"\n  {command} " in out
     assert out.count("munet evolve ") >= 2
     assert max(map(len, out.splitlines())) <= 110
@@ -86,7 +86,7 @@ def _cpu_seconds(*arguments: str) -> float:
 def test_version_and_every_commands_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--version"]) == 0
     assert capsys.readouterr().out == f"munet {__version__}\n"
-    for command in ("evolve", "status", "graph", "verify", "data", "config"):
+    for command in ("evolve", "status", "graph", "verify", "data", "config", "pretrain"):
         assert main([command, "--help"]) == 0
         assert f"usage: munet {command}" in capsys.readouterr().out
 

@@ -16,7 +16,8 @@ from munet.data.sources import parse_uri
 from munet.errors import UserError
 from munet.evolution import baselines
 from munet.evolution.search_space import insertions
-from munet.flags import parse_config
+from munet.flags import parse_any_config, parse_as, parse_config
+from munet.pretraining.config import PretrainConfig
 
 PAPER = [
     "", "munet", "real", "no_autotune", "no_adapters", "multi_head", "full", "top_layers_0", "top_layers_3",
@@ -40,10 +41,12 @@ def write(folder: Path, text: str) -> str:
 
 
 def test_every_shipped_config_opens_with_command_cost_and_result() -> None:
-    assert set(shipped_configs()) >= {"demo", "base", "characters", "decathlon"}
+    names = {"demo", "base", "characters", "decathlon", "pretrain_demo", "pretrain_cifar100"}
+    assert set(shipped_configs()) >= names
     for name, path in shipped_configs().items():
         text = path.read_text()
-        assert "munet evolve" in text, name
+        command = "munet pretrain" if name.startswith("pretrain") else "munet evolve"
+        assert command in text, name
         assert "Cost:" in text, name
         assert "Expected result:" in text, name
 
@@ -51,6 +54,20 @@ def test_every_shipped_config_opens_with_command_cost_and_result() -> None:
 @pytest.mark.parametrize("spec", SPECS)
 def test_every_shipped_config_is_valid(spec: str) -> None:
     parse_config(spec)
+
+
+@pytest.mark.parametrize("spec", ["pretrain_demo", "pretrain_cifar100", "pretrain_cifar100:subset"])
+def test_every_shipped_recipe_is_valid(spec: str) -> None:
+    config = parse_as(PretrainConfig, spec)
+    assert parse_any_config(spec) == config
+    assert "\n" not in config.runtime.card_text  # `munet config` prints it on a line
+    with pytest.raises(UserError, match=f"--config={spec} is for munet pretrain, and this is munet evolve"):
+        parse_config(spec)
+
+
+def test_a_runs_config_is_refused_by_pretrain() -> None:
+    with pytest.raises(UserError, match="`munet evolve --config=demo`"):
+        parse_as(PretrainConfig, "demo")
 
 
 def test_demo_keeps_what_the_issue_asks() -> None:

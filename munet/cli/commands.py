@@ -67,6 +67,27 @@ def _print_results(settings: Config, workdir: str) -> None:
     console.print(tables.comparison(systems).rich())
 
 
+def pretrain(config: str, workdir: str, overrides: Sequence[Override], dry_run: bool) -> None:
+    """Trains a root from scratch, or goes on with it.
+
+    Raises:
+      UserError: the config, the data or the work directory cannot be used.
+      DivergedError: training left the finite numbers.
+    """
+    import shlex
+
+    from munet.config_files import default_workdir
+    from munet.flags import parse_as
+    from munet.pretraining.config import PretrainConfig
+
+    settings = parse_as(PretrainConfig, config, overrides)  # before JAX is imported: a typo is answered at once
+    workdir = workdir or default_workdir(config)
+    from munet.pretraining import run
+
+    words = ["munet", "pretrain", f"--config={config}", f"--workdir={workdir}", *map(str, overrides)]
+    run.pretrain(settings, workdir, lambda text: print(text, flush=True), shlex.join(words), dry_run)
+
+
 def status(workdir: str, json: bool, task: str, confusion: str) -> None:
     """Prints what a run has reached; of one task, how it does class by class."""
     from munet.report.status import print_status
@@ -172,9 +193,9 @@ def config(config: str, overrides: Sequence[Override], json: bool) -> None:
 
     from munet.cli import settings
     from munet.config import to_json
-    from munet.flags import parse_config
+    from munet.flags import parse_any_config
 
-    values = parse_config(config, overrides)
+    values = parse_any_config(config, overrides)
     if json:
         from json import dumps
 

@@ -1,6 +1,7 @@
 """Entry point: parses arguments, runs one command, and turns whatever happens into an exit code (DESIGN section 5).
 
-0: done. 1: a failure of ours, with a traceback. 2: the user's input, with a message. 130, 143: interrupted, SIGTERM.
+0: done. 1: a failure of ours, with a traceback, or pre-training that diverged, with a message. 2: the user's input,
+with a message. 130, 143: interrupted, SIGTERM.
 Nothing slow is imported here; each command imports what it needs.
 """
 
@@ -18,7 +19,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 from munet.cli.parser import make_parser
-from munet.errors import DiskFullError, UserError
+from munet.errors import DiskFullError, DivergedError, UserError
 
 DONE, FAILURE, USER_INPUT, INTERRUPTED, TERMINATED, NO_READER = 0, 1, 2, 130, 143, 141
 
@@ -43,8 +44,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UserError as error:
         _complain(str(error))
         return USER_INPUT
+    except DivergedError as error:
+        _complain(str(error))
+        return FAILURE
     except KeyboardInterrupt as stop:
-        again = "Resume with: " if given[:1] in (["evolve"], ["benchmark"]) else "Again: "
+        again = "Resume with: " if given[:1] in (["evolve"], ["benchmark"], ["pretrain"]) else "Again: "
         _say(f"\nInterrupted. {again}{shlex.join(['munet', *given])}")
         return TERMINATED if isinstance(stop, Terminated) else INTERRUPTED
     except BrokenPipeError:  # e.g. `munet status | head`; Python would complain once more when it flushes

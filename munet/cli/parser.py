@@ -14,7 +14,8 @@ from munet import __version__
 from munet.errors import UserError, nearest
 
 DEFAULT_CONFIG, DEFAULT_WORKDIR, DEFAULT_SUITE = "demo", "runs/demo", "builtin"
-_CONFIGURED = ("evolve", "config", "benchmark")  # take --config.NAME=VALUE
+DEFAULT_RECIPE = "pretrain_demo"
+_CONFIGURED = ("evolve", "config", "benchmark", "pretrain")  # take --config.NAME=VALUE
 
 _HELP = """\
 munet evolves one pretrained ViT into a single system that solves many image-classification tasks.
@@ -28,6 +29,7 @@ Commands:
   roots      list pretrained models to begin with, or fetch and inspect one
   config     list every setting, its value and its meaning
   benchmark  compare methods on the same tasks, over several seeds
+  pretrain   train a root from scratch, on one's own tasks or with a recipe that ships
 
 Examples:
   munet evolve                                     the demo: four tasks, about four minutes on two cores
@@ -42,6 +44,14 @@ _CONFIG_HELP = (
 _OVERRIDE_HELP = """\
 Any setting can be changed: --config.seed=1, --config.tasks=builtin:digits,tfds:mnist,
 --config.search_space.image_size=16,32. `munet config` lists them all.
+"""
+_RECIPE_HELP = (
+    "recipe file, or the name of one that ships with munet (pretrain_demo, pretrain_cifar100), with a variant where it "
+    "has some: pretrain_cifar100:subset (default: %(default)s)"
+)
+_RECIPE_EPILOG = """\
+Any setting can be changed: --config.num_epochs=100, --config.tasks=tfds:mnist,builtin:digits.
+`munet config --config=pretrain_demo` lists them all.
 """
 Command = Callable[[], int | None]  # gives the exit code; None: 0
 
@@ -137,6 +147,24 @@ def _evolve(commands: Any) -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--dry_run", action="store_true", help="print phases, steps, memory and estimated time; write nothing"
+    )
+    return parser
+
+
+def _pretrain(commands: Any) -> argparse.ArgumentParser:
+    parser = _command(
+        commands,
+        "pretrain",
+        "Trains a root from scratch, or goes on where training was interrupted: the same command does both. The root "
+        "(augreg .npz), its card and its validation curve are put into the work directory.",
+        _RECIPE_EPILOG,
+    )
+    parser.add_argument("--config", default=DEFAULT_RECIPE, metavar="FILE[:VARIANT]", help=_RECIPE_HELP)
+    parser.add_argument(
+        "--workdir", metavar="DIR", default="", help="where it is kept (default: runs/CONFIG[-VARIANT])"
+    )
+    parser.add_argument(
+        "--dry_run", action="store_true", help="print images, steps, memory and estimated time; write nothing"
     )
     return parser
 
@@ -283,4 +311,5 @@ _COMMANDS: dict[str, Callable[[Any], argparse.ArgumentParser]] = {
     "roots": _roots,
     "config": _config,
     "benchmark": _benchmark,
+    "pretrain": _pretrain,
 }

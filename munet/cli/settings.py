@@ -1,4 +1,4 @@
-"""What `munet config` prints: every setting, its value, and the comment that stands beside it in munet/config.py."""
+"""What `munet config` prints: every setting, its value, and the comment that stands beside it in its config class."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import textwrap
 from collections.abc import Iterator
 from typing import Any
 
-from munet.config import Config
 from munet.config_docs import field_docs, group_docs
+from munet.config_files import AnyConfig
 
 _INDENT = "      "
 
 
-def describe(config: Config, width: int = 100) -> Iterator[str]:
+def describe(config: AnyConfig, width: int = 100) -> Iterator[str]:
     """Lines of text: for each group its meaning, for each field `name = value` as a flag takes it, and its meaning."""
     groups, docs = group_docs(config), field_docs(config)
     group = ""

@@ -9,6 +9,7 @@ import math
 import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
@@ -120,10 +121,14 @@ def _variant(path: str | Path, headers: Mapping[str, Header]) -> Variant:
     )
 
 
-def save_augreg(path: str | Path, components: Mapping[ComponentName, Mapping[str, np.ndarray]]) -> None:
+def save_augreg(path: str | Path | IO[bytes], components: Mapping[ComponentName, Mapping[str, np.ndarray]]) -> None:
     """Writes components (with or without a head) so that other programs read them as a plain ViT.
 
     The same components give the same bytes. Low-rank updates are merged into their blocks.
+
+    Args:
+      path: where to, or an open binary file.
+      components: arrays by component and path.
 
     Raises:
       CheckpointError: there are residual adapters, for which the layout has no place.

@@ -1,16 +1,22 @@
-"""The lock of a directory: the operating system's, so it ends with the process however that ends."""
+"""The lock of a directory, and what a directory that we are to use may hold already.
+
+The lock is the operating system's, so it ends with the process however that ends.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import socket
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from munet.errors import WorkdirError
-from munet.store.files import disk_full_named, make_directory
+from munet.store.files import disk_full_named, folder, make_directory
 
 FILE = "lock"
+_OF_THE_SYSTEM = {"lost+found"}  # in the root of a freshly made file system
 
 
 def acquire(directory: Path) -> int:
@@ -49,6 +55,65 @@ def release(descriptor: int) -> None:
         os.close(descriptor)
 
 
+@contextlib.contextmanager
+def locked(workdir: Path, places: Collection[str]) -> Iterator[None]:
+    """Holds the lock of a work directory, which is made, while the block runs.
+
+    When the block ends with nothing stored, what was made here is removed again.
+
+    Args:
+      workdir: the directory.
+      places: folders whose files are what counts as stored: parts of the work directory, or the directory itself.
+
+    Raises:
+      WorkdirError: a living process holds it; the message names the process.
+    """
+    made = [path for path in (workdir, *workdir.parents) if not path.exists()]
+    try:
+        descriptor = acquire(workdir)
+    except BaseException:
+        _remove_empty(made)
+        raise
+    try:
+        yield
+    finally:
+        try:
+            if not any(folder(place).names() - {FILE} for place in places):
+                (workdir / FILE).unlink(missing_ok=True)
+                _remove_empty([*(Path(place) for place in places if Path(place) != workdir), *made])
+            else:
+                os.ftruncate(descriptor, 0)
+        finally:
+            release(descriptor)
+
+
+def check_usable(workdir: Path, ours: Collection[str], what: str) -> None:
+    """Refuses what is no directory, or one full of other things.
+
+    Args:
+      workdir: the directory; it need not exist.
+      ours: names of files and folders of which any tells that it was made by us.
+      what: what we keep in it, for the message: "run".
+
+    Raises:
+      WorkdirError: it cannot be used.
+    """
+    if workdir.exists() and not workdir.is_dir():
+        raise WorkdirError(f"The work directory {workdir} is a file: give a new or empty directory.")
+    if not workdir.exists():
+        return
+    try:
+        names = {path.name for path in workdir.iterdir()}
+    except PermissionError as error:
+        raise WorkdirError(f"The work directory {workdir} cannot be read: {error.strerror}.") from None
+    others = {name for name in names if not name.startswith(".")} - _OF_THE_SYSTEM - {FILE}
+    if others and not others.intersection(ours):
+        raise WorkdirError(
+            f"The work directory {workdir} holds other things ({', '.join(sorted(others)[:3])}, ...) and no {what}: "
+            "give a new or empty directory."
+        )
+
+
 def _is_same(descriptor: int, path: Path) -> bool:
     try:
         return os.path.samestat(os.fstat(descriptor), path.stat())
@@ -66,6 +131,12 @@ def _sign(descriptor: int, path: Path) -> None:
         if is_new:
             path.unlink()
         raise
+
+
+def _remove_empty(directories: Iterable[Path]) -> None:
+    for directory in directories:
+        with contextlib.suppress(OSError):  # not there, or somebody else put something in
+            directory.rmdir()
 
 
 def _in_use(path: Path) -> str:

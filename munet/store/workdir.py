@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from munet.errors import WorkdirError, nearest
@@ -19,10 +19,9 @@ from munet.store.snapshots import Snapshots
 
 __all__ = ["FORMAT_VERSION", "Store"]
 
-_COMPONENTS, _JOURNAL, _SNAPSHOTS, _LOCK = "components", "journal", "snapshots", lock.FILE
-# Everything that munet puts into a work directory: one that holds any of it may be gone on with.
-_OURS = {_COMPONENTS, _JOURNAL, _SNAPSHOTS, _LOCK, "log.jsonl", "in_flight", "baselines"}
-_OF_THE_SYSTEM = {"lost+found"}  # in the root of a freshly made file system
+_COMPONENTS, _JOURNAL, _SNAPSHOTS = "components", "journal", "snapshots"
+# Everything that a run puts into a work directory: one that holds any of it may be gone on with.
+_OURS = {_COMPONENTS, _JOURNAL, _SNAPSHOTS, "log.jsonl", "in_flight", "baselines"}
 
 
 class Store:
@@ -65,7 +64,7 @@ class Store:
         """
         store = cls(workdir)
         if not is_remote(store.path):
-            _check_usable(Path(store.path))
+            lock.check_usable(Path(store.path), _OURS, "run")
         store.journal.check_format()
         return store
 
@@ -87,27 +86,13 @@ class Store:
             finally:
                 self._is_locked = False
             return
-        workdir = Path(self.path)
-        made = [path for path in (workdir, *workdir.parents) if not path.exists()]
-        try:
-            descriptor = lock.acquire(workdir)
-        except BaseException:
-            _remove_empty(made)
-            raise
-        self._is_locked = True
-        try:
-            self.remove_leftovers()
-            yield
-        finally:
-            self._is_locked = False
+        with lock.locked(Path(self.path), self._places):
+            self._is_locked = True
             try:
-                if not any(folder(place).names() for place in self._places):
-                    (workdir / _LOCK).unlink(missing_ok=True)
-                    _remove_empty([*map(Path, self._places), *made])
-                else:
-                    os.ftruncate(descriptor, 0)
+                self.remove_leftovers()
+                yield
             finally:
-                lock.release(descriptor)
+                self._is_locked = False
 
     def remove_leftovers(self) -> None:
         """Removes temporary files of killed processes; `lock` does it on entering.
@@ -126,30 +111,6 @@ class Store:
 
     def _sub(self, name: str) -> str:
         return f"{self.path.rstrip('/')}/{name}"
-
-
-def _remove_empty(directories: Iterable[Path]) -> None:
-    for directory in directories:
-        with contextlib.suppress(OSError):  # not there, or somebody else put something in
-            directory.rmdir()
-
-
-def _check_usable(workdir: Path) -> None:
-    """Refuses what is no directory, or one full of other things."""
-    if workdir.exists() and not workdir.is_dir():
-        raise WorkdirError(f"The work directory {workdir} is a file: give a new or empty directory.")
-    if not workdir.exists():
-        return
-    try:
-        names = {path.name for path in workdir.iterdir()}
-    except PermissionError as error:
-        raise WorkdirError(f"The work directory {workdir} cannot be read: {error.strerror}.") from None
-    others = {name for name in names if not name.startswith(".")} - _OF_THE_SYSTEM
-    if others and not others & _OURS:
-        raise WorkdirError(
-            f"The work directory {workdir} holds other things ({', '.join(sorted(others)[:3])}, ...) and no run: "
-            "give a new or empty directory."
-        )
 
 
 def _no_run(path: str) -> str:

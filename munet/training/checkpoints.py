@@ -7,21 +7,19 @@ it: a save that fails or does not fit is told and left aside, and the generation
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import jax
 import numpy as np
 from etils import epath
-from orbax.checkpoint import v1 as ocp
 
 from munet import rng
 from munet.quality import Quality, Stratum
 from munet.training.programs import TrainState
+from munet.training.saves import Saves, abstract
 from munet.types import ModelId
 
 _LOGGER = logging.getLogger(__name__)
@@ -83,17 +81,14 @@ class InFlight:
         clock: Callable[[], float] = time.monotonic,
         is_last: Callable[[], bool] = lambda: False,
     ):
-        self._folder = epath.Path(folder)
-        self._seconds = minutes * 60
-        self._note = note
-        self._clock, self._is_last = clock, is_last
-        self._last_save = clock()
-        self._pending: tuple[epath.Path, InTraining, Any] | None = None
-        self._has_failed = False
+        self._note, self._is_last = note, is_last
+        self._saves = Saves(
+            folder, minutes, what="The generation in training", goes_on="the run", note=note, clock=clock
+        )
 
     def begin(self) -> None:
         """A generation begins: its first save is due when it is old enough itself."""
-        self._last_save = self._clock()
+        self._saves.begin()
 
     def save(
         self,
@@ -105,9 +100,8 @@ class InFlight:
     ) -> None:
         """Saves in the background if the last save is old enough; one that fails is told once, never raised."""
         is_last = self._is_last()
-        if self._clock() - self._last_save < self._seconds and not is_last:
+        if not self._saves.is_due and not is_last:
             return
-        self.wait()
         ids = sorted(qualities)
         tree = {
             "states": [state._asdict() for state in states],
@@ -115,18 +109,11 @@ class InFlight:
             "qualities": np.array([[_counts(quality) for quality in qualities[item]] for item in ids], np.int64),
             "diverged": np.array([diverged.get(item, -1) for item in ids], np.int64),
         }
-        target = self._folder / f"{what.name}-{cycle:06d}"
-        try:
-            # Returns with the state copied to the host (or held there, which makes donating it copy): it may change.
-            self._pending = target, what, ocp.save_async(target, tree, overwrite=True)
-        except Exception as error:  # Orbax and TensorStore raise what they like; none of it matters to the run
-            self._failed(target, error)
-        self._last_save = self._clock()
+        self._saves.save(what.prefix, f"{what.name}-{cycle:06d}", tree)
 
     def restore(self, what: InTraining, like: Sequence[TrainState]) -> Saved | None:
         """The newest complete save of `what`, placed as `like` is; None if there is none that can be used."""
-        found = sorted(self._folder.glob(f"{what.prefix}-*")) if self._folder.exists() else []
-        complete = [item for item in found if _cycle(item) is not None and ocp.is_orbax_checkpoint(item)]
+        complete = [item for item in self._saves.complete(what.prefix) if _cycle(item) is not None]
         fitting = [item for item in complete if item.name.startswith(f"{what.name}-")]
         if complete and not fitting:
             self._note(
@@ -136,39 +123,21 @@ class InFlight:
         if not fitting:
             return None
         try:
-            return _load(fitting[-1], what, like)
-        except Exception as error:  # as in `save`
-            self._note(f"{fitting[-1]} cannot be used, the generation is trained from its beginning: {_line(error)}")
-            _remove(fitting)
+            return _load(self._saves, fitting[-1], what, like)
+        except Exception as error:  # Orbax and TensorStore raise what they like; none of it matters to the run
+            self._saves.refuse(fitting, error, "the generation is trained from its beginning")
             return None
 
     def clear(self) -> None:
         """Removes every save: the generation is committed."""
-        self.wait()
-        if self._folder.exists():
-            _remove([self._folder])
+        self._saves.clear()
 
     def wait(self) -> None:
-        """Waits for the save in the background; when it is complete, removes what it replaces."""
-        if self._pending is None:
-            return
-        (target, what, response), self._pending = self._pending, None
-        try:
-            response.result()
-        except Exception as error:  # as in `save`
-            self._failed(target, error)
-            return
-        _remove([item for item in self._folder.glob(f"{what.prefix}-*") if item.name != target.name])
-
-    def _failed(self, target: epath.Path, error: Exception) -> None:
-        if not self._has_failed:
-            self._note(f"The generation in training cannot be saved; the run goes on without: {_line(error)}")
-        self._has_failed = True
-        # Half a save is of no use and may be what filled the disk. Complete ones do not have this name.
-        _remove(list(self._folder.glob(f"{target.name}*")) if self._folder.exists() else [])
+        """Waits for the save in the background."""
+        self._saves.wait()
 
 
-def _load(saved: epath.Path, what: InTraining, like: Sequence[TrainState]) -> Saved:
+def _load(saves: Saves, saved: epath.Path, what: InTraining, like: Sequence[TrainState]) -> Saved:
     """Reads a save.
 
     Raises:
@@ -178,13 +147,13 @@ def _load(saved: epath.Path, what: InTraining, like: Sequence[TrainState]) -> Sa
     # NumPy leaves say "on the host" to Orbax.
     row = np.zeros(len(what.ids), np.int64)
     table = np.zeros((len(what.ids), cycle + 1, 2 + 3 * what.num_strata), np.int64)
-    abstract = {
-        "states": [jax.tree.map(_abstract, state._asdict()) for state in like],
+    wanted = {
+        "states": [jax.tree.map(abstract, state._asdict()) for state in like],
         "ids": row,
         "qualities": table,
         "diverged": row,
     }
-    tree = ocp.load(saved, abstract)
+    tree = saves.load(saved, wanted)
     found = [int(item) for item in tree["ids"]]
     if found != sorted(what.ids):
         raise ValueError(f"it holds children {found}, not {sorted(what.ids)}")
@@ -212,22 +181,6 @@ def _quality(counts: list[int]) -> Quality:
 
 
 def _cycle(saved: epath.Path) -> int | None:
-    """The cycle of a save; None for anything else, such as one half-written."""
+    """The cycle of a save."""
     last = saved.name.rsplit("-", 1)[1]
-    return int(last) if last.isdecimal() and "." not in saved.name else None
-
-
-def _remove(paths: Sequence[epath.Path]) -> None:
-    for path in paths:
-        with contextlib.suppress(OSError):  # a failed save may still be writing; the next `clear` tries again
-            path.rmtree()
-
-
-def _abstract(leaf: jax.Array) -> jax.ShapeDtypeStruct:
-    return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=leaf.sharding)
-
-
-def _line(error: Exception) -> str:
-    """An error in one line; TensorStore's have many."""
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0][:200]}" if lines else type(error).__name__
+    return int(last) if last.isdecimal() else None

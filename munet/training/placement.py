@@ -70,6 +70,11 @@ class Layout:
         return _COST_MODELS.get(self.devices[0].platform, _COST_MODELS["default"])
 
 
+def data_mesh(layout: Layout) -> Mesh:
+    """All devices along the `data` axis: they share every batch of one training."""
+    return Mesh(np.array(layout.devices).reshape(1, -1, 1), AXES)
+
+
 # Fixed numbers, not measured at run time: grouping must not depend on how busy the machine is.
 _COST_MODELS = {
     "cpu": CostModel(flops_per_second=62e9, backward_factor=1.7, adapter_share=0.45, compile_seconds=10.0),

@@ -248,6 +248,6 @@ def test_the_demo_root_is_in_the_package_with_its_card() -> None:
     components = load_augreg(path, DEMO, 3, 32)
     assert HEAD not in components
     card = path.with_suffix(".md").read_text()
-    assert "python -m munet.training.pretrain" in card
+    assert "munet pretrain --config=pretrain_demo" in card
     assert "199,680 parameters" in card
     assert sum(array.size for leaves in components.values() for array in leaves.values()) == 199_680

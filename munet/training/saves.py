@@ -1,0 +1,136 @@
+"""Saves a training state with Orbax, in the background, newest only (DESIGN decision 6): for whatever is in flight.
+
+A training needs none of its saves: one that fails is told once and left aside, one that cannot be used is removed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+from etils import epath
+from orbax.checkpoint import v1 as ocp
+
+_LOGGER = logging.getLogger(__name__)
+
+
+class Saves:
+    """Saves of training states in one folder. Names are `FAMILY-SOMETHING`; a newer save replaces its family's others.
+
+    Args:
+      folder: where to save, absolute; removed by `clear`.
+      minutes: least time between two saves; 0: a save is always due.
+      what: what is saved, for messages: "The generation in training".
+      goes_on: what runs on if a save fails: "the run".
+      note: told what people should know: that saving failed (once), that a save cannot be used.
+      clock: seconds, monotonic.
+    """
+
+    def __init__(
+        self,
+        folder: str,
+        minutes: float,
+        *,
+        what: str,
+        goes_on: str,
+        note: Callable[[str], None] = _LOGGER.warning,
+        clock: Callable[[], float] = time.monotonic,
+    ):
+        self._folder = epath.Path(folder)
+        self._seconds = minutes * 60
+        self._what, self._goes_on = what, goes_on
+        self._note = note
+        self._clock = clock
+        self._last_save = clock()
+        self._pending: tuple[epath.Path, str, Any] | None = None
+        self._has_failed = False
+
+    def begin(self) -> None:
+        """Something new is in training: its first save is due when it is old enough itself."""
+        self._last_save = self._clock()
+
+    @property
+    def is_due(self) -> bool:
+        """Whether the last save is old enough for another."""
+        return self._clock() - self._last_save >= self._seconds
+
+    def save(self, family: str, name: str, tree: Any) -> None:
+        """Saves a tree of arrays in the background; one that fails is told once, never raised.
+
+        Args:
+          family: the save replaces its older ones.
+          name: of the save: `FAMILY-SOMETHING`.
+          tree: the arrays.
+        """
+        self.wait()
+        target = self._folder / name
+        try:
+            # Returns with the state copied to the host (or held there, which makes donating it copy): it may change.
+            self._pending = target, family, ocp.save_async(target, tree, overwrite=True)
+        except Exception as error:  # Orbax and TensorStore raise what they like; none of it matters to the run
+            self._failed(target, error)
+        self._last_save = self._clock()
+
+    def complete(self, family: str) -> list[epath.Path]:
+        """The complete saves of a family, sorted by name."""
+        found = sorted(self._folder.glob(f"{family}-*")) if self._folder.exists() else []
+        return [item for item in found if "." not in item.name and ocp.is_orbax_checkpoint(item)]
+
+    def load(self, saved: epath.Path, abstract: Any) -> Any:
+        """A save's tree, placed as the leaves of `abstract` say (NumPy leaves: on the host).
+
+        Raises:
+          Exception: of any type, from Orbax and TensorStore: it is damaged, or has other arrays.
+        """
+        return ocp.load(saved, abstract)
+
+    def refuse(self, saved: Sequence[epath.Path], error: Exception, instead: str) -> None:
+        """Tells that the last of some saves cannot be used, and what happens instead; removes them."""
+        self._note(f"{saved[-1]} cannot be used, {instead}: {_line(error)}")
+        _remove(saved)
+
+    def clear(self) -> None:
+        """Removes every save."""
+        self.wait()
+        if self._folder.exists():
+            _remove([self._folder])
+
+    def wait(self) -> None:
+        """Waits for the save in the background; when it is complete, removes what it replaces."""
+        if self._pending is None:
+            return
+        (target, family, response), self._pending = self._pending, None
+        try:
+            response.result()
+        except Exception as error:  # as in `save`
+            self._failed(target, error)
+            return
+        _remove([item for item in self._folder.glob(f"{family}-*") if item.name != target.name])
+
+    def _failed(self, target: epath.Path, error: Exception) -> None:
+        if not self._has_failed:
+            self._note(f"{self._what} cannot be saved; {self._goes_on} goes on without: {_line(error)}")
+        self._has_failed = True
+        # Half a save is of no use and may be what filled the disk. Complete ones do not have this name.
+        _remove(list(self._folder.glob(f"{target.name}*")) if self._folder.exists() else [])
+
+
+def abstract(leaf: jax.Array) -> jax.ShapeDtypeStruct:
+    """What an array is like, and where it lies, for `Saves.load`."""
+    return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=leaf.sharding)
+
+
+def _remove(paths: Sequence[epath.Path]) -> None:
+    for path in paths:
+        with contextlib.suppress(OSError):  # a failed save may still be writing; the next `clear` tries again
+            path.rmtree()
+
+
+def _line(error: Exception) -> str:
+    """An error in one line; TensorStore's have many."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0][:200]}" if lines else type(error).__name__
