@@ -273,14 +273,15 @@ def test_mutations_in_words() -> None:
     norm = Mutation("clone", "encoder_norm", forced=True)
     block = Mutation("clone", "encoderblock_1")
     adapter = Mutation("insert", "residual_adapter_0")
+    lora = Mutation("insert", "lora_1")
     rate = Mutation("hyperparameter", "learning_rate", 0.01, 0.02)
     stays = Mutation("hyperparameter", "momentum", 0.99, 0.99, effective=False)
     blocks = Mutation("num_blocks", "num_blocks", 3, 2)
     assert wording.describe_mutations(child(is_seed=True)) == "seed: head only"
     assert wording.describe_mutations(child()) == "no mutation"
     assert wording.describe_mutations(child(norm)) == "clone norm"
-    assert wording.describe_mutations(child(block, norm, adapter, blocks, rate, stays)) == (
-        "clone block 1; insert adapter 0; blocks 3 -> 2; learning_rate 0.01 -> 0.02; momentum stays 0.99"
+    assert wording.describe_mutations(child(block, norm, adapter, lora, blocks, rate, stays)) == (
+        "clone block 1; insert adapter 0, LoRA 1; blocks 3 -> 2; learning_rate 0.01 -> 0.02; momentum stays 0.99"
     )
     position = Mutation("clone", "posembed_input")
     assert wording.describe_mutations(child(position, block)) == "clone position, block 1"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from munet import codec
 from munet.config import Experiment
 from munet.evolution import costs, scoring
 from munet.evolution.controller import Controller, replay
@@ -92,6 +94,14 @@ def test_replay_and_judging_again_need_the_journal_only() -> None:
             latencies = {child.plan.id: child.latency for child in entry.children if child.latency is not None}
             verdicts = controller.judge(before, controller.ask(before), trainings, latencies)
             assert verdicts == {child.plan.id: child.verdict for child in entry.children}
+
+
+def test_where_latency_does_not_count_journals_do_not_name_it() -> None:
+    with_it, without = (simulate(small(latency_factor=factor), TASKS).entries for factor in (0.5, 1.0))
+    assert '"latency"' in json.dumps(codec.to_json(with_it[0]))
+    assert '"latency"' in json.dumps(codec.to_json(with_it[1]))
+    assert all('"latency"' not in json.dumps(codec.to_json(entry)) for entry in without)
+    assert codec.from_json(type(with_it[1]), codec.to_json(with_it[1])) == with_it[1]
 
 
 def test_factors_change_decisions() -> None:
