@@ -27,7 +27,7 @@ DTYPES: dict[str, np.dtype[Any]] = {
 # Bytes of an element of the others: they may be there (a counter, a mask), but are never read.
 _OTHER_SIZES = {"BOOL": 1, "U8": 1, "I8": 1, "U16": 2, "I16": 2, "U32": 4, "I32": 4, "U64": 8, "I64": 8}
 _LENGTH_BYTES = 8
-_MAX_HEADER = 4 << 20  # bytes; that of ViT-L has 60,000
+_MAX_HEADER = 1 << 20  # bytes; that of ViT-L has 60,000
 _MAX_AXES = 32
 
 

@@ -249,6 +249,22 @@ def test_the_files_that_are_changed_are_valid() -> None:
     assert judge(".safetensors", valid_safetensors())
 
 
+@pytest.mark.parametrize("declared", [80 << 20, 64])
+def test_a_bomb_is_not_unpacked(declared: int) -> None:
+    """80 MiB of header, or of data behind a small header, in a small file."""
+    file = io.BytesIO()
+    with (
+        zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
+        archive.open("cls.npy", "w") as member,
+    ):
+        member.write(b"\x93NUMPY\x02\x00" + declared.to_bytes(4, "little"))
+        member.write(b"{'descr': '<f4', 'fortran_order': False, 'shape': (20971520,)}".ljust(64))
+        for _ in range(80):
+            member.write(bytes(1 << 20))
+    assert len(file.getvalue()) < 1 << 20
+    assert not judge(".npz", file.getvalue())
+
+
 @pytest.mark.parametrize("kind", FILES)
 def test_some_files(kind: str) -> None:
     fuzz(kind, FAST)

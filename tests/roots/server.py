@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ class Behaviour:
       breaks: after how many bytes each of the next answers ends, whatever was announced.
       announces: the length it announces; None: the true one; -1: none.
       statuses: of the next answers, instead of files.
+      pause: seconds before each answer.
       redirects: where a path leads to.
       seen: the ranges that were asked for, a request each ("": the whole file).
     """
@@ -31,6 +33,7 @@ class Behaviour:
     breaks: list[int] = field(default_factory=list)
     announces: int | None = None
     statuses: list[int] = field(default_factory=list)
+    pause: float = 0.0
     redirects: dict[str, str] = field(default_factory=dict)
     seen: list[str] = field(default_factory=list)
 
@@ -61,6 +64,7 @@ def serve(behaviour: Behaviour) -> Iterator[str]:
 def _answer(handler: BaseHTTPRequestHandler, behaviour: Behaviour) -> None:
     asked = handler.headers.get("Range", "")
     behaviour.seen.append(asked)
+    time.sleep(behaviour.pause)
     path = handler.path.partition("?")[0]
     if path in behaviour.redirects:
         handler.send_response(302)
