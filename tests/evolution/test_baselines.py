@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import math
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -83,12 +84,60 @@ def test_params_per_task_on_benchmark_2(kind: str, options: dict[str, int], expe
 
 
 def params_per_task(experiment: Experiment, tasks: Any, digits: int) -> str:
+    return f"{total_params(experiment, tasks) / len(tasks) / 1e6:.{digits}f}"
+
+
+def total_params(experiment: Experiment, tasks: Any) -> int:
+    """Unique parameters in use, leaf by leaf."""
     state = simulate(experiment, tasks).final
     unique = {id for model in state.models.values() if model.task for id in model.components.values()}
-    total = sum(state.components[id].num_params for id in unique)
+    total = sum(math.prod(leaf.shape) for id in unique for leaf in state.components[id].leaves.values())
     assert total == scoring.total_params(state)
     assert scoring.params_per_task(state) == total / len(tasks)
-    return f"{total / len(tasks) / 1e6:.{digits}f}"
+    return total
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Spec section 2, in numbers: what a whole of one kind has, written out by hand."""
+
+    width: int
+    inputs: int  # embedding, class token, position embedding
+    block: int
+    norm: int
+    num_blocks: int
+
+    def adapter(self, dim: int) -> int:
+        return 2 * self.width + (2 * self.width + 1) * dim + self.width
+
+
+TI = Counts(192, 147_648 + 192 + 960, 444_864, 384, 3)
+B = Counts(768, 590_592 + 768 + 26 * 768, 7_087_872, 1_536, 12)
+BENCHMARKS = [pytest.param(TI, CHARACTERS, id="benchmark 1"), pytest.param(B, DECATHLON, id="benchmark 2")]
+
+
+@pytest.mark.parametrize(("counts", "tasks"), BENCHMARKS)
+def test_every_number_of_frozen_blocks_has_exactly_the_derived_parameters(counts: Counts, tasks: Any) -> None:
+    heads = sum((counts.width + 1) * task.num_classes for task in tasks)
+    for frozen in range(counts.num_blocks + 1):
+        tuned = (counts.num_blocks - frozen) * counts.block + counts.norm
+        expected = counts.inputs + frozen * counts.block + len(tasks) * tuned + heads
+        assert total_params(baseline("top_layers", tasks, frozen_blocks=frozen), tasks) == expected
+    trunk = counts.inputs + counts.num_blocks * counts.block
+    assert total_params(baseline("full", tasks), tasks) == len(tasks) * (trunk + counts.norm) + heads
+    assert total_params(baseline("multi_head", tasks), tasks) == trunk + len(tasks) * counts.norm + heads
+
+
+@pytest.mark.parametrize(("counts", "tasks"), BENCHMARKS)
+def test_every_adapter_width_has_exactly_the_derived_parameters(counts: Counts, tasks: Any) -> None:
+    heads = sum((counts.width + 1) * task.num_classes for task in tasks)
+    trunk = counts.inputs + counts.num_blocks * counts.block
+    for dim in (8, 16, 32, 64, 128, 256, 512):
+        own = counts.norm + counts.num_blocks * counts.adapter(dim)
+        found = total_params(baseline("adapters", tasks, adapter_dim=dim), tasks)
+        assert found == trunk + len(tasks) * own + heads
+    assert TI.adapter(512) == 197_696
+    assert B.adapter(512) == 789_248
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from munet import system
 from munet.suites import benchmark, results
 from munet.suites.benchmark import Options
 from munet.suites.rows import TIMES
@@ -62,6 +63,21 @@ def test_a_row_for_every_run_and_task_with_equal_budgets(finished: tuple[Path, s
     assert "| muNet | 2 |" in page
     assert "Not like with like" not in page
     assert {path.name for path in (workdir / "figures").iterdir()} == {"figure_3.svg", "figure_5.svg", "figure_8.svg"}
+
+
+def test_parameters_are_those_of_the_stored_arrays(finished: tuple[Path, str]) -> None:
+    """Equal to the derived numbers, which tests/evolution/test_baselines.py has for every baseline."""
+    workdir, _ = finished
+    for row in results.read(str(workdir)):
+        opened = system.open(str(workdir / "runs" / row.method / f"seed_{row.seed}"))
+        sizes = {
+            id: sum(array.size for array in opened.store.components.get(id)[1].values())
+            for model in opened.models.values()
+            for id in model.components.values()
+        }
+        assert row.total_params == sum(sizes.values())
+        assert row.params_per_task == sum(sizes.values()) / 2
+        assert row.params == sum(sizes[id] for id in opened.model(row.task).components.values())
 
 
 def test_a_finished_suite_runs_nothing_again(finished: tuple[Path, str], suite: str) -> None:
