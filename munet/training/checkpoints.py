@@ -97,10 +97,14 @@ class InFlight:
         states: Sequence[TrainState],
         qualities: Mapping[ModelId, list[Quality]],
         diverged: Mapping[ModelId, int],
+        ends_stream: bool = False,
     ) -> None:
-        """Saves in the background if the last save is old enough; one that fails is told once, never raised."""
-        is_last = self._is_last()
-        if not self._saves.is_due and not is_last:
+        """Saves in the background if the last save is old enough; one that fails is told once, never raised.
+
+        A stream of batches that is over while others of its generation follow is saved sooner.
+        """
+        is_due = self._saves.is_due_at_an_end if ends_stream else self._saves.is_due
+        if not is_due and not self._is_last():
             return
         ids = sorted(qualities)
         tree = {

@@ -111,8 +111,10 @@ class Population:
         trained: dict[ModelId, TrainedChild] = {}
         if self._in_flight:
             self._in_flight.begin()
-        for path, children in self._streams(plan):
-            trained |= self._train_stream(path, children, task, known, on_cycle)
+        streams = self._streams(plan)
+        for index, (path, children) in enumerate(streams):
+            is_last = index + 1 == len(streams)
+            trained |= self._train_stream(path, children, task, known, on_cycle, is_last)
         return trained
 
     def num_programs(self, plan: GenerationPlan, task: Task, known: Collection[Signature]) -> int:
@@ -152,6 +154,7 @@ class Population:
         task: Task,
         known: Collection[Signature],
         on_cycle: OnCycle,
+        is_last: bool,
     ) -> dict[ModelId, TrainedChild]:
         started = time.perf_counter()
         experiment = self._experiment
@@ -188,7 +191,8 @@ class Population:
             results = [_evaluate(run, validation) for run in runs]  # all are dispatched before the first is waited for
             for run, result in zip(runs, results, strict=True):
                 _keep_best(run, result, validation, cycle, qualities, diverged)
-            self._save(what, cycle, runs, qualities, diverged)
+            # A stream that is over is not trained again after a kill in one that follows.
+            self._save(what, cycle, runs, qualities, diverged, ends_stream=cycle + 1 == num_cycles and not is_last)
             image_steps = steps * batch_size * len(children)
             latest = {child.id: qualities[child.id][-1] for child in children}
             on_cycle(cycle, latest, image_steps, time.perf_counter() - cycle_started)
@@ -243,9 +247,10 @@ class Population:
         runs: list[_ChunkRun],
         qualities: Mapping[ModelId, list[Quality]],
         diverged: Mapping[ModelId, int],
+        ends_stream: bool,
     ) -> None:
         if self._in_flight:
-            self._in_flight.save(what, cycle, [run.state for run in runs], qualities, diverged)
+            self._in_flight.save(what, cycle, [run.state for run in runs], qualities, diverged, ends_stream)
 
     def _restore(
         self,

@@ -16,6 +16,7 @@ from etils import epath
 from orbax.checkpoint import v1 as ocp
 
 _LOGGER = logging.getLogger(__name__)
+_SOONER = 0.1  # of the least time between two saves
 
 
 class Saves:
@@ -56,7 +57,15 @@ class Saves:
     @property
     def is_due(self) -> bool:
         """Whether the last save is old enough for another."""
-        return self._clock() - self._last_save >= self._seconds
+        return self._is_old(1.0)
+
+    @property
+    def is_due_at_an_end(self) -> bool:
+        """The same for what nothing later will save: sooner, as there may be many such ends."""
+        return self._is_old(_SOONER)
+
+    def _is_old(self, share: float) -> bool:
+        return self._clock() - self._last_save >= share * self._seconds
 
     def save(self, family: str, name: str, tree: Any) -> None:
         """Saves a tree of arrays in the background; one that fails is told once, never raised.

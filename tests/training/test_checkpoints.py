@@ -185,6 +185,20 @@ def test_short_generations_are_never_saved(tmp_path: Path) -> None:
     assert len(list((tmp_path / "in_flight").iterdir())) == 1
 
 
+def test_a_stream_that_is_over_is_saved_sooner(tmp_path: Path) -> None:
+    """Streams of 15 seconds: none is old enough for a save within, but all are kept."""
+    now = 0.0
+    in_flight = InFlight(str(tmp_path / "in_flight"), minutes=2, clock=lambda: now)
+    for stream in range(3):
+        what = InTraining((*WHAT.path, stream), WHAT.ids, WHAT.chunks)
+        for cycle in range(3):
+            now += 5
+            ended = {id: [Quality(1, 2)] * (cycle + 1) for id in WHAT.ids}
+            in_flight.save(what, cycle, [small_state()], ended, {}, ends_stream=cycle == 2)
+    in_flight.wait()
+    assert len(list((tmp_path / "in_flight").glob("*-000002"))) == len(list((tmp_path / "in_flight").iterdir())) == 3
+
+
 class _Failing:
     def result(self) -> None:
         raise ValueError("RESOURCE_EXHAUSTED: No space left on device\nmore lines")
