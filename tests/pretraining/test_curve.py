@@ -53,7 +53,9 @@ def test_measuring_counts_every_image_once() -> None:
     params["head"]["kernel"] = jax.numpy.asarray(generator.normal(size=(64, 3)), np.float32)
     split = Split(generator.integers(0, 256, (300, 16, 16, 3), dtype=np.uint8), (np.arange(300) % 3).astype(np.int32))
     logits = np.asarray(
-        vit.logits(get_variant("demo/16"), params, jax.numpy.asarray(split.images / 127.5 - 1, np.float32), num_blocks=1)
+        vit.logits(
+            get_variant("demo/16"), params, jax.numpy.asarray(split.images / 127.5 - 1, np.float32), num_blocks=1
+        )
     )
     measured = measure(settings, params, split)
     assert measured.quality == Quality(int((logits.argmax(1) == split.labels).sum()), 300)
