@@ -23,7 +23,9 @@ def list_all(as_json: bool, cache_dir: str) -> None:
     """Prints every root that is known by name, and every other that is in the cache; nothing is downloaded."""
     rows = [_demo(), *(_known(known, cache_dir) for known in names.KNOWN.values())]
     listed = {row["cached"]["path"] for row in rows if row["cached"]}
-    rows += [_row(f.path.name, "", f, f.source) for f in places.cached(cache_dir) if str(f.path) not in listed]
+    for found in places.cached(cache_dir):
+        if str(found.path) not in listed:  # as it can be given again: its URL, or its path if we do not know it
+            rows.append(_row(found.source if "://" in found.source else str(found.path), "", found, found.source))
     if as_json:
         print(json.dumps({"roots": rows}, indent=2))
         return

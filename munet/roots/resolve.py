@@ -54,6 +54,7 @@ def find(reference: str | Path, cache_dir: str = "") -> Checkpoint:
                 raise
             advice = f"{name} is not among the names that munet knows. {nearest(name, names.KNOWN)}"
             raise CheckpointError(f"{error}\n{advice}") from error
+    text = text.removeprefix("file://")
     scheme = text.partition("://")[0] if "://" in text else ""
     if scheme in SCHEMES:
         url, sha256 = _fragment(text)

@@ -30,7 +30,7 @@ def test_the_list_names_what_is_known_and_what_is_here(tmp_path: Path, capsys: p
     listed = {row["name"]: row for row in json.loads(capsys.readouterr().out)["roots"]}
     assert listed["demo"]["num_params"] == 199_680
     assert listed[f"augreg:{name}"]["cached"]["source"] == "put there by hand"
-    assert listed["mine.npz"]["cached"]["sha256"] == places.file_sha256(place)
+    assert listed["https://example.org/mine.npz"]["cached"]["sha256"] == places.file_sha256(place)
     assert listed["augreg:" + list(names.KNOWN)[1]]["cached"] is None
 
 
