@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import textwrap
 from collections.abc import Iterable
 
@@ -9,9 +10,9 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from munet.cli.parser import make_parser
+from munet import config as settings
+from munet.cli import parser
 from munet.cli.settings import as_flag, value_of
-from munet.config import Config
 from munet.config_docs import field_docs, group_docs
 
 
@@ -20,9 +21,10 @@ class Commands(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         """One section a command."""
+        self.env.note_dependency(str(inspect.getsourcefile(parser)))
         return [
             self._section(f"munet {name}", f"munet-{name}", nodes.literal_block(text, text, language="text"))
-            for name, text in make_parser().help_texts().items()
+            for name, text in parser.make_parser().help_texts().items()
         ]
 
     def _section(self, title: str, identity: str, *content: nodes.Node) -> nodes.section:
@@ -36,7 +38,8 @@ class Settings(Commands):
 
     def run(self) -> list[nodes.Node]:
         """One section a group of settings."""
-        config = Config()
+        self.env.note_dependency(str(inspect.getsourcefile(settings)))
+        config = settings.Config()
         groups = group_docs(config)
         rows: dict[str, list[tuple[str, str, str]]] = {group: [] for group in groups}
         for path, doc in field_docs(config).items():
