@@ -70,7 +70,7 @@ class InFlight:
       minutes: least time between two saves; 0 saves after every cycle.
       note: told what people should know: that saving failed (once), that a save cannot be used.
       clock: seconds, monotonic.
-      is_last: whether the run is about to stop, so that a save is due in any case.
+      is_last: whether the run is about to stop, so that a save is due in any case; asked once a cycle, due or not.
     """
 
     def __init__(
@@ -103,8 +103,9 @@ class InFlight:
 
         A stream of batches that is over while others of its generation follow is saved sooner.
         """
+        is_last = self._is_last()  # asked in any case: who is asked remembers the answer
         is_due = self._saves.is_due_at_an_end if ends_stream else self._saves.is_due
-        if not is_due and not self._is_last():
+        if not is_due and not is_last:
             return
         ids = sorted(qualities)
         tree = {

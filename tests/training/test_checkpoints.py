@@ -171,6 +171,23 @@ def test_a_save_of_other_children_is_refused(tmp_path: Path) -> None:
     assert "[8, 9], not [1, 2]" in told[0]
 
 
+@pytest.mark.parametrize("minutes", [0, 60])
+def test_every_cycle_asks_whether_the_run_ends(minutes: float, tmp_path: Path) -> None:
+    """Also one that is saved anyway: the run learns by being asked that its time is up."""
+    asked: list[int] = []
+
+    def is_last() -> bool:
+        asked.append(len(asked))
+        return asked == [0, 1]
+
+    in_flight = InFlight(str(tmp_path), minutes=minutes, is_last=is_last)
+    for cycle in range(2):
+        save(in_flight, cycle)
+    in_flight.wait()
+    assert asked == [0, 1]
+    assert [path.name for path in tmp_path.iterdir()] == [f"{WHAT.name}-000001"]
+
+
 def test_short_generations_are_never_saved(tmp_path: Path) -> None:
     now = 0.0
     in_flight = InFlight(str(tmp_path / "in_flight"), minutes=2, clock=lambda: now)
