@@ -1,6 +1,6 @@
 """What the files of a folder hold, without decoding them: the hash of each, and its header.
 
-Kept in the cache by path, size and time of change, so that a second start reads no file; a file that was touched but
+Kept in the cache by path, size and times of change, so that a second start reads no file; a file that was touched but
 not changed has the same hash, and everything that is cached by content is found again.
 """
 
@@ -24,7 +24,7 @@ from munet.data import cache
 from munet.data.opening import OpenSettings
 from munet.data.photos import MAX_BYTES, BadImageError, quietly, read_header
 
-FORMAT = 1  # of the index in the cache; count up when what it holds changes meaning
+FORMAT = 2  # of the index in the cache; count up when what it holds changes meaning
 
 _RECENT_NS = 2_000_000_000  # a file changed within this time may change again without its time changing
 _SECONDS_BETWEEN_LINES = 10.0
@@ -135,7 +135,9 @@ def _examine(path: Path) -> FileFacts:
     return FileFacts(digest, header.width, header.height, header.is_grey)
 
 
-Stamp = tuple[int, int]  # size and time of change, in bytes and nanoseconds
+# Size in bytes; times of change of the content and of the file itself, in nanoseconds. Unpacked and copied files often
+# have one time and one size, so only the last tells that two of them have changed places.
+Stamp = tuple[int, int, int]
 
 
 def _stamp(path: Path) -> Stamp | None:
@@ -144,7 +146,9 @@ def _stamp(path: Path) -> Stamp | None:
         status = path.stat()
     except (OSError, ValueError):
         return None
-    return (status.st_size, status.st_mtime_ns) if status.st_mtime_ns < time.time_ns() - _RECENT_NS else None
+    if status.st_mtime_ns >= time.time_ns() - _RECENT_NS:
+        return None
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def _place(root: Path, settings: OpenSettings) -> Path | None:
@@ -160,7 +164,10 @@ def _load(place: Path | None) -> dict[str, tuple[Stamp, FileFacts]]:
         return {}
     try:
         saved = json.loads(place.read_bytes())
-        return {path: ((int(size), int(changed)), FileFacts(**facts)) for path, (size, changed, facts) in saved.items()}
+        return {
+            path: ((int(size), int(content), int(itself)), FileFacts(**facts))
+            for path, (size, content, itself, facts) in saved.items()
+        }
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, TypeError, AttributeError) as error:

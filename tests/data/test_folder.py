@@ -361,7 +361,24 @@ def test_a_file_changed_twice_within_a_tick_is_seen(tmp_path: Path) -> None:
     assert len(fingerprints) == 2
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{", '{"a/0.png": [1]}', '{"a/0.png": [1, 2, {"x": 3}]}'])
+def test_files_that_change_places_are_seen(tmp_path: Path) -> None:
+    """Of one size and one time, as files out of an archive are: the labels of the two would be wrong."""
+    fill(tmp_path / "x", {"a": 10, "b": 10})
+    for number, path in enumerate(sorted((tmp_path / "x").rglob("*.png"))):
+        image(number).save(path.with_suffix(".bmp"))
+        path.unlink()
+        os.utime(path.with_suffix(".bmp"), (1e9, 1e9))
+    options = {"cache_dir": str(tmp_path / "cache")}
+    first = load(tmp_path / "x", **options)
+    left, right = tmp_path / "x" / "a" / "0.bmp", tmp_path / "x" / "b" / "0.bmp"
+    left.rename(tmp_path / "aside")
+    right.rename(left)
+    (tmp_path / "aside").rename(right)
+    second = load(tmp_path / "x", **options)
+    assert second.info.fingerprint == load(tmp_path / "x").info.fingerprint != first.info.fingerprint
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"a/0.png": [1]}', '{"a/0.png": [1, 2, 3, {"x": 3}]}'])
 def test_a_damaged_index_is_made_anew(tmp_path: Path, text: str, caplog: pytest.LogCaptureFixture) -> None:
     fill(tmp_path / "x", {"a": 10, "b": 10})
     options = {"cache_dir": str(tmp_path / "cache")}
