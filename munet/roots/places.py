@@ -58,15 +58,26 @@ def folder(cache_dir: str) -> Path:
 
 
 def place(url: str, cache_dir: str) -> Path:
-    """Where the file of a URL is, or is to be, in the cache."""
+    """Where the file of a URL is, or is to be, in the cache: always below its folder, and another for every URL."""
     parts = urlsplit(url)
-    host = parts.netloc.rpartition("@")[2].replace(":", "-")
-    segments = [unquote(segment) for segment in parts.path.split("/") if segment not in ("", ".", "..")]
+    host, asked = parts.netloc.rpartition("@")[2], parts.path
     if parts.scheme == "gs":
-        host, segments = _OBJECTS, [host, *segments]
-    if parts.query:  # part of what is asked for, but not fit for a name
-        segments.insert(-1, hashlib.sha256(parts.query.encode()).hexdigest()[:12])
-    return folder(cache_dir).joinpath(*(re.sub(r"[^\w.+=-]", "_", segment)[:200] for segment in [host, *segments]))
+        host, asked = _OBJECTS, f"/{host}{asked}"
+    segments = [segment for segment in asked.split("/") if segment not in ("", ".", "..")]
+    names = [_file_name(segment) for segment in (host.replace(":", "-"), *segments)]
+    # Part of what is asked for, but not fit for a name; and what names do not show, so that no two URLs share a place.
+    rest = [parts.query] if parts.query else []
+    if names != [host, *segments]:
+        rest += [host, *segments]
+    if rest:
+        names.insert(-1, hashlib.sha256("/".join(rest).encode()).hexdigest()[:12])
+    return folder(cache_dir).joinpath(*names)
+
+
+def _file_name(segment: str) -> str:
+    """A part of a URL as the name of a file or folder: readable, and never `..`; the end of a long one."""
+    name = re.sub(r"[^\w.+=-]", "_", unquote(segment))[-200:]
+    return name.replace(".", "_") if set(name) <= {"."} else name
 
 
 def remember(path: Path, source: str) -> str:

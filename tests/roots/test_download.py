@@ -224,11 +224,38 @@ def test_places_follow_the_url_and_stay_in_the_cache(tmp_path: Path) -> None:
     for url in (
         "https://h/../../etc/x.npz",
         "https://h/%2e%2e/%2fx.npz",
+        "https://h/%2e%2e/%2e%2e/%2e%2e/%2e%2e/x.npz",
+        "https://h/%2e%2e",
+        "https://../x.npz",
+        "gs://../x.npz",
         "https://u:p@h:8/a b/x.npz?k=/../1",
         "gs://h/x",
     ):
         assert root in places.place(url, cache_dir).resolve().parents, url
-    first, second = (places.place(f"https://h/x.npz?version={n}", cache_dir) for n in (1, 2))
+    plain = places.place("https://h/a/x_+=-1.0.npz", cache_dir)
+    assert plain == root / "h" / "a" / "x_+=-1.0.npz"  # where a person would put it
+
+
+def test_no_two_urls_share_a_place(tmp_path: Path) -> None:
+    """What stands in the cache would be taken for another root."""
+    long = "a" * 230
+    urls = [
+        "a_b.npz",
+        "a b.npz",
+        "a%20b.npz",
+        "a%2Fb.npz",
+        "a/b.npz",
+        "a(b.npz",
+        "a)b.npz",
+        f"{long}.npz",
+        f"b{long}.npz",
+    ]
+    urls = [*(f"https://h/{name}" for name in urls), "https://h:8/x.npz", "https://h-8/x.npz", "gs://h/x.npz"]
+    found = [places.place(url, str(tmp_path)) for url in urls]
+    assert len(set(found)) == len(urls)
+    assert {place.suffix for place in found} == {".npz"}
+    assert max(len(place.name) for place in found) <= 200
+    first, second = (places.place(f"https://h/x.npz?version={n}", str(tmp_path)) for n in (1, 2))
     assert first != second
     assert first.name == second.name == "x.npz"
 
