@@ -99,6 +99,17 @@ def test_a_command_that_hangs_is_ended_with_what_it_started(tmp_path: Path) -> N
     assert all(state.startswith("Z") for state in listed.stdout.split())
 
 
+@pytest.mark.parametrize(("command", "warned"), [("setsid sleep 20 &", 0), ("setsid sleep 20 & sleep 20", 1)])
+def test_what_a_command_leaves_running_holds_up_nobody(command: str, warned: int) -> None:
+    """A daemon keeps the command's standard error open."""
+    warnings: list[str] = []
+    hook = Hook(command, warnings.append, timeout=0.5)
+    started = time.monotonic()
+    phases = tell(hook)
+    assert time.monotonic() - started < 5 + (phases + 1) * 0.5
+    assert len(warnings) == warned
+
+
 @pytest.mark.parametrize("hours", [-1.0, float("nan"), float("inf")])
 def test_max_hours_must_be_a_time(hours: float) -> None:
     config = load_config("demo")

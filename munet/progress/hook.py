@@ -10,6 +10,7 @@ import logging
 import os
 import signal
 import subprocess
+import tempfile
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
@@ -17,7 +18,8 @@ from munet.progress import wording
 from munet.progress.events import Event, PhaseEnded, RunEnded, RunFailed, RunStarted
 from munet.progress.tracker import Tracker
 
-TIMEOUT_SECONDS = 60.0  # of one call; then it is killed, with all that it started
+TIMEOUT_SECONDS = 60.0  # of one call; then it is killed, with all that it started in its session
+_LAST_BYTES = 4096  # of what a failed call says, for its last line
 _LOGGER = logging.getLogger(__name__)
 
 
@@ -79,23 +81,24 @@ class Hook:
     def _run(self, environment: Mapping[str, str]) -> None:
         problem = ""
         try:
-            process = subprocess.Popen(
-                ["sh", "-c", self._command],
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,  # the display is not its own
-                stderr=subprocess.PIPE,
-                start_new_session=True,  # Ctrl-C is not for it, and what it starts can be ended with it
-            )
-            try:
-                _, errors = process.communicate(timeout=self._timeout)
-                if process.returncode:
-                    last = errors.decode(errors="replace").strip().rpartition("\n")[2]
-                    problem = f"exit code {process.returncode}{': ' if last else ''}{last}"
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.communicate()
-                problem = f"no end after {self._timeout:g} s"
+            with tempfile.TemporaryFile() as errors:  # no pipe: who holds it open would be waited for
+                process = subprocess.Popen(
+                    ["sh", "-c", self._command],
+                    env=environment,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,  # the display is not its own
+                    stderr=errors,
+                    start_new_session=True,  # Ctrl-C is not for it, and what it starts can be ended with it
+                )
+                try:
+                    if process.wait(self._timeout):
+                        errors.seek(max(errors.seek(0, os.SEEK_END) - _LAST_BYTES, 0))
+                        last = errors.read().decode(errors="replace").strip().rpartition("\n")[2]
+                        problem = f"exit code {process.returncode}{': ' if last else ''}{last}"
+                except subprocess.TimeoutExpired:
+                    os.killpg(process.pid, signal.SIGKILL)
+                    process.wait()
+                    problem = f"no end after {self._timeout:g} s"
         except (OSError, ValueError) as error:
             problem = str(error)
         if problem and not self._has_failed:
