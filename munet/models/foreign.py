@@ -40,10 +40,17 @@ _MAX_POSITIONS = 1 << 14
 
 @dataclass(frozen=True)
 class _Model:
-    """A file's tensors with their layout; keys are without the prefix."""
+    """A file's tensors with their layout.
+
+    Attributes:
+      layout: whose names they have.
+      keys: their keys in the file by those without the prefix, which not all of them need to have.
+      tensors: by key without the prefix.
+      facts, config: what is known of the model.
+    """
 
     layout: Layout
-    prefix: str
+    keys: Mapping[str, str]
     tensors: Mapping[str, Tensor]
     facts: Facts
     config: ForeignConfig
@@ -85,7 +92,7 @@ def load_tensors(path: Path, num_blocks: int, image_size: int | None = None) -> 
         if problems := _problems(model, wanted):
             raise CheckpointError(listing(head, problems))
         for (name, leaf_path), (place, leaf) in wanted.items():
-            array = _convert(file.read(model.prefix + place.key), place, leaf)
+            array = _convert(file.read(model.keys[place.key]), place, leaf)
             if not np.isfinite(array).all():
                 problems.append(f"{place.key}: holds NaN or infinite values")
             components.setdefault(name, {})[leaf_path] = array
@@ -106,10 +113,10 @@ def _recognise(path: Path, tensors: Mapping[str, Tensor]) -> _Model:
     for layout in LAYOUTS:
         for prefix in layout.prefixes:
             if prefix + layout.patches in tensors:
-                own = {key.removeprefix(prefix): tensor for key, tensor in tensors.items()}
-                if len(own) < len(tensors):
+                keys = {key.removeprefix(prefix): key for key in tensors}
+                if len(keys) < len(tensors):
                     raise CheckpointError(f"{path} holds tensors of the same name with and without {prefix!r}.")
-                return _examine(path, layout, prefix, own)
+                return _examine(path, layout, keys, {short: tensors[key] for short, key in keys.items()})
     for layout in LAYOUTS:  # without a patch embedding of the usual kind: say what it has instead
         if found := _refused(layout, tensors):
             raise CheckpointError(_not_ours(path, found))
@@ -120,7 +127,7 @@ def _recognise(path: Path, tensors: Mapping[str, Tensor]) -> _Model:
     )
 
 
-def _examine(path: Path, layout: Layout, prefix: str, tensors: Mapping[str, Tensor]) -> _Model:
+def _examine(path: Path, layout: Layout, keys: Mapping[str, str], tensors: Mapping[str, Tensor]) -> _Model:
     config = read_config(path.parent) if path.name == "model.safetensors" else ForeignConfig()
     found = _refused(layout, tensors)
     kernel, hidden = tensors[layout.patches].shape, tensors.get(layout.hidden)
@@ -137,7 +144,7 @@ def _examine(path: Path, layout: Layout, prefix: str, tensors: Mapping[str, Tens
             facts = Facts(
                 layout.name, variant, _num_blocks(layout, tensors), size, _num_classes(tensors), _notes(config)
             )
-            return _Model(layout, prefix, tensors, facts, config)
+            return _Model(layout, keys, tensors, facts, config)
     raise CheckpointError(_not_ours(path, found))
 
 

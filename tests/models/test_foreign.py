@@ -103,6 +103,22 @@ def test_other_float_types_become_float32(tmp_path: Path, dtype: Any) -> None:
     assert got.flags.c_contiguous
 
 
+def test_a_prefix_that_not_all_tensors_have(tmp_path: Path) -> None:
+    state = weights.timm_state()
+    state["model.patch_embed.proj.weight"] = state.pop("patch_embed.proj.weight")
+    folder = write_timm(tmp_path / "model", state)
+    plain = write_timm(tmp_path / "plain")
+    mixed, usual = (load_tensors(place / "model.safetensors", 2) for place in (folder, plain))
+    for name, arrays in usual.items():
+        for path, array in arrays.items():
+            np.testing.assert_array_equal(mixed[name][path], array)
+    safetensors.numpy.save_file(
+        state | {"model.norm.bias": np.zeros(64, np.float32)}, str(folder / "model.safetensors")
+    )
+    with pytest.raises(CheckpointError, match=r"of the same name with and without 'model\.'"):
+        load_tensors(folder / "model.safetensors", 2)
+
+
 def test_fewer_blocks_another_size_and_model_prefix(tmp_path: Path) -> None:
     state = {f"model.{key}": array for key, array in weights.timm_state().items()}
     folder = write_timm(tmp_path / "model", state)

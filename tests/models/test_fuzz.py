@@ -5,6 +5,7 @@ The slow forms run 12,000 examples for each format, in three kinds; the fast one
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import tempfile
@@ -12,6 +13,7 @@ import tracemalloc
 import warnings
 import zipfile
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -230,6 +232,16 @@ FILES: dict[str, tuple[str, st.SearchStrategy[bytes]]] = {
 }
 
 
+@dataclass
+class _File:
+    """Shown shortened where a test fails: Hypothesis finds the same one again."""
+
+    data: bytes
+
+    def __repr__(self) -> str:
+        return f"{len(self.data):,} bytes, {hashlib.sha256(self.data).hexdigest()[:12]}: {self.data[:2000]!r}"
+
+
 def fuzz(kind: str, examples: int) -> None:
     suffix, files = FILES[kind]
 
@@ -237,9 +249,9 @@ def fuzz(kind: str, examples: int) -> None:
         max_examples=examples, deadline=None, database=None, derandomize=True,
         suppress_health_check=list(HealthCheck),
     )  # fmt: skip
-    @given(files)
-    def run(data: bytes) -> None:
-        judge(suffix, data)
+    @given(files.map(_File))
+    def run(file: _File) -> None:
+        judge(suffix, file.data)
 
     run()
 
