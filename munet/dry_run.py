@@ -29,7 +29,7 @@ from munet.training.placement import Layout
 from munet.types import TaskInfo
 
 _WIDTH = 140  # of tables, as elsewhere in pipes
-_UNKNOWN = "?"
+_UNKNOWN, _NOTHING = "?", "-"
 _HOW_TIMED = """
 likely: the children of a rehearsal, a run with invented results. head only, every layer: if all children trained that,
 at the default image size. Both are scaled from the measured step by the cost model of this kind of device; augmentation
@@ -148,12 +148,14 @@ def _tasks_table(planned: Sequence[_Planned], experiment: Experiment) -> Table:
             *(_UNKNOWN if item.task is None else f"{number:,}" for number in counts),
             f"{steps} x {loader.effective_batch_size(info.num_train, experiment)}",
             f"{in_phase:,}",
-            *(_UNKNOWN if size is None else _size(size) for size in sizes),
+            *(_UNKNOWN if size is None else _size(size) if size else _NOTHING for size in sizes),
         )
         steps_of_all += in_phase
         totals = [total + (size or 0) for total, size in zip(totals, sizes, strict=True)]
     table.add_section()
-    table.add_row("all", "", "", "", "", "", f"{steps_of_all:,}", *map(_size, totals))
+    nothing = _UNKNOWN if all(item.task is None for item in planned) else _NOTHING
+    sums = [_size(total) if total else nothing for total in totals]
+    table.add_row("all", "", "", "", "", "", f"{steps_of_all:,}", *sums)
     return table
 
 

@@ -124,7 +124,7 @@ def _root_differences(old: Mapping[str, object], new: Mapping[str, object]) -> l
         return []
     hashes = f"SHA-256 {str(old.get('sha256'))[:12]} -> {str(new.get('sha256'))[:12]}"
     if old.get("name") == new.get("name"):
-        return [f"the root's file {new.get('name')} holds other bytes than when the run began: {hashes}"]
+        return [f"the root's file {new.get('name')} holds other bytes than the one the run began with: {hashes}"]
     return [f"the root's file: {old.get('name')} -> {new.get('name')}, {hashes}"]
 
 

@@ -232,7 +232,7 @@ def test_another_root_or_order_of_tasks_is_refused(data: Path, tmp_path: Path) -
     tiny_run.write_root(other / "root.npz", seed=1)
     settings = tiny_run.config(other)
     settings.experiment.tasks = settings.experiment.tasks[::-1]
-    with pytest.raises(WorkdirError, match=r"root\.npz holds other bytes than when the run began") as error:
+    with pytest.raises(WorkdirError, match=r"root\.npz holds other bytes than the one the run began with") as error:
         run.evolve(settings, str(tmp_path / "run"), lambda _: None)
     assert "tasks: left, right -> right, left" in str(error.value)
 

@@ -76,11 +76,12 @@ def pretrain(config: str, workdir: str, overrides: Sequence[Override], dry_run: 
     """
     import shlex
 
-    from munet.config_files import default_workdir
+    from munet.config_files import default_workdir, load_as
     from munet.flags import parse_as
-    from munet.pretraining.config import PretrainConfig
+    from munet.pretraining.config import PretrainConfig, without_foreign_text
 
     settings = parse_as(PretrainConfig, config, overrides)  # before JAX is imported: a typo is answered at once
+    without_foreign_text(settings, load_as(PretrainConfig, config))
     workdir = workdir or default_workdir(config)
     from munet.pretraining import run
 

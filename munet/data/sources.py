@@ -63,7 +63,7 @@ def parse_uri(uri: str) -> TaskUri:
     """
     name, colon, rest = uri.partition(":")
     if not colon:
-        raise DataError(f"{uri!r} is no task URI: a scheme is missing, e.g. tfds:{uri or 'mnist'} or builtin:digits.")
+        raise DataError(f"{uri!r} is no task URI: a scheme is missing, e.g. {_likely(uri)} or builtin:digits.")
     if name not in SCHEMES:
         raise DataError(f"{uri!r}: there is no scheme {name!r}. {nearest(name, SCHEMES)}")
     scheme = SCHEMES[name]
@@ -99,3 +99,11 @@ def open_source(uri: TaskUri, settings: OpenSettings) -> Source:
       DataError: missing, unreadable, or no classification task.
     """
     return SCHEMES[uri.scheme].open(uri, settings)
+
+
+def _likely(text: str) -> str:
+    """The URI that somebody meant who gave only this: of a file or folder that is there, else of a TFDS set."""
+    path = Path(text).expanduser()
+    if text and path.is_dir():
+        return f"folder:{text}"
+    return f"npz:{text}" if path.suffix == ".npz" else f"tfds:{text or 'mnist'}"

@@ -28,7 +28,8 @@ def open_file(path: str | PurePath) -> IO[bytes]:
         if not folder.is_dir():
             raise CheckpointError(f"There is no checkpoint {path}: the folder {folder} does not exist.") from None
         files = [file.name for file in folder.iterdir() if file.suffix in (".npz", ".safetensors")]
-        raise CheckpointError(f"There is no checkpoint {path}. {nearest(place.name, files)}") from None
+        advice = nearest(place.name, files) if files else "Its folder holds no .npz or .safetensors file."
+        raise CheckpointError(f"There is no checkpoint {path}. {advice}") from None
     except (OSError, ImportError) as error:  # ImportError: a remote place without the package that reads it
         raise CheckpointError(f"The checkpoint {path} cannot be opened: {error}") from error
     return file

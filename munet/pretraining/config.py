@@ -53,7 +53,9 @@ class PretrainRuntime:
     validate_every: int = 0  # steps between two lines of the validation curve; 0: an epoch
     checkpoint_minutes: float = 2.0  # how often the training state is saved; 0: as often as can be; <0: never
     keep_head: bool = True  # write the head into the root's file, too: munet passes over it, other programs may use it
-    card_text: str = ""  # a paragraph for the end of the root's card: sources, licences, what it is for
+    card_text: str = (
+        ""  # a paragraph for the end of the root's card: sources, licences; a recipe's own goes with its tasks
+    )
 
 
 @dataclass(slots=True)
@@ -62,6 +64,17 @@ class PretrainConfig:
 
     experiment: Recipe = field(default_factory=Recipe)
     runtime: PretrainRuntime = field(default_factory=PretrainRuntime)
+
+
+def without_foreign_text(config: PretrainConfig, recipe: PretrainConfig) -> None:
+    """Empties a card's text that `recipe` wrote about other tasks than those that are trained: it would be untrue.
+
+    Args:
+      config: as the command line made it of `recipe`; changed in place.
+      recipe: as its file has it.
+    """
+    if config.experiment.tasks != recipe.experiment.tasks and config.runtime.card_text == recipe.runtime.card_text:
+        config.runtime.card_text = ""
 
 
 def validate(config: PretrainConfig) -> PretrainConfig:

@@ -137,13 +137,15 @@ def count(number: int, one: str, many: str = "") -> str:
 
 
 def duration(seconds: float) -> str:
-    """`8 s`, `3 min 05 s`, `2 h 10 min`."""
+    """`8 s`, `3 min 05 s`, `2 h 10 min`, `6 days 02 h`."""
     whole = round(seconds)
     if whole < 60:
         return f"{seconds:.1f} s" if seconds < 9.95 else f"{whole} s"
     if whole < 3600:
         return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    if whole < 2 * 86400:
+        return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    return f"{whole // 86400:,} days {whole % 86400 // 3600:02d} h"
 
 
 def describe_rate(images_per_second: float | None, seconds_left: float | None) -> str:

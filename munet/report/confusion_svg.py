@@ -20,8 +20,10 @@ def write(system: System, task: TaskName, path: str) -> None:
     """Writes the matrix of a task's test split.
 
     Raises:
-      UserError: no such task, nothing recorded, or the file cannot be written.
+      UserError: no such task, nothing recorded, another ending than .svg, or the file cannot be written.
     """
+    if Path(path).suffix.lower() != ".svg":
+        raise UserError(f"--confusion={path}: the matrix is drawn as SVG; give a name that ends in .svg.")
     text = to_svg(task, system.task(task).class_names, recorded_test(system, task))
     try:
         Path(path).write_text(text, encoding="utf-8")
@@ -50,12 +52,17 @@ def to_svg(task: TaskName, class_names: tuple[str, ...], counts: SplitCounts) ->
         "columns: the answer. Shade: share of the row's images.</text>",
         f'<rect x="{left}" y="{top}" width="{size}" height="{size}" fill="{_PAPER}"/>',
     ]
+    upright = all(len(name) <= 2 for name in names)  # 0, 1, 2 need no turning
     for place, name in enumerate(names):
         middle = place * side + side / 2
+        turn = (
+            f'x="{left + middle:.1f}" y="{top - 6}" text-anchor="middle"'
+            if upright
+            else f'transform="translate({left + middle + 4:.1f} {top - 6}) rotate(-90)"'
+        )
         parts.append(
             f'<text x="{left - 6}" y="{top + middle + 4:.1f}" font-size="11" text-anchor="end">{escape(name)}</text>'
-            f'<text transform="translate({left + middle + 4:.1f} {top - 6}) rotate(-90)" font-size="11">'
-            f"{escape(name)}</text>"
+            f'<text {turn} font-size="11">{escape(name)}</text>'
         )
     column = {label: place for place, label in enumerate(shown)}
     cells = [(label, label, counts.correct[label]) for label in shown]

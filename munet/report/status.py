@@ -15,6 +15,7 @@ from munet import system as systems
 from munet.config import Experiment
 from munet.errors import UserError
 from munet.evolution import costs
+from munet.progress.wording import count
 from munet.quality import metric_words
 from munet.report import classes, confusion_svg
 from munet.system import System
@@ -181,9 +182,9 @@ def rows(system: System) -> Iterator[tuple[str, ...]]:
 def summary(system: System) -> list[str]:
     """What the table does not say, line by line."""
     experiment, position = system.experiment, system.position
-    progress = f"{system.ledger.generations} of {system.num_generations} generations"
+    progress = f"{system.ledger.generations} of {count(system.num_generations, 'generation')}"
     if system.is_complete:
-        lines = [f"Complete: {progress}, {len(system.tasks)} tasks."]
+        lines = [f"Complete: {progress}, {count(len(system.tasks), 'task')}."]
     else:
         lines = [
             f"Not complete: {progress}; task iteration {position.task_iteration + 1}, "
@@ -206,9 +207,9 @@ def summary(system: System) -> list[str]:
         lines.append(f"Mean {metric_words(experiment.quality_metric)}: {', '.join(shown)}.")
         lines.append(f"Parameters in use: {system.total_params:,}, {system.params_per_task:,.0f} a task.")
     kind = f", baseline {experiment.baseline.kind}" if experiment.baseline.kind else ""
-    blocks = f"{experiment.num_blocks} block{'s' * (experiment.num_blocks > 1)}"
     lines.append(
-        f"Root {experiment.variant} with {blocks}, scale factor {experiment.scale_factor:g}{_beyond_size(experiment)}, "
+        f"Root {experiment.variant} with {count(experiment.num_blocks, 'block')}, "
+        f"scale factor {experiment.scale_factor:g}{_beyond_size(experiment)}, "
         f"seed {experiment.seed}{kind}."
     )
     return lines

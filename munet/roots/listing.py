@@ -114,8 +114,9 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
         checked = f"SHA-256 {cached['sha256']} since {cached['since']}" if cached["sha256"] else "not used yet"
         print(f"{cached['path']}\n  {cached['size']:,} bytes from {cached['source']}; {checked}")
     print(
-        "Named by the README of the release, timm, or the muNet paper (--json says by which). Any other name of its\n"
-        "index works in full; a path, https://, gs:// and munet:WORKDIR?task=TASK are roots, too.\n\n"
+        "Named by the README of the release, timm, or the muNet paper (--json says by which). How one of these\n"
+        "begins is enough where one fits (augreg:S_16); any other name of its index works in full. A path, https://,\n"
+        "gs:// and munet:WORKDIR?task=TASK are roots, too.\n\n"
         "munet roots NAME downloads one into the cache, checks it, and says how to begin with it."
     )
 

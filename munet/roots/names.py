@@ -128,7 +128,8 @@ def full_name(given: str) -> str:
         raise CheckpointError(f"{SCHEME}{given} is the beginning of {len(fitting)} names: give more of one of{listed}")
     match = _NAME.fullmatch(name)
     if match is None:
-        close = nearest(name, KNOWN)
+        beginnings = {known.partition("-")[0] for known in KNOWN}  # Ti_16, S_32, ...
+        close = nearest(name, KNOWN if "-" in name else beginnings)
         advice = (
             close if close.startswith("Did") else "`munet roots` lists the names known; others of the index in full."
         )

@@ -65,7 +65,10 @@ def find(reference: str | Path, cache_dir: str = "") -> Checkpoint:
             f"{text}: there is no kind of root {given!r}. {nearest(given, [*SCHEMES, 'augreg', 'munet'])} "
             f"A root is {_FORMS}."
         )
-    return open_local(text, Path(text).expanduser())
+    path = Path(text).expanduser()
+    if not path.suffix and not path.exists():
+        raise CheckpointError(f"There is no root {text!r}: {_near(text, path)} A root is {_FORMS}.")
+    return open_local(text, path)
 
 
 def location(reference: str, cache_dir: str = "") -> Path | None:
@@ -121,6 +124,15 @@ def _fragment(text: str) -> tuple[str, str]:
     if match is None:
         raise CheckpointError(f"{text}: after # is expected sha256= and 64 hexadecimal digits.")
     return rest, match[1].lower()
+
+
+def _near(text: str, path: Path) -> str:
+    """What may have been meant by a name that is no file: the demo, a known name without its scheme, or a neighbour."""
+    if any(name.startswith(text) for name in names.KNOWN):
+        return f"Did you mean {names.SCHEME + text!r}?"
+    neighbours = [place.name for place in path.parent.iterdir()] if path.parent.is_dir() else []
+    advice = nearest(path.name, [DEMO, *neighbours] if path.parent == Path() else neighbours)
+    return advice if advice.startswith("Did") else "no file or folder is called so."
 
 
 def _looks_like_a_scheme(text: str) -> bool:

@@ -22,6 +22,7 @@ from munet.system import System
 from munet.types import TaskName
 
 SCHEME = "munet:"
+_NONE_FITS = "No model of this run is without residual adapters; a run with --config.insert_adapters=false has such."
 
 
 def open_system(reference: str) -> Checkpoint:
@@ -39,6 +40,10 @@ def open_system(reference: str) -> Checkpoint:
     fitting = [task for task in opened.models if not _adapters(opened, task)]
     name, _, task = option.partition("=")
     if name != "task" or not task:
+        if not opened.models:
+            raise CheckpointError(f"{reference}: no task of this run has a model yet, its first phase has not ended.")
+        if not fitting:
+            raise CheckpointError(f"{reference}: {_NONE_FITS}")
         raise CheckpointError(f"{reference}: say which task's model, {_choices(workdir, fitting)}")
     try:
         model = opened.model(task)
@@ -47,7 +52,7 @@ def open_system(reference: str) -> Checkpoint:
     if adapters := _adapters(opened, task):
         raise CheckpointError(
             f"{reference}: that model has {', '.join(adapters)}, for which a root has no place. "
-            + (f"Take one without, {_choices(workdir, fitting)}" if fitting else "No model of this run is without.")
+            + (f"Take one without, {_choices(workdir, fitting)}" if fitting else _NONE_FITS)
         )
     variant = architecture.get_variant(opened.experiment.variant)
     ids = {name: id for name, id in model.components.items() if name != HEAD}
@@ -92,4 +97,4 @@ def _adapters(opened: System, task: TaskName) -> list[str]:
 
 
 def _choices(workdir: str, tasks: list[TaskName]) -> str:
-    return "one of " + ", ".join(f"{SCHEME}{workdir}?task={task}" for task in tasks) if tasks else "when one is solved."
+    return "one of " + ", ".join(f"{SCHEME}{workdir}?task={task}" for task in tasks) + "."

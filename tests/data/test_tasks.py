@@ -52,6 +52,8 @@ def test_a_path_may_hold_a_question_mark() -> None:
     ("uri", "message"),
     [
         ("mnist", "a scheme is missing, e.g. tfds:mnist"),
+        ("/", "a scheme is missing, e.g. folder:/ or"),
+        ("birds.npz", "a scheme is missing, e.g. npz:birds.npz"),
         ("", "a scheme is missing"),
         ("tfsd:mnist", "no scheme 'tfsd'. Did you mean 'tfds'"),
         ("tfds:", "nothing follows the scheme"),

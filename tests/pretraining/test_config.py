@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from munet.errors import ConfigError
-from munet.pretraining.config import _RANGES, PretrainConfig, PretrainRuntime, Recipe, validate
+from munet.pretraining.config import _RANGES, PretrainConfig, PretrainRuntime, Recipe, validate, without_foreign_text
 
 
 def recipe(**changes: Any) -> PretrainConfig:
@@ -55,3 +55,18 @@ def test_all_problems_come_together() -> None:
 def test_every_number_has_a_range() -> None:
     numbers = {name for name in Recipe.__slots__ if type(getattr(Recipe(), name)) in (int, float)}
     assert numbers - set(_RANGES) == {"image_size", "num_epochs", "num_steps"}  # these are looked at elsewhere
+
+
+@pytest.mark.parametrize(
+    ("tasks", "text", "expected"),
+    [
+        (("a",), "of the recipe", "of the recipe"),
+        (("b",), "of the recipe", ""),  # it speaks of other tasks
+        (("b",), "my own", "my own"),
+    ],
+)
+def test_a_cards_text_goes_with_its_tasks(tasks: tuple[str, ...], text: str, expected: str) -> None:
+    recipe = PretrainConfig(Recipe(tasks=("a",)), PretrainRuntime(card_text="of the recipe"))
+    config = PretrainConfig(Recipe(tasks=tasks), PretrainRuntime(card_text=text))
+    without_foreign_text(config, recipe)
+    assert config.runtime.card_text == expected

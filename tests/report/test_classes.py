@@ -115,6 +115,8 @@ def test_the_matrix_is_drawn(tmp_path: Path) -> None:
     write_run(tmp_path, num_classes=(4, 4), seed=1)
     with pytest.raises(UserError, match="say which with --task"):
         status.print_status(str(tmp_path), confusion="c.svg")
+    with pytest.raises(UserError, match=r"drawn as SVG; give a name that ends in \.svg"):
+        status.print_status(str(tmp_path), task="task0", confusion=str(tmp_path / "c.png"))
     with pytest.raises(UserError, match="in a folder that exists"):
         status.print_status(str(tmp_path), task="task0", confusion=str(tmp_path / "no" / "c.svg"))
     status.print_status(str(tmp_path), task="task0", confusion=str(tmp_path / "c.svg"))
@@ -123,6 +125,14 @@ def test_the_matrix_is_drawn(tmp_path: Path) -> None:
     assert len(titles) == 2 + len(PAIRS)  # two classes have images right
     names = system.open(str(tmp_path)).task("task0").class_names
     assert f"{names[1]} taken for {names[2]}: 4 of 5" in titles
+
+
+def test_short_names_stand_upright() -> None:
+    def drawn(*names: str) -> str:
+        return confusion_svg.to_svg("t", names, SplitCounts((1, 1), (2, 2), ((0, 1, 1), (1, 0, 1))))
+
+    assert "rotate(" not in drawn("0", "11")
+    assert drawn("0", "wren").count("rotate(-90)") == 2
 
 
 def test_of_many_classes_those_most_confused_are_drawn() -> None:

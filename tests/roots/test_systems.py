@@ -13,6 +13,7 @@ from munet import roots
 from munet.architecture import HEAD, get_variant
 from munet.config import Baseline, Experiment
 from munet.errors import CheckpointError, CorruptionError, WorkdirError
+from munet.roots import systems
 from munet.start import RootComponents
 from tests.report.stored_run import write_run
 
@@ -95,6 +96,14 @@ def test_models_with_adapters_are_refused_and_those_without_are_offered(tmp_path
                 roots.find(f"munet:{tmp_path}?task={task}")
             for other in (other for other, refused in has.items() if not refused):
                 assert f"?task={other}" in str(caught.value)
+
+
+def test_a_run_of_adapters_only_says_what_makes_a_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_run(tmp_path)
+    monkeypatch.setattr(systems, "_adapters", lambda opened, task: ["residual_adapter_0"])
+    for reference in (f"munet:{tmp_path}", f"munet:{tmp_path}?task=task0"):
+        with pytest.raises(CheckpointError, match=r"No model of this run is without .*insert_adapters=false"):
+            roots.find(reference)
 
 
 def test_low_rank_updates_are_folded_in(tmp_path: Path) -> None:
