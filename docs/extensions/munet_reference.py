@@ -14,6 +14,7 @@ from munet import config as settings
 from munet.cli import parser
 from munet.cli.settings import as_flag, value_of
 from munet.config_docs import field_docs, group_docs
+from munet.pretraining import config as pretraining
 
 
 class Commands(SphinxDirective):
@@ -34,21 +35,26 @@ class Commands(SphinxDirective):
 
 
 class Settings(Commands):
-    """Every setting with its default and its meaning, one table a group."""
+    """Every setting with its default and its meaning, one table a group; with the argument `pretrain`, those of it."""
+
+    optional_arguments = 1
 
     def run(self) -> list[nodes.Node]:
         """One section a group of settings."""
-        self.env.note_dependency(str(inspect.getsourcefile(settings)))
-        config = settings.Config()
+        kind = self.arguments[0] if self.arguments else ""
+        module, config = {
+            "": (settings, settings.Config()),
+            "pretrain": (pretraining, pretraining.PretrainConfig()),
+        }[kind]
+        self.env.note_dependency(str(inspect.getsourcefile(module)))
+        prefix = f"settings-{kind}-" if kind else "settings-"
         groups = group_docs(config)
         rows: dict[str, list[tuple[str, str, str]]] = {group: [] for group in groups}
         for path, doc in field_docs(config).items():
             group, _, name = path.rpartition(".")
             rows[group].append((name, as_flag(value_of(config, path)) or '""', doc))
         return [
-            self._section(
-                group, f"settings-{group.replace('.', '-')}", nodes.paragraph("", groups[group]), _table(entries)
-            )
+            self._section(group, prefix + group.replace(".", "-"), nodes.paragraph("", groups[group]), _table(entries))
             for group, entries in rows.items()
         ]
 

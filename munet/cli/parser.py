@@ -155,8 +155,8 @@ def _pretrain(commands: Any) -> argparse.ArgumentParser:
     parser = _command(
         commands,
         "pretrain",
-        "Trains a root from scratch, or goes on where training was interrupted: the same command does both. The root "
-        "(augreg .npz), its card and its validation curve are put into the work directory.",
+        "Trains a root from scratch, or goes on where training was interrupted: the same command does both. The\n"
+        "root (augreg .npz), its card and its validation curve are put into the work directory.",
         _RECIPE_EPILOG,
     )
     parser.add_argument("--config", default=DEFAULT_RECIPE, metavar="FILE[:VARIANT]", help=_RECIPE_HELP)

@@ -119,6 +119,8 @@ def _no_run(path: str) -> str:
     if is_remote(path):
         return message
     workdir = Path(path)
+    if (workdir / "pretrain.json").is_file():
+        return f"There is no run in {path}, but a pre-training: see curve.jsonl there, and the root's card (*.md)."
     runs = []
     for parent in (workdir, workdir.parent):
         with contextlib.suppress(OSError):

