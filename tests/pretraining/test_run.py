@@ -162,7 +162,7 @@ def test_a_damaged_root_or_a_newer_format_is_refused(whole: tuple[Path, list[str
 def test_directories_of_runs_and_of_pre_training_are_kept_apart(whole: tuple[Path, list[str]], data: Path) -> None:
     with pytest.raises(WorkdirError, match="and no run"):
         Store.create_or_open(whole[0])
-    with pytest.raises(WorkdirError, match="but a pre-training: see curve.jsonl"):
+    with pytest.raises(WorkdirError, match="but a pre-training"):
         Store.open(whole[0])
     folder = data / "run"
     (folder / "journal").mkdir(parents=True)
