@@ -41,13 +41,13 @@ def markdown(
     parts += [_what(rows)]
     if differing := summary.differences(rows):
         parts += ["**Not like with like:**", *_list(differing)]
-    parts += ["## Methods", _methods_table(found), _METHODS_LEGEND]
+    parts += ["## Methods", _methods_table(found), _METHODS_LEGEND.format(metric=summary.metric(rows))]
     titles = {method.name: method.title for method in found}
     if against in titles and len(found) > 1:
         parts += [f"## Compared with {titles[against]}", _paired_table(paired.compare(rows, against)), _PAIRED_LEGEND]
     labels = summary.tasks(rows)
     for index, what in enumerate(("Test", "Validation")):
-        parts += [f"## {what} accuracy per task", _task_table(found, labels, index)]
+        parts += [f"## {what} {summary.metric(rows)} per task", _task_table(found, labels, index)]
     parts += [_SPLITS, *_list(_splits(rows))]
     parts += reference
     for figure in figures:
@@ -57,12 +57,12 @@ def markdown(
 
 
 _METHODS_LEGEND = (
-    "Test accuracy in percent, averaged over the tasks of a run: its largest value and mean ± sample standard "
+    "Test {metric} in percent, averaged over the tasks of a run: its largest value and mean ± sample standard "
     "deviation over runs. Parameters a task: unique parameters in use / tasks. Image-steps: training images that all "
     "children, or all replicas of a baseline, saw in one run. Device-hours: of training in one run, times devices."
 )
 _PAIRED_LEGEND = (
-    "Difference of test accuracies in points, paired by seed and task. First interval: 95 %, Student's t over seeds, "
+    "Differences of the test columns in points, paired by seed and task. First interval: 95 %, Student's t over seeds, "
     "these tasks. Second: 95 %, bootstrap over seeds and tasks. Neither is corrected for several comparisons."
 )
 _SPLITS = "Percent, mean ± sample standard deviation over runs. Splits in use:"

@@ -56,8 +56,8 @@ def compare(rows: Sequence[Row], against: str) -> list[Comparison]:
 
 
 def _compare(rows: Sequence[Row], method: str, title: str, against: str) -> Comparison:
-    own = {(row.seed, row.task): row.test_accuracy for row in rows if row.method == method}
-    other = {(row.seed, row.task): row.test_accuracy for row in rows if row.method == against}
+    own = {(row.seed, row.task): row.test_quality for row in rows if row.method == method}
+    other = {(row.seed, row.task): row.test_quality for row in rows if row.method == against}
     pairs = [pair for pair in own if pair in other]
     seeds = list(dict.fromkeys(seed for seed, _ in pairs))
     tasks = [task for task in dict.fromkeys(task for _, task in pairs) if all((seed, task) in pairs for seed in seeds)]

@@ -17,7 +17,7 @@ TIMES = ("device_seconds", "run_device_seconds")  # columns that differ between 
 
 @dataclass(frozen=True)
 class Row:
-    """One task of one run. Counts are exact; accuracies are in [0, 1]."""
+    """One task of one run. Counts are exact; qualities and accuracies are in [0, 1]."""
 
     method: str  # its name in the suite
     title: str  # what people read
@@ -31,9 +31,12 @@ class Row:
     num_train: int
     num_validation: int  # in the split; `validation_counted` of them decide
     num_test: int
+    quality_metric: str  # "accuracy" or "balanced_accuracy": what the qualities are, and what decided
+    validation_quality: float
     validation_correct: int
     validation_counted: int
-    validation_accuracy: float
+    validation_accuracy: float  # plain, whatever the metric
+    test_quality: float
     test_correct: int
     test_counted: int
     test_accuracy: float
@@ -41,6 +44,7 @@ class Row:
     num_layers: int  # components on its path
     params: int  # on its path, shared or not
     accounted_params: float  # Eq. 3
+    flops: int  # of a forward pass on one image
     image_steps: int  # training images that all children of the task saw
     num_children: int  # trained for the task
     num_kept: int  # of them, better than their parent
@@ -96,16 +100,20 @@ def rows_of(workdir: str, method: str, title: str) -> list[Row] | None:
                 num_train=info.num_train,
                 num_validation=info.num_validation,
                 num_test=info.num_test,
+                quality_metric=experiment.quality_metric,
+                validation_quality=model.quality.value,
                 validation_correct=model.quality.correct,
                 validation_counted=model.quality.counted,
-                validation_accuracy=model.quality.value,
+                validation_accuracy=model.quality.accuracy,
+                test_quality=model.test_quality.value,
                 test_correct=model.test_quality.correct,
                 test_counted=model.test_quality.counted,
-                test_accuracy=model.test_quality.value,
+                test_accuracy=model.test_quality.accuracy,
                 model=model.id,
                 num_layers=len(model.components),
                 params=opened.params(info.name),
                 accounted_params=opened.accounted_params(info.name),
+                flops=opened.flops(info.name),
                 image_steps=cost.image_steps,
                 num_children=cost.children,
                 num_kept=cost.kept,

@@ -45,12 +45,13 @@ class MethodSummary:
     Attributes:
       name, title: the method's.
       seeds: of its complete runs.
-      test, validation: accuracy averaged over the tasks of a run, run by run.
+      test, validation: quality (accuracy, unless the runs say otherwise) averaged over the tasks of a run, run by run.
       params_per_task: unique parameters in use / tasks.
       device_hours: of training, a run.
       image_steps: training images that all children of a run saw.
       device: what the hours were measured on.
-      by_task: test and validation accuracy of each task.
+      flops: of a forward pass on one image, averaged over the tasks of a run.
+      by_task: test and validation quality of each task.
     """
 
     name: str
@@ -59,6 +60,7 @@ class MethodSummary:
     test: Spread
     validation: Spread
     params_per_task: Spread
+    flops: Spread
     device_hours: Spread
     image_steps: Spread
     device: str
@@ -92,16 +94,17 @@ def _summary(name: str, rows: Sequence[Row]) -> MethodSummary:
         name=name,
         title=rows[0].title,
         seeds=tuple(runs),
-        test=spread(lambda run: _mean(row.test_accuracy for row in run)),
-        validation=spread(lambda run: _mean(row.validation_accuracy for row in run)),
+        test=spread(lambda run: _mean(row.test_quality for row in run)),
+        validation=spread(lambda run: _mean(row.validation_quality for row in run)),
         params_per_task=spread(lambda run: run[0].params_per_task),
+        flops=spread(lambda run: _mean(row.flops for row in run)),
         device_hours=spread(lambda run: run[0].run_device_seconds / 3600),
         image_steps=spread(lambda run: float(run[0].run_image_steps)),
         device=", ".join(dict.fromkeys(f"{row.num_devices} x {row.device}" for row in rows)),
         by_task={
             task: (
-                Spread(tuple(row.test_accuracy for row in own)),
-                Spread(tuple(row.validation_accuracy for row in own)),
+                Spread(tuple(row.test_quality for row in own)),
+                Spread(tuple(row.validation_quality for row in own)),
             )
             for task, own in by_task.items()
         },
@@ -113,11 +116,17 @@ def _mean(values: Iterable[float]) -> float:
     return math.fsum(listed) / len(listed)
 
 
+def metric(rows: Sequence[Row]) -> str:
+    """What qualities are, in words: `accuracy`, `balanced accuracy`, or both."""
+    return " or ".join(dict.fromkeys(row.quality_metric for row in rows)).replace("_", " ")
+
+
 def differences(rows: Sequence[Row]) -> list[str]:
     """What keeps methods from being compared like with like: other seeds, tasks, data, roots, budgets, versions."""
     found = []
     for what, of_row in (
         ("image-steps a run (the budget)", lambda row: f"{row.run_image_steps:,}"),
+        ("quality metrics", lambda row: row.quality_metric),
         ("seeds", None),
         ("root", lambda row: f"{row.root_name} ({row.root_sha256[:12]})"),
         ("root's architecture", lambda row: f"{row.variant}, {row.num_blocks} blocks"),

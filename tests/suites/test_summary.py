@@ -44,6 +44,13 @@ def test_the_page_has_tables_1_and_6_and_names_the_omniglot_split() -> None:
     assert "Not like with like" not in page
 
 
+def test_balanced_accuracy_is_called_so() -> None:
+    own = [*rows("full", [[0.5, 0.7]]), *rows("munet", [[0.9, 0.9]], quality_metric="balanced_accuracy")]
+    assert "## Test accuracy or balanced accuracy per task" in pages.markdown(own, suite="x", against="full")
+    assert "quality metrics differ: accuracy: FULL; balanced_accuracy: MUNET" in summary.differences(own)
+    assert "## Validation balanced accuracy per task" in pages.markdown(own[2:], suite="x", against="full")
+
+
 def test_a_page_without_runs_says_so() -> None:
     assert "No run is complete yet." in pages.markdown([], suite="x", against="")
 

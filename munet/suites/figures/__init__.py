@@ -10,8 +10,9 @@ from munet.suites.rows import Row
 from munet.suites.suite import Suite
 
 CAPTIONS = {
-    "figure_3.svg": "Test accuracy against parameters per task; bands and bars: one standard deviation over runs.",
-    "figure_4.svg": "The same without adapter insertion.",
+    "figure_3.svg": "Test quality against parameters per task; bands and bars: one standard deviation over runs.",
+    "figure_3_flops.svg": "The same against the work of a forward pass, which the paper does not show.",
+    "figure_4.svg": "As Figure 3, without adapter insertion.",
     "figure_5.svg": "Validation accuracy along the lineage of each task's final model, a line for each run.",
     "figure_8.svg": "Hyper-parameters of the sampled children, pooled over runs; seed children are left out.",
 }
@@ -30,9 +31,10 @@ def figures(
     """
     found = summary.methods(rows)
     drawn: dict[str, bytes | None] = {
-        f"{name}.svg": tradeoff.draw(found, curves, suite.figures.get(name, ()), "")
+        f"{name}.svg": tradeoff.draw(found, curves, suite.figures.get(name, ()))
         for name in ("figure_3", *(["figure_4"] if "figure_4" in suite.figures else []))
     }
+    drawn["figure_3_flops.svg"] = tradeoff.draw(found, curves, suite.figures.get("figure_3", ()), tradeoff.FLOPS)
     evolved = list(dict.fromkeys(row.method for row in rows if not row.baseline))
     titles = {method.name: method.title for method in found}
     followed = suite.lineages or (suite.compared_with, *evolved[-1:])

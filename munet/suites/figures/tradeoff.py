@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from munet.suites.figures import drawing
@@ -11,8 +12,20 @@ from munet.suites.summary import MethodSummary
 _LOG_FROM = 8.0  # a larger ratio of sizes needs a logarithmic axis
 
 
+@dataclass(frozen=True)
+class Size:
+    """What a method's size is, and its axis."""
+
+    label: str
+    of: Callable[[MethodSummary], float]
+
+
+PARAMS = Size("parameters per task (millions)", lambda method: method.params_per_task.mean / 1e6)
+FLOPS = Size("forward MFLOPs an image, mean over tasks", lambda method: method.flops.mean / 1e6)
+
+
 def draw(
-    methods: Sequence[MethodSummary], curves: Mapping[str, str], chosen: Collection[str] = (), title: str = ""
+    methods: Sequence[MethodSummary], curves: Mapping[str, str], chosen: Collection[str] = (), size: Size = PARAMS
 ) -> bytes | None:
     """The figure; None without any method.
 
@@ -20,7 +33,7 @@ def draw(
       methods: in the order in which a curve joins them.
       curves: the curve of each method by its name; "" or none: a point of its own.
       chosen: the curves to show; all if empty. Points of their own are always shown.
-      title: above the figure.
+      size: the horizontal axis.
     """
     shown = [m for m in methods if not curves.get(m.name) or not chosen or curves[m.name] in chosen]
     if not shown:
@@ -31,20 +44,19 @@ def draw(
     with drawing.canvas(8.0, 5.0) as (figure, axes):
         axis = axes[0, 0]
         for index, (name, members) in enumerate(groups.items()):
-            _curve(axis, name, members, index)
-        sizes = [method.params_per_task.mean for method in shown]
-        if max(sizes) / max(min(sizes), 1.0) > _LOG_FROM:
+            _curve(axis, name, members, size, index)
+        sizes = [size.of(method) for method in shown]
+        if max(sizes) > _LOG_FROM * min(sizes):
             axis.set_xscale("log")
-        axis.set_xlabel("parameters per task (millions)")
-        axis.set_ylabel("mean test accuracy (%)")
-        axis.set_title(title)
+        axis.set_xlabel(size.label)
+        axis.set_ylabel("mean test quality (%)")
         axis.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
         return drawing.svg(figure)
 
 
-def _curve(axis: Any, name: str, members: Sequence[MethodSummary], index: int) -> None:
+def _curve(axis: Any, name: str, members: Sequence[MethodSummary], size: Size, index: int) -> None:
     """Points joined by a line, and a band of one standard deviation; a bar where there is only one point."""
-    x = [method.params_per_task.mean / 1e6 for method in members]
+    x = [size.of(method) for method in members]
     y = [100 * method.test.mean for method in members]
     std = [100 * (method.test.std or 0.0) for method in members]
     colour, marker = drawing.colour(index), drawing.MARKERS[index % len(drawing.MARKERS)]
