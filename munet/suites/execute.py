@@ -23,6 +23,7 @@ from munet.suites import worker
 from munet.suites.plan import Run
 
 Environment = Mapping[str, str]
+_COMMAND = (sys.executable, "-m", "munet.suites.worker")
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ class Workers:
       say: prints one line; called from several threads, never at the same time.
       on_end: told how each run ended; as `say`.
       inherit: file descriptors that workers keep open (the suite's lock).
+      command: what a worker process runs; see `munet.suites.worker` for what it reads and tells.
     """
 
     def __init__(
@@ -50,8 +52,10 @@ class Workers:
         say: Callable[[str], None],
         on_end: Callable[[Outcome], None],
         inherit: Sequence[int] = (),
+        command: Sequence[str] = _COMMAND,
     ):
-        self._places, self._say, self._on_end, self._inherit = places, say, on_end, tuple(inherit)
+        self._places, self._say, self._on_end = places, say, on_end
+        self._inherit, self._command = tuple(inherit), list(command)
         self._turn = threading.Lock()
         self._queue: collections.deque[Run] = collections.deque()
         self._processes: set[subprocess.Popen[str]] = set()
@@ -122,7 +126,7 @@ class Workers:
                 yield None
                 return
             process = subprocess.Popen(
-                [sys.executable, "-m", "munet.suites.worker"],
+                self._command,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 text=True,

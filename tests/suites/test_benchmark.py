@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 
 from munet import system
+from munet.errors import SuiteError
+from munet.flags import Override
 from munet.suites import benchmark, results
 from munet.suites.benchmark import Options
 from munet.suites.rows import TIMES
@@ -85,13 +87,14 @@ def test_parameters_are_those_of_the_stored_arrays(finished: tuple[Path, str]) -
 def test_a_finished_suite_runs_nothing_again(finished: tuple[Path, str], suite: str) -> None:
     workdir, _ = finished
     before = {path: path.stat().st_mtime_ns for path in (workdir / "runs").rglob("*") if path.is_file()}
-    out = finish(suite, workdir, "--repeats=2")
-    assert "4 complete, 0 to do" in out
+    said: list[str] = []
+    assert benchmark.benchmark(Options(suite, str(workdir), repeats=2), said.append) == []
+    assert "4 complete, 0 to do" in said[0]
     assert {path: path.stat().st_mtime_ns for path in (workdir / "runs").rglob("*") if path.is_file()} == before
 
 
-def test_killed_twice_and_restarted_it_ends_the_same(finished: tuple[Path, str], suite: str, tmp_path: Path) -> None:
-    kill_at_random(0, 2, 1, finished, suite, tmp_path / "killed")
+def test_killed_and_restarted_it_ends_the_same(finished: tuple[Path, str], suite: str, tmp_path: Path) -> None:
+    kill_at_random(0, 1, 1, finished, suite, tmp_path / "killed")
 
 
 @pytest.mark.slow
@@ -115,19 +118,18 @@ def kill_at_random(seed: int, times: int, repeats: int, finished: tuple[Path, st
     assert not list(workdir.rglob(".tmp-*"))
 
 
+@pytest.mark.slow  # tests/suites/test_execute.py has it in little
 def test_a_run_that_fails_does_not_stop_the_others(finished: tuple[Path, str], suite: str, tmp_path: Path) -> None:
-    shutil.copytree(finished[0], tmp_path / "copy")
-    journal = tmp_path / "copy" / "runs" / "full" / "seed_1" / "journal"
-    entries = sorted(journal.iterdir())
-    entries[-1].unlink()  # the last phase is open again
-    shutil.rmtree(tmp_path / "copy" / "runs" / "full" / "seed_1" / "components")
-    shutil.rmtree(tmp_path / "copy" / "runs" / "munet" / "seed_1")
-    out = finish(suite, tmp_path / "copy", "--repeats=2", code=1)
-    assert "full, seed 1: FAILED after" in out
+    copy = tmp_path / "copy"
+    shutil.copytree(finished[0], copy)
+    for method, seed in (("full", 0), ("munet", 1)):  # the last phase is open again; the first has lost its layers
+        sorted((copy / "runs" / method / f"seed_{seed}" / "journal").iterdir())[-1].unlink()
+    shutil.rmtree(copy / "runs" / "full" / "seed_0" / "components")
+    out = finish(suite, copy, "--repeats=2", code=1)
+    assert "full, seed 0: FAILED after" in out
     assert "munet, seed 1: done in" in out
-    kept = [row for row in untimed(finished[0]) if (row["method"], row["seed"]) != ("full", 1)]
-    assert untimed(tmp_path / "copy") == kept
-    assert "* Runs that are not complete: full (1)." in (tmp_path / "copy" / "results.md").read_text()
+    assert untimed(copy) == [row for row in untimed(finished[0]) if (row["method"], row["seed"]) != ("full", 0)]
+    assert "* Runs that are not complete: full (1)." in (copy / "results.md").read_text()
 
 
 def test_changed_settings_and_missing_data_are_refused_before_anything_starts(
@@ -135,8 +137,9 @@ def test_changed_settings_and_missing_data_are_refused_before_anything_starts(
 ) -> None:
     workdir, _ = finished
     before = (workdir / "suite.json").read_bytes()
-    out = finish(suite, workdir, "--repeats=2", "--config.batch_size=8", code=2)
-    assert out.count("with other settings (batch_size: 16 -> 8)") == 4
+    with pytest.raises(SuiteError) as caught:
+        benchmark.benchmark(Options(suite, str(workdir), 2, overrides=(Override("batch_size", "8"),)), print)
+    assert str(caught.value).count("with other settings (batch_size: 16 -> 8)") == 4
     assert (workdir / "suite.json").read_bytes() == before
     new = tmp_path / "new"
     out = finish(suite, new, "--config.tasks=npz:/nowhere.npz,builtin:digis", "--config.root=gone.npz", code=2)
