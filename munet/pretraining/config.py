@@ -49,6 +49,7 @@ class PretrainRuntime:
 
     data_dir: str = ""  # prepared TFDS data; "": $TFDS_DATA_DIR, else ~/tensorflow_datasets
     cache_dir: str = ""  # decoded data and compiled programs; "": $MUNET_CACHE_DIR, else ~/.cache/munet; "off": none
+    max_bad_images: float = 0.01  # share of a folder's files that may be unreadable; they are named and left out
     num_devices: int = 0  # accelerators that share every batch; 0: all
     validate_every: int = 0  # steps between two lines of the validation curve; 0: an epoch
     checkpoint_minutes: float = 2.0  # how often the training state is saved; 0: as often as can be; <0: never
@@ -127,6 +128,8 @@ def _range_problems(config: PretrainConfig) -> list[str]:
         value = getattr(config.runtime, name)
         if value < 0:
             problems.append(f"runtime.{name} = {value}: expected 0 (automatic) or more.")
+    if not 0 <= config.runtime.max_bad_images <= 1:
+        problems.append(f"runtime.max_bad_images = {config.runtime.max_bad_images}: expected a share in [0, 1].")
     return problems
 
 

@@ -56,6 +56,7 @@ class Setup:
             cache_dir=runtime.cache_dir,
             seed=experiment.seed,
             max_image_size=experiment.image_size,
+            max_bad_images=config.runtime.max_bad_images,
             say=say,
         )
         tasks = load_tasks(experiment.tasks, opening)

@@ -46,10 +46,10 @@ def test_problems_are_named(changes: dict[str, Any], message: str) -> None:
 
 def test_all_problems_come_together() -> None:
     config = recipe(tasks=(), image_size=20, clip_norm=0.0, seed=-1)
-    config.runtime = PretrainRuntime(num_devices=-1, validate_every=-1)
+    config.runtime = PretrainRuntime(num_devices=-1, validate_every=-1, max_bad_images=1.5)
     with pytest.raises(ConfigError) as caught:
         validate(config)
-    assert len(caught.value.problems) == 6
+    assert len(caught.value.problems) == 7
 
 
 def test_every_number_has_a_range() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import munet
 from munet.architecture import get_variant
@@ -15,6 +16,7 @@ from munet.cli import main
 from munet.errors import ConfigError, CorruptionError, DataError, DivergedError, WorkdirError
 from munet.models.checkpoints import load_augreg
 from munet.pretraining.loop import Training
+from munet.pretraining.preparation import Setup
 from munet.pretraining.run import pretrain
 from munet.store import Store
 from tests.pretraining import tiny
@@ -209,6 +211,22 @@ def test_settings_that_do_not_fit_the_data_are_refused(data: Path, tmp_path: Pat
     with pytest.raises(DataError, match="2 of 2 tasks cannot be used"):
         pretrain(tiny.config(tmp_path / "nowhere"), str(tmp_path / "run"), lambda _: None)
     assert not (tmp_path / "run").exists()
+
+
+def test_unreadable_files_are_accepted_as_the_message_says(tmp_path: Path) -> None:
+    for name in "ab":
+        (tmp_path / "x" / name).mkdir(parents=True)
+        for number in range(10):
+            shade = 20 * number + 5 * (name == "a")
+            Image.new("L", (8, 8), shade).save(tmp_path / "x" / name / f"{number}.png")
+    (tmp_path / "x" / "a" / "bad.png").write_bytes(b"hello")
+    config = tiny.config(tmp_path, tasks=(f"folder:{tmp_path}/x",))
+    with pytest.raises(DataError, match=r"--config\.max_bad_images=0\.05"):
+        Setup.prepare(config)
+    told: list[str] = []
+    config.runtime.max_bad_images = 0.05
+    assert Setup.prepare(config, told.append).num_images == 16
+    assert "1 of 21 files cannot be read" in told[0]
 
 
 def test_a_dry_run_writes_nothing(data: Path, tmp_path: Path) -> None:
