@@ -106,17 +106,21 @@ def check_same(found: StartEntry, wanted: StartEntry, workdir: str) -> None:
     Raises:
       WorkdirError: what differs, every field with both values.
     """
-    changes = [
-        *config.differences(config.without_places(found.experiment), config.without_places(wanted.experiment)),
-        *_root_differences(found.root_checkpoint, wanted.root_checkpoint),
-        *task_differences(found.tasks, wanted.tasks),
-    ]
-    if changes:
+    if changes := all_differences(found, wanted):
         listed = "".join(f"\n  - {change}" for change in changes)
         raise WorkdirError(
             f"{workdir} holds a run of another experiment. What differs (there -> here):{listed}\n"
             "Give another --workdir for the new experiment, or the old settings to go on with the old one."
         )
+
+
+def all_differences(found: StartEntry, wanted: StartEntry) -> list[str]:
+    """In what two runs differ that decides their results: settings, root, data."""
+    return [
+        *config.differences(config.without_places(found.experiment), config.without_places(wanted.experiment)),
+        *_root_differences(found.root_checkpoint, wanted.root_checkpoint),
+        *task_differences(found.tasks, wanted.tasks),
+    ]
 
 
 def _root_differences(old: Mapping[str, object], new: Mapping[str, object]) -> list[str]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from munet.config import differences, to_json, without_places
-from munet.errors import CorruptionError, SuiteError, WorkdirError, nearest
+from munet.errors import SuiteError, WorkdirError, nearest
 from munet.flags import Override
 from munet.store import Store
 from munet.store.files import folder
 from munet.suites import devices, pages, record, reference, results
 from munet.suites.execute import Outcome, Workers
+from munet.suites.inputs import check_inputs
 from munet.suites.plan import Run, plan, run_folder
 from munet.suites.record import Record
 from munet.suites.reference import REFERENCES
@@ -96,49 +96,6 @@ def read(options: Options) -> tuple[Suite, list[Run]]:
     if problems:
         raise SuiteError(problems)
     return suite, runs
-
-
-def check_inputs(runs: Sequence[Run]) -> None:
-    """Opens every task and every root that runs need, and looks at runs that are there already.
-
-    Raises:
-      SuiteError: all problems in one message.
-    """
-    import jax
-
-    jax.config.update("jax_platforms", "cpu")  # this process only looks; a GPU's memory is for the workers
-    from munet.preparation import open_inputs
-
-    found: dict[str, None] = {}
-    seen: list[tuple[object, ...]] = []
-    for run in runs:
-        experiment = run.config.experiment
-        inputs = (experiment.tasks, experiment.root, experiment.variant, experiment.num_blocks, experiment.defaults)
-        if inputs not in seen:
-            seen.append(inputs)
-            found |= dict.fromkeys(str(problem) for problem in open_inputs(run.config)[2])
-        found |= dict.fromkeys(_changes(run))
-    if found:
-        raise SuiteError(list(found))
-
-
-def _changes(run: Run) -> list[str]:
-    """What a run that is there already was started with and is no longer so."""
-    from munet.system import read_start
-
-    try:
-        experiment = read_start(Store.open(run.workdir)).experiment
-    except WorkdirError:
-        return []  # there is no run yet
-    except CorruptionError as error:
-        return [str(error)]
-    changed = differences(without_places(experiment), without_places(to_json(run.config.experiment)))
-    if not changed:
-        return []
-    return [
-        f"{run.workdir} holds a run of {run.method.name!r} with other settings ({'; '.join(changed)}): give the method "
-        "another name, or another --workdir."
-    ]
 
 
 def is_complete(run: Run) -> bool:

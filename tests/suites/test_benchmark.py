@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from munet import system
@@ -17,6 +18,7 @@ from munet.errors import SuiteError
 from munet.flags import Override
 from munet.suites import benchmark, results
 from munet.suites.benchmark import Options
+from munet.suites.inputs import check_inputs
 from munet.suites.rows import TIMES
 from tests.suites import tiny_suite
 
@@ -139,13 +141,38 @@ def test_changed_settings_and_missing_data_are_refused_before_anything_starts(
     before = (workdir / "suite.json").read_bytes()
     with pytest.raises(SuiteError) as caught:
         benchmark.benchmark(Options(suite, str(workdir), 2, overrides=(Override("batch_size", "8"),)), print)
-    assert str(caught.value).count("with other settings (batch_size: 16 -> 8)") == 4
+    assert str(caught.value).count("with other settings or data (batch_size: 16 -> 8)") == 4
     assert (workdir / "suite.json").read_bytes() == before
     new = tmp_path / "new"
     out = finish(suite, new, "--config.tasks=npz:/nowhere.npz,builtin:digis", "--config.root=gone.npz", code=2)
     for part in ("/nowhere.npz", "Did you mean 'digits'?", "gone.npz"):
         assert out.count(part) >= 1, out
     assert not new.exists()
+
+
+def test_other_tasks_data_or_roots_are_no_complete_runs(finished: tuple[Path, str], suite: str, tmp_path: Path) -> None:
+    """Or the tables would show what was done before as what is asked for now."""
+    workdir, data = str(finished[0]), Path(suite).parent / "data"
+    shutil.copy(data / "right.npz", tmp_path / "left.npz")
+    root = dict(np.load(data / "root.npz"))
+    root["cls"] = root["cls"] + 1
+    np.savez(tmp_path / "root.npz", **root)
+    for override, changed in (
+        (f"tasks=npz:{data}/left.npz", "tasks: left, right -> left"),
+        (f"tasks=npz:{tmp_path}/left.npz,npz:{data}/right.npz", "the data of 'left': "),
+        (f"root={tmp_path}/root.npz", "the root's file root.npz holds other bytes"),
+    ):
+        _, runs = benchmark.read(Options(suite, workdir, 2, overrides=(Override(*override.split("=", 1)),)))
+        with pytest.raises(SuiteError) as caught:
+            check_inputs(runs)
+        assert len(caught.value.problems) == 4
+        assert all(f"with other settings or data ({changed}" in problem for problem in caught.value.problems)
+    moved = shutil.copytree(data, tmp_path / "moved")
+    overrides = (
+        Override("tasks", f"npz:{moved}/left.npz,npz:{moved}/right.npz"),
+        Override("root", f"{moved}/root.npz"),
+    )
+    check_inputs(benchmark.read(Options(suite, workdir, 2, overrides=overrides))[1])
 
 
 def test_ctrl_c_ends_the_workers_and_says_how_to_go_on(suite: str, tmp_path: Path) -> None:
