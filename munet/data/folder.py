@@ -144,7 +144,7 @@ class _Decoded:
         def decode(digest: str) -> tuple[str, bool]:
             path = self.listing.root / files[first[digest]].path
             try:
-                data = folder_index.read_bytes(path)
+                data = photos.read_bytes(path)
             except photos.BadImageError as error:
                 raise DataError(f"{self.uri.text}: {path} {error}, but could be a moment ago.") from error
             if hashlib.sha256(data).hexdigest() != digest:

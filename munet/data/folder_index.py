@@ -10,7 +10,6 @@ import hashlib
 import json
 import logging
 import os
-import stat
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -22,7 +21,7 @@ from typing import TypeVar
 
 from munet.data import cache
 from munet.data.opening import OpenSettings
-from munet.data.photos import MAX_BYTES, BadImageError, quietly, read_header
+from munet.data.photos import BadImageError, quietly, read_bytes, read_header
 
 FORMAT = 2  # of the index in the cache; count up when what it holds changes meaning
 
@@ -72,23 +71,6 @@ def index_files(root: Path, paths: Sequence[str], settings: OpenSettings, name: 
                 progress.step()
         _save(place, {path: (stamps[number], facts[number]) for number, path in enumerate(paths)})
     return [facts[number] for number in range(len(paths))]
-
-
-def read_bytes(path: Path) -> bytes:
-    """The bytes of a regular file of acceptable size.
-
-    Raises:
-      BadImageError: it cannot be read, is too large or no regular file.
-    """
-    try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):
-            raise BadImageError("no regular file")
-        if status.st_size > MAX_BYTES:
-            raise BadImageError(f"{status.st_size:,} bytes, more than {MAX_BYTES:,}")
-        return path.read_bytes()
-    except (OSError, ValueError) as error:
-        raise BadImageError(f"cannot be read: {getattr(error, 'strerror', None) or error}") from error
 
 
 class Progress:

@@ -59,6 +59,8 @@ def open_hugging_face(uri: TaskUri, settings: OpenSettings) -> Source:
     canvas, seed = settings.canvas, settings.seed
     # Reading every byte of a large set takes a while, so what was read is remembered as long as the files are the same.
     state = {split: opened.state(part) for split, part in rows.items()}
+    every = [part for parts in rows.values() for part in parts]
+    outside = opened.outside(every)
     content = cached_arrays(
         settings.cache_dir, content_key("hf content", opened.image, state), lambda: _content(opened, rows)
     )
@@ -73,6 +75,8 @@ def open_hugging_face(uri: TaskUri, settings: OpenSettings) -> Source:
 
     def build() -> dict[str, np.ndarray]:
         splits = _decoded(opened, rows, labels, len(class_names), canvas, seed)
+        if opened.outside(every) != outside:  # what is kept must be what the fingerprint says
+            raise DataError(f"{uri.text}: its files changed while they were read. Start again when it is complete.")
         return {f"{split}_{part}": getattr(splits[split], part) for split in SPLITS for part in ("images", "labels")}
 
     def load() -> Splits:

@@ -27,6 +27,7 @@ from munet.errors import DataError, nearest
 _READ = ("arrow", "cache", "imagefolder", "json", "parquet")
 _SAVED = ("dataset_dict.json", "state.json")  # what `save_to_disk` leaves
 _CHUNK = 256  # rows read at a time
+_STAMPED = 10_000  # rows looked at at a time, without reading their images
 
 
 @dataclass(frozen=True)
@@ -105,9 +106,19 @@ class HubSet:
         found: list[object] = []
         for part in rows:
             split = self.splits[part.split]
-            files = [Path(file["filename"]) for file in split.cache_files]
-            stats = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
-            found.append([part.split, part.start, part.stop, split._fingerprint, stats])
+            stamps = [_stamp(file["filename"]) for file in split.cache_files]
+            found.append([part.split, part.start, part.stop, split._fingerprint, stamps])
+        return [*found, *self.outside(rows)]
+
+    def outside(self, rows: Sequence[Rows]) -> list[object]:
+        """What changes whenever image files do that rows name instead of holding their bytes."""
+        found: list[object] = []
+        for part in rows:
+            table = self._table(part).select_columns([self.image]).with_format("arrow")
+            for start in range(0, len(table), _STAMPED):
+                for chunk in table[start : start + _STAMPED].column(self.image).chunks:
+                    paths = chunk.field("path").filter(chunk.field("bytes").is_null())
+                    found += [_stamp(path) for path in paths.to_pylist() if path]
         return found
 
     def images(self, rows: Sequence[Rows], canvas: int) -> UInt8[np.ndarray, "n h w c"]:
@@ -156,11 +167,11 @@ class HubSet:
         if not cell or not cell.get("path"):
             raise DataError(f"{self.uri}: image {where} is empty; every row needs one.")
         try:
-            return Path(cell["path"]).read_bytes()
-        except OSError as error:
+            return photos.read_bytes(Path(cell["path"]))
+        except photos.BadImageError as error:
             raise DataError(
-                f"{self.uri}: image {where} is the file {cell['path']}, which cannot be read ({error.strerror}); a set "
-                "saved with its images inside can be moved: datasets' save_to_disk, or to_parquet."
+                f"{self.uri}: image {where} is the file {cell['path']}, which cannot be used: {error}. A set saved "
+                "with its images inside can be moved: datasets' save_to_disk, or to_parquet."
             ) from error
 
 
@@ -255,6 +266,15 @@ def _library(uri: str) -> Any:
         return importlib.import_module("datasets")
     except ImportError as error:
         raise DataError(f"{uri}: Hugging Face sets need the package `datasets`: pip install 'munet[hf]'") from error
+
+
+def _stamp(file: str) -> list[object]:
+    """What changes whenever a file does, as in `folder_index`."""
+    try:
+        status = os.stat(file)  # noqa: PTH116 - of very many files
+    except (OSError, ValueError):  # reading it will say why
+        return [file]
+    return [file, status.st_size, status.st_mtime_ns, status.st_ctime_ns]
 
 
 def _chunks(items: Iterator[Any], size: int) -> Iterator[list[Any]]:

@@ -7,10 +7,12 @@ before its size is known: a small file can claim to be a huge image.
 from __future__ import annotations
 
 import io
+import stat
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
@@ -46,6 +48,23 @@ class Header:
     width: int
     height: int
     is_grey: bool
+
+
+def read_bytes(path: Path) -> bytes:
+    """The bytes of a regular file of acceptable size.
+
+    Raises:
+      BadImageError: it cannot be read, is too large or no regular file.
+    """
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise BadImageError("no regular file")
+        if status.st_size > MAX_BYTES:
+            raise BadImageError(f"{status.st_size:,} bytes, more than {MAX_BYTES:,}")
+        return path.read_bytes()
+    except (OSError, ValueError) as error:
+        raise BadImageError(f"cannot be read: {getattr(error, 'strerror', None) or error}") from error
 
 
 def read_header(data: bytes) -> Header:

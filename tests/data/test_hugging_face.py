@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from munet.data.hugging_face_set import HubSet, open_set
-from munet.data.splits import SplitName
+from munet.data.splits import SPLITS, SplitName
 from munet.data.tasks import Task, load_task
 from munet.errors import DataError
 
@@ -146,8 +146,37 @@ def test_a_folder_of_image_files(tmp_path: Path) -> None:
     assert task.info.class_names == tuple(NAMES)
     assert len(task.split("train")) == 24
     opened = open_set("hf:a", str(tmp_path / "insects"), {}, print)
-    with pytest.raises(DataError, match=r"image 7 of split train is the file /nowhere/1\.png, which cannot be read"):
+    with pytest.raises(
+        DataError, match=r"image 7 of split train is the file /nowhere/1\.png, which cannot be used: cannot be re"
+    ):
         opened._bytes("7 of split train", {"bytes": None, "path": "/nowhere/1.png"})
+
+
+def test_images_outside_of_the_set_are_seen_to_change(tmp_path: Path) -> None:
+    files = [tmp_path / f"{index}.png" for index in range(30)]
+    for file in files:
+        file.write_bytes(png()["bytes"])
+    cells = [{"bytes": None, "path": str(file)} for file in files]
+    folder = parquet(tmp_path / "x", {"train": table(30, image=cells)})
+    options: dict[str, Any] = {"cache_dir": str(tmp_path / "munet")}
+    first, late = (load_task(f"hf:{folder}", **options) for _ in range(2))
+    assert late.info == first.info
+    new = png()
+    files[0].write_bytes(new["bytes"])
+    with pytest.raises(DataError, match="changed while they were read"):
+        late.split("train")  # else the cache would hold the new image as a part of the old set
+    second = load_task(f"hf:{folder}", **options)
+    assert second.info.fingerprint == load(folder).info.fingerprint != first.info.fingerprint
+    pixels = np.asarray(Image.open(io.BytesIO(new["bytes"]))).tobytes()
+    assert pixels in {image for name in SPLITS for image in contents(second, name)}
+
+
+@pytest.mark.parametrize("path", ["/dev/zero", "/proc/self"])
+def test_only_files_are_read_as_images(tmp_path: Path, path: str) -> None:
+    """A set of a stranger may name what never ends."""
+    cells = [png() for _ in range(29)] + [{"bytes": None, "path": path}]
+    with pytest.raises(DataError, match=rf"image 29 of split train is the file {path}, which cannot be used: no regu"):
+        load(parquet(tmp_path / "x", {"train": table(30, image=cells)}))
 
 
 def test_splits_in_the_notation_of_datasets(tmp_path: Path) -> None:
