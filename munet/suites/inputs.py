@@ -1,4 +1,4 @@
-"""What the runs of a suite need, looked at before any starts: data, roots, and whether runs that are there are the same."""
+"""What the runs of a suite need, looked at before any starts: data, roots, whether those there are still the same."""
 
 from __future__ import annotations
 
