@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from munet.data import folder_index
+from munet.data import photos
 from munet.data.folder_files import natural
 from munet.data.splits import SPLITS
 from munet.data.tasks import Task, load_task
@@ -317,13 +317,13 @@ def test_the_second_start_reads_no_file(tmp_path: Path, monkeypatch: pytest.Monk
     options = {"cache_dir": str(tmp_path / "cache"), "max_bad_images": 0.1}
     first = load(tmp_path / "x", **options)
     read: list[Path] = []
-    really_read = folder_index.read_bytes
+    really_read = photos.read_bytes
 
     def watched(path: Path) -> bytes:
         read.append(path)
         return really_read(path)
 
-    monkeypatch.setattr(folder_index, "read_bytes", watched)
+    monkeypatch.setattr("munet.data.folder_index.read_bytes", watched)
     second = load(tmp_path / "x", **options)
     assert not read
     assert (second.info, second.notes) == (first.info, first.notes)
