@@ -91,6 +91,8 @@ def cached_large_arrays(cache_dir: str, key: str, build: Callable[[Allocate], Ar
             _finish(temporary, place, arrays)
         except OSError as error:
             logger.warning("decoded data could not be cached in %s: %s", place, error)
+        for array in arrays.values():
+            array.flags.writeable = False  # as those read later are: what is written would be in the cache
         return arrays  # a mapped file may be used after it has been moved, and even removed
     finally:
         shutil.rmtree(temporary, ignore_errors=True)

@@ -41,6 +41,17 @@ def test_built_once(tmp_path: Path) -> None:
     assert sorted(path.name for path in (tmp_path / "data").iterdir()) == ["key", "other"]
 
 
+def test_large_arrays_cannot_be_changed_by_who_built_or_who_reads_them(tmp_path: Path) -> None:
+    def build(allocate: cache.Allocate) -> cache.Arrays:
+        images = allocate("images", (3, 4))
+        images[:] = 1
+        return {"images": images}
+
+    for _ in range(2):
+        with pytest.raises(ValueError, match="read-only"):
+            cache.cached_large_arrays(str(tmp_path), "key", build)["images"][0] = 2
+
+
 def test_off_writes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MUNET_CACHE_DIR", str(tmp_path))
     build = Builder()
