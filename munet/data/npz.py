@@ -58,6 +58,8 @@ def _read(uri: str, path: Path) -> dict[str, np.ndarray]:
             return {name: archive[name] for name in ("images", "labels", "class_names") if name in archive.files}
     except DataError:
         raise
+    except MemoryError as error:  # a few bytes can claim to be terabytes
+        raise DataError(f"{uri}: the arrays of {path} do not fit the memory: {error}.") from error
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
         raise DataError(
             f"{uri}: {path} cannot be read as npz: {error} Expected numpy.savez(path, images=uint8, labels=int) "

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import io
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +27,17 @@ def test_a_class_sorted_file_is_safe(tmp_path: Path) -> None:
     assert (task.info.num_train, task.info.num_validation, task.info.num_test) == (32, 4, 4)
     with task.testing():
         assert sorted(task.split("test").labels) == [0, 1, 2, 3]
+
+
+def test_an_array_that_only_claims_to_be_large_is_refused(tmp_path: Path) -> None:
+    header = io.BytesIO()
+    shape = {"descr": "|u1", "fortran_order": False, "shape": (10**9, 4000, 3)}
+    np.lib.format.write_array_header_1_0(header, shape)
+    with zipfile.ZipFile(tmp_path / "x.npz", "w") as archive:
+        archive.writestr("images.npy", header.getvalue())
+        archive.writestr("labels.npy", b"")
+    with pytest.raises(DataError, match=r"x\.npz do not fit the memory: .*10.9 TiB"):
+        load_task(f"npz:{tmp_path}/x.npz")
 
 
 def test_class_names(tmp_path: Path) -> None:
