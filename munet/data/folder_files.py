@@ -136,7 +136,7 @@ class _LeftOut:
 def _split_folders(uri: str, root: Path, folders: Sequence[Path]) -> dict[SplitName, Path]:
     """The folders of splits; empty if the sub-folders are classes.
 
-    They are splits if one is called train and has sub-folders of its own.
+    They are splits if one of them has the name of a split and sub-folders of its own; then train must be there.
     """
     named = {folder: split_named(folder.name) for folder in folders}
     if not any(split and _has_subfolders(uri, folder) for folder, split in named.items()):

@@ -21,7 +21,6 @@ from munet.suites.suite import Suite
 FILE = "suite.json"
 FORMAT, FORMAT_VERSION = "munet-suite", 1
 _PATIENCE = 10.0  # seconds; the workers of a suite that was killed end within moments of it
-_OF_THE_SYSTEM = {"lost+found"}
 
 
 @dataclass(frozen=True)
@@ -82,7 +81,8 @@ def read(workdir: str) -> Record | None:
     """
     place = folder(workdir)
     if not place.exists(FILE):
-        _check_usable(workdir)
+        if not is_remote(workdir):
+            lock.check_usable(Path(workdir), (), "suite")
         return None
     where = place.location(FILE)
     data = codec.loads(place.read(FILE), where)
@@ -130,21 +130,6 @@ def locked(workdir: str) -> Iterator[tuple[int, ...]]:
         yield (descriptor,)
     finally:
         lock.release(descriptor)
-
-
-def _check_usable(workdir: str) -> None:
-    """Refuses what is no directory, or one full of other things."""
-    path = Path(workdir)
-    if is_remote(workdir) or not path.exists():
-        return
-    if not path.is_dir():
-        raise WorkdirError(f"The work directory {path} is a file: give a new or empty directory.")
-    others = {item.name for item in path.iterdir() if not item.name.startswith(".")} - {lock.FILE, *_OF_THE_SYSTEM}
-    if others:
-        raise WorkdirError(
-            f"The work directory {path} holds other things ({', '.join(sorted(others)[:3])}, ...) and no suite: give a "
-            "new or empty directory."
-        )
 
 
 def _plain(value: object) -> object:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from munet.data import photos
+from munet.data import folder_index, photos
 from munet.data.folder_files import natural
 from munet.data.splits import SPLITS
 from munet.data.tasks import Task, load_task
