@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import resource
 import signal
@@ -237,3 +238,15 @@ def test_the_console_script_works_as_a_module() -> None:
     result = python("-m", "munet", "evolve", "--config.sed=1")
     assert (result.returncode, result.stdout) == (2, "")
     assert result.stderr.startswith("munet: The configuration has a problem:\n  - --config.sed=1: ")
+
+
+def test_warnings_of_modules_are_said_plainly(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logger = logging.getLogger("munet.some.module")
+    before = list(logging.getLogger("munet").handlers)
+    monkeypatch.setattr("munet.cli.commands.config", lambda **_: logger.warning("the cache is %s", "full"))
+    assert main(["config"]) == 0
+    assert capsys.readouterr().err == "munet: warning: the cache is full\n"
+    assert logging.getLogger("munet").handlers == before
+    assert logging.getLogger("munet").propagate

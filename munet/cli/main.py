@@ -8,6 +8,7 @@ Nothing slow is imported here; each command imports what it needs.
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import shlex
 import signal
@@ -37,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
         command = make_parser().parse(given)
-        with _sigterm_as_interrupt():
+        with _sigterm_as_interrupt(), _plain_warnings():
             return command() or DONE
     except SystemExit as stop:  # argparse: --help, --version or a usage error
         return stop.code if isinstance(stop.code, int) else USER_INPUT
@@ -96,3 +97,23 @@ def _sigterm_as_interrupt() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+class _Words(logging.Handler):
+    """Prints what munet's modules log as it speaks elsewhere, without names of modules."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        _say(f"munet: {record.levelname.lower()}: {record.getMessage()}")
+
+
+@contextmanager
+def _plain_warnings() -> Iterator[None]:
+    """Warnings of munet's modules are for people. Other packages' stay as they are."""
+    logger, handler = logging.getLogger("munet"), _Words(logging.WARNING)
+    before, logger.propagate = logger.propagate, False
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.propagate = before
