@@ -192,8 +192,8 @@ def _check_test(
         report.add(
             f"task {task}",
             f"Its test accuracy could not be measured again: {error}",
-            "Give the data directory that the run used, from the folder it ran in if paths of tasks are relative, or verify "
-            "without tests.",
+            "Give the data directory that the run used, in the folder that it ran in if tasks have relative paths, or "
+            "verify without tests.",
         )
         return
     report.num_tested += 1
