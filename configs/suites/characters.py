@@ -7,7 +7,9 @@
 Variants: `paper` (Table 1's rows), `sweep` (every point of Figures 3 and 4), and `real`: the sets of `../shared/tfds`
 with the root of `../shared/roots` and a reduced budget, REAL_BUDGET below, which the command line can change.
 
-Cost: the paper gives about 5 TPUv3 core-hours a run, so 150 for `paper`. `real`: see docs/results.
+Cost: the paper gives about 5 TPUv3 core-hours a run, so 150 for `paper`. `real`: a run of about that size took 13 to 20
+minutes on two CPU cores (docs/results/characters.md), so 27 runs take some 7 hours; --config.max_batches_per_cycle=5
+halves the budget of every method.
 Expected result: the paper's Table 1 has muNet at 91.41 +- 1.06 % against 81.46 +- 0.40 % of full fine-tuning.
 """
 
@@ -35,7 +37,8 @@ REAL_TASKS = (
     "tfds:kmnist_t10k",
     "tfds:fashion_mnist",
 )
-# The whole of the reduction, for muNet and baselines alike: 7 x 2 x 8 x 4 x 2 cycles of at most 8 batches of 64.
+# The whole of the reduction, for muNet and baselines alike: 7 x 2 x 8 x 4 x 2 cycles of 10 batches of 64, which are
+# 573,440 image-steps a run: 0.4 % of the paper's.
 REAL_BUDGET = {
     "num_task_iterations": 2,
     "num_generations": 8,
