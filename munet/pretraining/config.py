@@ -124,12 +124,12 @@ def _range_problems(config: PretrainConfig) -> list[str]:
         expected = f"{low:g} to {high:g}" if high < float("inf") else f"{low:g} or more"
         but = "" if excluded is None else f", not {excluded:g}"
         problems.append(f"experiment.{name} = {value}: expected {expected}{but}.")
+    if not 0 <= config.runtime.max_bad_images <= 1:
+        problems.append(f"runtime.max_bad_images = {config.runtime.max_bad_images}: expected a share in [0, 1].")
     for name in ("num_devices", "validate_every"):
         value = getattr(config.runtime, name)
         if value < 0:
             problems.append(f"runtime.{name} = {value}: expected 0 (automatic) or more.")
-    if not 0 <= config.runtime.max_bad_images <= 1:
-        problems.append(f"runtime.max_bad_images = {config.runtime.max_bad_images}: expected a share in [0, 1].")
     return problems
 
 

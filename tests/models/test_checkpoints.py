@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import zipfile
 from collections.abc import Callable
@@ -249,5 +250,6 @@ def test_the_demo_root_is_in_the_package_with_its_card() -> None:
     assert HEAD not in components
     card = path.with_suffix(".md").read_text()
     assert "munet pretrain --config=pretrain_demo" in card
+    assert hashlib.sha256(path.read_bytes()).hexdigest() in card
     assert "199,680 parameters" in card
     assert sum(array.size for leaves in components.values() for array in leaves.values()) == 199_680

@@ -17,7 +17,9 @@ from munet.errors import ConfigError, CorruptionError, DataError, DivergedError,
 from munet.models.checkpoints import load_augreg
 from munet.pretraining.loop import Training
 from munet.pretraining.preparation import Setup
+from munet.pretraining.recipe import TrainState
 from munet.pretraining.run import pretrain
+from munet.pretraining.saving import InTraining
 from munet.store import Store
 from tests.pretraining import tiny
 
@@ -109,6 +111,27 @@ def test_what_was_interrupted_goes_on_bit_for_bit(
     assert any(text.startswith("going on after step") for text in said)
     assert tiny.results(tmp_path) == tiny.results(whole[0])
     assert not (tmp_path / "in_training").exists()
+
+
+def test_a_curve_that_ran_ahead_of_the_save_is_cut(
+    whole: tuple[Path, list[str]], data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def save(self: InTraining, state: TrainState, step: int, seconds: float) -> None:
+        if step == 10:
+            save_if_due(self, state, step, seconds)
+        if step == 24:
+            raise KeyboardInterrupt
+
+    save_if_due = InTraining.save_if_due
+    monkeypatch.setattr(InTraining, "save_if_due", save)
+    with pytest.raises(KeyboardInterrupt):
+        pretrain(tiny.config(data), str(tmp_path), lambda _: None)
+    assert len((tmp_path / "curve.jsonl").read_text().splitlines()) == 2
+    monkeypatch.undo()
+    said: list[str] = []
+    pretrain(tiny.config(data), str(tmp_path), said.append)
+    assert "going on after step 10" in said
+    assert tiny.results(tmp_path) == tiny.results(whole[0])
 
 
 def test_a_complete_training_says_so(whole: tuple[Path, list[str]], data: Path, tmp_path: Path) -> None:
