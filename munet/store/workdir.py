@@ -125,4 +125,10 @@ def _no_run(path: str) -> str:
     for parent in (workdir, workdir.parent):
         with contextlib.suppress(OSError):
             runs += [str(found) for found in parent.iterdir() if (found / _JOURNAL).is_dir()]
-    return f"{message} {nearest(path, runs)}" if runs else f"{message} `munet evolve --workdir={path}` starts one."
+    if runs:
+        return f"{message} {nearest(path, runs)}"
+    try:
+        lock.check_usable(workdir, _OURS, "run")
+    except WorkdirError:  # `munet evolve` would refuse it
+        return f"{message} `munet evolve --workdir=DIR` starts one in a new or empty directory."
+    return f"{message} `munet evolve --workdir={path}` starts one."

@@ -142,6 +142,19 @@ def test_opening_for_reading_makes_nothing(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
+def test_where_there_is_no_run_one_is_suggested_only_where_it_could_start(tmp_path: Path) -> None:
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "notes.txt").write_text("other things")
+    with pytest.raises(WorkdirError, match="other things"):
+        Store.create_or_open(tmp_path / "full")
+    for path in (tmp_path / "full", tmp_path / "full" / "notes.txt"):
+        with pytest.raises(WorkdirError, match=r"evolve --workdir=DIR` starts one in a new or empty directory"):
+            Store.open(path)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(WorkdirError, match=rf"evolve --workdir={tmp_path}/empty`"):
+        Store.open(tmp_path / "empty")
+
+
 def test_the_nearest_run_is_named(run: Path) -> None:
     with pytest.raises(WorkdirError, match=f"Did you mean '{run}'"):
         Store.open(run.parent / "on")
