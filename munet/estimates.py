@@ -162,8 +162,8 @@ class Time:
     """Seconds of wall time of a run on its devices.
 
     Attributes:
-      head_only, rehearsed, full: training and validating, if every child trained its head only, what children train in
-        a rehearsal, or every layer; the first and the last at the default image size.
+      head_only, rehearsed, full: training and validating the children of a rehearsal, each at its image size and with
+        what is inserted into it, if all trained their heads only, what they train there, or every layer.
       compilation: of the programs of the rehearsal.
       num_programs: how many train programs those are.
     """
@@ -191,18 +191,30 @@ def run_time(experiment: Experiment, tasks: Sequence[TaskInfo], layout: Layout, 
     programs: set[Signature] = set()
     for plan in rehearsal.plans(experiment, tasks):
         task = by_name[plan.task]
-        full = full_training(experiment, task)
-        uniform = {"head_only": replace(full, first_trainable=experiment.num_blocks), "full": full}
-        for name, program in uniform.items():
-            groups = [grouping.Group(program, tuple(range(len(plan.children))))]
-            seconds[name] += _generation_seconds(experiment, task, groups, layout, measured)
         groups = _groups(experiment, plan, task, programs, layout)
         programs |= {group.signature for group in groups}
-        seconds["rehearsed"] += _generation_seconds(experiment, task, groups, layout, measured)
+        for name, trained in {"head_only": _head_only(groups), "rehearsed": groups, "full": _every_layer(groups)}.items():
+            seconds[name] += _generation_seconds(experiment, task, trained, layout, measured)
     evaluation = {program.for_evaluation for program in programs}
     compilation = sum(map(measured.compilation, programs))
     compilation += _EVALUATION_COMPILATION * sum(map(measured.compilation, evaluation))
     return Time(**seconds, compilation=compilation, num_programs=len(programs))
+
+
+def _head_only(groups: Sequence[grouping.Group]) -> list[grouping.Group]:
+    """The same programs, at the same image sizes and with the same insertions, training nothing below the head."""
+    return [
+        replace(group, signature=replace(group.signature, first_trainable=group.signature.num_blocks, frozen_blocks=0))
+        for group in groups
+    ]
+
+
+def _every_layer(groups: Sequence[grouping.Group]) -> list[grouping.Group]:
+    """The same programs, at the same image sizes and with the same insertions, training all there is."""
+    return [
+        replace(group, signature=replace(group.signature, first_trainable=INPUT_STAGE, frozen_blocks=0))
+        for group in groups
+    ]
 
 
 def _groups(

@@ -104,10 +104,21 @@ def test_time_counts_every_step_of_every_child() -> None:
     time = estimates.run_time(experiment, [TASK], layout(), measured())
     child_steps = 2 * 3 * 2 * 4 * 10  # iterations, generations, children, cycles, steps
     validation = 2 * 3 * 2 * 4 * measured().step(replace(PROGRAM, first_trainable=3, batch_size=100))
-    assert time.full == pytest.approx(child_steps + validation)
+    full = replace(experiment, baseline=replace(experiment.baseline, kind="full"))  # children with nothing inserted
+    assert estimates.run_time(full, [TASK], layout(), measured()).full == pytest.approx(child_steps + validation)
     assert time.head_only < time.rehearsed
     assert 1 < time.num_programs < 12
     assert time.compilation > 10 * time.num_programs * 0.5
+
+
+@pytest.mark.parametrize("insertions", [(), ("adapter",), ("adapter", "lora")])
+@pytest.mark.parametrize("probability", [0.1, 0.3, 0.9])
+def test_what_trains_more_takes_longer(insertions: tuple[str, ...], probability: float) -> None:
+    experiment = replace(EXPERIMENT, insertions=insertions, mutation_probability=probability, children_per_generation=8)
+    devices: Any = tuple(FakeDevice(id) for id in range(3))
+    for place_of in (layout(), layout(4), Layout(devices, 1)):
+        time = estimates.run_time(experiment, [TASK], place_of, measured())
+        assert time.head_only < time.rehearsed <= time.full
 
 
 @dataclass(frozen=True)
@@ -120,7 +131,8 @@ class FakeDevice:
 
 
 def test_children_on_several_devices_train_at_the_same_time() -> None:
-    experiment = replace(EXPERIMENT, children_per_generation=8, num_generations=1)
+    baseline = replace(EXPERIMENT.baseline, kind="full")  # all alike, so that they spread evenly
+    experiment = replace(EXPERIMENT, baseline=baseline, children_per_generation=8, num_generations=1)
     one = estimates.run_time(experiment, [TASK], layout(), measured())
     devices: Any = tuple(FakeDevice(id) for id in range(4))
     four = estimates.run_time(experiment, [TASK], Layout(devices, 1), measured())
