@@ -33,9 +33,9 @@ _UNKNOWN, _NOTHING = "?", "-"
 _HOW_TIMED = """
 likely: the children of a rehearsal, a run with invented results; several may share a program, which trains what any of
 them needs. head only, every layer: the same children and programs, with their depths, image sizes, adapters and LoRA, if
-all trained that. All three count training and validation, scaled from the
-measured step by the cost model of this kind of device; augmentation and start-up are not counted. compilation: of the
-likely programs, in a first run, on top of the three; later runs find them on disk."""
+all trained that. All three count training and validation, scaled from the measured step by the cost model of this kind of
+device; augmentation and start-up are not counted. compilation: of the likely programs in a first run, on top of the
+three; later runs find them on disk."""
 _GUESSED_CLASSES = 100  # of a task that is missing
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import platform
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from munet import architecture, config, roots
 from munet.config import Experiment
+from munet.data.sources import relative_path
 from munet.errors import CheckpointError, WorkdirError
 from munet.evolution.search_space import default_hyperparameters
 from munet.roots import Checkpoint
@@ -95,6 +97,7 @@ def start_entry(
         preprocessing={"value_range": [-1, 1], "resize": "bilinear", "antialias": experiment.antialias},
         versions=versions(),
         layout=layout,
+        folder=os.getcwd() if any(relative_path(task.uri) for task in tasks) else "",
     )
 
 

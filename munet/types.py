@@ -305,6 +305,7 @@ class StartEntry:
     preprocessing: Mapping[str, object] = field(default_factory=dict)  # value range, resize method
     versions: Mapping[str, str] = field(default_factory=dict)  # python, jax, ... versions
     layout: Mapping[str, object] = field(default_factory=dict)  # devices, chunking
+    folder: str = field(default="", metadata={"omit_default": True})  # from which relative paths of tasks go; "": none
 
 
 JournalEntry = StartEntry | GenerationEntry | PhaseEntry

@@ -10,19 +10,20 @@ import numpy as np
 import pytest
 
 import munet
-from munet import architecture, run
+from munet import architecture, codec, run
 from munet.architecture import POSITION
 from munet.config import Experiment, SearchSpace, validate
+from munet.data.sources import from_folder
 from munet.evolution.lookup import plan_component
 from munet.evolution.records import new_record
 from munet.evolution.state import State, initial_state
 from munet.models.checkpoints import load_augreg
 from munet.models.init import resize_position_embedding
 from munet.report.verify import verify
-from munet.start import RootComponents, notes_on_layout, start_entry
+from munet.start import RootComponents, all_differences, notes_on_layout, start_entry
 from munet.store.components import ComponentStore, component_id
 from munet.training.assemble import component_arrays
-from munet.types import ChildPlan, ComponentPlan, Leaf
+from munet.types import ChildPlan, ComponentPlan, Leaf, TaskInfo
 from tests import tiny_run
 
 LEAF = "pos_embedding"
@@ -129,3 +130,33 @@ def test_a_journal_with_less_about_the_layout_is_no_other_layout(tmp_path: Path)
     assert notes_on_layout(found, now) == []
     (note,) = notes_on_layout(now, replace(now, layout={**layout, "num_cpus": 8}))
     assert "num_cpus: 2 -> 8" in note
+
+
+def test_the_folder_is_recorded_where_paths_go_from_it_and_is_not_compared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiny_run.write_data(tmp_path)
+    settings = experiment(tmp_path, 32)
+    monkeypatch.chdir(tmp_path)
+    root = RootComponents(settings)
+    entries = {
+        uri: start_entry(settings, [TaskInfo("left", uri, "0", ("a", "b"), 8, 8, 8)], root, {})
+        for uri in ("npz:left.npz", f"npz:{tmp_path}/left.npz", "npz:~/left.npz", "hf:left", "hf:./left?config=x")
+    }
+    assert [entry.folder for entry in entries.values()] == [str(tmp_path), "", "", "", str(tmp_path)]
+    assert "folder" not in codec.to_json(entries["hf:left"])
+    assert all_differences(entries["npz:left.npz"], replace(entries["npz:left.npz"], folder="/elsewhere")) == []
+
+
+def test_a_relative_path_is_taken_from_the_folder_only_where_it_is_there_and_not_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("here/both", "there/both", "there/birds"):
+        (tmp_path / name).mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "here")
+    there = str(tmp_path / "there")
+    assert from_folder("folder:birds", there) == f"folder:{there}/birds"
+    assert from_folder("hf:./birds?config=birds", there) == f"hf:{there}/birds?config=birds"
+    for uri in ("folder:both", "folder:none", "builtin:digits", f"folder:{there}/birds"):
+        assert from_folder(uri, there) == uri
+    assert from_folder("folder:birds", "") == "folder:birds"

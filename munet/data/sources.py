@@ -68,7 +68,7 @@ def parse_uri(uri: str) -> TaskUri:
         raise DataError(f"{uri!r}: there is no scheme {name!r}. {nearest(name, SCHEMES)}")
     scheme = SCHEMES[name]
     path, _, query = (rest, "", "") if scheme.is_path else rest.partition("?")
-    is_path = scheme.is_path or (scheme.may_be_path and path.startswith(("/", "~", ".")))
+    is_path = _is_path(scheme, path)
     path = path if is_path else path.strip("/")
     if not path:
         raise DataError(f"{uri!r}: nothing follows the scheme, e.g. tfds:mnist, npz:/path.npz, builtin:digits.")
@@ -82,6 +82,37 @@ def parse_uri(uri: str) -> TaskUri:
         raise DataError(f"{uri}: a {name} task has no options; remove {', '.join(options)}.")
     task = _name_of(path) if is_path else path
     return TaskUri(uri, name, path, f"{task}/{options['config']}" if "config" in options else task, options)
+
+
+def relative_path(uri: str) -> str:
+    """The path of a task on disk, as it is given, if it goes from the current folder; "" for all other tasks.
+
+    Raises:
+      DataError: as `parse_uri`.
+    """
+    task = parse_uri(uri)
+    is_relative = _is_path(SCHEMES[task.scheme], task.path) and not Path(task.path).expanduser().is_absolute()
+    return task.path if is_relative else ""
+
+
+def from_folder(uri: str, folder: str) -> str:
+    """A task's URI with the absolute path in `folder`, where its relative one leads to something there and nothing here.
+
+    Args:
+      uri: of any task.
+      folder: where a run was started; "" if that is not known: the URI stays as it is.
+
+    Raises:
+      DataError: as `parse_uri`.
+    """
+    path = relative_path(uri)
+    if not path or not folder or Path(path).exists() or not Path(folder, path).exists():
+        return uri
+    return uri.replace(f":{path}", f":{Path(folder, path)}", 1)
+
+
+def _is_path(scheme: Scheme, path: str) -> bool:
+    return scheme.is_path or (scheme.may_be_path and path.startswith(("/", "~", ".")))
 
 
 def _name_of(path: str) -> str:

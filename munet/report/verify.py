@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from rich.console import Console
 
@@ -86,11 +87,14 @@ def run(workdir: str, measure: Measure | None = None) -> int:
 def remeasure(data_dir: str = "", cache_dir: str = "", arrays: Arrays = NO_ARRAYS) -> Measure:
     """A `Measure` that reads the run's own data sets, and measures as the run does.
 
+    Relative paths of tasks go from the current folder, else from the one in which the run was started.
+
     Args:
       data_dir: prepared TFDS data; "": `$TFDS_DATA_DIR`, else `~/tensorflow_datasets`.
       cache_dir: decoded data; "": `$MUNET_CACHE_DIR`, else `~/.cache/munet`; "off": none.
       arrays: the `memory:` tasks, by name.
     """
+    from munet.data.sources import from_folder
     from munet.data.tasks import open_task
     from munet.training import evaluation
 
@@ -99,8 +103,8 @@ def remeasure(data_dir: str = "", cache_dir: str = "", arrays: Arrays = NO_ARRAY
         size = max(experiment.search_space.image_size)
         # The run decided how many unreadable files it accepts; here the fingerprint tells whether the data is the same.
         settings = OpenSettings(data_dir, cache_dir, experiment.seed, size, max_bad_images=1.0, arrays=arrays)
-        data = open_task(info.uri, settings)
-        if data.info != info:
+        data = open_task(from_folder(info.uri, system.start.folder), settings)
+        if replace(data.info, uri=info.uri) != info:
             raise UserError(
                 f"{info.uri} is not the data that the run used: its fingerprint is {data.info.fingerprint[:12]}, the "
                 f"run's was {info.fingerprint[:12]}. Give the data directory that it used."
@@ -192,8 +196,8 @@ def _check_test(
         report.add(
             f"task {task}",
             f"Its test accuracy could not be measured again: {error}",
-            "Give the data directory that the run used, in the folder that it ran in if tasks have relative paths, or "
-            "verify without tests.",
+            "Give the data directory that the run used, in the folder that it was started in if tasks have relative paths "
+            "and that folder has moved, or verify without tests.",
         )
         return
     report.num_tested += 1
