@@ -193,7 +193,11 @@ def run_time(experiment: Experiment, tasks: Sequence[TaskInfo], layout: Layout, 
         task = by_name[plan.task]
         groups = _groups(experiment, plan, task, programs, layout)
         programs |= {group.signature for group in groups}
-        for name, trained in {"head_only": _head_only(groups), "rehearsed": groups, "full": _every_layer(groups)}.items():
+        for name, trained in {
+            "head_only": _head_only(groups),
+            "rehearsed": groups,
+            "full": _every_layer(groups),
+        }.items():
             seconds[name] += _generation_seconds(experiment, task, trained, layout, measured)
     evaluation = {program.for_evaluation for program in programs}
     compilation = sum(map(measured.compilation, programs))

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import importlib.metadata
-import os
 import platform
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Protocol
 
 from munet import architecture, config, roots
@@ -97,7 +97,7 @@ def start_entry(
         preprocessing={"value_range": [-1, 1], "resize": "bilinear", "antialias": experiment.antialias},
         versions=versions(),
         layout=layout,
-        folder=os.getcwd() if any(relative_path(task.uri) for task in tasks) else "",
+        folder=str(Path.cwd()) if any(relative_path(task.uri) for task in tasks) else "",
     )
 
 

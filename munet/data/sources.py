@@ -96,7 +96,7 @@ def relative_path(uri: str) -> str:
 
 
 def from_folder(uri: str, folder: str) -> str:
-    """A task's URI with the absolute path in `folder`, where its relative one leads to something there and nothing here.
+    """A task's URI with the absolute path in `folder`, if its relative one leads to something there and nothing here.
 
     Args:
       uri: of any task.

@@ -196,8 +196,8 @@ def _check_test(
         report.add(
             f"task {task}",
             f"Its test accuracy could not be measured again: {error}",
-            "Give the data directory that the run used, in the folder that it was started in if tasks have relative paths "
-            "and that folder has moved, or verify without tests.",
+            "Give the data directory that the run used, or verify without tests. Relative paths of tasks go from the "
+            "current folder, else from the one that the run was started in.",
         )
         return
     report.num_tested += 1
