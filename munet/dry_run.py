@@ -26,16 +26,17 @@ from munet.evolution.search_space import insertions
 from munet.preparation import baselines, image_steps, open_inputs, together
 from munet.progress.wording import count, duration
 from munet.training.placement import Layout
+from munet.training.signature import Signature
 from munet.types import TaskInfo
 
 _WIDTH = 140  # of tables, as elsewhere in pipes
 _UNKNOWN, _NOTHING = "?", "-"
 _HOW_TIMED = """
 likely: the children of a rehearsal, a run with invented results; several may share a program, which trains what any of
-them needs. head only, every layer: the same children and programs, with their depths, image sizes, adapters and LoRA, if
-all trained that. All three count training and validation, scaled from the measured step by the cost model of this kind of
-device; augmentation and start-up are not counted. compilation: of the likely programs in a first run, on top of the
-three; later runs find them on disk."""
+them needs. head only, every layer: the same children and programs, with their depths, image sizes, adapters and LoRA,
+if all trained that. All three count training and validation, scaled from the measured step by the cost model of this
+kind of device; augmentation and start-up are not counted. compilation: of the likely programs in a first run, on top of
+the three; later runs find them on disk."""
 _GUESSED_CLASSES = 100  # of a task that is missing
 
 
@@ -62,12 +63,17 @@ class _Planned:
         return None if total is None else total * info.num_train // images
 
 
-def describe(config: Config, say: Callable[[str], None] = lambda _: None) -> Iterator[str]:
+def describe(
+    config: Config,
+    say: Callable[[str], None] = lambda _: None,
+    measure: Callable[[Signature, Layout, float], Measured] = estimates.measure,
+) -> Iterator[str]:
     """Texts for people: what the run will do, what it needs, and about how long it will take.
 
     Args:
       config: validated settings.
       say: told about work that takes long.
+      measure: times a program.
 
     Raises:
       UserError: data or root cannot be used; after what can be said all the same.
@@ -91,7 +97,7 @@ def describe(config: Config, say: Callable[[str], None] = lambda _: None) -> Ite
         )
     yield _text(_memory_table(config, layout, planned))
     program = estimates.full_training(config.experiment, estimates.largest(infos, config.experiment))
-    measured = estimates.measure(program, layout, config.experiment.clip_norm)
+    measured = measure(program, layout, config.experiment.clip_norm)
     yield "\n" + _measurement(measured, layout)
     yield _text(_time_table(config, layout, infos, measured))
     yield _HOW_TIMED

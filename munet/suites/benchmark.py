@@ -175,22 +175,16 @@ def dry_run(options: Options, say: Say) -> None:
       UserError: as `benchmark`.
     """
     from munet import dry_run as one_run
-    from munet.preparation import Setup
+    from munet.suites import times
 
     _, runs = read(options)
     record.read(options.workdir)
     check_inputs(runs)
-    totals: dict[str, int] = {}
-    for run in runs:
-        if run.method.name not in totals:
-            totals[run.method.name] = Setup.prepare(run.config).total_image_steps
+    measure = times.Measurements()
     done = [run for run in runs if is_complete(run)]
-    for name, total in totals.items():
-        own = [run for run in runs if run.method.name == name]
-        complete = sum(run in done for run in own)
-        say(f"{name}: {len(own)} runs of {total:,} training images, {complete} complete")
-    say(f"{sum(totals[run.method.name] for run in runs if run not in done):,} training images to go; one run of")
-    say(f"{runs[-1].method.name}:")
-    for text in one_run.describe(runs[-1].config):
+    for line in times.lines(runs, done, times.of_methods(runs, measure)):
+        say(line)
+    say(f"one run of {runs[-1].method.name}:")
+    for text in one_run.describe(runs[-1].config, measure=measure):
         for line in text.splitlines():
             say(f"  {line}".rstrip())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import shutil
 import signal
 import time
@@ -15,11 +16,15 @@ import pytest
 
 from munet import system
 from munet.errors import SuiteError
+from munet.estimates import Time
 from munet.flags import Override
-from munet.suites import benchmark, results
+from munet.suites import benchmark, results, times
 from munet.suites.benchmark import Options
 from munet.suites.inputs import check_inputs
 from munet.suites.rows import TIMES
+from munet.training import timing
+from munet.training.signature import Signature
+from munet.training.timing import StepTime
 from tests.suites import tiny_suite
 
 
@@ -188,12 +193,41 @@ def test_ctrl_c_ends_the_workers_and_says_how_to_go_on(suite: str, tmp_path: Pat
     assert json.loads((tmp_path / "suite" / "suite.json").read_text())["repeats"] == 1
 
 
-def test_dry_run_writes_nothing(suite: str, tmp_path: Path) -> None:
+def test_dry_run_writes_nothing_and_says_how_long(suite: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    timed: list[Signature] = []
+
+    def measure(program: Signature, *_: object, **__: object) -> StepTime:
+        timed.append(program)
+        return StepTime(compilation=10.0, step=1.0)
+
+    monkeypatch.setattr(timing, "measure", measure)
     lines: list[str] = []
     benchmark.dry_run(Options(suite, str(tmp_path / "x"), repeats=2), lines.append)
-    assert lines[:2] == [
-        "full: 2 runs of 256 training images, 0 complete",
-        "munet: 2 runs of 256 training images, 0 complete",
-    ]
-    assert lines[2].startswith("1,024 training images to go")
+    pattern = r"(\w+): 2 runs of 256 training images and about (\d+) s each, 0 complete"
+    methods = [re.fullmatch(pattern, line) for line in lines[:2]]
+    assert [found and found[1] for found in methods] == ["full", "munet"]
+    each = [int(found[2]) for found in methods if found]
+    assert min(each) > 5  # 16 steps, some of the head alone, and validation
+    total = re.match(r"1,024 training images to go: about (\d+) (s|min \d+ s) on the CPU, and about", lines[2])
+    assert total
+    seconds = int(total[1]) if total[2] == "s" else 60 * int(total[1]) + int(total[2].split()[1])
+    assert seconds == pytest.approx(2 * sum(each), abs=2)
+    assert lines[3] == "one run of munet:"
+    assert len(timed) == 1  # the methods train the same architecture, and so does the run that is described
     assert not (tmp_path / "x").exists()
+
+
+def test_what_is_complete_takes_no_time(suite: str, tmp_path: Path) -> None:
+    _, runs = benchmark.read(Options(suite, str(tmp_path), repeats=2))
+    one = times.MethodTime(100, Time(1.0, 20.0, 30.0, 7.0, 1))
+    both = {"full": one, "munet": one}
+    full = [run for run in runs if run.method.name == "full"]
+    total = times.lines(runs, [], both)[-1]  # later seeds find programs on disk
+    assert total.startswith("400 training images to go: about 1 min 20 s on the CPU, and about 14 s to compile")
+    assert times.lines(runs, full, both)[:2] == [
+        "full: 2 runs of 100 training images and about 20 s each, 2 complete",
+        "munet: 2 runs of 100 training images and about 20 s each, 0 complete",
+    ]
+    assert times.lines(runs, full, both)[2].startswith(
+        "200 training images to go: about 40 s on the CPU, and about 7.0 s to compile"
+    )

@@ -1,0 +1,92 @@
+"""How long the runs of a suite will take: every method rehearsed, a step timed once for all that train the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from munet import estimates
+from munet.data import cache
+from munet.estimates import Measured, Time
+from munet.preparation import Setup
+from munet.progress.wording import duration
+from munet.suites.plan import Run
+from munet.training.placement import Layout
+from munet.training.signature import Signature
+
+
+@dataclass(frozen=True)
+class MethodTime:
+    """What one run of a method takes.
+
+    Attributes:
+      images: training images.
+      time: on this process's devices.
+    """
+
+    images: int
+    time: Time
+
+
+class Measurements:
+    """Timed programs, each timed once."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[Signature, Layout, float], Measured] = {}
+
+    def __call__(self, program: Signature, layout: Layout, clip_norm: float) -> Measured:
+        """As `estimates.measure`."""
+        key = program, layout, clip_norm
+        if key not in self._known:
+            self._known[key] = estimates.measure(program, layout, clip_norm)
+        return self._known[key]
+
+
+def of_methods(runs: Sequence[Run], measure: Callable[[Signature, Layout, float], Measured]) -> dict[str, MethodTime]:
+    """The time of one run of every method, by its first seed: others differ little.
+
+    Args:
+      runs: of a suite, whose inputs were checked.
+      measure: times a program.
+
+    Raises:
+      UserError: data or root cannot be used.
+    """
+    times: dict[str, MethodTime] = {}
+    for run in runs:
+        if run.method.name in times:
+            continue
+        setup, experiment = Setup.prepare(run.config), run.config.experiment
+        tasks = [task.info for task in setup.tasks]
+        program = estimates.full_training(experiment, estimates.largest(tasks, experiment))
+        measured = measure(program, setup.layout, experiment.clip_norm)
+        time = estimates.run_time(experiment, tasks, setup.layout, measured)
+        times[run.method.name] = MethodTime(setup.total_image_steps, time)
+    return times
+
+
+def lines(runs: Sequence[Run], done: Sequence[Run], times: dict[str, MethodTime]) -> list[str]:
+    """For people: every method's runs, and what all that are not complete will take together.
+
+    The process that plans a suite leaves GPUs to its workers (`check_inputs`), so the times are of the CPU.
+    """
+    told = []
+    training = compilation = 0.0
+    images = 0
+    for name, one in times.items():
+        own = [run for run in runs if run.method.name == name]
+        complete = sum(run in done for run in own)
+        to_do = len(own) - complete
+        told.append(
+            f"{name}: {len(own)} runs of {one.images:,} training images and about {duration(one.time.rehearsed)} each, "
+            f"{complete} complete"
+        )
+        is_kept = cache.folder(own[0].config.runtime.cache_dir) is not None  # later runs find programs on disk
+        images += to_do * one.images
+        training += to_do * one.time.rehearsed
+        compilation += (min(to_do, 1) if is_kept else to_do) * one.time.compilation
+    told.append(
+        f"{images:,} training images to go: about {duration(training)} on the CPU, and about {duration(compilation)} "
+        "to compile, one run after another from their beginnings"
+    )
+    return told
