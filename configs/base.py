@@ -20,14 +20,14 @@ _VARIANTS = ("full", "quick")
 
 
 def get_config(variant: str = "full") -> Config:
-    """The defaults of munet/config.py, or few and short phases; task and root are to be named on the command line.
+    """The defaults of munet/config.py, or few and short phases; tasks are to be named on the command line.
 
     Raises:
       UserError: no such variant.
     """
     if variant not in _VARIANTS:
         raise UserError(f"there is no variant {variant!r}. {nearest(variant, _VARIANTS)}")
-    experiment = Experiment(tasks=("builtin:digits",), root="demo", variant="demo/16", num_blocks=3, max_seed_parents=8)
+    experiment = Experiment(tasks=(), root="demo", variant="demo/16", num_blocks=3, max_seed_parents=8)
     if variant == "quick":
         experiment.num_task_iterations = 1
         experiment.num_generations = 6

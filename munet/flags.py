@@ -85,8 +85,14 @@ def parse_as(kind: type[C], spec: str, overrides: Sequence[Override] = ()) -> C:
 
 
 def parse_any_config(spec: str, overrides: Sequence[Override] = ()) -> AnyConfig:
-    """`parse_as` for whatever command the config is."""
-    return _validated(override(load_any_config(spec), overrides))
+    """`parse_as` for whatever command the config is; a template of a run (`base`) may be without tasks."""
+    config = override(load_any_config(spec), overrides)
+    if not isinstance(config, Config) or config.experiment.tasks:
+        return _validated(config)
+    config.experiment.tasks = ("builtin:digits",)
+    _validated(config)
+    config.experiment.tasks = ()
+    return config
 
 
 def _validated(config: C) -> C:
@@ -171,7 +177,7 @@ def full_name(name: str, config: AnyConfig | None = None, prefix: str = "--confi
     if inside:
         raise ValueError(f"{name!r} is a group of fields; set one of them, e.g. {prefix}{inside[0]}.")
     advice = nearest(name, paths if "." in name else [*short_names(config), *others])
-    raise ValueError(f"there is no field {name!r}. {advice} `munet config` lists them all.")
+    raise ValueError(f"there is no field {name!r}. {advice} `munet config --config=...` lists them all.")
 
 
 def short_names(config: AnyConfig | None = None) -> list[str]:

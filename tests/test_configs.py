@@ -10,13 +10,13 @@ import pytest
 import tensorflow_datasets as tfds
 
 from munet import architecture
-from munet.config import validate
+from munet.config import Config, validate
 from munet.config_files import default_workdir, find_config, load_config, shipped_configs
 from munet.data.sources import parse_uri
 from munet.errors import UserError
 from munet.evolution import baselines
 from munet.evolution.search_space import insertions
-from munet.flags import parse_any_config, parse_as, parse_config
+from munet.flags import Override, parse_any_config, parse_as, parse_config
 from munet.pretraining.config import PretrainConfig
 
 PAPER = [
@@ -53,7 +53,16 @@ def test_every_shipped_config_opens_with_command_cost_and_result() -> None:
 
 @pytest.mark.parametrize("spec", SPECS)
 def test_every_shipped_config_is_valid(spec: str) -> None:
-    parse_config(spec)
+    assert parse_any_config(spec)
+
+
+@pytest.mark.parametrize("spec", ["base", "base:quick"])
+def test_a_template_waits_for_tasks(spec: str) -> None:
+    assert isinstance(template := parse_any_config(spec), Config)
+    assert template.experiment.tasks == ()
+    with pytest.raises(UserError, match=r"experiment\.tasks is empty: give task URIs"):
+        parse_config(spec)
+    assert parse_config(spec, [Override("tasks", "tfds:mnist")]).experiment.tasks == ("tfds:mnist",)
 
 
 @pytest.mark.parametrize("spec", ["pretrain_demo", "pretrain_cifar100", "pretrain_cifar100:subset"])

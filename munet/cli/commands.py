@@ -111,6 +111,8 @@ def graph(workdir: str, format: str, output: str) -> None:
     from munet.report import graph as graphs
 
     graphs.write(workdir, format, output)
+    if output not in ("", "-"):
+        print(f"graph: {output}")
 
 
 def data(

@@ -265,7 +265,9 @@ def _library(uri: str) -> Any:
     try:
         return importlib.import_module("datasets")
     except ImportError as error:
-        raise DataError(f"{uri}: Hugging Face sets need the package `datasets`: pip install 'munet[hf]'") from error
+        raise DataError(
+            f"{uri}: Hugging Face sets need the package `datasets`: pip install -e '.[hf]' in munet's folder"
+        ) from error
 
 
 def _stamp(file: str) -> list[object]:

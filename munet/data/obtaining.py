@@ -50,7 +50,7 @@ def how_to_get(missing: Sequence[MissingSetError]) -> str:
         it = "it" if len(names) == 1 else "them"
         lines += [
             f"To prepare {it}, once, which needs TensorFlow and the network:",
-            "    pip install 'munet[tfds-prepare]'",
+            "    pip install -e '.[tfds-prepare]'    # in munet's folder",
             f"    tfds build {' '.join(names)} --file_format=array_record --data_dir={root}",
             *(f"  {name}: {note}." for name in names if (note := _note(name))),
         ]

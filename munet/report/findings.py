@@ -59,13 +59,18 @@ class VerifyReport:
                 yield f"   {problem.advice}"
         yield from self.notes
         checked = (
-            f"{self.num_entries} journal entries, {self.num_components} components, {self.num_models} models "
+            f"{_count(self.num_entries, 'journal entry', 'journal entries')}, {_count(self.num_components, 'component')}, "
+            f"{_count(self.num_models, 'model')} "
             f"({self.total_params:,} parameters in use)"
         )
         if self.num_tested:
-            checked += f", {self.num_tested} test accuracies measured again"
+            checked += f", {_count(self.num_tested, 'test accuracy', 'test accuracies')} measured again"
         count = len(self.problems)
         if count:
             yield f"{count} problem{'s' * (count > 1)} in {self.workdir}; checked: {checked}."
         else:
             yield f"{self.workdir} is sound: {checked}."
+
+
+def _count(number: int, one: str, many: str = "") -> str:
+    return f"{number} {one if number == 1 else many or one + 's'}"

@@ -77,7 +77,9 @@ def _file_system(url: str) -> tuple[Any, str]:
         file_system, root = fsspec.core.url_to_fs(url, use_listings_cache=False)
     except ImportError as error:
         advice = (
-            "pip install 'munet[gcs]' (the extra `gcs`)" if protocol in ("gs", "gcs") else "install what is missing"
+            "pip install -e '.[gcs]' in munet's folder (the extra `gcs`)"
+            if protocol in ("gs", "gcs")
+            else "install what is missing"
         )
         raise UserError(f"{url}: {protocol}:// cannot be used yet: {advice}. The cause: {error}") from error
     except ValueError as error:

@@ -297,5 +297,5 @@ def test_what_is_not_there_is_named_with_the_way_to_get_it(tmp_path: Path) -> No
 
 def test_without_the_library_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "datasets", None)
-    with pytest.raises(DataError, match=r"pip install 'munet\[hf\]'"):
+    with pytest.raises(DataError, match=r"pip install -e '\.\[hf\]'"):
         load("mnist")
