@@ -1,7 +1,7 @@
 """Tasks from Hugging Face `datasets`: `hf:NAME`, `hf:/folder`; splits of their own, or carved like the house does.
 
-The library is an extra (`pip install -e '.[hf]'` in the checkout). Options: `config`, `revision`, `train`, `validation` and `test`
-(splits in its notation, such as `train[10%:]`), `image` and `label` (columns).
+The library is an extra (`pip install -e '.[hf]'` in the checkout). Options: `config`, `revision`, `train`, `validation`
+and `test` (splits in its notation, such as `train[10%:]`), `image` and `label` (columns).
 """
 
 from __future__ import annotations

@@ -59,8 +59,8 @@ class VerifyReport:
                 yield f"   {problem.advice}"
         yield from self.notes
         checked = (
-            f"{_count(self.num_entries, 'journal entry', 'journal entries')}, {_count(self.num_components, 'component')}, "
-            f"{_count(self.num_models, 'model')} "
+            f"{_count(self.num_entries, 'journal entry', 'journal entries')}, "
+            f"{_count(self.num_components, 'component')}, {_count(self.num_models, 'model')} "
             f"({self.total_params:,} parameters in use)"
         )
         if self.num_tested:
