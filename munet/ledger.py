@@ -1,20 +1,28 @@
 """The journal folded: the controller's state and the run's totals (DESIGN decision 4: resuming is replaying).
 
-A snapshot is a ledger as JSON; it only saves time, and one that does not fit the journal is ignored.
+A snapshot is a ledger as JSON; it only saves time, and one that does not fit the journal is ignored. It is as large as
+the system, so the larger that is, the more children lie between two: what a child costs stays the same, and so does
+the share of the journal that the next start reads.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from munet import codec
 from munet.errors import CorruptionError
-from munet.evolution import costs
+from munet.evolution import costs, state_json
 from munet.evolution.controller import Controller
+from munet.evolution.sorted_map import SortedMap
 from munet.evolution.state import State, initial_state
 from munet.store.workdir import Store
-from munet.types import GenerationEntry, JournalEntry, StartEntry
+from munet.types import GenerationEntry, JournalEntry, ModelId, StartEntry
+
+# A snapshot is due when a quarter as many children have come since the last one as there are models: to fold a child
+# again takes some ten times as long as to read a model.
+_CHILDREN_PER_MODEL = 0.25
+_KEYS = {"length", "generations", "image_steps", "programs", "latencies", "state"}  # of a snapshot
 
 
 @dataclass(frozen=True)
@@ -28,6 +36,7 @@ class Ledger:
       image_steps: training images seen, all children together.
       programs: signatures of the train programs used so far, sorted; they decide how later children are grouped.
       latencies: measured seconds an image by `costs.structure`, where the score counts them.
+      saved_at: the id of the next child when the last snapshot was taken; 0: there is none. No part of what is known.
     """
 
     state: State
@@ -35,7 +44,8 @@ class Ledger:
     generations: int = 0
     image_steps: int = 0
     programs: tuple[str, ...] = ()
-    latencies: Mapping[str, float] = field(default_factory=dict)
+    latencies: SortedMap[str, float] = field(default_factory=SortedMap)
+    saved_at: ModelId = field(default=0, compare=False)
 
 
 def fold(controller: Controller, ledger: Ledger | None, entry: JournalEntry) -> Ledger:
@@ -63,7 +73,7 @@ def fold(controller: Controller, ledger: Ledger | None, entry: JournalEntry) -> 
         generations=ledger.generations + 1,
         image_steps=ledger.image_steps + sum(cost.image_steps for cost in spent),
         programs=tuple(sorted({*ledger.programs, *(cost.program for cost in spent)})),
-        latencies={**ledger.latencies, **measured},
+        latencies=ledger.latencies.changed(measured) if measured else ledger.latencies,
     )
 
 
@@ -86,11 +96,53 @@ def _snapshot(store: Store) -> Ledger | None:
     if snapshot is None:
         return None
     try:
-        return codec.from_json(Ledger, snapshot[1], "snapshot")
+        return from_json(snapshot[1])
     except CorruptionError:  # written by a version with other fields: the journal has it all
         return None
 
 
-def save_snapshot(ledger: Ledger, store: Store) -> None:
-    """Keeps the ledger so that the next start replays less."""
-    store.snapshots.save(ledger.length, store.journal.head_hash, codec.to_json(ledger))
+def save_snapshot(ledger: Ledger, store: Store, *, is_last: bool = False) -> Ledger:
+    """Keeps the ledger if that is due, so that the next start replays less; returns it with that noted.
+
+    Args:
+      ledger: at the end of a phase.
+      store: the run's.
+      is_last: there will be no other: it is due in any case.
+    """
+    state = ledger.state
+    if not is_last and state.next_model_id - ledger.saved_at < _CHILDREN_PER_MODEL * len(state.models):
+        return ledger
+    store.snapshots.save(ledger.length, store.journal.head_hash, to_json(ledger))
+    return replace(ledger, saved_at=state.next_model_id)
+
+
+def to_json(ledger: Ledger) -> dict[str, Any]:
+    """What a snapshot holds."""
+    return {
+        "length": ledger.length,
+        "generations": ledger.generations,
+        "image_steps": ledger.image_steps,
+        "programs": list(ledger.programs),
+        "latencies": dict(ledger.latencies),
+        "state": state_json.to_json(ledger.state),
+    }
+
+
+def from_json(data: Any) -> Ledger:
+    """The ledger that `to_json` made `data` from.
+
+    Raises:
+      CorruptionError: it was made by another version.
+    """
+    if not isinstance(data, dict) or data.keys() != _KEYS:
+        raise CorruptionError("This is no ledger as this version of munet writes it.")
+    state = state_json.from_json(data["state"])
+    return Ledger(
+        state,
+        length=codec.from_json(int, data["length"]),
+        generations=codec.from_json(int, data["generations"]),
+        image_steps=codec.from_json(int, data["image_steps"]),
+        programs=tuple(codec.from_json(str, program) for program in data["programs"]),
+        latencies=SortedMap({name: codec.from_json(float, time) for name, time in data["latencies"].items()}),
+        saved_at=state.next_model_id,
+    )

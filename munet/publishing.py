@@ -8,11 +8,13 @@ from dataclasses import replace
 from munet.architecture import Variant
 from munet.evolution.records import new_record, publishes
 from munet.evolution.state import State
+from munet.store.collecting import Collector
 from munet.store.components import ComponentStore, component_id
 from munet.training import assemble
 from munet.training.assemble import FlatArrays
 from munet.training.population import TrainedChild
 from munet.types import (
+    ROOT_MODEL,
     ChildEntry,
     ChildPlan,
     ComponentId,
@@ -35,6 +37,7 @@ class Publisher:
 
     def __init__(self, store: ComponentStore, variant: Variant):
         self._store = store
+        self._collector = Collector(store)
         self._variant = variant
         self._cache: dict[ComponentId, FlatArrays] = {}
 
@@ -64,11 +67,18 @@ class Publisher:
             children.append(ChildEntry(child, result.training, verdict, result.cost, ids, latencies.get(child.id)))
         return GenerationEntry(plan.position, plan.task, tuple(children), published, plan.data_mutations)
 
-    def collect(self, state: State) -> None:
-        """Removes components that no model uses any more; only at the end of a phase."""
-        unused = self._store.ids() - set(state.components)
-        self._store.delete(unused)
-        self._cache = {identity: arrays for identity, arrays in self._cache.items() if identity in state.components}
+    def collect(self, state: State, before: State | None = None) -> None:
+        """Removes components that no model uses any more; only at the end of a phase.
+
+        Args:
+          state: after the phase.
+          before: at its end; None: this is the first time, when all files are looked at.
+        """
+        candidates = [] if before is None else before.components_of(before.active)
+        self._collector.collect(state.components, candidates)
+        # What the next phase's children may well be made of stays in memory.
+        kept = state.components_of((ROOT_MODEL, *state.active, *state.seeds))
+        self._cache = {identity: self._cache[identity] for identity in kept & self._cache.keys()}
 
     def _publish(
         self,

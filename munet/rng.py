@@ -8,13 +8,10 @@ counter-based generators keyed by the same hash. Nothing here needs JAX.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from typing import TypeVar
 
 import numpy as np
 from jaxtyping import Int, UInt32
 
-T = TypeVar("T")
 Path = tuple[str | int, ...]
 
 
@@ -30,15 +27,6 @@ def digest(path: Path) -> bytes:
 def uniform(path: Path) -> float:
     """A float64 in [0, 1) with 53 random bits, the same on every machine and version."""
     return (int.from_bytes(digest(path)[:8], "big") >> 11) / (1 << 53)
-
-
-def choice(path: Path, options: Sequence[T]) -> T:
-    """One of `options`, uniformly.
-
-    Raises:
-      IndexError: when `options` is empty.
-    """
-    return options[int(uniform(path) * len(options))]
 
 
 def key_data(path: Path) -> UInt32[np.ndarray, "2"]:

@@ -229,7 +229,7 @@ class _Loop:
         return current
 
     def _close_phase(self, current: Ledger, task: Task) -> Ledger:
-        """Tests the best model of the phase, drops the others, and keeps a snapshot."""
+        """Tests the best model of the phase, drops the others, and keeps a snapshot where one is due."""
         self._in_flight.clear()  # here too: the run may have been killed before it did so after a generation
         best = self._controller.best(current.state)
         measure_on = partial(
@@ -256,10 +256,10 @@ class _Loop:
             validation.counted_per_class,
             validation.confusions,
         )
-        current = self._commit(current, entry)
-        ledger.save_snapshot(current, self._store)
-        self._publisher.collect(current.state)
+        before, current = current.state, self._commit(current, entry)
         state = current.state
+        current = ledger.save_snapshot(current, self._store, is_last=self._controller.is_complete(state))
+        self._publisher.collect(state, before)
         ids = best.components.values()
         self._notify(
             events.PhaseEnded(

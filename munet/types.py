@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal
 
 from munet.quality import Quality as Quality  # one of the nouns, in a room of its own
@@ -49,7 +50,8 @@ class ComponentRecord:
         checkpoint's own being `parent`), `init` (new parameters) or `clone` (trained from a copy of `parent`).
       parent: the component it was copied from, if any (it may have been collected since).
       model: the model that created it (0: the root).
-      cycles: training cycles received on each task, inherited ones included.
+      cycles: training cycles received on each task, inherited ones included, in the order of the tasks' first ones;
+        of a long descent only the last (`evolution/records.py`).
     """
 
     name: ComponentName
@@ -59,7 +61,7 @@ class ComponentRecord:
     model: ModelId = ROOT_MODEL
     cycles: Mapping[TaskName, int] = field(default_factory=dict)
 
-    @property
+    @cached_property  # asked for with every score
     def num_params(self) -> int:
         """Number of parameters, all leaves together."""
         return sum(leaf.size for leaf in self.leaves.values())

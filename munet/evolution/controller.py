@@ -159,8 +159,6 @@ class Controller:
         data, fired = self._data_settings(state, ranked, draws)
         offspring = {model.id: model.offspring for model in ranked}
         order = [model.id for model in ranked]
-        # Active and seed models together are all there are: the root and every task's retained model.
-        everyone = sorted(state.models)
         children: list[ChildPlan] = []
         for index in range(experiment.children_per_generation):
             id = state.next_model_id + index
@@ -169,7 +167,7 @@ class Controller:
                 children.append(seed_child(state, experiment, task, id, parent, data))
                 continue
             own = draws.at(index)
-            parent = state.models[sample_parent(order, offspring, everyone, own)]
+            parent = state.models[sample_parent(order, offspring, state.models, own)]
             if parent.id in offspring:
                 offspring[parent.id] += 1
             children.append(mutated_child(state, experiment, task, id, parent, data, own))

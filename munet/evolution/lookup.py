@@ -5,7 +5,7 @@ Whatever is found may be copied and trained or must be shared as it is, by the l
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 
 from munet.architecture import HEAD, POSITION, is_adapter, is_block, is_inserted, is_lora, layer_index
 from munet.evolution.state import EvolutionError, State
@@ -32,16 +32,22 @@ def _indices(names: Iterable[ComponentName]) -> frozenset[int]:
 
 
 def find(
-    state: State,
-    model: ModelId,
-    name: ComponentName,
-    leaves: Mapping[str, Leaf],
-    accept: Callable[[ComponentId], bool] = lambda _: True,
+    state: State, model: ModelId, name: ComponentName, leaves: Mapping[str, Leaf], task: TaskName | None = None
 ) -> ComponentId | None:
-    """The nearest component called `name` with these shapes that `accept` allows, from `model` up to the root."""
-    for ancestor in state.lineage(model):
-        found = ancestor.components.get(name)
-        if found is not None and _has_shapes(state, found, leaves) and accept(found):
+    """The nearest component called `name` with these shapes, from `model` up to the root.
+
+    Args:
+      state: the current state.
+      model: where the search begins.
+      name: the component.
+      leaves: its shapes.
+      task: only models of this task count; None: all.
+    """
+    key = (name, sum(leaf.size for leaf in leaves.values())) if task is None else task
+    for ancestor in state.ancestry.having(model, key):
+        record = state.models.get(ancestor)  # None: the index also has some that are no longer there
+        found = None if record is None else record.components.get(name)
+        if found is not None and _has_shapes(state, found, leaves):
             return found
     return None
 
@@ -70,7 +76,7 @@ def plan_component(
       EvolutionError: no ancestor has a component that every model must inherit.
     """
     if name == HEAD:
-        head = find(state, parent, name, leaves, lambda id: state.is_trainable(id, task))
+        head = find(state, parent, name, leaves, task)  # every other model's is locked: it is its own
         return _clone(name, head) if head is not None else _init(name)
     source = find(state, parent, name, leaves)
     if source is None:
@@ -87,8 +93,8 @@ def plan_component(
 
 def _resized_position(state: State, leaves: Mapping[str, Leaf]) -> ComponentPlan:
     # One embedding per size serves every task: the same bytes and record, so the same id.
-    for id, record in state.components.items():
-        if record.is_root and record.name == POSITION and _has_shapes(state, id, leaves):
+    for id in state.positions:
+        if _has_shapes(state, id, leaves):
             return ComponentPlan(POSITION, "share", id, trainable=False)
     # Always from the checkpoint's own, which at its first resizing would have lost what larger sizes need.
     own = state.root.components[POSITION]

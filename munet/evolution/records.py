@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from munet.evolution.state import State
-from munet.types import ROOT_MODEL, ChildPlan, ComponentId, ComponentPlan, ComponentRecord, Leaf
+from munet.types import ROOT_MODEL, ChildPlan, ComponentId, ComponentPlan, ComponentRecord, Leaf, TaskName
+
+# Where thousands of tasks descend from each other, a component may have been trained on most of them.
+MOST_TASKS = 64  # whose training cycles a record lists one by one
+EARLIER = "(earlier tasks)"  # under which it adds up those of the others
 
 
 def publishes(plan: ComponentPlan) -> bool:
@@ -41,8 +45,18 @@ def new_record(
         # Nothing of the child is in it: every task that resizes to this size makes the same record and bytes.
         return ComponentRecord(plan.name, leaves, "root-resized", parent=plan.source, model=ROOT_MODEL)
     inherited = {} if plan.source is None else dict(state.components[plan.source].cycles)
-    cycles = inherited | {child.task: inherited.get(child.task, 0) + best_cycle + 1}
+    cycles = _bounded(inherited | {child.task: inherited.get(child.task, 0) + best_cycle + 1})
     if plan.action == "init":
         return ComponentRecord(plan.name, leaves, "init", model=child.id, cycles=cycles)
     parent = resized_id if plan.action == "resize" and resized_id is not None else plan.source
     return ComponentRecord(plan.name, leaves, "clone", parent=parent, model=child.id, cycles=cycles)
+
+
+def _bounded(cycles: dict[TaskName, int]) -> dict[TaskName, int]:
+    """Training cycles by task, where there are too many tasks those of the first ones together."""
+    tasks = [task for task in cycles if task != EARLIER]
+    earlier = tasks[: len(tasks) - MOST_TASKS] if len(tasks) > MOST_TASKS else []
+    if not earlier:
+        return cycles
+    together = cycles.get(EARLIER, 0) + sum(cycles[task] for task in earlier)
+    return {EARLIER: together, **{task: cycles[task] for task in tasks[len(earlier) :]}}

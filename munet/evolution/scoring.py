@@ -102,7 +102,7 @@ def num_classes(state: State, model: ModelRecord) -> int:
 
 def total_params(state: State) -> int:
     """Parameters of all retained models together, each counted once; the root's only where they are used."""
-    return sum(state.components[id].num_params for id in state.users)
+    return sum(state.components[id].num_params for id in state.num_users)
 
 
 def params_per_task(state: State) -> float:

@@ -1,16 +1,21 @@
 """The controller's state: who is alive, who uses which component, where the run stands (Algorithm 1, lines 2-9).
 
 A state is a frozen value and the fold of the journal: `initial_state` of its first entry, then `Controller.tell` of
-every other one. `users`, `components` and `retained` are indices over `models`, kept up to date entry by entry so that
-no step of a run with thousands of tasks walks all of them.
+every other one. What grows with the number of tasks lies in maps of which a changed copy costs little, and whatever
+would be searched for has an index, kept up to date entry by entry: no step of a run walks all tasks, models or
+components.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 
+from munet.architecture import POSITION
 from munet.errors import UserError
+from munet.evolution.ancestry import Ancestry
+from munet.evolution.sorted_map import SortedMap
 from munet.types import (
     ROOT_MODEL,
     ComponentId,
@@ -36,22 +41,62 @@ class State:
       models: the root, the retained model of every task, and the active population of the current phase.
       components: the record of every component that a model in `models` uses, and of the checkpoint's own position
         embedding, from which others are resized.
-      users: for each component, the tasks whose *retained* model uses it, sorted; the root is no user. The active
-        task's previous best counts until the phase ends, so whoever asks for locks leaves the active task out.
       retained: the retained model of each task that has one.
       active: the active population A in order of id.
       seeds: seed parents of this phase that are still to be used, in order of use.
       next_model_id: id of the next child.
+      num_users: for each component, how many tasks' *retained* models use it, if any do; the root is no user. The
+        active task's previous best counts until the phase ends, so whoever asks for locks leaves the active task out.
+      heirs: the models in `models` whose parent is a model, in order of id; the root's are left out.
+      positions: the position embeddings of the root, in order of id: the checkpoint's, and those resized from it.
+      ancestry: who descends from whom. Two of them may say the same in different ways.
+
+    The last four are indices: `State.of` makes them.
     """
 
     position: Position
-    models: Mapping[ModelId, ModelRecord]
-    components: Mapping[ComponentId, ComponentRecord]
-    users: Mapping[ComponentId, tuple[TaskName, ...]]
-    retained: Mapping[TaskName, ModelId]
+    models: SortedMap[ModelId, ModelRecord]
+    components: SortedMap[ComponentId, ComponentRecord]
+    retained: SortedMap[TaskName, ModelId]
     active: tuple[ModelId, ...]
     seeds: tuple[ModelId, ...]
     next_model_id: ModelId
+    num_users: SortedMap[ComponentId, int]
+    heirs: SortedMap[ModelId, tuple[ModelId, ...]]
+    positions: tuple[ComponentId, ...]
+    ancestry: Ancestry = field(compare=False, repr=False)
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        position: Position,
+        models: Mapping[ModelId, ModelRecord],
+        components: Mapping[ComponentId, ComponentRecord],
+        retained: Mapping[TaskName, ModelId],
+        active: tuple[ModelId, ...],
+        seeds: tuple[ModelId, ...],
+        next_model_id: ModelId,
+    ) -> State:
+        """A state from what is not an index; the work grows with everything there is."""
+        users = Counter(id for model in retained.values() for id in models[model].components.values())
+        heirs: dict[ModelId, tuple[ModelId, ...]] = {}
+        for id in sorted(models):
+            if parent := models[id].parent:  # neither None nor the root
+                heirs[parent] = (*heirs.get(parent, ()), id)
+        return cls(
+            position=position,
+            models=SortedMap(models),
+            components=SortedMap(components),
+            retained=SortedMap(retained),
+            active=active,
+            seeds=seeds,
+            next_model_id=next_model_id,
+            num_users=SortedMap(users),
+            heirs=SortedMap(heirs),
+            positions=root_positions(components),
+            ancestry=Ancestry.of(models, components),
+        )
 
     @property
     def root(self) -> ModelRecord:
@@ -66,23 +111,35 @@ class State:
             yield record
             current = record.parent
 
+    def components_of(self, models: Iterable[ModelId]) -> set[ComponentId]:
+        """The components that some models use."""
+        return {id for model in models for id in self.models[model].components.values()}
+
     def num_other_users(self, component: ComponentId, task: TaskName) -> int:
         """How many tasks other than `task` have a retained model that uses the component: n of Eq. 3."""
-        users = self.users.get(component, ())
-        return len(users) - (task in users)
+        count = self.num_users.get(component, 0)
+        own = self.retained.get(task) if count else None
+        if own is None:
+            return count
+        # A model has a component under the component's own name.
+        return count - (self.models[own].components.get(self.components[component].name) == component)
 
     def is_trainable(self, component: ComponentId, task: TaskName) -> bool:
         """Whether a model of the active task may train (a copy of) it without a clone mutation (spec section 3)."""
         return not self.components[component].is_root and self.num_other_users(component, task) == 0
 
 
+def root_positions(components: Mapping[ComponentId, ComponentRecord]) -> tuple[ComponentId, ...]:
+    """The root's position embeddings among components, in order of id: there is one for each size."""
+    return tuple(sorted(id for id, record in components.items() if record.is_root and record.name == POSITION))
+
+
 def initial_state(start: StartEntry) -> State:
     """The state before the first generation: only the root, which is also the first task's only seed parent."""
-    return State(
+    return State.of(
         position=Position(),
         models={ROOT_MODEL: start.root},
-        components=dict(start.published),
-        users={},
+        components=start.published,
         retained={},
         active=(),
         seeds=(ROOT_MODEL,),

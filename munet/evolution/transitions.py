@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from munet.config import Experiment
+from munet.evolution.ancestry import Ancestry
 from munet.evolution.draws import phase_draws
 from munet.evolution.parents import seed_parents
 from munet.evolution.schedule import is_baseline
-from munet.evolution.state import State
+from munet.evolution.sorted_map import SortedMap
+from munet.evolution.state import State, root_positions
 from munet.types import (
     ChildEntry,
     ComponentId,
@@ -21,67 +24,76 @@ from munet.types import (
     TaskName,
 )
 
+_MOST_FORMER = 64  # models that are gone, beside as many as there are, before the ancestry is made anew without them
+
 
 def add_generation(state: State, entry: GenerationEntry) -> State:
     """Counts offspring, uses up seed parents, and lets the kept children into the active population."""
-    models = dict(state.models)
+    models: dict[ModelId, ModelRecord] = {}
     for child in entry.children:
-        parent = models[child.plan.parent]
+        parent = models.get(child.plan.parent) or state.models[child.plan.parent]
         if parent.task == entry.task:  # rejected children count too: they were created
             models[parent.id] = replace(parent, offspring=parent.offspring + 1)
     kept = [_model(child) for child in entry.children if child.verdict.is_kept]
-    models |= {model.id: model for model in kept}
+    heirs: dict[ModelId, tuple[ModelId, ...]] = {}
+    for model in kept:
+        if model.parent:
+            heirs[model.parent] = (*(heirs.get(model.parent) or state.heirs.get(model.parent, ())), model.id)
     used = {child.plan.parent for child in entry.children if child.plan.is_seed}
     published = {id: record for id, record in entry.published.items() if id not in state.components}
+    components = state.components.changed(published)
     return replace(
         state,
         position=replace(state.position, generation=state.position.generation + 1),
-        models=models,
-        components={**state.components, **published},
+        models=state.models.changed(models | {model.id: model for model in kept}),
+        components=components,
         active=(*state.active, *(model.id for model in kept)),
         seeds=tuple(seed for seed in state.seeds if seed not in used),
         next_model_id=state.next_model_id + len(entry.children),
+        heirs=state.heirs.changed(heirs),
+        positions=tuple(sorted((*state.positions, *root_positions(published)))),
+        ancestry=state.ancestry.changed(kept, components),
     )
 
 
 def close_phase(state: State, entry: PhaseEntry) -> State:
     """Leaves only the retained model of the active population; the position is not advanced."""
     dropped = {id: state.models[id] for id in state.active if id != entry.retained}
-    models = {id: model for id, model in state.models.items() if id not in dropped}
-    models[entry.retained] = replace(models[entry.retained], test_quality=entry.test_quality)
-    for model in list(models.values()):
-        if model.parent in dropped:
-            models[model.id] = replace(model, parent=_nearest_ancestor(state, model, dropped))
-    users = dict(state.users)
-    previous = state.retained.get(entry.task)
-    if previous is not None:
-        _remove_user(users, entry.task, state.models[previous].components.values())
-    _add_user(users, entry.task, models[entry.retained].components.values())
-    gone = {id for model in dropped.values() for id in model.components.values() if id not in users}
+    models = {entry.retained: replace(state.models[entry.retained], test_quality=entry.test_quality)}
+    orphans = {heir for id in dropped for heir in state.heirs.get(id, ()) if heir not in dropped}
+    for id in orphans:
+        model = models.get(id) or state.models[id]
+        models[id] = replace(model, parent=_nearest_ancestor(state, model, dropped))
+    users = _users(state, entry)
+    in_use = state.num_users.changed(
+        {id: count for id, count in users.items() if count}, [id for id, count in users.items() if not count]
+    )
+    gone = {id for id in state.components_of(dropped) if id not in in_use}
     gone -= set(state.root.components.values())
     gone = {id for id in gone if state.components[id].origin != "root"}  # resizing starts from the checkpoint's own
-    return replace(
+    after = replace(
         state,
-        models=models,
-        components={id: record for id, record in state.components.items() if id not in gone},
-        users=users,
-        retained={**state.retained, entry.task: entry.retained},
+        models=state.models.changed(models, dropped),
+        components=state.components.changed({}, gone),
+        retained=state.retained.changed({entry.task: entry.retained}),
         active=(),
         seeds=(),
+        num_users=in_use,
+        heirs=_heirs(state, dropped, [models[id] for id in orphans]),
+        positions=tuple(id for id in state.positions if id not in gone),
     )
+    return replace(after, ancestry=_ancestry(state, after, dropped, entry.retained))
 
 
 def begin_phase(state: State, experiment: Experiment, position: Position, task: TaskName) -> State:
     """Makes `task` the active one: its previous best, if any, is the active population, the others are seeds."""
-    models = dict(state.models)
     previous = state.retained.get(task)
     if previous is not None and experiment.fidelity.offspring_count == "per_activation":
-        models[previous] = replace(models[previous], offspring=0)
+        state = replace(state, models=state.models.changed({previous: replace(state.models[previous], offspring=0)}))
     draws = phase_draws(experiment.seed, position, task)
     return replace(
         state,
         position=position,
-        models=models,
         active=() if previous is None else (previous,),
         seeds=() if is_baseline(experiment) else seed_parents(state, experiment, task, draws),
     )
@@ -106,15 +118,41 @@ def _nearest_ancestor(state: State, model: ModelRecord, dropped: Iterable[ModelI
     return next(ancestor.id for ancestor in lineage if ancestor.id not in dropped)
 
 
-def _remove_user(users: dict[ComponentId, tuple[TaskName, ...]], task: TaskName, ids: Iterable[ComponentId]) -> None:
-    for id in ids:
-        remaining = tuple(user for user in users[id] if user != task)
-        if remaining:
-            users[id] = remaining
-        else:
-            del users[id]
+def _users(state: State, entry: PhaseEntry) -> dict[ComponentId, int]:
+    """The users of what the active task's model used before the end of the phase, and of what it uses then."""
+    previous = state.retained.get(entry.task)
+    before = () if previous is None else state.models[previous].components.values()
+    change = Counter(state.models[entry.retained].components.values())
+    change.subtract(before)
+    return {id: state.num_users.get(id, 0) + number for id, number in change.items()}
 
 
-def _add_user(users: dict[ComponentId, tuple[TaskName, ...]], task: TaskName, ids: Iterable[ComponentId]) -> None:
-    for id in ids:
-        users[id] = tuple(sorted((*users.get(id, ()), task)))
+def _heirs(
+    state: State, dropped: Mapping[ModelId, ModelRecord], orphans: Iterable[ModelRecord]
+) -> SortedMap[ModelId, tuple[ModelId, ...]]:
+    """Who has which heirs once some models are gone and their heirs have other parents."""
+    changes: dict[ModelId, set[ModelId]] = {}
+
+    def heirs(parent: ModelId) -> set[ModelId]:
+        return changes.setdefault(parent, set(state.heirs.get(parent, ())))
+
+    for model in dropped.values():
+        if model.parent and model.parent not in dropped:
+            heirs(model.parent).discard(model.id)
+    for model in orphans:
+        if model.parent:
+            heirs(model.parent).add(model.id)
+    return state.heirs.changed(
+        {id: tuple(sorted(found)) for id, found in changes.items() if found},
+        [id for id in (*changes, *dropped) if id in state.heirs and not changes.get(id)],
+    )
+
+
+def _ancestry(state: State, after: State, dropped: Mapping[ModelId, ModelRecord], retained: ModelId) -> Ancestry:
+    """The ancestry at the end of a phase: `state` before it, `after` with all but this."""
+    previous = state.retained.get(state.models[retained].task or "")
+    # The task's last model may have descendants of other tasks; its new ones have none but each other.
+    gone = [id for id in dropped if id != previous]
+    if len(state.ancestry.steps) - len(gone) > 2 * len(after.models) + _MOST_FORMER:
+        return Ancestry.of(after.models, after.components)
+    return state.ancestry.changed([after.models[retained]] if retained != previous else [], after.components, gone)

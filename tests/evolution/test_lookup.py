@@ -78,7 +78,7 @@ def test_locks_decide_between_sharing_and_copying(world: World) -> None:
 def test_the_active_tasks_own_lock_does_not_count(world: World) -> None:
     own = world.add("task0", own=["encoderblock_0"], active=True)
     state = world.state()
-    assert state.users[f"encoderblock_0@{own}"] == ("task0",)
+    assert state.num_users[f"encoderblock_0@{own}"] == 1
     assert state.is_trainable(f"encoderblock_0@{own}", "task0")
     assert not state.is_trainable(f"encoderblock_0@{own}", "task1")
     assert not state.is_trainable("encoderblock_1@0", "task0")

@@ -9,12 +9,17 @@ import pytest
 from munet.config import Fidelity
 from munet.evolution.controller import Controller
 from munet.evolution.parents import sample_parent, seed_parents
+from munet.evolution.sorted_map import SortedMap
 from munet.types import Position
 from tests.evolution.simulation import make_experiment, make_tasks
 from tests.evolution.world import World, draws
 
 TASKS = make_tasks(10, 10, 10, 10)
 NUM_DRAWS = 4000
+
+
+def models(*ids: int) -> SortedMap[int, None]:
+    return SortedMap(dict.fromkeys(ids))
 
 
 def assert_frequency(count: int, total: int, probability: float) -> None:
@@ -24,7 +29,7 @@ def assert_frequency(count: int, total: int, probability: float) -> None:
 
 def test_frequencies_follow_eq_1_by_rank() -> None:
     ranked, offspring = [7, 3, 9], {7: 2, 3: 1, 9: 3}
-    everyone = [0, 3, 7, 9]
+    everyone = models(0, 3, 7, 9)
     counts = Counter(sample_parent(ranked, offspring, everyone, draws(i)) for i in range(NUM_DRAWS))
     accept = {model: 0.5 ** offspring[model] for model in ranked}
     all_reject = math.prod(1 - p for p in accept.values())
@@ -39,12 +44,12 @@ def test_frequencies_follow_eq_1_by_rank() -> None:
 
 @pytest.mark.parametrize("k", [0, 1, 2, 5])
 def test_acceptance_halves_with_every_child(k: int) -> None:
-    accepted = sum(sample_parent([4], {4: k}, [0], draws(k, i)) == 4 for i in range(NUM_DRAWS))
+    accepted = sum(sample_parent([4], {4: k}, models(0), draws(k, i)) == 4 for i in range(NUM_DRAWS))
     assert_frequency(accepted, NUM_DRAWS, 0.5**k)
 
 
 def test_fallback_is_uniform_over_active_and_seed_models() -> None:
-    everyone = [0, 2, 5, 8]
+    everyone = models(0, 2, 5, 8)
     counts = Counter(sample_parent([8], {8: 60}, everyone, draws(i)) for i in range(NUM_DRAWS))
     assert set(counts) == set(everyone)
     for model in everyone:
@@ -52,7 +57,7 @@ def test_fallback_is_uniform_over_active_and_seed_models() -> None:
 
 
 def test_first_without_children_is_always_taken() -> None:
-    assert {sample_parent([2, 1], {2: 0, 1: 0}, [0], draws(i)) for i in range(50)} == {2}
+    assert {sample_parent([2, 1], {2: 0, 1: 0}, models(0), draws(i)) for i in range(50)} == {2}
 
 
 def test_children_of_one_generation_count_at_once() -> None:

@@ -14,12 +14,12 @@ import pytest
 from munet import codec
 from munet.architecture import HEAD, NORM, is_inserted, path_names
 from munet.config import Fidelity
-from munet.evolution import lookup, scoring
+from munet.evolution import lookup, scoring, state_json
 from munet.evolution.controller import Controller, replay
 from munet.evolution.state import State
-from munet.types import GenerationEntry, PhaseEntry, Position, StartEntry
+from munet.types import GenerationEntry, ModelRecord, PhaseEntry, Position, StartEntry
 from tests.evolution.simulation import Simulation, make_experiment, make_tasks, next_entry, simulate
-from tests.evolution.world import World, users_of
+from tests.evolution.world import World
 
 TASKS = make_tasks(10, 37, 10, 10, 163, 10, 10, 10)
 CONFIGS: dict[str, dict[str, Any]] = {
@@ -53,11 +53,35 @@ def generations(simulation: Simulation) -> list[tuple[State, GenerationEntry, St
     return [(before, entry, after) for before, entry, after in steps if isinstance(entry, GenerationEntry)]
 
 
+def assert_indices_are_those_made_from_scratch(state: State) -> None:
+    fresh = State.of(
+        position=state.position,
+        models=dict(state.models),
+        components=dict(state.components),
+        retained=dict(state.retained),
+        active=state.active,
+        seeds=state.seeds,
+        next_model_id=state.next_model_id,
+    )
+    assert state == fresh
+    for model in state.models.values():
+        for name, id in model.components.items():
+            key = (name, state.components[id].num_params)
+            walked = [ancestor.id for ancestor in state.lineage(model.id) if key in key_set(state, ancestor)]
+            for ancestry in (state.ancestry, fresh.ancestry):
+                assert [found for found in ancestry.having(model.id, key) if found in state.models] == walked
+
+
+def key_set(state: State, model: ModelRecord) -> set[tuple[str, int]]:
+    return {(name, state.components[id].num_params) for name, id in model.components.items()}
+
+
 def test_states_are_consistent(simulation: Simulation) -> None:
     for state in simulation.states:
         retained = [state.models[id] for id in state.retained.values()]
         assert {task: state.models[id].task for task, id in state.retained.items()} == {t: t for t in state.retained}
-        assert state.users == users_of(retained)
+        assert state.num_users == Counter(id for model in retained for id in model.components.values())
+        assert_indices_are_those_made_from_scratch(state)
         assert {id for model in state.models.values() for id in model.components.values()} == set(state.components)
         assert set(state.models) == {0, *state.retained.values(), *state.active}
         assert set(state.seeds) <= set(state.models) - set(state.active)
@@ -108,11 +132,16 @@ def test_replay_gives_the_live_states(simulation: Simulation) -> None:
 def test_states_and_entries_survive_json(simulation: Simulation) -> None:
     for cut in range(0, len(simulation.states), 11):
         state, entry = simulation.states[cut], simulation.entries[cut]
-        for value in (state, entry):
-            text = json.dumps(codec.to_json(value))
-            again = codec.from_json(type(value), json.loads(text))
-            assert again == value
-            assert json.dumps(codec.to_json(again)) == text
+        text = json.dumps(codec.to_json(entry))
+        again = codec.from_json(type(entry), json.loads(text))
+        assert again == entry
+        assert json.dumps(codec.to_json(again)) == text
+        text = json.dumps(state_json.to_json(state))
+        same = state_json.from_json(json.loads(text))
+        assert same == state
+        assert [codec.to_json(m) for m in same.models.values()] == [codec.to_json(m) for m in state.models.values()]
+        assert list(same.components.items()) == list(state.components.items())
+        assert json.dumps(state_json.to_json(same)) == text
 
 
 def test_an_equal_run_repeats() -> None:
@@ -236,12 +265,12 @@ def test_thousands_of_tasks_cost_little_a_step() -> None:
     first = world.add("task0", own=["encoder_norm"])
     state = world.state()
     copies = {f"task{i}": i + 1 for i in range(1, 2999)}
-    state = replace(
-        state,
+    state = State.of(
         models={**state.models, **{id: replace(state.models[first], id=id, task=task) for task, id in copies.items()}},
-        users={id: (*users, *copies) for id, users in state.users.items()},
+        components=state.components,
         retained={**state.retained, **copies},
         position=Position(0, 2999, 0),
+        active=(),
         seeds=(2999,),
         next_model_id=3000,
     )

@@ -87,25 +87,15 @@ class World:
 
     def state(self, position: Position | None = None, seeds: tuple[ModelId, ...] = ()) -> State:
         """The state of all models added so far."""
-        return State(
+        return State.of(
             position=position or Position(),
-            models=dict(self.models),
-            components=dict(self.components),
-            users=users_of(self.models[id] for id in self.retained.values()),
-            retained=dict(self.retained),
+            models=self.models,
+            components=self.components,
+            retained=self.retained,
             active=tuple(self.active),
             seeds=seeds,
             next_model_id=max(self.models) + 1,
         )
-
-
-def users_of(models: Any) -> dict[ComponentId, tuple[TaskName, ...]]:
-    """The users index of retained models, from scratch."""
-    users: dict[ComponentId, tuple[TaskName, ...]] = {}
-    for model in models:
-        for component in model.components.values():
-            users[component] = tuple(sorted((*users.get(component, ()), model.task)))
-    return users
 
 
 def part(child: ChildPlan, name: ComponentName) -> ComponentPlan:

@@ -87,7 +87,7 @@ def _make(
             store.journal.append(entry)
             folded = ledger.fold(run.controller, folded, entry)
             if isinstance(entry, PhaseEntry):
-                ledger.save_snapshot(folded, store)
+                folded = ledger.save_snapshot(folded, store)
         if not run.final.active:  # between two phases
             store.components.delete(store.components.ids() - set(run.final.components))
     return run
