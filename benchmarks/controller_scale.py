@@ -2,16 +2,17 @@
 
     python benchmarks/controller_scale.py [--tasks=10,100,1000,10000] [--phases=6] [--directory=DIR]
 
-Prints one JSON line. Nothing is trained: qualities are invented (`munet/evolution/rehearsal.py`), and a component's file
-holds a few bytes under its real name. All else is a run's own code: decisions, journal, snapshots and component files
-in a work directory, with their fsync.
+Prints one JSON line. Nothing is trained: qualities are invented (`munet/evolution/rehearsal.py`), and a component's
+file holds a few bytes under its real name. All else is a run's own code: decisions, journal, snapshots and component
+files in a work directory, with their fsync.
 
-A work directory with that many tasks is built first, in cheap phases (two generations of two children, fsync left out);
-then `--phases` full phases (8 generations of 8 children, `max_seed_parents=8`) are measured: half on new tasks, half on
-old ones in their second iteration. Milliseconds are per child, of this process's processor (`cpu`) and by the clock
-(`wall`); medians over the phases, so that a snapshot, which most phases do not write, is given apart. Resuming is measured in
-a new process: from its start to the state at hand (`ledger.load`), and the state alone, with as many phases after the
-last snapshot as were measured; `munet status --json` likewise.
+A work directory with that many tasks is built first, in cheap phases (two generations of two children, fsync left
+out). Then `--phases` full phases (8 generations of 8 children, `max_seed_parents=8`) are measured: half on new tasks,
+half on old ones in their second iteration. `cpu_ms_per_child` is this process's processor time, `wall_ms_per_child` the
+clock's: means over all these phases. A snapshot is not due in each of them, so what it costs is measured apart and
+divided among the children that come before the next (`snapshot` of `cpu_ms_per_child`). `resume` is a new process
+that opens the work directory when the next snapshot is about to become due, so that as much is to be replayed as ever
+is: from the import of munet to the state at hand. `status` is `munet status --json`, likewise, of the tasks built.
 """
 
 from __future__ import annotations
@@ -21,7 +22,6 @@ import contextlib
 import json
 import os
 import resource
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -42,23 +42,28 @@ from munet.ledger import Ledger
 from munet.store import Store
 from munet.store.collecting import Collector
 from munet.store.files import folder
-from munet.types import ComponentId, GenerationEntry, PhaseEntry, Position, Quality, TaskInfo
+from munet.types import ComponentId, GenerationEntry, PhaseEntry, Quality, TaskInfo
 
 SUFFIX, STUB = ".safetensors", b"a component of the scale benchmark"
 CLASSES = 10
+CHILDREN = 64  # of a full phase
 RESUME = """
 import json, resource, sys, time
+from dataclasses import replace
 from munet import ledger
 from munet.evolution.controller import Controller
 from munet.store import Store
 from munet.system import read_experiment, read_start
-cpu, wall = time.process_time(), time.perf_counter()
+imported = time.process_time()
 store = Store.open(sys.argv[1])
 start = read_start(store)
-opened = time.perf_counter() - wall
-found = ledger.load(Controller(read_experiment(start), start.tasks), store)
-print(json.dumps({"cpu_s": round(time.process_time() - cpu, 2), "wall_s": round(time.perf_counter() - wall, 2),
-    "of_that_first_entry_s": round(opened, 2), "entries": found.length, "process_cpu_s": round(time.process_time(), 2),
+first = time.process_time()
+full = replace(read_experiment(start), num_generations=8, children_per_generation=8, max_seed_parents=8)
+found = ledger.load(Controller(full, start.tasks), store)
+loaded = time.process_time()
+print(json.dumps({
+    "replayed_children": found.state.next_model_id - found.saved_at, "cpu_s": round(loaded - imported, 2),
+    "first_entry_cpu_s": round(first - imported, 2), "imports_cpu_s": round(imported, 2),
     "memory_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)}))
 """
 
@@ -95,7 +100,7 @@ class Run:
         self.store, self.tasks = store, tasks
         self.components = folder(store.components.path)
         self.collector = Collector(store.components)
-        entry = replace(rehearsal.start_entry(self.full, tasks), experiment=config.to_json(self.full))
+        entry = replace(rehearsal.start_entry(self.full, tasks), experiment=config.to_json(self.cheap))
         self._put(entry.published)
         store.journal.append(entry)
         self.current: Ledger = ledger.fold(Controller(self.full, tasks), None, entry)
@@ -155,38 +160,58 @@ def measure(num_tasks: int, num_phases: int, directory: str | None) -> dict[str,
                 run.phase(run.cheap, Meter())
             built = time.process_time() - begun
         run.save()
-        entries, written = len(store.journal), size(store.journal.path)
+        status = timed([sys.executable, "-m", "munet", "status", "--json", f"--workdir={workdir}"])
+        written, before = size(store.journal.path), run.current.state.next_model_id
         meters = []
         for _ in range(num_phases):
             meters.append(Meter())
             run.phase(run.full, meters[-1])
-        children = schedule.num_generations(run.full) * run.full.children_per_generation
         state = run.current.state
-        result: dict[str, Any] = {
+        children = state.next_model_id - before
+        written = size(store.journal.path) - written
+        saving = Meter()
+        with saving.part("snapshot"):
+            run.save()
+        until_due = max(CHILDREN, ledger.CHILDREN_PER_MODEL * len(state.models))
+        cpu = per_child(children, [meter.cpu for meter in meters])
+        cpu["snapshot"] = round(saving.cpu["snapshot"] * 1000 / until_due, 3)
+        cpu["all"] = round(sum(cpu.values()), 3)
+        with mock.patch.object(os, "fsync"):
+            for _ in range(int(until_due / CHILDREN) - 1):
+                run.phase(run.full, Meter())
+        resume = timed([sys.executable, "-c", RESUME, workdir])
+        return {
             "tasks": num_tasks,
-            "cpu_ms_per_child": per_child(children, [meter.cpu for meter in meters]),
+            "cpu_ms_per_child": cpu,
             "wall_ms_per_child": per_child(children, [meter.wall for meter in meters]),
-            "worst_phase_cpu_ms_per_child": round(max(sum(m.cpu.values()) for m in meters) * 1000 / children, 2),
-            "journal_bytes_per_child": round((size(store.journal.path) - written) / (num_phases * children)),
-            "journal_entries": entries,
-            "components": len(state.components),
-            "deepest_lineage": max(sum(1 for _ in state.lineage(id)) for id in [*state.active, *state.seeds]),
-            "snapshot_bytes": max(file.stat().st_size for file in Path(store.snapshots.path).iterdir()),
+            "journal_bytes_per_child": round(written / children),
+            "snapshot": {
+                "bytes": max(file.stat().st_size for file in Path(store.snapshots.path).iterdir()),
+                "cpu_s": round(saving.cpu["snapshot"], 2),
+                "children_between_two": round(until_due),
+            },
+            "resume": {**json.loads(resume["output"]), "wall_s": resume["wall_s"]},
+            "status": {"cpu_s": status["cpu_s"], "wall_s": status["wall_s"], "bytes": len(status["output"])},
             "memory_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+            "journal_entries": len(store.journal),
+            "components": len(state.components),
+            "longest_lineage": max(sum(1 for _ in state.lineage(id)) for id in [*state.active, *state.seeds]),
             "built_in_cpu_s": round(built, 1),
         }
-        with Meter().part("save"):
-            cpu = time.process_time()
-            run.save()
-            result["snapshot_cpu_s"] = round(time.process_time() - cpu, 2)
-        return result
 
 
 def per_child(children: int, phases: list[dict[str, float]]) -> dict[str, float]:
-    """Milliseconds a child by part, and of all parts: medians over phases."""
-    parts = {name: [phase[name] for phase in phases] for name in phases[0]}
-    parts["all"] = [sum(phase.values()) for phase in phases]
-    return {name: round(statistics.median(values) * 1000 / children, 3) for name, values in parts.items()}
+    """Milliseconds a child by part: means over phases."""
+    return {part: round(sum(phase[part] for phase in phases) * 1000 / children, 3) for part in phases[0]}
+
+
+def timed(command: list[str]) -> dict[str, Any]:
+    """What a command prints, and its seconds, those of its start included."""
+    before, wall = os.times(), time.perf_counter()
+    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    after = os.times()
+    cpu = after.children_user + after.children_system - before.children_user - before.children_system
+    return {"output": output, "cpu_s": round(cpu, 2), "wall_s": round(time.perf_counter() - wall, 2)}
 
 
 def size(path: str) -> int:
@@ -196,14 +221,18 @@ def size(path: str) -> int:
 
 
 def main() -> None:
-    """Measures every size, each in a process of its own."""
+    """Measures every size in a process of its own, whose memory is its own."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tasks", default="10,100,1000,10000")
     parser.add_argument("--phases", type=int, default=6)
-    parser.add_argument("--directory", default=None)
-    parser.add_argument("--one", action="store_true")
+    parser.add_argument("--directory", default=None, help="where the work directories are made, and removed")
     options = parser.parse_args()
-    print(json.dumps(measure(int(options.tasks), options.phases, options.directory)))
+    sizes = [int(size) for size in options.tasks.split(",")]
+    if len(sizes) == 1:
+        print(json.dumps(measure(sizes[0], options.phases, options.directory)))
+        return
+    rest = [f"--phases={options.phases}", *([f"--directory={options.directory}"] if options.directory else [])]
+    print(json.dumps([json.loads(timed([sys.executable, __file__, f"--tasks={n}", *rest])["output"]) for n in sizes]))
 
 
 if __name__ == "__main__":

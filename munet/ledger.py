@@ -21,7 +21,7 @@ from munet.types import GenerationEntry, JournalEntry, ModelId, StartEntry
 
 # A snapshot is due when a quarter as many children have come since the last one as there are models: to fold a child
 # again takes some ten times as long as to read a model.
-_CHILDREN_PER_MODEL = 0.25
+CHILDREN_PER_MODEL = 0.25
 _KEYS = {"length", "generations", "image_steps", "programs", "latencies", "state"}  # of a snapshot
 
 
@@ -110,7 +110,7 @@ def save_snapshot(ledger: Ledger, store: Store, *, is_last: bool = False) -> Led
       is_last: there will be no other: it is due in any case.
     """
     state = ledger.state
-    if not is_last and state.next_model_id - ledger.saved_at < _CHILDREN_PER_MODEL * len(state.models):
+    if not is_last and state.next_model_id - ledger.saved_at < CHILDREN_PER_MODEL * len(state.models):
         return ledger
     store.snapshots.save(ledger.length, store.journal.head_hash, to_json(ledger))
     return replace(ledger, saved_at=state.next_model_id)

@@ -6,6 +6,7 @@ writes, and JAX is loaded only by `predict`.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -146,7 +147,7 @@ class System:
         """
         if task in self.models:
             return self.models[task]
-        if task in (info.name for info in self.tasks):
+        if task in self._places:
             raise UserError(
                 f"Task {task!r} has no model yet: its first phase has not ended. Solved: {_list(self.models)}."
             )
@@ -158,9 +159,8 @@ class System:
         Raises:
           UserError: no such task; the message names the nearest.
         """
-        for info in self.tasks:
-            if info.name == task:
-                return info
+        if task in self._places:
+            return self.tasks[self._places[task]]
         raise UserError(f"There is no task {task!r} in {self.workdir}. {nearest(task, [t.name for t in self.tasks])}")
 
     def score(self, task: TaskName) -> float:
@@ -182,9 +182,9 @@ class System:
 
     def shared_with(self, task: TaskName) -> dict[TaskName, int]:
         """Other tasks that use components of this task's model, with how many; the root's do not count."""
-        own = {id for id in self.model(task).components.values() if not self.components[id].is_root}
-        counts = {other: len(own & set(model.components.values())) for other, model in self.models.items()}
-        return {other: count for other, count in counts.items() if count and other != task}
+        own = [id for id in self.model(task).components.values() if not self.components[id].is_root]
+        counts = Counter(other for id in own for other in self._users[id] if other != task)
+        return {other: counts[other] for other in sorted(counts, key=self._places.__getitem__)}
 
     def lineage(self, task: TaskName) -> list[ModelId]:
         """The task's model, its nearest retained ancestor, and so on up to the root's 0."""
@@ -198,7 +198,7 @@ class System:
           CorruptionError: the entry is damaged.
         """
         self.model(task)  # else there is none
-        index = [info.name for info in self.tasks].index(task)
+        index = self._places[task]
         iteration = self.position.task_iteration - (index >= self.position.task_index)
         # Every phase takes as many entries: its generations, and the one that closes it.
         per_phase = schedule.num_generations(self.experiment) + 1
@@ -207,6 +207,20 @@ class System:
         if not isinstance(entry, PhaseEntry) or entry.task != task:
             raise CorruptionError(f"Entry {place} of the journal of {self.workdir} does not close a phase of {task!r}.")
         return entry
+
+    @cached_property
+    def _places(self) -> dict[TaskName, int]:
+        """Where each task stands in the run's order."""
+        return {info.name: place for place, info in enumerate(self.tasks)}
+
+    @cached_property
+    def _users(self) -> dict[ComponentId, list[TaskName]]:
+        """The tasks whose models use each component."""
+        users: dict[ComponentId, list[TaskName]] = {}
+        for task, model in self.models.items():
+            for id in model.components.values():
+                users.setdefault(id, []).append(task)
+        return users
 
     def trained_last(self, component: ComponentId) -> TaskName | None:
         """The task that trained a component last; None for one that still is the root's."""

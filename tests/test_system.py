@@ -78,7 +78,7 @@ def test_last_trainer_is_found_when_its_model_is_gone(tmp_path: Path) -> None:
         order = {published[id]: 2, other: 3}  # the last trained need not come last
         state = opened.state
         record = replace(state.components[id], model=999, cycles=order)
-        later = replace(opened.ledger, state=replace(state, components={**state.components, id: record}))
+        later = replace(opened.ledger, state=replace(state, components=state.components.changed({id: record})))
         assert replace(opened, ledger=later).trained_last(id) == task
 
 

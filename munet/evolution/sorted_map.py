@@ -13,7 +13,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Reversible
 from itertools import chain
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast, overload
 
 K = TypeVar("K", int, str)
 V = TypeVar("V")
@@ -47,8 +47,12 @@ class SortedMap(Mapping[K, V], Reversible[K]):
         place = bisect_right(self._firsts, cast(K, key)) - 1
         return place >= 0 and key in self._blocks[place]
 
-    def get(self, key: K, default: D = None) -> V | D:  # type: ignore[assignment, override]
-        """The value of a key, or `default`."""
+    @overload
+    def get(self, key: K, /) -> V | None: ...
+    @overload
+    def get(self, key: K, /, default: V | D) -> V | D: ...
+    def get(self, key: K, /, default: Any = None) -> Any:
+        """The value of a key, or `default`; faster than what mappings have."""
         place = bisect_right(self._firsts, key) - 1
         return default if place < 0 else self._blocks[place].get(key, default)
 

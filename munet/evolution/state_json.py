@@ -8,27 +8,28 @@ memory too, and makes its indices anew.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from munet import codec
 from munet.errors import CorruptionError
 from munet.evolution.state import State
-from munet.types import ComponentRecord, Leaf, ModelRecord, Position, Quality
+from munet.types import ComponentName, ComponentRecord, Leaf, ModelRecord, Position, Quality
 
 
 def to_json(state: State) -> dict[str, Any]:
     """The state as JSON values."""
-    shapes, settings, paths = _Table(), _Table(), _Table()
+    shapes, settings, paths = _Shapes(), _Table(), _Table()
     places = {id: place for place, id in enumerate(state.components)}
     components = [
         [
             id,
             record.name,
-            shapes.place([[path, leaf.dtype, *leaf.shape] for path, leaf in record.leaves.items()]),
+            shapes.place(record),
             record.origin,
             places.get(record.parent, record.parent) if record.parent is not None else None,
             record.model,
-            dict(record.cycles),
+            record.cycles,  # the longest of all, so not copied
         ]
         for id, record in state.components.items()
     ]
@@ -106,6 +107,24 @@ def _state(data: Any) -> State:
         seeds=tuple(data["seeds"]),
         next_model_id=data["next_model_id"],
     )
+
+
+class _Shapes:
+    """The shapes of components, each once, by place."""
+
+    def __init__(self) -> None:
+        self.rows: list[Any] = []
+        self._known: dict[tuple[ComponentName, int], list[tuple[Mapping[str, Leaf], int]]] = {}
+
+    def place(self, record: ComponentRecord) -> int:
+        """Where the shapes of a component stand; they are added if they are new."""
+        alike = self._known.setdefault((record.name, record.num_params), [])
+        for leaves, place in alike:
+            if leaves == record.leaves:
+                return place
+        alike.append((record.leaves, len(self.rows)))
+        self.rows.append([[path, leaf.dtype, *leaf.shape] for path, leaf in record.leaves.items()])
+        return len(self.rows) - 1
 
 
 class _Table:

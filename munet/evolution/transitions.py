@@ -38,7 +38,8 @@ def add_generation(state: State, entry: GenerationEntry) -> State:
     heirs: dict[ModelId, tuple[ModelId, ...]] = {}
     for model in kept:
         if model.parent:
-            heirs[model.parent] = (*(heirs.get(model.parent) or state.heirs.get(model.parent, ())), model.id)
+            known = heirs[model.parent] if model.parent in heirs else state.heirs.get(model.parent, ())
+            heirs[model.parent] = (*known, model.id)
     used = {child.plan.parent for child in entry.children if child.plan.is_seed}
     published = {id: record for id, record in entry.published.items() if id not in state.components}
     components = state.components.changed(published)

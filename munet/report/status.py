@@ -6,6 +6,7 @@ import json
 import math
 import sys
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Any
 
 from rich.console import Console
@@ -19,8 +20,10 @@ from munet.progress.wording import count
 from munet.quality import metric_words
 from munet.report import classes, confusion_svg
 from munet.system import System
-from munet.types import Quality, TaskName
+from munet.types import ModelId, Quality, TaskName
 
+MOST_TASKS = 1000  # of which is listed who shares with whom and descends from whom: lists as long as there are tasks
+_MOST_ANCESTORS = 8  # in a row of the table
 _PLAIN_WIDTH = 140  # where the output is no terminal
 
 
@@ -37,6 +40,8 @@ def status_json(system: System, task: TaskName = "") -> dict[str, Any]:
     position = system.position
     if task:
         system.model(task)
+    names = [task] if task else list(system.models)
+    lists = len(names) <= MOST_TASKS
     return {
         "format": "munet-status",
         "version": 1,
@@ -61,7 +66,7 @@ def status_json(system: System, task: TaskName = "") -> dict[str, Any]:
             "flops": costs.root_flops(system.experiment),
             "latency": system.root.latency,
         },
-        "tasks": {name: _task_json(system, name) for name in ([task] if task else system.models)},
+        "tasks": {name: _task_json(system, name, lists) for name in names},
         "unsolved_tasks": [info.name for info in system.tasks if info.name not in system.models],
         "total_params": system.total_params,
         "params_per_task": system.params_per_task,
@@ -75,7 +80,7 @@ def status_json(system: System, task: TaskName = "") -> dict[str, Any]:
     }
 
 
-def _task_json(system: System, task: TaskName) -> dict[str, Any]:
+def _task_json(system: System, task: TaskName, lists: bool) -> dict[str, Any]:
     model = system.model(task)
     return {
         "quality": model.quality.value if model.quality else None,
@@ -88,14 +93,15 @@ def _task_json(system: System, task: TaskName) -> dict[str, Any]:
         "layers": list(model.components),
         "validation_counts": _counts(model.quality),
         "test_counts": _counts(model.test_quality),
-        "lineage": system.lineage(task),
-        "shared_with": system.shared_with(task),
+        "lineage": system.lineage(task) if lists else None,
+        "shared_with": system.shared_with(task) if lists else None,
         "hyperparameters": dict(model.hyperparameters),
         "accuracy": model.quality.accuracy if model.quality else None,
         "test_accuracy": model.test_quality.accuracy if model.test_quality else None,
         "classes": classes.counts_json(system, task),
         "flops": system.flops(task),
         "latency": model.latency,
+        "parent": model.parent,
     }
 
 
@@ -161,9 +167,9 @@ def rows(system: System) -> Iterator[tuple[str, ...]]:
     """The tasks solved so far, one a row."""
     is_balanced = system.experiment.quality_metric != "accuracy"
     has_latency = system.experiment.latency_factor < 1
+    lists = len(system.models) <= MOST_TASKS
     for task, model in system.models.items():
-        shared = ", ".join(f"{other} ({count})" for other, count in system.shared_with(task).items())
-        lineage = " > ".join("root" if id == system.root.id else str(id) for id in reversed(system.lineage(task)))
+        shared = ", ".join(f"{other} ({count})" for other, count in system.shared_with(task).items()) if lists else ""
         yield (
             task,
             _percent(model.quality),
@@ -174,9 +180,16 @@ def rows(system: System) -> Iterator[tuple[str, ...]]:
             f"{system.accounted_params(task):,.0f}",
             f"{system.flops(task) / 1e6:,.2f}",
             *([f"{(model.latency or 0) * 1000:.3g}"] if has_latency else []),
-            shared or "-",
-            lineage,
+            shared or "-" if lists else "(--json --task)",
+            _lineage(system, model.id),
         )
+
+
+def _lineage(system: System, model: ModelId) -> str:
+    """From the root to the model; of a long lineage the end."""
+    ids = [ancestor.id for ancestor in islice(system.state.lineage(model), _MOST_ANCESTORS + 1)]
+    shown = ["..." if len(ids) > _MOST_ANCESTORS else "root" if id == system.root.id else str(id) for id in ids[-1:]]
+    return " > ".join([*shown, *map(str, reversed(ids[:-1]))])
 
 
 def summary(system: System) -> list[str]:

@@ -5,7 +5,7 @@ from typing import Literal
 
 import pytest
 
-from munet.evolution.records import new_record, publishes
+from munet.evolution.records import EARLIER, MOST_TASKS, new_record, publishes
 from munet.types import ChildPlan, ComponentPlan, ComponentRecord, Leaf
 from tests.evolution.simulation import make_experiment, make_tasks
 from tests.evolution.world import World
@@ -64,3 +64,18 @@ def test_shared_component_is_not_published_again(world: World) -> None:
         record_of(world, "share", "encoder_norm@0", trainable=False)
     assert not publishes(ComponentPlan("cls", "share", "x", False))
     assert publishes(ComponentPlan("cls", "init", None, True))
+
+
+def test_of_a_long_descent_the_last_tasks_are_listed(world: World) -> None:
+    norm = world.components["encoder_norm@0"]
+    for count, earlier in ((63, None), (64, 1), (65, 3)):
+        cycles = {f"other{i}": i + 1 for i in range(count)}
+        world.components["a"] = replace(norm, origin="clone", cycles=cycles)
+        record = record_of(world, "clone", "a")
+        assert sum(record.cycles.values()) == sum(cycles.values()) + 4
+        assert record.cycles.get(EARLIER) == earlier
+        assert len(record.cycles) == MOST_TASKS + (earlier is not None)
+        assert list(record.cycles)[-1] == "task0"
+        world.components["b"] = record  # and so on from there
+        again = record_of(world, "clone", "b")
+        assert again.cycles == {**record.cycles, "task0": 8}

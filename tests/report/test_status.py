@@ -20,7 +20,7 @@ KEYS = [
 TASK_KEYS = [
     "quality", "test_quality", "score", "params", "accounted_params", "model", "components", "layers",
     "validation_counts", "test_counts", "lineage", "shared_with", "hyperparameters", "accuracy", "test_accuracy",
-    "classes", "flops", "latency",
+    "classes", "flops", "latency", "parent",
 ]  # fmt: skip
 
 
@@ -86,6 +86,32 @@ def test_printed_status_of_an_open_run(tmp_path: Path, capsys: pytest.CaptureFix
     text = capsys.readouterr().out
     assert "Not complete: 3 of 8 generations; task iteration 1, task 2 of 2 (task1) is active." in text
     assert "Without a model yet: task1." in text
+
+
+def test_of_thousands_of_tasks_what_grows_with_the_square_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_run(tmp_path)
+    opened = system.open(str(tmp_path))
+    full = status.status_json(opened)["tasks"]
+    monkeypatch.setattr(status, "MOST_TASKS", len(full) - 1)
+    for name, task in status.status_json(opened)["tasks"].items():
+        assert task == {**full[name], "lineage": None, "shared_with": None}
+        assert full[name]["lineage"][1] == task["parent"]
+        assert status.status_json(opened, name)["tasks"] == {name: full[name]}
+    assert {row[-2] for row in status.rows(opened)} == {"(--json --task)"}
+
+
+def test_of_a_long_lineage_the_end_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_run(tmp_path)
+    opened = system.open(str(tmp_path))
+    name = max(opened.models, key=lambda task: len(opened.lineage(task)))
+    ids = opened.lineage(name)[::-1]
+    (row,) = (row for row in status.rows(opened) if row[0] == name)
+    assert row[-1] == " > ".join(["root", *map(str, ids[1:])])
+    monkeypatch.setattr(status, "_MOST_ANCESTORS", 1)
+    (row,) = (row for row in status.rows(opened) if row[0] == name)
+    assert row[-1] == ("... > " if len(ids) > 1 else "") + str(ids[-1])
 
 
 def test_no_run_is_an_error(tmp_path: Path) -> None:
