@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from munet import ledger
+from munet.evolution.sorted_map import SortedMap
 from munet.ledger import Ledger
 from munet.store import Store
 from munet.types import PhaseEntry
@@ -43,6 +45,8 @@ def test_the_larger_the_system_the_fewer_the_snapshots(tmp_path: Path) -> None:
     last = ledger.save_snapshot(folded, store, is_last=True)
     assert last.saved_at == folded.state.next_model_id
     assert ledger.load(run.controller, Store(tmp_path)) == folded == last
+    timed = replace(last, programs=("a", "b"), latencies=SortedMap({"b": 0.1, "a": 3.0}), image_steps=7)
+    assert ledger.from_json(json.loads(json.dumps(ledger.to_json(timed)))) == timed
 
 
 def test_a_snapshot_of_an_older_version_is_as_if_it_were_not_there(tmp_path: Path) -> None:
