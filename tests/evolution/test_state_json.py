@@ -8,7 +8,7 @@ from dataclasses import MISSING, fields
 from munet.evolution import state_json
 from munet.evolution.state import State
 from munet.quality import Stratum
-from munet.types import ComponentRecord, Leaf, ModelRecord, Position, Quality
+from munet.types import ComponentRecord, Hyperparameters, Leaf, ModelRecord, Position, Quality
 
 
 def test_no_field_is_forgotten() -> None:
@@ -17,7 +17,7 @@ def test_no_field_is_forgotten() -> None:
     record = ComponentRecord("head", leaves, "clone", parent="gone", model=3, cycles={"b": 2, "a": 1})
     clone = ComponentRecord("head", dict(leaves), "clone", parent="x", model=4, cycles={"a": 1})
     quality = Quality(3, 4, (Stratum(2, 2, 3),))
-    settings = {"one": 1, "float": 1.0, "yes": True, "name": "cosine"}
+    settings: Hyperparameters = {"one": 1, "float": 1.0, "yes": True, "name": "cosine"}
     model = ModelRecord(3, "a", 0, settings, {"head": "x"}, quality, 5, Quality(1, 2), 0.1)
     for value in (record, model, quality, leaves["w"]):
         for field in fields(value):
