@@ -148,7 +148,7 @@ def test_a_set_that_is_not_prepared_says_how_to_prepare_it(tmp_path: Path) -> No
     with pytest.raises(DataError, match=r"Did you mean 'group/toy'[^$]*TFDS cannot make group/tow: .* copy its folder"):
         _load(tmp_path, "tfds:group/tow")
     command = f"tfds build cmaterdb/bangla --file_format=array_record --data_dir={tmp_path}"
-    with pytest.raises(DataError, match=f"munet.tfds-prepare[^$]*{command}"):
+    with pytest.raises(DataError, match=rf"\[tfds-prepare\][^$]*{command}"):
         _load(tmp_path, "tfds:cmaterdb/bangla")
     with pytest.raises(DataError, match="TFDS cannot make cmaterdb/bengla: Did you mean 'bangla'"):
         _load(tmp_path, "tfds:cmaterdb/bengla")

@@ -73,7 +73,8 @@ def batches(task: Any, child: ChildPlan, settings: Config, replica: int, num_ste
     return [(np.asarray(block.images[index]), np.asarray(block.labels[index])) for index in range(num_steps)]
 
 
-_SLOW = ("top_layers, k = 2", "top_layers, k = 0", "adapters, d = 32")  # near to others, and each compiles anew
+# Near to others, and each compiles anew.
+_SLOW = ("multi_head", "top_layers, k = 0", "top_layers, k = 1", "top_layers, k = 2", "adapters, d = 32")
 
 
 @pytest.mark.parametrize("kind", [pytest.param(k, marks=pytest.mark.slow) if k in _SLOW else k for k in KINDS])
