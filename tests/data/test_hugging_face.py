@@ -17,7 +17,7 @@ from munet.data.splits import SPLITS, SplitName
 from munet.data.tasks import Task, load_task
 from munet.errors import DataError
 
-datasets = pytest.importorskip("datasets")
+datasets = pytest.importorskip("datasets", reason="needs the extra hf")
 
 RNG = np.random.default_rng(0)
 NAMES = ["ant", "bee", "cat"]
