@@ -90,6 +90,7 @@ class HttpSource:
         try:
             yield
         except urllib.error.HTTPError as error:
+            error.close()  # it is the response, and holds the connection
             raise self._refused(error, offset) from error
         except urllib.error.URLError as error:
             if isinstance(error.reason, ssl.SSLCertVerificationError):
