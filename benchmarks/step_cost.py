@@ -27,7 +27,7 @@ def main() -> None:
     parser.add_argument("--num_blocks", type=int, default=3)
     parser.add_argument("--image_size", type=int, default=32)
     parser.add_argument("--batch_size", type=int, default=256)
-    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--repeats", type=int, default=5)
     options = parser.parse_args()
     layout = Layout.detect(Runtime())
     full = Signature(
@@ -40,7 +40,8 @@ def main() -> None:
         "full_adapters_32": replace(full, adapter_dim=32),
         "blocks": replace(full, first_trainable=0),
         "lora_8": replace(full, first_trainable=0, lora_rank=8, frozen_blocks=options.num_blocks),
-        "adapters_32": replace(full, first_trainable=0, adapter_dim=32),
+        "blocks_adapters_32": replace(full, first_trainable=0, adapter_dim=32),
+        "adapters_32": replace(full, first_trainable=0, adapter_dim=32, frozen_blocks=options.num_blocks),
     }
     first = {name: measure(program, layout) for name, program in programs.items()}
     times = {name: [time.step] for name, time in first.items()}

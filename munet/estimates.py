@@ -145,7 +145,8 @@ class Measured:
 
     def compilation(self, program: Signature) -> float:
         """Seconds to compile another program."""
-        return self.time.compilation * program.num_blocks / self.program.num_blocks
+        relative = grouping.compile_seconds(program, self.model) / grouping.compile_seconds(self.program, self.model)
+        return self.time.compilation * relative
 
 
 def measure(program: Signature, layout: Layout, clip_norm: float) -> Measured:

@@ -31,16 +31,59 @@ def forward(
       hyperparameters: the model's (image size, adapter width, rank).
       num_classes: head outputs.
     """
+    return sum(map(sum, _products(variant, names, hyperparameters, num_classes).values()))
+
+
+def train_step(
+    variant: Variant,
+    names: Collection[ComponentName],
+    hyperparameters: Hyperparameters,
+    num_classes: int,
+    *,
+    tuned: Collection[ComponentName],
+    passed: Collection[ComponentName],
+) -> tuple[int, int]:
+    """Operations of one image in a train step, (forward, backward), by the table of `forward`.
+
+    Backward, a layer's products with its own weights count once if a gradient passes through it (to what trains below
+    or inside it), and once more if gradients of the weights are made; attention's products of activations with each
+    other count twice where a gradient passes. So full training is three times the forward pass, less the gradient
+    of the images.
+
+    Args:
+      variant, names, hyperparameters, num_classes: as for `forward`.
+      tuned: components whose weights get a gradient.
+      passed: components that a gradient passes through.
+    """
+    products = _products(variant, names, hyperparameters, num_classes)
+    backward = 0
+    for name, (weighted, mixing) in products.items():
+        if name in passed:
+            backward += 2 * mixing + (0 if name == architecture.EMBEDDING else weighted)
+        if name in tuned:
+            backward += weighted
+    return sum(map(sum, products.values())), backward
+
+
+def _products(
+    variant: Variant, names: Collection[ComponentName], hyperparameters: Hyperparameters, num_classes: int
+) -> dict[ComponentName, tuple[int, int]]:
+    """Of every component that has any: products with its own weights, and of activations with each other."""
     width, mlp = variant.width, variant.mlp_dim
     tokens = variant.num_tokens(int(hyperparameters["image_size"]))
     num_blocks = sum(map(architecture.is_block, names))
-    total = 2 * (tokens - 1) * architecture.CHANNELS * variant.patch_size**2 * width + 2 * width * num_classes
+    patch_values = architecture.CHANNELS * variant.patch_size**2
+    products = {
+        architecture.EMBEDDING: (2 * (tokens - 1) * patch_values * width, 0),
+        architecture.HEAD: (2 * width * num_classes, 0),
+    }
     for name in names:
         queries = 1 if architecture.layer_index(name) == num_blocks - 1 else tokens
         if architecture.is_block(name):
-            total += 4 * width * width * (queries + tokens) + 4 * queries * tokens * width + 4 * queries * width * mlp
+            weighted = 4 * width * width * (queries + tokens) + 4 * queries * width * mlp
+            products[name] = (weighted, 4 * queries * tokens * width)
         elif architecture.is_adapter(name):
-            total += 4 * tokens * width * int(hyperparameters["adapter_dim"])
+            products[name] = (4 * tokens * width * int(hyperparameters["adapter_dim"]), 0)
         elif architecture.is_lora(name):
-            total += 4 * width * architecture.lora_rank(hyperparameters) * (queries + tokens)
-    return total
+            products[name] = (4 * width * architecture.lora_rank(hyperparameters) * (queries + tokens), 0)
+    return products

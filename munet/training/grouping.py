@@ -7,10 +7,13 @@ this process happens to have compiled: a killed and resumed run groups its child
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from munet import architecture
-from munet.training.signature import INPUT_STAGE, Signature
+from munet import architecture, flops
+from munet.training.signature import INPUT_STAGE, Signature, stage
+
+_SLOT_CODE = 0.25  # code of an inserted slot over that of a block
+_REUSE_CHANCE = 0.5  # that a program which trains more than it must saves another one later
 
 
 @dataclass(frozen=True)
@@ -19,10 +22,10 @@ class CostModel:
 
     Attributes:
       flops_per_second: sustained rate of a train step's forward pass.
-      backward_factor: backward over forward time of a stage that trains.
-      adapter_share: time of an adapter slot over that of a block, however narrow it is (its norm and its activations).
+      backward_factor: time of an operation of the backward pass over one of the forward pass.
+      adapter_share: time of an adapter slot besides its products over that of a block (its norm and its activations).
       lora_share: the same of a low-rank slot.
-      compile_seconds: what one more train program costs.
+      compile_seconds: what compiling the forward pass of a block costs; its backward pass costs twice that.
       generations_served: how many generations a new program is expected to serve, sharing that cost.
     """
 
@@ -42,21 +45,61 @@ class Group:
     members: tuple[int, ...]
 
 
+def step_flops(signature: Signature) -> tuple[int, int]:
+    """Floating-point operations of one image in a train step of the program, (forward, backward): `flops.train_step`.
+
+    Counted over all that the program computes, also where a mask or a gate takes it away again for a child.
+    """
+    names = signature.names
+    lowest = signature.first_trainable
+    return flops.train_step(
+        architecture.get_variant(signature.variant),
+        names,
+        {
+            "image_size": signature.image_size,
+            "adapter_dim": signature.adapter_dim,
+            "lora_rank": signature.lora_rank,
+        },
+        signature.head_size,
+        tuned=[name for name in names if signature.tunes(name)],
+        passed=[name for name in names if stage(name, signature.num_blocks) >= lowest],
+    )
+
+
 def step_seconds(signature: Signature, model: CostModel) -> float:
     """Estimated time of one train step of one child."""
+    forward, backward = step_flops(signature)
     variant = architecture.get_variant(signature.variant)
-    tokens, width = variant.num_tokens(signature.image_size), variant.width
-    block = 2 * tokens * (4 * width * width + 2 * width * variant.mlp_dim) + 4 * tokens * tokens * width
-    adapter = 4 * tokens * width * signature.adapter_dim + model.adapter_share * block if signature.adapter_dim else 0
-    lora = 8 * tokens * width * signature.lora_rank + model.lora_share * block if signature.lora_rank else 0
-    embedding = 2 * (tokens - 1) * variant.patch_size**2 * architecture.CHANNELS * width
-    forward = embedding + signature.num_blocks * (block + adapter + lora)
-    trained_blocks = signature.num_blocks - max(signature.first_trainable, 0)
-    # Of a frozen block only the gradient of its input is made, half of the products.
-    backward = trained_blocks * (block + adapter + lora) - signature.frozen_blocks * block / 2
-    if signature.first_trainable == INPUT_STAGE:
-        backward += embedding
+    tokens = variant.num_tokens(signature.image_size)
+    # What an inserted slot costs besides its products, as a share of a block's.
+    slot = 4 * tokens * variant.width * (2 * variant.width + variant.mlp_dim)
+    slot *= model.adapter_share * bool(signature.adapter_dim) + model.lora_share * bool(signature.lora_rank)
+    forward += signature.num_blocks * slot
+    backward += 2 * (signature.num_blocks - max(signature.first_trainable, 0)) * slot
     return signature.batch_size * (forward + model.backward_factor * backward) / model.flops_per_second
+
+
+def compile_seconds(signature: Signature, model: CostModel) -> float:
+    """Estimated time to compile the program."""
+    slot = 1.0 + _SLOT_CODE * (bool(signature.adapter_dim) + bool(signature.lora_rank))
+    passed = signature.num_blocks - max(signature.first_trainable, 0)
+    return model.compile_seconds * slot * (signature.num_blocks + 2 * passed)
+
+
+def _widened(needed: Signature, steps: int, model: CostModel) -> Signature:
+    """The program to compile for children that need `needed`: one that trains more, where that costs little.
+
+    Later children will need other programs; one that trains every layer serves most of them. It is compiled instead
+    where the arithmetic that it wastes, over the generations that it is expected to serve, stays below the chance to
+    save a compilation.
+    """
+    worth = _REUSE_CHANCE * compile_seconds(needed, model)
+    wider = (replace(needed, first_trainable=INPUT_STAGE, frozen_blocks=0), replace(needed, frozen_blocks=0))
+    for program in wider:
+        waste = step_seconds(program, model) - step_seconds(needed, model)
+        if waste * steps * model.generations_served < worth:
+            return program
+    return needed
 
 
 def group_children(
@@ -77,14 +120,15 @@ def group_children(
     for index, signature in enumerate(signatures):
         members.setdefault(signature, []).append(index)
     groups = list(members.items())
-    compilation = model.compile_seconds / model.generations_served
 
     def choose(needed: Signature, count: int) -> tuple[float, Signature]:
         """The cheapest program for `count` children that need `needed`: a new one, or a known one that covers it."""
-        options = [needed, *(program for program in known if program.covers(needed))]
+        new = _widened(needed, steps * count, model)
+        options = [new, *(program for program in known if program.covers(needed))]
         costs = [
             (
-                step_seconds(program, model) * steps * count + (0 if program in known else compilation),
+                step_seconds(program, model) * steps * count
+                + (0 if program in known else compile_seconds(program, model) / model.generations_served),
                 str(program),
                 program,
             )
@@ -109,5 +153,11 @@ def group_children(
         first, first_members = groups[left]
         groups[left] = (first.join(second), first_members + second_members)
 
-    chosen = [Group(choose(needed, len(indices))[1], tuple(sorted(indices))) for needed, indices in groups]
-    return sorted(chosen, key=lambda group: group.members)
+    chosen: dict[Signature, list[int]] = {}
+    for needed, indices in groups:  # several may have chosen one program
+        chosen.setdefault(choose(needed, len(indices))[1], []).extend(indices)
+    return sorted((Group(program, tuple(sorted(indices))) for program, indices in chosen.items()), key=_first_member)
+
+
+def _first_member(group: Group) -> int:
+    return group.members[0]

@@ -55,8 +55,11 @@ class Signature:
             f"{self.variant}:b{self.num_blocks}:t{self.first_trainable}:a{self.adapter_dim}"
             f":i{self.image_size}:n{self.batch_size}:h{self.head_size}"
         )
+        # Only what a program has is named, so that programs of older journals are called as they ever were.
         if self.lora_rank:
-            text += f":r{self.lora_rank}:f{self.frozen_blocks}"  # a program without is called as it ever was
+            text += f":r{self.lora_rank}"
+        if self.frozen_blocks:
+            text += f":f{self.frozen_blocks}"
         return text
 
     @classmethod
@@ -66,10 +69,11 @@ class Signature:
         Raises:
           ValueError: `text` is no signature.
         """
-        variant, *numbers = text.split(":")
-        blocks, trainable, adapter, image, batch, head, *lora = (int(number[1:]) for number in numbers)
-        rank, frozen = lora or (0, 0)
-        return cls(variant, blocks, trainable, adapter, image, batch, head, rank, frozen)
+        variant, *parts = text.split(":")
+        numbers = {part[:1]: int(part[1:]) for part in parts}
+        if not set("btainh") <= set(numbers) <= set("btainhrf"):
+            raise ValueError(f"{text!r} is no signature of a program")
+        return cls(variant, *(numbers[name] for name in "btainh"), numbers.get("r", 0), numbers.get("f", 0))
 
     def covers(self, other: Signature) -> bool:
         """Whether a child of signature `other` can run in a program of this one."""
@@ -150,11 +154,7 @@ def of_child(child: ChildPlan, variant: Variant, *, batch_size: int, num_classes
     num_blocks = sum(map(architecture.is_block, names))
     trained = [plan.name for plan in child.components if plan.trainable]
     lowest = min((stage(name, num_blocks) for name in trained), default=num_blocks)
-    rank = _lora_rank(names, child.hyperparameters)
-    frozen = 0  # without LoRA as it ever was: frozen blocks above the lowest trainable stage are masked
-    if rank:
-        lowest_block = min((stage(name, num_blocks) for name in trained if architecture.is_block(name)), default=None)
-        frozen = (num_blocks if lowest_block is None else lowest_block) - max(lowest, 0)
+    lowest_block = min((stage(name, num_blocks) for name in trained if architecture.is_block(name)), default=num_blocks)
     return Signature(
         variant=variant.name,
         num_blocks=num_blocks,
@@ -163,8 +163,8 @@ def of_child(child: ChildPlan, variant: Variant, *, batch_size: int, num_classes
         image_size=int(child.hyperparameters["image_size"]),
         batch_size=batch_size,
         head_size=head_size(num_classes),
-        lora_rank=rank,
-        frozen_blocks=frozen,
+        lora_rank=_lora_rank(names, child.hyperparameters),
+        frozen_blocks=lowest_block - max(lowest, 0),
     )
 
 

@@ -8,11 +8,11 @@ import jax
 import pytest
 
 from munet.training import placement, signature
-from munet.training.grouping import CostModel, Group, group_children, step_seconds
+from munet.training.grouping import CostModel, Group, compile_seconds, group_children, step_seconds
 from munet.training.signature import Signature
 from tests.training.children import NUM_CLASSES, VARIANT, random_child
 
-MODEL = CostModel(flops_per_second=1e11, backward_factor=3.0, adapter_share=0.2, compile_seconds=20.0)
+MODEL = CostModel(flops_per_second=1e11, backward_factor=1.0, adapter_share=0.2, compile_seconds=2.0)
 FULL = Signature("Ti/16", 3, -1, 0, 32, 512, 64)
 
 
@@ -108,6 +108,27 @@ def test_known_programs_are_used_where_compiling_costs_more() -> None:
     groups = group_children([HEAD_ONLY, HEAD_ONLY], steps=1, known=[FULL], model=MODEL)
     assert groups == [Group(FULL, (0, 1))]
     assert group_children([FULL], steps=1, known=[HEAD_ONLY], model=MODEL) == [Group(FULL, (0,))]
+
+
+def test_groups_of_one_program_are_one() -> None:
+    children = [TOP, HEAD_ONLY, variant_of(first_trainable=1)]
+    groups = group_children(children, steps=1, known=[FULL], model=MODEL)
+    assert groups == [Group(FULL, (0, 1, 2))]
+
+
+def test_a_new_program_trains_more_than_it_must_where_that_costs_little() -> None:
+    """So that children of later generations find it; where steps are many, nothing is wasted."""
+    adapters = variant_of(first_trainable=0, adapter_dim=32, frozen_blocks=3)
+    (few,) = group_children([adapters], steps=1, known=[], model=MODEL)
+    (many,) = group_children([adapters], steps=100_000, known=[], model=MODEL)
+    assert few.signature == variant_of(adapter_dim=32)
+    assert many.signature == adapters
+
+
+def test_compiling_costs_more_where_more_trains() -> None:
+    costs = [compile_seconds(item, MODEL) for item in (HEAD_ONLY, TOP, FULL, WIDE)]
+    assert costs == sorted(costs)
+    assert costs[0] < 0.5 * costs[2]
 
 
 def test_grouping_does_not_depend_on_the_order_of_known_programs() -> None:

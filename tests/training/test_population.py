@@ -113,6 +113,22 @@ def test_training_only_lora_makes_no_gradients_of_the_blocks() -> None:
     assert_equals_reference([child], config())
 
 
+def test_training_only_adapters_makes_no_gradients_of_the_blocks() -> None:
+    """The residual-adapter baseline in small, and the same with a cloned position embedding below frozen blocks."""
+    for id, cloned in ((1, set()), (2, {"posembed_input"})):
+        names = path_names(2, adapters=(0, 1))
+        trains = {HEAD, NORM, *(name for name in names if name.startswith("residual")), *cloned}
+        plans = [
+            ComponentPlan(name, "clone" if name in trains else "share", f"{id}:{name}", name in trains)
+            for name in names
+        ]
+        child = ChildPlan(id, "fake", 0, False, hyperparameters(adapter_dim=32), tuple(plans))
+        program = signature.of_child(child, VARIANT, batch_size=16, num_classes=NUM_CLASSES)
+        assert (program.first_trainable, program.frozen_blocks) == (-1 if cloned else 0, 2)
+        assert not any(program.tunes(f"encoderblock_{index}") for index in range(2))
+        assert_equals_reference([child], config())
+
+
 def lora_only(id: int, rank: int) -> ChildPlan:
     """The LoRA baseline in small: low-rank updates at both blocks, the norm and the head."""
     plans = [
