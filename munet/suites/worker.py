@@ -23,6 +23,7 @@ from munet.progress import wording
 from munet.progress.events import Event, Note, PhaseEnded
 from munet.progress.jsonl import JsonLines
 from munet.progress.listeners import Listeners
+from munet.suites import devices
 
 DONE, FAILED, USER_INPUT, TERMINATED = 0, 1, 2, 143
 
@@ -35,6 +36,7 @@ def job(config: Config, workdir: str) -> str:
 def main() -> int:
     """Does the job; returns the exit code."""
     line = _read_line()
+    devices.keep_to_own_cores()
     threading.Thread(target=_end_with_suite, daemon=True).start()
     channel = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what libraries print is no message

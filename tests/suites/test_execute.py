@@ -112,7 +112,21 @@ def test_places_are_disjoint_gpus_or_the_one_machine(monkeypatch: pytest.MonkeyP
     assert devices.places(0) == [{}]
     with pytest.raises(UserError, match="on tpu a run uses all 8 devices"):
         devices.places(2)
-    monkeypatch.setattr(devices, "_devices", lambda: ("cpu", 1))
-    assert (devices.places(0), devices.places(3)) == ([{}], [{}, {}, {}])
     with pytest.raises(UserError, match="--workers=-1: expected 0"):
         devices.places(-1)
+
+
+def test_workers_on_a_cpu_get_as_many_cores_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many, since a run is repeatable on one number of cores only."""
+    monkeypatch.setattr(devices, "_devices", lambda: ("cpu", 1))
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {2, 3, 4, 6, 7}, raising=False)
+    name = "MUNET_WORKER_CORES"
+    assert devices.places(0) == devices.places(1) == [{}]
+    assert devices.places(2) == [{name: "2,3"}, {name: "4,6"}]
+    assert devices.places(6) == [{}] * 6
+    kept: list[set[int]] = []
+    monkeypatch.setattr(os, "sched_setaffinity", lambda _, cores: kept.append(cores), raising=False)
+    devices.keep_to_own_cores()
+    monkeypatch.setenv(name, "4,6")
+    devices.keep_to_own_cores()
+    assert kept == [{4, 6}]
