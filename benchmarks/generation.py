@@ -36,6 +36,7 @@ from typing import Any
 from unittest import mock
 
 import jax
+from jax.experimental.compilation_cache import compilation_cache
 
 from munet import architecture, run
 from munet.config import Config
@@ -213,7 +214,7 @@ def measure(config: Config) -> dict[str, Any]:
     """
     experiment, runtime = config.experiment, config.runtime
     experiment.tasks, experiment.num_task_iterations, runtime.compare = experiment.tasks[:1], 1, ()
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, empty_cache():
         runtime.cache_dir = f"{folder}/cache"
         if experiment.root == RANDOM:
             experiment.root = f"{folder}/root.npz"
@@ -239,6 +240,18 @@ def measure(config: Config) -> dict[str, Any]:
         "undisturbed_s": round(sum(generation.seconds for generation in undisturbed) / len(undisturbed), 4),
         "idle_share": None if idle is None else round(idle, 3),
     }
+
+
+@contextlib.contextmanager
+def empty_cache() -> Iterator[None]:
+    """Whatever cache of programs the process has used: inside it is the one that a run names, and forgotten then."""
+    before = jax.config.jax_compilation_cache_dir  # type: ignore[attr-defined]
+    compilation_cache.reset_cache()  # JAX asks once where it is
+    try:
+        yield
+    finally:
+        jax.config.update("jax_compilation_cache_dir", before)
+        compilation_cache.reset_cache()
 
 
 def rounded(seconds: dict[str, float]) -> dict[str, float]:

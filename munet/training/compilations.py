@@ -33,12 +33,12 @@ class Compilations:
         self.times: list[Interval] = []
         self._thread = threading.get_ident()
 
-    def _took(self, event: str, seconds: float, **about: str | int) -> None:
+    def _took(self, event: str, duration_secs: float, **about: str | int) -> None:
         if event == _COMPILED:
             self.programs[str(about.get("fun_name"))] += 1
         if event.startswith(_COMPILING) and threading.get_ident() == self._thread:
             now = time.perf_counter()
-            self.times.append((now - seconds, now))
+            self.times.append((now - duration_secs, now))
 
     def _happened(self, event: str, **_: str | int) -> None:
         self.from_cache += event == _FROM_CACHE

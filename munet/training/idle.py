@@ -1,7 +1,7 @@
 """How much of the time a device did nothing, from a profiler's trace; and the sums of intervals that this takes.
 
-Nothing but JAX is needed to read a trace. A GPU's time is that of its streams, a TPU's that of its operations, the
-CPU's that of XLA's operations, whichever threads they run in.
+Nothing but JAX is needed to read a trace. A GPU works when one of its streams does, a TPU when an operation runs, the
+CPU when XLA executes a program (parts of operations run in threads that do not say so: operations alone are too few).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ Interval = tuple[float, float]  # from, to
 
 _DEVICE, _HOST = "/device:", "/host:CPU"  # what the names of planes begin with
 _LINES = ("Stream", "XLA Ops")  # of a GPU, of a TPU: the lines of a device whose events are work
+_EXECUTES, _OPERATION = "ThunkExecutor::Execute", "hlo_op"  # on CPU: what an event's name begins with, or has noted
 
 
 def union(intervals: Iterable[Interval]) -> list[Interval]:
@@ -90,9 +91,8 @@ def read_trace(folder: Path, annotation: str) -> tuple[list[Interval], list[list
     host = [event for plane in planes if plane.name == _HOST for line in plane.lines for event in line.events]
     windows = [_interval(event) for event in host if event.name == annotation]
     devices = [_work(plane) for plane in planes if plane.name.startswith(_DEVICE)]
-    if not any(devices):  # on CPU there is no such plane; operations are told by what they say of themselves
-        operations = [_interval(event) for event in host if any(name == "hlo_op" for name, _ in event.stats)]
-        devices = [operations] if operations else []
+    if not any(devices):  # on CPU there is no such plane
+        devices = [[_interval(event) for event in host if _is_execution(event)]]
     return windows, [device for device in devices if device]
 
 
@@ -103,6 +103,10 @@ def _work(plane: Any) -> list[Interval]:
         if lines:
             return [_interval(event) for line in lines for event in line.events]
     return []
+
+
+def _is_execution(event: Any) -> bool:
+    return event.name.startswith(_EXECUTES) or any(name == _OPERATION for name, _ in event.stats)
 
 
 def _interval(event: Any) -> Interval:
