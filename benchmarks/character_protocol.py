@@ -5,10 +5,9 @@
 
 Prints one JSON line. Eight tasks x 2 iterations x 8 generations x 8 children x 5 cycles x up to 100 batches of 512:
 293,120 child-steps. The settings are those of `--config=characters` but for the image size, which is fixed. Each of the
-two runs is `munet evolve` in a process and a work directory of its own. `cold` begins with an empty cache, so it
-decodes the sets and compiles every program; `warm` finds both on disk. `seconds` is all of the command, the start of
-the process and reading or making the data included; `before_training_s` is what passes of them until the first
-generation.
+two runs is what `munet evolve` does, in a process and a work directory of its own. `cold` begins with an empty cache,
+so it decodes the sets and compiles every program; `warm` finds both on disk. `seconds` is all of that process, its
+start and reading or making the data included; `before_training_s` is what of it passes until the first generation.
 
 Prepared sets in `--data_dir` are used. For those that are missing, others of the same numbers of images, classes and
 pixels stand in (`stand_ins` in the line): glyphs that are drawn here, shifted, turned and mirrored. Without `--root`

@@ -9,14 +9,14 @@
 # longer, is noted in its line, and the next one starts. Takes at most an hour, the compilations included.
 # DEVICE=any tries the parts on whatever device there is, and PARTS="idle protocol" chooses some of them.
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 
 results="${1:-gpu_benchmarks.jsonl}"
 if [[ -z "${PYTHON:-}" ]]; then
   PYTHON=python3
-  [[ -x .venv/bin/python ]] && PYTHON=.venv/bin/python
+  [[ ! -x "$root/.venv/bin/python" ]] || PYTHON="$root/.venv/bin/python"
 fi
-export PYTHONPATH="$PWD${PYTHONPATH:+:$PYTHONPATH}"
+export PYTHONPATH="$root${PYTHONPATH:+:$PYTHONPATH}"
 
 if ! device="$("$PYTHON" -c 'import jax; print(jax.devices()[0].platform)' 2>/dev/null)"; then
   echo "$PYTHON has no JAX that works: install requirements.txt and a JAX for the GPU, or set PYTHON." >&2
@@ -39,7 +39,7 @@ part() {
   echo "== $name: $* (at most $minutes minutes)" >&2
   output="$(mktemp)"
   started="$SECONDS"
-  timeout --kill-after=20 "$((minutes * 60))" "$PYTHON" "benchmarks/$1" "${@:2}" >"$output" || code=$?
+  timeout --kill-after=20 "$((minutes * 60))" "$PYTHON" "$root/benchmarks/$1" "${@:2}" >"$output" || code=$?
   "$PYTHON" - "$name" "$((SECONDS - started))" "$code" "$output" "benchmarks/$*" >>"$results" <<'PYTHON'
 import json, sys
 name, seconds, code, output, command = sys.argv[1:]
