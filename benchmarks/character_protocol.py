@@ -7,7 +7,8 @@ Prints one JSON line. Eight tasks x 2 iterations x 8 generations x 8 children x 
 293,120 child-steps. The settings are those of `--config=characters` but for the image size, which is fixed. Each of the
 two runs is what `munet evolve` does, in a process and a work directory of its own. `cold` begins with an empty cache,
 so it decodes the sets and compiles every program; `warm` finds both on disk. `seconds` is all of that process, its
-start and reading or making the data included; `before_training_s` is what of it passes until the first generation.
+start and reading or making the data included; `before_training_s` is what of it passes until the first generation,
+and `stand_ins_s` what of that goes into making the sets that are missing.
 
 Prepared sets in `--data_dir` are used. For those that are missing, others of the same numbers of images, classes and
 pixels stand in (`stand_ins` in the line): glyphs that are drawn here, shifted, turned and mirrored. Without `--root`
@@ -178,7 +179,9 @@ def run_once(options: argparse.Namespace, begun: float) -> dict[str, Any]:
     if not options.root:
         variant = architecture.get_variant(experiment.variant)
         save_augreg(experiment.root, init_root(variant, experiment.num_blocks, IMAGE_SIZE))
+    data_began = time.time()
     arrays = with_data(config, options.scale)
+    data_seconds = time.time() - data_began
     started: list[float] = []
     generations: list[GenerationEnded] = []
     total = 0
@@ -204,6 +207,7 @@ def run_once(options: argparse.Namespace, begun: float) -> dict[str, Any]:
     return {
         "seconds": round(time.time() - begun, 1),
         "before_training_s": round(started[0] - begun, 1),
+        "stand_ins_s": round(data_seconds, 1),
         "training_s": round(sum(generation.seconds for generation in generations), 1),
         "complete": is_complete,
         "image_steps": sum(child.cost.image_steps for child in children),

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from benchmarks import character_protocol, generation
+
 ROOT = Path(__file__).parents[2]
 PARTS = ["protocol", "ti16", "idle", "b16_224", "b16_80"]
 STAND_IN = """#!/usr/bin/env bash
@@ -42,6 +44,16 @@ def test_every_part_gives_a_line_and_a_failure_stops_no_other(tmp_path: Path) ->
     assert by_part["b16_224"]["result"] == {"preset": "--preset=b16_224"}
     assert "--root=my root.npz" in str(by_part["protocol"]["result"])
     assert [line["exit"] for line in lines if line["part"] != "ti16"] == [0] * 4
+
+
+def test_the_options_that_it_gives_are_the_benchmarks_own(tmp_path: Path) -> None:
+    _, lines = run(tmp_path, "gpu", SCALE="0.5", TFDS_DATA_DIR="/data")
+    given = {str(line["part"]): str(line["command"]).split()[1:] for line in lines}
+    config = generation.parse(given["idle"])
+    assert (config.experiment.variant, config.experiment.batch_size) == ("Ti/16", 512)
+    assert config.experiment.search_space.image_size == (32,)
+    options = character_protocol.parse(given["protocol"])
+    assert (options.scale, options.data_dir, options.max_minutes) == (0.5, "/data", 9)
 
 
 def test_parts_can_be_chosen(tmp_path: Path) -> None:
