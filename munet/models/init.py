@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float, UInt32
 from scipy.special import ndtr, ndtri
 
+from munet import architecture, rng
 from munet.architecture import HEAD, POSITION, Variant, is_adapter, is_block, is_lora
 from munet.types import ComponentName, Leaf
 
@@ -38,6 +39,16 @@ def init_component(
         path: _init_leaf(np.random.Philox(key=key, counter=index << 64), variant, name, path, leaves[path].shape)
         for index, path in enumerate(sorted(leaves))
     }
+
+
+def init_root(variant: Variant, num_blocks: int, image_size: int, seed: int = 0) -> dict[str, dict[str, np.ndarray]]:
+    """A root without a head that has learnt nothing, by component and path: for whatever does not depend on weights."""
+    root = {}
+    for name in architecture.path_names(num_blocks):
+        if name != HEAD:
+            leaves = architecture.component_leaves(variant, name, image_size=image_size, adapter_dim=0, num_classes=0)
+            root[name] = init_component(rng.key_data(("root", seed, name)), variant, name, leaves)
+    return root
 
 
 def _init_leaf(
