@@ -62,6 +62,6 @@ part protocol 20 character_protocol.py --max_minutes=9 "${protocol[@]}"
 part ti16 10 throughput.py --preset=ti16
 part idle 8 generation.py --config=characters --config.search_space.image_size=32 --task=builtin:glyphs/latin \
   --root=random --generations=3 --config.min_batches_per_cycle=50
-part b16_224 10 throughput.py --preset=b16_224
-part b16_80 8 throughput.py --preset=b16_80
+part b16_224 10 throughput.py --preset=b16_224 --steps_only
+part b16_80 10 throughput.py --preset=b16_80
 echo "Results: $results" >&2

@@ -1,0 +1,131 @@
+"""Contender: munet's engine, a generation or bare train steps, and the peak of the device it runs on."""
+
+from __future__ import annotations
+
+import json
+import resource
+import statistics
+import sys
+import time
+from dataclasses import replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from benchmarks.contenders import cases
+from benchmarks.contenders.process import serve
+from munet.training import grouping, programs, timing
+from munet.training.grouping import Group
+from munet.training.placement import Layout, place
+from munet.training.population import Population
+from munet.training.signature import INPUT_STAGE, Signature
+
+_COMPILED = "/jax/core/compile/backend_compile_duration"
+
+
+class Engine:
+    """A generation of a case, trained as often as asked; the first time includes compilation."""
+
+    def __init__(self, case: cases.Case):
+        self._config, self._task, self._plan = cases.config(case), cases.task(case), cases.generation(case)
+        layout = Layout.detect(self._config.runtime)
+        self._population = Population(self._config, layout, cases.loader(case, self._plan))
+        self._compiled: list[str] = []
+        jax.monitoring.register_event_duration_secs_listener(self._note)
+
+    def _note(self, event: str, duration_secs: float, **about: Any) -> None:
+        if event == _COMPILED:
+            self._compiled.append(str(about.get("fun_name")))
+
+    def generation(self) -> dict[str, Any]:
+        """Seconds, what was compiled meanwhile, and the memory at most so far."""
+        before, started = len(self._compiled), time.perf_counter()
+        self._population.train(self._plan, self._task, [], lambda *_: None)
+        seconds = time.perf_counter() - started
+        new = self._compiled[before:]
+        return {
+            "seconds": seconds,
+            "compilations": len(new),
+            "train_programs": sum("train_child" in name for name in new),
+            "peak_bytes": peak_bytes(),
+        }
+
+    def trained(self) -> dict[str, list[float]]:
+        """The sum of each child's trained head, to compare with another contender's."""
+        trained = self._population.train(self._plan, self._task, [], lambda *_: None)
+        return {str(id): [float(array.sum()) for array in child.best["head"].values()] for id, child in trained.items()}
+
+
+class Steps:
+    """Bare train steps of children that train every layer, or the head alone, in one program."""
+
+    def __init__(self, case: cases.Case):
+        layout = Layout.detect(cases.config(case).runtime)
+        lowest = INPUT_STAGE if case.kind == "full" else case.num_blocks
+        self._signature = Signature(
+            case.variant, case.num_blocks, lowest, 0, case.image_size, case.batch_size, head_size=64
+        )
+        self._case = case
+        self._chunks = place([Group(self._signature, tuple(range(case.children)))], layout)
+        self._arguments = [timing.blank_child(self._signature, chunk) for chunk in self._chunks]
+        random = np.random.default_rng(case.seed)
+        shape = (case.steps, case.batch_size, case.image_size, case.image_size, 3)
+        self._images = jnp.asarray(random.normal(0, 0.5, shape).astype(np.float32))
+        self._labels = jnp.asarray(random.integers(0, 2, shape[:2]).astype(np.int32))
+
+    def steps(self) -> float:
+        """Seconds of one step of all children, from a dispatch of `case.steps`."""
+        started = time.perf_counter()
+        for index, (chunk, (state, fixed, control)) in enumerate(zip(self._chunks, self._arguments, strict=True)):
+            program = programs.train_program(self._signature, chunk.mesh, 1.0)
+            state = program(state, fixed, control, self._images, self._labels, jnp.int32(self._case.steps))
+            self._arguments[index] = state, fixed, control
+        jax.block_until_ready(self._arguments)
+        return (time.perf_counter() - started) / self._case.steps
+
+    def flops(self) -> int:
+        """Operations of one step of all children."""
+        return sum(grouping.step_flops(self._signature)) * self._case.batch_size * self._case.children
+
+    def peak(self) -> float:
+        """Operations a second of a large matrix product: 8192^3 bfloat16, on a CPU 2048^3 float32."""
+        on_cpu = jax.devices()[0].platform == "cpu"
+        size, dtype = (2048, jnp.float32) if on_cpu else (8192, jnp.bfloat16)
+        matrix = jax.random.normal(jax.random.key(0), (size, size), dtype)
+        product = jax.jit(lambda a, b: a @ b)
+        times = []
+        for _ in range(6):
+            started = time.perf_counter()
+            jax.block_until_ready(product(matrix, matrix))
+            times.append(time.perf_counter() - started)
+        return 2 * size**3 / statistics.median(times[1:])
+
+
+def peak_bytes() -> int:
+    """Memory at most so far: the device's, or on a CPU the process's."""
+    stats = jax.devices()[0].memory_stats() or {}
+    return int(stats.get("peak_bytes_in_use", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024))
+
+
+def device() -> dict[str, Any]:
+    """What the numbers are of."""
+    one = jax.devices()[0]
+    return {"platform": one.platform, "kind": one.device_kind, "count": jax.device_count(), "jax": jax.__version__}
+
+
+def main() -> None:
+    """Serves one case."""
+    given = json.loads(sys.argv[1])
+    case = cases.read(given["case"])
+    if given["what"] == "generation":
+        engine = Engine(case)
+        serve({"generation": engine.generation, "trained": engine.trained, "device": device})
+    else:
+        steps = Steps(replace(case, cycles=1))
+        serve({"steps": steps.steps, "flops": steps.flops, "peak": steps.peak, "device": device})
+
+
+if __name__ == "__main__":
+    main()
