@@ -39,9 +39,9 @@ def main() -> None:
         "head_only": replace(full, first_trainable=options.num_blocks),
         "full_adapters_32": replace(full, adapter_dim=32),
         "blocks": replace(full, first_trainable=0),
-        "lora_8": replace(full, first_trainable=0, lora_rank=8, frozen_blocks=options.num_blocks),
+        "lora_8": replace(full, first_trainable=0, lora_rank=8, frozen=tuple(range(options.num_blocks))),
         "blocks_adapters_32": replace(full, first_trainable=0, adapter_dim=32),
-        "adapters_32": replace(full, first_trainable=0, adapter_dim=32, frozen_blocks=options.num_blocks),
+        "adapters_32": replace(full, first_trainable=0, adapter_dim=32, frozen=tuple(range(options.num_blocks))),
     }
     first = {name: measure(program, layout) for name, program in programs.items()}
     times = {name: [time.step] for name, time in first.items()}

@@ -209,7 +209,7 @@ def run_time(experiment: Experiment, tasks: Sequence[TaskInfo], layout: Layout, 
 def _head_only(groups: Sequence[grouping.Group]) -> list[grouping.Group]:
     """The same programs, at the same image sizes and with the same insertions, training nothing below the head."""
     return [
-        replace(group, signature=replace(group.signature, first_trainable=group.signature.num_blocks, frozen_blocks=0))
+        replace(group, signature=replace(group.signature, first_trainable=group.signature.num_blocks, frozen=()))
         for group in groups
     ]
 
@@ -217,8 +217,7 @@ def _head_only(groups: Sequence[grouping.Group]) -> list[grouping.Group]:
 def _every_layer(groups: Sequence[grouping.Group]) -> list[grouping.Group]:
     """The same programs, at the same image sizes and with the same insertions, training all there is."""
     return [
-        replace(group, signature=replace(group.signature, first_trainable=INPUT_STAGE, frozen_blocks=0))
-        for group in groups
+        replace(group, signature=replace(group.signature, first_trainable=INPUT_STAGE, frozen=())) for group in groups
     ]
 
 

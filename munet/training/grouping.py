@@ -33,7 +33,7 @@ class CostModel:
     backward_factor: float
     adapter_share: float
     compile_seconds: float
-    generations_served: float = 4.0
+    generations_served: float = 2.0
     lora_share: float = 0.05
 
 
@@ -94,7 +94,7 @@ def _widened(needed: Signature, steps: int, model: CostModel) -> Signature:
     save a compilation.
     """
     worth = _REUSE_CHANCE * compile_seconds(needed, model)
-    wider = (replace(needed, first_trainable=INPUT_STAGE, frozen_blocks=0), replace(needed, frozen_blocks=0))
+    wider = (replace(needed, first_trainable=INPUT_STAGE, frozen=()), replace(needed, frozen=()))
     for program in wider:
         waste = step_seconds(program, model) - step_seconds(needed, model)
         if waste * steps * model.generations_served < worth:

@@ -6,6 +6,7 @@ its own children and nothing is exchanged. A program is made once per signature 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from functools import cache, partial, wraps
 from typing import Any, NamedTuple, cast
@@ -54,6 +55,17 @@ def init_state(tuned: Nested) -> TrainState:
     )
 
 
+def compiler_options(mesh: Mesh) -> dict[str, int] | None:
+    """What XLA is told when it compiles a program for a mesh; the user's own XLA_FLAGS win.
+
+    On a CPU LLVM's level 2 compiles in three quarters of the time of XLA's default, 3, and its steps are as fast: the
+    products are a library's, and what is compiled are the loops between them.
+    """
+    level = "xla_backend_optimization_level"
+    is_ours = mesh.devices.flat[0].platform == "cpu" and level not in os.environ.get("XLA_FLAGS", "")
+    return {level: 2} if is_ours else None
+
+
 @cache
 def train_program(signature: Signature, mesh: Mesh, clip_norm: float) -> Callable[..., TrainState]:
     """`(state, fixed, control, images, labels, num_steps) -> state`: the first `num_steps` batches of a block.
@@ -97,7 +109,7 @@ def train_program(signature: Signature, mesh: Mesh, clip_norm: float) -> Callabl
         return jax.lax.fori_loop(0, num_steps, step, state)
 
     mapped = map_children(train_child, mesh, per_child=3, shared=3)
-    return jax.jit(mapped, donate_argnums=0)
+    return jax.jit(mapped, donate_argnums=0, compiler_options=compiler_options(mesh))
 
 
 @cache
@@ -119,7 +131,8 @@ def evaluate_program(signature: Signature, mesh: Mesh) -> Callable[..., Evaluati
         start = Evaluation(jnp.full(images.shape[:2], -1, jnp.int32), jnp.bool_(True))
         return jax.lax.fori_loop(0, num_batches, batch, start)
 
-    return jax.jit(map_children(evaluate_child, mesh, per_child=2, shared=2))
+    mapped = map_children(evaluate_child, mesh, per_child=2, shared=2)
+    return jax.jit(mapped, compiler_options=compiler_options(mesh))
 
 
 @partial(jax.jit, donate_argnums=0)

@@ -35,8 +35,8 @@ class Signature:
       batch_size: images a step.
       head_size: padded number of classes.
       lora_rank: rank of the low-rank slots at every block; 0: the program has none.
-      frozen_blocks: how many blocks, from the lowest trainable stage up, only pass gradients on to what is inserted at
-        and below them, so that no gradients of their own weights are made.
+      frozen: blocks, from the lowest trainable stage up, that only pass gradients on to what trains below and beside
+        them, so that no gradients of their own weights are made: a third of a block's work.
     """
 
     variant: str
@@ -47,7 +47,7 @@ class Signature:
     batch_size: int
     head_size: int
     lora_rank: int = 0
-    frozen_blocks: int = 0
+    frozen: tuple[int, ...] = ()
 
     def __str__(self) -> str:
         """One word, as the journal records it; `parse` reads it back."""
@@ -58,8 +58,8 @@ class Signature:
         # Only what a program has is named, so that programs of older journals are called as they ever were.
         if self.lora_rank:
             text += f":r{self.lora_rank}"
-        if self.frozen_blocks:
-            text += f":f{self.frozen_blocks}"
+        if self.frozen:
+            text += f":z{'.'.join(map(str, self.frozen))}"
         return text
 
     @classmethod
@@ -70,10 +70,15 @@ class Signature:
           ValueError: `text` is no signature.
         """
         variant, *parts = text.split(":")
-        numbers = {part[:1]: int(part[1:]) for part in parts}
-        if not set("btainh") <= set(numbers) <= set("btainhrf"):
+        values = {part[:1]: part[1:] for part in parts}
+        if not set("btainh") <= set(values) <= set("btainhrfz"):
             raise ValueError(f"{text!r} is no signature of a program")
-        return cls(variant, *(numbers[name] for name in "btainh"), numbers.get("r", 0), numbers.get("f", 0))
+        frozen = tuple(map(int, values.pop("z").split("."))) if "z" in values else ()
+        numbers = {name: int(value) for name, value in values.items()}
+        if "f" in numbers:  # in journals of version 0.1: so many blocks from the lowest trainable stage up
+            lowest = max(numbers["t"], 0)
+            frozen = tuple(range(lowest, lowest + numbers["f"]))
+        return cls(variant, *(numbers[name] for name in "btainh"), numbers.get("r", 0), frozen)
 
     def covers(self, other: Signature) -> bool:
         """Whether a child of signature `other` can run in a program of this one."""
@@ -84,7 +89,7 @@ class Signature:
             other.head_size,
         )
         trains = other.trains_nothing_below_head or self.first_trainable <= other.first_trainable
-        trains_blocks = other.trains_no_block or self.first_block <= other.first_block
+        trains_blocks = other.trained_blocks <= self.trained_blocks
         is_large_enough = (
             self.num_blocks >= other.num_blocks
             and self.adapter_dim >= other.adapter_dim
@@ -93,14 +98,9 @@ class Signature:
         return same and trains and trains_blocks and is_large_enough
 
     @property
-    def first_block(self) -> int:
-        """The lowest block whose own weights the program trains; `num_blocks` for none."""
-        return max(self.first_trainable, 0) + self.frozen_blocks
-
-    @property
-    def trains_no_block(self) -> bool:
-        """Whether no block's own weights can train."""
-        return self.first_block == self.num_blocks
+    def trained_blocks(self) -> frozenset[int]:
+        """The blocks whose own weights the program trains."""
+        return frozenset(range(max(self.first_trainable, 0), self.num_blocks)) - set(self.frozen)
 
     @property
     def trains_nothing_below_head(self) -> bool:
@@ -110,20 +110,20 @@ class Signature:
     @property
     def for_evaluation(self) -> Signature:
         """The signature without what matters to training only, so that evaluation programs are shared more widely."""
-        return replace(self, first_trainable=self.num_blocks, batch_size=0, frozen_blocks=0)
+        return replace(self, first_trainable=self.num_blocks, batch_size=0, frozen=())
 
     def join(self, other: Signature) -> Signature:
         """The least signature that covers both (same task, image size and batch)."""
         depth = max(self.num_blocks, other.num_blocks)
         lowest = min((i.first_trainable for i in (self, other) if not i.trains_nothing_below_head), default=depth)
-        lowest_block = min((i.first_block for i in (self, other) if not i.trains_no_block), default=depth)
+        trained = self.trained_blocks | other.trained_blocks
         return replace(
             self,
             num_blocks=depth,
             first_trainable=lowest,
             adapter_dim=max(self.adapter_dim, other.adapter_dim),
             lora_rank=max(self.lora_rank, other.lora_rank),
-            frozen_blocks=lowest_block - max(lowest, 0),
+            frozen=_frozen(depth, lowest, trained),
         )
 
     @property
@@ -137,7 +137,7 @@ class Signature:
     def tunes(self, name: ComponentName) -> bool:
         """Whether the program computes gradients of a component (a mask decides whether a child uses them)."""
         own = stage(name, self.num_blocks)
-        return own >= (self.first_block if architecture.is_block(name) else self.first_trainable)
+        return own in self.trained_blocks if architecture.is_block(name) else own >= self.first_trainable
 
 
 def stage(name: ComponentName, num_blocks: int) -> int:
@@ -154,7 +154,7 @@ def of_child(child: ChildPlan, variant: Variant, *, batch_size: int, num_classes
     num_blocks = sum(map(architecture.is_block, names))
     trained = [plan.name for plan in child.components if plan.trainable]
     lowest = min((stage(name, num_blocks) for name in trained), default=num_blocks)
-    lowest_block = min((stage(name, num_blocks) for name in trained if architecture.is_block(name)), default=num_blocks)
+    blocks = [stage(name, num_blocks) for name in trained if architecture.is_block(name)]
     return Signature(
         variant=variant.name,
         num_blocks=num_blocks,
@@ -164,8 +164,13 @@ def of_child(child: ChildPlan, variant: Variant, *, batch_size: int, num_classes
         batch_size=batch_size,
         head_size=head_size(num_classes),
         lora_rank=_lora_rank(names, child.hyperparameters),
-        frozen_blocks=lowest_block - max(lowest, 0),
+        frozen=_frozen(num_blocks, lowest, blocks),
     )
+
+
+def _frozen(num_blocks: int, first_trainable: int, trained: Collection[int]) -> tuple[int, ...]:
+    """The blocks from the lowest trainable stage up that are not among `trained`."""
+    return tuple(index for index in range(max(first_trainable, 0), num_blocks) if index not in trained)
 
 
 def head_size(num_classes: int) -> int:

@@ -23,8 +23,8 @@ def variant_of(**changes: object) -> Signature:
 HEAD_ONLY = variant_of(first_trainable=3)
 TOP = variant_of(first_trainable=2)
 WIDE = variant_of(adapter_dim=128)
-LORA = variant_of(first_trainable=0, lora_rank=8, frozen_blocks=3)  # low-rank updates at every block, no block trains
-LORA_TOP = variant_of(first_trainable=1, lora_rank=8, frozen_blocks=1)  # ... from block 1 up, and block 2 trains too
+LORA = variant_of(first_trainable=0, lora_rank=8, frozen=(0, 1, 2))  # low-rank updates at every block, no block trains
+LORA_TOP = variant_of(first_trainable=1, lora_rank=8, frozen=(1,))  # ... from block 1 up, and block 2 trains too
 
 
 def test_a_signature_reads_back() -> None:
@@ -50,8 +50,8 @@ def test_what_covers_low_rank_updates() -> None:
     assert not LORA.covers(TOP)
     assert not LORA.covers(LORA_TOP)
     assert LORA.covers(HEAD_ONLY)
-    assert not LORA.covers(variant_of(first_trainable=0, lora_rank=32, frozen_blocks=3))
-    assert LORA.join(LORA_TOP) == variant_of(first_trainable=0, lora_rank=8, frozen_blocks=2)
+    assert not LORA.covers(variant_of(first_trainable=0, lora_rank=32, frozen=(0, 1, 2)))
+    assert LORA.join(LORA_TOP) == variant_of(first_trainable=0, lora_rank=8, frozen=(0, 1))
     assert LORA.join(HEAD_ONLY) == LORA
     assert LORA.join(FULL) == variant_of(lora_rank=8)
     assert LORA.for_evaluation == variant_of(first_trainable=3, lora_rank=8, batch_size=0)
@@ -63,8 +63,28 @@ def test_programs_without_low_rank_updates_are_called_as_ever() -> None:
     assert Signature.parse("Ti/16:b3:t-1:a0:i32:n512:h64") == FULL
 
 
+def test_programs_of_older_journals_read_as_what_they_were() -> None:
+    assert Signature.parse("Ti/16:b3:t1:a0:i32:n512:h64:r8:f1") == LORA_TOP
+    for text in ("Ti/16:b3", "Ti/16:b3:t-1:a0:i32:n512:h64:q1"):
+        with pytest.raises(ValueError, match="is no signature of a program"):
+            Signature.parse(text)
+
+
+def test_blocks_that_no_child_trains_get_no_gradients() -> None:
+    """Wherever they lie: above what trains, below it, or between."""
+    outer = variant_of(frozen=(1,))  # the first and the last block train
+    inner = variant_of(frozen=(0, 2))
+    assert [outer.tunes(f"encoderblock_{index}") for index in range(3)] == [True, False, True]
+    assert outer.tunes("embedding")
+    assert not inner.covers(outer)
+    assert outer.join(inner) == FULL
+    assert outer.join(TOP) == outer
+    assert outer.covers(TOP)
+    assert step_seconds(inner, MODEL) < step_seconds(outer, MODEL) < step_seconds(FULL, MODEL)
+
+
 def test_training_low_rank_updates_costs_less_than_training_their_blocks() -> None:
-    top_block_too = variant_of(first_trainable=0, lora_rank=8, frozen_blocks=2)
+    top_block_too = variant_of(first_trainable=0, lora_rank=8, frozen=(0, 1))
     assert step_seconds(LORA, MODEL) < step_seconds(top_block_too, MODEL) < step_seconds(variant_of(lora_rank=8), MODEL)
     assert step_seconds(LORA, MODEL) < step_seconds(variant_of(first_trainable=0), MODEL)
 
@@ -118,7 +138,7 @@ def test_groups_of_one_program_are_one() -> None:
 
 def test_a_new_program_trains_more_than_it_must_where_that_costs_little() -> None:
     """So that children of later generations find it; where steps are many, nothing is wasted."""
-    adapters = variant_of(first_trainable=0, adapter_dim=32, frozen_blocks=3)
+    adapters = variant_of(first_trainable=0, adapter_dim=32, frozen=(0, 1, 2))
     (few,) = group_children([adapters], steps=1, known=[], model=MODEL)
     (many,) = group_children([adapters], steps=100_000, known=[], model=MODEL)
     assert few.signature == variant_of(adapter_dim=32)

@@ -124,7 +124,7 @@ def test_training_only_adapters_makes_no_gradients_of_the_blocks() -> None:
         ]
         child = ChildPlan(id, "fake", 0, False, hyperparameters(adapter_dim=32), tuple(plans))
         program = signature.of_child(child, VARIANT, batch_size=16, num_classes=NUM_CLASSES)
-        assert (program.first_trainable, program.frozen_blocks) == (-1 if cloned else 0, 2)
+        assert (program.first_trainable, program.frozen) == (-1 if cloned else 0, (0, 1))
         assert not any(program.tunes(f"encoderblock_{index}") for index in range(2))
         assert_equals_reference([child], config())
 
