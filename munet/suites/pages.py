@@ -63,8 +63,8 @@ _METHODS_LEGEND = (
 )
 _PAIRED_LEGEND = (
     "Differences of the test columns in points, paired by seed and task. First interval: 95 %, Student's t over seeds, "
-    "for these tasks. Second: 95 %, over seeds and tasks, for other tasks of the kind. Neither is corrected for several "
-    "comparisons."
+    "for these tasks. Second: 95 %, over seeds and tasks, for other tasks of the kind. Neither is corrected for "
+    "several comparisons."
 )
 _SPLITS = "Percent, mean ± sample standard deviation over runs. Splits in use:"
 

@@ -89,9 +89,9 @@ def t_interval(values: np.ndarray, confidence: float = CONFIDENCE) -> Interval:
 def crossed_interval(table: np.ndarray, confidence: float = CONFIDENCE) -> Interval:
     """Interval of a mean over two crossed samples: seeds (rows) and tasks (columns), both random.
 
-    With the mean squares of the two-way analysis of variance, the mean's variance is (seeds + tasks - residual) / cells;
-    the degrees of freedom are Satterthwaite's. Where the residual is as large as chance alone makes it, the larger of
-    the two is taken. Never narrower than the interval over seeds alone, which promises less.
+    With the mean squares of a two-way analysis of variance, the mean's variance is (seeds + tasks - residual) / cells,
+    where that is not below one of the first two; the degrees of freedom are Satterthwaite's. Never narrower than the
+    interval over seeds alone, which promises less.
     """
     num_seeds, num_tasks = table.shape
     mean = float(table.mean())
