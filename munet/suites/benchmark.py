@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -9,7 +10,7 @@ from munet.errors import SuiteError, WorkdirError, nearest
 from munet.flags import Override
 from munet.store import Store
 from munet.store.files import folder
-from munet.suites import devices, pages, record, reference, results
+from munet.suites import csv_files, devices, pages, record, reference, results
 from munet.suites.execute import Outcome, Workers
 from munet.suites.inputs import check_inputs
 from munet.suites.plan import Run, plan, run_folder
@@ -134,8 +135,8 @@ class Report:
         results.write(self._workdir, rows)
         place = folder(self._workdir)
         shown = self._draw(rows) if with_figures else folder(f"{self._workdir}/{FIGURES}").names()
-        place.replace(METHODS_CSV, pages.methods_csv(rows).encode())
-        place.replace(TASKS_CSV, pages.tasks_csv(rows).encode())
+        place.replace(METHODS_CSV, csv_files.methods(rows).encode())
+        place.replace(TASKS_CSV, csv_files.tasks(rows).encode())
         page = pages.markdown(
             rows,
             suite=self._kept.suite,
@@ -164,7 +165,8 @@ class Report:
             for method in self._kept.methods
             if any((method.name, seed) not in complete for seed in range(self._kept.repeats))
         ]
-        notes = [f"Settings of the command line: {' '.join(self._kept.overrides)}"] if self._kept.overrides else []
+        command = ["munet", "benchmark", f"--suite={self._kept.suite}", f"--repeats={self._kept.repeats}"]
+        notes = [f"Made by `{shlex.join([*command, *self._kept.overrides])}`"]
         return [*notes, f"Runs that are not complete: {', '.join(missing)}."] if missing else notes
 
 

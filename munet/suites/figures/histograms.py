@@ -46,7 +46,7 @@ def _bars(panel: Any, name: str, values: Mapping[str, Sequence[HyperparameterVal
         places = [place + (index - (len(values) - 1) / 2) * width for place in range(len(ticks))]
         panel.bar(places, shares, width, color=drawing.colour(index), label=title)
     panel.set_xticks(range(len(ticks)), [_short(tick) for tick in ticks], fontsize=7, rotation=45 * (len(ticks) > 6))
-    panel.set_title(name.replace("_", " "), fontsize=10)
+    panel.set_title(name.replace("num_", "number of ").replace("_", " "), fontsize=10)
     panel.grid(visible=False, axis="x")
 
 
