@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from munet.errors import SuiteError, WorkdirError, nearest
 from munet.flags import Override
@@ -18,6 +19,9 @@ from munet.suites.record import Record
 from munet.suites.reference import REFERENCES
 from munet.suites.rows import Row, rows_of
 from munet.suites.suite import BENCHMARKS, SUITE_FILES, Suite
+
+if TYPE_CHECKING:
+    from munet.system import System
 
 PAGE, METHODS_CSV, TASKS_CSV, FIGURES = "results.md", "results.csv", "results_tasks.csv", "figures"
 Say = Callable[[str], None]
@@ -101,12 +105,23 @@ def read(options: Options) -> tuple[Suite, list[Run]]:
 
 def is_complete(run: Run) -> bool:
     """Whether the run needs nothing more."""
+    opened = _open(run)
+    return opened is not None and opened.is_complete
+
+
+def images_behind(run: Run) -> int:
+    """Training images of the generations that the run has behind it; 0 if it has not begun."""
+    opened = _open(run)
+    return 0 if opened is None else opened.ledger.image_steps
+
+
+def _open(run: Run) -> System | None:
     from munet import system
 
     try:
-        return system.open(run.workdir).is_complete
+        return system.open(run.workdir)
     except WorkdirError:
-        return False
+        return None
 
 
 class Report:
@@ -184,7 +199,8 @@ def dry_run(options: Options, say: Say) -> None:
     check_inputs(runs)
     measure = times.Measurements()
     done = [run for run in runs if is_complete(run)]
-    for line in times.lines(runs, done, times.of_methods(runs, measure)):
+    begun = {run.workdir: images_behind(run) for run in runs if run not in done}
+    for line in times.lines(runs, done, begun, times.of_methods(runs, measure)):
         say(line)
     say(f"one run of {runs[-1].method.name}:")
     for text in one_run.describe(runs[-1].config, measure=measure):

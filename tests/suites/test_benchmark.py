@@ -222,12 +222,26 @@ def test_what_is_complete_takes_no_time(suite: str, tmp_path: Path) -> None:
     one = times.MethodTime(100, Time(1.0, 20.0, 30.0, 7.0, 1))
     both = {"full": one, "munet": one}
     full = [run for run in runs if run.method.name == "full"]
-    total = times.lines(runs, [], both)[-1]  # later seeds find programs on disk
+    total = times.lines(runs, [], {}, both)[-1]  # later seeds find programs on disk
     assert total.startswith("400 training images to go: about 1 min 20 s on the CPU, and about 14 s to compile")
-    assert times.lines(runs, full, both)[:2] == [
+    assert times.lines(runs, full, {}, both)[:2] == [
         "full: 2 runs of 100 training images and about 20 s each, 2 complete",
         "munet: 2 runs of 100 training images and about 20 s each, 0 complete",
     ]
-    assert times.lines(runs, full, both)[2].startswith(
+    assert times.lines(runs, full, {}, both)[2].startswith(
         "200 training images to go: about 40 s on the CPU, and about 7.0 s to compile"
     )
+
+
+def test_what_a_run_has_behind_it_takes_no_time_either(finished: tuple[Path, str], suite: str, tmp_path: Path) -> None:
+    copy = shutil.copytree(finished[0], tmp_path / "copy")
+    for entry in sorted((copy / "runs" / "munet" / "seed_0" / "journal").iterdir())[-2:]:
+        entry.unlink()  # the second generation of the second task, and the end of its phase
+    _, runs = benchmark.read(Options(suite, str(copy), repeats=3))
+    done = [run for run in runs if benchmark.is_complete(run)]
+    begun = {run.workdir: benchmark.images_behind(run) for run in runs if run not in done}
+    assert list(begun.values()) == [192, 0, 0]  # of 256
+    one = times.MethodTime(256, Time(1.0, 20.0, 30.0, 7.0, 1))
+    lines = times.lines(runs, done, begun, {"full": one, "munet": one})
+    assert [line.rpartition("each, ")[2] for line in lines[:2]] == ["2 complete", "1 complete, 1 begun"]
+    assert lines[2].startswith("576 training images to go: about 45 s on the CPU")
