@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from munet.errors import SuiteError, WorkdirError, nearest
+from munet.errors import SuiteError, nearest
 from munet.flags import Override
+from munet.progress.wording import count
 from munet.store import Store
 from munet.store.files import folder
 from munet.suites import csv_files, devices, pages, record, reference, results
@@ -57,11 +58,12 @@ def benchmark(options: Options, say: Say) -> list[Outcome]:
     done = [run for run in runs if is_complete(run)]
     todo = [run for run in runs if run not in done]
     places = devices.places(options.workers) if todo else []
+    kept = record.of_suite(suite, options.suite, options.repeats, tuple(map(str, options.overrides)), before)
+    report = Report(options.workdir, suite, kept, options.reference)
+    report.rows()  # of methods that only an earlier suite had, too: what cannot be read is said now
     with record.locked(options.workdir) as inherit:
-        kept = record.of_suite(suite, options.suite, options.repeats, tuple(map(str, options.overrides)), before)
         record.write(options.workdir, kept)
-        report = Report(options.workdir, suite, kept, options.reference)
-        say(f"{len(runs)} runs in {options.workdir}: {len(done)} complete, {len(todo)} to do.")
+        say(f"{count(len(runs), 'run')} in {options.workdir}: {len(done)} complete, {len(todo)} to do.")
         failed: list[Outcome] = []
 
         def on_end(outcome: Outcome) -> None:
@@ -118,10 +120,7 @@ def images_behind(run: Run) -> int:
 def _open(run: Run) -> System | None:
     from munet import system
 
-    try:
-        return system.open(run.workdir)
-    except WorkdirError:
-        return None
+    return system.open(run.workdir) if len(Store(run.workdir).journal) else None
 
 
 class Report:

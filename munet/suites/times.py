@@ -9,7 +9,7 @@ from munet import estimates
 from munet.data import cache
 from munet.estimates import Measured, Time
 from munet.preparation import Setup
-from munet.progress.wording import duration
+from munet.progress.wording import count, duration
 from munet.suites.plan import Run
 from munet.training.placement import Layout
 from munet.training.signature import Signature
@@ -86,8 +86,9 @@ def lines(
         to_do = [run for run in own if run not in done]
         behind = [begun.get(run.workdir, 0) for run in to_do]
         told.append(
-            f"{name}: {len(own)} runs of {one.images:,} training images and about {duration(one.time.rehearsed)} each, "
-            f"{len(own) - len(to_do)} complete" + (f", {sum(map(bool, behind))} begun" if any(behind) else "")
+            f"{name}: {count(len(own), 'run')} of {one.images:,} training images and about "
+            f"{duration(one.time.rehearsed)} each, {len(own) - len(to_do)} complete"
+            + (f", {sum(map(bool, behind))} begun" if any(behind) else "")
         )
         left = len(to_do) * one.images - sum(behind)
         is_kept = cache.folder(own[0].config.runtime.cache_dir) is not None  # later runs find programs on disk

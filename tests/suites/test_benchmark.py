@@ -15,16 +15,17 @@ import numpy as np
 import pytest
 
 from munet import system
-from munet.errors import SuiteError
+from munet.errors import SuiteError, UserError
 from munet.estimates import Time
 from munet.flags import Override
-from munet.suites import benchmark, results, times
+from munet.suites import benchmark, record, results, times
 from munet.suites.benchmark import Options
 from munet.suites.inputs import check_inputs
 from munet.suites.rows import TIMES
 from munet.training import timing
 from munet.training.signature import Signature
 from munet.training.timing import StepTime
+from tests.report.stored_run import write_run
 from tests.suites import tiny_suite
 
 
@@ -231,6 +232,22 @@ def test_what_is_complete_takes_no_time(suite: str, tmp_path: Path) -> None:
     assert times.lines(runs, full, {}, both)[2].startswith(
         "200 training images to go: about 40 s on the CPU, and about 7.0 s to compile"
     )
+
+
+@pytest.mark.parametrize("method", ["munet", "earlier"])
+def test_a_run_of_another_format_version_is_refused_before_anything_starts(
+    method: str, suite: str, tmp_path: Path
+) -> None:
+    """Also one that only the tables need, of a method that the suite has no longer."""
+    earlier = record.KnownMethod("earlier", "demo")
+    record.write(str(tmp_path), record.Record(suite, 1, methods=(earlier,)))
+    write_run(tmp_path / "runs" / method / "seed_0")
+    first = tmp_path / "runs" / method / "seed_0" / "journal" / "00000000.json"
+    first.write_text(first.read_text().replace('"format_version":1', '"format_version":9'))
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    with pytest.raises(UserError, match="has format version 9, this munet reads up to 1"):
+        benchmark.benchmark(Options(suite, str(tmp_path), repeats=1), print)
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
 
 def test_what_a_run_has_behind_it_takes_no_time_either(finished: tuple[Path, str], suite: str, tmp_path: Path) -> None:
