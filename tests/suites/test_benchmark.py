@@ -59,7 +59,7 @@ def test_a_row_for_every_run_and_task_with_equal_budgets(finished: tuple[Path, s
     workdir, out = finished
     rows = results.read(str(workdir))
     assert [(row.method, row.seed, row.task) for row in rows] == [
-        (method, seed, task) for method in ("full", "munet") for seed in (0, 1) for task in ("left", "right")
+        (method, seed, task) for method in ("full", "munet") for seed in (0, 1) for task in ("left", "digits")
     ]
     assert {row.run_image_steps for row in rows} == {2 * 2 * 2 * 2 * 16}  # tasks, generations, children, steps, batch
     assert {row.image_steps for row in rows} == {128}
@@ -159,13 +159,13 @@ def test_changed_settings_and_missing_data_are_refused_before_anything_starts(
 def test_other_tasks_data_or_roots_are_no_complete_runs(finished: tuple[Path, str], suite: str, tmp_path: Path) -> None:
     """Or the tables would show what was done before as what is asked for now."""
     workdir, data = str(finished[0]), Path(suite).parent / "data"
-    shutil.copy(data / "right.npz", tmp_path / "left.npz")
+    shutil.copy(data / "right.npz", tmp_path / "left.npz")  # other images of the same name
     root = dict(np.load(data / "root.npz"))
     root["cls"] = root["cls"] + 1
     np.savez(tmp_path / "root.npz", **root)
     for override, changed in (
-        (f"tasks=npz:{data}/left.npz", "tasks: left, right -> left"),
-        (f"tasks=npz:{tmp_path}/left.npz,npz:{data}/right.npz", "the data of 'left': "),
+        (f"tasks=npz:{data}/left.npz", "tasks: left, digits -> left"),
+        (f"tasks=npz:{tmp_path}/left.npz,builtin:digits", "the data of 'left': "),
         (f"root={tmp_path}/root.npz", "the root's file root.npz holds other bytes"),
     ):
         _, runs = benchmark.read(Options(suite, workdir, 2, overrides=(Override(*override.split("=", 1)),)))
@@ -175,7 +175,7 @@ def test_other_tasks_data_or_roots_are_no_complete_runs(finished: tuple[Path, st
         assert all(f"with other settings or data ({changed}" in problem for problem in caught.value.problems)
     moved = shutil.copytree(data, tmp_path / "moved")
     overrides = (
-        Override("tasks", f"npz:{moved}/left.npz,npz:{moved}/right.npz"),
+        Override("tasks", f"npz:{moved}/left.npz,builtin:digits"),
         Override("root", f"{moved}/root.npz"),
     )
     check_inputs(benchmark.read(Options(suite, workdir, 2, overrides=overrides))[1])
