@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,19 +11,17 @@ from munet.flags import Override
 from munet.progress.wording import count
 from munet.store import Store
 from munet.store.files import folder
-from munet.suites import csv_files, devices, pages, record, reference, results
+from munet.suites import devices, pages, record, results
 from munet.suites.execute import Outcome, Workers
 from munet.suites.inputs import check_inputs
-from munet.suites.plan import Run, plan, run_folder
-from munet.suites.record import Record
+from munet.suites.plan import Run, plan
 from munet.suites.reference import REFERENCES
-from munet.suites.rows import Row, rows_of
+from munet.suites.report import FIGURES, PAGE, Report
 from munet.suites.suite import BENCHMARKS, SUITE_FILES, Suite
 
 if TYPE_CHECKING:
     from munet.system import System
 
-PAGE, METHODS_CSV, TASKS_CSV, FIGURES = "results.md", "results.csv", "results_tasks.csv", "figures"
 Say = Callable[[str], None]
 
 
@@ -76,6 +73,8 @@ def benchmark(options: Options, say: Say) -> list[Outcome]:
             Workers(places, say, on_end, inherit).run(todo)
         is_drawn = not todo and kept == before and folder(f"{options.workdir}/{FIGURES}").names()
         report.write(with_figures=not is_drawn)
+        for line in pages.brief(report.rows()):
+            say(line)
         say(f"results: {folder(options.workdir).location(PAGE)}")
     return failed
 
@@ -121,67 +120,6 @@ def _open(run: Run) -> System | None:
     from munet import system
 
     return system.open(run.workdir) if len(Store(run.workdir).journal) else None
-
-
-class Report:
-    """Writes what is complete into the suite's directory; rows of a run are read once."""
-
-    def __init__(self, workdir: str, suite: Suite, kept: Record, reference: str = ""):
-        self._workdir, self._suite, self._kept, self._reference = workdir, suite, kept, reference
-        self._rows: dict[tuple[str, int], list[Row]] = {}
-
-    def rows(self) -> list[Row]:
-        """All rows of complete runs: method by method, seed by seed, task by task."""
-        for method in self._kept.methods:
-            for seed in range(self._kept.repeats):
-                if (method.name, seed) in self._rows:
-                    continue
-                place = run_folder(self._workdir, method.name, seed)
-                if len(Store(place).journal) and (found := rows_of(place, method.name, method.label or method.name)):
-                    self._rows[method.name, seed] = found
-        order = {method.name: index for index, method in enumerate(self._kept.methods)}
-        keys = sorted(self._rows, key=lambda key: (order[key[0]], key[1]))
-        return [row for key in keys for row in self._rows[key]]
-
-    def write(self, with_figures: bool = False) -> None:
-        """Parquet, tables and page, each whole; figures, which take seconds, when they are asked for."""
-        rows = self.rows()
-        results.write(self._workdir, rows)
-        place = folder(self._workdir)
-        shown = self._draw(rows) if with_figures else folder(f"{self._workdir}/{FIGURES}").names()
-        place.replace(METHODS_CSV, csv_files.methods(rows).encode())
-        place.replace(TASKS_CSV, csv_files.tasks(rows).encode())
-        page = pages.markdown(
-            rows,
-            suite=self._kept.suite,
-            against=self._suite.compared_with,
-            notes=self._notes(rows),
-            figures=[f"{FIGURES}/{name}" for name in sorted(shown)],
-            reference=reference.section(rows, self._suite.benchmark) if self._reference and rows else [],
-        )
-        place.replace(PAGE, page.encode())
-
-    def _draw(self, rows: Sequence[Row]) -> set[str]:
-        """Draws every figure that there is something for; gives their names."""
-        from munet.suites.figures import figures
-
-        curves = {method.name: method.curve for method in self._kept.methods}
-        places = {key: run_folder(self._workdir, *key) for key in self._rows}
-        drawn = figures(rows, self._suite, curves, places)
-        for name, data in drawn.items():
-            folder(f"{self._workdir}/{FIGURES}").replace(name, data)
-        return set(drawn)
-
-    def _notes(self, rows: Sequence[Row]) -> list[str]:
-        complete = {(row.method, row.seed) for row in rows}
-        missing = [
-            f"{method.name} ({sum((method.name, seed) not in complete for seed in range(self._kept.repeats))})"
-            for method in self._kept.methods
-            if any((method.name, seed) not in complete for seed in range(self._kept.repeats))
-        ]
-        command = ["munet", "benchmark", f"--suite={self._kept.suite}", f"--repeats={self._kept.repeats}"]
-        notes = [f"Made by `{shlex.join([*command, *self._kept.overrides])}`"]
-        return [*notes, f"Runs that are not complete: {', '.join(missing)}."] if missing else notes
 
 
 def dry_run(options: Options, say: Say) -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from munet.progress.wording import count
 from munet.suites import paired, summary
 from munet.suites.figures import CAPTIONS
+from munet.suites.formats import accuracy, millions, table
 from munet.suites.paired import Comparison, Interval
 from munet.suites.rows import Row
-from munet.suites.summary import MethodSummary, Spread
+from munet.suites.summary import MethodSummary
 
 _MISSING = "-"
 
@@ -73,6 +74,18 @@ _DATA_LEGEND = (
     "Images in each split. Where only the first images of the validation split decide, both numbers are given."
 )
 _SPLITS = {"clean": "clean: 14 / 2 / 4 drawings of each character", "80/10/10": "80/10/10 by content hash and seed"}
+
+
+def brief(rows: Sequence[Row]) -> list[str]:
+    """For the terminal, a line for each method: mean test quality, parameters a task, runs."""
+    found = summary.methods(rows)
+    width = max((len(method.title) for method in found), default=0)
+    lines = [
+        f"  {method.title:{width}}  {accuracy(method.test):>13} %  {millions(method.params_per_task)} million "
+        f"parameters a task, {count(len(method.seeds), 'run')}"
+        for method in found
+    ]
+    return [f"mean test {summary.metric(rows)}:", *lines] if lines else []
 
 
 def _what(rows: Sequence[Row]) -> str:
@@ -165,33 +178,12 @@ def _data_table(rows: Sequence[Row]) -> str:
     return table(["task", "classes", "train", "validation", "test", "split"], body)
 
 
-def table(head: Sequence[str], body: Iterable[Sequence[str]]) -> str:
-    """A Markdown table; numbers to the right."""
-    lines = [_line(head), _line(["---", *["---:"] * (len(head) - 1)]), *map(_line, body)]
-    return "\n".join(lines)
-
-
-def accuracy(spread: Spread) -> str:
-    """`91.41 ± 1.06` percent; without a deviation if there is only one run."""
-    return f"{100 * spread.mean:.2f}" + ("" if spread.std is None else f" ± {100 * spread.std:.2f}")
-
-
-def millions(spread: Spread) -> str:
-    """`1.525`, with its deviation where runs differ."""
-    text, deviation = f"{spread.mean / 1e6:.3f}", f"{(spread.std or 0.0) / 1e6:.3f}"
-    return f"{text} ± {deviation}" if float(deviation) else text
-
-
 def _interval(interval: Interval | None) -> str:
     return _MISSING if interval is None else f"{100 * interval[0]:+.2f} to {100 * interval[1]:+.2f}"
 
 
 def _bold(text: str, is_best: bool) -> str:
     return f"**{text}**" if is_best else text
-
-
-def _line(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
 def _list(items: Sequence[str]) -> list[str]:

@@ -68,6 +68,7 @@ def test_a_row_for_every_run_and_task_with_equal_budgets(finished: tuple[Path, s
     assert all(row.device_seconds > 0 for row in rows)
     assert "4 runs in" in out
     assert "0 complete, 4 to do" in out
+    assert "million parameters a task, 2 runs\nresults: " in out
     page = (workdir / "results.md").read_text()
     assert "| Full fine-tuning | 2 |" in page
     assert "| muNet | 2 |" in page

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from munet.suites import csv_files, pages, summary
+from munet.suites import csv_files, formats, pages, summary
 from munet.suites.summary import Spread
 from tests.suites.rows import rows
 
@@ -47,6 +47,15 @@ def test_the_page_has_tables_1_and_6_and_names_the_omniglot_split() -> None:
     assert "Not like with like" not in page
 
 
+def test_the_terminal_has_a_line_for_each_method() -> None:
+    assert pages.brief(TWO) == [
+        "mean test accuracy:",
+        "  FULL   70.00 ± 14.14 %  0.001 million parameters a task, 2 runs",
+        "  MUNET   85.00 ± 7.07 %  0.001 million parameters a task, 2 runs",
+    ]
+    assert pages.brief([]) == []
+
+
 def test_the_data_are_named_with_their_splits() -> None:
     own = rows("full", [[0.5]], ("x",), split="80/10/10", num_validation=60, num_train=1439)
     page = pages.markdown(own, suite="x", against="full")
@@ -58,8 +67,8 @@ def test_the_best_of_every_column_is_bold_and_deviations_of_nothing_are_left_out
     page = pages.markdown(own, suite="x", against="full")
     assert "| FULL | 50.00 ± 0.00 | **87.50 ± 17.68** | **68.75 ± 8.84** |" in page
     assert "| MUNET | **75.00 ± 0.00** | 62.50 ± 17.68 | **68.75 ± 8.84** |" in page
-    assert pages.millions(Spread((1_000_000.0, 1_000_001.0))) == "1.000"
-    assert pages.millions(Spread((1_000_000.0, 1_010_000.0))) == "1.005 ± 0.007"
+    assert formats.millions(Spread((1_000_000.0, 1_000_001.0))) == "1.000"
+    assert formats.millions(Spread((1_000_000.0, 1_010_000.0))) == "1.005 ± 0.007"
 
 
 def test_balanced_accuracy_is_called_so() -> None:
