@@ -91,6 +91,9 @@ def test_histograms_show_what_varies() -> None:
         {"momentum": 0.8, "flip": True, "schedule": "x"},
     ]
     assert num_paths(histograms.draw({"muNet": sampled})) > 10
+    with_lora = [child | {"lora_rank": rank} for rank, child in enumerate(sampled)]
+    both = histograms.draw({"muNet": sampled, "muNet, LoRA": with_lora})  # who inserts none has no rank
+    assert num_paths(both) > num_paths(histograms.draw({"muNet": sampled, "again": sampled}))
     assert histograms.draw({"muNet": sampled[:1]}) is None
     assert histograms.draw({}) is None
 
