@@ -31,7 +31,10 @@ from tests.suites import tiny_suite
 
 def finish(suite: str, workdir: Path, *options: str, code: int = 0) -> str:
     process = tiny_suite.start(suite, workdir, *options)
-    out, errors = process.communicate(timeout=280)
+    try:
+        out, errors = process.communicate(timeout=280)
+    finally:
+        process.kill()  # nothing, where it has ended
     assert process.returncode == code, out + errors
     return out + errors
 
