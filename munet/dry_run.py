@@ -16,7 +16,7 @@ from rich.table import Table
 
 from munet import estimates
 from munet.config import Config, Experiment
-from munet.data import loader
+from munet.data import loader, notation
 from munet.data.opening import OpenSettings
 from munet.data.tasks import Task, open_task
 from munet.errors import UserError
@@ -152,7 +152,7 @@ def _tasks_table(planned: Sequence[_Planned], experiment: Experiment) -> Table:
             item.task.release()
         counts = [info.num_classes, info.num_train, info.num_validation, info.num_test]
         table.add_row(
-            escape(info.name),
+            escape(info.name if item.task is None else notation.label(info.uri)),
             *(_UNKNOWN if item.task is None else f"{number:,}" for number in counts),
             f"{steps} x {loader.effective_batch_size(info.num_train, experiment)}",
             f"{in_phase:,}",

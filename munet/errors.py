@@ -23,7 +23,8 @@ class ConfigError(UserError):
         self.problems = tuple(problems)
         count = len(self.problems)
         head = f"The {self.subject} has {'a problem' if count == 1 else f'{count} problems'}:"
-        super().__init__("\n  - ".join([head, *self.problems]))
+        shown = (problem.replace("\n", "\n    ") for problem in self.problems)  # one may have lines of its own
+        super().__init__("\n  - ".join([head, *shown]))
 
 
 class SuiteError(ConfigError):

@@ -138,7 +138,8 @@ def package_folders() -> list[Path]:
 
 def _where(error: Exception, path: Path) -> str:
     """The error with the line of the file that it came from, which is what its author needs."""
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename) == path]
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [frame.lineno for frame in frames if Path(frame.filename).resolve() == path.resolve()]
     if isinstance(error, SyntaxError):
         lines.append(error.lineno)
     place = f"{path}, line {lines[-1]}: " if lines else f"{path}: "

@@ -16,13 +16,11 @@ import numpy as np
 
 from benchmarks.contenders import cases
 from benchmarks.contenders.process import serve
-from munet.training import grouping, programs, timing
+from munet.training import compilations, grouping, programs, timing
 from munet.training.grouping import Group
 from munet.training.placement import Layout, place
 from munet.training.population import Population
 from munet.training.signature import INPUT_STAGE, Signature
-
-_COMPILED = "/jax/core/compile/backend_compile_duration"
 
 
 class Engine:
@@ -32,23 +30,17 @@ class Engine:
         self._config, self._task, self._plan = cases.config(case), cases.task(case), cases.generation(case)
         layout = Layout.detect(self._config.runtime)
         self._population = Population(self._config, layout, cases.loader(case, self._plan))
-        self._compiled: list[str] = []
-        jax.monitoring.register_event_duration_secs_listener(self._note)
-
-    def _note(self, event: str, duration_secs: float, **about: Any) -> None:
-        if event == _COMPILED:
-            self._compiled.append(str(about.get("fun_name")))
 
     def generation(self) -> dict[str, Any]:
         """Seconds, what was compiled meanwhile, and the memory at most so far."""
-        before, started = len(self._compiled), time.perf_counter()
-        self._population.train(self._plan, self._task, [], lambda *_: None)
-        seconds = time.perf_counter() - started
-        new = self._compiled[before:]
+        with compilations.watched() as made:
+            started = time.perf_counter()
+            self._population.train(self._plan, self._task, [], lambda *_: None)
+            seconds = time.perf_counter() - started
         return {
             "seconds": seconds,
-            "compilations": len(new),
-            "train_programs": sum("train_child" in name for name in new),
+            "compilations": made.programs.total(),
+            "train_programs": made.programs["jit(train_child)"],
             "peak_bytes": peak_bytes(),
         }
 

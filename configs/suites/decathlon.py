@@ -50,4 +50,10 @@ def get_suite(variant: str = "paper") -> Suite:
             "muNet w/o auto-tuning",
         ),
     )
-    return Suite(methods, against="full", benchmark="decathlon", histograms=("scale_0.3", "scale_1"))
+    return Suite(
+        methods,
+        against="full",
+        benchmark="decathlon",
+        histograms=("scale_0.3", "scale_1"),
+        lineages=("full", "scale_1"),
+    )

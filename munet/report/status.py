@@ -14,6 +14,7 @@ from rich.table import Table
 
 from munet import system as systems
 from munet.config import Experiment
+from munet.data import notation
 from munet.errors import UserError
 from munet.evolution import costs
 from munet.progress.wording import count
@@ -168,10 +169,11 @@ def rows(system: System) -> Iterator[tuple[str, ...]]:
     is_balanced = system.experiment.quality_metric != "accuracy"
     has_latency = system.experiment.latency_factor < 1
     lists = len(system.models) <= MOST_TASKS
+    labels = {info.name: notation.label(info.uri) for info in system.tasks}
     for task, model in system.models.items():
         shared = ", ".join(f"{other} ({count})" for other, count in system.shared_with(task).items()) if lists else ""
         yield (
-            task,
+            labels[task],
             _percent(model.quality),
             _percent(model.test_quality),
             *([_accuracy(model.test_quality)] if is_balanced else []),

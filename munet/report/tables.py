@@ -10,6 +10,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from munet.data import notation
 from munet.quality import metric_words
 from munet.system import System
 from munet.types import TaskName
@@ -118,10 +119,12 @@ def comparison(systems: Mapping[str, System]) -> ComparisonTable:
     Args:
       systems: by the name to show; `display_name` makes one of a baseline's kind. The order is that of the columns.
     """
-    tasks = list(dict.fromkeys(info.name for system in systems.values() for info in system.tasks))
+    tasks = {info.name: notation.label(info.uri) for system in systems.values() for info in system.tasks}
     metrics = {system.experiment.quality_metric for system in systems.values()}
     metric = metrics.pop() if len(metrics) == 1 else "accuracy"  # what all of them have
-    rows = tuple(Row(task, tuple(_cell(system, task, metric) for system in systems.values())) for task in tasks)
+    rows = tuple(
+        Row(label, tuple(_cell(system, task, metric) for system in systems.values())) for task, label in tasks.items()
+    )
     means = tuple(
         _mean_cell(system, [row.cells[index] for row in rows]) for index, system in enumerate(systems.values())
     )

@@ -34,7 +34,7 @@ def check_inputs(runs: Sequence[Run]) -> None:
     for run in runs:
         try:
             begun = _begun(run)
-        except CorruptionError as error:
+        except (CorruptionError, WorkdirError) as error:
             found[str(error)] = None
             continue
         key = _what_is_opened(run, begun)
@@ -54,14 +54,11 @@ def _begun(run: Run) -> StartEntry | None:
 
     Raises:
       CorruptionError: its journal is damaged.
+      WorkdirError: it is of another format version.
     """
     from munet.system import read_start
 
-    try:
-        store = Store.open(run.workdir)
-    except WorkdirError:
-        return None
-    return read_start(store)
+    return read_start(Store.open(run.workdir)) if len(Store(run.workdir).journal) else None
 
 
 def _what_is_opened(run: Run, begun: StartEntry | None) -> object:

@@ -27,6 +27,18 @@ class Lineage:
 
 def lineages(workdir: str) -> dict[TaskName, Lineage]:
     """The lineage of every task's retained model, by task."""
+    children, last = _retained(workdir)
+    return {task: _lineage(children, phase) for task, phase in last.items()}
+
+
+def latencies(workdir: str) -> dict[TaskName, float | None]:
+    """Seconds an image of every task's retained model; None where the score does not count them."""
+    children, last = _retained(workdir)
+    return {task: children[phase.retained].latency for task, phase in last.items()}
+
+
+def _retained(workdir: str) -> tuple[dict[ModelId, ChildEntry], dict[TaskName, PhaseEntry]]:
+    """All children that were kept, and the last end of a phase of every task."""
     children: dict[ModelId, ChildEntry] = {}
     last: dict[TaskName, PhaseEntry] = {}
     for entry in Store.open(workdir).journal.entries():
@@ -34,7 +46,7 @@ def lineages(workdir: str) -> dict[TaskName, Lineage]:
             children |= {child.plan.id: child for child in entry.children if child.verdict.is_kept}
         elif isinstance(entry, PhaseEntry):
             last[entry.task] = entry
-    return {task: _lineage(children, phase) for task, phase in last.items()}
+    return children, last
 
 
 def _lineage(children: dict[ModelId, ChildEntry], phase: PhaseEntry) -> Lineage:

@@ -2,8 +2,11 @@
 
 The unit is the run: for each seed that both methods have, the difference of their mean test accuracies over the tasks
 that both have. `interval` is Student's t over those seeds: it says what other seeds would give on these very tasks.
-`wider` resamples seeds and tasks, both with replacement (percentile bootstrap, 10,000 draws of a fixed stream): what
-other seeds and other tasks of the kind would give. Neither corrects for comparing several methods.
+`wider` takes seeds and tasks as two crossed samples: what other seeds and other tasks of the kind would give. Neither
+corrects for comparing several methods.
+
+A bootstrap over seeds and tasks would need no distribution, but with the few seeds and tasks of a suite its 95 %
+intervals hold the truth in 60 to 90 of 100 cases; tests/suites/test_paired.py counts them for those used here.
 """
 
 from __future__ import annotations
@@ -15,11 +18,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from munet import rng
 from munet.suites.rows import Row
 
 CONFIDENCE = 0.95
-_DRAWS = 10_000
 
 Interval = tuple[float, float]
 
@@ -33,7 +34,7 @@ class Comparison:
       difference: mean over seeds of the mean difference over tasks; None without a common pair.
       num_seeds, num_tasks: that both have.
       interval: t interval over seeds; None for fewer than two seeds.
-      wider: bootstrap over seeds and tasks; None for fewer than two seeds or two tasks.
+      wider: interval over seeds and tasks; None for fewer than two seeds or two tasks.
       won, tied, lost: pairs of seed and task.
     """
 
@@ -72,7 +73,7 @@ def _compare(rows: Sequence[Row], method: str, title: str, against: str) -> Comp
         len(seeds),
         len(tasks),
         t_interval(by_seed) if len(seeds) > 1 else None,
-        _bootstrap(table, method) if len(seeds) > 1 and len(tasks) > 1 else None,
+        crossed_interval(table) if len(seeds) > 1 and len(tasks) > 1 else None,
         int((table > 0).sum()),
         int((table == 0).sum()),
         int((table < 0).sum()),
@@ -81,19 +82,35 @@ def _compare(rows: Sequence[Row], method: str, title: str, against: str) -> Comp
 
 def t_interval(values: np.ndarray, confidence: float = CONFIDENCE) -> Interval:
     """Student's t interval of a mean."""
-    mean, error = float(values.mean()), float(values.std(ddof=1)) / math.sqrt(len(values))
-    margin = float(stats.t.ppf((1 + confidence) / 2, len(values) - 1)) * error
-    return mean - margin, mean + margin
+    mean, variance = float(values.mean()), float(values.var(ddof=1)) / len(values)
+    return _student(mean, variance, len(values) - 1, confidence)
 
 
-def _bootstrap(table: np.ndarray, method: str) -> Interval:
-    """Percentiles of the mean over resampled seeds and tasks."""
+def crossed_interval(table: np.ndarray, confidence: float = CONFIDENCE) -> Interval:
+    """Interval of a mean over two crossed samples: seeds (rows) and tasks (columns), both random.
+
+    With the mean squares of a two-way analysis of variance, the mean's variance is (seeds + tasks - residual) / cells,
+    where that is not below one of the first two; the degrees of freedom are Satterthwaite's. Never narrower than the
+    interval over seeds alone, which promises less.
+    """
     num_seeds, num_tasks = table.shape
-    words = np.random.Philox(key=int.from_bytes(rng.digest(("bootstrap", method))[:16], "big"))
-    draws = words.random_raw(_DRAWS * (num_seeds + num_tasks)).reshape(_DRAWS, -1) >> np.uint64(11)
-    uniform = draws.astype(np.float64) / (1 << 53)
-    seeds = (uniform[:, :num_seeds] * num_seeds).astype(np.int64)
-    tasks = (uniform[:, num_seeds:] * num_tasks).astype(np.int64)
-    means = table[seeds[:, :, None], tasks[:, None, :]].mean(axis=(1, 2))
-    low, high = np.quantile(means, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    return float(low), float(high)
+    mean = float(table.mean())
+    by_seed, by_task = table.mean(axis=1), table.mean(axis=0)
+    seeds = num_tasks * float(by_seed.var(ddof=1))
+    tasks = num_seeds * float(by_task.var(ddof=1))
+    residuals = table - by_seed[:, None] - by_task[None, :] + mean
+    residual = float((residuals**2).sum()) / ((num_seeds - 1) * (num_tasks - 1))
+    total = max(seeds + tasks - residual, seeds, tasks)
+    spread = seeds**2 / (num_seeds - 1) + tasks**2 / (num_tasks - 1)
+    if total == seeds + tasks - residual:
+        spread += residual**2 / ((num_seeds - 1) * (num_tasks - 1))
+    fewest = min(num_seeds, num_tasks) - 1
+    freedom = max(total**2 / spread, fewest) if spread > 0 else fewest
+    low, high = _student(mean, total / table.size, freedom, confidence)
+    over_seeds = t_interval(by_seed, confidence)
+    return min(low, over_seeds[0]), max(high, over_seeds[1])
+
+
+def _student(mean: float, variance: float, freedom: float, confidence: float) -> Interval:
+    margin = float(stats.t.ppf((1 + confidence) / 2, freedom)) * math.sqrt(variance)
+    return mean - margin, mean + margin

@@ -12,7 +12,8 @@ from munet.config import Config
 from munet.config_files import load_config
 from munet.errors import ConfigError, SuiteError, UserError, nearest
 from munet.flags import Override
-from munet.suites.suite import Method, Suite, problems
+from munet.suites import checks
+from munet.suites.suite import Method, Suite
 
 
 @dataclass(frozen=True)
@@ -57,14 +58,15 @@ def plan(
     Raises:
       SuiteError: all problems in one message, those of the methods' configs included.
     """
-    found = problems(suite)
+    if wrong := checks.type_problems(suite):
+        raise SuiteError(wrong)  # nothing more can be said of it
+    found = checks.problems(suite)
     if repeats < 1:
         found.append(f"--repeats={repeats}: expected at least 1.")
     for name in methods:
         if name not in suite.names:
             found.append(f"--methods names {name!r}: no such method. {nearest(name, suite.names)}")
-    if any(flags_name(item) == "experiment.seed" for item in overrides):
-        found.append("--config.seed: a suite gives its runs the seeds 0, 1, ...; say how many with --repeats.")
+    found += checks.setting_problems("--config.", [item.name for item in overrides])
     configured: dict[str, Config] = {}
     for method in suite.methods:
         try:
@@ -93,14 +95,6 @@ def method_config(suite: Suite, method: Method, overrides: Sequence[Override] = 
     flags.override(config, [*own, *overrides])
     config.runtime.compare = ()  # baselines are methods here
     return configs.validate(config)
-
-
-def flags_name(item: Override) -> str:
-    """The full name of an override's field; "" if there is none."""
-    try:
-        return flags.full_name(item.name)
-    except ValueError:
-        return ""
 
 
 def _as_text(value: Any) -> str:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from importlib import resources
 
 from munet import codec
-from munet.suites import pages, summary
+from munet.suites import formats, summary
 from munet.suites.rows import Row
 from munet.suites.summary import MethodSummary
 from munet.types import TaskName
@@ -90,13 +90,14 @@ def section(rows: Sequence[Row], benchmark: str) -> list[str]:
     blocks += ["**These are not the same experiment.** What differs:", _bullets(differences(rows, benchmark))]
     blocks += [_means(pairs, common), _LEGEND.format(tasks=", ".join(labels[task] for task in common) or "none")]
     if common:
-        blocks += ["Test accuracy per task, ours / the paper's:", _by_task(pairs, common, labels)]
+        blocks += ["Test accuracy per task, ours / the paper's:", _by_task(pairs, common, labels, 0)]
+        blocks += ["Validation accuracy per task, ours / the paper's:", _by_task(pairs, common, labels, 1)]
     if others:
         blocks.append(f"Not in the paper's table: {', '.join(others)}.")
     return blocks
 
 
-_LEGEND = "Test accuracy in percent, mean ± deviation over runs; parameters per task in millions. Same tasks: {tasks}."
+_LEGEND = "Ours / the paper's. Test accuracy in percent, over all tasks of each and over the same: {tasks}."
 
 
 def differences(rows: Sequence[Row], benchmark: str) -> list[str]:
@@ -117,12 +118,15 @@ def differences(rows: Sequence[Row], benchmark: str) -> list[str]:
     budget = " to ".join(dict.fromkeys(f"{value:,}" for value in (steps[0], steps[-1])))
     if theirs.image_steps and steps != [theirs.image_steps]:
         share = steps[-1] / theirs.image_steps
-        found.append(f"budget: {budget} image-steps a run; the paper: {theirs.image_steps:,} ({share:.1%} of it)")
+        ratio = f"{share:.1%}" if share >= 0.001 else "less than 0.1%"
+        found.append(f"budget: {budget} image-steps a run; the paper: {theirs.image_steps:,} ({ratio} of it)")
     elif not theirs.image_steps:
         found.append(f"budget: {budget} image-steps a run; the paper's is not stated")
     counts = sorted({len(method.seeds) for method in summary.methods(rows)})
     if counts != [theirs.runs]:
         found.append(f"runs: {' to '.join(dict.fromkeys(map(str, (counts[0], counts[-1]))))}; the paper: {theirs.runs}")
+    if (metric := summary.metric(rows)) != "accuracy":
+        found.append(f"metric: {metric}; the paper: accuracy")
     found.append(f"device: {first.num_devices} x {first.device}; the paper's hours are of TPUv3 cores")
     return found
 
@@ -134,37 +138,36 @@ def _name(method: str, theirs: PaperBenchmark) -> str | None:
 
 
 def _means(pairs: Sequence[tuple[MethodSummary, PaperMethod]], common: Sequence[TaskName]) -> str:
-    head = [
-        "method", "ours", "paper", "ours, same tasks", "paper, same tasks", "ours, parameters", "paper, parameters",
-        "ours, device-hours", "paper, core-hours",
-    ]  # fmt: skip
+    head = ["method", "max", "mean ± std", "mean, same tasks", "parameters/task x10^6", "device-hours"]
     body = [
         [
             own.title,
-            pages.accuracy(own.test),
-            f"{theirs.mean:.2f} ± {theirs.std:.2f}",
-            _percent([100 * own.by_task[task][0].mean if task in own.by_task else None for task in common]),
-            _percent([value[0] if (value := theirs.test.get(task)) else None for task in common]),
-            pages.millions(own.params_per_task),
-            f"{theirs.params_per_task / 1e6:.2f}",
-            f"{own.device_hours.mean:.3f}",
-            f"{theirs.core_hours:.2f}",
+            f"{100 * own.test.max:.2f} / {theirs.max:.2f}",
+            f"{formats.accuracy(own.test)} / {theirs.mean:.2f} ± {theirs.std:.2f}",
+            f"{_percent([100 * own.by_task[task][0].mean if task in own.by_task else None for task in common])} / "
+            f"{_percent([value[0] if (value := theirs.test.get(task)) else None for task in common])}",
+            f"{formats.millions(own.params_per_task)} / {theirs.params_per_task / 1e6:.2f}",
+            f"{own.device_hours.mean:.3f} / {theirs.core_hours:.2f}",
         ]
         for own, theirs in pairs
     ]
-    return pages.table(head, body)
+    return formats.table(head, body)
 
 
 def _by_task(
-    pairs: Sequence[tuple[MethodSummary, PaperMethod]], common: Sequence[TaskName], labels: Mapping[TaskName, str]
+    pairs: Sequence[tuple[MethodSummary, PaperMethod]],
+    common: Sequence[TaskName],
+    labels: Mapping[TaskName, str],
+    index: int,
 ) -> str:
-    body = [[own.title, *(_cell(own, theirs, task) for task in common)] for own, theirs in pairs]
-    return pages.table(["method", *(labels[task] for task in common)], body)
+    """Test (index 0) or validation (1) of each task."""
+    body = [[own.title, *(_cell(own, theirs, task, index) for task in common)] for own, theirs in pairs]
+    return formats.table(["method", *(labels[task] for task in common)], body)
 
 
-def _cell(own: MethodSummary, theirs: PaperMethod, task: TaskName) -> str:
-    ours = f"{100 * own.by_task[task][0].mean:.1f}" if task in own.by_task else _MISSING
-    value = theirs.test.get(task)
+def _cell(own: MethodSummary, theirs: PaperMethod, task: TaskName, index: int) -> str:
+    ours = f"{100 * own.by_task[task][index].mean:.1f}" if task in own.by_task else _MISSING
+    value = (theirs.test, theirs.validation)[index].get(task)
     return f"{ours} / {value[0]:.1f}" if value else f"{ours} / {_MISSING}"
 
 

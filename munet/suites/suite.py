@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import re
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from munet.errors import nearest
 from munet.python_files import FileKind
-
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 @dataclass(frozen=True)
@@ -95,50 +90,3 @@ def paper_methods(config: str, variants: Mapping[str, str], curve: str = "") -> 
         Method(variant.replace(",", "_"), f"{config}:{variant}", label=label, curve=curve)
         for variant, label in variants.items()
     )
-
-
-def problems(suite: Suite) -> list[str]:
-    """What is wrong with the suite itself; the methods' configs are checked where runs are planned."""
-    found = []
-    if not suite.methods:
-        found.append("methods is empty: give at least one munet.suites.suite.Method.")
-    found += _name_problems(suite)
-    for name, given in (
-        ("against", (suite.against,) if suite.against else ()),
-        ("histograms", suite.histograms),
-        ("lineages", suite.lineages),
-    ):
-        found += [
-            f"{name} names {one!r}: no such method. {nearest(one, suite.names)}" for one in _not_in(given, suite.names)
-        ]
-    if suite.benchmark and suite.benchmark not in BENCHMARKS:
-        found.append(f"benchmark = {suite.benchmark!r}. {nearest(suite.benchmark, BENCHMARKS)}")
-    curves = {method.curve for method in suite.methods if method.curve}
-    for figure, names in suite.figures.items():
-        if figure not in FIGURES:
-            found.append(f"figures has {figure!r}. {nearest(figure, FIGURES)}")
-        found += [f"{figure} names the curve {one!r}. {nearest(one, curves)}" for one in _not_in(names, curves)]
-    for uri, count in Counter(suite.tasks).items():
-        if count > 1:
-            found.append(f"tasks names {uri!r} more than once: remove the repetition.")
-    return found
-
-
-def _name_problems(suite: Suite) -> list[str]:
-    found = []
-    for name in suite.names:
-        if not _NAME.fullmatch(name):
-            found.append(
-                f"the method {name!r} cannot be a folder's name: use letters, digits, '.', '_' and '-', the first a "
-                "letter or digit."
-            )
-    # Upper and lower case are one on some file systems.
-    counts = Counter(name.casefold() for name in suite.names)
-    for name, count in counts.items():
-        if count > 1:
-            found.append(f"{count} methods are called {name!r} and would write the same runs: give each its own name.")
-    return found
-
-
-def _not_in(given: Iterable[str], known: Sequence[str] | set[str]) -> list[str]:
-    return [one for one in given if one not in known]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from munet import estimates
 from munet.data import cache
 from munet.estimates import Measured, Time
 from munet.preparation import Setup
-from munet.progress.wording import duration
+from munet.progress.wording import count, duration
 from munet.suites.plan import Run
 from munet.training.placement import Layout
 from munet.training.signature import Signature
@@ -65,8 +65,16 @@ def of_methods(runs: Sequence[Run], measure: Callable[[Signature, Layout, float]
     return times
 
 
-def lines(runs: Sequence[Run], done: Sequence[Run], times: dict[str, MethodTime]) -> list[str]:
+def lines(
+    runs: Sequence[Run], done: Sequence[Run], begun: Mapping[str, int], times: Mapping[str, MethodTime]
+) -> list[str]:
     """For people: every method's runs, and what all that are not complete will take together.
+
+    Args:
+      runs: of the suite.
+      done: those that are complete.
+      begun: by work directory, the training images that other runs have behind them.
+      times: of each method.
 
     The process that plans a suite leaves GPUs to its workers (`check_inputs`), so the times are of the CPU.
     """
@@ -75,18 +83,20 @@ def lines(runs: Sequence[Run], done: Sequence[Run], times: dict[str, MethodTime]
     images = 0
     for name, one in times.items():
         own = [run for run in runs if run.method.name == name]
-        complete = sum(run in done for run in own)
-        to_do = len(own) - complete
+        to_do = [run for run in own if run not in done]
+        behind = [begun.get(run.workdir, 0) for run in to_do]
         told.append(
-            f"{name}: {len(own)} runs of {one.images:,} training images and about {duration(one.time.rehearsed)} each, "
-            f"{complete} complete"
+            f"{name}: {count(len(own), 'run')} of {one.images:,} training images and about "
+            f"{duration(one.time.rehearsed)} each, {len(own) - len(to_do)} complete"
+            + (f", {sum(map(bool, behind))} begun" if any(behind) else "")
         )
+        left = len(to_do) * one.images - sum(behind)
         is_kept = cache.folder(own[0].config.runtime.cache_dir) is not None  # later runs find programs on disk
-        images += to_do * one.images
-        training += to_do * one.time.rehearsed
-        compilation += (min(to_do, 1) if is_kept else to_do) * one.time.compilation
+        images += left
+        training += left / one.images * one.time.rehearsed
+        compilation += (min(len(to_do), 1) if is_kept else len(to_do)) * one.time.compilation
     told.append(
         f"{images:,} training images to go: about {duration(training)} on the CPU, and about {duration(compilation)} "
-        "to compile, one run after another from their beginnings"
+        "to compile, one run after another; generations that were interrupted count from their beginnings"
     )
     return told

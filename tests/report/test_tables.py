@@ -7,8 +7,10 @@ import pytest
 from rich.console import Console
 
 from munet import system
+from munet.report import status
 from munet.report.tables import Cell, ComparisonTable, Row, comparison, display_name
-from munet.types import Position
+from munet.types import Position, TaskInfo
+from tests.evolution.simulation import make_tasks
 from tests.report.stored_run import write_run
 
 
@@ -92,3 +94,15 @@ def test_an_unfinished_system_has_no_mean(tmp_path: Path) -> None:
 def test_baselines_have_names_for_people() -> None:
     names = [display_name(kind) for kind in ("", "multi_head", "full", "top_layers", "adapters")]
     assert names == ["muNet", "multi-head", "full fine-tuning", "top layers", "residual adapters"]
+
+
+@pytest.mark.parametrize("split", ["clean", "paper"])
+def test_every_table_names_the_omniglot_split(split: str, tmp_path: Path) -> None:
+    """Accuracies on the paper's split are not held out: no number may stand without it."""
+    classes = ("a", "b", "c")
+    omniglot = TaskInfo("omniglot", f"tfds:omniglot?split={split}", "f", classes, 800, 100, 100)
+    write_run(tmp_path, tasks=(omniglot, *make_tasks(5)))
+    opened = system.open(str(tmp_path))
+    label = f"omniglot ({split})"
+    assert [row.name for row in comparison({"muNet": opened}).rows] == [label, "task0"]
+    assert [row[0] for row in status.rows(opened)] == [label, "task0"]

@@ -15,22 +15,26 @@ import numpy as np
 import pytest
 
 from munet import system
-from munet.errors import SuiteError
+from munet.errors import SuiteError, UserError
 from munet.estimates import Time
 from munet.flags import Override
-from munet.suites import benchmark, results, times
+from munet.suites import benchmark, record, results, times
 from munet.suites.benchmark import Options
 from munet.suites.inputs import check_inputs
 from munet.suites.rows import TIMES
 from munet.training import timing
 from munet.training.signature import Signature
 from munet.training.timing import StepTime
+from tests.report.stored_run import write_run
 from tests.suites import tiny_suite
 
 
 def finish(suite: str, workdir: Path, *options: str, code: int = 0) -> str:
     process = tiny_suite.start(suite, workdir, *options)
-    out, errors = process.communicate(timeout=280)
+    try:
+        out, errors = process.communicate(timeout=280)
+    finally:
+        process.kill()  # nothing, where it has ended
     assert process.returncode == code, out + errors
     return out + errors
 
@@ -58,7 +62,7 @@ def test_a_row_for_every_run_and_task_with_equal_budgets(finished: tuple[Path, s
     workdir, out = finished
     rows = results.read(str(workdir))
     assert [(row.method, row.seed, row.task) for row in rows] == [
-        (method, seed, task) for method in ("full", "munet") for seed in (0, 1) for task in ("left", "right")
+        (method, seed, task) for method in ("full", "munet") for seed in (0, 1) for task in ("left", "digits")
     ]
     assert {row.run_image_steps for row in rows} == {2 * 2 * 2 * 2 * 16}  # tasks, generations, children, steps, batch
     assert {row.image_steps for row in rows} == {128}
@@ -67,6 +71,7 @@ def test_a_row_for_every_run_and_task_with_equal_budgets(finished: tuple[Path, s
     assert all(row.device_seconds > 0 for row in rows)
     assert "4 runs in" in out
     assert "0 complete, 4 to do" in out
+    assert "million parameters a task, 2 runs\nresults: " in out
     page = (workdir / "results.md").read_text()
     assert "| Full fine-tuning | 2 |" in page
     assert "| muNet | 2 |" in page
@@ -158,13 +163,13 @@ def test_changed_settings_and_missing_data_are_refused_before_anything_starts(
 def test_other_tasks_data_or_roots_are_no_complete_runs(finished: tuple[Path, str], suite: str, tmp_path: Path) -> None:
     """Or the tables would show what was done before as what is asked for now."""
     workdir, data = str(finished[0]), Path(suite).parent / "data"
-    shutil.copy(data / "right.npz", tmp_path / "left.npz")
+    shutil.copy(data / "right.npz", tmp_path / "left.npz")  # other images of the same name
     root = dict(np.load(data / "root.npz"))
     root["cls"] = root["cls"] + 1
     np.savez(tmp_path / "root.npz", **root)
     for override, changed in (
-        (f"tasks=npz:{data}/left.npz", "tasks: left, right -> left"),
-        (f"tasks=npz:{tmp_path}/left.npz,npz:{data}/right.npz", "the data of 'left': "),
+        (f"tasks=npz:{data}/left.npz", "tasks: left, digits -> left"),
+        (f"tasks=npz:{tmp_path}/left.npz,builtin:digits", "the data of 'left': "),
         (f"root={tmp_path}/root.npz", "the root's file root.npz holds other bytes"),
     ):
         _, runs = benchmark.read(Options(suite, workdir, 2, overrides=(Override(*override.split("=", 1)),)))
@@ -174,7 +179,7 @@ def test_other_tasks_data_or_roots_are_no_complete_runs(finished: tuple[Path, st
         assert all(f"with other settings or data ({changed}" in problem for problem in caught.value.problems)
     moved = shutil.copytree(data, tmp_path / "moved")
     overrides = (
-        Override("tasks", f"npz:{moved}/left.npz,npz:{moved}/right.npz"),
+        Override("tasks", f"npz:{moved}/left.npz,builtin:digits"),
         Override("root", f"{moved}/root.npz"),
     )
     check_inputs(benchmark.read(Options(suite, workdir, 2, overrides=overrides))[1])
@@ -222,12 +227,42 @@ def test_what_is_complete_takes_no_time(suite: str, tmp_path: Path) -> None:
     one = times.MethodTime(100, Time(1.0, 20.0, 30.0, 7.0, 1))
     both = {"full": one, "munet": one}
     full = [run for run in runs if run.method.name == "full"]
-    total = times.lines(runs, [], both)[-1]  # later seeds find programs on disk
+    total = times.lines(runs, [], {}, both)[-1]  # later seeds find programs on disk
     assert total.startswith("400 training images to go: about 1 min 20 s on the CPU, and about 14 s to compile")
-    assert times.lines(runs, full, both)[:2] == [
+    assert times.lines(runs, full, {}, both)[:2] == [
         "full: 2 runs of 100 training images and about 20 s each, 2 complete",
         "munet: 2 runs of 100 training images and about 20 s each, 0 complete",
     ]
-    assert times.lines(runs, full, both)[2].startswith(
+    assert times.lines(runs, full, {}, both)[2].startswith(
         "200 training images to go: about 40 s on the CPU, and about 7.0 s to compile"
     )
+
+
+@pytest.mark.parametrize("method", ["munet", "earlier"])
+def test_a_run_of_another_format_version_is_refused_before_anything_starts(
+    method: str, suite: str, tmp_path: Path
+) -> None:
+    """Also one that only the tables need, of a method that the suite has no longer."""
+    earlier = record.KnownMethod("earlier", "demo")
+    record.write(str(tmp_path), record.Record(suite, 1, methods=(earlier,)))
+    write_run(tmp_path / "runs" / method / "seed_0")
+    first = tmp_path / "runs" / method / "seed_0" / "journal" / "00000000.json"
+    first.write_text(first.read_text().replace('"format_version":1', '"format_version":9'))
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    with pytest.raises(UserError, match="has format version 9, this munet reads up to 1"):
+        benchmark.benchmark(Options(suite, str(tmp_path), repeats=1), print)
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_what_a_run_has_behind_it_takes_no_time_either(finished: tuple[Path, str], suite: str, tmp_path: Path) -> None:
+    copy = shutil.copytree(finished[0], tmp_path / "copy")
+    for entry in sorted((copy / "runs" / "munet" / "seed_0" / "journal").iterdir())[-2:]:
+        entry.unlink()  # the second generation of the second task, and the end of its phase
+    _, runs = benchmark.read(Options(suite, str(copy), repeats=3))
+    done = [run for run in runs if benchmark.is_complete(run)]
+    begun = {run.workdir: benchmark.images_behind(run) for run in runs if run not in done}
+    assert list(begun.values()) == [192, 0, 0]  # of 256
+    one = times.MethodTime(256, Time(1.0, 20.0, 30.0, 7.0, 1))
+    lines = times.lines(runs, done, begun, {"full": one, "munet": one})
+    assert [line.rpartition("each, ")[2] for line in lines[:2]] == ["2 complete", "1 complete, 1 begun"]
+    assert lines[2].startswith("576 training images to go: about 45 s on the CPU")

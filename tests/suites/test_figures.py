@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
+from pathlib import Path
 
+import numpy as np
 import pytest
 
-from munet.suites import summary
-from munet.suites.figures import figures, histograms, lineage, tradeoff
+from munet.suites import journals, summary
+from munet.suites.figures import CAPTIONS, drawing, figures, histograms, labels, lineage, tradeoff
+from munet.suites.figures.labels import Label
 from munet.suites.journals import Lineage
 from munet.suites.suite import Method, Suite
 from munet.types import HyperparameterValue
+from tests.report.stored_run import write_run
 from tests.suites.rows import rows
 
 RUNS = [
@@ -36,6 +41,41 @@ def test_the_tradeoff_joins_curves_and_shows_the_rest_as_points() -> None:
     assert tradeoff.draw(methods[:1], CURVES, ("other",)) is None
 
 
+@pytest.mark.parametrize("count", [3, 12, 60])
+def test_labels_cover_neither_each_other_nor_points(count: int) -> None:
+    """Where many points are close, some labels are left out; where there is room, none is."""
+    places = np.random.default_rng(count).uniform(0, 0.05 if count == 60 else 1, (count, 2))
+    curves = [[Label(f"s=0.{i}", float(x), float(y), "black") for i, (x, y) in enumerate(places)]]
+    with drawing.canvas(7.0, 5.0) as (figure, axes):
+        axis = axes[0, 0]
+        axis.plot(*places.T, "o")
+        axis.set_xlim(-0.2, 1.2)
+        labels.write(figure, axis, curves)
+        figure.draw_without_rendering()
+        boxes = [text.get_window_extent() for text in axis.texts]
+        assert not any(one.overlaps(other) for one, other in itertools.combinations(boxes, 2))
+        assert not any(box.contains(*point) for box in boxes for point in axis.transData.transform(places))
+        edge = axis.get_window_extent()
+        assert all(edge.contains(*box.min) and edge.contains(*box.max) for box in boxes)
+        assert count == 60 or len(boxes) == count
+
+
+def test_measured_latencies_are_an_axis_of_the_tradeoff(tmp_path: Path) -> None:
+    """Of methods whose score counts them."""
+    write_run(tmp_path / "timed", latency_factor=0.9)
+    write_run(tmp_path / "plain")
+    places = {("munet", seed): str(tmp_path / "timed") for seed in range(2)} | {("a_8", 0): str(tmp_path / "plain")}
+    drawn = figures(RUNS, _suite(), CURVES, places)
+    assert "figure_3_latency.svg" in drawn
+    assert set(CAPTIONS) >= set(drawn)
+    times = journals.latencies(str(tmp_path / "timed"))
+    assert list(times) == ["task0", "task1"]
+    assert all(time is not None and time > 0 for time in times.values())
+    assert set(journals.latencies(str(tmp_path / "plain")).values()) == {None}
+    assert tradeoff.latency({"munet": 0.25}).of(summary.methods(RUNS)[-1]) == 250
+    assert "figure_3_latency.svg" not in figures(RUNS, _suite(), CURVES, {("a_8", 0): str(tmp_path / "plain")})
+
+
 def test_a_lineage_has_a_panel_for_each_task() -> None:
     run = {"mnist": Lineage((0.1, 0.5, 0.4), 1, 0.45), "digits": Lineage((0.2,), 0, 0.1)}
     labels = {"mnist": "mnist", "digits": "digits", "late": "late"}
@@ -51,6 +91,9 @@ def test_histograms_show_what_varies() -> None:
         {"momentum": 0.8, "flip": True, "schedule": "x"},
     ]
     assert num_paths(histograms.draw({"muNet": sampled})) > 10
+    with_lora = [child | {"lora_rank": rank} for rank, child in enumerate(sampled)]
+    both = histograms.draw({"muNet": sampled, "muNet, LoRA": with_lora})  # who inserts none has no rank
+    assert num_paths(both) > num_paths(histograms.draw({"muNet": sampled, "again": sampled}))
     assert histograms.draw({"muNet": sampled[:1]}) is None
     assert histograms.draw({}) is None
 

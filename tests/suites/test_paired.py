@@ -6,8 +6,9 @@ import math
 
 import numpy as np
 import pytest
+from scipy import stats
 
-from munet.suites.paired import compare, t_interval
+from munet.suites.paired import compare, crossed_interval, t_interval
 from tests.suites.rows import rows
 
 
@@ -44,22 +45,52 @@ def test_a_task_that_one_seed_lacks_is_left_out() -> None:
     assert found.difference == pytest.approx(0.2)
 
 
-def test_the_bootstrap_repeats_exactly_and_widens_with_the_tasks() -> None:
-    def width(spread: float) -> float:
-        tests = [[0.6, 0.6 + spread, 0.6 - spread], [0.61, 0.61 + spread, 0.61 - spread]]
-        own = [
-            *rows("full", [[0.5] * 3] * 2, ("a", "b", "c")),
-            *rows("munet", tests, ("a", "b", "c")),
-        ]
-        (first,), (second,) = compare(own, "full"), compare(own, "full")
-        assert first == second
-        assert first.wider is not None
-        return first.wider[1] - first.wider[0]
-
-    assert width(0.2) > 5 * width(0.01)
+def test_the_interval_over_seeds_and_tasks_is_that_of_a_crossed_design() -> None:
+    """By hand: means of seeds 0.22, 0.24, of tasks 0.11, 0.24, 0.34; four residuals of 0.01, two of 0."""
+    table = np.array([[0.10, 0.22, 0.34], [0.12, 0.26, 0.34]])
+    seeds, tasks, residual = 0.0006, 0.0266, 0.0002  # mean squares, with 1, 2 and 2 degrees of freedom
+    freedom = 0.0270**2 / (seeds**2 / 1 + tasks**2 / 2 + residual**2 / 2)
+    margin = stats.t.ppf(0.975, freedom) * math.sqrt(0.0270 / 6)
+    assert crossed_interval(table) == pytest.approx((0.23 - margin, 0.23 + margin), rel=1e-9)
 
 
 def test_nine_or_more_of_ten_intervals_hold_the_truth() -> None:
     random = np.random.default_rng(0)
     held = sum(low <= 0.1 <= high for low, high in (t_interval(random.normal(0.1, 0.05, 5)) for _ in range(2000)))
     assert held / 2000 == pytest.approx(0.95, abs=0.015)
+
+
+SIZES = [(2, 2), (3, 3), (3, 7), (5, 8), (3, 10)]  # seeds, tasks
+
+
+@pytest.mark.parametrize("sizes", SIZES)
+@pytest.mark.parametrize(
+    "deviations",
+    [(0.01, 0.03, 0.02), (0.01, 0.0, 0.02), (0.0, 0.05, 0.01), (0.03, 0.01, 0.02)],
+    ids="seeds {0[0]}, tasks {0[1]}, both {0[2]}".format,
+)
+def test_intervals_over_seeds_and_tasks_hold_the_truth(
+    sizes: tuple[int, int], deviations: tuple[float, float, float]
+) -> None:
+    """At least as often as they promise, whichever of the three spreads is the largest."""
+    random = np.random.default_rng(0)
+    of_seeds, of_tasks, of_both = deviations
+    held = 0
+    for _ in range(400):
+        seeds = random.normal(0, of_seeds, (sizes[0], 1))
+        table = 0.1 + seeds + random.normal(0, of_tasks, (1, sizes[1])) + random.normal(0, of_both, sizes)
+        low, high = crossed_interval(table)
+        held += low <= 0.1 <= high
+    assert held / 400 > 0.92
+
+
+def test_it_is_never_narrower_than_over_seeds_alone() -> None:
+    random = np.random.default_rng(1)
+    for size in SIZES * 20:
+        table = random.normal(0, 0.05, size)
+        (low, high), (inner_low, inner_high) = crossed_interval(table), t_interval(table.mean(axis=1))
+        assert low <= inner_low <= inner_high <= high
+
+
+def test_no_spread_at_all_is_an_interval_of_a_point() -> None:
+    assert crossed_interval(np.full((2, 3), 0.25)) == pytest.approx((0.25, 0.25))

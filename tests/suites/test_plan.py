@@ -52,9 +52,11 @@ def test_all_problems_together() -> None:
             Method("full", "demo"),
             Method("Full", "characters:ful"),
             Method("../x", "demmo"),
-            Method("tuned", "demo", {"batch_sizes": 3}),
+            Method("tuned", "demo", {"batch_sizes": 3, "compare": ("full",)}),
+            Method("x" * 101, "demo"),
         ),
         tasks=("builtin:digits", "builtin:digits"),
+        settings={"tasks": ("builtin:digits",), "experiment.seed": 3},
         against="ful",
         histograms=("tuned", "tund"),
         benchmark="character",
@@ -75,12 +77,35 @@ def test_all_problems_together() -> None:
         "--repeats=0: expected at least 1.",
         "--methods names 'munet': no such method. Did you mean 'tuned'?",
         "--config.seed: a suite gives its runs the seeds 0, 1, ...",
+        "settings: experiment.seed: a suite gives its runs the seeds 0, 1, ...",
+        "method 'tuned': compare: in a suite baselines are methods of their own.",
+        "settings has tasks, and so has the suite: name them once.",
+        "x' cannot be a folder's name: use at most 100 letters",
         "method 'Full': --config=characters:ful: there is no variant 'ful'. Did you mean 'full'",
         "method '../x': --config=demmo: there is no config file 'demmo'. Did you mean 'demo'?",
         "method 'tuned': --config.batch_sizes=3: there is no field 'batch_sizes'. Did you mean 'batch_size'",
     ):
         assert part in text, part
     assert text.startswith("The suite has ")
+
+
+@pytest.mark.parametrize(
+    ("suite", "message"),
+    [
+        (Suite(Method("a", "demo")), "methods is of type Method; expected a tuple: (method,) has a comma"),  # type: ignore[arg-type]
+        (Suite(("full",)), "methods has 'full'; expected munet.suites.suite.Method."),  # type: ignore[arg-type]
+        (Suite((Method("a", 3),)), "method 'a': config is 3; expected a text."),  # type: ignore[arg-type]
+        (Suite((Method("a", "demo", "x=3"),)), "method 'a': settings is of type str; expected a dict"),  # type: ignore[arg-type]
+        (Suite(TWO.methods, tasks="builtin:digits"), "tasks is 'builtin:digits'; expected a tuple of texts"),  # type: ignore[arg-type]
+        (Suite(TWO.methods, figures=("muNet",)), "figures is of type tuple; expected a dict"),  # type: ignore[arg-type]
+        (Suite(TWO.methods, against=None), "against is None; expected a text."),  # type: ignore[arg-type]
+    ],
+)
+def test_fields_of_another_type_are_named(suite: Suite, message: str) -> None:
+    with pytest.raises(SuiteError) as caught:
+        plan(suite, "x", 1)
+    assert len(caught.value.problems) == 1
+    assert message in str(caught.value)
 
 
 def test_an_empty_suite_is_refused() -> None:
@@ -106,6 +131,13 @@ def test_a_broken_suite_file_says_where(tmp_path: Path, text: str, message: str)
     with pytest.raises(UserError) as caught:
         SUITE_FILES.load(str(path))
     assert message in str(caught.value)
+
+
+def test_a_file_named_from_here_says_the_line_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mine.py").write_text("def get_suite(variant):\n    return {}[variant]")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=r"get_suite failed: mine\.py, line 2: KeyError: 'x'"):
+        SUITE_FILES.load("mine.py:x")
 
 
 @pytest.mark.parametrize(

@@ -39,11 +39,14 @@ def test_what_differs_is_named() -> None:
         "root: root.npz (Ti/16, 3 blocks); the paper: Ti/16, imagenet-21k",
         "data: the paper also has emnist/digits, emnist/letters, kmnist, cmaterdb/bangla",
         "split of omniglot: clean; the paper: paper",
-        "budget: 10,000 image-steps a run; the paper: 150,077,440 (0.0% of it)",
+        "budget: 10,000 image-steps a run; the paper: 150,077,440 (less than 0.1% of it)",
         "runs: 1; the paper: 5",
     ):
         assert part in found
     assert "split of mnist" not in found
+    assert "metric" not in found
+    balanced = [replace(row, quality_metric="balanced_accuracy") for row in own]
+    assert "metric: balanced accuracy; the paper: accuracy" in reference.differences(balanced, "characters")
 
 
 def test_ours_and_theirs_side_by_side() -> None:
@@ -53,11 +56,12 @@ def test_ours_and_theirs_side_by_side() -> None:
         *rows("mine", [[0.1, 0.2]], ("mnist", "svhn")),
     ]
     text = "\n".join(reference.section(own, "characters"))
-    assert "| FULL | 60.00 | 81.46 ± 0.40 | 50.00 | 98.20 | 0.001 | 1.53 | 0.020 | 4.91 |" in text
-    assert "| SCALE_1 | 90.00 | 91.41 ± 1.06 | 90.00 | 98.60 |" in text
+    assert "| FULL | 60.00 / 82.20 | 60.00 / 81.46 ± 0.40 | 50.00 / 98.20 | 0.001 / 1.53 | 0.020 / 4.91 |" in text
+    assert "| SCALE_1 | 90.00 / 92.98 | 90.00 / 91.41 ± 1.06 | 90.00 / 98.60 |" in text
     assert "| FULL | 50.0 / 98.2 |" in text
+    assert "| SCALE_1 | 91.0 / 98.4 |" in text  # validation
     assert "Not in the paper's table: MINE." in text
-    assert "Same tasks: mnist." in text
+    assert "over the same: mnist." in text
     assert "No method of this suite" in "\n".join(reference.section(rows("mine", [[0.1, 0.2]]), "decathlon"))
 
 

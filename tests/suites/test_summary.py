@@ -1,4 +1,4 @@
-"""Tables of a suite, worked out by hand (munet/suites/summary.py, pages.py)."""
+"""Tables of a suite, worked out by hand (munet/suites/summary.py, pages.py, csv_files.py)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from munet.suites import pages, summary
+from munet.suites import csv_files, formats, pages, summary
 from munet.suites.summary import Spread
 from tests.suites.rows import rows
 
@@ -40,8 +40,35 @@ def test_the_page_has_tables_1_and_6_and_names_the_omniglot_split() -> None:
     assert page.count("| method | mnist | omniglot (clean) | mean |") == 2
     assert "| FULL | 50.00 | 70.00 | 60.00 |" in page
     assert "SHA-256 aaaaaaaaaaaa" in page
-    assert "![Figure 3](figures/figure_3.svg)" in page
+    assert "![Figure 3](figures/figure_3.svg)\n\nMean test accuracy against parameters per task;" in page
+    assert "averaged over the tasks of a run (mnist, omniglot (clean)): its largest" in page
+    assert "| omniglot (clean) | 10 | 900 | 50 | 100 | `train[5%:], train[:5%], test` |" in page
+    assert page.count("omniglot") == page.count("omniglot (clean)")  # in every table
     assert "Not like with like" not in page
+
+
+def test_the_terminal_has_a_line_for_each_method() -> None:
+    assert pages.brief(TWO) == [
+        "mean test accuracy:",
+        "  FULL   70.00 ± 14.14 %  0.001 million parameters a task, 2 runs",
+        "  MUNET   85.00 ± 7.07 %  0.001 million parameters a task, 2 runs",
+    ]
+    assert pages.brief([]) == []
+
+
+def test_the_data_are_named_with_their_splits() -> None:
+    own = rows("full", [[0.5]], ("x",), split="80/10/10", num_validation=60, num_train=1439)
+    page = pages.markdown(own, suite="x", against="full")
+    assert "| x | 10 | 1,439 | 50 of 60 | 100 | 80/10/10 by content hash and seed |" in page
+
+
+def test_the_best_of_every_column_is_bold_and_deviations_of_nothing_are_left_out() -> None:
+    own = [*rows("full", [[0.5, 0.75], [0.5, 1.0]]), *rows("munet", [[0.75, 0.75], [0.75, 0.5]])]
+    page = pages.markdown(own, suite="x", against="full")
+    assert "| FULL | 50.00 ± 0.00 | **87.50 ± 17.68** | **68.75 ± 8.84** |" in page
+    assert "| MUNET | **75.00 ± 0.00** | 62.50 ± 17.68 | **68.75 ± 8.84** |" in page
+    assert formats.millions(Spread((1_000_000.0, 1_000_001.0))) == "1.000"
+    assert formats.millions(Spread((1_000_000.0, 1_010_000.0))) == "1.005 ± 0.007"
 
 
 def test_balanced_accuracy_is_called_so() -> None:
@@ -56,10 +83,11 @@ def test_a_page_without_runs_says_so() -> None:
 
 
 def test_csv_files_hold_the_same_numbers() -> None:
-    methods = list(csv.DictReader(io.StringIO(pages.methods_csv(TWO))))
+    methods = list(csv.DictReader(io.StringIO(csv_files.methods(TWO))))
     assert [line["method"] for line in methods] == ["full", "munet"]
+    assert methods[0]["tasks"] == "mnist, digits"
     assert (methods[0]["test_max"], methods[0]["test_mean"], methods[0]["runs"]) == ("80.0000", "70.0000", "2")
-    tasks = list(csv.DictReader(io.StringIO(pages.tasks_csv(TWO))))
+    tasks = list(csv.DictReader(io.StringIO(csv_files.tasks(TWO))))
     assert [(line["method"], line["task"], line["test_mean"]) for line in tasks[:2]] == [
         ("full", "mnist", "55.0000"),
         ("full", "digits", "85.0000"),

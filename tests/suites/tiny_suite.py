@@ -1,4 +1,4 @@
-"""The smallest suite: full fine-tuning and muNet on the two tasks of noise of `tests/tiny_run.py`."""
+"""The smallest suite: full fine-tuning and muNet on the built-in digits and a task of noise of `tests/tiny_run.py`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def get_suite(variant="two"):
         Method("full", "demo", {{"baseline.kind": "full"}}, label="Full fine-tuning"),
         Method("munet", "demo", label="muNet"),
     )
-    tasks = ("npz:{data}/left.npz", "npz:{data}/right.npz")
+    tasks = ("npz:{data}/left.npz", "builtin:digits")
     return Suite(methods, tasks=tasks, settings=SETTINGS, against="full")
 """
 

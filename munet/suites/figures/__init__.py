@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 from munet.suites import journals, summary
@@ -9,12 +10,28 @@ from munet.suites.figures import histograms, lineage, tradeoff
 from munet.suites.rows import Row
 from munet.suites.suite import Suite
 
-CAPTIONS = {
-    "figure_3.svg": "Test quality against parameters per task; bands and bars: one standard deviation over runs.",
-    "figure_3_flops.svg": "The same against the work of a forward pass, which the paper does not show.",
-    "figure_4.svg": "As Figure 3, without adapter insertion.",
-    "figure_5.svg": "Validation accuracy along the lineage of each task's final model, a line for each run.",
-    "figure_8.svg": "Hyper-parameters of the sampled children, pooled over runs; seed children are left out.",
+CAPTIONS = {  # a title, and what is to be seen; the quality metric goes into it
+    "figure_3.svg": (
+        "Figure 3",
+        "Mean test {metric} against parameters per task; bands and bars: one standard deviation over runs.",
+    ),
+    "figure_3_flops.svg": (
+        "Figure 3, FLOPs",
+        "As Figure 3, against the work of a forward pass, which the paper does not show.",
+    ),
+    "figure_3_latency.svg": (
+        "Figure 3, latency",
+        "As Figure 3, against the measured time of a forward pass of one image; methods whose score counts it.",
+    ),
+    "figure_4.svg": ("Figure 4", "As Figure 3, without adapter insertion."),
+    "figure_5.svg": (
+        "Figure 5",
+        "Validation {metric} along the lineage of each task's final model, a line for each run.",
+    ),
+    "figure_8.svg": (
+        "Figure 8",
+        "Hyper-parameters of the sampled children, pooled over runs; seed children are left out.",
+    ),
 }
 
 
@@ -29,12 +46,16 @@ def figures(
       curves: of each method by its name, of methods of earlier suites too.
       workdirs: of the complete runs, by method and seed.
     """
-    found = summary.methods(rows)
+    found, metric = summary.methods(rows), summary.metric(rows)
     drawn: dict[str, bytes | None] = {
-        f"{name}.svg": tradeoff.draw(found, curves, suite.figures.get(name, ()))
+        f"{name}.svg": tradeoff.draw(found, curves, suite.figures.get(name, ()), metric=metric)
         for name in ("figure_3", *(["figure_4"] if "figure_4" in suite.figures else []))
     }
-    drawn["figure_3_flops.svg"] = tradeoff.draw(found, curves, suite.figures.get("figure_3", ()), tradeoff.FLOPS)
+    chosen = suite.figures.get("figure_3", ())
+    drawn["figure_3_flops.svg"] = tradeoff.draw(found, curves, chosen, tradeoff.FLOPS, metric)
+    times = _latencies(workdirs)
+    timed = [method for method in found if method.name in times]
+    drawn["figure_3_latency.svg"] = tradeoff.draw(timed, curves, chosen, tradeoff.latency(times), metric)
     evolved = list(dict.fromkeys(row.method for row in rows if not row.baseline))
     titles = {method.name: method.title for method in found}
     followed = suite.lineages or (suite.compared_with, *evolved[-1:])
@@ -45,6 +66,7 @@ def figures(
             if name in titles
         },
         summary.tasks(rows),
+        metric,
     )
     drawn["figure_8.svg"] = histograms.draw(
         {
@@ -56,3 +78,16 @@ def figures(
         }
     )
     return {name: data for name, data in drawn.items() if data is not None}
+
+
+def _latencies(workdirs: Mapping[tuple[str, int], str]) -> dict[str, float]:
+    """Seconds an image by method: the mean over tasks and runs, where every one of them was measured."""
+    measured: dict[str, list[float | None]] = {}
+    for (method, _), place in workdirs.items():
+        measured.setdefault(method, []).extend(journals.latencies(place).values())
+    known = {method: [time for time in times if time is not None] for method, times in measured.items()}
+    return {
+        method: math.fsum(times) / len(times)
+        for method, times in known.items()
+        if times and len(times) == len(measured[method])
+    }

@@ -27,7 +27,9 @@ def draw(sampled: Mapping[str, Sequence[Mapping[str, HyperparameterValue]]]) -> 
     with drawing.canvas(3.0 * columns + 0.5, 2.1 * rows + 0.7, rows, columns) as (figure, axes):
         panels = list(axes.flat)
         for panel, name in zip(panels, varied, strict=False):
-            _bars(panel, name, {title: [child[name] for child in own] for title, own in sampled.items()})
+            # A method without the insertion has no width or rank of it.
+            values = {title: [child[name] for child in own if name in child] for title, own in sampled.items()}
+            _bars(panel, name, values)
         for panel in panels[len(varied) :]:
             panel.set_visible(False)
         figure.supylabel("share of the sampled children (%)", fontsize=10)
@@ -46,7 +48,7 @@ def _bars(panel: Any, name: str, values: Mapping[str, Sequence[HyperparameterVal
         places = [place + (index - (len(values) - 1) / 2) * width for place in range(len(ticks))]
         panel.bar(places, shares, width, color=drawing.colour(index), label=title)
     panel.set_xticks(range(len(ticks)), [_short(tick) for tick in ticks], fontsize=7, rotation=45 * (len(ticks) > 6))
-    panel.set_title(name.replace("_", " "), fontsize=10)
+    panel.set_title(name.replace("num_", "number of ").replace("_", " "), fontsize=10)
     panel.grid(visible=False, axis="x")
 
 

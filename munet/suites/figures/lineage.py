@@ -11,12 +11,17 @@ from munet.suites.journals import Lineage
 from munet.types import TaskName
 
 
-def draw(lineages: Mapping[str, Sequence[Mapping[TaskName, Lineage]]], labels: Mapping[TaskName, str]) -> bytes | None:
+def draw(
+    lineages: Mapping[str, Sequence[Mapping[TaskName, Lineage]]],
+    labels: Mapping[TaskName, str],
+    metric: str = "accuracy",
+) -> bytes | None:
     """The figure; None without any run.
 
     Args:
       lineages: by the method's title, one mapping for each run.
       labels: what the tasks are called, in order: a panel each.
+      metric: what the qualities are, in words.
     """
     if not any(lineages.values()) or not labels:
         return None
@@ -30,11 +35,12 @@ def draw(lineages: Mapping[str, Sequence[Mapping[TaskName, Lineage]]], labels: M
                     if task in run:
                         _line(panel, run[task], index)
             panel.set_title(label)
+            panel.xaxis.get_major_locator().set_params(integer=True)
         for panel in panels[len(labels) :]:
             panel.set_visible(False)
         figure.supxlabel("train/validation cycles", fontsize=10)
-        figure.supylabel("validation accuracy (%)", fontsize=10)
-        figure.legend(handles=_legend(list(lineages)), loc="outside upper center", ncols=len(lineages) + 2)
+        figure.supylabel(f"validation {metric} (%)", fontsize=10)
+        figure.legend(handles=_legend(list(lineages), metric), loc="outside upper center", ncols=len(lineages) + 2)
         return drawing.svg(figure)
 
 
@@ -47,12 +53,12 @@ def _line(panel: Any, lineage: Lineage, index: int) -> None:
     panel.plot([at], [100 * lineage.test], color=colour, marker="o", markersize=5, fillstyle="none", linestyle="")
 
 
-def _legend(titles: Sequence[str]) -> list[Any]:
+def _legend(titles: Sequence[str], metric: str) -> list[Any]:
     from matplotlib.lines import Line2D
 
     grey = "#5A6270"
     return [
         *(Line2D([], [], color=drawing.colour(index), label=title) for index, title in enumerate(titles)),
         Line2D([], [], color=grey, marker="+", markersize=9, linestyle="", label="best validation"),
-        Line2D([], [], color=grey, marker="o", fillstyle="none", linestyle="", label="its test accuracy"),
+        Line2D([], [], color=grey, marker="o", fillstyle="none", linestyle="", label=f"its test {metric}"),
     ]

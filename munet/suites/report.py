@@ -1,0 +1,77 @@
+"""Everything that is made of a suite's complete runs, kept in its directory: parquet, tables, page, figures."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+
+from munet.store import Store
+from munet.store.files import folder
+from munet.suites import csv_files, pages, reference, results
+from munet.suites.plan import run_folder
+from munet.suites.record import Record
+from munet.suites.rows import Row, rows_of
+from munet.suites.suite import Suite
+
+PAGE, METHODS_CSV, TASKS_CSV, FIGURES = "results.md", "results.csv", "results_tasks.csv", "figures"
+
+
+class Report:
+    """Writes what is complete into the suite's directory; rows of a run are read once."""
+
+    def __init__(self, workdir: str, suite: Suite, kept: Record, reference: str = ""):
+        self._workdir, self._suite, self._kept, self._reference = workdir, suite, kept, reference
+        self._rows: dict[tuple[str, int], list[Row]] = {}
+
+    def rows(self) -> list[Row]:
+        """All rows of complete runs: method by method, seed by seed, task by task."""
+        for method in self._kept.methods:
+            for seed in range(self._kept.repeats):
+                if (method.name, seed) in self._rows:
+                    continue
+                place = run_folder(self._workdir, method.name, seed)
+                if len(Store(place).journal) and (found := rows_of(place, method.name, method.label or method.name)):
+                    self._rows[method.name, seed] = found
+        order = {method.name: index for index, method in enumerate(self._kept.methods)}
+        keys = sorted(self._rows, key=lambda key: (order[key[0]], key[1]))
+        return [row for key in keys for row in self._rows[key]]
+
+    def write(self, with_figures: bool = False) -> None:
+        """Parquet, tables and page, each whole; figures, which take seconds, when they are asked for."""
+        rows = self.rows()
+        results.write(self._workdir, rows)
+        place = folder(self._workdir)
+        shown = self._draw(rows) if with_figures else folder(f"{self._workdir}/{FIGURES}").names()
+        place.replace(METHODS_CSV, csv_files.methods(rows).encode())
+        place.replace(TASKS_CSV, csv_files.tasks(rows).encode())
+        page = pages.markdown(
+            rows,
+            suite=self._kept.suite,
+            against=self._suite.compared_with,
+            notes=self._notes(rows),
+            figures=[f"{FIGURES}/{name}" for name in sorted(shown)],
+            reference=reference.section(rows, self._suite.benchmark) if self._reference and rows else [],
+        )
+        place.replace(PAGE, page.encode())
+
+    def _draw(self, rows: Sequence[Row]) -> set[str]:
+        """Draws every figure that there is something for; gives their names."""
+        from munet.suites.figures import figures
+
+        curves = {method.name: method.curve for method in self._kept.methods}
+        places = {key: run_folder(self._workdir, *key) for key in self._rows}
+        drawn = figures(rows, self._suite, curves, places)
+        for name, data in drawn.items():
+            folder(f"{self._workdir}/{FIGURES}").replace(name, data)
+        return set(drawn)
+
+    def _notes(self, rows: Sequence[Row]) -> list[str]:
+        complete = {(row.method, row.seed) for row in rows}
+        missing = [
+            f"{method.name} ({sum((method.name, seed) not in complete for seed in range(self._kept.repeats))})"
+            for method in self._kept.methods
+            if any((method.name, seed) not in complete for seed in range(self._kept.repeats))
+        ]
+        command = ["munet", "benchmark", f"--suite={self._kept.suite}", f"--repeats={self._kept.repeats}"]
+        notes = [f"Made by `{shlex.join([*command, *self._kept.overrides])}`"]
+        return [*notes, f"Runs that are not complete: {', '.join(missing)}."] if missing else notes
