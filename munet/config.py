@@ -131,6 +131,8 @@ class Experiment:
     insertions: tuple[str, ...] = ("adapter",)  # what may be inserted at a block: "adapter" (the paper), "lora"
     insert_adapters: bool = True  # False: no residual adapters, whatever `insertions` names
     clip_norm: float = 1.0  # gradients are clipped to this global norm
+    # of activations and products: "auto" is bfloat16 on GPU and TPU, float32 on a CPU; parameters are always float32
+    compute_dtype: str = "auto"
     antialias: bool = False  # filter images when they shrink
     search_space: SearchSpace = field(default_factory=SearchSpace)
     defaults: Defaults = field(default_factory=Defaults)
@@ -286,6 +288,7 @@ def _count_problems(config: Config) -> list[str]:
 
 
 _CHOICES = {
+    "compute_dtype": ("auto", "float32", "bfloat16"),
     "quality_metric": ("accuracy", "balanced_accuracy"),
     "fidelity.trainability": ("inherited", "frozen"),
     "fidelity.encoder_norm": ("forced", "chance"),

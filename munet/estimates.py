@@ -16,7 +16,7 @@ from munet import architecture
 from munet.config import Config, Experiment
 from munet.data import loader
 from munet.evolution import rehearsal, schedule
-from munet.training import grouping, signature, timing
+from munet.training import grouping, precision, signature, timing
 from munet.training.grouping import CostModel
 from munet.training.placement import Layout, place
 from munet.training.signature import INPUT_STAGE, Signature
@@ -116,6 +116,7 @@ def full_training(experiment: Experiment, task: TaskInfo, image_size: int = 0, a
         image_size=image_size or experiment.defaults.image_size,
         batch_size=loader.effective_batch_size(task.num_train, experiment),
         head_size=signature.head_size(task.num_classes),
+        dtype=precision.compute_dtype(experiment),
     )
 
 
@@ -226,9 +227,12 @@ def _groups(
 ) -> list[grouping.Group]:
     """The programs of a generation; children of other data settings are not kept apart, which changes little."""
     variant = architecture.get_variant(experiment.variant)
-    batch = loader.effective_batch_size(task.num_train, experiment)
+    batch, dtype = loader.effective_batch_size(task.num_train, experiment), precision.compute_dtype(experiment)
     return grouping.group_children(
-        [signature.of_child(child, variant, batch_size=batch, num_classes=task.num_classes) for child in plan.children],
+        [
+            signature.of_child(child, variant, batch_size=batch, num_classes=task.num_classes, dtype=dtype)
+            for child in plan.children
+        ],
         steps=loader.steps_per_cycle(task.num_train, experiment) * schedule.cycles_per_child(experiment),
         known=known,
         model=layout.cost_model,

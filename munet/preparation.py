@@ -152,4 +152,5 @@ def use_compilation_cache(runtime: Runtime) -> None:
     folder = cache.folder(runtime.cache_dir)
     if folder is not None:
         jax.config.update("jax_compilation_cache_dir", str(folder / "xla"))
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+        # Small ones too: a run has dozens, and their compilations add up to seconds at every start.
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)

@@ -195,7 +195,8 @@ class SelfAttention(nn.Module):
             to_query, to_value = update(x, num_queries)
             query, value = query + to_query, value + to_value
         scores = jnp.einsum("bqhd,bkhd->bhqk", query * heads[1] ** -0.5, key)
-        mixed = jnp.einsum("bhqk,bkhd->bqhd", jax.nn.softmax(scores, axis=-1), value)
+        weights = jax.nn.softmax(scores.astype(jnp.float32), axis=-1).astype(x.dtype)
+        mixed = jnp.einsum("bhqk,bkhd->bqhd", weights, value)
         return Dense(heads, (width,), name="out")(mixed)
 
 

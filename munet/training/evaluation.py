@@ -20,7 +20,7 @@ from munet import architecture
 from munet.config import Experiment
 from munet.data.tasks import Split
 from munet.quality import Quality, quality_of
-from munet.training import assemble, programs, signature
+from munet.training import assemble, precision, programs, signature
 from munet.training.assemble import FlatArrays
 from munet.training.placement import AXES
 from munet.training.stream import evaluation_batches
@@ -92,6 +92,7 @@ def measure(
         hyperparameters,
         num_blocks=experiment.num_blocks,
         num_classes=num_classes,
+        dtype=precision.compute_dtype(experiment),
     )
     mesh = Mesh(np.array(jax.devices()[:1]).reshape(1, 1, 1), AXES)
     program = programs.evaluate_program(program_signature, mesh)

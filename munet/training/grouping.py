@@ -68,7 +68,7 @@ def step_flops(signature: Signature) -> tuple[int, int]:
 
 def step_seconds(signature: Signature, model: CostModel) -> float:
     """Estimated time of one train step of one child."""
-    forward, backward = step_flops(signature)
+    forward, backward = map(float, step_flops(signature))
     variant = architecture.get_variant(signature.variant)
     tokens = variant.num_tokens(signature.image_size)
     # What an inserted slot costs besides its products, as a share of a block's.

@@ -27,7 +27,7 @@ from munet.data.tasks import Task
 from munet.evolution import schedule
 from munet.evolution.search_space import DATA_SETTINGS
 from munet.models.vit import flatten
-from munet.training import assemble, grouping, programs, signature
+from munet.training import assemble, grouping, precision, programs, signature
 from munet.training.assemble import FlatArrays
 from munet.training.checkpoints import InFlight, InTraining
 from munet.training.placement import Chunk, Layout, place
@@ -128,7 +128,13 @@ class Population:
         steps = loader.steps_per_cycle(task.info.num_train, self._experiment)
         return grouping.group_children(
             [
-                signature.of_child(child, self._variant, batch_size=batch_size, num_classes=task.info.num_classes)
+                signature.of_child(
+                    child,
+                    self._variant,
+                    batch_size=batch_size,
+                    num_classes=task.info.num_classes,
+                    dtype=precision.compute_dtype(self._experiment),
+                )
                 for child in children
             ],
             steps=steps * schedule.cycles_per_child(self._experiment),

@@ -83,6 +83,7 @@ def train_program(signature: Signature, mesh: Mesh, clip_norm: float) -> Callabl
             num_blocks=signature.num_blocks,
             gates=gates,
             first_trainable=signature.first_trainable,
+            dtype=signature.dtype,
         )
         return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
 
@@ -123,7 +124,14 @@ def evaluate_program(signature: Signature, mesh: Mesh) -> Callable[..., Evaluati
 
     def evaluate_child(params: Nested, gates: Gates, images: Array, num_batches: Array) -> Evaluation:
         def batch(index: Array, total: Evaluation) -> Evaluation:
-            logits = vit.logits(variant, params, images[index], num_blocks=signature.num_blocks, gates=gates)
+            logits = vit.logits(
+                variant,
+                params,
+                images[index],
+                num_blocks=signature.num_blocks,
+                gates=gates,
+                dtype=signature.dtype,
+            )
             is_finite = jnp.isfinite(logits).all(axis=-1)
             predicted = jnp.where(is_finite, logits.argmax(axis=-1).astype(jnp.int32), -1)
             return Evaluation(total.predicted.at[index].set(predicted), total.is_finite & is_finite.all())

@@ -37,6 +37,7 @@ class Signature:
       lora_rank: rank of the low-rank slots at every block; 0: the program has none.
       frozen: blocks, from the lowest trainable stage up, that only pass gradients on to what trains below and beside
         them, so that no gradients of their own weights are made: a third of a block's work.
+      dtype: of activations and products, "float32" or "bfloat16"; parameters, norms, softmax and loss are float32.
     """
 
     variant: str
@@ -48,6 +49,7 @@ class Signature:
     head_size: int
     lora_rank: int = 0
     frozen: tuple[int, ...] = ()
+    dtype: str = "float32"
 
     def __str__(self) -> str:
         """One word, as the journal records it; `parse` reads it back."""
@@ -60,6 +62,8 @@ class Signature:
             text += f":r{self.lora_rank}"
         if self.frozen:
             text += f":z{'.'.join(map(str, self.frozen))}"
+        if self.dtype != "float32":
+            text += f":d{self.dtype}"
         return text
 
     @classmethod
@@ -71,22 +75,22 @@ class Signature:
         """
         variant, *parts = text.split(":")
         values = {part[:1]: part[1:] for part in parts}
-        if not set("btainh") <= set(values) <= set("btainhrfz"):
+        if not set("btainh") <= set(values) <= set("btainhrfzd"):
             raise ValueError(f"{text!r} is no signature of a program")
         frozen = tuple(map(int, values.pop("z").split("."))) if "z" in values else ()
+        dtype = values.pop("d", "float32")
         numbers = {name: int(value) for name, value in values.items()}
         if "f" in numbers:  # in journals of version 0.1: so many blocks from the lowest trainable stage up
             lowest = max(numbers["t"], 0)
             frozen = tuple(range(lowest, lowest + numbers["f"]))
-        return cls(variant, *(numbers[name] for name in "btainh"), numbers.get("r", 0), frozen)
+        blocks, lowest, adapter, image, batch, head = (numbers[name] for name in "btainh")
+        return cls(variant, blocks, lowest, adapter, image, batch, head, numbers.get("r", 0), frozen, dtype)
 
     def covers(self, other: Signature) -> bool:
         """Whether a child of signature `other` can run in a program of this one."""
-        same = (self.variant, self.image_size, self.batch_size, self.head_size) == (
-            other.variant,
-            other.image_size,
-            other.batch_size,
-            other.head_size,
+        same = all(
+            getattr(self, name) == getattr(other, name)
+            for name in ("variant", "image_size", "batch_size", "head_size", "dtype")
         )
         trains = other.trains_nothing_below_head or self.first_trainable <= other.first_trainable
         trains_blocks = other.trained_blocks <= self.trained_blocks
@@ -148,7 +152,9 @@ def stage(name: ComponentName, num_blocks: int) -> int:
     return INPUT_STAGE if index is None else index
 
 
-def of_child(child: ChildPlan, variant: Variant, *, batch_size: int, num_classes: int) -> Signature:
+def of_child(
+    child: ChildPlan, variant: Variant, *, batch_size: int, num_classes: int, dtype: str = "float32"
+) -> Signature:
     """The least signature that a child can run in."""
     names = [plan.name for plan in child.components]
     num_blocks = sum(map(architecture.is_block, names))
@@ -165,6 +171,7 @@ def of_child(child: ChildPlan, variant: Variant, *, batch_size: int, num_classes
         head_size=head_size(num_classes),
         lora_rank=_lora_rank(names, child.hyperparameters),
         frozen=_frozen(num_blocks, lowest, blocks),
+        dtype=dtype,
     )
 
 
@@ -190,6 +197,7 @@ def of_model(
     *,
     num_blocks: int,
     num_classes: int,
+    dtype: str = "float32",
 ) -> Signature:
     """The signature that a finished model is evaluated in: of full depth, so that models share programs."""
     return Signature(
@@ -201,6 +209,7 @@ def of_model(
         batch_size=0,
         head_size=head_size(num_classes),
         lora_rank=_lora_rank(names, hyperparameters),
+        dtype=dtype,
     )
 
 

@@ -1,0 +1,18 @@
+"""In which precision programs compute: bfloat16 where the hardware is made for it (DESIGN section 4)."""
+
+from __future__ import annotations
+
+import jax
+
+from munet.config import Experiment
+
+
+def compute_dtype(experiment: Experiment) -> str:
+    """ "float32" or "bfloat16": what `experiment.compute_dtype` says, or for "auto" what the devices are good at.
+
+    A run on other devices than it began with computes in their precision; a note says that the layout has changed
+    (`start.notes_on_layout`).
+    """
+    if experiment.compute_dtype != "auto":
+        return experiment.compute_dtype
+    return "float32" if jax.devices()[0].platform == "cpu" else "bfloat16"
