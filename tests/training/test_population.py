@@ -83,6 +83,25 @@ def assert_equals_reference(children: list[ChildPlan], settings: Any) -> None:
                     )
 
 
+def test_bfloat16_trains_float32_parameters_about_as_float32_does() -> None:
+    children = [random_child(seed, id=seed + 1) for seed in range(2)]
+    exact, rough = (train(children, config(compute_dtype=dtype)) for dtype in ("float32", "bfloat16"))
+    for child in children:
+        assert rough[child.id].cost.program == f"{exact[child.id].cost.program}:dbfloat16"
+        for name, arrays in rough[child.id].best.items():
+            for path, array in arrays.items():
+                assert array.dtype == np.float32
+                np.testing.assert_allclose(array, exact[child.id].best[name][path], rtol=0, atol=5e-3)
+    differs = [
+        not np.array_equal(a, b) for a, b in zip(*(leaves_of(trained) for trained in (exact, rough)), strict=True)
+    ]
+    assert any(differs)
+
+
+def leaves_of(trained: dict[int, Any]) -> list[np.ndarray]:
+    return jax.tree.leaves({id: dict(child.best) for id, child in trained.items()})
+
+
 def test_mixed_children_equal_the_plain_loop() -> None:
     children = [random_child(seed, id=seed + 1) for seed in range(3)]
     assert_equals_reference(children, config())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from munet.training import assemble, placement, programs, signature
 from tests import tiny_run
 from tests.training.children import NUM_CLASSES, VARIANT, loader_of, random_child
 
+_IN_THE_HEAD = 3  # products that stay float32: the head's own, and the gradients of its input and its weights
 MESH = Mesh(np.array(jax.devices()[:1]).reshape(1, 1, 1), placement.AXES)
 
 
@@ -52,12 +54,13 @@ def lowered(program: Any, platform: str) -> Callable[..., export.Exported]:
     return export.export(program, platforms=[platform])
 
 
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 @pytest.mark.parametrize("platform", ["tpu", "cuda"])
-def test_both_programs_lower_for_accelerators(platform: str) -> None:
+def test_both_programs_lower_for_accelerators(platform: str, dtype: str) -> None:
     """Lowering needs no such hardware; it finds what a backend cannot do."""
     children = [random_child(seed=index, id=index + 1) for index in range(2)]
     own = [signature.of_child(child, VARIANT, batch_size=8, num_classes=NUM_CLASSES) for child in children]
-    joint = own[0].join(own[1])
+    joint = replace(own[0].join(own[1]), dtype=dtype)
     arrays = assemble.stack(
         [
             assemble.assemble(
@@ -72,7 +75,9 @@ def test_both_programs_lower_for_accelerators(platform: str) -> None:
     train = lowered(programs.train_program(joint, MESH, 1.0), platform)(
         state, arrays.fixed, arrays.control, images, labels, jnp.int32(3)
     )
-    assert len(train.out_avals) == len(jax.tree.leaves(state))
+    assert [out.dtype for out in train.out_avals] == [leaf.dtype for leaf in jax.tree.leaves(state)]
+    products = [line for line in train.mlir_module().splitlines() if "dot_general" in line]
+    assert sum("bf16" in line for line in products) == (len(products) - _IN_THE_HEAD if dtype == "bfloat16" else 0)
     evaluate = lowered(programs.evaluate_program(joint.for_evaluation, MESH), platform)(
         {**arrays.fixed, **arrays.tuned}, arrays.control.gates, images, jnp.int32(3)
     )
