@@ -304,10 +304,9 @@ def _mesh_problems(config: Config) -> list[str]:
     problems = []
     data, model = mesh[1:]
     if _EVALUATED % data:
-        below = next(length for length in range(data, 0, -1) if _EVALUATED % length == 0)
         problems.append(
             f"runtime.mesh = {mesh}: {data} devices cannot share batches of {_EVALUATED} images in evaluation. Use "
-            f"{below} or {2 * below} in the middle."
+            f"{_near(data, _EVALUATED)} in the middle."
         )
     elif batch_size % data:
         below = batch_size // data * data
@@ -318,12 +317,21 @@ def _mesh_problems(config: Config) -> list[str]:
         )
     variant = architecture.VARIANTS.get(config.experiment.variant)
     if variant and variant.mlp_dim % model:
-        choices = [length for length in range(1, 2 * model) if variant.mlp_dim % length == 0]
         problems.append(
             f"runtime.mesh = {mesh}: {model} devices cannot share the layers of {variant.name} evenly. Use "
-            f"{' or '.join(map(str, choices[-2:]))} at the end."
+            f"{_near(model, variant.mlp_dim)} at the end."
         )
     return problems
+
+
+def _near(given: int, number: int) -> str:
+    """The divisors of a number next to a given one: `2 or 4`."""
+    divisors = [length for length in range(1, number + 1) if number % length == 0]
+    near = [
+        max(length for length in divisors if length < given),
+        *[length for length in divisors if length > given][:1],
+    ]
+    return " or ".join(map(str, near))
 
 
 _EVALUATED = 256  # images in a batch of evaluation: `stream.EVALUATION_BATCH`, where JAX may be imported

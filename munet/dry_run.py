@@ -190,7 +190,8 @@ def _memory_table(config: Config, layout: Layout, planned: Sequence[_Planned]) -
     table.add_row("best version, gradients, momentum", *(_size(use.child.training) for use in uses))
     table.add_row("activations", *(_size(use.child.activations) for use in uses))
     table.add_row("one child", *(_size(use.child.total) for use in uses))
-    table.add_row("children at once, on it", *(f"{use.at_once}, {use.held}: {_size(use.children)}" for use in uses))
+    table.add_row("children on it / at work at once", *(f"{use.held} / {use.at_once}" for use in uses))
+    table.add_row("these children", *(_size(use.children) for use in uses))
     table.add_row("batches and validation", *(_size(use.batches) for use in uses))
     more = "" if len(known) == len(planned) else " at least"
     table.add_row(f"training images{more}", *[_size(resident)] * len(columns))
@@ -203,7 +204,7 @@ def _memory_table(config: Config, layout: Layout, planned: Sequence[_Planned]) -
         verdicts = [_size(limit) + (" fits" if use.refused is None else " TOO SMALL") for use in uses]
     table.add_row(f"of {kind}", *verdicts)
     if any(use.num_waves > 1 for use in uses):
-        table.caption = "Children in turns: " + "; ".join(f"{count(use.num_waves, 'wave')}" for use in uses)
+        table.add_row("a generation trains in", *(count(use.num_waves, "wave") for use in uses))
     return table
 
 

@@ -65,14 +65,14 @@ def choose_inner(programs: Collection[Signature], num_devices: int, room: int | 
     return next(
         (
             inner
-            for inner in _choices(programs, num_devices)
+            for inner in choices(programs, num_devices)
             if all(num_fitting(program, inner, room) for program in programs)
         ),
         None,
     )
 
 
-def _choices(programs: Collection[Signature], num_devices: int) -> Iterator[Inner]:
+def choices(programs: Collection[Signature], num_devices: int) -> Iterator[Inner]:
     """Meshes that can spread these programs evenly, the smallest first."""
     for size in _divisors(num_devices):
         for model in _divisors(size):
@@ -98,11 +98,11 @@ def too_large(
       memory: bytes of a device that may be used.
       reserved: of them, for batches and images.
     """
-    choices = [inner] if inner else list(_choices(programs, num_devices))
+    possible = [inner] if inner else list(choices(programs, num_devices))
     most = {
-        choice: max((need(program, choice).total, str(program), program) for program in programs) for choice in choices
+        choice: max((need(program, choice).total, str(program), program) for program in programs) for choice in possible
     }
-    best = min(choices, key=lambda choice: most[choice][0])
+    best = min(possible, key=lambda choice: most[choice][0])
     least, _, program = most[best]
     spread = f" on each of {best.size} devices (data {best.data}, model {best.model})" if best.size > 1 else ""
     mesh = "Leave runtime.mesh empty, so that munet chooses, or lower" if inner else "Lower"

@@ -68,7 +68,13 @@ def _without_compilation_cache() -> Iterator[None]:
 
 
 def blank_child(signature: Signature, chunk: Chunk) -> tuple[programs.TrainState, dict[str, object], Control]:
-    """A child of zeros that trains whatever the program can: state, fixed components, control."""
+    """A child of zeros that trains whatever the program can, on its devices: state, fixed components, control."""
+    state, fixed, control = chunk.put(blank_arrays(signature))
+    return state, fixed, control
+
+
+def blank_arrays(signature: Signature) -> tuple[programs.TrainState, dict[str, object], Control]:
+    """The same on the host."""
     names = signature.names
     params = {name: pad({}, signature, name) for name in names}
     tuned = {name: params[name] for name in names if signature.tunes(name)}
@@ -77,5 +83,4 @@ def blank_child(signature: Signature, chunk: Chunk) -> tuple[programs.TrainState
     masks = {name: jnp.float32(1) for name in tuned}
     control = Control(masks, gates(names, signature, adapter_dim=1, num_classes=2), settings)
     tuned, fixed, control = jax.tree.map(lambda leaf: np.asarray(leaf)[None], (tuned, fixed, control))
-    state, fixed, control = chunk.put((programs.init_state(tuned), fixed, control))
-    return state, fixed, control
+    return programs.init_state(tuned), fixed, control
