@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any, cast
 
 import jax
@@ -45,6 +46,9 @@ def test_large_activations_are_spread_over_data_and_large_layers_over_model() ->
     half = fitting.need(LARGE, Inner(2, 1)).total
     assert fitting.choose_inner([LARGE], 8, half) == Inner(2, 1)
     assert fitting.choose_inner([LARGE], 8, half - 1) != Inner(2, 1)
+    both = fitting.need(LARGE, Inner(1, 2)).total
+    assert half < both < fitting.need(LARGE, Inner()).total
+    assert fitting.choose_inner([LARGE], 8, both) == Inner(2, 1)
     half = fitting.need(WIDE, Inner(1, 2)).total
     assert fitting.need(WIDE, Inner(8, 1)).total > half
     assert fitting.choose_inner([WIDE], 8, half) == Inner(1, 2)
@@ -100,8 +104,12 @@ def test_whatever_is_placed_fits_and_every_child_is_placed_once() -> None:
         assert sorted(member for chunk in chunks for member in chunk.members) == list(range(ends[-1]))
         kept: dict[Any, int] = defaultdict(int)
         work: dict[Any, int] = defaultdict(int)
-        for chunk in chunks:
+        for before, chunk in pairwise([None, *chunks]):
             assert len(chunk.members) <= chunk.size <= len(chunk.members) + chunk.mesh.shape["child"]
+            if before and chunk.wave != before.wave:  # no sooner than it must be
+                at = [(before.wave, device) for device in chunk.mesh.devices.flat]
+                more = [kept[i] + chunk.need.kept + max(work[i], chunk.need.at_work) + reserved for i in at]
+                assert max(more) > memory
             for device in chunk.mesh.devices.flat:
                 kept[chunk.wave, device] += chunk.need.kept
                 work[chunk.wave, device] = max(work[chunk.wave, device], chunk.need.at_work)
