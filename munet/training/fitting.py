@@ -118,14 +118,14 @@ def too_large(
 def mesh_problem(mesh: Sequence[int], used: int, available: int) -> str:
     """Says that a mesh has not as many devices as are used, and which would."""
     size, inner = math.prod(mesh), math.prod(mesh[1:])
-    choices = []
+    valid = []
     if size <= available:
-        choices.append(f"runtime.num_devices = {size}")
+        valid.append(f"runtime.num_devices = {size}")
     if used % inner == 0:
-        choices.append(f"runtime.mesh = {(used // inner, *mesh[1:])}")
+        valid.append(f"runtime.mesh = {(used // inner, *mesh[1:])}")
     return (
         f"runtime.mesh = {tuple(mesh)} is a mesh of {size} devices, but {used} are used. Give "
-        f"{' or '.join([*choices, 'none (--config.mesh=), so that munet chooses'])}."
+        f"{' or '.join([*valid, 'none (--config.mesh=), so that munet chooses'])}."
     )
 
 

@@ -255,8 +255,8 @@ class Population:
 
     def _attribute(self, chunks: Sequence[Chunk], seconds: float) -> dict[Signature, float]:
         """Shares the time that a wave took among its children by their programs' estimated cost."""
-        programs = [chunk.group.signature for chunk in chunks]
-        weights = {program: grouping.step_seconds(program, self._layout.cost_model) for program in programs}
+        used = [chunk.group.signature for chunk in chunks]
+        weights = {program: grouping.step_seconds(program, self._layout.cost_model) for program in used}
         total = sum(weights[chunk.group.signature] * len(chunk.members) for chunk in chunks)
         return {program: seconds * weight / total for program, weight in weights.items()}
 

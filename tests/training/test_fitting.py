@@ -14,7 +14,7 @@ import pytest
 from munet.config import Config, Runtime
 from munet.data.tasks import Task
 from munet.errors import DeviceMemoryError, UserError
-from munet.training import fitting, placement, population, programs
+from munet.training import exhaustion, fitting, placement, population, programs
 from munet.training.fitting import Inner
 from munet.training.grouping import Group
 from munet.training.placement import Layout
@@ -235,7 +235,7 @@ def test_a_device_that_runs_out_of_memory_is_told_with_what_to_change(monkeypatc
         str(group.signature),
         f"{estimated:.2f} GiB",
         "--config.children_per_dispatch=1",
-        "--config.mesh=",
+        "--config.mesh=CHILD,DATA,MODEL",
         "Out of memory allocating 17179869184 bytes.",
         "experiment.batch_size",
         "the same command goes on",
@@ -245,8 +245,6 @@ def test_a_device_that_runs_out_of_memory_is_told_with_what_to_change(monkeypatc
 
 
 def test_other_errors_of_a_device_pass() -> None:
-    from munet.training import exhaustion
-
     chunk = placement.place([Group(SMALL, (0,))], layout(1, None))[0]
     with pytest.raises(jax.errors.JaxRuntimeError, match="INTERNAL"), exhaustion.told("training", chunk):
         raise jax.errors.JaxRuntimeError("INTERNAL: something else")
