@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from typing import Any, cast
 
 import jax
@@ -104,7 +103,7 @@ def test_whatever_is_placed_fits_and_every_child_is_placed_once() -> None:
         assert sorted(member for chunk in chunks for member in chunk.members) == list(range(ends[-1]))
         kept: dict[Any, int] = defaultdict(int)
         work: dict[Any, int] = defaultdict(int)
-        for before, chunk in pairwise([None, *chunks]):
+        for before, chunk in zip([None, *chunks[:-1]], chunks, strict=True):
             assert len(chunk.members) <= chunk.size <= len(chunk.members) + chunk.mesh.shape["child"]
             if before and chunk.wave != before.wave:  # no sooner than it must be
                 at = [(before.wave, device) for device in chunk.mesh.devices.flat]
