@@ -148,7 +148,11 @@ class Runtime:
     cache_dir: str = ""  # decoded data and compiled programs; "": $MUNET_CACHE_DIR, else ~/.cache/munet; "off": none
     max_bad_images: float = 0.01  # share of a folder's files that may be unreadable; they are named and left out
     num_devices: int = 0  # accelerators to use; 0: all
-    children_per_dispatch: int = 0  # children stacked on one device; 0: all that fit on GPU/TPU, 1 on CPU
+    children_per_dispatch: int = 0  # stacked on one device at most; 0: all that fit on GPU/TPU, 1 on CPU
+    # slots for children, and over how many devices each one's batches and layers are spread, e.g. 2,2,2 on eight
+    # devices (child, data, model); (): as many children side by side as fit
+    mesh: tuple[int, ...] = ()
+    device_memory_gb: float = 0.0  # memory of a device (10^9 bytes) to plan with; 0: nine tenths of what it has
     block_megabytes: int = 64  # size of one block of augmented batches
     checkpoint_minutes: float = 2.0  # how often a generation in training is saved; 0: after every cycle; <0: never
     max_hours: float = 0.0  # stop after this time, at the end of a cycle; the same command goes on; 0: no limit
@@ -280,6 +284,11 @@ def _count_problems(config: Config) -> list[str]:
     for name in ("num_devices", "children_per_dispatch"):
         if getattr(config.runtime, name) < 0:
             problems.append(f"runtime.{name} = {getattr(config.runtime, name)}: expected 0 (automatic) or more.")
+    if config.runtime.device_memory_gb < 0:
+        problems.append(
+            f"runtime.device_memory_gb = {config.runtime.device_memory_gb}: expected 0 (what the device has) or more."
+        )
+    problems += _mesh_problems(config)
     if not experiment.tasks:
         problems.append("experiment.tasks is empty: give task URIs, e.g. --config.tasks=builtin:digits,tfds:mnist")
     for task in sorted({task for task in experiment.tasks if experiment.tasks.count(task) > 1}):
@@ -287,6 +296,47 @@ def _count_problems(config: Config) -> list[str]:
     return problems
 
 
+def _mesh_problems(config: Config) -> list[str]:
+    """Of the mesh by itself; whether there are as many devices is asked when they are looked for."""
+    mesh, batch_size = config.runtime.mesh, config.experiment.batch_size
+    if not mesh:
+        return []
+    if len(mesh) != 3 or min(mesh) < 1:
+        return [f"runtime.mesh = {mesh}: expected three numbers of at least 1 (child, data, model), or none."]
+    problems = []
+    data, model = mesh[1:]
+    if _EVALUATED % data:
+        problems.append(
+            f"runtime.mesh = {mesh}: {data} devices cannot share batches of {_EVALUATED} images in evaluation. Use "
+            f"{_near(data, _EVALUATED)} in the middle."
+        )
+    elif batch_size % data:
+        below = batch_size // data * data
+        advice = f"{below} or {below + data}" if below else str(data)
+        problems.append(
+            f"experiment.batch_size = {batch_size}: {data} devices (runtime.mesh = {mesh}) cannot share it evenly. Use "
+            f"{advice}."
+        )
+    variant = architecture.VARIANTS.get(config.experiment.variant)
+    if variant and variant.mlp_dim % model:
+        problems.append(
+            f"runtime.mesh = {mesh}: {model} devices cannot share the layers of {variant.name} evenly. Use "
+            f"{_near(model, variant.mlp_dim)} at the end."
+        )
+    return problems
+
+
+def _near(given: int, number: int) -> str:
+    """The divisors of a number next to a given one: `2 or 4`."""
+    divisors = [length for length in range(1, number + 1) if number % length == 0]
+    near = [
+        max(length for length in divisors if length < given),
+        *[length for length in divisors if length > given][:1],
+    ]
+    return " or ".join(map(str, near))
+
+
+_EVALUATED = 256  # images in a batch of evaluation: `stream.EVALUATION_BATCH`, where JAX may be imported
 _CHOICES = {
     "compute_dtype": ("auto", "float32", "bfloat16"),
     "quality_metric": ("accuracy", "balanced_accuracy"),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from rich import box
 from rich.console import Console
@@ -22,7 +22,6 @@ from munet.data.tasks import Task, open_task
 from munet.errors import UserError
 from munet.estimates import Measured, Time
 from munet.evolution import schedule
-from munet.evolution.search_space import insertions
 from munet.preparation import baselines, image_steps, open_inputs, together
 from munet.progress.wording import count, duration
 from munet.training.placement import Layout
@@ -173,49 +172,39 @@ def _memory_table(config: Config, layout: Layout, planned: Sequence[_Planned]) -
     task = estimates.largest([item.info for item in planned], experiment)
     program = estimates.full_training(experiment, task)
     columns = {f"{program.image_size} pixels": program}
-    size = max(experiment.search_space.image_size) if experiment.auto_tune else program.image_size
-    dim = max(experiment.search_space.adapter_dim) if experiment.auto_tune else experiment.defaults.adapter_dim
-    rank = max(experiment.search_space.lora_rank) if experiment.auto_tune else experiment.defaults.lora_rank
-    most = replace(
-        program,
-        image_size=size,
-        adapter_dim=dim if "adapter" in insertions(experiment) else 0,
-        lora_rank=rank if "lora" in insertions(experiment) else 0,
-    )
+    most = estimates.most_demanding(experiment, task)
     if most != program and not schedule.is_baseline(experiment):
-        inserted = [f", adapters of {dim}"] if most.adapter_dim else []
-        inserted += [f", LoRA of rank {rank}"] if most.lora_rank else []
-        columns[f"{size} pixels" + "".join(inserted)] = most
-    each = [estimates.child_memory(one) for one in columns.values()]
-    stacked = estimates.children_on_a_device(config, layout)
+        inserted = [f", adapters of {most.adapter_dim}"] if most.adapter_dim else []
+        inserted += [f", LoRA of rank {most.lora_rank}"] if most.lora_rank else []
+        columns[f"{most.image_size} pixels" + "".join(inserted)] = most
     validated = max(loader.num_validated(item.info.num_validation, experiment) for item in planned)
-    batches = [estimates.batch_bytes(config, one.batch_size, one.image_size, validated) for one in columns.values()]
     known = [item.resident for item in planned if item.task is not None]
     resident = max((size or 0 for size in known), default=0)
-    totals = [memory.total * stacked + batch + resident for memory, batch in zip(each, batches, strict=True)]
+    uses = [
+        estimates.device_use(config, one, layout, num_validated=validated, resident=resident)
+        for one in columns.values()
+    ]
     table = _table("Memory of a device, every layer in training", *columns)
-    table.add_row("parameters", *(_size(memory.params) for memory in each))
-    table.add_row("best version, gradients, momentum", *(_size(memory.training) for memory in each))
-    table.add_row("activations", *(_size(memory.activations) for memory in each))
-    table.add_row("one child", *(_size(memory.total) for memory in each))
-    table.add_row(f"{count(stacked, 'child', 'children')} at once", *(_size(memory.total * stacked) for memory in each))
-    table.add_row("batches and validation", *map(_size, batches))
+    table.add_row("mesh (child, data, model)", *(" x ".join(map(str, use.mesh)) for use in uses))
+    table.add_row("parameters", *(_size(use.child.params) for use in uses))
+    table.add_row("best version, gradients, momentum", *(_size(use.child.training) for use in uses))
+    table.add_row("activations", *(_size(use.child.activations) for use in uses))
+    table.add_row("one child", *(_size(use.child.total) for use in uses))
+    table.add_row("children on it / at work at once", *(f"{use.held} / {use.at_once}" for use in uses))
+    table.add_row("these children", *(_size(use.children) for use in uses))
+    table.add_row("batches and validation", *(_size(use.batches) for use in uses))
     more = "" if len(known) == len(planned) else " at least"
     table.add_row(f"training images{more}", *[_size(resident)] * len(columns))
     table.add_section()
-    table.add_row("all", *map(_size, totals))
-    limit = estimates.device_memory(layout)
-    kind = layout.devices[0].device_kind
+    table.add_row("all", *(_size(use.total) for use in uses))
+    limit = layout.memory
+    kind = escape(layout.devices[0].device_kind)
+    verdicts = ["unknown"] * len(uses)
     if limit is not None:
-        verdicts = [_size(limit) + (" fits" if total <= limit else " TOO SMALL") for total in totals]
-        table.add_row(f"of {escape(kind)}", *verdicts)
-        if max(totals) > limit and stacked > 1:
-            fitting = [(limit - batch - resident) // memory.total for memory, batch in zip(each, batches, strict=True)]
-            table.caption = "Fitting: " + "; ".join(
-                f"--config.children_per_dispatch={number}" if number > 0 else "none" for number in fitting
-            )
-    else:
-        table.add_row(f"of {escape(kind)}", *["unknown"] * len(columns))
+        verdicts = [_size(limit) + (" fits" if use.refused is None else " TOO SMALL") for use in uses]
+    table.add_row(f"of {kind}", *verdicts)
+    if any(use.num_waves > 1 for use in uses):
+        table.add_row("a generation trains in", *(count(use.num_waves, "wave") for use in uses))
     return table
 
 

@@ -53,6 +53,10 @@ class DiskFullError(UserError):
     """The disk is full; nothing that was committed is lost, and the same command goes on."""
 
 
+class DeviceMemoryError(UserError):
+    """A device has no room for what was planned; nothing that was committed is lost."""
+
+
 class DivergedError(ArithmeticError):
     """Training left the finite numbers: no fault of the program's, but nothing came of it (exit code 1)."""
 

@@ -6,7 +6,6 @@ Nothing is trained but a few steps that are timed. What the children will be is 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -15,9 +14,13 @@ import jax
 from munet import architecture
 from munet.config import Config, Experiment
 from munet.data import loader
+from munet.errors import UserError
 from munet.evolution import rehearsal, schedule
-from munet.training import grouping, precision, signature, timing
+from munet.evolution.search_space import insertions
+from munet.training import grouping, memory, precision, signature, timing
+from munet.training.chunks import Chunk
 from munet.training.grouping import CostModel
+from munet.training.memory import Memory, child_memory
 from munet.training.placement import Layout, place
 from munet.training.signature import INPUT_STAGE, Signature
 from munet.training.timing import StepTime
@@ -29,81 +32,114 @@ _EVALUATION_COMPILATION = 0.2  # of a train program's: measured once, 9 of 46 s 
 
 
 @dataclass(frozen=True)
-class Memory:
-    """Bytes of one child in training, on its device.
+class DeviceUse:
+    """Bytes of a device while the children of a generation train, all in one program.
 
     Attributes:
-      params: of all components.
-      training: of those that train: best version and gradients (float32), momentum (bfloat16), copies in between.
-      activations: what the backward pass keeps of a batch, and the work space of a block.
+      mesh: lengths of (child, data, model) of their chunks.
+      child: one child's, on each of its devices.
+      at_once: children that a device trains in one dispatch.
+      held: children whose parameters and optimiser are on it at the same time.
+      num_waves: how often the generation's batches are made, because no more children fit at once.
+      batches: of a block, and of the validation images.
+      resident: of training images.
+      refused: why they fit nowhere; None if they do. The other numbers are then of one child at a time.
     """
 
-    params: int
-    training: int
-    activations: int
+    mesh: tuple[int, ...]
+    child: Memory
+    at_once: int
+    held: int
+    num_waves: int
+    batches: int
+    resident: int
+    refused: UserError | None = None
+
+    @property
+    def children(self) -> int:
+        """Of all children that are on the device."""
+        return self.held * self.child.kept + self.at_once * (self.child.total - self.child.kept)
 
     @property
     def total(self) -> int:
         """All of it."""
-        return self.params + self.training + self.activations
+        return self.children + self.batches + self.resident
 
 
-def child_memory(program: Signature) -> Memory:
-    """Memory of one child in a train program: counted where it can be, estimated for activations.
+def device_use(
+    config: Config, program: Signature, layout: Layout, *, num_validated: int = 0, resident: int = 0
+) -> DeviceUse:
+    """What each device holds while a generation trains in `program`, placed as a run would place it.
 
-    A block keeps about twelve values of the width and two of the MLP's for each token, and attention's scores twice;
-    the last block is computed for the class token alone.
+    Args:
+      config: the run's.
+      program: that all children run in.
+      layout: the devices.
+      num_validated: validation images.
+      resident: bytes of training images on the device.
     """
-    variant = architecture.get_variant(program.variant)
-
-    def params(name: str) -> int:
-        return architecture.num_params(
-            variant,
-            name,
-            image_size=program.image_size,
-            adapter_dim=max(program.adapter_dim, 1),
-            num_classes=program.head_size,
-            lora_rank=max(program.lora_rank, 1),
-        )
-
-    tuned = sum(params(name) for name in program.names if program.tunes(name))
-    tokens, width = variant.num_tokens(program.image_size), variant.width
-    hidden = 2 * variant.mlp_dim
-    adapter = 3 * width + 2 * program.adapter_dim if program.adapter_dim else 0
-    inserted = adapter + 2 * program.lora_rank  # of low-rank updates, what lies between their two products
-    block = 12 * width + hidden + 2 * variant.num_heads * tokens + inserted
-    last = 4 * width + 2 * variant.num_heads + inserted
-    work_space = 5 * width + hidden / 2 + variant.num_heads * tokens  # of a block that keeps nothing
-    trained = program.num_blocks - max(program.first_trainable, 0)
-    kept = block * max(trained - 1, 0) + (last if trained else 0) + work_space
-    return Memory(
-        params=4 * sum(map(params, program.names)),
-        training=(4 + 4 + 2 + 2) * tuned,  # the last 2: XLA turns some weights around; between 0 and 4 measured
-        activations=int(4 * program.batch_size * tokens * kept),
+    group = grouping.Group(program, tuple(range(config.experiment.children_per_generation)))
+    batches = batch_bytes(config, program.batch_size, program.image_size, num_validated)
+    refused = None
+    try:
+        chunks = place([group], layout, batches + resident)
+    except UserError as error:
+        refused, chunks = error, place([group], replace(layout, memory=None, children_per_device=1))
+    waves = [[chunk for chunk in chunks if chunk.wave == wave] for wave in range(chunks[-1].wave + 1)]
+    stacked = {chunk: chunk.size // chunk.mesh.shape["child"] for chunk in chunks}
+    held = max(sum(stacked[chunk] for chunk in wave if _first(chunk) is layout.devices[0]) for wave in waves)
+    inner = chunks[0].inner
+    return DeviceUse(
+        mesh=tuple(chunks[0].mesh.devices.shape),
+        child=child_memory(program, inner.data, inner.model),
+        at_once=max(stacked.values()),
+        held=held,
+        num_waves=len(waves),
+        batches=batches,
+        resident=resident,
+        refused=refused,
     )
 
 
-def children_on_a_device(config: Config, layout: Layout) -> int:
-    """How many children a device holds at once, if all run in one program."""
-    each = -(-config.experiment.children_per_generation // len(layout.devices))
-    return min(layout.children_per_device, each)
+def _first(chunk: Chunk) -> jax.Device:
+    device: jax.Device = chunk.mesh.devices.flat[0]
+    return device
 
 
 def batch_bytes(config: Config, batch_size: int, image_size: int, num_validated: int) -> int:
     """Bytes of a block of augmented batches, and of the validation images, on the device."""
-    image = image_size * image_size * architecture.CHANNELS * 4
-    block = max(config.runtime.block_megabytes * 1_000_000, batch_size * image)
-    return block + num_validated * image
+    block = max(config.runtime.block_megabytes * 1_000_000, memory.image_bytes(batch_size, image_size))
+    return block + memory.image_bytes(num_validated, image_size)
 
 
-def device_memory(layout: Layout) -> int | None:
-    """Bytes that a device has for JAX; on a CPU the machine's; None if nobody tells."""
-    device = layout.devices[0]
-    if device.platform == "cpu":
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else None
-    stats = device.memory_stats() or {}
-    limit = stats.get("bytes_limit")
-    return None if limit is None else int(limit)
+def check_fits(config: Config, tasks: Sequence[TaskInfo], layout: Layout) -> str | None:
+    """Whether the children of a run fit the devices, before any is trained; training images are not counted.
+
+    Returns:
+      A note if a child could become too large by mutation, else None.
+
+    Raises:
+      UserError: a child that trains all it can at the default image size fits nowhere.
+    """
+    experiment = config.experiment
+    task = largest(tasks, experiment)
+    validated = max(loader.num_validated(task.num_validation, experiment) for task in tasks)
+    if schedule.is_baseline(experiment):
+        plan = next(iter(rehearsal.plans(experiment, [task])))
+        programs = [group.signature for group in _groups(experiment, plan, task, set(), layout)]
+    else:
+        programs = [full_training(experiment, task)]
+    for program in programs:
+        if refused := device_use(config, program, layout, num_validated=validated).refused:
+            raise refused
+    if schedule.is_baseline(experiment):
+        return None
+    refused = device_use(config, most_demanding(experiment, task), layout, num_validated=validated).refused
+    return (
+        f"A generation with the largest child that mutations can make would stop the run. {refused}"
+        if refused
+        else None
+    )
 
 
 def full_training(experiment: Experiment, task: TaskInfo, image_size: int = 0, adapter_dim: int = 0) -> Signature:
@@ -117,6 +153,20 @@ def full_training(experiment: Experiment, task: TaskInfo, image_size: int = 0, a
         batch_size=loader.effective_batch_size(task.num_train, experiment),
         head_size=signature.head_size(task.num_classes),
         dtype=precision.compute_dtype(experiment),
+    )
+
+
+def most_demanding(experiment: Experiment, task: TaskInfo) -> Signature:
+    """The program that needs most memory of all that mutations can lead to: every layer trains, as wide as can be."""
+    space, defaults = experiment.search_space, experiment.defaults
+    size, dim, rank = defaults.image_size, defaults.adapter_dim, defaults.lora_rank
+    if experiment.auto_tune:
+        size, dim, rank = max(space.image_size), max(space.adapter_dim), max(space.lora_rank)
+    return replace(
+        full_training(experiment, task),
+        image_size=size,
+        adapter_dim=dim if "adapter" in insertions(experiment) else 0,
+        lora_rank=rank if "lora" in insertions(experiment) else 0,
     )
 
 
@@ -246,7 +296,7 @@ def _generation_seconds(
     cycles = schedule.cycles_per_child(experiment)
     steps = loader.steps_per_cycle(task.num_train, experiment) * cycles
     busy: dict[jax.Device, float] = {}
-    for chunk in place(groups, layout):
+    for chunk in place(groups, layout.unlimited):
         program = chunk.group.signature
         forward = replace(
             program,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import jax
 
-from munet import roots, start
+from munet import estimates, roots, start
 from munet.config import Config, Experiment, Runtime
 from munet.data import cache, loader
 from munet.data.opening import NO_ARRAYS, Arrays, OpenSettings
@@ -45,7 +45,8 @@ class Setup:
           arrays: the `memory:` tasks, by name.
 
         Raises:
-          DataError, CheckpointError, UserError: any of them cannot be used; data and root in one message.
+          DataError, CheckpointError, UserError: any of them cannot be used, data and root in one message; or a child
+            fits no device.
         """
         use_compilation_cache(config.runtime)
         layout = Layout.detect(config.runtime)
@@ -59,6 +60,10 @@ class Setup:
                 say(f"{task.uri}: {note}")
         for note in root.notes:
             say(f"root {config.experiment.root}: {note}")
+        infos = [task.info for task in tasks]
+        for one in (config, *baselines(config)):
+            if warning := estimates.check_fits(one, infos, layout):
+                say(warning)
         return cls(config, tuple(tasks), root, layout)
 
     @property

@@ -12,9 +12,11 @@ import pytest
 
 from munet import estimates
 from munet.config import Config, Experiment, Runtime
+from munet.errors import UserError
 from munet.estimates import Measured
 from munet.training import programs, timing
 from munet.training.grouping import Group
+from munet.training.memory import child_memory
 from munet.training.placement import Layout, place
 from munet.training.signature import Signature
 from munet.training.timing import StepTime
@@ -57,19 +59,66 @@ def compiled_bytes(program: Signature, children: int = 1) -> int:
 )
 def test_memory_of_a_child_is_about_what_the_compiler_sets_aside(program: str) -> None:
     signature = Signature.parse(program)
-    assert estimates.child_memory(signature).total == pytest.approx(compiled_bytes(signature), rel=0.25)
+    assert child_memory(signature).total == pytest.approx(compiled_bytes(signature), rel=0.25)
 
 
 def test_children_stacked_on_a_device_take_as_much_each() -> None:
     program = Signature.parse("demo/16:b2:t-1:a0:i32:n64:h64")
-    assert 3 * estimates.child_memory(program).total == pytest.approx(compiled_bytes(program, 3), rel=0.25)
+    assert 3 * child_memory(program).total == pytest.approx(compiled_bytes(program, 3), rel=0.25)
 
 
 def test_a_device_holds_as_many_children_as_the_layout_says() -> None:
     config = Config(replace(EXPERIMENT, children_per_generation=8), Runtime())
-    assert estimates.children_on_a_device(config, layout(1)) == 1
-    assert estimates.children_on_a_device(config, layout(1 << 16)) == 8
-    assert estimates.children_on_a_device(config, Layout(tuple(jax.devices()) * 4, 1 << 16)) == 2
+    four: Any = tuple(FakeDevice(id) for id in range(4))
+    one, all_of_them, spread = (
+        estimates.device_use(config, PROGRAM, given) for given in (layout(1), layout(1 << 16), Layout(four, 1 << 16))
+    )
+    assert [(use.at_once, use.held) for use in (one, all_of_them, spread)] == [(1, 8), (8, 8), (2, 2)]
+    assert spread.mesh == (4, 1, 1)
+    memory = child_memory(PROGRAM)
+    assert all_of_them.children == 8 * memory.total
+    assert one.children == 7 * memory.kept + memory.total
+
+
+def test_a_device_is_planned_as_a_run_would_use_it() -> None:
+    """Children in turns where they do not fit together, over several devices where one does not fit alone."""
+    config = Config(replace(EXPERIMENT, children_per_generation=8), Runtime())
+    four: Any = tuple(FakeDevice(id) for id in range(4))
+    memory, reserved = child_memory(PROGRAM), estimates.batch_bytes(config, 64, 32, 100)
+
+    def use(devices: Any, num_bytes: int) -> estimates.DeviceUse:
+        given = Layout(devices, 1 << 16, memory=reserved + num_bytes)
+        return estimates.device_use(config, PROGRAM, given, num_validated=100)
+
+    in_turns = use(four[:1], 3 * memory.total)
+    assert (in_turns.at_once, in_turns.held, in_turns.num_waves) == (3, 3, 3)
+    assert in_turns.total == 3 * memory.total + reserved
+    spread = use(four, memory.total - 1)
+    assert spread.refused is None
+    assert spread.mesh[0] < 4
+    assert spread.total <= memory.total - 1 + reserved
+    nowhere = use(four, memory.total // 50)
+    assert nowhere.refused is not None
+    assert nowhere.total > memory.total // 50 + reserved
+
+
+def test_a_run_that_fits_nowhere_is_refused_and_what_mutations_may_lead_to_is_told() -> None:
+    config = Config(replace(EXPERIMENT, children_per_generation=8), Runtime())
+    most = estimates.most_demanding(config.experiment, TASK)
+    assert (most.image_size, most.adapter_dim) == (64, 128)
+    reserved = estimates.batch_bytes(config, 64, most.image_size, 100)
+    needed, largest = (child_memory(program).total for program in (PROGRAM, most))
+
+    def check(num_bytes: int, experiment: Experiment = config.experiment) -> str | None:
+        given = Layout(tuple(jax.devices()[:1]), 1, memory=num_bytes + reserved)
+        return estimates.check_fits(replace(config, experiment=experiment), [TASK], given)
+
+    assert check(largest) is None
+    assert "would stop the run" in (check(largest - 1) or "")
+    with pytest.raises(UserError, match=r"a device has .* GiB for munet"):
+        check(needed // 2)
+    baseline = replace(EXPERIMENT, baseline=replace(EXPERIMENT.baseline, kind="multi_head"))
+    assert check(needed // 2, baseline) is None  # its children train their heads only
 
 
 def measured(step: float = 1.0, compilation: float = 10.0) -> Measured:

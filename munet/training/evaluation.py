@@ -22,7 +22,7 @@ from munet.data.tasks import Split
 from munet.quality import Quality, quality_of
 from munet.training import assemble, precision, programs, signature
 from munet.training.assemble import FlatArrays
-from munet.training.placement import AXES
+from munet.training.sharding import AXES
 from munet.training.stream import evaluation_batches
 from munet.types import ComponentName, Hyperparameters
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 import jax
 import jax.numpy as jnp
@@ -27,10 +28,11 @@ from munet.data.tasks import Task
 from munet.evolution import schedule
 from munet.evolution.search_space import DATA_SETTINGS
 from munet.models.vit import flatten
-from munet.training import assemble, grouping, precision, programs, signature
+from munet.training import assemble, exhaustion, grouping, memory, precision, programs, signature
 from munet.training.assemble import FlatArrays
 from munet.training.checkpoints import InFlight, InTraining
-from munet.training.placement import Chunk, Layout, place
+from munet.training.chunks import Chunk
+from munet.training.placement import Layout, place
 from munet.training.signature import Signature
 from munet.training.stream import ResidentImages, TrainStream
 from munet.training.validation import Validation, is_best
@@ -111,10 +113,13 @@ class Population:
         trained: dict[ModelId, TrainedChild] = {}
         if self._in_flight:
             self._in_flight.begin()
-        streams = self._streams(plan)
-        for index, (path, children) in enumerate(streams):
-            is_last = index + 1 == len(streams)
-            trained |= self._train_stream(path, children, task, known, on_cycle, is_last)
+        waves = [
+            (path, children, chunks)
+            for path, children in self._streams(plan)
+            for chunks in self._waves(children, task, known)
+        ]
+        for index, (path, children, chunks) in enumerate(waves):
+            trained |= self._train_wave(path, children, chunks, task, on_cycle, is_last=index + 1 == len(waves))
         return trained
 
     def num_programs(self, plan: GenerationPlan, task: Task, known: Collection[Signature]) -> int:
@@ -153,12 +158,25 @@ class Population:
             streams.setdefault(tuple(child.hyperparameters[name] for name in DATA_SETTINGS), []).append(child)
         return [(path, children) for children in streams.values()]
 
-    def _train_stream(
+    def _waves(self, children: Sequence[ChildPlan], task: Task, known: Collection[Signature]) -> list[list[Chunk]]:
+        """Chunks that fit the devices together; those that do not see the same batches one after the other."""
+        image_size = int(children[0].hyperparameters["image_size"])
+        chunks = place(self._groups(children, task, known), self._layout, self._reserved(task, image_size))
+        return [list(wave) for _, wave in groupby(chunks, key=lambda chunk: chunk.wave)]
+
+    def _reserved(self, task: Task, image_size: int) -> int:
+        """Bytes of each device that a block of batches, the validation images and the training images take."""
+        batch_size = loader.effective_batch_size(task.info.num_train, self._experiment)
+        batches = self._block_size(batch_size, image_size) * batch_size
+        validated = loader.num_validated(task.info.num_validation, self._experiment)
+        return memory.image_bytes(batches + validated, image_size) + task.split("train").images.nbytes
+
+    def _train_wave(
         self,
         path: rng.Path,
         children: list[ChildPlan],
+        chunks: Sequence[Chunk],
         task: Task,
-        known: Collection[Signature],
         on_cycle: OnCycle,
         is_last: bool,
     ) -> dict[ModelId, TrainedChild]:
@@ -166,10 +184,10 @@ class Population:
         experiment = self._experiment
         steps = loader.steps_per_cycle(task.info.num_train, experiment)
         num_cycles = schedule.cycles_per_child(experiment)
-        groups = self._groups(children, task, known)
-        runs = [self._start(chunk, children, task, steps, num_cycles) for chunk in place(groups, self._layout)]
+        runs = [self._start(chunk, children, task, steps, num_cycles) for chunk in chunks]
+        children = [children[index] for index in sorted(index for chunk in chunks for index in chunk.members)]
         image_size = int(children[0].hyperparameters["image_size"])
-        batch_size = groups[0].signature.batch_size
+        batch_size = chunks[0].group.signature.batch_size
         train = task.split("train")
         stream = TrainStream(
             self._resident.of(train.images),
@@ -203,7 +221,7 @@ class Population:
             latest = {child.id: qualities[child.id][-1] for child in children}
             on_cycle(cycle, latest, image_steps, time.perf_counter() - cycle_started)
         image_steps = steps * batch_size * num_cycles
-        seconds = self._attribute(groups, time.perf_counter() - started)
+        seconds = self._attribute(chunks, time.perf_counter() - started)
         return {
             child.id: TrainedChild(
                 CycleQualities(tuple(qualities[child.id]), diverged.get(child.id)),
@@ -231,19 +249,21 @@ class Population:
         ]
         stacked = assemble.stack(arrays + [arrays[0]] * (chunk.size - len(arrays)))
         state = programs.init_state(stacked.tuned)
-        state, fixed, control = jax.device_put((state, stacked.fixed, stacked.control), chunk.by_child)
+        with exhaustion.told("preparing", chunk):
+            state, fixed, control = chunk.put((state, stacked.fixed, stacked.control))
         return _ChunkRun(chunk, members, fixed, control, state)
 
     def _block_size(self, batch_size: int, image_size: int) -> int:
         """Steps in a block: what fits `runtime.block_megabytes`, at most a cycle's cap."""
-        batch_bytes = batch_size * image_size * image_size * architecture.CHANNELS * 4
+        batch_bytes = memory.image_bytes(batch_size, image_size)
         fitting = self._runtime.block_megabytes * 1_000_000 // batch_bytes
         return max(1, min(fitting, self._experiment.max_batches_per_cycle))
 
-    def _attribute(self, groups: Sequence[grouping.Group], seconds: float) -> dict[Signature, float]:
-        """Shares the time that a stream took among its children by their programs' estimated cost."""
-        weights = {group.signature: grouping.step_seconds(group.signature, self._layout.cost_model) for group in groups}
-        total = sum(weights[group.signature] * len(group.members) for group in groups)
+    def _attribute(self, chunks: Sequence[Chunk], seconds: float) -> dict[Signature, float]:
+        """Shares the time that a wave took among its children by their programs' estimated cost."""
+        used = [chunk.group.signature for chunk in chunks]
+        weights = {program: grouping.step_seconds(program, self._layout.cost_model) for program in used}
+        total = sum(weights[chunk.group.signature] * len(chunk.members) for chunk in chunks)
         return {program: seconds * weight / total for program, weight in weights.items()}
 
     def _save(
@@ -281,8 +301,9 @@ def _train(
 ) -> programs.TrainState:
     chunk = run.chunk
     program = programs.train_program(chunk.group.signature, chunk.mesh, clip_norm)
-    images, labels = jax.device_put((images, labels), chunk.replicated)
-    return program(run.state, run.fixed, run.control, images, labels, jnp.int32(num_steps))
+    with exhaustion.told("training", chunk):
+        images, labels = chunk.put_batches((images, labels))
+        return program(run.state, run.fixed, run.control, images, labels, jnp.int32(num_steps))
 
 
 def _evaluate(run: _ChunkRun, validation: Validation) -> list[programs.Evaluation]:
@@ -290,10 +311,11 @@ def _evaluate(run: _ChunkRun, validation: Validation) -> list[programs.Evaluatio
     chunk = run.chunk
     program = programs.evaluate_program(chunk.group.signature.for_evaluation, chunk.mesh)
     params = {**run.fixed, **run.state.tuned}
-    return [
-        program(params, run.control.gates, jax.device_put(piece.images, chunk.replicated), jnp.int32(piece.num_batches))
-        for piece in validation.pieces
-    ]
+    with exhaustion.told("evaluating", chunk):
+        return [
+            program(params, run.control.gates, chunk.put_batches(piece.images), jnp.int32(piece.num_batches))
+            for piece in validation.pieces
+        ]
 
 
 def _keep_best(
@@ -308,8 +330,9 @@ def _keep_best(
 
     Best-so-far stays on the device; the host only says which, because it alone can compare qualities exactly.
     """
-    is_finite = jnp.stack([run.state.is_finite, *(result.is_finite for result in results)]).all(axis=0)
-    found = validation.qualities(jax.device_get([result.predicted for result in results]))
+    with exhaustion.told("training or evaluating", run.chunk):  # what was dispatched is waited for
+        is_finite = jnp.stack([run.state.is_finite, *(result.is_finite for result in results)]).all(axis=0)
+        found = validation.qualities(jax.device_get([result.predicted for result in results]))
     are_best = np.zeros(len(found), bool)  # those that fill up a chunk are nobody
     for index, (child, is_sound) in enumerate(zip(run.children, jax.device_get(is_finite), strict=False)):
         qualities[child.id].append(found[index])

@@ -1,7 +1,8 @@
 """The compiled programs: train a block of steps, evaluate, keep the best version (DESIGN section 4).
 
 Each is written for one child and mapped over a leading child axis; on a mesh of several devices every device maps over
-its own children and nothing is exchanged. A program is made once per signature and mesh.
+its own children and nothing is exchanged, unless a child is itself spread over devices (sharding.py). A program is made
+once per signature and mesh.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from jaxtyping import Array, Bool, Float, Int
 from munet import architecture
 from munet.models import vit
 from munet.models.vit import Gates
-from munet.training import optimizer
+from munet.training import optimizer, sharding
 from munet.training.assemble import Control, Nested
 from munet.training.signature import Signature
 
@@ -174,6 +175,8 @@ def map_children(function: Callable[..., Any], mesh: Mesh, *, per_child: int, sh
 
     if mesh.size == 1:
         return local
+    if sharding.is_inner(mesh):
+        return sharding.partitioned(local, mesh, per_child=per_child)
     specs = (PartitionSpec("child"),) * per_child + (PartitionSpec(),) * shared
     # Loop carries start unvarying (zeros) and become varying, which the replication check refuses;
     # nothing is exchanged between devices.

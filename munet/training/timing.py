@@ -6,7 +6,7 @@ import statistics
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
@@ -16,9 +16,10 @@ from jax.experimental.compilation_cache import compilation_cache
 from munet import architecture
 from munet.training import programs
 from munet.training.assemble import Control, gates, pad
+from munet.training.chunks import Chunk
 from munet.training.grouping import Group
 from munet.training.optimizer import OptimizerSettings
-from munet.training.placement import Chunk, Layout, place
+from munet.training.placement import Layout, place
 from munet.training.signature import Signature
 
 
@@ -37,7 +38,7 @@ class StepTime:
 
 def measure(signature: Signature, layout: Layout, *, clip_norm: float = 1.0, num_steps: int = 3) -> StepTime:
     """Compiles the train program of a signature on the layout's first device and times `num_steps` single steps."""
-    chunk = place([Group(signature, (0,))], replace(layout, devices=layout.devices[:1]))[0]
+    chunk = place([Group(signature, (0,))], layout.single)[0]
     program = programs.train_program(signature, chunk.mesh, clip_norm)
     state, fixed, control = blank_child(signature, chunk)
     size = signature.image_size
@@ -67,7 +68,13 @@ def _without_compilation_cache() -> Iterator[None]:
 
 
 def blank_child(signature: Signature, chunk: Chunk) -> tuple[programs.TrainState, dict[str, object], Control]:
-    """A child of zeros that trains whatever the program can: state, fixed components, control."""
+    """A child of zeros that trains whatever the program can, on its devices: state, fixed components, control."""
+    state, fixed, control = chunk.put(blank_arrays(signature))
+    return state, fixed, control
+
+
+def blank_arrays(signature: Signature) -> tuple[programs.TrainState, dict[str, object], Control]:
+    """The same on the host."""
     names = signature.names
     params = {name: pad({}, signature, name) for name in names}
     tuned = {name: params[name] for name in names if signature.tunes(name)}
@@ -76,5 +83,4 @@ def blank_child(signature: Signature, chunk: Chunk) -> tuple[programs.TrainState
     masks = {name: jnp.float32(1) for name in tuned}
     control = Control(masks, gates(names, signature, adapter_dim=1, num_classes=2), settings)
     tuned, fixed, control = jax.tree.map(lambda leaf: np.asarray(leaf)[None], (tuned, fixed, control))
-    state, fixed, control = jax.device_put((programs.init_state(tuned), fixed, control), chunk.by_child)
-    return state, fixed, control
+    return programs.init_state(tuned), fixed, control

@@ -170,7 +170,7 @@ def test_grouping_does_not_depend_on_the_order_of_known_programs() -> None:
 )
 def test_devices_are_shared_in_proportion(sizes: list[int], devices: int, shares: list[int]) -> None:
     fake = [object() for _ in range(devices)]
-    given = placement._share_devices(sizes, fake)  # type: ignore[arg-type]  # stand-ins for devices
+    given = placement._share_slots(sizes, fake)
     assert [len(share) for share in given] == shares
     if sum(shares) <= devices:
         used = [id(device) for share in given for device in share]

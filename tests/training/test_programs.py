@@ -16,12 +16,12 @@ from jax import export
 from jax.sharding import Mesh
 
 from munet.run import evolve
-from munet.training import assemble, placement, programs, signature
+from munet.training import assemble, programs, sharding, signature
 from tests import tiny_run
 from tests.training.children import NUM_CLASSES, VARIANT, loader_of, random_child
 
 _IN_THE_HEAD = 3  # products that stay float32: the head's own, and the gradients of its input and its weights
-MESH = Mesh(np.array(jax.devices()[:1]).reshape(1, 1, 1), placement.AXES)
+MESH = Mesh(np.array(jax.devices()[:1]).reshape(1, 1, 1), sharding.AXES)
 
 
 @pytest.fixture

@@ -1,0 +1,58 @@
+"""Bytes on each device for one child of a program, and the mesh that it is placed on: nothing is trained.
+
+    python benchmarks/device_memory.py [--program=L/16:b24:t-1:a0:i384:n256:h64] [--devices=1,4,8] [--memory_gb=80]
+
+Prints a table in Markdown. With `--check` every program is compiled for simulated devices, and XLA's own number is put
+beside the estimate; that takes minutes for a deep one, so it is done with fewer blocks (`:b2`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from typing import Any
+
+
+def main() -> None:
+    """Prints the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--program", default="L/16:b24:t-1:a0:i384:n256:h64")
+    parser.add_argument("--devices", default="1,4,8")
+    parser.add_argument("--memory_gb", type=float, default=80.0)
+    parser.add_argument("--meshes", default="", help="(data, model) to show instead of what is chosen: 4x1,2x2")
+    parser.add_argument("--check", action="store_true")
+    options = parser.parse_args()
+    if options.check:  # before JAX finds out how many devices there are
+        os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=8"
+    _table(options)
+
+
+def _table(options: Any) -> None:
+    from munet.training import compiled_memory, fitting
+    from munet.training.fitting import Inner
+    from munet.training.memory import child_memory
+    from munet.training.signature import Signature
+
+    program, room = Signature.parse(options.program), int(options.memory_gb * 1e9)
+    inners = [Inner(*map(int, mesh.split("x"))) for mesh in options.meshes.split(",") if mesh]
+    rows: list[tuple[int, Inner | None]] = [(inner.size, inner) for inner in inners] or [
+        (count, fitting.choose_inner([program], count, room)) for count in map(int, options.devices.split(","))
+    ]
+    print(
+        "| devices | data x model | parameters | training | activations | one child, each device | children at once |"
+    )
+    print("|---|---|---|---|---|---|---|" + ("---|" if options.check else ""))
+    for count, chosen in rows:
+        best = chosen or min(fitting.choices([program], count), key=lambda inner: fitting.need(program, inner).total)
+        memory = child_memory(program, best.data, best.model)
+        sizes = (memory.params, memory.training, memory.activations, memory.total)
+        fit = count // best.size * fitting.num_fitting(program, best, room) if chosen else 0
+        cells = [str(count), f"{best.data} x {best.model}", *(f"{size / 1e9:.2f} GB" for size in sizes)]
+        cells.append(str(fit) if chosen else "does not fit")
+        if options.check:
+            cells.append(f"XLA: {compiled_memory.of_child(program, best) / 1e9:.2f} GB")
+        print(f"| {' | '.join(cells)} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
