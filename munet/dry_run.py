@@ -25,6 +25,7 @@ from munet.evolution import schedule
 from munet.evolution.search_space import insertions
 from munet.preparation import baselines, image_steps, open_inputs, together
 from munet.progress.wording import count, duration
+from munet.training import residency
 from munet.training.placement import Layout
 from munet.training.signature import Signature
 from munet.types import TaskInfo
@@ -204,7 +205,7 @@ def _memory_table(config: Config, layout: Layout, planned: Sequence[_Planned]) -
     table.add_row(f"training images{more}", *[_size(resident)] * len(columns))
     table.add_section()
     table.add_row("all", *map(_size, totals))
-    limit = estimates.device_memory(layout)
+    limit = residency.device_memory(layout)
     kind = layout.devices[0].device_kind
     if limit is not None:
         verdicts = [_size(limit) + (" fits" if total <= limit else " TOO SMALL") for total in totals]

@@ -6,7 +6,6 @@ Nothing is trained but a few steps that are timed. What the children will be is 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -94,16 +93,6 @@ def batch_bytes(config: Config, batch_size: int, image_size: int, num_validated:
     image = image_size * image_size * architecture.CHANNELS * 4
     block = max(config.runtime.block_megabytes * 1_000_000, batch_size * image)
     return block + num_validated * image
-
-
-def device_memory(layout: Layout) -> int | None:
-    """Bytes that a device has for JAX; on a CPU the machine's; None if nobody tells."""
-    device = layout.devices[0]
-    if device.platform == "cpu":
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else None
-    stats = device.memory_stats() or {}
-    limit = stats.get("bytes_limit")
-    return None if limit is None else int(limit)
 
 
 def full_training(experiment: Experiment, task: TaskInfo, image_size: int = 0, adapter_dim: int = 0) -> Signature:

@@ -11,8 +11,10 @@ Batches are made once and shared by all chunks; the host hears once a cycle. Chi
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 
 import jax
@@ -31,8 +33,9 @@ from munet.training import assemble, grouping, programs, signature
 from munet.training.assemble import FlatArrays
 from munet.training.checkpoints import InFlight, InTraining
 from munet.training.placement import Chunk, Layout, place
+from munet.training.residency import ResidentImages, max_resident
 from munet.training.signature import Signature
-from munet.training.stream import ResidentImages, TrainStream
+from munet.training.stream import TrainStream, blocks_within
 from munet.training.validation import Validation, is_best
 from munet.types import (
     ChildCost,
@@ -95,7 +98,7 @@ class Population:
         self._layout = layout
         self._load = load
         self._in_flight = in_flight
-        self._resident = ResidentImages()
+        self._resident = ResidentImages(max_resident(config.runtime, layout))
 
     def train(
         self, plan: GenerationPlan, task: Task, known: Collection[Signature], on_cycle: OnCycle
@@ -114,7 +117,8 @@ class Population:
         streams = self._streams(plan)
         for index, (path, children) in enumerate(streams):
             is_last = index + 1 == len(streams)
-            trained |= self._train_stream(path, children, task, known, on_cycle, is_last)
+            with closing(self._batches(path, children, task)) as stream:
+                trained |= self._train_stream(stream, path, children, task, known, on_cycle, is_last)
         return trained
 
     def num_programs(self, plan: GenerationPlan, task: Task, known: Collection[Signature]) -> int:
@@ -147,8 +151,36 @@ class Population:
             streams.setdefault(tuple(child.hyperparameters[name] for name in DATA_SETTINGS), []).append(child)
         return [(path, children) for children in streams.values()]
 
+    def _batches(self, path: rng.Path, children: list[ChildPlan], task: Task) -> TrainStream:
+        """The batches of one stream."""
+        experiment, runtime = self._experiment, self._runtime
+        batch_size = loader.effective_batch_size(task.info.num_train, experiment)
+        steps = loader.steps_per_cycle(task.info.num_train, experiment) * schedule.cycles_per_child(experiment)
+        image_size = int(children[0].hyperparameters["image_size"])
+        train = task.split("train")
+        return TrainStream(
+            self._resident.of(train.images),
+            train.labels,
+            AugmentSettings.from_hyperparameters(children[0].hyperparameters),
+            path,
+            batch_size=batch_size,
+            block_size=blocks_within(
+                runtime.block_megabytes * 1_000_000,
+                batch_size,
+                image_size,
+                math.prod(train.images.shape[1:]),
+                at_most=experiment.max_batches_per_cycle,
+            ),
+            image_size=image_size,
+            antialias=experiment.antialias,
+            class_balanced=experiment.class_balanced,
+            num_steps=steps,
+            decoding_threads=runtime.decoding_threads,
+        )
+
     def _train_stream(
         self,
+        stream: TrainStream,
         path: rng.Path,
         children: list[ChildPlan],
         task: Task,
@@ -164,18 +196,6 @@ class Population:
         runs = [self._start(chunk, children, task, steps, num_cycles) for chunk in place(groups, self._layout)]
         image_size = int(children[0].hyperparameters["image_size"])
         batch_size = groups[0].signature.batch_size
-        train = task.split("train")
-        stream = TrainStream(
-            self._resident.of(train.images),
-            train.labels,
-            AugmentSettings.from_hyperparameters(children[0].hyperparameters),
-            path,
-            batch_size=batch_size,
-            block_size=self._block_size(batch_size, image_size),
-            image_size=image_size,
-            antialias=experiment.antialias,
-            class_balanced=experiment.class_balanced,
-        )
         validation = Validation(task, experiment, image_size)
         qualities: dict[ModelId, list[Quality]] = {child.id: [] for child in children}
         diverged: dict[ModelId, int] = {}
@@ -227,12 +247,6 @@ class Population:
         state = programs.init_state(stacked.tuned)
         state, fixed, control = jax.device_put((state, stacked.fixed, stacked.control), chunk.by_child)
         return _ChunkRun(chunk, members, fixed, control, state)
-
-    def _block_size(self, batch_size: int, image_size: int) -> int:
-        """Steps in a block: what fits `runtime.block_megabytes`, at most a cycle's cap."""
-        batch_bytes = batch_size * image_size * image_size * architecture.CHANNELS * 4
-        fitting = self._runtime.block_megabytes * 1_000_000 // batch_bytes
-        return max(1, min(fitting, self._experiment.max_batches_per_cycle))
 
     def _attribute(self, groups: Sequence[grouping.Group], seconds: float) -> dict[Signature, float]:
         """Shares the time that a stream took among its children by their programs' estimated cost."""
