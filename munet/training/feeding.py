@@ -27,9 +27,6 @@ class StepFeed:
       batch_size, block_size: images a step, steps a block.
       first_step, end_step: where it begins, and before which step it ends.
       num_threads: that decode; 0: one a core.
-
-    Attributes:
-      next_step: the first step of the next block.
     """
 
     def __init__(
@@ -44,7 +41,7 @@ class StepFeed:
         num_threads: int = 0,
     ):
         self._shape = (block_size, batch_size, *images.image_shape)
-        self.next_step = first_step
+        self._next_step, self._end_step = first_step, end_step
         self._sent: Array | None = None
         steps = _Steps(indices, first_step, end_step, block_size)
         self._feed = Feed(images, steps, group_size=batch_size, ahead=block_size, num_threads=num_threads)
@@ -53,6 +50,10 @@ class StepFeed:
     def waited(self) -> float:
         """Seconds in which images were waited for."""
         return self._feed.waited
+
+    def continues(self, first_step: int, num_steps: int) -> bool:
+        """Whether these steps are the next ones."""
+        return first_step == self._next_step and first_step + num_steps <= self._end_step
 
     def block(self, num_steps: int) -> UInt8[np.ndarray, "block batch h w c"]:
         """The images of the next steps; zeros behind them.
@@ -63,7 +64,7 @@ class StepFeed:
         room = np.zeros(self._shape, np.uint8)
         for step in range(num_steps):
             self._feed.take(room[step])
-        self.next_step += num_steps
+        self._next_step += num_steps
         if self._sent is not None:
             # The device has begun to train on the block before: no more than one waits there, however fast we decode.
             self._sent.block_until_ready()

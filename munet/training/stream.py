@@ -136,7 +136,7 @@ class TrainStream:
     ) -> UInt8[Array, "block batch h w c"]:
         if not isinstance(self._images, StreamedImages):
             return _gather(self._images, padded)
-        if self._feed is None or self._feed.next_step != first_step:
+        if self._feed is None or not self._feed.continues(first_step, num_steps):
             self.close()
             self._feed = StepFeed(
                 self._images,
