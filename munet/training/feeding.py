@@ -13,7 +13,8 @@ from munet.data.feed import Feed
 from munet.data.splits import Images
 from munet.data.streamed import StreamedImages
 
-_WINDOWS = 4  # of precomputed indices that are kept: the one in use and those that threads are ahead in
+_WINDOW = 32  # steps whose indices are computed at once, at least: an epoch's order is a large array to look into
+_WINDOWS = 4  # that are kept: the one in use and those that threads are ahead in
 
 Indices = Callable[[int, int], Int32[np.ndarray, "num_steps batch"]]
 
@@ -43,7 +44,7 @@ class StepFeed:
         self._shape = (block_size, batch_size, *images.image_shape)
         self._next_step, self._end_step = first_step, end_step
         self._sent: Array | None = None
-        steps = _Steps(indices, first_step, end_step, block_size)
+        steps = _Steps(indices, first_step, end_step, max(block_size, _WINDOW))
         self._feed = Feed(images, steps, group_size=batch_size, ahead=block_size, num_threads=num_threads)
 
     @property
@@ -80,7 +81,7 @@ class StepFeed:
 
 
 class _Steps:
-    """The indices of each step, computed for as many steps at once as a block has."""
+    """The indices of each step, computed for many steps at once."""
 
     def __init__(self, indices: Indices, first_step: int, end_step: int, window: int):
         self._indices, self._first, self._end, self._window = indices, first_step, end_step, window
