@@ -223,9 +223,13 @@ def test_a_streamed_folder_decodes_nothing_again_when_it_is_opened_again(
     settings = OpenSettings(cache_dir=str(tmp_path / "cache"), max_resident=0)
     open_task(f"folder:{tmp_path}/birds", settings)
     decoded: list[int] = []
-    monkeypatch.setattr(
-        photos, "decode", lambda data, canvas, plain=photos.decode: decoded.append(1) or plain(data, canvas)
-    )
+    really_decode = photos.decode
+
+    def counted(data: bytes, canvas: int | None) -> np.ndarray:
+        decoded.append(1)
+        return really_decode(data, canvas)
+
+    monkeypatch.setattr(photos, "decode", counted)
     task = open_task(f"folder:{tmp_path}/birds", settings)
     assert not decoded
     task.split("train").images[2:5]
