@@ -1,6 +1,6 @@
 """How long training waits for the images of a streamed set: B/16 at 80 pixels, batches of 256 (the decathlon's shape).
 
-    python benchmarks/input_wait.py [--images=4000] [--blocks=8] [--threads=1,2] [--data_dir=DIR]
+    python benchmarks/input_wait.py [--images=1000] [--blocks=3] [--threads=1,2] [--data_dir=DIR]
 
 Prints one JSON line. Sets: folders of JPEG files of 80 x 80 and PNG files of 72 x 72 pixels (random crops of the two
 photographs of scikit-learn), and, where `--data_dir` (`$TFDS_DATA_DIR`) has them, prepared sets in array_record form.
@@ -43,8 +43,8 @@ _PREPARED = ("tfds:cifar10_subset", "tfds:omniglot?split=clean")
 def main() -> None:
     """Makes the files, measures, and prints one line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--images", type=int, default=4000, help="files in each folder")
-    parser.add_argument("--blocks", type=int, default=8)
+    parser.add_argument("--images", type=int, default=1000, help="files in each folder")
+    parser.add_argument("--blocks", type=int, default=3)
     parser.add_argument("--threads", default="1,2")
     parser.add_argument("--data_dir", default=os.environ.get("TFDS_DATA_DIR", ""))
     options = parser.parse_args()
