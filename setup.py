@@ -32,6 +32,7 @@ setup(
         "flax>=0.12",
         "fonttools>=4.50",
         "fsspec>=2024.6",
+        "grain>=0.2.18",
         "jax>=0.10,<0.13",
         "jaxtyping>=0.2.36",
         "matplotlib>=3.9",

@@ -147,6 +147,8 @@ class Runtime:
     data_dir: str = ""  # prepared TFDS data; "": $TFDS_DATA_DIR, else ~/tensorflow_datasets
     cache_dir: str = ""  # decoded data and compiled programs; "": $MUNET_CACHE_DIR, else ~/.cache/munet; "off": none
     max_bad_images: float = 0.01  # share of a folder's files that may be unreadable; they are named and left out
+    resident_share: float = 0.25  # of a device's memory; larger training sets are streamed from their files; 0: all
+    decoding_threads: int = 0  # that decode a streamed set; 0: one a core
     num_devices: int = 0  # accelerators to use; 0: all
     children_per_dispatch: int = 0  # stacked on one device at most; 0: all that fit on GPU/TPU, 1 on CPU
     # slots for children, and over how many devices each one's batches and layers are spread, e.g. 2,2,2 on eight
@@ -278,10 +280,12 @@ def _count_problems(config: Config) -> list[str]:
         problems.append(f"runtime.block_megabytes = {config.runtime.block_megabytes}: expected at least 1.")
     if not 0 <= config.runtime.max_bad_images <= 1:
         problems.append(f"runtime.max_bad_images = {config.runtime.max_bad_images}: expected a share in [0, 1].")
+    if not 0 <= config.runtime.resident_share <= 1:
+        problems.append(f"runtime.resident_share = {config.runtime.resident_share}: expected a share in [0, 1].")
     for name in ("adapter_dim", "lora_rank"):
         if getattr(experiment.baseline, name) < 1:
             problems.append(f"experiment.baseline.{name} = {getattr(experiment.baseline, name)}: expected at least 1.")
-    for name in ("num_devices", "children_per_dispatch"):
+    for name in ("num_devices", "children_per_dispatch", "decoding_threads"):
         if getattr(config.runtime, name) < 0:
             problems.append(f"runtime.{name} = {getattr(config.runtime, name)}: expected 0 (automatic) or more.")
     if config.runtime.device_memory_gb < 0:

@@ -20,7 +20,7 @@ from munet.data import loader, notation
 from munet.data.opening import OpenSettings
 from munet.data.tasks import Task, open_task
 from munet.errors import UserError
-from munet.estimates import Measured, Time
+from munet.estimates import Images, Measured, Time
 from munet.evolution import schedule
 from munet.preparation import baselines, image_steps, open_inputs, together
 from munet.progress.wording import count, duration
@@ -45,21 +45,15 @@ class _Planned:
 
     info: TaskInfo
     task: Task | None
+    images: Images | None = None  # where its training images will be; None if unknown
 
-    @property
-    def decoded(self) -> int | None:
-        """Bytes of all its images on the host; None if unknown."""
+    def located(self, config: Config, layout: Layout) -> _Planned:
+        """The same, with where its images will be; they are decoded for that, and dropped again."""
         if self.task is None:
-            return None
-        height, width, channels = self.task.image_shape
-        return (self.info.num_train + self.info.num_validation + self.info.num_test) * height * width * channels
-
-    @property
-    def resident(self) -> int | None:
-        """Bytes of its training images, which are on the device while it is active; None if unknown."""
-        total, info = self.decoded, self.info
-        images = info.num_train + info.num_validation + info.num_test
-        return None if total is None else total * info.num_train // images
+            return self
+        images = estimates.training_images(config, self.task, layout)
+        self.task.release()
+        return replace(self, images=images)
 
 
 def describe(
@@ -81,9 +75,10 @@ def describe(
     tasks, _, problems = open_inputs(config, say)
     planned = [_Planned(task.info, task) for task in tasks] or [_plan(uri, config) for uri in config.experiment.tasks]
     try:
-        table = _tasks_table(planned, config.experiment)
+        planned = [item.located(config, layout) for item in planned]
     except UserError as error:  # images that cannot be decoded
         raise together([error, *problems]) from error
+    table = _tasks_table(planned, config.experiment)
     infos = [item.info for item in planned]
     for task in tasks:
         yield from (f"{task.uri}: {note}" for note in task.notes)
@@ -138,17 +133,18 @@ def _totals(config: Config, tasks: Sequence[TaskInfo]) -> Iterator[str]:
 
 def _tasks_table(planned: Sequence[_Planned], experiment: Experiment) -> Table:
     table = _table(
-        "Tasks", "classes", "train", "validation", "test images", "a cycle", "steps a phase", "on disk", "decoded"
-    )
+        "Tasks", "classes", "train", "validation", "test images", "a cycle", "steps a phase", "on disk", "host memory",
+        "training images",
+    )  # fmt: skip
     children = experiment.children_per_generation * schedule.num_generations(experiment)
     steps_of_all, totals = 0, [0, 0]
     for item in planned:
         info = item.info
         steps = loader.steps_per_cycle(info.num_train, experiment)
         in_phase = steps * schedule.cycles_per_child(experiment) * children
-        sizes = [None if item.task is None else item.task.source.num_bytes, item.decoded]
-        if item.task is not None:
-            item.task.release()
+        sizes = [
+            None if item.task is None else item.task.source.num_bytes, None if item.images is None else item.images.host
+        ]  # fmt: skip
         counts = [info.num_classes, info.num_train, info.num_validation, info.num_test]
         table.add_row(
             escape(info.name if item.task is None else notation.label(info.uri)),
@@ -156,6 +152,7 @@ def _tasks_table(planned: Sequence[_Planned], experiment: Experiment) -> Table:
             f"{steps} x {loader.effective_batch_size(info.num_train, experiment)}",
             f"{in_phase:,}",
             *(_UNKNOWN if size is None else _size(size) if size else _NOTHING for size in sizes),
+            _UNKNOWN if item.images is None else "resident" if item.images.is_resident else "streamed",
         )
         steps_of_all += in_phase
         totals = [total + (size or 0) for total, size in zip(totals, sizes, strict=True)]
@@ -178,8 +175,8 @@ def _memory_table(config: Config, layout: Layout, planned: Sequence[_Planned]) -
         inserted += [f", LoRA of rank {most.lora_rank}"] if most.lora_rank else []
         columns[f"{most.image_size} pixels" + "".join(inserted)] = most
     validated = max(loader.num_validated(item.info.num_validation, experiment) for item in planned)
-    known = [item.resident for item in planned if item.task is not None]
-    resident = max((size or 0 for size in known), default=0)
+    known = [item.images for item in planned if item.images is not None]
+    resident = max((images.device for images in known), default=0)
     uses = [
         estimates.device_use(config, one, layout, num_validated=validated, resident=resident)
         for one in columns.values()

@@ -6,14 +6,19 @@ Nothing is trained but a few steps that are timed. What the children will be is 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import jax
+import numpy as np
 
 from munet import architecture
 from munet.config import Config, Experiment
 from munet.data import loader
+from munet.data.feed import host_bytes
+from munet.data.streamed import StreamedImages
+from munet.data.tasks import Task
 from munet.errors import UserError
 from munet.evolution import rehearsal, schedule
 from munet.evolution.search_space import insertions
@@ -22,7 +27,9 @@ from munet.training.chunks import Chunk
 from munet.training.grouping import CostModel
 from munet.training.memory import Memory, child_memory
 from munet.training.placement import Layout, place
+from munet.training.residency import is_resident, max_resident
 from munet.training.signature import INPUT_STAGE, Signature
+from munet.training.stream import blocks_within
 from munet.training.timing import StepTime
 from munet.types import GenerationPlan, TaskInfo
 
@@ -140,6 +147,46 @@ def check_fits(config: Config, tasks: Sequence[TaskInfo], layout: Layout) -> str
         if refused
         else None
     )
+
+
+@dataclass(frozen=True)
+class Images:
+    """Where a task's training images are while it trains, in bytes.
+
+    Attributes:
+      is_resident: whether they are on the device as a whole; else they are streamed to it.
+      device, host: what they take there; on the host all splits count, as far as they are decoded.
+    """
+
+    is_resident: bool
+    device: int
+    host: int
+
+
+def training_images(config: Config, task: Task, layout: Layout) -> Images:
+    """Where the images of an opened task will be; of those that are streamed at most, with the smallest image size.
+
+    Raises:
+      DataError: they cannot be decoded.
+    """
+    experiment, info, images = config.experiment, task.info, task.split("train").images
+    one = math.prod(images.shape[1:])
+    held = 0 if isinstance(images, StreamedImages) else one * (info.num_train + info.num_validation + info.num_test)
+    if is_resident(images, max_resident(config.runtime, layout)):
+        return Images(True, one * info.num_train, held)
+    batch = loader.effective_batch_size(info.num_train, experiment)
+    size = min(experiment.search_space.image_size) if experiment.auto_tune else experiment.defaults.image_size
+    block = blocks_within(
+        config.runtime.block_megabytes * 1_000_000, batch, size, one, at_most=experiment.max_batches_per_cycle
+    )
+    feed = host_bytes(
+        StreamedImages.of_array(images) if isinstance(images, np.ndarray) else images,
+        group_size=batch,
+        groups_in_use=2 * block,
+        ahead=block,
+        num_threads=config.runtime.decoding_threads,
+    )
+    return Images(False, 2 * block * batch * one, held + feed)
 
 
 def full_training(experiment: Experiment, task: TaskInfo, image_size: int = 0, adapter_dim: int = 0) -> Signature:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -15,6 +16,7 @@ from munet.data.tasks import Task, load_tasks
 from munet.errors import DataError, UserError
 from munet.evolution import schedule
 from munet.evolution.controller import Controller
+from munet.training import residency
 from munet.training.placement import Layout
 from munet.types import StartEntry, TaskInfo
 
@@ -39,6 +41,8 @@ class Setup:
     def prepare(cls, config: Config, say: Callable[[str], None] = lambda _: None, arrays: Arrays = NO_ARRAYS) -> Setup:
         """Opens data, root and devices; with a cache, all images are decoded (or read from it) and checked.
 
+        Of sets that are streamed, what a first pass finds is what is checked and cached.
+
         Args:
           config: validated settings.
           say: told about work that takes long, and what the tasks have to say of themselves, a line each time.
@@ -50,7 +54,7 @@ class Setup:
         """
         use_compilation_cache(config.runtime)
         layout = Layout.detect(config.runtime)
-        tasks, root, problems = open_inputs(config, say, arrays)
+        tasks, root, problems = open_inputs(config, say, arrays, residency.max_resident(config.runtime, layout))
         if root is None or problems:
             raise together(problems)
         if cache.folder(config.runtime.cache_dir) is not None:  # else every start would decode everything twice
@@ -95,9 +99,16 @@ def image_steps(experiment: Experiment, tasks: Sequence[TaskInfo]) -> int:
 
 
 def open_inputs(
-    config: Config, say: Callable[[str], None] = lambda _: None, arrays: Arrays = NO_ARRAYS
+    config: Config,
+    say: Callable[[str], None] = lambda _: None,
+    arrays: Arrays = NO_ARRAYS,
+    max_resident: float = math.inf,
 ) -> tuple[list[Task], start.RootComponents | None, list[UserError]]:
     """The tasks and the root of a run, or why they cannot be used: the data's problems do not hide the root's.
+
+    Args:
+      config, say, arrays: as for `Setup.prepare`.
+      max_resident: as in `OpenSettings`.
 
     Returns:
       The tasks (none if any of them cannot be used), the root (None if it cannot), and what is wrong.
@@ -107,7 +118,7 @@ def open_inputs(
     root = None
     problems: list[UserError] = []
     try:
-        tasks = load_tasks(experiment.tasks, OpenSettings.of(config, say, arrays))
+        tasks = load_tasks(experiment.tasks, OpenSettings.of(config, say, arrays, max_resident))
     except UserError as error:
         problems.append(error)
     try:

@@ -87,13 +87,15 @@ def test_all_problems_are_told_together() -> None:
     config.experiment.search_space.flip = (0, 1)  # type: ignore[assignment]  # what a config file may hold
     config.runtime.block_megabytes = 0
     config.runtime.max_bad_images = 1.5
+    config.runtime.resident_share = -0.1
+    config.runtime.decoding_threads = -1
     with pytest.raises(ConfigError) as caught:
         validate(config)
     names = (
         "experiment.num_generations", "experiment.search_space.flip", "experiment.seed", "runtime.block_megabytes",
-        "runtime.max_bad_images",
+        "runtime.max_bad_images", "runtime.resident_share", "runtime.decoding_threads",
     )  # fmt: skip
-    assert len(caught.value.problems) == 5
+    assert len(caught.value.problems) == 7
     assert all(any(problem.startswith(name) for problem in caught.value.problems) for name in names)
 
 

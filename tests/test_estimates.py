@@ -4,23 +4,30 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 from munet import estimates
 from munet.config import Config, Experiment, Runtime
+from munet.data.memory import ArrayTask
+from munet.data.opening import OpenSettings
+from munet.data.tasks import open_task
 from munet.errors import UserError
 from munet.estimates import Measured
 from munet.training import programs, timing
 from munet.training.grouping import Group
 from munet.training.memory import child_memory
 from munet.training.placement import Layout, place
+from munet.training.residency import max_resident
 from munet.training.signature import Signature
 from munet.training.timing import StepTime
 from munet.types import TaskInfo
+from tests.data.test_folder import fill
 
 TASK = TaskInfo("a", "fake:a", "", tuple("abc"), 640, 100, 100)
 EXPERIMENT = Experiment(tasks=("fake:a",), batch_size=64, min_batches_per_cycle=0, mutation_probability=0.3)
@@ -193,3 +200,27 @@ def test_a_baseline_takes_what_its_children_train() -> None:
     time = estimates.run_time(full, [TASK], layout(), measured())
     assert time.rehearsed == pytest.approx(time.full)
     assert time.num_programs == 1
+
+
+def test_images_of_a_streamed_task_take_a_few_blocks_whatever_their_number(tmp_path: Path) -> None:
+    """A folder is in neither memory as a whole, arrays are in the host's; resident images are what they are."""
+    fill(tmp_path, {"a": 20, "b": 20})
+    arrays = ArrayTask(
+        "noise", np.random.default_rng(0).integers(0, 256, (4000, 6, 5, 3), np.uint8), np.arange(4000) % 2
+    )
+    small, one = replace(EXPERIMENT, batch_size=4, max_batches_per_cycle=2), 6 * 5 * 3
+    for uri, num_train, num_images, on_host in (
+        (f"folder:{tmp_path}", 32, 40, 0),
+        (arrays.uri, 3200, 4000, 4000 * one),
+    ):
+        for share, is_resident in ((0.25, True), (0.0, False)):
+            config = Config(small, Runtime(resident_share=share, decoding_threads=1, cache_dir="off"))
+            limit = max_resident(config.runtime, layout())
+            task = open_task(uri, OpenSettings.of(config, arrays={"noise": arrays}, max_resident=limit))
+            found = estimates.training_images(config, task, layout())
+            assert found.is_resident == is_resident
+            if is_resident:
+                assert (found.device, found.host) == (num_train * one, num_images * one)
+            else:
+                assert found.device == 2 * 2 * 4 * one  # two blocks of two batches of four
+                assert found.host == on_host + (3 * 2 * 4 + 2 * 4) * one  # three blocks, and what one thread works on

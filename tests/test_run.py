@@ -371,9 +371,10 @@ def test_a_dry_run_writes_nothing(data: Path, tmp_path: Path) -> None:
     assert f"{evolved:,} training images in all" in text
     assert f"{2 * evolved:,} more for the baselines to compare with: multi_head, full" in text
     assert "baselines included" in text
-    for part in ("on disk", "decoded", "Memory of a device", "1 x 1 x 1", "2 / 1", "every layer", "likely"):
+    for part in ("on disk", "host memory", "resident", "Memory of a device", "1 x 1 x 1", "2 / 1", "every layer"):
         assert part in text
     assert "fits" in text
+    assert "likely" in text
 
 
 def test_a_dry_run_without_data_and_root_says_what_it_can(data: Path, tmp_path: Path) -> None:

@@ -136,8 +136,9 @@ def data(
 
     from rich.console import Console
 
+    from munet.config import Runtime
     from munet.data.describe import describe_tasks, notes_on_classes
-    from munet.data.opening import OpenSettings
+    from munet.data.opening import OpenSettings, host_memory, share_of
     from munet.data.tasks import load_tasks
     from munet.report.contact_sheet import write_contact_sheet
 
@@ -147,7 +148,8 @@ def data(
         from munet.data.to_folder import check_target, write_folder
 
         check_target(Path(to_folder).expanduser())
-    loaded = load_tasks(tasks, OpenSettings(data_dir, max_bad_images=max_bad_images, say=_say))
+    limit = share_of(host_memory(), Runtime().resident_share)
+    loaded = load_tasks(tasks, OpenSettings(data_dir, max_bad_images=max_bad_images, max_resident=limit, say=_say))
     console = Console() if sys.stdout.isatty() else Console(width=_PLAIN_WIDTH)
     console.print(describe_tasks(loaded))
     for task in loaded:

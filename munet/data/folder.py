@@ -10,27 +10,20 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Int, Int32
-from PIL import __version__ as pillow_version
-from PIL import features
 
-from munet.data import folder_files, folder_index, folder_labels, photos
-from munet.data import images as pixels
-from munet.data.cache import Allocate, Arrays, cached_large_arrays, content_key
+from munet.data import folder_files, folder_index, folder_labels
 from munet.data.folder_files import Listing
 from munet.data.folder_index import FileFacts
 from munet.data.folder_notes import equal_files
+from munet.data.folder_pixels import FORMAT, FolderPixels, decoded_bytes
 from munet.data.folder_splits import split_files
 from munet.data.opening import OpenSettings, TaskUri
 from munet.data.splits import SPLITS, Source, Split, SplitName, Splits
 from munet.errors import DataError, nearest
-
-FORMAT = 1  # of the decoded images in the cache; count up when decoding changes
 
 _SHOWN = 5  # bad files named in a message
 
@@ -49,22 +42,19 @@ def open_folder(uri: TaskUri, settings: OpenSettings) -> Source:
     if not listing.files:
         raise DataError(f"{uri.text}: no images in {listing.root}. {' '.join(listing.notes)}".rstrip())
     facts = folder_index.index_files(listing.root, [file.path for file in listing.files], settings, uri.name)
-    decoded = _Decoded(uri, listing, facts, settings)
-    arrays = decoded.arrays()
-    is_kept, notes = _kept(uri.text, listing, decoded.problems(arrays), settings.max_bad_images)
-    numbers = np.flatnonzero(is_kept)
     label_of = {name: label for label, name in enumerate(listing.class_names)}
     labels = np.array([label_of[file.class_name] for file in listing.files], np.int32)
+    images = FolderPixels(uri, listing, facts, settings, _is_streamed(listing, facts, labels, settings))
+    is_kept, notes = _kept(uri.text, listing, images.problems(), settings.max_bad_images)
+    numbers = np.flatnonzero(is_kept)
     _check_classes(uri.text, listing, np.bincount(labels[numbers], minlength=len(label_of)))
     parts, split_notes = split_files(listing, facts, numbers, labels, settings.seed)
     _check_trained(uri.text, listing, labels, parts)
-    rows = np.array([decoded.rows.get(fact.digest, -1) for fact in facts], np.int64)
 
     def load() -> Splits:
-        images = arrays["images"]  # mapped where there is a cache, so that holding them costs no memory
-        return {name: Split(images[rows[part]], labels[part]) for name, part in parts.items()}
+        return {name: Split(images.images(part), labels[part]) for name, part in parts.items()}
 
-    identity = [FORMAT, listing.class_names, arrays["images"].shape[1:]]
+    identity = [FORMAT, listing.class_names, images.image_shape]
     identity += [[name, [[facts[n].digest, int(labels[n])] for n in part]] for name, part in parts.items()]
     return Source(
         listing.class_names,
@@ -102,70 +92,15 @@ def _listing(uri: str, path: Path) -> Listing:
     raise DataError(f"{uri}: there is no folder {path}: {above} has no {missing!r}. {hint}")
 
 
-@dataclass(frozen=True)
-class _Decoded:
-    """The images of a folder, one for each content, decoded or in the cache."""
-
-    uri: TaskUri
-    listing: Listing
-    facts: Sequence[FileFacts]
-    settings: OpenSettings
-
-    @cached_property
-    def rows(self) -> Mapping[str, int]:
-        """Where the image of each content is, by digest; only of files with a sound header."""
-        return {digest: row for row, digest in enumerate(sorted({f.digest for f in self.facts if not f.problem}))}
-
-    def problems(self, arrays: Arrays) -> list[str]:
-        """Why each file cannot be used; "" if it can."""
-        rows, found = self.rows, [str(problem) for problem in arrays["problems"]]
-        return [fact.problem or found[rows[fact.digest]] for fact in self.facts]
-
-    def arrays(self) -> Arrays:
-        """`images` `[contents, h, w, c]`, zero where a file is damaged, and `problems`: why."""
-        sizes = {(fact.height, fact.width) for fact in self.facts if not fact.problem}
-        if not sizes:
-            return {"images": np.zeros((0, 1, 1, 1), np.uint8), "problems": np.zeros(0, "U1")}
-        size, canvas = next(iter(sizes)), self.settings.canvas
-        keeps_size = len(sizes) == 1 and max(size) <= canvas
-        shape = size if keeps_size else (canvas, canvas)
-        decoders = (pillow_version, features.version("libjpeg_turbo"), features.version("webp"))
-        key = content_key("folder", FORMAT, decoders, keeps_size, shape, list(self.rows))
-        return cached_large_arrays(
-            self.settings.cache_dir, key, lambda allocate: self._build(allocate, shape, None if keeps_size else canvas)
-        )
-
-    def _build(self, allocate: Allocate, shape: tuple[int, int], canvas: int | None) -> Arrays:
-        rows, files = self.rows, self.listing.files
-        first = {fact.digest: number for number, fact in reversed(list(enumerate(self.facts)))}
-        has_colours = not all(fact.is_grey for fact in self.facts if not fact.problem)
-        images = allocate("images", (len(rows), *shape, 3 if has_colours else 1))
-
-        def decode(digest: str) -> tuple[str, bool]:
-            path = self.listing.root / files[first[digest]].path
-            try:
-                data = photos.read_bytes(path)
-            except photos.BadImageError as error:
-                raise DataError(f"{self.uri.text}: {path} {error}, but could be a moment ago.") from error
-            if hashlib.sha256(data).hexdigest() != digest:
-                raise DataError(f"{self.uri.text}: {path} changed while it was read. Start again when it is complete.")
-            try:
-                image = photos.decode(data, canvas)
-                if image.shape[:2] != shape:
-                    return f"damaged: {image.shape[1]} x {image.shape[0]} pixels, its header says otherwise", True
-            except photos.BadImageError as error:
-                return str(error), True
-            images[rows[digest]] = image
-            return "", pixels.is_grey(image)
-
-        progress = folder_index.Progress(self.settings.say, f"{self.uri.name}: decoded", len(rows))
-        problems, is_grey = [], True
-        with photos.quietly():
-            for problem, is_image_grey in folder_index.in_threads(decode, rows):
-                problems.append(problem)
-                is_grey &= is_image_grey
-                progress.step()
-        return {"images": images[..., :1] if is_grey and has_colours else images, "problems": np.array(problems)}
+def _is_streamed(
+    listing: Listing, facts: Sequence[FileFacts], labels: Int32[np.ndarray, " files"], settings: OpenSettings
+) -> bool:
+    """Whether the training images are too many to be held, by what headers tell."""
+    if math.isinf(settings.max_resident):
+        return False
+    sound = np.array([number for number, fact in enumerate(facts) if not fact.problem], np.int64)
+    parts, _ = split_files(listing, facts, sound, labels, settings.seed)
+    return len(parts["train"]) * decoded_bytes(facts, settings) > settings.max_resident
 
 
 def _kept(uri: str, listing: Listing, problems: Sequence[str], limit: float) -> tuple[np.ndarray, list[str]]:

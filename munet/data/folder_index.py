@@ -12,23 +12,19 @@ import logging
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from itertools import islice
 from pathlib import Path
-from typing import TypeVar
 
 from munet.data import cache
 from munet.data.opening import OpenSettings
 from munet.data.photos import BadImageError, quietly, read_bytes, read_header
+from munet.data.threads import in_threads
 
 FORMAT = 2  # of the index in the cache; count up when what it holds changes meaning
 
 _RECENT_NS = 2_000_000_000  # a file changed within this time may change again without its time changing
 _SECONDS_BETWEEN_LINES = 10.0
-Item = TypeVar("Item")
-Result = TypeVar("Result")
 logger = logging.getLogger(__name__)
 
 
@@ -86,22 +82,6 @@ class Progress:
         if time.monotonic() - self._said > _SECONDS_BETWEEN_LINES:
             self._said = time.monotonic()
             self._say(f"{self._what} {self._done:,} of {self._total:,} {self._unit}")
-
-
-def in_threads(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-    """Results in order, from one thread a core; only a few items ahead of what has been taken."""
-    num_workers = max(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, 1)
-    waiting: list[Future[Result]] = []
-    remaining = iter(items)
-    with ThreadPoolExecutor(num_workers) as pool:
-        try:
-            waiting = [pool.submit(work, item) for item in islice(remaining, 4 * num_workers)]
-            while waiting:
-                yield waiting.pop(0).result()
-                waiting += [pool.submit(work, item) for item in islice(remaining, 1)]
-        finally:
-            for future in waiting:
-                future.cancel()
 
 
 def _examine(path: Path) -> FileFacts:

@@ -184,5 +184,5 @@ def _decoded(
     splits = stratified(*train, num_classes=num_classes, seed=seed, given=given)
     return {
         name: Split(images, splits[name].labels)
-        for name, images in zip(SPLITS, pixels.equal_channels([splits[name].images for name in SPLITS]), strict=True)
+        for name, images in zip(SPLITS, pixels.equal_channels([splits[name].decoded for name in SPLITS]), strict=True)
     }

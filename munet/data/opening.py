@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -15,6 +17,23 @@ if TYPE_CHECKING:
 
 Arrays = Mapping[TaskName, "ArrayTask"]  # tasks whose arrays were handed over in Python, by name
 NO_ARRAYS: Arrays = MappingProxyType({})
+
+
+def host_memory() -> int | None:
+    """Bytes of memory that this machine has; None if it does not tell."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else None
+
+
+def share_of(memory: int | None, share: float) -> float:
+    """Bytes of decoded training images that are not streamed, for `OpenSettings.max_resident`.
+
+    Args:
+      memory: bytes of the memory that would hold them; None if nobody knows, and then nothing is too large.
+      share: of it, as `runtime.resident_share`; 0: everything is streamed, whatever the memory.
+    """
+    if not share:
+        return 0.0
+    return math.inf if memory is None else memory * share
 
 
 def _silent(text: str) -> None:
@@ -31,6 +50,8 @@ class OpenSettings:
       seed: of the 80/10/10 split of sets that have no splits of their own.
       max_image_size: the largest image size (pixels on a side) that a model may ask for.
       max_bad_images: share of a folder's files that may be unreadable, in [0, 1]; they are left out.
+      max_resident: bytes of decoded training images; sets of more are streamed if they are prepared TFDS sets or
+        folders: decoded whenever they are needed, never held as a whole. That changes no pixel, no order and no split.
       say: told about work that takes long, in a line each time.
       arrays: the `memory:` tasks, by name.
     """
@@ -40,6 +61,7 @@ class OpenSettings:
     seed: int = 0
     max_image_size: int = 64
     max_bad_images: float = 0.01
+    max_resident: float = math.inf
     say: Callable[[str], None] = field(default=_silent, compare=False)
     arrays: Arrays = field(default_factory=dict)
 
@@ -49,7 +71,13 @@ class OpenSettings:
         return 2 * self.max_image_size
 
     @classmethod
-    def of(cls, config: Config, say: Callable[[str], None] = _silent, arrays: Arrays = NO_ARRAYS) -> OpenSettings:
+    def of(
+        cls,
+        config: Config,
+        say: Callable[[str], None] = _silent,
+        arrays: Arrays = NO_ARRAYS,
+        max_resident: float = math.inf,
+    ) -> OpenSettings:
         """The settings of a run."""
         experiment, runtime = config.experiment, config.runtime
         return cls(
@@ -58,6 +86,7 @@ class OpenSettings:
             seed=experiment.seed,
             max_image_size=max(experiment.search_space.image_size),
             max_bad_images=runtime.max_bad_images,
+            max_resident=max_resident,
             say=say,
             arrays=arrays,
         )

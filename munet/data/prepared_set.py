@@ -21,6 +21,7 @@ from munet.data.obtaining import MissingSetError
 from munet.data.splits import check_labels
 from munet.errors import DataError
 
+DAMAGES = (OSError, ValueError, RuntimeError)  # what reading and decoding damaged records raises
 _CHUNK = 1000  # examples read at a time
 
 
@@ -84,6 +85,12 @@ class PreparedSet:
         return [self.builder.info.full_name, splits, self.canvas]
 
     @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """The shape of its images, as far as it is known before they are decoded: grey ones may be stored as colour."""
+        height, width, channels = self.builder.info.features[self.image_key].shape
+        return (self.canvas, self.canvas, channels or 3) if self.canvas else (height, width, channels or 3)
+
+    @property
     def num_bytes(self) -> int:
         """Size of its files on disk, all splits together."""
         return sum(int(info.num_bytes) for info in self.builder.info.splits.values())
@@ -97,24 +104,37 @@ class PreparedSet:
         chunks: list[UInt8[np.ndarray, "_ h w _"]] = []
         labels: list[int] = []
         try:
-            for examples in self._examples(notation):
-                decoded = [pixels.decode(example[self.image_key]) for example in examples]
-                if self.canvas:
-                    decoded = [pixels.squash(image, self.canvas) for image in decoded]
-                chunks.append(pixels.stack(decoded))
+            for examples in self.examples(notation):
+                chunks.append(pixels.stack([self.decode(example[self.image_key]) for example in examples]))
                 labels += [int(example[self.label_key]) for example in examples]
-        except (OSError, ValueError, RuntimeError) as error:
-            raise DataError(
-                f"{self.uri}: split {notation!r} in {self.builder.data_path} is damaged ({error}). "
-                "Prepare the set anew."
-            ) from error
+        except DAMAGES as error:
+            raise self.damaged(notation, error) from error
+        return chunks, self.checked_labels(labels)
+
+    def decode(self, data: bytes) -> pixels.Pixels:
+        """The pixels of one encoded image, on the canvas; raises any of `DAMAGES`."""
+        image = pixels.decode(data)
+        return pixels.squash(image, self.canvas) if self.canvas else image
+
+    def checked_labels(self, labels: Sequence[int]) -> Int64[np.ndarray, " n"]:
+        """The labels of a split as an array; raises `DataError` for those out of range."""
         array = np.array(labels, np.int64)
         check_labels(self.uri, array, self.num_classes)
-        return chunks, array
+        return array
 
-    def _examples(self, notation: str) -> Iterator[Sequence[Mapping[str, Any]]]:
-        """Lists of examples, images still encoded: our own decoding is faster and keeps grey images grey."""
-        source = self.builder.as_data_source(notation, decoders={self.image_key: tfds.decode.SkipDecoding()})
+    def damaged(self, notation: str, error: BaseException) -> DataError:
+        """What to say of a split that cannot be read or decoded."""
+        return DataError(
+            f"{self.uri}: split {notation!r} in {self.builder.data_path} is damaged ({error}). Prepare the set anew."
+        )
+
+    def source(self, notation: str) -> Any:
+        """Random access to examples, images still encoded: our own decoding is faster and keeps grey images grey."""
+        return self.builder.as_data_source(notation, decoders={self.image_key: tfds.decode.SkipDecoding()})
+
+    def examples(self, notation: str) -> Iterator[Sequence[Mapping[str, Any]]]:
+        """Lists of examples, in order."""
+        source = self.source(notation)
         for start in range(0, len(source), _CHUNK):
             yield source.__getitems__(list(range(start, min(start + _CHUNK, len(source)))))
 

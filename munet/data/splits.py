@@ -15,10 +15,13 @@ from typing import Literal, get_args
 import numpy as np
 from jaxtyping import Int, Int32, UInt8
 
+from munet.data.streamed import StreamedImages
 from munet.errors import DataError
 
 SplitName = Literal["train", "validation", "test"]
 SPLITS: tuple[SplitName, ...] = get_args(SplitName)
+
+Images = UInt8[np.ndarray, "n h w c"] | StreamedImages
 
 MAX_CLASSES = 1 << 16  # a larger label is a mistake (an id, a hash), not a class
 
@@ -28,15 +31,21 @@ class Split:
     """Images and labels of one split, in an order that is part of the data set.
 
     Attributes:
-      images: uint8 pixels; one channel if the whole set is grey, else three.
+      images: uint8 pixels; one channel if the whole set is grey, else three. Of a set that is streamed they are decoded
+        whenever they are indexed.
       labels: class numbers, from 0.
     """
 
-    images: UInt8[np.ndarray, "n h w c"]
+    images: Images
     labels: Int32[np.ndarray, " n"]
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    @property
+    def decoded(self) -> UInt8[np.ndarray, "n h w c"]:
+        """All images as one array, in the host's memory."""
+        return self.images if isinstance(self.images, np.ndarray) else self.images[:]
 
 
 Splits = Mapping[SplitName, Split]
@@ -64,7 +73,7 @@ class Source:
     num_bytes: int = 0
 
 
-def content_order(images: UInt8[np.ndarray, "n ..."], seed: int | None = None) -> Int[np.ndarray, " n"]:
+def content_order(images: Images, seed: int | None = None) -> Int[np.ndarray, " n"]:
     """Indices that sort images by the SHA-256 of their pixel bytes, with `seed` before them unless it is None.
 
     Images of equal bytes keep their order.
@@ -188,7 +197,7 @@ def source_of_arrays(
     for name in SPLITS:
         part = splits[name]
         hasher.update(f"{name} {part.images.shape}".encode())
-        hasher.update(np.ascontiguousarray(part.images).data)
+        hasher.update(np.ascontiguousarray(part.decoded).data)
         hasher.update(part.labels.astype("<i4").tobytes())
     sizes = {name: len(splits[name]) for name in SPLITS}
     return Source(tuple(class_names), sizes, hasher.hexdigest(), lambda: splits)

@@ -45,7 +45,7 @@ def merge(tasks: Sequence[Task]) -> Examples:
     images, labels, validation, offsets, num_classes = [], [], {}, {}, 0
     for task in tasks:
         name, train = task.info.name, task.split("train")
-        images.append(train.images)
+        images.append(train.decoded)
         labels.append((train.labels + num_classes).astype(np.int32))
         validation[name] = shifted(task.split("validation"), num_classes)
         offsets[name] = num_classes

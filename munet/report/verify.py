@@ -14,6 +14,7 @@ from dataclasses import replace
 from rich.console import Console
 
 from munet import architecture
+from munet.config import Runtime
 from munet.data.opening import NO_ARRAYS, Arrays, OpenSettings
 from munet.errors import CorruptionError, UserError
 from munet.report.findings import Problem, VerifyReport
@@ -97,12 +98,19 @@ def remeasure(data_dir: str = "", cache_dir: str = "", arrays: Arrays = NO_ARRAY
     from munet.data.sources import from_folder
     from munet.data.tasks import open_task
     from munet.training import evaluation
+    from munet.training.placement import Layout
+    from munet.training.residency import max_resident
+
+    runtime = Runtime()
+    limit = max_resident(runtime, Layout.detect(runtime))
 
     def measure(system: System, task: TaskName) -> Quality:
         info, model, experiment = system.task(task), system.model(task), system.experiment
         size = max(experiment.search_space.image_size)
         # The run decided how many unreadable files it accepts; here the fingerprint tells whether the data is the same.
-        settings = OpenSettings(data_dir, cache_dir, experiment.seed, size, max_bad_images=1.0, arrays=arrays)
+        settings = OpenSettings(
+            data_dir, cache_dir, experiment.seed, size, max_bad_images=1.0, max_resident=limit, arrays=arrays
+        )
         data = open_task(from_folder(info.uri, system.start.folder), settings)
         if replace(data.info, uri=info.uri) != info:
             raise UserError(

@@ -27,6 +27,7 @@ def check_inputs(runs: Sequence[Run]) -> None:
     import jax
 
     jax.config.update("jax_platforms", "cpu")  # this process only looks; a GPU's memory is for the workers
+    from munet.data.opening import host_memory, share_of
     from munet.preparation import open_inputs
 
     found: dict[str, None] = {}
@@ -40,7 +41,8 @@ def check_inputs(runs: Sequence[Run]) -> None:
         key = _what_is_opened(run, begun)
         inputs = next((inputs for other, inputs in opened if other == key), None)
         if inputs is None:
-            inputs = open_inputs(run.config)
+            limit = share_of(host_memory(), run.config.runtime.resident_share)  # the workers' own may differ
+            inputs = open_inputs(run.config, max_resident=limit)
             opened.append((key, inputs))
             found |= dict.fromkeys(map(str, inputs[2]))
         if begun is not None:

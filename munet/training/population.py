@@ -11,8 +11,10 @@ Batches are made once and shared by all chunks; the host hears once a cycle. Chi
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -33,8 +35,9 @@ from munet.training.assemble import FlatArrays
 from munet.training.checkpoints import InFlight, InTraining
 from munet.training.chunks import Chunk
 from munet.training.placement import Layout, place
+from munet.training.residency import ResidentImages, is_resident, max_resident
 from munet.training.signature import Signature
-from munet.training.stream import ResidentImages, TrainStream
+from munet.training.stream import TrainStream, blocks_within
 from munet.training.validation import Validation, is_best
 from munet.types import (
     ChildCost,
@@ -97,7 +100,7 @@ class Population:
         self._layout = layout
         self._load = load
         self._in_flight = in_flight
-        self._resident = ResidentImages()
+        self._resident = ResidentImages(max_resident(config.runtime, layout))
 
     def train(
         self, plan: GenerationPlan, task: Task, known: Collection[Signature], on_cycle: OnCycle
@@ -119,7 +122,9 @@ class Population:
             for chunks in self._waves(children, task, known)
         ]
         for index, (path, children, chunks) in enumerate(waves):
-            trained |= self._train_wave(path, children, chunks, task, on_cycle, is_last=index + 1 == len(waves))
+            with closing(self._batches(path, children, task)) as stream:
+                is_last = index + 1 == len(waves)
+                trained |= self._train_wave(stream, path, children, chunks, task, on_cycle, is_last)
         return trained
 
     def num_programs(self, plan: GenerationPlan, task: Task, known: Collection[Signature]) -> int:
@@ -165,14 +170,47 @@ class Population:
         return [list(wave) for _, wave in groupby(chunks, key=lambda chunk: chunk.wave)]
 
     def _reserved(self, task: Task, image_size: int) -> int:
-        """Bytes of each device that a block of batches, the validation images and the training images take."""
+        """Bytes of each device that a block of batches, the validation images and training images take."""
         batch_size = loader.effective_batch_size(task.info.num_train, self._experiment)
-        batches = self._block_size(batch_size, image_size) * batch_size
+        block = self._block_size(task, image_size) * batch_size
         validated = loader.num_validated(task.info.num_validation, self._experiment)
-        return memory.image_bytes(batches + validated, image_size) + task.split("train").images.nbytes
+        images = task.split("train").images
+        # Of a streamed set a block trains while the next one waits.
+        held = len(images) if is_resident(images, self._resident.limit) else 2 * block
+        return memory.image_bytes(block + validated, image_size) + held * math.prod(images.shape[1:])
+
+    def _block_size(self, task: Task, image_size: int) -> int:
+        """Steps in a block of batches: what fits `runtime.block_megabytes`, at most a cycle's cap."""
+        return blocks_within(
+            self._runtime.block_megabytes * 1_000_000,
+            loader.effective_batch_size(task.info.num_train, self._experiment),
+            image_size,
+            math.prod(task.split("train").images.shape[1:]),
+            at_most=self._experiment.max_batches_per_cycle,
+        )
+
+    def _batches(self, path: rng.Path, children: list[ChildPlan], task: Task) -> TrainStream:
+        """The batches of one stream."""
+        experiment = self._experiment
+        image_size = int(children[0].hyperparameters["image_size"])
+        train = task.split("train")
+        return TrainStream(
+            self._resident.of(train.images),
+            train.labels,
+            AugmentSettings.from_hyperparameters(children[0].hyperparameters),
+            path,
+            batch_size=loader.effective_batch_size(task.info.num_train, experiment),
+            block_size=self._block_size(task, image_size),
+            image_size=image_size,
+            antialias=experiment.antialias,
+            class_balanced=experiment.class_balanced,
+            num_steps=loader.steps_per_cycle(task.info.num_train, experiment) * schedule.cycles_per_child(experiment),
+            decoding_threads=self._runtime.decoding_threads,
+        )
 
     def _train_wave(
         self,
+        stream: TrainStream,
         path: rng.Path,
         children: list[ChildPlan],
         chunks: Sequence[Chunk],
@@ -188,18 +226,6 @@ class Population:
         children = [children[index] for index in sorted(index for chunk in chunks for index in chunk.members)]
         image_size = int(children[0].hyperparameters["image_size"])
         batch_size = chunks[0].group.signature.batch_size
-        train = task.split("train")
-        stream = TrainStream(
-            self._resident.of(train.images),
-            train.labels,
-            AugmentSettings.from_hyperparameters(children[0].hyperparameters),
-            path,
-            batch_size=batch_size,
-            block_size=self._block_size(batch_size, image_size),
-            image_size=image_size,
-            antialias=experiment.antialias,
-            class_balanced=experiment.class_balanced,
-        )
         validation = Validation(task, experiment, image_size)
         qualities: dict[ModelId, list[Quality]] = {child.id: [] for child in children}
         diverged: dict[ModelId, int] = {}
@@ -252,12 +278,6 @@ class Population:
         with exhaustion.told("preparing", chunk):
             state, fixed, control = chunk.put((state, stacked.fixed, stacked.control))
         return _ChunkRun(chunk, members, fixed, control, state)
-
-    def _block_size(self, batch_size: int, image_size: int) -> int:
-        """Steps in a block: what fits `runtime.block_megabytes`, at most a cycle's cap."""
-        batch_bytes = memory.image_bytes(batch_size, image_size)
-        fitting = self._runtime.block_megabytes * 1_000_000 // batch_bytes
-        return max(1, min(fitting, self._experiment.max_batches_per_cycle))
 
     def _attribute(self, chunks: Sequence[Chunk], seconds: float) -> dict[Signature, float]:
         """Shares the time that a wave took among its children by their programs' estimated cost."""

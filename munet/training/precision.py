@@ -8,7 +8,7 @@ from munet.config import Experiment
 
 
 def compute_dtype(experiment: Experiment) -> str:
-    """ "float32" or "bfloat16": what `experiment.compute_dtype` says, or for "auto" what the devices are good at.
+    """Float32 or bfloat16, by name: what `experiment.compute_dtype` says, or for "auto" what the devices are good at.
 
     A run on other devices than it began with computes in their precision; a note says that the layout has changed
     (`start.notes_on_layout`).

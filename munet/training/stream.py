@@ -6,6 +6,7 @@ once and used by every child of the generation.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from functools import partial
 from typing import NamedTuple
@@ -15,13 +16,16 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Int32, UInt8
 
-from munet import rng
+from munet import architecture, rng
 from munet.data import loader
 from munet.data.augment import AugmentSettings, augment, prepare
+from munet.data.streamed import StreamedImages
 from munet.data.tasks import Split
+from munet.training.feeding import Reader, StepFeed
 
 EVALUATION_BATCH = 256  # images in one evaluation batch, whatever the training batch
 _PIECE_BATCHES, _PIECE_BYTES = 8, 64_000_000  # evaluation batches on the device in one dispatch, at most
+_SOURCE_BYTES = 512_000_000  # of the undistorted images of a block, at most
 
 
 class Block(NamedTuple):
@@ -49,35 +53,24 @@ class LabelledBatches(NamedTuple):
         return values.reshape(*values.shape[:-2], -1)[..., : self.counted]
 
 
-class ResidentImages:
-    """The training images of the task in training, on the device; kept from generation to generation."""
-
-    def __init__(self) -> None:
-        self._held: tuple[np.ndarray, jax.Array] | None = None
-
-    def of(self, images: UInt8[np.ndarray, "n h w c"]) -> UInt8[Array, "n h w c"]:
-        """`images` on the device. Others that are there make room first."""
-        if self._held is None or self._held[0] is not images:
-            self._held = None
-            self._held = images, jnp.asarray(images)
-        return self._held[1]
-
-
 class TrainStream:
     """The batches of one generation, the same for all children that share data settings.
 
     Args:
-      images, labels: the training set; the images stay on the device as uint8.
+      images, labels: the training set. Images on the device stay there as uint8; those of a streamed set are decoded
+        ahead of training, and come a block at a time.
       settings: augmentation.
       path: key of the order and of the augmentations: (seed, iteration, task, generation[, child]).
       batch_size, block_size: images a step, steps a block.
       image_size, antialias: of the batches.
       class_balanced: whether every class comes equally often (see `loader.balanced_indices`).
+      num_steps: of the generation: what a streamed set decodes ahead ends there.
+      decoding_threads: of a streamed set; 0: one a core.
     """
 
     def __init__(
         self,
-        images: UInt8[Array, "n h w c"] | UInt8[np.ndarray, "n h w c"],
+        images: UInt8[Array, "n h w c"] | UInt8[np.ndarray, "n h w c"] | StreamedImages,
         labels: Int32[np.ndarray, " n"],
         settings: AugmentSettings,
         path: rng.Path,
@@ -87,13 +80,17 @@ class TrainStream:
         image_size: int,
         antialias: bool,
         class_balanced: bool = False,
+        num_steps: int = 0,
+        decoding_threads: int = 0,
     ):
-        self._images = jnp.asarray(images)
+        self._images = images if isinstance(images, StreamedImages) else jnp.asarray(images)
         self._labels = labels
         self._settings = settings
         self._path = path
         self._batch_size, self._block_size = batch_size, block_size
         self._class_balanced = class_balanced
+        self._num_steps, self._decoding_threads = num_steps, decoding_threads
+        self._feed: StepFeed | None = None
         self._program = partial(_augment_block, image_size=image_size, antialias=antialias)
         self._key = jax.random.wrap_key_data(jnp.asarray(rng.key_data((*path, "augment"))), impl="threefry2x32")
 
@@ -106,16 +103,51 @@ class TrainStream:
 
     def block(self, first_step: int, num_steps: int) -> Block:
         """Augments the batches of steps `first_step` ... `first_step + num_steps - 1`."""
-        if self._class_balanced:
-            indices = loader.balanced_indices(self._path, self._labels, self._batch_size, first_step, num_steps)
-        else:
-            indices = loader.batch_indices(self._path, len(self._labels), self._batch_size, first_step, num_steps)
         padded = np.zeros((self._block_size, self._batch_size), np.int32)
-        padded[:num_steps] = indices
+        padded[:num_steps] = self._indices(first_step, num_steps)
         images = self._program(
-            _gather(self._images, padded), self._key, self._settings, jnp.int32(first_step), jnp.int32(num_steps)
+            self._gathered(padded, first_step, num_steps),
+            self._key,
+            self._settings,
+            jnp.int32(first_step),
+            jnp.int32(num_steps),
         )
+        if self._feed:
+            self._feed.sent(images)
         return Block(images, jnp.asarray(self._labels[padded]), num_steps)
+
+    @property
+    def waited(self) -> float:
+        """Seconds that a streamed set made training wait for images that were not decoded yet."""
+        return self._feed.waited if self._feed else 0.0
+
+    def close(self) -> None:
+        """Ends the decoding of a streamed set."""
+        if self._feed:
+            self._feed.close()
+
+    def _indices(self, first_step: int, num_steps: int) -> Int32[np.ndarray, "num_steps batch"]:
+        if self._class_balanced:
+            return loader.balanced_indices(self._path, self._labels, self._batch_size, first_step, num_steps)
+        return loader.batch_indices(self._path, len(self._labels), self._batch_size, first_step, num_steps)
+
+    def _gathered(
+        self, padded: Int32[np.ndarray, "block batch"], first_step: int, num_steps: int
+    ) -> UInt8[Array, "block batch h w c"]:
+        if not isinstance(self._images, StreamedImages):
+            return _gather(self._images, padded)
+        if self._feed is None or not self._feed.continues(first_step, num_steps):
+            self.close()
+            self._feed = StepFeed(
+                self._images,
+                self._indices,
+                batch_size=self._batch_size,
+                block_size=self._block_size,
+                first_step=first_step,
+                end_step=max(self._num_steps, first_step + num_steps),
+                num_threads=self._decoding_threads,
+            )
+        return jnp.asarray(self._feed.block(num_steps))
 
 
 @jax.jit
@@ -152,21 +184,35 @@ def evaluation_batches(
     """The first `max_images` images (None: all), in pieces of one shape whatever the size of the set.
 
     So sets of every size share a program: how many batches of a piece are filled is a value. Pieces are made one by
-    one, as they are asked for: a large set need not fit the device.
+    one, as they are asked for: a large set need not fit the device, nor, if it is streamed, the host.
     """
     count = len(split.labels) if max_images is None else min(max_images, len(split.labels))
-    batch_bytes = EVALUATION_BATCH * image_size * image_size * 3 * 4
-    batches = min(max(_PIECE_BYTES // batch_bytes, 1), _PIECE_BATCHES)
+    batches = blocks_within(
+        _PIECE_BYTES, EVALUATION_BATCH, image_size, math.prod(split.images.shape[1:]), at_most=_PIECE_BATCHES
+    )
     step = batches * EVALUATION_BATCH
-    for first in range(0, count, step):
-        yield _piece(split, first, min(step, count - first), batches, image_size=image_size, antialias=antialias)
+    with Reader(split.images, count, step) as reader:
+        for first in range(0, count, step):
+            length = min(step, count - first)
+            yield _piece(split, first, length, batches, reader, image_size=image_size, antialias=antialias)
 
 
-def _piece(split: Split, first: int, count: int, batches: int, *, image_size: int, antialias: bool) -> LabelledBatches:
-    shape = (batches, EVALUATION_BATCH)
+def blocks_within(num_bytes: int, batch_size: int, image_size: int, source_bytes: int, *, at_most: int) -> int:
+    """How many batches of prepared images (float32) take no more than `num_bytes`; one at least.
+
+    Nor may the images that they are made from, of `source_bytes` each, take more than `_SOURCE_BYTES` together: photos
+    on a large canvas can be much larger than what a small model sees of them.
+    """
+    batch = batch_size * image_size * image_size * architecture.CHANNELS * 4
+    return max(1, min(num_bytes // batch, _SOURCE_BYTES // (batch_size * source_bytes), at_most))
+
+
+def _piece(
+    split: Split, first: int, count: int, batches: int, reader: Reader, *, image_size: int, antialias: bool
+) -> LabelledBatches:
     used = -(-count // EVALUATION_BATCH)
-    images = np.zeros((*shape, *split.images.shape[1:]), np.uint8)
-    images.reshape(-1, *images.shape[2:])[:count] = split.images[first : first + count]
+    images = np.zeros((batches, EVALUATION_BATCH, *split.images.shape[1:]), np.uint8)
+    reader.read(images.reshape(-1, *images.shape[2:])[:count])
     prepared = _prepare_batches(images, jnp.int32(used), image_size=image_size, antialias=antialias)
     return LabelledBatches(prepared, split.labels[first : first + count], used)
 

@@ -25,7 +25,7 @@ def test_digits(tmp_path_factory: pytest.TempPathFactory) -> None:
     assert sum(source.num_examples.values()) == 1797
     parts = source.load()
     assert parts["train"].images.shape == (source.num_examples["train"], 8, 8, 1)
-    assert {0, 255} <= set(np.unique(parts["train"].images)) <= {round(level * 255 / 16) for level in range(17)}
+    assert {0, 255} <= set(np.unique(parts["train"].decoded)) <= {round(level * 255 / 16) for level in range(17)}
 
 
 def test_glyphs_of_a_script(greek: Source) -> None:
@@ -49,7 +49,7 @@ def test_glyphs_are_the_same_for_every_seed_and_split_by_it(greek: Source) -> No
 def test_glyphs_vary_and_can_be_told_apart(greek: Source) -> None:
     # A nearest-neighbour classifier on raw pixels: well above chance (1 in 25), well below certain.
     parts = greek.load()
-    train, test = (parts[name].images.reshape(len(parts[name]), -1) / 255.0 for name in ("train", "test"))
+    train, test = (parts[name].decoded.reshape(len(parts[name]), -1) / 255.0 for name in ("train", "test"))
     assert len({image.tobytes() for image in parts["train"].images}) == 2400
     distance = (test**2).sum(1)[:, None] - 2 * test @ train.T + (train**2).sum(1)
     found = parts["train"].labels[distance.argmin(1)]
@@ -57,7 +57,7 @@ def test_glyphs_vary_and_can_be_told_apart(greek: Source) -> None:
 
 
 def test_ink_is_inside_and_paper_is_black(greek: Source) -> None:
-    images = greek.load()["train"].images[..., 0]
+    images = greek.load()["train"].decoded[..., 0]
     assert images[:, 8:24, 8:24].max((1, 2)).min() > 120
     border = np.concatenate([images[:, 0], images[:, -1], images[:, :, 0], images[:, :, -1]])
     assert np.median(border) < 26

@@ -117,7 +117,7 @@ def check_folder(place: Path) -> None:
         for name, size in zip(SPLITS, (info.num_train, info.num_validation, info.num_test), strict=True):
             split = task.split(name)
             assert split.images.shape == (size, height, width, channels)
-            assert split.images.dtype == np.uint8
+            assert split.decoded.dtype == np.uint8
             assert split.labels.shape == (size,)
             assert size > 0
             assert split.labels.min() >= 0

@@ -14,9 +14,11 @@ from PIL import Image
 from tensorflow_datasets.proto import tf_example_pb2
 
 from munet.data import prepared_set
+from munet.data.opening import OpenSettings
 from munet.data.splits import SPLITS, Split, SplitName
-from munet.data.tasks import Task, load_task
+from munet.data.tasks import Task, load_task, open_task
 from munet.errors import DataError
+from tests.data.test_streamed import assert_streams_the_same
 
 RNG = np.random.default_rng(0)
 Examples = Mapping[str, Sequence[tuple[np.ndarray, int]]]
@@ -290,3 +292,61 @@ def test_sets_of_other_tasks_are_refused(feature: Any, message: str, tmp_path: P
     features.save_config(str(folder))
     with pytest.raises(DataError, match=f"no image classification set: it has the images .*{message}"):
         _load(tmp_path, "tfds:toy")
+
+
+@pytest.mark.parametrize(
+    ("train", "shape", "canvas"),
+    [
+        ([(6, 6, 3)], (6, 6, 3), 64),
+        ([(6, 6, 1)], (6, 6, 1), 64),
+        ([(5, 7, 3), (20, 9, 3)], (None, None, 3), 4),
+    ],
+)
+def test_streamed_it_is_the_same(
+    tmp_path: Path, train: list[tuple[int, int, int]], shape: tuple[int | None, ...], canvas: int
+) -> None:
+    examples = [example for size in train for example in _examples(60, size)]
+    _prepare(tmp_path, "toy", {"train": examples, "test": examples[:8]}, shape=shape, num_classes=4)
+    task = assert_streams_the_same(
+        "tfds:toy?train=train[10%:]&validation=train[:10%]",
+        data_dir=str(tmp_path),
+        cache_dir=str(tmp_path / "cache"),
+        max_image_size=canvas,
+    )
+    assert not [path for path in (tmp_path / "cache").rglob("*images.npy") if path.stat().st_size > 10_000_000]
+    assert task.info.num_train == 54 * len(train)
+
+
+def test_streamed_grey_splits_have_one_channel_only_if_all_do(tmp_path: Path) -> None:
+    grey = [(np.repeat(image, 3, axis=-1), label) for image, label in _examples(40, (6, 6, 1))]
+    _prepare(tmp_path, "grey", {"train": grey, "test": grey}, shape=(6, 6, 3), num_classes=4)
+    _prepare(tmp_path, "mixed", {"train": grey, "test": _examples(8)}, shape=(6, 6, 3), num_classes=4)
+    for name, channels in (("grey", 1), ("mixed", 3)):
+        task = assert_streams_the_same(f"tfds:{name}", data_dir=str(tmp_path), cache_dir="off")
+        assert task.image_shape == (6, 6, channels)
+
+
+def test_a_damaged_image_of_a_streamed_set_is_told_when_it_is_decoded(tmp_path: Path) -> None:
+    examples = _examples(100)
+    examples[10] = (np.zeros((9, 9, 3), np.uint8), 1)
+    _prepare(tmp_path, "toy", {"train": examples, "test": examples[:10]}, shape=(6, 6, 3), num_classes=4)
+    task = open_task("tfds:toy?train=train&validation=test", OpenSettings(str(tmp_path), "off", max_resident=0))
+    np.testing.assert_array_equal(task.split("train").images[9], examples[9][0])
+    with pytest.raises(DataError, match=r"an image of 9 x 9 pixels, expected 6 x 6.*Prepare the set anew"):
+        task.split("train").images[10]
+
+
+def test_a_damaged_file_of_a_streamed_set_is_seen_in_the_first_pass(tmp_path: Path) -> None:
+    splits = {"train": _examples(40), "test": _examples(8)}
+    folder = _prepare(tmp_path, "toy", splits, shape=(6, 6, 3), num_classes=4)
+    records = folder / "toy-test.array_record-00000-of-00001"
+    whole = records.read_bytes()
+    middle = len(whole) // 2
+    records.write_bytes(whole[:middle] + bytes(200) + whole[middle + 200 :])
+    with pytest.raises(DataError, match=r"split 'test' in .* is damaged .*Prepare the set anew"):
+        open_task("tfds:toy", OpenSettings(str(tmp_path), "off", max_resident=0)).split("train")
+
+
+def test_real_sets_stream_the_same(shared_tfds: Path, tmp_path: Path) -> None:
+    for uri in ("tfds:omniglot?split=clean", "tfds:cmaterdb/bangla"):
+        assert_streams_the_same(uri, data_dir=str(shared_tfds), cache_dir=str(tmp_path))

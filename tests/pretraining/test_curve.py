@@ -54,7 +54,7 @@ def test_measuring_counts_every_image_once() -> None:
     split = Split(generator.integers(0, 256, (300, 16, 16, 3), dtype=np.uint8), (np.arange(300) % 3).astype(np.int32))
     logits = np.asarray(
         vit.logits(
-            get_variant("demo/16"), params, jax.numpy.asarray(split.images / 127.5 - 1, np.float32), num_blocks=1
+            get_variant("demo/16"), params, jax.numpy.asarray(split.decoded / 127.5 - 1, np.float32), num_blocks=1
         )
     )
     measured = measure(settings, params, split)

@@ -27,7 +27,7 @@ def test_images_of_one_size_stay_as_they_are_and_classes_are_numbered_through(tm
 def test_sizes_and_channels_are_brought_together(tmp_path: Path) -> None:
     uris = [write_task(tmp_path / "small.npz"), write_task(tmp_path / "large.npz", size=12, channels=3)]
     tasks = load_tasks(uris, OpenSettings(cache_dir="off"))
-    small, large = (task.split("train").images for task in tasks)
+    small, large = (task.split("train").decoded for task in tasks)
     merged = merge(tasks)
     assert merged.images.shape == (len(small) + len(large), 12, 12, 3)
     assert merged.images.dtype == np.uint8

@@ -22,7 +22,7 @@ def test_test_accuracy_measured_again_is_that_of_prediction(tmp_path: Path) -> N
     opened = system.open(str(tmp_path))
     with task.testing():
         split = task.split("test")
-    predicted = opened.predict("digits", split.images).indices
+    predicted = opened.predict("digits", split.decoded).indices
     expected = Quality(int((predicted == split.labels).sum()), len(split.labels))
     assert remeasure(cache_dir="off")(opened, "digits") == expected
     (problem,) = verify(str(tmp_path), remeasure(cache_dir="off")).problems  # the simulation's is invented

@@ -14,7 +14,8 @@ from munet.data.augment import AugmentSettings
 from munet.data.tasks import Task
 from munet.models.vit import flatten, nest
 from munet.training import grouping, placement, population, signature, stream
-from munet.training.stream import ResidentImages, TrainStream
+from munet.training.residency import ResidentImages
+from munet.training.stream import TrainStream
 from munet.types import ChildPlan, ComponentPlan, Quality
 from tests.training import reference
 from tests.training.children import (

@@ -1,0 +1,33 @@
+"""Work for one thread a core: reading, hashing and decoding images, which spend their time outside of Python."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
+from typing import TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def num_cores() -> int:
+    """Cores that this process may use."""
+    return max(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, 1)
+
+
+def in_threads(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+    """Results in order, from one thread a core; only a few items ahead of what has been taken."""
+    num_workers = num_cores()
+    waiting: list[Future[Result]] = []
+    remaining = iter(items)
+    with ThreadPoolExecutor(num_workers) as pool:
+        try:
+            waiting = [pool.submit(work, item) for item in islice(remaining, 4 * num_workers)]
+            while waiting:
+                yield waiting.pop(0).result()
+                waiting += [pool.submit(work, item) for item in islice(remaining, 1)]
+        finally:
+            for future in waiting:
+                future.cancel()
