@@ -127,6 +127,8 @@ class Experiment:
     latency_factor: float = 1.0  # s_latency, the same for measured seconds an image; 1: they are not measured
     mutation_probability: float = 0.1  # mu: with which each possible mutation fires
     max_seed_parents: int = 0  # seed parents a phase starts with at most; 0: all (the paper)
+    # which, where there are more: the "newest" models, or those whose frozen features "fit" the new task best
+    seed_choice: str = "newest"
     auto_tune: bool = True  # evolve hyper-parameters (the number of blocks always evolves)
     insertions: tuple[str, ...] = ("adapter",)  # what may be inserted at a block: "adapter" (the paper), "lora"
     insert_adapters: bool = True  # False: no residual adapters, whatever `insertions` names
@@ -287,6 +289,7 @@ def _count_problems(config: Config) -> list[str]:
 
 _CHOICES = {
     "quality_metric": ("accuracy", "balanced_accuracy"),
+    "seed_choice": ("newest", "fit"),
     "fidelity.trainability": ("inherited", "frozen"),
     "fidelity.encoder_norm": ("forced", "chance"),
     "fidelity.seed_order": ("newest", "random"),

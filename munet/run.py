@@ -25,16 +25,27 @@ from munet.evolution import schedule, scoring
 from munet.evolution.controller import Controller
 from munet.ledger import Ledger
 from munet.preparation import Setup, baselines
-from munet.progress import events
+from munet.progress import events, wording
 from munet.progress.events import Notify
 from munet.publishing import Publisher
 from munet.store.workdir import Store
-from munet.training import latency
+from munet.training import fit, latency
 from munet.training.checkpoints import InFlight
 from munet.training.evaluation import measure
 from munet.training.population import Population
 from munet.training.signature import Signature
-from munet.types import GenerationEntry, ModelId, ModelRecord, PhaseEntry, Position, Quality, StartEntry, TaskName
+from munet.types import (
+    ChildPlan,
+    GenerationEntry,
+    ModelId,
+    ModelRecord,
+    PhaseEntry,
+    Position,
+    Quality,
+    SeedsEntry,
+    StartEntry,
+    TaskName,
+)
 
 
 def evolve(config: Config, workdir: str, notify: Notify, dry_run: bool = False, arrays: Arrays = NO_ARRAYS) -> bool:
@@ -167,6 +178,8 @@ class _Loop:
                     self._notify(events.Note(note))
             if self._controller.is_phase_over(current.state):
                 current = self._close_phase(current, task)
+            elif candidates := self._controller.seed_candidates(current.state):
+                current = self._choose_seeds(current, task, candidates)
             else:
                 current = self._generation(current, task)
 
@@ -204,6 +217,16 @@ class _Loop:
         self._notify(events.CycleEnded(cycle, qualities, image_steps, seconds))
         if self._is_last:
             raise TimeIsUpError
+
+    def _choose_seeds(self, current: Ledger, task: Task, candidates: Sequence[ChildPlan]) -> Ledger:
+        """Measures how well the candidates fit the task; once committed, that is never measured again."""
+        started = time.perf_counter()
+        position = current.state.position
+        fits = fit.measure(self._experiment, candidates, task, position, self._publisher.read)
+        current = self._commit(current, SeedsEntry(position, task.info.name, fits))
+        text = wording.describe_seeds(current.state.seeds, fits, time.perf_counter() - started)
+        self._notify(events.Note(text))
+        return current
 
     def _generation(self, current: Ledger, task: Task) -> Ledger:
         """One generation: proposed, trained, judged and committed."""
@@ -292,7 +315,7 @@ class _Loop:
             f"`munet verify {self._store.path}` checks every file. Nothing was written."
         )
 
-    def _commit(self, current: Ledger, entry: GenerationEntry | PhaseEntry) -> Ledger:
+    def _commit(self, current: Ledger, entry: SeedsEntry | GenerationEntry | PhaseEntry) -> Ledger:
         after = ledger.fold(self._controller, current, entry)  # an entry that does not fold is never written
         self._store.journal.append(entry)
         return after
