@@ -127,7 +127,7 @@ class Experiment:
     latency_factor: float = 1.0  # s_latency, the same for measured seconds an image; 1: they are not measured
     mutation_probability: float = 0.1  # mu: with which each possible mutation fires
     max_seed_parents: int = 0  # seed parents a phase starts with at most; 0: all (the paper)
-    # which, where there are more: the "newest" models, or those whose frozen features "fit" the new task best
+    # which, where there are more than max_seed_parents: the "newest" models, or those whose frozen features "fit" best
     seed_choice: str = "newest"
     auto_tune: bool = True  # evolve hyper-parameters (the number of blocks always evolves)
     insertions: tuple[str, ...] = ("adapter",)  # what may be inserted at a block: "adapter" (the paper), "lora"

@@ -76,9 +76,10 @@ def evolve(config: Config, workdir: str, notify: Notify, dry_run: bool = False, 
     started, deadline = time.perf_counter(), Deadline(config.runtime.max_hours)
     places = [workdir, *(baseline_workdir(workdir, kind) for kind in config.runtime.compare)]
     try:
-        for one, place in zip([config, *baselines(config)], places, strict=True):
+        for given, place in zip([config, *baselines(config)], places, strict=True):
+            one = _as_begun(given, place, notify)
             if arrays or not _say_if_complete(one, place, notify):
-                told = say if one is config else lambda _: None  # the data's notes once
+                told = say if given is config else lambda _: None  # the data's notes once
                 run(Setup.prepare(one, told, arrays), place, notify, deadline)
     except TimeIsUpError:
         say(f"runtime.max_hours = {deadline.hours:g} have passed. Everything is saved; the same command goes on.")
@@ -90,6 +91,20 @@ def evolve(config: Config, workdir: str, notify: Notify, dry_run: bool = False, 
 def baseline_workdir(workdir: str, kind: str) -> str:
     """Where the baseline `kind` of a run is kept."""
     return f"{workdir.rstrip('/')}/baselines/{kind}"
+
+
+def _as_begun(config: Config, workdir: str, notify: Notify) -> Config:
+    """The config, with the newest seed parents in a run that was begun before there was another choice.
+
+    So the same command goes on with it though its config file, such as `base`, now chooses by fit.
+    """
+    store = Store.create_or_open(workdir)
+    if config.experiment.seed_choice == "newest" or not len(store.journal):
+        return config
+    if "seed_choice" in _first_entry(store).experiment:
+        return config
+    notify(events.Note(f"The run in {store.path} was begun before experiment.seed_choice: it goes on with the newest."))
+    return replace(config, experiment=replace(config.experiment, seed_choice="newest"))
 
 
 def _say_if_complete(config: Config, workdir: str, notify: Notify) -> bool:

@@ -202,7 +202,9 @@ def test_seed_parents_chosen_by_fit_are_measured_once_and_journalled(
     assert tiny_run.results(tmp_path / "stopped") == tiny_run.results(tmp_path / "whole")
 
 
-def test_a_run_from_before_the_choice_goes_on_as_it_was(data: Path, tmp_path: Path) -> None:
+def test_a_run_from_before_the_choice_goes_on_as_it_was(
+    finished: tuple[Path, list[events.Event]], data: Path, tmp_path: Path
+) -> None:
     partial(data, tmp_path / "run")
     first = tmp_path / "run" / "journal" / "00000000.json"
     content = json.loads(first.read_bytes())
@@ -211,8 +213,16 @@ def test_a_run_from_before_the_choice_goes_on_as_it_was(data: Path, tmp_path: Pa
     second = tmp_path / "run" / "journal" / "00000001.json"
     changed = json.loads(second.read_bytes()) | {"previous": hashlib.sha256(first.read_bytes()).hexdigest()}
     second.write_bytes(dumps(changed) + b"\n")
-    run.evolve(tiny_run.config(data), str(tmp_path / "run"), lambda _: None)
-    assert munet.open(str(tmp_path / "run")).is_complete
+    settings = tiny_run.config(data)
+    settings.experiment.seed_choice = "fit"  # as `base` has it by now
+    told: list[events.Event] = []
+    run.evolve(settings, str(tmp_path / "run"), told.append)
+    assert tiny_run.results(tmp_path / "run")["models"] == tiny_run.results(finished[0])["models"]
+    assert any("begun before experiment.seed_choice" in event.text for event in told if isinstance(event, events.Note))
+    run.evolve(settings, str(tmp_path / "run"), lambda _: None)  # complete: only says so
+    partial(data, tmp_path / "newer")
+    with pytest.raises(WorkdirError, match="seed_choice: 'newest' -> 'fit'"):
+        run.evolve(settings, str(tmp_path / "newer"), lambda _: None)
 
 
 def test_a_run_that_stops_at_its_time_ends_as_an_undisturbed_one(
