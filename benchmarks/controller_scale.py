@@ -8,11 +8,12 @@ files in a work directory, with their fsync.
 
 A work directory with that many tasks is built first, in cheap phases (two generations of two children, fsync left
 out). Then `--phases` full phases (8 generations of 8 children, `max_seed_parents=8`, chosen by invented fits) are
-measured: half on new tasks, half on old ones in their second iteration. `cpu_ms_per_child` is this process's processor time, `wall_ms_per_child` the
-clock's: means over all these phases. A snapshot is not due in each of them, so what it costs is measured apart and
-divided among the children that come before the next (`snapshot` of `cpu_ms_per_child`). `resume` is a new process
-that opens the work directory when the next snapshot is about to become due, so that as much is to be replayed as ever
-is: from the import of munet to the state at hand. `status` is `munet status --json`, likewise, of the tasks built.
+measured: half on new tasks, half on old ones in their second iteration. `cpu_ms_per_child` is this process's processor
+time, `wall_ms_per_child` the clock's: means over all these phases. A snapshot is not due in each of them, so what it
+costs is measured apart and divided among the children that come before the next (`snapshot` of `cpu_ms_per_child`).
+`resume` is a new process that opens the work directory when the next snapshot is about to become due, so that as much
+is to be replayed as ever is: from the import of munet to the state at hand. `status` is `munet status --json`,
+likewise, of the tasks built.
 """
 
 from __future__ import annotations

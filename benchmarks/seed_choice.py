@@ -50,12 +50,14 @@ from munet.training import fit, optimizer
 from munet.training.stream import evaluation_batches
 
 SCRIPTS = (
-    "arabic armenian armenian_capitals braille cyrillic cyrillic_capitals digits georgian georgian_capitals greek "
-    "greek_capitals hebrew lao latin latin_capitals lisu nko ogham old_italic tifinagh"
-).split()
-SETS = ("builtin:digits", "tfds:mnist", "tfds:kmnist_t10k", "tfds:fashion_mnist") + tuple(
-    f"tfds:cmaterdb/{name}" for name in ("bangla", "devanagari", "telugu")
-)
+    "arabic", "armenian", "armenian_capitals", "braille", "cyrillic", "cyrillic_capitals", "digits", "georgian",
+    "georgian_capitals", "greek", "greek_capitals", "hebrew", "lao", "latin", "latin_capitals", "lisu", "nko", "ogham",
+    "old_italic", "tifinagh",
+)  # fmt: skip
+SETS = (
+    "builtin:digits", "tfds:mnist", "tfds:kmnist_t10k", "tfds:fashion_mnist", "tfds:cmaterdb/bangla",
+    "tfds:cmaterdb/devanagari", "tfds:cmaterdb/telugu",
+)  # fmt: skip
 ALPHABETS, ALL_ALPHABETS = 23, 50
 TRAIN, VALIDATION = 800, 500  # images of a task, about
 HEAD_TRAIN, HEAD_VALIDATION = 400, 320  # of them, those that the truth looks at

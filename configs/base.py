@@ -1,4 +1,4 @@
-"""A start for your own tasks: the paper's budget a phase, with at most 8 seed parents, those that fit the new task best.
+"""A start for your own tasks: the paper's budget a phase, with the 8 seed parents that fit the new task best.
 
     munet evolve --config=base --workdir=runs/mine --config.tasks=npz:/data/birds.npz,npz:/data/leaves.npz \
         --config.root=/data/Ti_16.npz --config.variant=Ti/16 --config.defaults.image_size=64

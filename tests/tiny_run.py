@@ -1,7 +1,8 @@
 """The smallest real run: two tasks of coloured noise, a random root of one block; seconds on two cores.
 
-As a script (`python -m tests.tiny_run WORKDIR DATA [WHERE:COUNT:WHEN [SEED_CHOICE]]`) it evolves, and kills itself with SIGKILL
-before or after the COUNT-th rename into a folder of the work directory (`journal:2:before`); nothing of it is packaged.
+As a script (`python -m tests.tiny_run WORKDIR DATA [WHERE:COUNT:WHEN [SEED_CHOICE]]`) it evolves, and kills itself
+with SIGKILL before or after the COUNT-th rename into a folder of the work directory (`journal:2:before`); nothing of it
+is packaged.
 """
 
 from __future__ import annotations

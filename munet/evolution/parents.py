@@ -15,7 +15,6 @@ from munet.evolution.sorted_map import SortedMap
 from munet.evolution.state import State
 from munet.types import ROOT_MODEL, ComponentId, ModelId, TaskName
 
-
 MAX_CANDIDATES = 64  # models that fit is estimated of in a phase, or twice as many as it takes if that is more
 
 

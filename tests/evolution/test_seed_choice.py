@@ -34,7 +34,9 @@ def test_where_there_are_no_more_than_the_most_all_are_taken_newest_first() -> N
     assert seeds(world) == (two, one, 0)
 
 
-@pytest.mark.parametrize("changes", [{"max_seed_parents": 0}, {"seed_choice": "newest"}, {"baseline": Baseline("full")}])
+@pytest.mark.parametrize(
+    "changes", [{"max_seed_parents": 0}, {"seed_choice": "newest"}, {"baseline": Baseline("full")}]
+)
 def test_without_a_cap_or_for_baselines_fit_decides_nothing(changes: dict[str, Any]) -> None:
     world = make_world(2, children_per_generation=2, num_generations=1)
     for i in (1, 2, 3):

@@ -71,7 +71,9 @@ def test_altered_fits_are_found(tmp_path: Path) -> None:
     content = json.loads(entry_file(tmp_path, index).read_bytes())
     fits = content["entry"]["fits"]
     worst = min(fits, key=lambda model: fits[model])
-    entry_file(tmp_path, index).write_bytes(dumps(content | {"entry": content["entry"] | {"fits": fits | {worst: 1.0}}}))
+    entry_file(tmp_path, index).write_bytes(
+        dumps(content | {"entry": content["entry"] | {"fits": fits | {worst: 1.0}}})
+    )
     problems = verify(str(tmp_path)).problems
     assert problems[0].place == str(entry_file(tmp_path, index + 1))  # whose chain is broken
     # One who also mends the chain is found by the children, which are of another parent.

@@ -105,10 +105,11 @@ def test_fits_depend_on_the_trunk_only_and_not_on_the_order_of_candidates() -> N
 
 def test_a_shared_trunk_is_looked_at_once() -> None:
     first, second = seed_children(2)
+    *trunk, head = first.components
     heads = [
-        replace(first, parent=parent, components=(*first.components[:-1], replace(first.components[-1], source=f"{parent}:head")))
+        replace(first, parent=parent, components=(*trunk, replace(head, source=f"{parent}:head")))
         for parent in (20, 21)
-    ]  # fmt: skip
+    ]
     calls: Counter[str] = Counter()
     whole = fit.class_tokens
 
