@@ -15,7 +15,9 @@ from munet.evolution.sorted_map import SortedMap
 from munet.evolution.state import State
 from munet.types import ROOT_MODEL, ComponentId, ModelId, TaskName
 
-MAX_CANDIDATES = 64  # models that fit is estimated of in a phase, or twice as many as it takes if that is more
+# Models that fit is estimated of in a phase, or twice as many as it takes if that is more. Who is a candidate follows
+# from it, so with another number old journals could not be replayed.
+MAX_CANDIDATES = 64
 
 
 def seed_parents(state: State, experiment: Experiment, task: TaskName, draws: Draws) -> tuple[ModelId, ...]:

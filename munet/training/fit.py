@@ -51,6 +51,8 @@ def measure(
     """
     train = task.split("train")
     drawn = draw(train.labels, (experiment.seed, position.task_iteration, task.info.name, "fit"))
+    if not len(drawn):  # no class has two images: all fit alike
+        return {child.parent: 0.0 for child in candidates}
     images = Split(train.images[drawn], train.labels[drawn])
     by_trunk: dict[tuple[tuple[str, str], ...], list[ChildPlan]] = {}
     for child in candidates:

@@ -69,6 +69,18 @@ def test_of_too_many_classes_only_some_are_drawn() -> None:
     assert set(counts.values()) == {4}
 
 
+def test_where_no_class_has_two_images_all_fit_alike() -> None:
+    class Single(TrainOnly):
+        def split(self, name: str) -> Split:
+            images = super().split(name).images[:5]
+            return Split(images, np.arange(5, dtype=np.int32))
+
+    assert not len(fit.draw(np.arange(5, dtype=np.int32), ("a",)))
+    children = seed_children(2)
+    fits = fit.measure(EXPERIMENT, children, cast(Task, Single(size=SIZE)), Position(), loader_of(children))
+    assert fits == {10: 0.0, 11: 0.0}
+
+
 def test_fit_is_what_leaving_out_every_image_by_hand_gives() -> None:
     random = np.random.default_rng(0)
     labels = np.repeat(np.arange(5), [9, 8, 3, 2, 2])
