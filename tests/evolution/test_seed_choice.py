@@ -136,13 +136,14 @@ def test_entries_that_do_not_follow_are_refused() -> None:
     generation = next_entry(controller, chosen)
     assert isinstance(generation, GenerationEntry)
     phase = PhaseEntry(state.position, "task0", 1, Quality(1, 2))
-    for before, wrong in [
+    cases: list[tuple[State, SeedsEntry | GenerationEntry | PhaseEntry]] = [
         (state, generation),
         (state, phase),
         (state, replace(entry, task="task1")),
         (state, replace(entry, position=Position(0, 1, 0))),
         (chosen, entry),
-    ]:
+    ]
+    for before, wrong in cases:
         with pytest.raises(CorruptionError, match="cannot follow"):
             controller.tell(before, wrong)
     fits = dict(entry.fits)

@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import replace
 from typing import cast
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -14,6 +15,7 @@ from munet.data.tasks import Task
 from munet.models import vit
 from munet.training import fit
 from munet.training.assemble import FlatArrays
+from munet.training.stream import evaluation_batches
 from munet.types import ChildPlan, ComponentId, Position
 from tests.training.children import VARIANT, FakeTask, config, loader_of, random_child
 
@@ -144,9 +146,9 @@ def test_class_tokens_are_the_features_of_the_model() -> None:
     (child,) = seed_children(1)
     load = loader_of([child])
     components = {plan.name: load(plan.source or "") for plan in child.components}
-    pieces = list(fit.evaluation_batches(task.split("train"), image_size=SIZE, antialias=False))
+    pieces = list(evaluation_batches(task.split("train"), image_size=SIZE, antialias=False))
     tokens = fit.class_tokens(EXPERIMENT, components, child.hyperparameters, pieces)
-    images = task.split("train").images.astype(np.float32) / 127.5 - 1
+    images = jnp.asarray(task.split("train").images.astype(np.float32) / 127.5 - 1)
     blocks = sum(name.startswith("encoderblock") for name in components)
     expected = vit.features(
         VARIANT, {name: vit.nest(arrays) for name, arrays in components.items()}, images, num_blocks=blocks
