@@ -7,12 +7,13 @@ file holds a few bytes under its real name. All else is a run's own code: decisi
 files in a work directory, with their fsync.
 
 A work directory with that many tasks is built first, in cheap phases (two generations of two children, fsync left
-out). Then `--phases` full phases (8 generations of 8 children, `max_seed_parents=8`) are measured: half on new tasks,
-half on old ones in their second iteration. `cpu_ms_per_child` is this process's processor time, `wall_ms_per_child` the
-clock's: means over all these phases. A snapshot is not due in each of them, so what it costs is measured apart and
-divided among the children that come before the next (`snapshot` of `cpu_ms_per_child`). `resume` is a new process
-that opens the work directory when the next snapshot is about to become due, so that as much is to be replayed as ever
-is: from the import of munet to the state at hand. `status` is `munet status --json`, likewise, of the tasks built.
+out). Then `--phases` full phases (8 generations of 8 children, `max_seed_parents=8`, chosen by invented fits) are
+measured: half on new tasks, half on old ones in their second iteration. `cpu_ms_per_child` is this process's processor
+time, `wall_ms_per_child` the clock's: means over all these phases. A snapshot is not due in each of them, so what it
+costs is measured apart and divided among the children that come before the next (`snapshot` of `cpu_ms_per_child`).
+`resume` is a new process that opens the work directory when the next snapshot is about to become due, so that as much
+is to be replayed as ever is: from the import of munet to the state at hand. `status` is `munet status --json`,
+likewise, of the tasks built.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ from munet.ledger import Ledger
 from munet.store import Store
 from munet.store.collecting import Collector
 from munet.store.files import folder
-from munet.types import ComponentId, GenerationEntry, PhaseEntry, Quality, TaskInfo
+from munet.types import ComponentId, GenerationEntry, PhaseEntry, Quality, SeedsEntry, TaskInfo
 
 SUFFIX, STUB = ".safetensors", b"a component of the scale benchmark"
 CLASSES = 10
@@ -110,6 +111,11 @@ class Run:
         controller = Controller(experiment, self.tasks)
         while not controller.is_phase_over(self.current.state):
             state = self.current.state
+            with meter.part("choose"):
+                candidates = controller.seed_candidates(state)
+            if candidates:
+                self._commit(controller, rehearsal.invent_fits(controller, state), meter)
+                continue
             with meter.part("ask"):
                 plan = controller.ask(state)
             cycles = schedule.cycles_per_child(experiment)
@@ -137,7 +143,7 @@ class Run:
         for identity in published:
             self.components.create(identity + SUFFIX, STUB)
 
-    def _commit(self, controller: Controller, entry: GenerationEntry | PhaseEntry, meter: Meter) -> None:
+    def _commit(self, controller: Controller, entry: SeedsEntry | GenerationEntry | PhaseEntry, meter: Meter) -> None:
         with meter.part("fold"):
             self.current = ledger.fold(controller, self.current, entry)
         with meter.part("journal"):

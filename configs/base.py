@@ -1,4 +1,4 @@
-"""A start for your own tasks: every setting at its default, the paper's budget a phase, nothing to compare with.
+"""A start for your own tasks: the paper's budget a phase, with the 8 seed parents that fit the new task best.
 
     munet evolve --config=base --workdir=runs/mine --config.tasks=npz:/data/birds.npz,npz:/data/leaves.npz \
         --config.root=/data/Ti_16.npz --config.variant=Ti/16 --config.defaults.image_size=64
@@ -20,7 +20,7 @@ _VARIANTS = ("full", "quick")
 
 
 def get_config(variant: str = "full") -> Config:
-    """The defaults of munet/config.py, or few and short phases; tasks are to be named on the command line.
+    """Nearly the defaults of munet/config.py, or few and short phases; tasks are to be named on the command line.
 
     Raises:
       UserError: no such variant.
@@ -28,6 +28,7 @@ def get_config(variant: str = "full") -> Config:
     if variant not in _VARIANTS:
         raise UserError(f"there is no variant {variant!r}. {nearest(variant, _VARIANTS)}")
     experiment = Experiment(tasks=(), root="demo", variant="demo/16", num_blocks=3, max_seed_parents=8)
+    experiment.seed_choice = "fit"
     if variant == "quick":
         experiment.num_task_iterations = 1
         experiment.num_generations = 6

@@ -127,6 +127,8 @@ class Experiment:
     latency_factor: float = 1.0  # s_latency, the same for measured seconds an image; 1: they are not measured
     mutation_probability: float = 0.1  # mu: with which each possible mutation fires
     max_seed_parents: int = 0  # seed parents a phase starts with at most; 0: all (the paper)
+    # which, where there are more than max_seed_parents: the "newest" models, or those whose frozen features "fit" best
+    seed_choice: str = "newest"
     auto_tune: bool = True  # evolve hyper-parameters (the number of blocks always evolves)
     insertions: tuple[str, ...] = ("adapter",)  # what may be inserted at a block: "adapter" (the paper), "lora"
     insert_adapters: bool = True  # False: no residual adapters, whatever `insertions` names
@@ -344,6 +346,7 @@ _EVALUATED = 256  # images in a batch of evaluation: `stream.EVALUATION_BATCH`, 
 _CHOICES = {
     "compute_dtype": ("auto", "float32", "bfloat16"),
     "quality_metric": ("accuracy", "balanced_accuracy"),
+    "seed_choice": ("newest", "fit"),
     "fidelity.trainability": ("inherited", "frozen"),
     "fidelity.encoder_norm": ("forced", "chance"),
     "fidelity.seed_order": ("newest", "random"),

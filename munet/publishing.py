@@ -47,6 +47,10 @@ class Publisher:
             self._cache[identity] = self._store.get(identity)[1]
         return self._cache[identity]
 
+    def read(self, identity: ComponentId) -> FlatArrays:
+        """As `load`, but what is not in memory yet is not kept there: for a look at many models."""
+        return self._cache[identity] if identity in self._cache else self._store.get(identity)[1]
+
     def generation_entry(
         self,
         state: State,

@@ -25,16 +25,27 @@ from munet.evolution import schedule, scoring
 from munet.evolution.controller import Controller
 from munet.ledger import Ledger
 from munet.preparation import Setup, baselines
-from munet.progress import events
+from munet.progress import events, wording
 from munet.progress.events import Notify
 from munet.publishing import Publisher
 from munet.store.workdir import Store
-from munet.training import latency
+from munet.training import fit, latency
 from munet.training.checkpoints import InFlight
 from munet.training.evaluation import measure
 from munet.training.population import Population
 from munet.training.signature import Signature
-from munet.types import GenerationEntry, ModelId, ModelRecord, PhaseEntry, Position, Quality, StartEntry, TaskName
+from munet.types import (
+    ChildPlan,
+    GenerationEntry,
+    ModelId,
+    ModelRecord,
+    PhaseEntry,
+    Position,
+    Quality,
+    SeedsEntry,
+    StartEntry,
+    TaskName,
+)
 
 
 def evolve(config: Config, workdir: str, notify: Notify, dry_run: bool = False, arrays: Arrays = NO_ARRAYS) -> bool:
@@ -65,9 +76,10 @@ def evolve(config: Config, workdir: str, notify: Notify, dry_run: bool = False, 
     started, deadline = time.perf_counter(), Deadline(config.runtime.max_hours)
     places = [workdir, *(baseline_workdir(workdir, kind) for kind in config.runtime.compare)]
     try:
-        for one, place in zip([config, *baselines(config)], places, strict=True):
+        for given, place in zip([config, *baselines(config)], places, strict=True):
+            one = _as_begun(given, place, notify)
             if arrays or not _say_if_complete(one, place, notify):
-                told = say if one is config else lambda _: None  # the data's notes once
+                told = say if given is config else lambda _: None  # the data's notes once
                 run(Setup.prepare(one, told, arrays), place, notify, deadline)
     except TimeIsUpError:
         say(f"runtime.max_hours = {deadline.hours:g} have passed. Everything is saved; the same command goes on.")
@@ -79,6 +91,20 @@ def evolve(config: Config, workdir: str, notify: Notify, dry_run: bool = False, 
 def baseline_workdir(workdir: str, kind: str) -> str:
     """Where the baseline `kind` of a run is kept."""
     return f"{workdir.rstrip('/')}/baselines/{kind}"
+
+
+def _as_begun(config: Config, workdir: str, notify: Notify) -> Config:
+    """The config, with the newest seed parents in a run that was begun before there was another choice.
+
+    So the same command goes on with it though its config file, such as `base`, now chooses by fit.
+    """
+    store = Store.create_or_open(workdir)
+    if config.experiment.seed_choice == "newest" or not len(store.journal):
+        return config
+    if "seed_choice" in _first_entry(store).experiment:
+        return config
+    notify(events.Note(f"The run in {store.path} was begun before experiment.seed_choice: it goes on with the newest."))
+    return replace(config, experiment=replace(config.experiment, seed_choice="newest"))
 
 
 def _say_if_complete(config: Config, workdir: str, notify: Notify) -> bool:
@@ -167,6 +193,8 @@ class _Loop:
                     self._notify(events.Note(note))
             if self._controller.is_phase_over(current.state):
                 current = self._close_phase(current, task)
+            elif candidates := self._controller.seed_candidates(current.state):
+                current = self._choose_seeds(current, task, candidates)
             else:
                 current = self._generation(current, task)
 
@@ -204,6 +232,16 @@ class _Loop:
         self._notify(events.CycleEnded(cycle, qualities, image_steps, seconds))
         if self._is_last:
             raise TimeIsUpError
+
+    def _choose_seeds(self, current: Ledger, task: Task, candidates: Sequence[ChildPlan]) -> Ledger:
+        """Measures how well the candidates fit the task; once committed, that is never measured again."""
+        started = time.perf_counter()
+        position = current.state.position
+        fits = fit.measure(self._experiment, candidates, task, position, self._publisher.read)
+        current = self._commit(current, SeedsEntry(position, task.info.name, fits))
+        text = wording.describe_seeds(current.state.seeds, fits, time.perf_counter() - started)
+        self._notify(events.Note(text))
+        return current
 
     def _generation(self, current: Ledger, task: Task) -> Ledger:
         """One generation: proposed, trained, judged and committed."""
@@ -292,7 +330,7 @@ class _Loop:
             f"`munet verify {self._store.path}` checks every file. Nothing was written."
         )
 
-    def _commit(self, current: Ledger, entry: GenerationEntry | PhaseEntry) -> Ledger:
+    def _commit(self, current: Ledger, entry: SeedsEntry | GenerationEntry | PhaseEntry) -> Ledger:
         after = ledger.fold(self._controller, current, entry)  # an entry that does not fold is never written
         self._store.journal.append(entry)
         return after

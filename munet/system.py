@@ -200,9 +200,8 @@ class System:
         self.model(task)  # else there is none
         index = self._places[task]
         iteration = self.position.task_iteration - (index >= self.position.task_index)
-        # Every phase takes as many entries: its generations, and the one that closes it.
-        per_phase = schedule.num_generations(self.experiment) + 1
-        place = (iteration * len(self.tasks) + index + 1) * per_phase  # after the start entry
+        num_phases = iteration * len(self.tasks) + index + 1
+        place = schedule.num_entries(self.experiment, len(self.tasks), num_phases)  # after the start entry
         entry = next(self.store.journal.entries(start=place), None)
         if not isinstance(entry, PhaseEntry) or entry.task != task:
             raise CorruptionError(f"Entry {place} of the journal of {self.workdir} does not close a phase of {task!r}.")

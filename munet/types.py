@@ -241,6 +241,23 @@ class ChildEntry:
 
 
 @dataclass(frozen=True)
+class SeedsEntry:
+    """How well the models that a phase may take as seed parents fit its task, measured before its first generation.
+
+    There is one only where `seed_choice` is by fit and there are more such models than `max_seed_parents`.
+
+    Attributes:
+      position: the beginning of the phase.
+      task: the active one.
+      fits: the estimate of every candidate, in [0, 1] (`training/fit.py`); which are taken follows from it.
+    """
+
+    position: Position
+    task: TaskName
+    fits: Mapping[ModelId, float]
+
+
+@dataclass(frozen=True)
 class GenerationEntry:
     """One generation in the journal: its children, and the records of the components that they published.
 
@@ -310,4 +327,4 @@ class StartEntry:
     folder: str = field(default="", metadata={"omit_default": True})  # from which relative paths of tasks go; "": none
 
 
-JournalEntry = StartEntry | GenerationEntry | PhaseEntry
+JournalEntry = StartEntry | SeedsEntry | GenerationEntry | PhaseEntry

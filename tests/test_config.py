@@ -69,6 +69,7 @@ def changed(path: str, value: Any) -> Config:
         ("experiment.search_space.image_size", (32, 48.0), "expected a whole number, got float 48.0"),
         ("experiment.search_space.momentum", (0.8, 0.9, 0.9), r"\(0.8, 0.9, 0.9\) has 0.9 more than once"),
         ("experiment.quality_metric", "balanced", "'balanced'. Did you mean 'balanced_accuracy'"),
+        ("experiment.seed_choice", "fits", r"seed_choice = 'fits'\. Did you mean 'fit'"),
         ("experiment.baseline.adapter_dim", 0, "adapter_dim = 0: expected at least 1"),
         ("experiment.baseline", "full", r"experiment.baseline is a str: expected a Baseline\(...\)"),
         ("runtime.checkpoint_minutes", None, "expected a finite number, got NoneType"),
@@ -143,7 +144,7 @@ def test_a_baseline_is_not_compared_with_baselines() -> None:
 def test_an_experiment_of_an_older_version_gets_the_defaults_of_new_fields() -> None:
     experiment = to_json(Experiment(seed=7, fidelity=Fidelity(encoder_norm="chance")))
     old = {**experiment, "fidelity": dict(experiment["fidelity"])}
-    del old["antialias"], old["fidelity"]["allow_block_growth"]
+    del old["antialias"], old["seed_choice"], old["fidelity"]["allow_block_growth"]
     assert differences(completed(old), experiment) == []
     assert differences(completed(old), to_json(Experiment(seed=7, antialias=True))) == [
         "antialias: False -> True",

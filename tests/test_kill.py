@@ -25,14 +25,14 @@ NAMED_MOMENTS = (
 )
 
 
-def start(workdir: Path, data: Path, moment: str = "") -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "tests.tiny_run", str(workdir), str(data), *([moment] if moment else [])]
+def start(workdir: Path, data: Path, moment: str = "", seed_choice: str = "newest") -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "tests.tiny_run", str(workdir), str(data), moment, seed_choice]
     environment = {**os.environ, "JAX_PLATFORMS": "cpu", "PYTHONPATH": str(Path(__file__).parents[1])}
     return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE)
 
 
-def finish(workdir: Path, data: Path) -> None:
-    process = start(workdir, data)
+def finish(workdir: Path, data: Path, seed_choice: str = "newest") -> None:
+    process = start(workdir, data, seed_choice=seed_choice)
     _, errors = process.communicate(timeout=200)
     assert process.returncode == 0, errors.decode()
 
@@ -60,6 +60,23 @@ def test_killed_at_every_named_moment(undisturbed: tuple[Path, dict[str, object]
     leftovers = [path for path in (tmp_path / "run").rglob("*") if path.name.startswith(".tmp")]
     assert not leftovers
     assert not (tmp_path / "run" / "in_flight").exists()
+
+
+def test_killed_around_the_choice_of_seed_parents(
+    undisturbed: tuple[Path, dict[str, object], float], tmp_path: Path
+) -> None:
+    data, _, _ = undisturbed
+    for moment in (
+        "journal:5:before",  # the first phase is closed, the fits of the second are measured but not written
+        "journal:1:after",  # they are; no child is trained
+        "journal:2:before",  # the first generation from the chosen seed parents is trained
+    ):
+        process = start(tmp_path / "killed", data, moment, "fit")
+        _, errors = process.communicate(timeout=200)
+        assert process.returncode == -signal.SIGKILL, (moment, errors.decode())
+    finish(tmp_path / "killed", data, "fit")
+    finish(tmp_path / "whole", data, "fit")
+    assert tiny_run.results(tmp_path / "killed") == tiny_run.results(tmp_path / "whole")
 
 
 def kill_at_random(seed: int, times: int, undisturbed: tuple[Path, dict[str, object], float], workdir: Path) -> None:

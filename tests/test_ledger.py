@@ -11,7 +11,7 @@ from munet import ledger
 from munet.evolution.sorted_map import SortedMap
 from munet.ledger import Ledger
 from munet.store import Store
-from munet.types import PhaseEntry
+from munet.types import PhaseEntry, SeedsEntry
 from tests.evolution.simulation import make_experiment, make_tasks, simulate
 
 TASKS = make_tasks(*[4] * 24)
@@ -45,6 +45,11 @@ def test_the_larger_the_system_the_fewer_the_snapshots(tmp_path: Path) -> None:
     last = ledger.save_snapshot(folded, store, is_last=True)
     assert last.saved_at == folded.state.next_model_id
     assert ledger.load(run.controller, Store(tmp_path)) == folded == last
+    chosen = simulate(make_experiment(TASKS[:4], **BUDGET, seed_choice="fit"), TASKS[:4])
+    place = next(place for place, entry in enumerate(chosen.entries) if isinstance(entry, SeedsEntry))
+    for state in chosen.states[place - 1 : place + 1]:  # with the candidates, and with the chosen ones
+        known = Ledger(state)
+        assert ledger.from_json(json.loads(json.dumps(ledger.to_json(known)))) == known
     timed = replace(last, programs=("a", "b"), latencies=SortedMap({"b": 0.1, "a": 3.0}), image_steps=7)
     assert ledger.from_json(json.loads(json.dumps(ledger.to_json(timed)))) == timed
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import hashlib
+import json
 import os
 import re
 import shutil
@@ -16,6 +18,7 @@ import pytest
 
 import munet
 from munet import preparation, run
+from munet.codec import dumps
 from munet.config import Config
 from munet.data.splits import Splits
 from munet.data.tasks import Task, load_tasks
@@ -23,7 +26,9 @@ from munet.deadline import Deadline
 from munet.errors import CorruptionError, DataError, DiskFullError, UserError, WorkdirError
 from munet.progress import events
 from munet.report.verify import remeasure, verify
-from munet.training import evaluation
+from munet.store import Store
+from munet.training import evaluation, fit
+from munet.types import GenerationEntry, SeedsEntry
 from tests import tiny_run
 
 
@@ -148,6 +153,76 @@ def test_an_interrupted_run_ends_as_an_undisturbed_one(
             run.evolve(tiny_run.config(data), str(tmp_path / "run"), until(kind))
     run.evolve(tiny_run.config(data), str(tmp_path / "run"), lambda _: None)
     assert tiny_run.results(tmp_path / "run") == tiny_run.results(finished[0])
+
+
+def test_seed_parents_chosen_by_fit_are_measured_once_and_journalled(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = tiny_run.config(data)
+    settings.experiment.seed_choice = "fit"
+    measured: list[dict[int, float]] = []
+    whole = fit.measure
+
+    def remember(*arguments: Any) -> dict[int, float]:
+        measured.append(whole(*arguments))
+        return measured[-1]
+
+    monkeypatch.setattr(fit, "measure", remember)
+    told: list[events.Event] = []
+    run.evolve(settings, str(tmp_path / "whole"), told.append)
+    fits = [entry.fits for entry in Store.open(tmp_path / "whole").journal.entries() if isinstance(entry, SeedsEntry)]
+    # Of the first task's first phase the root alone is a candidate; of every other the root and one model.
+    assert fits == measured
+    assert [len(each) for each in fits] == [2, 2, 2]
+    notes = [event.text for event in told if isinstance(event, events.Note) and "seed parents by fit" in event.text]
+    assert len(notes) == 3
+    assert all("of 2 models" in note for note in notes)
+    assert not verify(str(tmp_path / "whole"), remeasure(cache_dir=str(data / "cache"))).problems
+    taken = [
+        [child.plan.parent for child in entry.children if child.plan.is_seed]
+        for entry in Store.open(tmp_path / "whole").journal.entries()
+        if isinstance(entry, GenerationEntry) and entry.position.generation == 0
+    ]
+    assert taken == [[0], *([max(each, key=lambda model: (each[model], model))] for each in fits)]
+
+    measured.clear()
+
+    def stop(event: events.Event) -> None:
+        is_due = isinstance(event, events.GenerationStarted | events.GenerationEnded) or (
+            isinstance(event, events.Note) and "seed parents by fit" in event.text
+        )
+        if is_due and len(measured) == 1:
+            raise _Stop
+
+    for _ in range(3):  # right after the choice, then in the first generation that it decides, every time again
+        with pytest.raises(_Stop):
+            run.evolve(settings, str(tmp_path / "stopped"), stop)
+    run.evolve(settings, str(tmp_path / "stopped"), lambda _: None)
+    assert measured == fits
+    assert tiny_run.results(tmp_path / "stopped") == tiny_run.results(tmp_path / "whole")
+
+
+def test_a_run_from_before_the_choice_goes_on_as_it_was(
+    finished: tuple[Path, list[events.Event]], data: Path, tmp_path: Path
+) -> None:
+    partial(data, tmp_path / "run")
+    first = tmp_path / "run" / "journal" / "00000000.json"
+    content = json.loads(first.read_bytes())
+    del content["entry"]["experiment"]["seed_choice"]
+    first.write_bytes(dumps(content) + b"\n")
+    second = tmp_path / "run" / "journal" / "00000001.json"
+    changed = json.loads(second.read_bytes()) | {"previous": hashlib.sha256(first.read_bytes()).hexdigest()}
+    second.write_bytes(dumps(changed) + b"\n")
+    settings = tiny_run.config(data)
+    settings.experiment.seed_choice = "fit"  # as `base` has it by now
+    told: list[events.Event] = []
+    run.evolve(settings, str(tmp_path / "run"), told.append)
+    assert tiny_run.results(tmp_path / "run")["models"] == tiny_run.results(finished[0])["models"]
+    assert any("begun before experiment.seed_choice" in event.text for event in told if isinstance(event, events.Note))
+    run.evolve(settings, str(tmp_path / "run"), lambda _: None)  # complete: only says so
+    partial(data, tmp_path / "newer")
+    with pytest.raises(WorkdirError, match="seed_choice: 'newest' -> 'fit'"):
+        run.evolve(settings, str(tmp_path / "newer"), lambda _: None)
 
 
 def test_a_run_that_stops_at_its_time_ends_as_an_undisturbed_one(

@@ -12,7 +12,7 @@ import munet
 from munet import system
 from munet.errors import CorruptionError, UserError, WorkdirError
 from munet.store import Store
-from munet.types import GenerationEntry, Position
+from munet.types import GenerationEntry, PhaseEntry, Position
 from tests.report.stored_run import arrays_of, write_run
 
 
@@ -57,6 +57,16 @@ def test_numbers_are_those_of_walking_the_components(run: Path) -> None:
         assert opened.lineage(task)[0] == model.id
         assert opened.lineage(task)[-1] == opened.root.id == 0
     assert opened.params_per_task * 3 == pytest.approx(opened.total_params)
+
+
+def test_the_end_of_each_phase_is_found_among_entries_that_chose_seed_parents(tmp_path: Path) -> None:
+    for until in (None, Position(1, 1, 0), Position(0, 2, 1)):
+        place = tmp_path / str(until)
+        simulation = write_run(place, num_classes=(3, 5, 7, 9), seed_choice="fit", max_seed_parents=2, until=until)
+        last = {entry.task: entry for entry in simulation.entries if isinstance(entry, PhaseEntry)}
+        opened = munet.open(str(place))
+        assert opened.ledger.generations == sum(isinstance(entry, GenerationEntry) for entry in simulation.entries)
+        assert {task: opened.last_phase(task) for task in opened.models} == last
 
 
 def test_last_trainer_is_the_task_that_published_a_component(tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 """The smallest real run: two tasks of coloured noise, a random root of one block; seconds on two cores.
 
-As a script (`python -m tests.tiny_run WORKDIR DATA [WHERE:COUNT:WHEN]`) it evolves, and kills itself with SIGKILL
-before or after the COUNT-th rename into a folder of the work directory (`journal:2:before`); nothing of it is packaged.
+As a script (`python -m tests.tiny_run WORKDIR DATA [WHERE:COUNT:WHEN [SEED_CHOICE]]`) it evolves, and kills itself
+with SIGKILL before or after the COUNT-th rename into a folder of the work directory (`journal:2:before`); nothing of it
+is packaged.
 """
 
 from __future__ import annotations
@@ -111,13 +112,15 @@ def kill_at(where: str, count: int, when: str) -> None:
     os.replace = replace  # type: ignore[assignment]  # a stand-in that takes what the store passes
 
 
-def main(workdir: str, data: str, moment: str = "") -> None:
+def main(workdir: str, data: str, moment: str = "", seed_choice: str = "newest") -> None:
     if moment:
         where, count, when = moment.split(":")
         kill_at(where, int(count), when)
     from munet.run import evolve
 
-    evolve(config(Path(data)), workdir, lambda _: None)
+    settings = config(Path(data))
+    settings.experiment.seed_choice = seed_choice
+    evolve(settings, workdir, lambda _: None)
 
 
 if __name__ == "__main__":

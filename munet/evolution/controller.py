@@ -19,7 +19,7 @@ from munet.evolution.mutations import mutate_settings
 from munet.evolution.parents import sample_parent
 from munet.evolution.search_space import DATA_SETTINGS, default_hyperparameters, select
 from munet.evolution.state import EvolutionError, State, initial_state
-from munet.evolution.transitions import add_generation, begin_phase, close_phase
+from munet.evolution.transitions import add_generation, begin_phase, choose_seeds, close_phase
 from munet.evolution.verdicts import judge_child
 from munet.types import (
     ChildPlan,
@@ -33,6 +33,7 @@ from munet.types import (
     Mutation,
     PhaseEntry,
     Position,
+    SeedsEntry,
     StartEntry,
     TaskInfo,
     Verdict,
@@ -82,14 +83,32 @@ class Controller:
             )
         return ranked[0]
 
+    def seed_candidates(self, state: State) -> tuple[ChildPlan, ...]:
+        """The seed children of the models among which the phase's seed parents are to be chosen by fit.
+
+        Empty where nothing is to be chosen, or it has been: else a `SeedsEntry` must be told before `ask`. The children
+        say whose features to look at and at which image size; they are never trained, and their ids mean nothing.
+        """
+        if len(state.seeds) <= schedule.most_seed_parents(self.experiment):
+            return ()
+        task = self.task(state)
+        draws = generation_draws(self.experiment.seed, state.position, task.name)
+        data, _ = self._data_settings(state, self._ranked(state), draws)
+        return tuple(
+            seed_child(state, self.experiment, task, state.next_model_id, state.models[seed], data)
+            for seed in state.seeds
+        )
+
     def ask(self, state: State) -> GenerationPlan:
         """The children of the next generation, all sampled before any is trained.
 
         Raises:
-          EvolutionError: the phase is over or the run complete.
+          EvolutionError: the phase is over, the run complete, or the seed parents yet to be chosen.
         """
         if self.is_complete(state) or self.is_phase_over(state):
             raise EvolutionError(f"There is no generation left at {state.position}.")
+        if len(state.seeds) > schedule.most_seed_parents(self.experiment):
+            raise EvolutionError(f"The seed parents at {state.position} are yet to be chosen by fit.")
         fired: list[Mutation] = []
         if schedule.is_baseline(self.experiment):
             children = [
@@ -121,18 +140,25 @@ class Controller:
             for child in plan.children
         }
 
-    def tell(self, state: State, entry: GenerationEntry | PhaseEntry) -> State:
+    def tell(self, state: State, entry: SeedsEntry | GenerationEntry | PhaseEntry) -> State:
         """The state after a journal entry.
 
         Raises:
           CorruptionError: the entry does not follow on the state.
         """
-        fits = self.is_phase_over(state) == isinstance(entry, PhaseEntry) and not self.is_complete(state)
+        fits = isinstance(entry, self._expected(state))
         if not fits or entry.position != state.position or entry.task != self.task(state).name:
             raise CorruptionError(
                 f"A journal entry for task {entry.task!r} at {entry.position} cannot follow on {state.position}: the "
                 "journal is from another run or has lost entries. Restore the work directory or start in a new one."
             )
+        if isinstance(entry, SeedsEntry):
+            if entry.fits.keys() != set(state.seeds):
+                raise CorruptionError(
+                    f"The journal has the fit of the models {sorted(entry.fits)} at {entry.position}, but the "
+                    f"candidates are {sorted(state.seeds)}. Restore the work directory or start in a new one."
+                )
+            return choose_seeds(state, self.experiment, entry)
         if isinstance(entry, GenerationEntry):
             return add_generation(state, entry)
         state = close_phase(state, entry)
@@ -140,6 +166,15 @@ class Controller:
         if position.task_iteration >= schedule.num_task_iterations(self.experiment):
             return replace(state, position=position)
         return begin_phase(state, self.experiment, position, self.tasks[position.task_index].name)
+
+    def _expected(self, state: State) -> type[SeedsEntry | GenerationEntry | PhaseEntry] | tuple[()]:
+        """The kind of the next journal entry; none if the run is complete."""
+        if self.is_complete(state):
+            return ()
+        if self.is_phase_over(state):
+            return PhaseEntry
+        is_chosen = len(state.seeds) <= schedule.most_seed_parents(self.experiment)
+        return GenerationEntry if is_chosen else SeedsEntry
 
     def _next_phase(self, position: Position) -> Position:
         if position.task_index + 1 < len(self.tasks):

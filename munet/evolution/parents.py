@@ -2,36 +2,71 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from heapq import nlargest
 from itertools import islice
 from typing import Any
 
+from munet.architecture import HEAD
 from munet.config import Experiment
 from munet.evolution.draws import Draws
-from munet.evolution.schedule import num_generations
+from munet.evolution.schedule import chooses_by_fit, most_seed_parents
 from munet.evolution.sorted_map import SortedMap
 from munet.evolution.state import State
-from munet.types import ModelId, TaskName
+from munet.types import ROOT_MODEL, ComponentId, ModelId, TaskName
+
+# Models that fit is estimated of in a phase, or twice as many as it takes if that is more. Who is a candidate follows
+# from it, so with another number old journals could not be replayed.
+MAX_CANDIDATES = 64
 
 
 def seed_parents(state: State, experiment: Experiment, task: TaskName, draws: Draws) -> tuple[ModelId, ...]:
     """The seed parents of a phase that begins: retained models of other tasks and the root, in order of use.
 
     Newest id first, or in random order; at most `max_seed_parents` of them, and no more than the phase has children.
+    Where these are to be chosen by fit, the candidates are given instead, more than that (`best_fitting`): of very many
+    models the root, the newest, and those from which most others descend, `MAX_CANDIDATES` together.
     The active task's own previous best is in the active population instead.
 
     Between two phases the models are the root's and the retained ones, so the newest are found without looking at all;
     a random order draws for each.
     """
-    children = num_generations(experiment) * experiment.children_per_generation
-    most = min(experiment.max_seed_parents or children, children)
-    models = (
-        state.models
-        if experiment.fidelity.seed_order == "newest"
-        else sorted(state.models, key=lambda model: draws.uniform("seed_order", model), reverse=True)
+    is_newest = experiment.fidelity.seed_order == "newest"
+    place: Callable[[ModelId], float] = (
+        (lambda model: -model) if is_newest else (lambda model: draws.uniform("seed_order", model))
     )
-    own = state.retained.get(task)
-    return tuple(islice((model for model in reversed(models) if model != own), most))
+    models = reversed(state.models) if is_newest else iter(sorted(state.models, key=place))
+    own, most = state.retained.get(task), most_seed_parents(experiment)
+    others = (model for model in models if model != own)
+    if not chooses_by_fit(experiment, len(state.models) - (own is not None)):
+        return tuple(islice(others, most))
+    most = max(MAX_CANDIDATES, 2 * most)
+    chosen = {ROOT_MODEL, *islice(others, most // 2)}
+    chosen |= set(_most_used(state, most // 2 - 1)) - {own}
+    chosen |= set(islice((model for model in others if model not in chosen), most - len(chosen)))
+    return tuple(sorted(chosen, key=place))
+
+
+def _most_used(state: State, count: int) -> list[ModelId]:
+    """The models that most retained ones descend from directly; one look at every model that has heirs."""
+    found = nlargest(count, ((len(heirs), model) for model, heirs in state.heirs.items()))
+    return [model for _, model in found]
+
+
+def best_fitting(state: State, experiment: Experiment, fits: Mapping[ModelId, float]) -> tuple[ModelId, ...]:
+    """The seed parents of a phase among its candidates, best first; of equals those that come first in `state.seeds`.
+
+    Models that differ only in their heads fit alike and have nearly the same seed children, so they take no place that
+    another trunk can have.
+    """
+    ranked = sorted(state.seeds, key=lambda model: -fits[model])
+    first_of_trunk: dict[frozenset[ComponentId], ModelId] = {}
+    for model in ranked:
+        components = state.models[model].components
+        first_of_trunk.setdefault(frozenset(id for name, id in components.items() if name != HEAD), model)
+    distinct = list(first_of_trunk.values())
+    repeated = [model for model in ranked if model not in set(distinct)]
+    return tuple((distinct + repeated)[: most_seed_parents(experiment)])
 
 
 def sample_parent(

@@ -33,6 +33,7 @@ from munet.types import (
     ModelRecord,
     PhaseEntry,
     Quality,
+    SeedsEntry,
     StartEntry,
     TaskInfo,
 )
@@ -142,8 +143,19 @@ def _latencies(experiment: Experiment, plan: GenerationPlan, num_classes: int) -
     }
 
 
-def next_entry(controller: Controller, state: State, trainer: Trainer = invent) -> GenerationEntry | PhaseEntry:
+def invent_fits(controller: Controller, state: State) -> SeedsEntry:
+    """The fit of every candidate from a hash."""
+    task = controller.task(state).name
+    words = {seed: hashlib.sha256(f"{seed} {task}".encode()).digest() for seed in state.seeds}
+    return SeedsEntry(state.position, task, {seed: word[0] / 256 for seed, word in words.items()})
+
+
+def next_entry(
+    controller: Controller, state: State, trainer: Trainer = invent
+) -> SeedsEntry | GenerationEntry | PhaseEntry:
     """What a run would journal next, if training gave what `trainer` says."""
+    if controller.seed_candidates(state):
+        return invent_fits(controller, state)
     if controller.is_phase_over(state):
         best = controller.best(state)
         return PhaseEntry(state.position, controller.task(state).name, best.id, Quality(best.id % 101, 100))

@@ -43,7 +43,8 @@ class State:
         embedding, from which others are resized.
       retained: the retained model of each task that has one.
       active: the active population A in order of id.
-      seeds: seed parents of this phase that are still to be used, in order of use.
+      seeds: seed parents of this phase that are still to be used, in order of use; where they are yet to be chosen by
+        fit, the candidates, which are more than a phase takes.
       next_model_id: id of the next child.
       num_users: for each component, how many tasks' *retained* models use it, if any do; the root is no user. The
         active task's previous best counts until the phase ends, so whoever asks for locks leaves the active task out.

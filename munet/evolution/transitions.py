@@ -9,7 +9,7 @@ from dataclasses import replace
 from munet.config import Experiment
 from munet.evolution.ancestry import Ancestry
 from munet.evolution.draws import phase_draws
-from munet.evolution.parents import seed_parents
+from munet.evolution.parents import best_fitting, seed_parents
 from munet.evolution.schedule import is_baseline
 from munet.evolution.sorted_map import SortedMap
 from munet.evolution.state import State, root_positions
@@ -21,10 +21,16 @@ from munet.types import (
     ModelRecord,
     PhaseEntry,
     Position,
+    SeedsEntry,
     TaskName,
 )
 
 _MOST_FORMER = 64  # models that are gone, beside as many as there are, before the ancestry is made anew without them
+
+
+def choose_seeds(state: State, experiment: Experiment, entry: SeedsEntry) -> State:
+    """Leaves only those of the candidates that fit best."""
+    return replace(state, seeds=best_fitting(state, experiment, entry.fits))
 
 
 def add_generation(state: State, entry: GenerationEntry) -> State:

@@ -15,11 +15,16 @@ from typing import Any
 from munet.codec import dumps, from_json, loads, to_json
 from munet.errors import CorruptionError, WorkdirError
 from munet.store.files import folder
-from munet.types import GenerationEntry, JournalEntry, PhaseEntry, StartEntry
+from munet.types import GenerationEntry, JournalEntry, PhaseEntry, SeedsEntry, StartEntry
 
 FORMAT_VERSION = 1  # of the work directory as a whole
 
-_KINDS: dict[str, type[JournalEntry]] = {"start": StartEntry, "generation": GenerationEntry, "phase": PhaseEntry}
+_KINDS: dict[str, type[JournalEntry]] = {
+    "start": StartEntry,
+    "seeds": SeedsEntry,
+    "generation": GenerationEntry,
+    "phase": PhaseEntry,
+}
 _KEYS = {"format", "kind", "previous", "entry"}
 _NAME = re.compile(r"(\d{8})\.json")
 _ADVICE = "Restore the journal/ folder from a copy, or start again in a new work directory."

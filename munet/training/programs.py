@@ -144,6 +144,25 @@ def evaluate_program(signature: Signature, mesh: Mesh) -> Callable[..., Evaluati
     return jax.jit(mapped, compiler_options=compiler_options(mesh))
 
 
+@cache
+def features_program(signature: Signature, mesh: Mesh) -> Callable[..., Float[Array, "child batches n width"]]:
+    """`(params, gates, images, num_batches) -> class tokens` after the final norm, over padded batches.
+
+    As `evaluate_program`, without a head.
+    """
+    variant = architecture.get_variant(signature.variant)
+
+    def features_of_child(params: Nested, gates: Gates, images: Array, num_batches: Array) -> Array:
+        def batch(index: Array, tokens: Array) -> Array:
+            found = vit.features(variant, params, images[index], num_blocks=signature.num_blocks, gates=gates)
+            return tokens.at[index].set(found)
+
+        empty = jnp.zeros((*images.shape[:2], variant.width), jnp.float32)
+        return jax.lax.fori_loop(0, num_batches, batch, empty)
+
+    return jax.jit(map_children(features_of_child, mesh, per_child=2, shared=2))
+
+
 @partial(jax.jit, donate_argnums=0)
 def keep_best(state: TrainState, is_best: Bool[Array, " child"], is_finite: Bool[Array, " child"]) -> TrainState:
     """Keeps the present version of each child that is its best so far.

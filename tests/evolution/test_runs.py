@@ -14,10 +14,10 @@ import pytest
 from munet import codec
 from munet.architecture import HEAD, NORM, is_inserted, path_names
 from munet.config import Fidelity
-from munet.evolution import lookup, scoring, state_json
+from munet.evolution import lookup, schedule, scoring, state_json
 from munet.evolution.controller import Controller, replay
 from munet.evolution.state import State
-from munet.types import GenerationEntry, ModelRecord, PhaseEntry, Position, StartEntry
+from munet.types import GenerationEntry, ModelRecord, PhaseEntry, Position, SeedsEntry, StartEntry
 from tests.evolution.simulation import Simulation, make_experiment, make_tasks, next_entry, simulate
 from tests.evolution.world import World
 
@@ -34,6 +34,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
     },
     "lora": {"insertions": ("adapter", "lora"), "mutation_probability": 0.3, "scale_factor": 0.5},
     "demo": {"max_seed_parents": 1, "children_per_generation": 4, "num_generations": 2, "auto_tune": False},
+    "fit": {"max_seed_parents": 3, "children_per_generation": 4, "num_generations": 2, "seed_choice": "fit"},
 }  # fmt: skip
 
 
@@ -115,7 +116,16 @@ def test_one_model_a_task_remains(simulation: Simulation) -> None:
     final = simulation.final
     assert simulation.controller.is_complete(final)
     assert sorted(model.task or "" for model in final.models.values()) == ["", *(task.name for task in TASKS)]
-    assert len(simulation.entries) == 1 + 16 * (simulation.controller.experiment.num_generations + 1)
+    experiment = simulation.controller.experiment
+    chosen = sum(isinstance(entry, SeedsEntry) for entry in simulation.entries)
+    assert chosen == (16 - 3 if experiment.seed_choice == "fit" else 0)  # the first three phases have no choice
+    assert len(simulation.entries) == 1 + 16 * (experiment.num_generations + 1) + chosen
+
+
+def test_entries_of_a_phase_are_where_the_schedule_says(simulation: Simulation) -> None:
+    experiment = simulation.controller.experiment
+    closing = [place for place, entry in enumerate(simulation.entries) if isinstance(entry, PhaseEntry)]
+    assert closing == [schedule.num_entries(experiment, len(TASKS), phases) for phases in range(1, 17)]
 
 
 def test_replay_gives_the_live_states(simulation: Simulation) -> None:
@@ -124,7 +134,8 @@ def test_replay_gives_the_live_states(simulation: Simulation) -> None:
     for cut in range(0, len(simulation.entries), 7):
         resumed = replay(controller, simulation.entries[: cut + 1])
         assert resumed == simulation.states[cut]
-        if not controller.is_complete(resumed) and not controller.is_phase_over(resumed):
+        assert controller.seed_candidates(resumed) == controller.seed_candidates(simulation.states[cut])
+        if isinstance(next(iter(simulation.entries[cut + 1 :]), None), GenerationEntry):
             assert controller.ask(resumed) == controller.ask(simulation.states[cut])
     assert replay(controller, simulation.entries[21:], simulation.states[20]) == simulation.final
 

@@ -2,17 +2,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from munet import system
+from munet import config, system
+from munet.codec import dumps
 from munet.errors import DataError, WorkdirError
 from munet.report import verify as verifying
 from munet.report.verify import VerifyReport, verify
 from munet.store import Store
 from munet.system import System
-from munet.types import ComponentId, ComponentRecord, Position, Quality, TaskName
+from munet.types import ComponentId, ComponentRecord, Position, Quality, SeedsEntry, StartEntry, TaskName
 from tests.report.stored_run import write_run
 
 
@@ -55,6 +57,38 @@ def test_a_run_that_goes_on_is_sound(tmp_path: Path) -> None:
     report = verify(str(tmp_path))
     assert report.problems == []
     assert report.notes == ["The run is not complete; the phase of task1 is open."]
+
+
+@pytest.mark.parametrize("until", [None, Position(1, 2, 0)])
+def test_a_run_that_chose_seed_parents_by_fit_is_sound(tmp_path: Path, until: Position | None) -> None:
+    write_run(tmp_path, num_classes=(3, 5, 7), seed_choice="fit", max_seed_parents=1, until=until)
+    assert verify(str(tmp_path)).problems == []
+
+
+def test_altered_fits_are_found(tmp_path: Path) -> None:
+    run = write_run(tmp_path, num_classes=(3, 5, 7), seed_choice="fit", max_seed_parents=1)
+    index = next(place for place, entry in enumerate(run.entries) if isinstance(entry, SeedsEntry))
+    content = json.loads(entry_file(tmp_path, index).read_bytes())
+    fits = content["entry"]["fits"]
+    worst = min(fits, key=lambda model: fits[model])
+    entry_file(tmp_path, index).write_bytes(
+        dumps(content | {"entry": content["entry"] | {"fits": fits | {worst: 1.0}}})
+    )
+    problems = verify(str(tmp_path)).problems
+    assert problems[0].place == str(entry_file(tmp_path, index + 1))  # whose chain is broken
+    # One who also mends the chain is found by the children, which are of another parent.
+    entries = list(run.entries)
+    chosen = entries[index]
+    assert isinstance(chosen, SeedsEntry)
+    entries[index] = replace(chosen, fits={**chosen.fits, int(worst): 1.0})
+    store = Store.create_or_open(tmp_path / "mended")
+    with store.lock():
+        for entry in entries[: index + 2]:
+            if isinstance(entry, StartEntry):
+                entry = replace(entry, experiment=config.to_json(run.controller.experiment))
+            store.journal.append(entry)
+    texts = [problem.text for problem in verify(str(tmp_path / "mended")).problems]
+    assert any(text.startswith("It records other children than") for text in texts)
 
 
 def test_a_flipped_byte_is_found(run: Path) -> None:

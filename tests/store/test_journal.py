@@ -14,7 +14,7 @@ import pytest
 from munet.codec import dumps
 from munet.errors import CorruptionError, DiskFullError, WorkdirError
 from munet.store import FORMAT_VERSION, Journal
-from munet.types import JournalEntry
+from munet.types import JournalEntry, Position, SeedsEntry
 from tests.store.samples import entry
 
 
@@ -44,6 +44,14 @@ def test_entries_come_back_in_order(journal: Journal) -> None:
         assert list(reader.entries(3)) == [entry(3), entry(4)]
         assert list(reader.entries(5)) == []
         assert len(reader) == 5
+
+
+def test_fits_come_back_with_their_models(journal: Journal) -> None:
+    fits = SeedsEntry(Position(1, 2), "mnist", {12: 0.1 + 0.2, 0: 1.0, 7: 1 / 3})
+    journal.append(fits)
+    (found,) = Journal(journal.path).entries(5)
+    assert found == fits
+    assert json.loads(file_of(journal, 5).read_bytes())["kind"] == "seeds"
 
 
 def test_an_empty_journal(tmp_path: Path) -> None:
