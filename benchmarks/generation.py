@@ -48,7 +48,7 @@ from munet.preparation import Setup
 from munet.progress.events import Event, GenerationEnded
 from munet.publishing import Publisher
 from munet.store.journal import Journal
-from munet.training import population, programs, stream
+from munet.training import population, programs, residency, stream
 from munet.training.checkpoints import InFlight
 from munet.training.compilations import Compilations, watched
 from munet.training.idle import Interval, idle_share, intersection, length, read_trace, trace_options, union
@@ -60,7 +60,7 @@ PARTS: dict[str, tuple[tuple[Any, str], ...]] = {
     "sampling": ((Controller, "ask"),),
     "compile": (),  # by JAX's events
     "transfer": (
-        (stream.ResidentImages, "of"),
+        (residency.ResidentImages, "of"),
         (Population, "_start"),
         (population, "_best_arrays"),
         (jax, "device_put"),

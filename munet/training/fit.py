@@ -23,7 +23,7 @@ from munet.data.splits import Split, rank_in_class
 from munet.data.tasks import Task
 from munet.training import assemble, programs, signature
 from munet.training.assemble import FlatArrays
-from munet.training.placement import AXES
+from munet.training.sharding import AXES
 from munet.training.stream import LabelledBatches, evaluation_batches
 from munet.types import ChildPlan, ComponentId, ComponentName, Hyperparameters, ModelId, Position
 

@@ -72,8 +72,8 @@ def step_seconds(signature: Signature, model: CostModel) -> float:
     variant = architecture.get_variant(signature.variant)
     tokens = variant.num_tokens(signature.image_size)
     # What an inserted slot costs besides its products, as a share of a block's.
-    slot = 4 * tokens * variant.width * (2 * variant.width + variant.mlp_dim)
-    slot *= model.adapter_share * bool(signature.adapter_dim) + model.lora_share * bool(signature.lora_rank)
+    share = model.adapter_share * bool(signature.adapter_dim) + model.lora_share * bool(signature.lora_rank)
+    slot = share * 4 * tokens * variant.width * (2 * variant.width + variant.mlp_dim)
     forward += signature.num_blocks * slot
     backward += 2 * (signature.num_blocks - max(signature.first_trainable, 0)) * slot
     return signature.batch_size * (forward + model.backward_factor * backward) / model.flops_per_second

@@ -148,7 +148,7 @@ def test_class_tokens_are_the_features_of_the_model() -> None:
     components = {plan.name: load(plan.source or "") for plan in child.components}
     pieces = list(evaluation_batches(task.split("train"), image_size=SIZE, antialias=False))
     tokens = fit.class_tokens(EXPERIMENT, components, child.hyperparameters, pieces)
-    images = jnp.asarray(task.split("train").images.astype(np.float32) / 127.5 - 1)
+    images = jnp.asarray(task.split("train").decoded.astype(np.float32) / 127.5 - 1)
     blocks = sum(name.startswith("encoderblock") for name in components)
     expected = vit.features(
         VARIANT, {name: vit.nest(arrays) for name, arrays in components.items()}, images, num_blocks=blocks
