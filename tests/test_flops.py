@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from munet import flops
-from munet.architecture import Variant, get_variant, model_leaves, path_names
+from munet.architecture import EMBEDDING, HEAD, NORM, Variant, get_variant, model_leaves, path_names
 from munet.evolution import costs
 from munet.models import vit
 from tests.evolution.simulation import make_experiment, make_tasks
@@ -77,3 +77,40 @@ def test_the_root_is_the_unit() -> None:
     experiment = make_experiment(make_tasks(2), variant="Ti/16")
     assert costs.relative_flops(experiment, path_names(3), SIZES, 2) == 1.0
     assert costs.root_flops(experiment) == flops.forward(get_variant("Ti/16"), path_names(3), SIZES, 2)
+
+
+@pytest.mark.parametrize(
+    ("tuned", "passed"),
+    [
+        (set(path_names(2)), set(path_names(2))),  # full training
+        ({"encoderblock_1", NORM, HEAD}, {"encoderblock_1", NORM, HEAD}),  # the top block
+        ({EMBEDDING, NORM, HEAD}, set(path_names(2))),  # frozen blocks that a gradient passes through
+    ],
+)
+def test_a_train_step_is_what_xla_counts(tuned: set[str], passed: set[str]) -> None:
+    """Gradients of exactly these components, cut below the lowest; within 5 %, as above."""
+    model, size = get_variant("Ti/16"), 64
+    names = path_names(2)
+    shapes = {
+        name: vit.nest(
+            {
+                path: jax.ShapeDtypeStruct(leaf.shape, np.dtype(leaf.dtype))
+                for path, leaf in model_leaves(model, name, {**SIZES, "image_size": size}, 10).items()
+            }
+        )
+        for name in names
+    }
+    own = {name: shapes[name] for name in names if name in tuned}
+    others = {name: shapes[name] for name in names if name not in tuned}
+    lowest = -1 if EMBEDDING in tuned else 1
+
+    def loss(own: Any, others: Any, images: Any) -> Any:
+        values = vit.logits(model, {**own, **others}, images, num_blocks=2, first_trainable=lowest)
+        return values.sum()
+
+    images = jax.ShapeDtypeStruct((8, size, size, 3), np.dtype(np.float32))
+    counted = jax.jit(jax.value_and_grad(loss)).lower(own, others, images).compile().cost_analysis()
+    assert counted is not None
+    forward, backward = flops.train_step(model, names, {**SIZES, "image_size": size}, 10, tuned=tuned, passed=passed)
+    assert forward == flops.forward(model, names, {**SIZES, "image_size": size}, 10)
+    assert 8 * (forward + backward) == pytest.approx(counted["flops"], rel=0.05)

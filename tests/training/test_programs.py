@@ -76,7 +76,7 @@ def test_both_programs_lower_for_accelerators(platform: str, dtype: str) -> None
         state, arrays.fixed, arrays.control, images, labels, jnp.int32(3)
     )
     assert [out.dtype for out in train.out_avals] == [leaf.dtype for leaf in jax.tree.leaves(state)]
-    products = [line for line in train.mlir_module().splitlines() if "dot_general" in line]
+    products = [line for line in train.mlir_module().splitlines() if "stablehlo.dot_general" in line]
     assert sum("bf16" in line for line in products) == (len(products) - _IN_THE_HEAD if dtype == "bfloat16" else 0)
     evaluate = lowered(programs.evaluate_program(joint.for_evaluation, MESH), platform)(
         {**arrays.fixed, **arrays.tuned}, arrays.control.gates, images, jnp.int32(3)
