@@ -6,7 +6,7 @@
 #
 # Needs this checkout and a Python ($PYTHON, else that of .venv, else `python3`) with what requirements.txt names and a
 # JAX that finds the GPU (`pip install -e '.[cuda]'`). Each part has a limit in minutes; one that fails, or takes
-# longer, is noted in its line, and the next one starts. Takes at most an hour, the compilations included.
+# longer, is noted in its line, and the next one starts. Takes at most an hour and a quarter, the compilations included.
 # DEVICE=any tries the parts on whatever device there is, and PARTS="idle protocol" chooses some of them.
 set -euo pipefail
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
@@ -59,7 +59,7 @@ PYTHON
 # The protocol first: it is the headline, and whatever is wrong with the machine shows in it.
 protocol=(${ROOT_NPZ:+"--root=$ROOT_NPZ"} ${TFDS_DATA_DIR:+"--data_dir=$TFDS_DATA_DIR"} ${SCALE:+"--scale=$SCALE"})
 part protocol 20 character_protocol.py --max_minutes=9 "${protocol[@]}"
-part ti16 10 throughput.py --preset=ti16
+part ti16 20 throughput.py --preset=ti16 --sweep
 part idle 8 generation.py --config=characters --config.search_space.image_size=32 --task=builtin:glyphs/latin \
   --root=random --generations=3 --config.min_batches_per_cycle=50
 part b16_224 10 throughput.py --preset=b16_224 --steps_only

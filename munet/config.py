@@ -209,13 +209,31 @@ def differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> l
     return found
 
 
-def completed(experiment: Mapping[str, object]) -> dict[str, Any]:
-    """The `experiment` part as an older version wrote it, with the defaults of the fields that it did not have yet.
+# What versions did that had no such field yet, where its default is something else.
+BEFORE = {"compute_dtype": "float32", "seed_choice": "newest"}
 
-    A field is only ever added with the default that does what was done before, so a run that knows nothing of it is
-    the same experiment.
+
+def completed(experiment: Mapping[str, object]) -> dict[str, Any]:
+    """The `experiment` part as an older version wrote it, with what that version did for fields that it did not have.
+
+    That is the default of the field, or what `BEFORE` says.
     """
-    return _merged(to_json(Experiment()), experiment)
+    return _merged({**to_json(Experiment()), **BEFORE}, experiment)
+
+
+def as_begun(experiment: Experiment, begun: Mapping[str, object]) -> tuple[Experiment, list[str]]:
+    """The settings with which a run that an older version began goes on: it does what that version did.
+
+    Args:
+      experiment: as it is given now, by a config file that may have changed with munet.
+      begun: the `experiment` part of the run's journal.
+
+    Returns:
+      The settings, and which fields are not as given, each as `name: given -> taken`.
+    """
+    older = {name: value for name, value in BEFORE.items() if name not in begun and getattr(experiment, name) != value}
+    taken = dataclasses.replace(experiment, **older)
+    return taken, differences(to_json(experiment), to_json(taken))
 
 
 def without_places(experiment: Mapping[str, object]) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from munet.estimates import Images, Measured, Time
 from munet.evolution import schedule
 from munet.preparation import baselines, image_steps, open_inputs, together
 from munet.progress.wording import count, duration
+from munet.training import memory, residency
 from munet.training.placement import Layout
 from munet.training.signature import Signature
 from munet.types import TaskInfo
@@ -72,12 +73,8 @@ def describe(
       UserError: data or root cannot be used; after what can be said all the same.
     """
     layout = Layout.detect(config.runtime)
-    tasks, _, problems = open_inputs(config, say)
-    planned = [_Planned(task.info, task) for task in tasks] or [_plan(uri, config) for uri in config.experiment.tasks]
-    try:
-        planned = [item.located(config, layout) for item in planned]
-    except UserError as error:  # images that cannot be decoded
-        raise together([error, *problems]) from error
+    planned, problems = _opened(config, layout, say)
+    tasks = [item.task for item in planned if item.task is not None]
     table = _tasks_table(planned, config.experiment)
     infos = [item.info for item in planned]
     for task in tasks:
@@ -89,7 +86,8 @@ def describe(
             "~ could not be opened (below): counted as large as the settings allow, with "
             f"{_GUESSED_CLASSES} classes, so what follows is too much rather than too little."
         )
-    yield _text(_memory_table(config, layout, planned))
+    held = replace(layout, memory=layout.memory or memory.usable(layout.devices))  # on a CPU only shown
+    yield _text(_memory_table(config, held, planned))
     program = estimates.full_training(config.experiment, estimates.largest(infos, config.experiment))
     measured = measure(program, layout, config.experiment.clip_norm)
     yield "\n" + _measurement(measured, layout)
@@ -99,11 +97,27 @@ def describe(
         raise together(problems)
 
 
-def _plan(uri: str, config: Config) -> _Planned:
+def _opened(config: Config, layout: Layout, say: Callable[[str], None]) -> tuple[list[_Planned], list[UserError]]:
+    """The tasks, opened as a run would open them, and what is wrong with data and root.
+
+    Raises:
+      UserError: images cannot be decoded.
+    """
+    limit = residency.max_resident(config.runtime, layout)
+    tasks, _, problems = open_inputs(config, say, max_resident=limit)
+    planned = [_Planned(task.info, task) for task in tasks]
+    planned = planned or [_plan(uri, config, limit) for uri in config.experiment.tasks]
+    try:
+        return [item.located(config, layout) for item in planned], problems
+    except UserError as error:
+        raise together([error, *problems]) from error
+
+
+def _plan(uri: str, config: Config, max_resident: float) -> _Planned:
     """One task of several of which some cannot be opened."""
     experiment = config.experiment
     try:
-        task = open_task(uri, OpenSettings.of(config))
+        task = open_task(uri, OpenSettings.of(config, max_resident=max_resident))
     except UserError:
         cycle = experiment.batch_size * experiment.max_batches_per_cycle
         validated = experiment.batch_size * experiment.max_validation_batches

@@ -212,8 +212,8 @@ def most_demanding(experiment: Experiment, task: TaskInfo) -> Signature:
     return replace(
         full_training(experiment, task),
         image_size=size,
-        adapter_dim=dim if "adapter" in insertions(experiment) else 0,
-        lora_rank=rank if "lora" in insertions(experiment) else 0,
+        adapter_dim=signature.adapter_bucket(dim) if "adapter" in insertions(experiment) else 0,
+        lora_rank=signature.lora_bucket(rank) if "lora" in insertions(experiment) else 0,
     )
 
 

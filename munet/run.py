@@ -13,7 +13,7 @@ from functools import partial
 from typing import cast
 
 from munet import architecture, ledger, start
-from munet.config import Config, completed, differences, to_json
+from munet.config import Config, as_begun, completed, differences, to_json
 from munet.data import loader
 from munet.data.describe import notes_on_classes
 from munet.data.opening import NO_ARRAYS, Arrays
@@ -94,17 +94,14 @@ def baseline_workdir(workdir: str, kind: str) -> str:
 
 
 def _as_begun(config: Config, workdir: str, notify: Notify) -> Config:
-    """The config, with the newest seed parents in a run that was begun before there was another choice.
-
-    So the same command goes on with it though its config file, such as `base`, now chooses by fit.
-    """
+    """The config with which a run that is there goes on; that of an older version does what that version did."""
     store = Store.create_or_open(workdir)
-    if config.experiment.seed_choice == "newest" or not len(store.journal):
+    if not len(store.journal):
         return config
-    if "seed_choice" in _first_entry(store).experiment:
-        return config
-    notify(events.Note(f"The run in {store.path} was begun before experiment.seed_choice: it goes on with the newest."))
-    return replace(config, experiment=replace(config.experiment, seed_choice="newest"))
+    experiment, changed = as_begun(config.experiment, _first_entry(store).experiment)
+    if changed:
+        notify(events.Note(f"The run in {store.path} was begun before these were settings: {'; '.join(changed)}"))
+    return replace(config, experiment=experiment)
 
 
 def _say_if_complete(config: Config, workdir: str, notify: Notify) -> bool:

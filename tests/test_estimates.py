@@ -12,10 +12,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from munet import estimates
+from munet import dry_run, estimates
 from munet.config import Config, Experiment, Runtime
 from munet.data.memory import ArrayTask
 from munet.data.opening import OpenSettings
+from munet.data.streamed import StreamedImages
 from munet.data.tasks import open_task
 from munet.errors import UserError
 from munet.estimates import Measured
@@ -46,10 +47,8 @@ def compiled_bytes(program: Signature, children: int = 1) -> int:
     images = jax.ShapeDtypeStruct((1, program.batch_size, program.image_size, program.image_size, 3), jnp.float32)
     labels = jax.ShapeDtypeStruct((1, program.batch_size), jnp.int32)
     step = jax.ShapeDtypeStruct((), jnp.int32)
-    lowered = jax.jit(programs.train_program(program, chunk.mesh, 1.0), donate_argnums=0).lower(
-        *arguments, images, labels, step
-    )
-    analysis = lowered.compile().memory_analysis()
+    compiled: Any = programs.train_program(program, chunk.mesh, 1.0)
+    analysis = compiled.lower(*arguments, images, labels, step).compile().memory_analysis()
     assert analysis is not None
     return int(analysis.argument_size_in_bytes + analysis.temp_size_in_bytes - math.prod(images.shape) * 4)
 
@@ -200,6 +199,26 @@ def test_a_baseline_takes_what_its_children_train() -> None:
     time = estimates.run_time(full, [TASK], layout(), measured())
     assert time.rehearsed == pytest.approx(time.full)
     assert time.num_programs == 1
+
+
+def test_bfloat16_takes_less_memory_but_not_half() -> None:
+    """Parameters, norms and softmax stay float32; XLA's CPU backend computes in float32, so it cannot judge."""
+    program = Signature.parse("B/16:b12:t-1:a0:i224:n256:h64")
+    exact, rough = child_memory(program), child_memory(replace(program, dtype="bfloat16"))
+    assert (rough.params, rough.training) == (exact.params, exact.training)
+    assert 0.5 * exact.activations < rough.activations < 0.7 * exact.activations
+
+
+def test_a_dry_run_decodes_nothing_of_a_streamed_set(tmp_path: Path) -> None:
+    fill(tmp_path, {"a": 20, "b": 20})
+    small = replace(EXPERIMENT, tasks=(f"folder:{tmp_path}",), variant="demo/16", batch_size=4)
+    for share, expected in ((0.25, "resident"), (0.0, "streamed")):
+        config = Config(small, Runtime(resident_share=share, decoding_threads=1, cache_dir="off"))
+        ((item,), _) = dry_run._opened(config, layout(), lambda _: None)
+        assert item.task is not None
+        assert item.images is not None
+        assert item.images.is_resident == (expected == "resident")
+        assert isinstance(item.task.split("train").images, StreamedImages) == (expected == "streamed")
 
 
 def test_images_of_a_streamed_task_take_a_few_blocks_whatever_their_number(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from benchmarks.contenders.process import serve
 from munet import architecture
 from munet.data.augment import AugmentSettings
 from munet.models import vit
-from munet.training import assemble, optimizer, signature
+from munet.training import assemble, optimizer, precision, signature
 from munet.training.optimizer import OptimizerSettings
 from munet.training.stream import EVALUATION_BATCH, TrainStream
 from munet.types import ChildPlan
@@ -109,9 +109,12 @@ class OneChild:
             child.hyperparameters, steps_per_cycle=self._case.steps, num_cycles=self._case.cycles
         )
         clip_norm = self._config.experiment.clip_norm
+        dtype = precision.compute_dtype(self._config.experiment)
 
         def loss(tuned: Params, frozen: Params, images: Any, labels: Any) -> Any:
-            logits = vit.logits(variant, {**frozen, **tuned}, images, num_blocks=num_blocks, first_trainable=lowest)
+            logits = vit.logits(
+                variant, {**frozen, **tuned}, images, num_blocks=num_blocks, first_trainable=lowest, dtype=dtype
+            )
             return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
 
         def step(tuned: Params, momentum: Params, frozen: Params, images: Any, labels: Any, index: Any) -> Any:
@@ -119,7 +122,7 @@ class OneChild:
             return optimizer.update(tuned, momentum, grads, settings, jnp.int32(index), clip_norm)
 
         def predict(tuned: Params, frozen: Params, images: Any) -> Any:
-            return vit.logits(variant, {**frozen, **tuned}, images, num_blocks=num_blocks).argmax(axis=-1)
+            return vit.logits(variant, {**frozen, **tuned}, images, num_blocks=num_blocks, dtype=dtype).argmax(axis=-1)
 
         return jax.jit(step), jax.jit(predict)
 

@@ -21,7 +21,8 @@ NO_ARRAYS: Arrays = MappingProxyType({})
 
 def host_memory() -> int | None:
     """Bytes of memory that this machine has; None if it does not tell."""
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else None
+    known = getattr(os, "sysconf_names", {})  # not on Windows; not all of them everywhere
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if "SC_PHYS_PAGES" in known else None
 
 
 def share_of(memory: int | None, share: float) -> float:

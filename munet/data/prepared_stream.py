@@ -5,6 +5,7 @@ Nothing is decoded into one array: what is kept of a set are its labels and the 
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -93,4 +94,5 @@ def _allow_open_files(shards: int) -> None:
     if hard != resource.RLIM_INFINITY:
         wanted = min(wanted, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        with contextlib.suppress(ValueError, OSError):  # macOS has a limit besides, which it does not tell
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

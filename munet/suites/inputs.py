@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from munet.config import differences, to_json, without_places
+from munet.config import as_begun, differences, to_json, without_places
 from munet.errors import CorruptionError, SuiteError, UserError, WorkdirError
 from munet.store import Store
 from munet.suites.plan import Run
@@ -76,7 +76,7 @@ def _changes(run: Run, begun: StartEntry, inputs: Inputs) -> list[str]:
     """What a run that is there already began with and is no longer so: settings, data, root."""
     from munet import start
 
-    experiment, (tasks, root, problems) = run.config.experiment, inputs
+    (experiment, _), (tasks, root, problems) = as_begun(run.config.experiment, begun.experiment), inputs
     if root is None or problems:
         changed = differences(without_places(begun.experiment), without_places(to_json(experiment)))
     else:

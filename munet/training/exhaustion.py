@@ -39,12 +39,13 @@ def _message(doing: str, chunk: Chunk, said: str) -> str:
     shape = tuple(chunk.mesh.devices.shape)
     stacked = chunk.size // shape[0]
     line = said.strip().splitlines()[0]
+    fewer = f"--config.children_per_dispatch={stacked // 2}, " if stacked > 1 else ""
     return (
         f"A {kind} ran out of memory while {doing} {len(chunk.members)} children in the program "
         f"{chunk.group.signature} on a mesh (child, data, model) of {shape}, {stacked} on each device: estimated at "
         f"{chunk.need.total / _GIB:.2f} GiB a device, batches and images aside. XLA says: {line[:300]}\n"
         "Nothing that was committed is lost, and the same command goes on. Give it less at once: "
-        f"--config.children_per_dispatch={max(stacked // 2, 1)}, plan with less memory "
+        f"{fewer}plan with less memory "
         "(--config.device_memory_gb=...), or spread a child over more devices, where there are some "
         "(--config.mesh=CHILD,DATA,MODEL); or, for a new run, lower experiment.batch_size."
     )

@@ -94,12 +94,15 @@ class _Steps:
     def __getitem__(self, group: int) -> Int32[np.ndarray, " batch"]:
         number, place = divmod(group, self._window)
         with self._lock:
-            if number not in self._held:
+            window = self._held.get(number)
+            if window is None:
                 first = self._first + number * self._window
-                self._held[number] = self._indices(first, min(self._window, self._end - first))
-                while len(self._held) > _WINDOWS:
+                window = self._held[number] = self._indices(first, min(self._window, self._end - first))
+                while (
+                    len(self._held) > _WINDOWS
+                ):  # a thread that lags behind may ask for the oldest, and lose it at once
                     del self._held[min(self._held)]
-            return self._held[number][place]
+            return window[place]
 
 
 class Reader:

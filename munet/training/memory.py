@@ -7,13 +7,13 @@ Counted where it can be (parameters, optimiser, batches), estimated for activati
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import jax
 
 from munet import architecture
+from munet.data.opening import host_memory
 from munet.training.sharding import split_axis
 from munet.training.signature import Signature
 from munet.training.stream import EVALUATION_BATCH
@@ -69,6 +69,8 @@ def child_memory(program: Signature, data: int = 1, model: int = 1) -> Memory:
     last = 2 * width + 2 * projected + 2 * heads + inserted
     trained = program.num_blocks - max(program.first_trainable, 0)
     values = block * max(trained - 1, 0) + (last if trained else 0) + _work_space(program, model)
+    if program.dtype == "bfloat16":  # half of all but what norms and softmax keep, which is float32
+        values = values / 2 + (heads * tokens + width) * max(trained - 1, 0)
     return Memory(
         params=4 * sum(params.values()),
         training=(4 + 4 + 2 + 2) * tuned,  # the last 2: XLA turns some weights around; between 0 and 4 measured
@@ -89,9 +91,18 @@ def image_bytes(count: int, image_size: int) -> int:
 
 
 def budget(devices: Sequence[jax.Device], given_gb: float = 0.0) -> int | None:
-    """Bytes of each device to plan with: what the user says, or a share of what there is; None if nobody tells."""
+    """Bytes of each device to plan with: what the user says, or a share of what there is; None: there is no limit.
+
+    On a CPU children train one after the other anyway, and what is too large for its memory is swapped: nothing is
+    planned, nor refused, unless the user says so.
+    """
     if given_gb:
         return int(given_gb * 1e9)
+    return None if devices[0].platform == "cpu" else usable(devices)
+
+
+def usable(devices: Sequence[jax.Device]) -> int | None:
+    """The share of a device's memory that munet counts on; None if nobody tells how much there is."""
     found = device_bytes(devices[0])
     if found is None:
         return None
@@ -103,7 +114,7 @@ def budget(devices: Sequence[jax.Device], given_gb: float = 0.0) -> int | None:
 def device_bytes(device: jax.Device) -> int | None:
     """Bytes that a device has for JAX; on a CPU the machine's; None if nobody tells."""
     if device.platform == "cpu":
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else None
+        return host_memory()
     stats = device.memory_stats() or {}
     limit = stats.get("bytes_limit")
     return None if limit is None else int(limit)

@@ -73,7 +73,7 @@ class Layout:
         if platform == "cpu":  # XLA cuts work by the number of threads, which may change the order of sums
             has_affinity = hasattr(os, "sched_getaffinity")  # not on macOS
             cores["num_cpus"] = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count()
-        # On one device with one child at a time there is nothing to decide by memory.
+        # Without a limit, and on one device with one child at a time, memory decides nothing.
         planned = {"mesh": list(self.mesh), "memory": self.memory} if self._has_choice else {}
         return {
             "platform": platform,
@@ -87,7 +87,7 @@ class Layout:
 
     @property
     def _has_choice(self) -> bool:
-        return len(self.devices) > 1 or self.children_per_device > 1
+        return len(self.devices) > 1 or self.children_per_device > 1 or self.memory is not None
 
     @property
     def unlimited(self) -> Layout:

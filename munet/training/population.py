@@ -175,9 +175,9 @@ class Population:
         block = self._block_size(task, image_size) * batch_size
         validated = loader.num_validated(task.info.num_validation, self._experiment)
         images = task.split("train").images
-        # Of a streamed set a block trains while the next one waits.
-        held = len(images) if is_resident(images, self._resident.limit) else 2 * block
-        return memory.image_bytes(block + validated, image_size) + held * math.prod(images.shape[1:])
+        # A block trains while the next one is made, from images that are gathered or, of a streamed set, wait for it.
+        held = (len(images) if is_resident(images, self._resident.limit) else block) + block
+        return memory.image_bytes(2 * block + validated, image_size) + held * math.prod(images.shape[1:])
 
     def _block_size(self, task: Task, image_size: int) -> int:
         """Steps in a block of batches: what fits `runtime.block_megabytes`, at most a cycle's cap."""

@@ -160,7 +160,8 @@ def features_program(signature: Signature, mesh: Mesh) -> Callable[..., Float[Ar
         empty = jnp.zeros((*images.shape[:2], variant.width), jnp.float32)
         return jax.lax.fori_loop(0, num_batches, batch, empty)
 
-    return jax.jit(map_children(features_of_child, mesh, per_child=2, shared=2))
+    mapped = map_children(features_of_child, mesh, per_child=2, shared=2)
+    return jax.jit(mapped, compiler_options=compiler_options(mesh))
 
 
 @partial(jax.jit, donate_argnums=0)

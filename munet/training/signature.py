@@ -185,6 +185,16 @@ def head_size(num_classes: int) -> int:
     return bucket(num_classes, _HEAD_BUCKETS)
 
 
+def adapter_bucket(dim: int) -> int:
+    """The width of adapter slots that hold adapters of width `dim`."""
+    return bucket(dim, _ADAPTER_BUCKETS)
+
+
+def lora_bucket(rank: int) -> int:
+    """The rank of low-rank slots that hold updates of rank `rank`."""
+    return bucket(rank, _LORA_BUCKETS)
+
+
 def bucket(size: int, buckets: Iterable[int]) -> int:
     """The least bucket that holds `size`; above the largest, the next power of two."""
     return next((limit for limit in buckets if size <= limit), 1 << math.ceil(math.log2(size)))
@@ -216,10 +226,10 @@ def of_model(
 def _adapter_dim(names: Iterable[ComponentName], hyperparameters: Hyperparameters) -> int:
     """The bucket of a network's adapters; 0 if it has none."""
     has_adapters = any(map(architecture.is_adapter, names))
-    return bucket(int(hyperparameters["adapter_dim"]), _ADAPTER_BUCKETS) if has_adapters else 0
+    return adapter_bucket(int(hyperparameters["adapter_dim"])) if has_adapters else 0
 
 
 def _lora_rank(names: Iterable[ComponentName], hyperparameters: Hyperparameters) -> int:
     """The bucket of a network's low-rank updates; 0 if it has none."""
     has_lora = any(map(architecture.is_lora, names))
-    return bucket(architecture.lora_rank(hyperparameters), _LORA_BUCKETS) if has_lora else 0
+    return lora_bucket(architecture.lora_rank(hyperparameters)) if has_lora else 0

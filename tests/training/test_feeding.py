@@ -18,7 +18,7 @@ from munet.data.augment import AugmentSettings
 from munet.data.splits import Split
 from munet.data.streamed import StreamedImages
 from munet.run import evolve
-from munet.training import stream
+from munet.training import feeding, stream
 from munet.training.residency import ResidentImages
 from munet.training.stream import TrainStream, blocks_within, evaluation_batches
 from tests import tiny_run
@@ -54,6 +54,13 @@ def test_batches_are_the_same(part: int, class_balanced: bool, monkeypatch: pyte
     for one, other in zip(resident, lazy, strict=True):
         np.testing.assert_array_equal(one, other)
     assert soon(lambda: not prefetching())
+
+
+def test_a_thread_that_lags_behind_gets_its_indices() -> None:
+    """Of many threads one may still ask for what others have long moved on from."""
+    steps = feeding._Steps(lambda first, count: np.arange(first, first + count)[:, None], 5, 205, window=20)
+    for group in (20, 40, 60, 80, 100, 0, 19, 60, 199):
+        assert steps[group] == [5 + group]
 
 
 @pytest.mark.parametrize("count", [1, 255, 256, 700])
@@ -119,7 +126,7 @@ def test_a_folder_streamed_gives_the_same_run(tmp_path: Path) -> None:
     config = tiny_run.config(tmp_path)
     config.experiment.tasks = tuple(folder_of(tmp_path).split(","))
     assert_runs_alike(config, tmp_path)
-    munet.verify(str(tmp_path / "lazy"))
+    assert munet.verify(str(tmp_path / "lazy")).is_sound
 
 
 def test_arrays_streamed_from_memory_give_the_same_run(tmp_path: Path) -> None:
