@@ -231,7 +231,9 @@ def as_begun(experiment: Experiment, begun: Mapping[str, object]) -> tuple[Exper
     Returns:
       The settings, and which fields are not as given, each as `name: given -> taken`.
     """
-    older = {name: value for name, value in BEFORE.items() if name not in begun and getattr(experiment, name) != value}
+    older: dict[str, Any] = {
+        name: value for name, value in BEFORE.items() if name not in begun and getattr(experiment, name) != value
+    }
     taken = dataclasses.replace(experiment, **older)
     return taken, differences(to_json(experiment), to_json(taken))
 
