@@ -347,6 +347,7 @@ def test_a_damaged_file_of_a_streamed_set_is_seen_in_the_first_pass(tmp_path: Pa
         open_task("tfds:toy", OpenSettings(str(tmp_path), "off", max_resident=0)).split("train")
 
 
+@pytest.mark.slow
 def test_real_sets_stream_the_same(shared_tfds: Path, tmp_path: Path) -> None:
     for uri in ("tfds:omniglot?split=clean", "tfds:cmaterdb/bangla"):
         assert_streams_the_same(uri, data_dir=str(shared_tfds), cache_dir=str(tmp_path))
