@@ -37,7 +37,8 @@ import numpy as np
 from jaxtyping import UInt8
 
 from munet import architecture
-from munet.config import Config, validate
+from munet.config import Config
+from munet.config_checks import validate
 from munet.config_files import load_config
 from munet.data import glyphs
 from munet.data.memory import ArrayTask

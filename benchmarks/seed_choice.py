@@ -40,7 +40,8 @@ import tensorflow_datasets as tfds
 import munet
 from munet import run
 from munet.architecture import HEAD
-from munet.config import Baseline, Config, Defaults, Experiment, Runtime, validate
+from munet.config import Baseline, Config, Defaults, Experiment, Runtime
+from munet.config_checks import validate
 from munet.data import loader
 from munet.data.memory import ArrayTask
 from munet.data.splits import Split, content_order, rank_in_class

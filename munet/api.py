@@ -12,7 +12,8 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from munet.config import Config, Experiment, differences, to_json, validate
+from munet.config import Config, Experiment, differences, to_json
+from munet.config_checks import validate
 from munet.data.memory import ArrayTask
 from munet.errors import DataError, DiskFullError, UserError
 from munet.flags import assign

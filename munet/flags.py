@@ -15,7 +15,7 @@ from typing import Any
 from absl import flags
 from ml_collections import ConfigDict, config_flags
 
-from munet import config as evolving
+from munet import config_checks
 from munet.config import Config, field_paths
 from munet.config_files import AnyConfig, C, load_any_config, load_as
 from munet.errors import ConfigError, nearest
@@ -97,7 +97,7 @@ def parse_any_config(spec: str, overrides: Sequence[Override] = ()) -> AnyConfig
 
 def _validated(config: C) -> C:
     if isinstance(config, Config):
-        evolving.validate(config)
+        config_checks.validate(config)
     else:
         pretraining.validate(config)
     return config

@@ -18,8 +18,8 @@ from munet.config import (
     completed,
     differences,
     to_json,
-    validate,
 )
+from munet.config_checks import validate
 from munet.config_files import load_config
 from munet.errors import ConfigError
 from munet.flags import parse_config

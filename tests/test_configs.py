@@ -10,7 +10,8 @@ import pytest
 import tensorflow_datasets as tfds
 
 from munet import architecture
-from munet.config import Config, validate
+from munet.config import Config
+from munet.config_checks import validate
 from munet.config_files import default_workdir, find_config, load_config, shipped_configs
 from munet.data.sources import parse_uri
 from munet.errors import UserError

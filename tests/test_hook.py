@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from munet.config import validate
+from munet.config_checks import validate
 from munet.config_files import load_config
 from munet.errors import ConfigError
 from munet.progress.events import PhaseEnded, RunEnded, RunFailed, RunStarted

@@ -13,7 +13,8 @@ import pytest
 
 import munet
 from munet import architecture, run
-from munet.config import Config, Experiment, validate
+from munet.config import Config, Experiment
+from munet.config_checks import validate
 from munet.evolution import costs
 from munet.progress import events
 from munet.report.verify import remeasure, verify

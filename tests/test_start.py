@@ -12,7 +12,8 @@ import pytest
 import munet
 from munet import architecture, codec, run
 from munet.architecture import POSITION
-from munet.config import Experiment, SearchSpace, validate
+from munet.config import Experiment, SearchSpace
+from munet.config_checks import validate
 from munet.data.sources import from_folder
 from munet.evolution.lookup import plan_component
 from munet.evolution.records import new_record

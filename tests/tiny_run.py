@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from munet import architecture, rng
-from munet.config import Config, Experiment, Runtime, SearchSpace, validate
+from munet.config import Config, Experiment, Runtime, SearchSpace
+from munet.config_checks import validate
 from munet.models.checkpoints import save_augreg
 from munet.models.init import init_component
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from munet import config as configs
 from munet import flags
 from munet.config import Config
+from munet.config_checks import validate
 from munet.config_files import load_config
 from munet.errors import ConfigError, SuiteError, UserError, nearest
 from munet.flags import Override
@@ -94,7 +94,7 @@ def method_config(suite: Suite, method: Method, overrides: Sequence[Override] = 
     own = [Override(name, _as_text(value)) for name, value in settings.items()]
     flags.override(config, [*own, *overrides])
     config.runtime.compare = ()  # baselines are methods here
-    return configs.validate(config)
+    return validate(config)
 
 
 def _as_text(value: Any) -> str:

@@ -12,7 +12,8 @@ import pytest
 from PIL import Image
 
 import munet
-from munet.config import Config, validate
+from munet.config import Config
+from munet.config_checks import validate
 from munet.data import streamed
 from munet.data.augment import AugmentSettings
 from munet.data.splits import Split
