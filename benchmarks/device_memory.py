@@ -29,14 +29,14 @@ def main() -> None:
 
 def _table(options: Any) -> None:
     from munet.training import compiled_memory, fitting
-    from munet.training.fitting import Inner
+    from munet.training.fitting import Spread
     from munet.training.memory import child_memory
     from munet.training.signature import Signature
 
     program, room = Signature.parse(options.program), int(options.memory_gb * 1e9)
-    inners = [Inner(*map(int, mesh.split("x"))) for mesh in options.meshes.split(",") if mesh]
-    rows: list[tuple[int, Inner | None]] = [(inner.size, inner) for inner in inners] or [
-        (count, fitting.choose_inner([program], count, room)) for count in map(int, options.devices.split(","))
+    inners = [Spread(*map(int, mesh.split("x"))) for mesh in options.meshes.split(",") if mesh]
+    rows: list[tuple[int, Spread | None]] = [(inner.size, inner) for inner in inners] or [
+        (count, fitting.choose_spread([program], count, room)) for count in map(int, options.devices.split(","))
     ]
     print(
         "| devices | data x model | parameters | training | activations | one child, each device | children at once |"
@@ -50,7 +50,7 @@ def _table(options: Any) -> None:
         cells = [str(count), f"{best.data} x {best.model}", *(f"{size / 1e9:.2f} GB" for size in sizes)]
         cells.append(str(fit) if chosen else "does not fit")
         if options.check:
-            cells.append(f"XLA: {compiled_memory.of_child(program, best) / 1e9:.2f} GB")
+            cells.append(f"XLA: {compiled_memory.of_children(program, best) / 1e9:.2f} GB")
         print(f"| {' | '.join(cells)} |", flush=True)
 
 

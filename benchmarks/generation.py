@@ -50,6 +50,7 @@ from munet.publishing import Publisher
 from munet.store.journal import Journal
 from munet.training import population, programs, residency, stream
 from munet.training.checkpoints import InFlight
+from munet.training.chunk_run import ChunkRun
 from munet.training.compilations import Compilations, watched
 from munet.training.idle import Interval, idle_share, intersection, length, read_trace, trace_options, union
 from munet.training.population import Population
@@ -58,11 +59,11 @@ from munet.training.validation import Validation
 # What each part of a generation is; where functions are called inside of others, the inner one's part has the time.
 PARTS: dict[str, tuple[tuple[Any, str], ...]] = {
     "sampling": ((Controller, "ask"),),
-    "compile": (),  # by JAX's events
+    "compile": ((population, "compile_ahead"),),  # where it waits for other threads; the rest by JAX's events
     "transfer": (
         (residency.ResidentImages, "of"),
         (Population, "_start"),
-        (population, "_best_arrays"),
+        (ChunkRun, "best_arrays"),
         (jax, "device_put"),
         (jax, "device_get"),
     ),
@@ -72,7 +73,7 @@ PARTS: dict[str, tuple[tuple[Any, str], ...]] = {
         (Validation, "__init__"),
         (stream, "_prepare_batches"),
         (population, "_evaluate"),
-        (population, "_keep_best"),
+        (ChunkRun, "keep_best"),
         (programs, "keep_best"),
     ),
     "store": (

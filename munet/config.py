@@ -152,6 +152,9 @@ class Runtime:
     # slots for children, and over how many devices each one's batches and layers are spread, e.g. 2,2,2 on eight
     # devices (child, data, model); (): as many children side by side as fit
     mesh: tuple[int, ...] = ()
+    # images of a batch that pass through the model at a time, at most, their gradients summed up; 0: on a CPU what its
+    # caches hold best, elsewhere the whole batch, or as much of it as fits
+    microbatch: int = 0
     device_memory_gb: float = 0.0  # memory of a device (10^9 bytes) to plan with; 0: nine tenths of what it has
     block_megabytes: int = 64  # size of one block of augmented batches
     checkpoint_minutes: float = 2.0  # how often a generation in training is saved; 0: after every cycle; <0: never

@@ -66,7 +66,7 @@ def _count_problems(config: Config) -> list[str]:
     for name in ("adapter_dim", "lora_rank"):
         if getattr(experiment.baseline, name) < 1:
             problems.append(f"experiment.baseline.{name} = {getattr(experiment.baseline, name)}: expected at least 1.")
-    for name in ("num_devices", "children_per_dispatch", "decoding_threads"):
+    for name in ("num_devices", "children_per_dispatch", "decoding_threads", "microbatch"):
         if getattr(config.runtime, name) < 0:
             problems.append(f"runtime.{name} = {getattr(config.runtime, name)}: expected 0 (automatic) or more.")
     if config.runtime.device_memory_gb < 0:

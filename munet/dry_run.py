@@ -197,6 +197,7 @@ def _memory_table(config: Config, layout: Layout, planned: Sequence[_Planned]) -
     ]
     table = _table("Memory of a device, every layer in training", *columns)
     table.add_row("mesh (child, data, model)", *(" x ".join(map(str, use.mesh)) for use in uses))
+    table.add_row("images at a time, of a batch", *(f"{use.microbatch} of {program.batch_size}" for use in uses))
     table.add_row("parameters", *(_size(use.child.params) for use in uses))
     table.add_row("best version, gradients, momentum", *(_size(use.child.training) for use in uses))
     table.add_row("activations", *(_size(use.child.activations) for use in uses))

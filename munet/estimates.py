@@ -44,6 +44,7 @@ class DeviceUse:
 
     Attributes:
       mesh: lengths of (child, data, model) of their chunks.
+      microbatch: images of a batch that pass at a time.
       child: one child's, on each of its devices.
       at_once: children that a device trains in one dispatch.
       held: children whose parameters and optimiser are on it at the same time.
@@ -54,6 +55,7 @@ class DeviceUse:
     """
 
     mesh: tuple[int, ...]
+    microbatch: int
     child: Memory
     at_once: int
     held: int
@@ -95,10 +97,11 @@ def device_use(
     waves = [[chunk for chunk in chunks if chunk.wave == wave] for wave in range(chunks[-1].wave + 1)]
     stacked = {chunk: chunk.size // chunk.mesh.shape["child"] for chunk in chunks}
     held = max(sum(stacked[chunk] for chunk in wave if _first(chunk) is layout.devices[0]) for wave in waves)
-    inner = chunks[0].inner
+    spread = chunks[0].spread
     return DeviceUse(
         mesh=tuple(chunks[0].mesh.devices.shape),
-        child=child_memory(program, inner.data, inner.model),
+        microbatch=program.batch_size // spread.parts,
+        child=child_memory(program, spread.data, spread.model, spread.parts),
         at_once=max(stacked.values()),
         held=held,
         num_waves=len(waves),

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -20,10 +18,11 @@ from munet.data.streamed import StreamedImages
 from munet.data.tasks import open_task
 from munet.errors import UserError
 from munet.estimates import Measured
-from munet.training import programs, timing
-from munet.training.grouping import Group
+from munet.training import timing
+from munet.training.compiled_memory import of_children
+from munet.training.fitting import Spread, choices, need
 from munet.training.memory import child_memory
-from munet.training.placement import Layout, place
+from munet.training.placement import Layout
 from munet.training.residency import max_resident
 from munet.training.signature import Signature
 from munet.training.timing import StepTime
@@ -39,20 +38,6 @@ def layout(children_per_device: int = 1) -> Layout:
     return Layout(tuple(jax.devices()[:1]), children_per_device)
 
 
-def compiled_bytes(program: Signature, children: int = 1) -> int:
-    """What XLA sets aside for a train program, but for the batch."""
-    chunk = place([Group(program, tuple(range(children)))], layout(children))[0]
-    arguments = timing.blank_child(program, chunk)
-    arguments = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((children, *leaf.shape[1:]), leaf.dtype), arguments)
-    images = jax.ShapeDtypeStruct((1, program.batch_size, program.image_size, program.image_size, 3), jnp.float32)
-    labels = jax.ShapeDtypeStruct((1, program.batch_size), jnp.int32)
-    step = jax.ShapeDtypeStruct((), jnp.int32)
-    compiled: Any = programs.train_program(program, chunk.mesh, 1.0)
-    analysis = compiled.lower(*arguments, images, labels, step).compile().memory_analysis()
-    assert analysis is not None
-    return int(analysis.argument_size_in_bytes + analysis.temp_size_in_bytes - math.prod(images.shape) * 4)
-
-
 @pytest.mark.parametrize(
     "program",
     [
@@ -65,12 +50,19 @@ def compiled_bytes(program: Signature, children: int = 1) -> int:
 )
 def test_memory_of_a_child_is_about_what_the_compiler_sets_aside(program: str) -> None:
     signature = Signature.parse(program)
-    assert child_memory(signature).total == pytest.approx(compiled_bytes(signature), rel=0.25)
+    assert child_memory(signature).total == pytest.approx(of_children(signature, Spread()), rel=0.25)
+
+
+@pytest.mark.parametrize(("program", "parts"), [("Ti/16:b2:t-1:a0:i32:n256:h64", 8), ("S/16:b2:t-1:a0:i32:n8:h64", 2)])
+def test_memory_of_a_child_whose_batches_pass_in_parts(program: str, parts: int) -> None:
+    signature = Signature.parse(program)
+    in_parts = child_memory(signature, parts=parts).total
+    assert in_parts == pytest.approx(of_children(signature, Spread(parts=parts)), rel=0.25)
 
 
 def test_children_stacked_on_a_device_take_as_much_each() -> None:
     program = Signature.parse("demo/16:b2:t-1:a0:i32:n64:h64")
-    assert 3 * child_memory(program).total == pytest.approx(compiled_bytes(program, 3), rel=0.25)
+    assert 3 * child_memory(program).total == pytest.approx(of_children(program, Spread(), 3), rel=0.25)
 
 
 def test_a_device_holds_as_many_children_as_the_layout_says() -> None:
@@ -103,6 +95,9 @@ def test_a_device_is_planned_as_a_run_would_use_it() -> None:
     assert spread.refused is None
     assert spread.mesh[0] < 4
     assert spread.total <= memory.total - 1 + reserved
+    in_parts = use(four[:1], memory.total - 1)
+    assert in_parts.refused is None
+    assert (spread.microbatch, in_parts.microbatch) == (64, 32)
     nowhere = use(four, memory.total // 50)
     assert nowhere.refused is not None
     assert nowhere.total > memory.total // 50 + reserved
@@ -112,19 +107,21 @@ def test_a_run_that_fits_nowhere_is_refused_and_what_mutations_may_lead_to_is_to
     config = Config(replace(EXPERIMENT, children_per_generation=8), Runtime())
     most = estimates.most_demanding(config.experiment, TASK)
     assert (most.image_size, most.adapter_dim) == (64, 128)
-    reserved = estimates.batch_bytes(config, 64, most.image_size, 100)
-    needed, largest = (child_memory(program).total for program in (PROGRAM, most))
+    needed, largest = (
+        min(need(program, spread).total for spread in choices([program], 1)) for program in (PROGRAM, most)
+    )
 
-    def check(num_bytes: int, experiment: Experiment = config.experiment) -> str | None:
+    def check(num_bytes: int, image_size: int = 64, experiment: Experiment = config.experiment) -> str | None:
+        reserved = estimates.batch_bytes(config, 64, image_size, 100)
         given = Layout(tuple(jax.devices()[:1]), 1, memory=num_bytes + reserved)
         return estimates.check_fits(replace(config, experiment=experiment), [TASK], given)
 
     assert check(largest) is None
     assert "would stop the run" in (check(largest - 1) or "")
     with pytest.raises(UserError, match=r"a device has .* GiB for munet"):
-        check(needed // 2)
+        check(needed - 1, 32)
     baseline = replace(EXPERIMENT, baseline=replace(EXPERIMENT.baseline, kind="multi_head"))
-    assert check(needed // 2, baseline) is None  # its children train their heads only
+    assert check(needed - 1, 32, baseline) is None  # its children train their heads only
 
 
 def measured(step: float = 1.0, compilation: float = 10.0) -> Measured:

@@ -71,7 +71,7 @@ class Steps:
         """Seconds of one step of all children, from a dispatch of `case.steps`."""
         started = time.perf_counter()
         for index, (chunk, (state, fixed, control)) in enumerate(zip(self._chunks, self._arguments, strict=True)):
-            program = programs.train_program(self._signature, chunk.mesh, 1.0)
+            program = programs.train_program(self._signature, chunk.mesh, 1.0, chunk.parts)
             state = program(state, fixed, control, self._images, self._labels, jnp.int32(self._case.steps))
             self._arguments[index] = state, fixed, control
         jax.block_until_ready(self._arguments)

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Int, UInt8
 
 from munet.data.streamed import StreamedImages
-from munet.data.threads import num_cores
+from munet.threads import num_cores
 
 
 class Groups(Protocol):

@@ -19,7 +19,7 @@ from pathlib import Path
 from munet.data import cache
 from munet.data.opening import OpenSettings
 from munet.data.photos import BadImageError, quietly, read_bytes, read_header
-from munet.data.threads import in_threads
+from munet.threads import in_threads
 
 FORMAT = 2  # of the index in the cache; count up when what it holds changes meaning
 

@@ -27,8 +27,8 @@ from munet.data.folder_index import FileFacts, Progress
 from munet.data.opening import OpenSettings, TaskUri
 from munet.data.splits import Images
 from munet.data.streamed import StreamedImages
-from munet.data.threads import in_threads
 from munet.errors import DataError
+from munet.threads import in_threads
 
 FORMAT = 1  # of the decoded images in the cache; count up when decoding changes
 

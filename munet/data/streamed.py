@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Int, Int64, UInt8
 
 from munet.data.images import Pixels
-from munet.data.threads import in_threads
+from munet.threads import in_threads
 
 PART_BYTES = 1_000_000  # decoded at a time by one thread: enough that handing it over costs nothing beside
 

@@ -13,8 +13,8 @@ from PIL import Image
 from munet.data.folder_index import Progress
 from munet.data.splits import SPLITS, Split
 from munet.data.tasks import Task
-from munet.data.threads import in_threads
 from munet.errors import DataError, UserError
+from munet.threads import in_threads
 
 _UNSAFE = re.compile(r'[\x00-\x1f/\\:*?"<>|%\x7f]')  # in names of folders, on some system
 

@@ -11,7 +11,7 @@ import jax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from munet.training import sharding
-from munet.training.fitting import Inner, Need, need
+from munet.training.fitting import Need, Spread, need
 from munet.training.grouping import Group
 
 
@@ -24,6 +24,7 @@ class Chunk:
     mesh: Mesh
     size: int  # length of the child axis: `members` plus padding up to a multiple of the mesh
     wave: int = 0  # chunks of one wave train side by side, waves one after the other
+    parts: int = 1  # in which batches pass, one after the other
 
     @property
     def by_child(self) -> NamedSharding:
@@ -39,14 +40,14 @@ class Chunk:
         return jax.tree.map(lambda leaf: jax.device_put(leaf, sharding.of_batches(self.mesh, leaf.shape[1])), arrays)
 
     @property
-    def inner(self) -> Inner:
-        """Over how many devices each child is spread."""
-        return Inner(self.mesh.shape["data"], self.mesh.shape["model"])
+    def spread(self) -> Spread:
+        """How each child is spread, over devices and in time."""
+        return Spread(self.mesh.shape["data"], self.mesh.shape["model"], self.parts)
 
     @property
     def need(self) -> Need:
         """What its children are estimated to take on each device, beside batches and images."""
-        one, stacked = need(self.group.signature, self.inner), self.size // self.mesh.shape["child"]
+        one, stacked = need(self.group.signature, self.spread), self.size // self.mesh.shape["child"]
         return Need(stacked * one.kept, stacked * one.at_work)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any
 
 import jax
@@ -12,27 +13,33 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from munet import architecture
 from munet.training import programs, sharding, timing
-from munet.training.fitting import Inner
+from munet.training.fitting import Spread
 from munet.training.signature import Signature
 
 
-def of_child(signature: Signature, inner: Inner) -> int:
-    """Bytes of one child on each of its devices, but for the batch; compiles the program and runs nothing."""
-    devices = np.array(jax.devices()[: inner.size]).reshape(1, inner.data, inner.model)
+def of_children(signature: Signature, spread: Spread, count: int = 1) -> int:
+    """Bytes of children, stacked, on each of their devices, but for the batch; compiles the program and runs nothing.
+
+    Args:
+      signature: of the program.
+      spread: how each of them is spread.
+      count: of children.
+    """
+    devices = np.array(jax.devices()[: spread.size]).reshape(1, spread.data, spread.model)
     mesh = Mesh(devices, sharding.AXES)
     blank = timing.blank_arrays(signature)
-    child = jax.tree.map(_abstract, blank, sharding.of_children(blank, mesh))
+    children = jax.tree.map(partial(_abstract, count), blank, sharding.of_children(blank, mesh))
     batches = sharding.of_batches(mesh, signature.batch_size)
     size = signature.image_size
     shape = (1, signature.batch_size, size, size, architecture.CHANNELS)
     images = jax.ShapeDtypeStruct(shape, jnp.float32, sharding=batches)
     labels = jax.ShapeDtypeStruct(shape[:2], jnp.int32, sharding=batches)
     step = jax.ShapeDtypeStruct((), jnp.int32, sharding=NamedSharding(mesh, PartitionSpec()))
-    program: Any = programs.train_program(signature, mesh, 1.0)
-    analysis = program.lower(*child, images, labels, step).compile().memory_analysis()
+    program: Any = programs.train_program(signature, mesh, 1.0, spread.parts)
+    analysis = program.lower(*children, images, labels, step).compile().memory_analysis()
     held = analysis.argument_size_in_bytes - 4 * math.prod(batches.shard_shape(shape))
     return int(held + analysis.temp_size_in_bytes)
 
 
-def _abstract(leaf: np.ndarray, lies: NamedSharding) -> jax.ShapeDtypeStruct:
-    return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=lies)
+def _abstract(count: int, leaf: np.ndarray, lies: NamedSharding) -> jax.ShapeDtypeStruct:
+    return jax.ShapeDtypeStruct((count, *leaf.shape[1:]), leaf.dtype, sharding=lies)

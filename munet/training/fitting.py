@@ -1,4 +1,4 @@
-"""What fits a device: over how many devices a child is spread, and how many children run at once.
+"""What fits a device: how children are spread over devices and their batches in time, and how many run at once.
 
 Decided from programs, devices and a number of bytes alone, never from what is free at the moment: a resumed run places
 its children as an undisturbed one.
@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from munet import architecture
 from munet.errors import UserError
+from munet.training.accumulation import divisors
 from munet.training.memory import child_memory, evaluation_bytes
 from munet.training.signature import Signature
 from munet.training.stream import EVALUATION_BATCH
@@ -20,11 +21,15 @@ _GIB = 1 << 30
 
 
 @dataclass(frozen=True)
-class Inner:
-    """Over how many devices one child is spread: `data` share its batches, `model` its layers."""
+class Spread:
+    """How one child is spread: over `data` devices that share its batches, `model` that share its layers, and in time.
+
+    `parts` of each batch pass one after the other (accumulation.py), each over all of the devices.
+    """
 
     data: int = 1
     model: int = 1
+    parts: int = 1
 
     @property
     def size(self) -> int:
@@ -45,72 +50,109 @@ class Need:
         return self.kept + self.at_work
 
 
-def need(program: Signature, inner: Inner) -> Need:
+def need(program: Signature, inner: Spread) -> Need:
     """What a child of a program takes, in training or evaluation, whichever is more."""
-    memory = child_memory(program, inner.data, inner.model)
+    memory = child_memory(program, inner.data, inner.model, inner.parts)
     evaluation = evaluation_bytes(program, inner.data, inner.model)
     return Need(memory.kept, max(memory.total - memory.kept, evaluation))
 
 
-def num_fitting(program: Signature, inner: Inner, room: int | None) -> int:
+def num_fitting(program: Signature, inner: Spread, room: int | None) -> int:
     """How many children fit on a device at once; with no limit known, any number."""
     return 1 << 16 if room is None else max(room // need(program, inner).total, 0)
 
 
-def choose_inner(programs: Collection[Signature], num_devices: int, room: int | None) -> Inner | None:
-    """The fewest devices on which a child of each program fits, of as many with the longest `data` axis; None: none.
+def choose_spread(
+    programs: Collection[Signature],
+    num_devices: int,
+    room: int | None,
+    *,
+    mesh: Spread | None = None,
+    least_parts: int = 1,
+) -> Spread | None:
+    """How a child of each program fits: with whole batches on the fewest devices, then in more and more parts.
 
-    Spread over `data` alone, every device still holds all parameters; it costs least, where activations are too large.
+    Of as many devices the longest `data` axis is taken: spread over `data` alone, every device still holds all
+    parameters, but it costs least, where activations are too large. Parts come last, because devices that share a batch
+    are faster than one that takes it in parts.
+
+    Args:
+      programs: of children that see the same batches.
+      num_devices: that there are.
+      room: bytes of each for children; None: no limit.
+      mesh: the only devices of a child that may be taken; None: any that divide `num_devices`.
+      least_parts: whole batches are not taken, but this many parts.
+
+    Returns:
+      None if a child fits nowhere.
     """
     return next(
         (
-            inner
-            for inner in choices(programs, num_devices)
-            if all(num_fitting(program, inner, room) for program in programs)
+            spread
+            for spread in choices(programs, num_devices, mesh=mesh, least_parts=least_parts)
+            if all(num_fitting(program, spread, room) for program in programs)
         ),
         None,
     )
 
 
-def choices(programs: Collection[Signature], num_devices: int) -> Iterator[Inner]:
-    """Meshes that can spread these programs evenly, the smallest first."""
-    for size in _divisors(num_devices):
-        for model in _divisors(size):
-            inner = Inner(size // model, model)
-            if all(_is_even(program, inner) for program in programs):
-                yield inner
+def on_mesh(program: Signature, mesh: Spread, room: int | None, least_parts: int = 1) -> Spread:
+    """How a child that fits somehow on these devices does so in the fewest parts, whatever other programs need."""
+    spread = choose_spread([program], mesh.size, room, mesh=mesh, least_parts=least_parts)
+    return spread or mesh
 
 
-def _is_even(program: Signature, inner: Inner) -> bool:
+def choices(
+    programs: Collection[Signature], num_devices: int, *, mesh: Spread | None = None, least_parts: int = 1
+) -> Iterator[Spread]:
+    """What can spread these programs evenly, in the order of `choose_spread`, whose arguments these are."""
+    meshes = (
+        [mesh] if mesh else [Spread(size // model, model) for size in divisors(num_devices) for model in divisors(size)]
+    )
+    batch_size = math.gcd(*(program.batch_size for program in programs))
+    for parts in divisors(batch_size):
+        if parts < least_parts:
+            continue
+        for inner in meshes:
+            spread = replace(inner, parts=parts)
+            # On devices that the user wants whole batches may be uneven: each of them then has all of a batch.
+            if (mesh and parts == 1) or all(_is_even(program, spread) for program in programs):
+                yield spread
+
+
+def _is_even(program: Signature, spread: Spread) -> bool:
     mlp_dim = architecture.get_variant(program.variant).mlp_dim
-    return not (program.batch_size % inner.data or EVALUATION_BATCH % inner.data or mlp_dim % inner.model)
+    part = program.batch_size // spread.parts
+    return not (part % spread.data or EVALUATION_BATCH % spread.data or mlp_dim % spread.model)
 
 
 def too_large(
-    programs: Collection[Signature], inner: Inner | None, num_devices: int, memory: int, reserved: int
+    programs: Collection[Signature], mesh: Spread | None, num_devices: int, memory: int, reserved: int
 ) -> UserError:
     """Says that a child fits nowhere: what it needs, what there is, what to change.
 
     Args:
       programs: of children of which one does not fit.
-      inner: over what each must be spread; None: over whatever divides the devices.
+      mesh: over what each must be spread; None: over whatever divides the devices.
       num_devices: that there are.
       memory: bytes of a device that may be used.
       reserved: of them, for batches and images.
     """
-    possible = [inner] if inner else list(choices(programs, num_devices))
+    possible = list(choices(programs, num_devices, mesh=mesh))
     most = {
         choice: max((need(program, choice).total, str(program), program) for program in programs) for choice in possible
     }
     best = min(possible, key=lambda choice: most[choice][0])
     least, _, program = most[best]
     spread = f" on each of {best.size} devices (data {best.data}, model {best.model})" if best.size > 1 else ""
-    mesh = "Leave runtime.mesh empty, so that munet chooses, or lower" if inner else "Lower"
+    first = "Leave runtime.mesh empty, so that munet chooses, or lower" if mesh else "Lower"
+    at_a_time = program.batch_size // best.parts
     return UserError(
-        f"A child of {program.variant} with {program.num_blocks} blocks at {program.image_size} pixels, in batches of "
-        f"{program.batch_size} and training from stage {program.first_trainable} up, takes {least / _GIB:.2f} GiB"
-        f"{spread}, and batches and images {reserved / _GIB:.2f} GiB; a device has {memory / _GIB:.2f} GiB for munet. "
-        f"{mesh} experiment.batch_size, the image sizes or num_blocks, or use more or larger devices. "
+        f"A child of {program.variant} with {program.num_blocks} blocks at {program.image_size} pixels, training from "
+        f"stage {program.first_trainable} up in batches of {program.batch_size}, {at_a_time} images at a time, takes "
+        f"{least / _GIB:.2f} GiB{spread}, and batches and images {reserved / _GIB:.2f} GiB; a device has "
+        f"{memory / _GIB:.2f} GiB for munet. {first} the image sizes, num_blocks or experiment.batch_size, or use more "
+        "or larger devices. "
         "If there is more memory than that, say so with runtime.device_memory_gb."
     )
 
@@ -127,7 +169,3 @@ def mesh_problem(mesh: Sequence[int], used: int, available: int) -> str:
         f"runtime.mesh = {tuple(mesh)} is a mesh of {size} devices, but {used} are used. Give "
         f"{' or '.join([*valid, 'none (--config.mesh=), so that munet chooses'])}."
     )
-
-
-def _divisors(number: int) -> list[int]:
-    return [divisor for divisor in range(1, number + 1) if number % divisor == 0]

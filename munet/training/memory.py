@@ -45,7 +45,7 @@ class Memory:
         return self.params + self.training + self.activations
 
 
-def child_memory(program: Signature, data: int = 1, model: int = 1) -> Memory:
+def child_memory(program: Signature, data: int = 1, model: int = 1, parts: int = 1) -> Memory:
     """Memory of one child in a train program: counted where it can be, estimated for activations.
 
     A block keeps about twelve values of the width and two of the MLP's for each token, and attention's scores twice;
@@ -55,6 +55,7 @@ def child_memory(program: Signature, data: int = 1, model: int = 1) -> Memory:
     Args:
       program: what the child runs in.
       data, model: lengths of the mesh axes that it is spread over.
+      parts: in which its batches pass, one after the other; their gradients are summed up beside a part's own.
     """
     variant = architecture.get_variant(program.variant)
     params = {name: _params(program, name, model) for name in program.names}
@@ -71,10 +72,12 @@ def child_memory(program: Signature, data: int = 1, model: int = 1) -> Memory:
     values = block * max(trained - 1, 0) + (last if trained else 0) + _work_space(program, model)
     if program.dtype == "bfloat16":  # half of all but what norms and softmax keep, which is float32
         values = values / 2 + (heads * tokens + width) * max(trained - 1, 0)
+    summed = 4 * (parts > 1)
     return Memory(
         params=4 * sum(params.values()),
-        training=(4 + 4 + 2 + 2) * tuned,  # the last 2: XLA turns some weights around; between 0 and 4 measured
-        activations=int(4 * _share(program.batch_size, data) * tokens * values),
+        # The last 2: XLA turns some weights around; between 0 and 4 measured.
+        training=(4 + 4 + summed + 2 + 2) * tuned,
+        activations=int(4 * _share(program.batch_size // parts, data) * tokens * values),
         kept=4 * sum(params.values()) + (4 + 2) * tuned,
     )
 

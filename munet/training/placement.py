@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TypeVar
@@ -21,11 +21,13 @@ from jax.sharding import Mesh
 
 from munet.config import Runtime
 from munet.errors import UserError
-from munet.training import fitting, memory
+from munet.threads import num_cores
+from munet.training import accumulation, fitting, memory
 from munet.training.chunks import Chunk, in_waves
-from munet.training.fitting import Inner
+from munet.training.fitting import Spread
 from munet.training.grouping import CostModel, Group
 from munet.training.sharding import AXES
+from munet.training.signature import Signature
 
 
 @dataclass(frozen=True)
@@ -37,12 +39,15 @@ class Layout:
       children_per_device: how many are stacked on one in a dispatch, at most.
       mesh: slots, and lengths of `data` and `model` in each, as the user wants them; (): whatever fits.
       memory: bytes of a device to plan with; None: no limit is known.
+      microbatch: images of a batch that pass at a time, at most; 0: on a CPU what its caches hold best, elsewhere whole
+        batches, if they fit.
     """
 
     devices: tuple[jax.Device, ...]
     children_per_device: int
     mesh: tuple[int, ...] = ()
     memory: int | None = None
+    microbatch: int = 0
 
     @classmethod
     def detect(cls, runtime: Runtime) -> Layout:
@@ -64,23 +69,22 @@ class Layout:
         if mesh and math.prod(mesh) != len(used):
             raise UserError(fitting.mesh_problem(mesh, len(used), len(devices)))
         stacked = runtime.children_per_dispatch or (1 if devices[0].platform == "cpu" else 1 << 16)
-        return cls(used, stacked, mesh, memory.budget(used, runtime.device_memory_gb))
+        return cls(used, stacked, mesh, memory.budget(used, runtime.device_memory_gb), runtime.microbatch)
 
     def describe(self) -> dict[str, object]:
         """What the journal keeps of the layout: bitwise equality is promised on one layout only."""
-        platform = self.devices[0].platform
-        cores: dict[str, object] = {}
-        if platform == "cpu":  # XLA cuts work by the number of threads, which may change the order of sums
-            has_affinity = hasattr(os, "sched_getaffinity")  # not on macOS
-            cores["num_cpus"] = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count()
+        # XLA cuts work by the number of threads, and batches are cut for their caches: both change the order of sums.
+        cores = {"num_cpus": num_cores(), "tokens_per_core": accumulation.TOKENS_PER_CORE} if self._is_cpu else {}
+        parts = {"microbatch": self.microbatch} if self.microbatch else {}
         # Without a limit, and on one device with one child at a time, memory decides nothing.
         planned = {"mesh": list(self.mesh), "memory": self.memory} if self._has_choice else {}
         return {
-            "platform": platform,
+            "platform": self.devices[0].platform,
             "device_kind": self.devices[0].device_kind,
             "num_devices": len(self.devices),
             "children_per_device": self.children_per_device,
             **planned,
+            **parts,
             **cores,
             "xla_flags": os.environ.get("XLA_FLAGS", ""),
         }
@@ -90,6 +94,27 @@ class Layout:
         return len(self.devices) > 1 or self.children_per_device > 1 or self.memory is not None
 
     @property
+    def lanes(self) -> int:
+        """How many chunks are at work at the same time: on a CPU one for each core, elsewhere one after the other.
+
+        Where memory is planned with, one at a time is.
+        """
+        return num_cores() if self._is_cpu and len(self.devices) == 1 and self.memory is None else 1
+
+    def least_parts(self, programs: Collection[Signature], num_children: int) -> int:
+        """The fewest parts in which the batches of so many children pass, that see the same ones; a wish, no need."""
+        if self.microbatch:
+            return max(accumulation.parts_of(program.batch_size, self.microbatch) for program in programs)
+        if not self._is_cpu:
+            return 1
+        at_once = min(num_cores(), max(self.lanes, len(self.devices)), -(-num_children // self.children_per_device))
+        return max(accumulation.cached_parts(program, num_cores() / at_once) for program in programs)
+
+    @property
+    def _is_cpu(self) -> bool:
+        return self.devices[0].platform == "cpu"
+
+    @property
     def unlimited(self) -> Layout:
         """The same, whatever does not fit."""
         return replace(self, memory=None)
@@ -97,7 +122,7 @@ class Layout:
     @property
     def single(self) -> Layout:
         """Its first device alone, whatever does not fit."""
-        return Layout(self.devices[:1], self.children_per_device)
+        return replace(self, devices=self.devices[:1], mesh=(), memory=None)
 
     @property
     def cost_model(self) -> CostModel:
@@ -130,23 +155,23 @@ def place(groups: Sequence[Group], layout: Layout, reserved: int = 0) -> list[Ch
     """
     room = None if layout.memory is None else layout.memory - reserved
     programs = {group.signature: None for group in groups}
-    wanted = Inner(*layout.mesh[1:]) if layout.mesh else None
-    inner = wanted or fitting.choose_inner(programs, len(layout.devices), room)
-    if layout.memory is not None and (
-        inner is None or not all(fitting.num_fitting(program, inner, room) for program in programs)
-    ):
+    wanted = Spread(*layout.mesh[1:]) if layout.mesh else None
+    least_parts = layout.least_parts(programs, sum(len(group.members) for group in groups))
+    spread = fitting.choose_spread(programs, len(layout.devices), room, mesh=wanted, least_parts=least_parts)
+    if spread is None:
+        assert layout.memory is not None  # without a limit the first choice fits
         raise fitting.too_large(programs, wanted, len(layout.devices), layout.memory, reserved)
-    inner = inner or Inner()
-    slots = [tuple(layout.devices[at : at + inner.size]) for at in range(0, len(layout.devices), inner.size)]
+    slots = [tuple(layout.devices[at : at + spread.size]) for at in range(0, len(layout.devices), spread.size)]
     chunks = []
     for group, own in zip(groups, _share_slots([len(g.members) for g in groups], slots), strict=True):
-        stacked = min(layout.children_per_device, fitting.num_fitting(group.signature, inner, room))
+        own_spread = fitting.on_mesh(group.signature, replace(spread, parts=1), room, least_parts)
+        stacked = min(layout.children_per_device, fitting.num_fitting(group.signature, own_spread, room))
         for start in range(0, len(group.members), len(own) * stacked):
             members = group.members[start : start + len(own) * stacked]
             used = own[: min(len(own), len(members))]
-            mesh = Mesh(np.array(used).reshape(len(used), inner.data, inner.model), AXES)
+            mesh = Mesh(np.array(used).reshape(len(used), spread.data, spread.model), AXES)
             size = -(-len(members) // len(used)) * len(used)
-            chunks.append(Chunk(group, members, mesh, size))
+            chunks.append(Chunk(group, members, mesh, size, parts=own_spread.parts))
     return in_waves(chunks, room)
 
 

@@ -2,11 +2,13 @@
 
     groups  = children by static signature         (grouping.py)
     chunks  = groups on devices                     (placement.py)
-    state   = parameters, momentum, best-so-far     (programs.py)
+    state   = parameters, momentum, best-so-far     (chunk_run.py)
     for each cycle: for each block of batches: every chunk trains on it; then every chunk validates
 
-Batches are made once and shared by all chunks; the host hears once a cycle. Children that do not share batches
-(replicas of a baseline, data settings drawn for every child) are trained stream by stream.
+Programs are compiled side by side, before training. On a CPU as many chunks are at work as there are cores; elsewhere
+work is dispatched in order, and the devices do it meanwhile. Batches are made once and shared by all chunks; the host
+hears once a cycle. Children that do not share batches (replicas of a baseline, data settings drawn for every child) are
+trained stream by stream.
 """
 
 from __future__ import annotations
@@ -17,10 +19,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import groupby
+from typing import TypeVar
 
 import jax
-import jax.numpy as jnp
-import numpy as np
 
 from munet import architecture, rng
 from munet.config import Config
@@ -29,20 +30,20 @@ from munet.data.augment import AugmentSettings
 from munet.data.tasks import Task
 from munet.evolution import schedule
 from munet.evolution.search_space import DATA_SETTINGS
-from munet.models.vit import flatten
-from munet.training import assemble, exhaustion, grouping, memory, precision, programs, signature
+from munet.threads import in_threads
+from munet.training import grouping, memory, precision, programs, signature
 from munet.training.assemble import FlatArrays
 from munet.training.checkpoints import InFlight, InTraining
+from munet.training.chunk_run import ChunkRun, Load, compile_ahead
 from munet.training.chunks import Chunk
 from munet.training.placement import Layout, place
 from munet.training.residency import ResidentImages, is_resident, max_resident
 from munet.training.signature import Signature
-from munet.training.stream import TrainStream, blocks_within
-from munet.training.validation import Validation, is_best
+from munet.training.stream import Block, TrainStream, blocks_within
+from munet.training.validation import Validation
 from munet.types import (
     ChildCost,
     ChildPlan,
-    ComponentId,
     ComponentName,
     CycleQualities,
     GenerationPlan,
@@ -50,8 +51,8 @@ from munet.types import (
     Quality,
 )
 
+Result = TypeVar("Result")
 OnCycle = Callable[[int, Mapping[ModelId, Quality], int, float], None]
-Load = Callable[[ComponentId], FlatArrays]
 
 
 @dataclass(frozen=True)
@@ -67,21 +68,6 @@ class TrainedChild:
     training: CycleQualities
     best: Mapping[ComponentName, FlatArrays]
     cost: ChildCost
-
-
-@dataclass
-class _ChunkRun:
-    """A chunk in training: device arrays that change, and those that do not."""
-
-    chunk: Chunk
-    children: list[ChildPlan]
-    fixed: assemble.Nested
-    control: assemble.Control
-    state: programs.TrainState
-
-    def __str__(self) -> str:
-        """What decides the arrays of its state: program, length of the child axis, children in order."""
-        return f"{self.chunk.group.signature} {self.chunk.size} {[child.id for child in self.children]}"
 
 
 class Population:
@@ -232,15 +218,15 @@ class Population:
         ids = tuple(child.id for child in children)
         what = InTraining(path, ids, tuple(map(str, runs)), validation.num_strata)
         first_cycle = self._restore(what, runs, qualities, diverged)
+        if first_cycle < num_cycles:
+            compile_ahead(runs, stream.block_shape, [piece.images.shape for piece in validation.pieces])
         for cycle in range(first_cycle, num_cycles):
             cycle_started = time.perf_counter()
             for first, length in stream.blocks(cycle * steps, steps):
-                block = stream.block(first, length)
-                for run in runs:
-                    run.state = _train(run, block.images, block.labels, length, experiment.clip_norm)
-            results = [_evaluate(run, validation) for run in runs]  # all are dispatched before the first is waited for
+                _train(runs, stream.block(first, length), self._layout.lanes)
+            results = _evaluate(runs, validation, self._layout.lanes)
             for run, result in zip(runs, results, strict=True):
-                _keep_best(run, result, validation, cycle, qualities, diverged)
+                run.keep_best(result, validation, cycle, qualities, diverged)
             # A stream that is over is not trained again after a kill in one that follows.
             self._save(what, cycle, runs, qualities, diverged, ends_stream=cycle + 1 == num_cycles and not is_last)
             image_steps = steps * batch_size * len(children)
@@ -255,29 +241,20 @@ class Population:
                 ChildCost(image_steps, seconds[run.chunk.group.signature], str(run.chunk.group.signature)),
             )
             for run in runs
-            for child, best in zip(run.children, _best_arrays(run, self._variant, task.info.num_classes), strict=True)
+            for child, best in zip(run.children, run.best_arrays(), strict=True)
         }
 
-    def _start(self, chunk: Chunk, children: list[ChildPlan], task: Task, steps: int, num_cycles: int) -> _ChunkRun:
-        """Puts the children of a chunk on its devices; padding repeats the first child and is ignored later."""
-        members = [children[index] for index in chunk.members]
-        arrays = [
-            assemble.assemble(
-                child,
-                chunk.group.signature,
-                num_classes=task.info.num_classes,
-                seed=self._experiment.seed,
-                steps_per_cycle=steps,
-                num_cycles=num_cycles,
-                load=self._load,
-            )
-            for child in members
-        ]
-        stacked = assemble.stack(arrays + [arrays[0]] * (chunk.size - len(arrays)))
-        state = programs.init_state(stacked.tuned)
-        with exhaustion.told("preparing", chunk):
-            state, fixed, control = chunk.put((state, stacked.fixed, stacked.control))
-        return _ChunkRun(chunk, members, fixed, control, state)
+    def _start(self, chunk: Chunk, children: Sequence[ChildPlan], task: Task, steps: int, num_cycles: int) -> ChunkRun:
+        return ChunkRun.start(
+            chunk,
+            [children[index] for index in chunk.members],
+            num_classes=task.info.num_classes,
+            seed=self._experiment.seed,
+            clip_norm=self._experiment.clip_norm,
+            steps_per_cycle=steps,
+            num_cycles=num_cycles,
+            load=self._load,
+        )
 
     def _attribute(self, chunks: Sequence[Chunk], seconds: float) -> dict[Signature, float]:
         """Shares the time that a wave took among its children by their programs' estimated cost."""
@@ -290,7 +267,7 @@ class Population:
         self,
         what: InTraining,
         cycle: int,
-        runs: list[_ChunkRun],
+        runs: list[ChunkRun],
         qualities: Mapping[ModelId, list[Quality]],
         diverged: Mapping[ModelId, int],
         ends_stream: bool,
@@ -301,7 +278,7 @@ class Population:
     def _restore(
         self,
         what: InTraining,
-        runs: list[_ChunkRun],
+        runs: list[ChunkRun],
         qualities: dict[ModelId, list[Quality]],
         diverged: dict[ModelId, int],
     ) -> int:
@@ -316,66 +293,18 @@ class Population:
         return saved.cycle + 1
 
 
-def _train(
-    run: _ChunkRun, images: jax.Array, labels: jax.Array, num_steps: int, clip_norm: float
-) -> programs.TrainState:
-    chunk = run.chunk
-    program = programs.train_program(chunk.group.signature, chunk.mesh, clip_norm)
-    with exhaustion.told("training", chunk):
-        images, labels = chunk.put_batches((images, labels))
-        return program(run.state, run.fixed, run.control, images, labels, jnp.int32(num_steps))
+def _train(runs: Sequence[ChunkRun], block: Block, lanes: int) -> list[programs.TrainState]:
+    """Every chunk trains on a block of batches; their states."""
+    return _at_work(lambda run: run.train(block), runs, lanes)
 
 
-def _evaluate(run: _ChunkRun, validation: Validation) -> list[programs.Evaluation]:
-    """What the children of a chunk say of every piece, still on the device."""
-    chunk = run.chunk
-    program = programs.evaluate_program(chunk.group.signature.for_evaluation, chunk.mesh)
-    params = {**run.fixed, **run.state.tuned}
-    with exhaustion.told("evaluating", chunk):
-        return [
-            program(params, run.control.gates, chunk.put_batches(piece.images), jnp.int32(piece.num_batches))
-            for piece in validation.pieces
-        ]
+def _evaluate(runs: Sequence[ChunkRun], validation: Validation, lanes: int) -> list[list[programs.Evaluation]]:
+    """What the children of every chunk say of each piece, still on the devices."""
+    return _at_work(lambda run: run.evaluate(validation), runs, lanes)
 
 
-def _keep_best(
-    run: _ChunkRun,
-    results: Sequence[programs.Evaluation],
-    validation: Validation,
-    cycle: int,
-    qualities: dict[ModelId, list[Quality]],
-    diverged: dict[ModelId, int],
-) -> None:
-    """Notes the qualities of a cycle, and keeps each child's version if it is its best so far.
-
-    Best-so-far stays on the device; the host only says which, because it alone can compare qualities exactly.
-    """
-    with exhaustion.told("training or evaluating", run.chunk):  # what was dispatched is waited for
-        is_finite = jnp.stack([run.state.is_finite, *(result.is_finite for result in results)]).all(axis=0)
-        found = validation.qualities(jax.device_get([result.predicted for result in results]))
-    are_best = np.zeros(len(found), bool)  # those that fill up a chunk are nobody
-    for index, (child, is_sound) in enumerate(zip(run.children, jax.device_get(is_finite), strict=False)):
-        qualities[child.id].append(found[index])
-        if not is_sound:
-            diverged.setdefault(child.id, cycle)
-        are_best[index] = is_best(qualities[child.id], diverged.get(child.id))
-    run.state = programs.keep_best(run.state, jax.device_put(are_best, run.chunk.by_child), is_finite)
-
-
-def _best_arrays(
-    run: _ChunkRun, variant: architecture.Variant, num_classes: int
-) -> list[dict[ComponentName, FlatArrays]]:
-    """What the children of a chunk trained, unpadded, at their best cycles."""
-    trained = [[plan.name for plan in child.components if plan.trainable] for child in run.children]
-    best = jax.device_get({name: run.state.best[name] for name in set().union(*trained)})  # once for all children
-    stacked = {name: flatten(nested) for name, nested in best.items()}
-    return [
-        {
-            name: assemble.extract(
-                {path: leaf[index] for path, leaf in stacked[name].items()},
-                assemble.leaves_of(child, name, variant, num_classes),
-            )
-            for name in names
-        }
-        for index, (child, names) in enumerate(zip(run.children, trained, strict=True))
-    ]
+def _at_work(work: Callable[[ChunkRun], Result], runs: Sequence[ChunkRun], lanes: int) -> list[Result]:
+    """Dispatches the work of all chunks; with several lanes, so many at a time, and waits for it."""
+    if lanes == 1 or len(runs) == 1:
+        return [work(run) for run in runs]
+    return list(in_threads(lambda run: jax.block_until_ready(work(run)), runs, lanes))

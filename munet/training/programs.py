@@ -23,6 +23,7 @@ from munet import architecture
 from munet.models import vit
 from munet.models.vit import Gates
 from munet.training import optimizer, sharding
+from munet.training.accumulation import mean_gradients
 from munet.training.assemble import Control, Nested
 from munet.training.signature import Signature
 
@@ -68,31 +69,31 @@ def compiler_options(mesh: Mesh) -> dict[str, int] | None:
 
 
 @cache
-def train_program(signature: Signature, mesh: Mesh, clip_norm: float) -> Callable[..., TrainState]:
+def train_program(signature: Signature, mesh: Mesh, clip_norm: float, num_parts: int = 1) -> Callable[..., TrainState]:
     """`(state, fixed, control, images, labels, num_steps) -> state`: the first `num_steps` batches of a block.
 
     `images` is [block, batch, size, size, 3] in [-1, 1], `labels` [block, batch]; both are the same for all children.
-    `state` is donated.
+    `state` is donated. Batches pass in `num_parts` parts, one after the other (accumulation.py).
     """
     variant = architecture.get_variant(signature.variant)
-
-    def loss(tuned: Nested, fixed: Nested, gates: Gates, images: Array, labels: Array) -> Float[Array, ""]:
-        logits = vit.logits(
-            variant,
-            {**fixed, **tuned},
-            images,
-            num_blocks=signature.num_blocks,
-            gates=gates,
-            first_trainable=signature.first_trainable,
-            dtype=signature.dtype,
-        )
-        return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
 
     def train_child(
         state: TrainState, fixed: Nested, control: Control, images: Array, labels: Array, num_steps: Array
     ) -> TrainState:
+        def loss(tuned: Nested, images: Array, labels: Array) -> Float[Array, ""]:
+            logits = vit.logits(
+                variant,
+                {**fixed, **tuned},
+                images,
+                num_blocks=signature.num_blocks,
+                gates=control.gates,
+                first_trainable=signature.first_trainable,
+                dtype=signature.dtype,
+            )
+            return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
+
         def step(index: Array, state: TrainState) -> TrainState:
-            value, grads = jax.value_and_grad(loss)(state.tuned, fixed, control.gates, images[index], labels[index])
+            value, grads = mean_gradients(loss, state.tuned, images[index], labels[index], num_parts)
             # Masked before the clip: what does not train must not count in the norm. `where`, because 0 * nan is nan.
             grads = {
                 name: jax.tree.map(lambda grad, mask=mask: jnp.where(mask > 0, grad, 0.0), grads[name])

@@ -87,12 +87,17 @@ class TrainStream:
         self._labels = labels
         self._settings = settings
         self._path = path
-        self._batch_size, self._block_size = batch_size, block_size
+        self._batch_size, self._block_size, self._image_size = batch_size, block_size, image_size
         self._class_balanced = class_balanced
         self._num_steps, self._decoding_threads = num_steps, decoding_threads
         self._feed: StepFeed | None = None
         self._program = partial(_augment_block, image_size=image_size, antialias=antialias)
         self._key = jax.random.wrap_key_data(jnp.asarray(rng.key_data((*path, "augment"))), impl="threefry2x32")
+
+    @property
+    def block_shape(self) -> tuple[int, ...]:
+        """Of the images of a block."""
+        return (self._block_size, self._batch_size, self._image_size, self._image_size, architecture.CHANNELS)
 
     def blocks(self, first_step: int, num_steps: int) -> list[tuple[int, int]]:
         """Cuts steps into (first, length) of at most a block each."""

@@ -39,7 +39,7 @@ class StepTime:
 def measure(signature: Signature, layout: Layout, *, clip_norm: float = 1.0, num_steps: int = 3) -> StepTime:
     """Compiles the train program of a signature on the layout's first device and times `num_steps` single steps."""
     chunk = place([Group(signature, (0,))], layout.single)[0]
-    program = programs.train_program(signature, chunk.mesh, clip_norm)
+    program = programs.train_program(signature, chunk.mesh, clip_norm, chunk.parts)
     state, fixed, control = blank_child(signature, chunk)
     size = signature.image_size
     images = jnp.zeros((1, signature.batch_size, size, size, architecture.CHANNELS))

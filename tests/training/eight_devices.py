@@ -23,7 +23,7 @@ from munet.models import vit
 from munet.models.vit import flatten
 from munet.training import compiled_memory, placement, population, sharding
 from munet.training.checkpoints import InFlight
-from munet.training.fitting import Inner
+from munet.training.fitting import Spread
 from munet.training.memory import child_memory
 from munet.training.signature import Signature
 from munet.training.validation import Validation
@@ -61,10 +61,11 @@ def mixed_children() -> list[ChildPlan]:
     return [random_child(0, id=1), random_child(2, id=2, max_blocks=1), random_child(13, id=3, lora=True)]
 
 
-def five_steps(mesh: tuple[int, ...]) -> None:
+def five_steps(mesh: tuple[int, ...], microbatch: int = 0) -> None:
     """Equal the plain loop to 1e-5, and count what its model counts."""
     children = mixed_children()
     settings = on(mesh)
+    settings.runtime.microbatch = microbatch
     spread_out(settings, children)
     with jax.default_matmul_precision("highest"):
         trained = train(settings, children)
@@ -97,7 +98,7 @@ def spread_out(settings: Config, children: list[ChildPlan]) -> None:
             assert kernel.addressable_shards[0].data.shape[-1] * model == kernel.shape[-1]
         images = chunk.put_batches(jnp.zeros((3, 16, 4, 4, 3)))
         assert images.addressable_shards[0].data.shape[1] * chunk.mesh.shape["data"] == 16
-    assert len(seen) == min(8, len(children) * chunk.inner.size)
+    assert len(seen) == min(8, len(children) * chunk.spread.size)
 
 
 def num_correct(settings: Config, child: ChildPlan, params: dict[str, Any]) -> int:
@@ -164,21 +165,22 @@ def assert_same_arrays(left: Any, right: Any) -> None:
             assert array.tobytes() == right[name][path].tobytes(), (name, path)
 
 
-def memory(program: str, *inners: tuple[int, int]) -> None:
+def memory(program: str, *spreads: tuple[int, ...]) -> None:
     """What a child is estimated to take on each device is what XLA sets aside there, within a quarter."""
     signature = Signature.parse(program)
-    for data, model in inners:
-        estimated = child_memory(signature, data, model).total
-        assert estimated == pytest.approx(compiled_memory.of_child(signature, Inner(data, model)), rel=0.25), (
-            data * model
-        )
+    for spread in map(Spread, *zip(*spreads, strict=True)):
+        estimated = child_memory(signature, spread.data, spread.model, spread.parts).total
+        assert estimated == pytest.approx(compiled_memory.of_children(signature, spread), rel=0.25), spread
 
 
 SCENARIOS: dict[str, Callable[[], None]] = {
     **{f"five_steps {name}": partial(five_steps, mesh) for name, mesh in LAYOUTS.items()},
+    "five_steps 2x2x2 in parts": partial(five_steps, (2, 2, 2), 4),
     "goes_on 1x2x2": partial(goes_on, (1, 2, 2)),
     "goes_on 2x2x2": partial(goes_on, (2, 2, 2)),
-    "memory of activations": partial(memory, "Ti/16:b2:t-1:a0:i32:n256:h64", (1, 1), (4, 1), (1, 3), (2, 3)),
+    "memory of activations": partial(
+        memory, "Ti/16:b2:t-1:a0:i32:n256:h64", (1, 1, 1), (4, 1, 1), (1, 3, 1), (2, 3, 1), (2, 1, 4)
+    ),
     "memory of parameters": partial(memory, "S/16:b2:t-1:a0:i32:n8:h64", (1, 1), (2, 1), (1, 2), (2, 2)),
     "memory of adapters": partial(memory, "S/16:b3:t-1:a128:i64:n64:h64", (2, 2)),
     "memory of a head": partial(memory, "Ti/16:b2:t2:a0:i64:n64:h64", (2, 3)),

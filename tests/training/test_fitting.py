@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
@@ -14,7 +14,7 @@ from munet.config import Config, Runtime
 from munet.data.tasks import Task
 from munet.errors import DeviceMemoryError, UserError
 from munet.training import exhaustion, fitting, placement, population, programs
-from munet.training.fitting import Inner
+from munet.training.fitting import Spread
 from munet.training.grouping import Group
 from munet.training.placement import Layout
 from munet.training.signature import Signature
@@ -42,39 +42,43 @@ def layout(num_devices: int, memory: int | None, per_device: int = 1 << 16, mesh
 
 
 def test_large_activations_are_spread_over_data_and_large_layers_over_model() -> None:
-    half = fitting.need(LARGE, Inner(2, 1)).total
-    assert fitting.choose_inner([LARGE], 8, half) == Inner(2, 1)
-    assert fitting.choose_inner([LARGE], 8, half - 1) != Inner(2, 1)
-    both = fitting.need(LARGE, Inner(1, 2)).total
-    assert half < both < fitting.need(LARGE, Inner()).total
-    assert fitting.choose_inner([LARGE], 8, both) == Inner(2, 1)
-    half = fitting.need(WIDE, Inner(1, 2)).total
-    assert fitting.need(WIDE, Inner(8, 1)).total > half
-    assert fitting.choose_inner([WIDE], 8, half) == Inner(1, 2)
-    assert fitting.choose_inner([WIDE], 8, fitting.need(WIDE, Inner()).total) == Inner()
-    assert fitting.choose_inner([WIDE], 1, half) is None
-    assert fitting.choose_inner([LARGE, WIDE], 8, None) == Inner()
+    half = fitting.need(LARGE, Spread(2, 1)).total
+    assert fitting.choose_spread([LARGE], 8, half) == Spread(2, 1)
+    assert fitting.choose_spread([LARGE], 8, half - 1) != Spread(2, 1)
+    both = fitting.need(LARGE, Spread(1, 2)).total
+    assert half < both < fitting.need(LARGE, Spread()).total
+    assert fitting.choose_spread([LARGE], 8, both) == Spread(2, 1)
+    half = fitting.need(WIDE, Spread(1, 2)).total
+    assert fitting.need(WIDE, Spread(8, 1)).total > half
+    assert fitting.choose_spread([WIDE], 8, half) == Spread(1, 2)
+    assert fitting.choose_spread([WIDE], 8, fitting.need(WIDE, Spread()).total) == Spread()
+    assert fitting.choose_spread([WIDE], 1, half) is None
+    assert fitting.choose_spread([LARGE, WIDE], 8, None) == Spread()
 
 
-def test_the_fewest_devices_are_taken_and_none_that_cannot_share_evenly() -> None:
+def test_the_fewest_parts_and_then_devices_are_taken_and_none_that_cannot_share_evenly() -> None:
+    found: Counter[tuple[bool, bool]] = Counter()
     for seed in range(60):
         random = np.random.default_rng(seed)
         program = replace(LARGE, batch_size=int(random.integers(1, 65)), image_size=16 * int(random.integers(1, 12)))
         count, room = int(random.integers(1, 13)), int(2 ** random.uniform(30, 37))
-        chosen = fitting.choose_inner([program], count, room)
+        chosen = fitting.choose_spread([program], count, room)
         fit = [
-            Inner(data, model)
+            Spread(data, model, parts)
             for data in range(1, count + 1)
             for model in range(1, count // data + 1)
+            for parts in range(1, program.batch_size + 1)
             if count % (data * model) == 0
-            and not (program.batch_size % data or 256 % data or 4096 % model)
-            and fitting.need(program, Inner(data, model)).total <= room
+            and not (program.batch_size % (data * parts) or 256 % data or 4096 % model)
+            and fitting.need(program, Spread(data, model, parts)).total <= room
         ]
+        found[chosen is not None, chosen is not None and chosen.parts > 1] += 1
         if chosen is None:
             assert not fit
             continue
         assert chosen in fit
-        assert all((chosen.size, -chosen.data) <= (inner.size, -inner.data) for inner in fit)
+        assert chosen == min(fit, key=lambda spread: (spread.parts, spread.size, -spread.data))
+    assert min(found[fits] for fits in [(False, False), (True, False), (True, True)]) > 3, found
 
 
 def test_whatever_is_placed_fits_and_every_child_is_placed_once() -> None:
@@ -96,7 +100,7 @@ def test_whatever_is_placed_fits_and_every_child_is_placed_once() -> None:
         try:
             chunks = placement.place(groups, given, reserved)
         except UserError:
-            assert fitting.choose_inner([group.signature for group in groups], count, memory - reserved) is None
+            assert fitting.choose_spread([group.signature for group in groups], count, memory - reserved) is None
             continue
         placed += 1
         assert chunks == placement.place(groups, given, reserved)
@@ -135,12 +139,12 @@ def test_a_mesh_that_is_given_is_taken(mesh: tuple[int, ...]) -> None:
 
 def test_what_fits_nowhere_is_told_before_it_is_tried() -> None:
     with pytest.raises(UserError) as caught:
-        placement.place([Group(LARGE, (0,))], layout(4, 16 * GIB), reserved=GIB)
+        placement.place([Group(LARGE, (0,))], layout(4, 3 * GIB), reserved=GIB)
     text = str(caught.value)
-    best = min(fitting.need(LARGE, inner).total for inner in (Inner(4, 1), Inner(2, 2), Inner(1, 4)))
-    assert f"takes {best / GIB:.2f} GiB on each of 4 devices" in text
-    assert "a device has 16.00 GiB" in text
-    assert "Lower experiment.batch_size" in text
+    best = min(fitting.need(LARGE, spread).total for spread in fitting.choices([LARGE], 4))
+    assert f"images at a time, takes {best / GIB:.2f} GiB on each of 4 devices" in text
+    assert "a device has 3.00 GiB" in text
+    assert "Lower the image sizes, num_blocks or experiment.batch_size" in text
     with pytest.raises(UserError, match=r"Leave runtime\.mesh empty"):
         placement.place([Group(WIDE, (0,))], layout(4, 4 * GIB, 1, (4, 1, 1)))
 
@@ -183,7 +187,7 @@ def with_room_for(num_children: int, children: list[ChildPlan]) -> Config:
     made = engine(settings, children)
     task = cast(Task, FakeTask())
     (group,) = made._groups(children, task, [])
-    room = num_children * fitting.need(group.signature, Inner()).total
+    room = num_children * fitting.need(group.signature, Spread()).total
     settings.runtime.device_memory_gb = (made._reserved(task, 16) + room) / 1e9
     return settings
 
@@ -224,12 +228,13 @@ def test_a_device_that_runs_out_of_memory_is_told_with_what_to_change(monkeypatc
 
         return program
 
+    monkeypatch.setattr(population, "compile_ahead", lambda *_: None)
     monkeypatch.setattr(programs, "train_program", exhausted)
     with pytest.raises(DeviceMemoryError) as caught:
         made.train(generation(children), cast(Task, FakeTask()), [], lambda *_: None)
     text = str(caught.value)
     (group,) = made._groups(children, cast(Task, FakeTask()), [])
-    estimated = 2 * fitting.need(group.signature, Inner()).total / GIB
+    estimated = 2 * fitting.need(group.signature, Spread()).total / GIB
     for part in (
         str(group.signature),
         f"{estimated:.2f} GiB",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import threading
 from typing import Any, cast
 
 import jax
@@ -13,7 +15,7 @@ from munet.architecture import HEAD, NORM, path_names
 from munet.data.augment import AugmentSettings
 from munet.data.tasks import Task
 from munet.models.vit import flatten, nest
-from munet.training import grouping, placement, population, signature, stream
+from munet.training import chunk_run, grouping, placement, population, signature, stream
 from munet.training.residency import ResidentImages
 from munet.training.stream import TrainStream
 from munet.types import ChildPlan, ComponentPlan, Quality
@@ -114,6 +116,57 @@ def test_stacked_children_equal_the_plain_loop() -> None:
     assert_equals_reference([random_child(seed, id=seed + 1, image_size=48) for seed in range(4, 6)], settings)
 
 
+@pytest.mark.parametrize("microbatch", [8, 5, 1])
+def test_children_whose_batches_pass_in_parts_equal_the_plain_loop(microbatch: int) -> None:
+    """One by one and stacked; of 16 images in parts of 8, 4 and 1."""
+    settings = config()
+    settings.runtime.microbatch = microbatch
+    settings.runtime.children_per_dispatch = 2
+    children = [random_child(seed, id=seed + 1) for seed in range(3)]
+    layout = placement.Layout.detect(settings.runtime)
+    chunks = population.Population(settings, layout, loader_of(children))._waves(children, cast(Task, FakeTask()), [])
+    assert {chunk.parts for wave in chunks for chunk in wave} == {{8: 2, 5: 4, 1: 16}[microbatch]}
+    assert_equals_reference(children, settings)
+
+
+def test_children_that_are_at_work_together_end_as_one_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On one CPU device, byte for byte; and both ways what was compiled ahead is what runs."""
+    children = [random_child(seed, id=seed + 1) for seed in range(4)]
+    ends = []
+    for cores in (1, 3):
+        monkeypatch.setattr(placement, "num_cores", lambda cores=cores: cores)
+        settings = config(cycles_per_child=2)
+        layout = dataclasses.replace(placement.Layout.detect(settings.runtime), devices=tuple(jax.devices()[:1]))
+        assert layout.lanes == cores
+        threads: set[int] = set()
+        at_work = chunk_run.ChunkRun.train
+
+        def train(run: Any, block: Any, at_work: Any = at_work, threads: set[int] = threads) -> Any:
+            threads.add(threading.get_ident())
+            return at_work(run, block)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(chunk_run.ChunkRun, "train", train)
+            engine = population.Population(settings, layout, loader_of(children))
+            trained = engine.train(generation(children), cast(Task, FakeTask()), [], lambda *_: None)
+        assert (threads == {threading.get_ident()}) == (cores == 1)
+        ends.append([(child.training, leaves_of({0: child})) for child in trained.values()])
+    for (one_training, one), (other_training, other) in zip(*ends, strict=True):
+        assert one_training == other_training
+        assert [array.tobytes() for array in one] == [array.tobytes() for array in other]
+
+
+def test_an_error_of_a_child_at_work_beside_others_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(placement, "num_cores", lambda: 2)
+
+    def fails(run: Any, block: Any) -> Any:
+        raise ValueError("broken")
+
+    monkeypatch.setattr(chunk_run.ChunkRun, "train", fails)
+    with pytest.raises(ValueError, match="broken"):
+        train([random_child(seed, id=seed + 1) for seed in range(3)])
+
+
 def test_low_rank_children_stacked_with_others_equal_the_plain_loop() -> None:
     """One program for a child with LoRA only, one that trains blocks beside it, and one without."""
     settings = config()
@@ -165,6 +218,7 @@ def test_many_random_children_equal_the_plain_loop(first: int) -> None:
     sizes = (16, 32, 48, 64)
     settings = config()
     settings.runtime.children_per_dispatch = 1 + first % 3
+    settings.runtime.microbatch = (0, 4, 8)[first // 4 % 3]
     size = sizes[first // 4 % 4]
     children = [
         random_child(seed, seed + 1, image_size=size, max_blocks=3, lora=first >= 32 and seed % 2 == 0)
@@ -193,7 +247,7 @@ def test_a_masked_component_of_a_tuned_stage_does_not_move() -> None:
     run = engine._start(chunk, [child], task, 4, 1)
     before = jax.device_get(run.state.tuned)
     images, labels = zip(*batches(FakeTask(), child, 4), strict=True)
-    after = jax.device_get(population._train(run, jnp.stack(images), jnp.stack(labels), 4, 1.0).tuned)
+    after = jax.device_get(run.train(stream.Block(jnp.stack(images), jnp.stack(labels), 4)).tuned)
     frozen = [plan.name for plan in child.components if not plan.trainable]
     assert frozen
     for name in before:

@@ -14,7 +14,7 @@ from munet.training.sharding import split_axis
 from munet.training.signature import Signature
 from tests.training.eight_devices import SCENARIOS
 
-_FAST = ("five_steps 2x4x1", "five_steps 2x2x2", "goes_on 2x2x2", "memory of activations", "memory of a head")
+_FAST = ("five_steps 2x4x1", "five_steps 2x2x2 in parts", "goes_on 2x2x2", "memory of activations", "memory of a head")
 
 
 @pytest.mark.parametrize(

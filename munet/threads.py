@@ -1,4 +1,4 @@
-"""Work for one thread a core: reading, hashing and decoding images, which spend their time outside of Python."""
+"""Work for one thread a core, outside of Python: decoding images, compiling and running programs."""
 
 from __future__ import annotations
 
@@ -17,14 +17,17 @@ def num_cores() -> int:
     return max(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, 1)
 
 
-def in_threads(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-    """Results in order, from one thread a core; only a few items ahead of what has been taken."""
-    num_workers = num_cores()
+def in_threads(work: Callable[[Item], Result], items: Iterable[Item], num_threads: int = 0) -> Iterator[Result]:
+    """Results in order, from `num_threads` threads (0: one a core); only a few items ahead of what has been taken.
+
+    An error of `work` is raised when its result is taken; what has not begun by then is given up.
+    """
+    num_threads = num_threads or num_cores()
     waiting: list[Future[Result]] = []
     remaining = iter(items)
-    with ThreadPoolExecutor(num_workers) as pool:
+    with ThreadPoolExecutor(num_threads) as pool:
         try:
-            waiting = [pool.submit(work, item) for item in islice(remaining, 4 * num_workers)]
+            waiting = [pool.submit(work, item) for item in islice(remaining, 4 * num_threads)]
             while waiting:
                 yield waiting.pop(0).result()
                 waiting += [pool.submit(work, item) for item in islice(remaining, 1)]
