@@ -14,6 +14,8 @@ medians, ratios are medians of the ratios within a turn:
     ratio_to_one_child   time of a plain loop (contenders/one_child.py) over the engine's for a whole generation of
                          mutated children, 5 cycles of 10 batches, each in a fresh process: compilation included
     ratio_to_one_child_compiled   the same once more in the same processes, nothing left to compile
+    ratio_to_one_child_with_input   as the first, but the loop makes each child's batches while it trains, by the same
+                         augmentation; in the other two they were made beforehand, free of charge
     compilations         XLA programs compiled for that generation, `train_programs` of them for training
     generations          images/s of whole generations by kind and number of children (--sweep), compilation excluded
     peak_bytes           memory at most: of the device, on a CPU of the process
@@ -98,6 +100,7 @@ def measure_generation(case: Case, repeats: int) -> dict[str, Any]:
     """A whole generation of mutated children, by the engine and child by child, cold and warm."""
     given = dataclasses.asdict(dataclasses.replace(case, kind="mutated"))
     cold: list[float] = []
+    with_input: list[float] = []
     warm: list[float] = []
     ours: list[dict[str, Any]] = []
     for _ in range(repeats):
@@ -107,10 +110,13 @@ def measure_generation(case: Case, repeats: int) -> dict[str, Any]:
                 cold.append(theirs["seconds"] / first["seconds"])
                 again, theirs = engine.ask("generation"), peer.ask("generation")
                 warm.append(theirs["seconds"] / again["seconds"])
+            with Contender("one_child", {"case": given, "makes_batches": True}) as peer:
+                with_input.append(peer.ask("generation")["seconds"] / first["seconds"])
             ours.append({**first, "warm_seconds": again["seconds"], "peak_bytes": again["peak_bytes"]})
     return {
         "ratio_to_one_child": _median(cold),
         "ratio_to_one_child_compiled": _median(warm),
+        "ratio_to_one_child_with_input": _median(with_input),
         "generation_s": round(statistics.median(one["seconds"] for one in ours), 2),
         "generation_compiled_s": round(statistics.median(one["warm_seconds"] for one in ours), 2),
         "compilations": ours[0]["compilations"],

@@ -22,14 +22,13 @@ from munet.data.tasks import Task
 from munet.errors import UserError
 from munet.evolution import rehearsal, schedule
 from munet.evolution.search_space import insertions
-from munet.training import grouping, memory, precision, signature, timing
+from munet.training import grouping, input_memory, precision, signature, timing
 from munet.training.chunks import Chunk
 from munet.training.grouping import CostModel
 from munet.training.memory import Memory, child_memory
 from munet.training.placement import Layout, place
 from munet.training.residency import is_resident, max_resident
 from munet.training.signature import INPUT_STAGE, Signature
-from munet.training.stream import blocks_within
 from munet.training.timing import StepTime
 from munet.types import GenerationPlan, TaskInfo
 
@@ -46,7 +45,7 @@ class DeviceUse:
       mesh: lengths of (child, data, model) of their chunks.
       microbatch: images of a batch that pass at a time.
       child: one child's, on each of its devices.
-      at_once: children that a device trains in one dispatch.
+      at_once: children that a device works on at the same time.
       held: children whose parameters and optimiser are on it at the same time.
       num_waves: how often the generation's batches are made, because no more children fit at once.
       batches: of a block, and of the validation images.
@@ -88,7 +87,7 @@ def device_use(
       resident: bytes of training images on the device.
     """
     group = grouping.Group(program, tuple(range(config.experiment.children_per_generation)))
-    batches = batch_bytes(config, program.batch_size, program.image_size, num_validated)
+    batches = input_memory.batch_bytes(config, program.batch_size, program.image_size, num_validated)
     refused = None
     try:
         chunks = place([group], layout, batches + resident)
@@ -102,7 +101,7 @@ def device_use(
         mesh=tuple(chunks[0].mesh.devices.shape),
         microbatch=program.batch_size // spread.parts,
         child=child_memory(program, spread.data, spread.model, spread.parts),
-        at_once=max(stacked.values()),
+        at_once=max(max(stacked.values()), min(layout.lanes, held)),
         held=held,
         num_waves=len(waves),
         batches=batches,
@@ -114,12 +113,6 @@ def device_use(
 def _first(chunk: Chunk) -> jax.Device:
     device: jax.Device = chunk.mesh.devices.flat[0]
     return device
-
-
-def batch_bytes(config: Config, batch_size: int, image_size: int, num_validated: int) -> int:
-    """Bytes of a block of augmented batches, and of the validation images, on the device."""
-    block = max(config.runtime.block_megabytes * 1_000_000, memory.image_bytes(batch_size, image_size))
-    return block + memory.image_bytes(num_validated, image_size)
 
 
 def check_fits(config: Config, tasks: Sequence[TaskInfo], layout: Layout) -> str | None:
@@ -175,13 +168,11 @@ def training_images(config: Config, task: Task, layout: Layout) -> Images:
     experiment, info, images = config.experiment, task.info, task.split("train").images
     one = math.prod(images.shape[1:])
     held = 0 if isinstance(images, StreamedImages) else one * (info.num_train + info.num_validation + info.num_test)
-    if is_resident(images, max_resident(config.runtime, layout)):
-        return Images(True, one * info.num_train, held)
     batch = loader.effective_batch_size(info.num_train, experiment)
     size = min(experiment.search_space.image_size) if experiment.auto_tune else experiment.defaults.image_size
-    block = blocks_within(
-        config.runtime.block_megabytes * 1_000_000, batch, size, one, at_most=experiment.max_batches_per_cycle
-    )
+    block = input_memory.block_size(config, batch, size, one)
+    if is_resident(images, max_resident(config.runtime, layout)):
+        return Images(True, input_memory.training_bytes(info.num_train, block * batch, one), held)
     feed = host_bytes(
         StreamedImages.of_array(images) if isinstance(images, np.ndarray) else images,
         group_size=batch,
@@ -189,7 +180,7 @@ def training_images(config: Config, task: Task, layout: Layout) -> Images:
         ahead=block,
         num_threads=config.runtime.decoding_threads,
     )
-    return Images(False, 2 * block * batch * one, held + feed)
+    return Images(False, input_memory.training_bytes(0, block * batch, one), held + feed)
 
 
 def full_training(experiment: Experiment, task: TaskInfo, image_size: int = 0, adapter_dim: int = 0) -> Signature:

@@ -18,7 +18,7 @@ from munet.data.streamed import StreamedImages
 from munet.data.tasks import open_task
 from munet.errors import UserError
 from munet.estimates import Measured
-from munet.training import timing
+from munet.training import input_memory, placement, timing
 from munet.training.compiled_memory import of_children
 from munet.training.fitting import Spread, choices, need
 from munet.training.memory import child_memory
@@ -65,24 +65,25 @@ def test_children_stacked_on_a_device_take_as_much_each() -> None:
     assert 3 * child_memory(program).total == pytest.approx(of_children(program, Spread(), 3), rel=0.25)
 
 
-def test_a_device_holds_as_many_children_as_the_layout_says() -> None:
+def test_a_device_holds_as_many_children_as_the_layout_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(placement, "num_cores", lambda: 2)
     config = Config(replace(EXPERIMENT, children_per_generation=8), Runtime())
     four: Any = tuple(FakeDevice(id) for id in range(4))
     one, all_of_them, spread = (
         estimates.device_use(config, PROGRAM, given) for given in (layout(1), layout(1 << 16), Layout(four, 1 << 16))
     )
-    assert [(use.at_once, use.held) for use in (one, all_of_them, spread)] == [(1, 8), (8, 8), (2, 2)]
+    assert [(use.at_once, use.held) for use in (one, all_of_them, spread)] == [(2, 8), (8, 8), (2, 2)]
     assert spread.mesh == (4, 1, 1)
     memory = child_memory(PROGRAM)
     assert all_of_them.children == 8 * memory.total
-    assert one.children == 7 * memory.kept + memory.total
+    assert one.children == 6 * memory.kept + 2 * memory.total  # two are at work, one a core
 
 
 def test_a_device_is_planned_as_a_run_would_use_it() -> None:
     """Children in turns where they do not fit together, over several devices where one does not fit alone."""
     config = Config(replace(EXPERIMENT, children_per_generation=8), Runtime())
     four: Any = tuple(FakeDevice(id) for id in range(4))
-    memory, reserved = child_memory(PROGRAM), estimates.batch_bytes(config, 64, 32, 100)
+    memory, reserved = child_memory(PROGRAM), input_memory.batch_bytes(config, 64, 32, 100)
 
     def use(devices: Any, num_bytes: int) -> estimates.DeviceUse:
         given = Layout(devices, 1 << 16, memory=reserved + num_bytes)
@@ -112,7 +113,7 @@ def test_a_run_that_fits_nowhere_is_refused_and_what_mutations_may_lead_to_is_to
     )
 
     def check(num_bytes: int, image_size: int = 64, experiment: Experiment = config.experiment) -> str | None:
-        reserved = estimates.batch_bytes(config, 64, image_size, 100)
+        reserved = input_memory.batch_bytes(config, 64, image_size, 100)
         given = Layout(tuple(jax.devices()[:1]), 1, memory=num_bytes + reserved)
         return estimates.check_fits(replace(config, experiment=experiment), [TASK], given)
 
@@ -236,7 +237,7 @@ def test_images_of_a_streamed_task_take_a_few_blocks_whatever_their_number(tmp_p
             found = estimates.training_images(config, task, layout())
             assert found.is_resident == is_resident
             if is_resident:
-                assert (found.device, found.host) == (num_train * one, num_images * one)
+                assert (found.device, found.host) == ((num_train + 2 * 4) * one, num_images * one)
             else:
                 assert found.device == 2 * 2 * 4 * one  # two blocks of two batches of four
                 assert found.host == on_host + (3 * 2 * 4 + 2 * 4) * one  # three blocks, and what one thread works on

@@ -32,9 +32,15 @@ Params = dict[str, Any]
 
 
 class OneChild:
-    """A generation of a case, child after child; the first time includes compilation."""
+    """A generation of a case, child after child; the first time includes compilation.
 
-    def __init__(self, case: cases.Case):
+    Args:
+      case: of which.
+      makes_batches: whether every child's batches are made while it trains, by the engine's own augmentation, as a loop
+        over children does; else once beforehand, free of charge.
+    """
+
+    def __init__(self, case: cases.Case, makes_batches: bool = False):
         self._case, self._config = case, cases.config(case)
         self._variant = architecture.get_variant(case.variant)
         self._plan = cases.generation(case)
@@ -42,7 +48,7 @@ class OneChild:
         task = cases.task(case)
         position = self._plan.position
         train, validation = task.split("train"), task.split("validation")
-        stream = TrainStream(
+        self._stream = TrainStream(
             train.images,
             train.labels,
             AugmentSettings.from_hyperparameters(self._plan.children[0].hyperparameters),
@@ -52,8 +58,7 @@ class OneChild:
             image_size=case.image_size,
             antialias=self._config.experiment.antialias,
         )
-        blocks = [stream.block(step, 1) for step in range(case.cycles * case.steps)]
-        self._batches = [(np.asarray(block.images[0]), np.asarray(block.labels[0])) for block in blocks]
+        self._batches = [] if makes_batches else [self._make(step) for step in range(case.cycles * case.steps)]
         self._validation = (np.asarray(validation.images, np.float32) / 127.5 - 1, np.asarray(validation.labels))
         self._programs: dict[int, tuple[Any, Any]] = {}
 
@@ -88,7 +93,7 @@ class OneChild:
         best, best_correct = tuned, -1
         for cycle in range(case.cycles):
             for index in range(cycle * case.steps, (cycle + 1) * case.steps):
-                images, labels = self._batches[index]
+                images, labels = self._batches[index] if self._batches else self._make(index)
                 tuned, momentum = step(tuned, momentum, frozen, images, labels, np.int32(index))
             images, labels = self._validation
             correct = 0
@@ -99,6 +104,11 @@ class OneChild:
                 best, best_correct = tuned, correct
         jax.block_until_ready(best)
         return dict(best)
+
+    def _make(self, step: int) -> tuple[Any, Any]:
+        """A batch, on the host."""
+        block = self._stream.block(step, 1)
+        return np.asarray(block.images[0]), np.asarray(block.labels[0])
 
     def _compile(self, child: ChildPlan) -> tuple[Any, Any]:
         """The child's own step and prediction."""
@@ -129,7 +139,8 @@ class OneChild:
 
 def main() -> None:
     """Serves one case."""
-    one = OneChild(cases.read(json.loads(sys.argv[1])["case"]))
+    given = json.loads(sys.argv[1])
+    one = OneChild(cases.read(given["case"]), given.get("makes_batches", False))
     serve({"generation": one.generation, "trained": one.trained})
 
 

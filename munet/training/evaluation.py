@@ -8,21 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Int
 
 from munet import architecture
 from munet.config import Experiment
 from munet.data.tasks import Split
 from munet.quality import Quality, quality_of
-from munet.training import assemble, precision, programs, signature
+from munet.training import precision, programs, signature
 from munet.training.assemble import FlatArrays
-from munet.training.sharding import AXES
+from munet.training.one_model import OneModel
 from munet.training.stream import evaluation_batches
 from munet.types import ComponentName, Hyperparameters
 
@@ -94,22 +90,13 @@ def measure(
         num_classes=num_classes,
         dtype=precision.compute_dtype(experiment),
     )
-    mesh = Mesh(np.array(jax.devices()[:1]).reshape(1, 1, 1), AXES)
-    program = programs.evaluate_program(program_signature, mesh)
-    params: dict[ComponentName, Any] = {
-        name: assemble.pad(components.get(name, {}), program_signature, name) for name in program_signature.names
-    }
-    gates = assemble.gates(
-        components, program_signature, adapter_dim=int(hyperparameters["adapter_dim"]), num_classes=num_classes
+    model = OneModel(program_signature, components, hyperparameters, num_classes=num_classes)
+    pieces = evaluation_batches(
+        split, image_size=program_signature.image_size, antialias=experiment.antialias, max_images=max_images
     )
-    params, gates = jax.tree.map(lambda leaf: np.asarray(leaf)[None], (params, gates))
-    # Placed as the engine places them: otherwise its evaluation program would be compiled once more for here.
-    by_child, replicated = NamedSharding(mesh, PartitionSpec("child")), NamedSharding(mesh, PartitionSpec())
-    params, gates = jax.device_put((params, gates), by_child)
-    size, antialias = program_signature.image_size, experiment.antialias
-    predicted = []
-    for piece in evaluation_batches(split, image_size=size, antialias=antialias, max_images=max_images):
-        result = program(params, gates, jax.device_put(piece.images, replicated), jnp.int32(piece.num_batches))
-        predicted.append(piece.without_padding(np.asarray(result.predicted[0])))
+    predicted = [
+        piece.without_padding(np.asarray(result.predicted[0]))
+        for piece, result in model.over(programs.evaluate_program(program_signature, model.mesh), pieces)
+    ]
     every = np.concatenate(predicted)
     return count(every, split.labels[: len(every)], num_classes=num_classes, metric=experiment.quality_metric)

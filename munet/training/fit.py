@@ -8,12 +8,8 @@ test images are never looked at.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Float, Int
 
 from munet import architecture, rng
@@ -23,7 +19,7 @@ from munet.data.splits import Split, rank_in_class
 from munet.data.tasks import Task
 from munet.training import assemble, programs, signature
 from munet.training.assemble import FlatArrays
-from munet.training.sharding import AXES
+from munet.training.one_model import OneModel
 from munet.training.stream import LabelledBatches, evaluation_batches
 from munet.types import ChildPlan, ComponentId, ComponentName, Hyperparameters, ModelId, Position
 
@@ -132,28 +128,21 @@ def class_tokens(
       hyperparameters: the model's (image size and adapter width matter).
       pieces: the images, at that size.
     """
-    names = [name for name in components if name != HEAD]
+    trunk = {name: arrays for name, arrays in components.items() if name != HEAD}
     own = signature.of_model(
         architecture.get_variant(experiment.variant),
-        names,
+        trunk,
         hyperparameters,
         num_blocks=experiment.num_blocks,
         num_classes=1,
     )
-    mesh = Mesh(np.array(jax.devices()[:1]).reshape(1, 1, 1), AXES)
-    program = programs.features_program(own, mesh)
-    params: dict[ComponentName, Any] = {
-        name: assemble.pad(components.get(name, {}), own, name) for name in own.names if name != HEAD
-    }
-    gates = assemble.gates(names, own, adapter_dim=int(hyperparameters["adapter_dim"]), num_classes=1)
-    params, gates = jax.tree.map(lambda leaf: np.asarray(leaf)[None], (params, gates))
-    replicated = NamedSharding(mesh, PartitionSpec())
-    params, gates = jax.device_put((params, gates), NamedSharding(mesh, PartitionSpec("child")))
-    tokens = []
-    for piece in pieces:
-        found = program(params, gates, jax.device_put(piece.images, replicated), jnp.int32(piece.num_batches))
-        tokens.append(np.asarray(found[0]).reshape(-1, found.shape[-1])[: piece.counted])
-    return np.concatenate(tokens)
+    model = OneModel(own, trunk, hyperparameters, num_classes=1)
+    return np.concatenate(
+        [
+            np.asarray(tokens[0]).reshape(-1, tokens.shape[-1])[: piece.counted]
+            for piece, tokens in model.over(programs.features_program(own, model.mesh), pieces)
+        ]
+    )
 
 
 def leave_one_out(features: Float[np.ndarray, "n width"], labels: Int[np.ndarray, " n"]) -> float:

@@ -31,7 +31,7 @@ from munet.data.tasks import Task
 from munet.evolution import schedule
 from munet.evolution.search_space import DATA_SETTINGS
 from munet.threads import in_threads
-from munet.training import grouping, memory, precision, programs, signature
+from munet.training import grouping, input_memory, precision, programs, signature
 from munet.training.assemble import FlatArrays
 from munet.training.checkpoints import InFlight, InTraining
 from munet.training.chunk_run import ChunkRun, Load, compile_ahead
@@ -39,7 +39,7 @@ from munet.training.chunks import Chunk
 from munet.training.placement import Layout, place
 from munet.training.residency import ResidentImages, is_resident, max_resident
 from munet.training.signature import Signature
-from munet.training.stream import Block, TrainStream, blocks_within
+from munet.training.stream import Block, TrainStream
 from munet.training.validation import Validation
 from munet.types import (
     ChildCost,
@@ -81,7 +81,7 @@ class Population:
     """
 
     def __init__(self, config: Config, layout: Layout, load: Load, in_flight: InFlight | None = None):
-        self._experiment, self._runtime = config.experiment, config.runtime
+        self._config, self._experiment = config, config.experiment
         self._variant = architecture.get_variant(config.experiment.variant)
         self._layout = layout
         self._load = load
@@ -156,23 +156,22 @@ class Population:
         return [list(wave) for _, wave in groupby(chunks, key=lambda chunk: chunk.wave)]
 
     def _reserved(self, task: Task, image_size: int) -> int:
-        """Bytes of each device that a block of batches, the validation images and training images take."""
+        """Bytes of each device that batches, validation images and training images take."""
         batch_size = loader.effective_batch_size(task.info.num_train, self._experiment)
-        block = self._block_size(task, image_size) * batch_size
         validated = loader.num_validated(task.info.num_validation, self._experiment)
         images = task.split("train").images
-        # A block trains while the next one is made, from images that are gathered or, of a streamed set, wait for it.
-        held = (len(images) if is_resident(images, self._resident.limit) else block) + block
-        return memory.image_bytes(2 * block + validated, image_size) + held * math.prod(images.shape[1:])
+        one = math.prod(images.shape[1:])
+        resident = len(images) if is_resident(images, self._resident.limit) else 0
+        block = self._block_size(task, image_size) * batch_size
+        return input_memory.batch_bytes(
+            self._config, batch_size, image_size, validated, one
+        ) + input_memory.training_bytes(resident, block, one)
 
     def _block_size(self, task: Task, image_size: int) -> int:
-        """Steps in a block of batches: what fits `runtime.block_megabytes`, at most a cycle's cap."""
-        return blocks_within(
-            self._runtime.block_megabytes * 1_000_000,
-            loader.effective_batch_size(task.info.num_train, self._experiment),
-            image_size,
-            math.prod(task.split("train").images.shape[1:]),
-            at_most=self._experiment.max_batches_per_cycle,
+        """Steps in a block of batches."""
+        batch_size = loader.effective_batch_size(task.info.num_train, self._experiment)
+        return input_memory.block_size(
+            self._config, batch_size, image_size, math.prod(task.split("train").images.shape[1:])
         )
 
     def _batches(self, path: rng.Path, children: list[ChildPlan], task: Task) -> TrainStream:
@@ -191,7 +190,7 @@ class Population:
             antialias=experiment.antialias,
             class_balanced=experiment.class_balanced,
             num_steps=loader.steps_per_cycle(task.info.num_train, experiment) * schedule.cycles_per_child(experiment),
-            decoding_threads=self._runtime.decoding_threads,
+            decoding_threads=self._config.runtime.decoding_threads,
         )
 
     def _train_wave(
