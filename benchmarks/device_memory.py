@@ -19,7 +19,7 @@ def main() -> None:
     parser.add_argument("--program", default="L/16:b24:t-1:a0:i384:n256:h64")
     parser.add_argument("--devices", default="1,4,8")
     parser.add_argument("--memory_gb", type=float, default=80.0)
-    parser.add_argument("--meshes", default="", help="(data, model) to show instead of what is chosen: 4x1,2x2")
+    parser.add_argument("--meshes", default="", help="(data, model[, parts]) instead of what is chosen: 4x1,2x2x8")
     parser.add_argument("--check", action="store_true")
     options = parser.parse_args()
     if options.check:  # before JAX finds out how many devices there are
@@ -29,25 +29,28 @@ def main() -> None:
 
 def _table(options: Any) -> None:
     from munet.training import compiled_memory, fitting
+    from munet.training.accumulation import part_size
     from munet.training.fitting import Spread
     from munet.training.memory import child_memory
     from munet.training.signature import Signature
 
     program, room = Signature.parse(options.program), int(options.memory_gb * 1e9)
-    inners = [Spread(*map(int, mesh.split("x"))) for mesh in options.meshes.split(",") if mesh]
-    rows: list[tuple[int, Spread | None]] = [(inner.size, inner) for inner in inners] or [
+    given = [Spread(*map(int, mesh.split("x"))) for mesh in options.meshes.split(",") if mesh]
+    rows: list[tuple[int, Spread | None]] = [(spread.size, spread) for spread in given] or [
         (count, fitting.choose_spread([program], count, room)) for count in map(int, options.devices.split(","))
     ]
     print(
-        "| devices | data x model | parameters | training | activations | one child, each device | children at once |"
+        "| devices | data x model | images at a time | parameters | training | activations | one child, each device "
+        "| children at once |"
     )
-    print("|---|---|---|---|---|---|---|" + ("---|" if options.check else ""))
+    print("|---|---|---|---|---|---|---|---|" + ("---|" if options.check else ""))
     for count, chosen in rows:
-        best = chosen or min(fitting.choices([program], count), key=lambda inner: fitting.need(program, inner).total)
-        memory = child_memory(program, best.data, best.model)
+        best = chosen or min(fitting.choices([program], count), key=lambda spread: fitting.need(program, spread).total)
+        memory = child_memory(program, best.data, best.model, best.parts)
         sizes = (memory.params, memory.training, memory.activations, memory.total)
         fit = count // best.size * fitting.num_fitting(program, best, room) if chosen else 0
-        cells = [str(count), f"{best.data} x {best.model}", *(f"{size / 1e9:.2f} GB" for size in sizes)]
+        part = part_size(program.batch_size, best.parts, best.data)
+        cells = [str(count), f"{best.data} x {best.model}", str(part), *(f"{size / 1e9:.2f} GB" for size in sizes)]
         cells.append(str(fit) if chosen else "does not fit")
         if options.check:
             cells.append(f"XLA: {compiled_memory.of_children(program, best) / 1e9:.2f} GB")

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from munet.roots.features import load_root
     from munet.system import System, open
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 
 __all__ = ["System", "Task", "__version__", "evolve", "load_root", "open", "verify"]
 

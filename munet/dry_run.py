@@ -36,7 +36,8 @@ likely: the children of a rehearsal, a run with invented results; several may sh
 them needs. head only, every layer: the same children and programs, with their depths, image sizes, adapters and LoRA,
 if all trained that. All three count training and validation, scaled from the measured step by the cost model of this
 kind of device; augmentation and start-up are not counted. compilation: of the likely programs in a first run, on top of
-the three; later runs find them on disk."""
+the three; later runs find them on disk. On a CPU, where a run trains a child on each core and compiles on all of them,
+these are upper bounds."""
 _GUESSED_CLASSES = 100  # of a task that is missing
 
 
@@ -86,8 +87,7 @@ def describe(
             "~ could not be opened (below): counted as large as the settings allow, with "
             f"{_GUESSED_CLASSES} classes, so what follows is too much rather than too little."
         )
-    held = replace(layout, memory=layout.memory or memory.usable(layout.devices))  # on a CPU only shown
-    yield _text(_memory_table(config, held, planned))
+    yield _text(_memory_table(config, layout, planned))
     program = estimates.full_training(config.experiment, estimates.largest(infos, config.experiment))
     measured = measure(program, layout, config.experiment.clip_norm)
     yield "\n" + _measurement(measured, layout)
@@ -209,11 +209,12 @@ def _memory_table(config: Config, layout: Layout, planned: Sequence[_Planned]) -
     table.add_row(f"training images{more}", *[_size(resident)] * len(columns))
     table.add_section()
     table.add_row("all", *(_size(use.total) for use in uses))
-    limit = layout.memory
+    limit = layout.memory or memory.usable(layout.devices)  # on a CPU only shown
     kind = escape(layout.devices[0].device_kind)
     verdicts = ["unknown"] * len(uses)
     if limit is not None:
-        verdicts = [_size(limit) + (" fits" if use.refused is None else " TOO SMALL") for use in uses]
+        fit = [use.refused is None and (layout.memory is not None or use.total <= limit) for use in uses]
+        verdicts = [_size(limit) + (" fits" if fits else " TOO SMALL") for fits in fit]
     table.add_row(f"of {kind}", *verdicts)
     if any(use.num_waves > 1 for use in uses):
         table.add_row("a generation trains in", *(count(use.num_waves, "wave") for use in uses))

@@ -23,6 +23,7 @@ from munet.errors import UserError
 from munet.evolution import rehearsal, schedule
 from munet.evolution.search_space import insertions
 from munet.training import grouping, input_memory, precision, signature, timing
+from munet.training.accumulation import part_size
 from munet.training.chunks import Chunk
 from munet.training.grouping import CostModel
 from munet.training.memory import Memory, child_memory
@@ -99,9 +100,9 @@ def device_use(
     spread = chunks[0].spread
     return DeviceUse(
         mesh=tuple(chunks[0].mesh.devices.shape),
-        microbatch=program.batch_size // spread.parts,
+        microbatch=part_size(program.batch_size, spread.parts, spread.data),
         child=child_memory(program, spread.data, spread.model, spread.parts),
-        at_once=max(max(stacked.values()), min(layout.lanes, held)),
+        at_once=min(layout.lanes * max(stacked.values()), held),
         held=held,
         num_waves=len(waves),
         batches=batches,

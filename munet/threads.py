@@ -1,4 +1,7 @@
-"""Work for one thread a core, outside of Python: decoding images, compiling and running programs."""
+"""Work for one thread a core, outside of Python: files, decoding images, compiling and running programs.
+
+Settings of JAX that hold in a `with` block do not reach these threads.
+"""
 
 from __future__ import annotations
 

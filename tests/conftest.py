@@ -5,8 +5,12 @@ from __future__ import annotations
 import os
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from munet.progress.events import Event
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 # Tests compile many small programs and run each for a moment: compiling is what they would wait for.
@@ -39,3 +43,25 @@ def shared_root() -> Path:
     if not path.is_file():
         pytest.skip(reason=f"needs the pretrained root {path}")
     return path
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two tiny tasks and a root (tiny_run.py), for the tests of one module."""
+    from tests import tiny_run  # which imports JAX: after the flags above
+
+    folder = tmp_path_factory.mktemp("data")
+    tiny_run.write_data(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def finished(data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Event]]:
+    """A complete run and what it told."""
+    from munet import run
+    from tests import tiny_run
+
+    workdir = tmp_path_factory.mktemp("finished") / "run"
+    told: list[Event] = []
+    run.evolve(tiny_run.config(data), str(workdir), told.append)
+    return workdir, told

@@ -22,13 +22,6 @@ LABELS = np.arange(60) % 3
 IMAGES = (RNG.integers(0, 120, (60, 16, 16)) + 40 * LABELS[:, None, None]).astype(np.uint8)
 
 
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("data")
-    tiny_run.write_data(folder)
-    return folder
-
-
 def arguments(data: Path, **changes: Any) -> dict[str, Any]:
     return {"config": tiny_run.config(data), "num_task_iterations": 1, "num_generations": 1, "quiet": True, **changes}
 

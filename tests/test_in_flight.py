@@ -19,13 +19,6 @@ class _Stop(Exception):
     """Ends a run from its listener, as a signal would."""
 
 
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("data")
-    tiny_run.write_data(folder)
-    return folder
-
-
 def one_generation(data: Path, workdir: str, checkpoint_minutes: float = 0) -> list[events.Event]:
     """What a run tells until its first generation is over."""
     settings = tiny_run.config(data)

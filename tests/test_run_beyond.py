@@ -27,13 +27,6 @@ class _Stop(Exception):
     """Ends a run from its listener, as a signal would."""
 
 
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("data")
-    tiny_run.write_data(folder)
-    return folder
-
-
 def settings(data: Path) -> Config:
     config = tiny_run.config(data)
     config.experiment.insertions = ("adapter", "lora")

@@ -1,15 +1,15 @@
 """Gradients of a batch that passes in parts, one after the other (micro-batches; gradient accumulation).
 
 Only one part's activations are in memory at a time. On a CPU parts that stay in the caches of one core are faster than
-the whole batch; on an accelerator a child that would not fit fits. Loss and gradients are means over equal parts, so
-they are the whole batch's but for the order of sums: nothing in the model looks across a batch.
+the whole batch; on an accelerator a child that would not fit fits. Nothing in the model looks across a batch, so loss
+and gradients are the whole batch's but for the order of sums.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -26,45 +26,67 @@ TOKENS_PER_CORE = 800
 
 
 def mean_gradients(
-    loss: Callable[[Tree, Array, Array], Float[Array, ""]],
+    losses: Callable[[Tree, Array, Array], Float[Array, " n"]],
     tuned: Tree,
     images: Float[Array, "batch h w c"],
     labels: Int[Array, " batch"],
-    num_parts: int,
+    part: int,
 ) -> tuple[Float[Array, ""], Tree]:
-    """The mean loss of a batch and its gradients, computed in `num_parts` parts, which must divide the batch.
+    """The mean loss of a batch and its gradients, computed from at most `part` images at a time.
 
-    A part takes every `num_parts`-th image, so that a batch which is spread over devices is so in every part.
+    Args:
+      losses: `(tuned, images, labels)` to the loss of each image.
+      tuned: what has gradients.
+      images, labels: of the batch.
+      part: images at a time; what is missing in the last parts is filled up and counts nothing. A part takes images
+        from all over the batch, so that one which is spread over devices is so in every part.
     """
-    # Divided here, a number for each part, and not there where a sum of every array would be.
-    both = jax.value_and_grad(lambda *given: loss(*given) / num_parts)
+    batch_size = len(labels)
+    num_parts = -(-batch_size // part)
     if num_parts == 1:
-        return both(tuned, images, labels)
-    images, labels = (leaf.reshape(-1, num_parts, *leaf.shape[1:]) for leaf in (images, labels))
+        return jax.value_and_grad(lambda tuned: losses(tuned, images, labels).mean())(tuned)
 
-    def add(index: Array, total: Any) -> Any:
-        return jax.tree.map(jnp.add, total, both(tuned, images[:, index], labels[:, index]))
+    def cut(leaf: Array) -> Array:
+        filled = jnp.pad(leaf, ((0, num_parts * part - batch_size), *[(0, 0)] * (leaf.ndim - 1)))
+        return filled.reshape(part, num_parts, *leaf.shape[1:])
+
+    # Each image has its share, which is cheaper than to divide all gradients at the end.
+    batch = [cut(leaf) for leaf in (images, labels, jnp.full(batch_size, 1 / batch_size))]
+
+    def loss(tuned: Tree, images: Array, labels: Array, shares: Array) -> Float[Array, ""]:
+        return (losses(tuned, images, labels) * shares).sum()
+
+    def add(index: Array, total: tuple[Array, Tree]) -> tuple[Array, Tree]:
+        found = jax.value_and_grad(loss)(tuned, *(leaf[:, index] for leaf in batch))
+        return jax.tree.map(jnp.add, total, found)
 
     zero = jax.tree.map(jnp.zeros_like, (jnp.float32(0), tuned))
     mean: tuple[Float[Array, ""], Tree] = jax.lax.fori_loop(0, num_parts, add, zero)
     return mean
 
 
-def parts_of(batch_size: int, at_most: int) -> int:
-    """The fewest equal parts of a batch with no more than `at_most` images each."""
-    return next(parts for parts in divisors(batch_size) if batch_size // parts <= max(at_most, 1))
+def part_size(batch_size: int, parts: int, data: int = 1) -> int:
+    """Images in each of the parts of a batch, of which the last ones may be filled up.
+
+    Args:
+      batch_size: of the whole.
+      parts: how many are wanted; there may be fewer in the end.
+      data: over how many devices a batch is spread, if it can be evenly; then so can a part.
+    """
+    size = -(-batch_size // parts)
+    return -(-size // data) * data if batch_size % data == 0 else size
 
 
 def cached_parts(program: Signature, cores: float) -> int:
-    """The equal parts in which a batch is fastest on a CPU: those nearest to the best size, for `cores` a child.
-
-    A batch that can hardly be divided, such as a prime number of images, stays whole.
-    """
+    """The parts in which a batch is fastest on a CPU, if `cores` of it work on one child: a power of two."""
     tokens = architecture.get_variant(program.variant).num_tokens(program.image_size)
-    best = TOKENS_PER_CORE * cores / tokens
-    return min(divisors(program.batch_size), key=lambda parts: abs(math.log(program.batch_size / parts / best)))
+    return int(2 ** max(round(math.log2(program.batch_size * tokens / (TOKENS_PER_CORE * cores))), 0))
 
 
-def divisors(number: int) -> list[int]:
-    """In ascending order."""
-    return [divisor for divisor in range(1, number + 1) if number % divisor == 0]
+def more_parts(least: int, batch_size: int) -> Iterator[int]:
+    """Numbers of parts to try: `least`, and twice as many again and again, down to single images."""
+    parts = least
+    while parts < batch_size:
+        yield parts
+        parts *= 2
+    yield batch_size

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -21,6 +21,7 @@ from munet.training.stream import Block
 from munet.training.validation import Validation, is_best
 from munet.types import ChildPlan, ComponentId, ComponentName, ModelId, Quality
 
+Tree = TypeVar("Tree")
 Load = Callable[[ComponentId], FlatArrays]
 
 
@@ -96,6 +97,11 @@ class ChunkRun:
                 )
                 for piece in validation.pieces
             ]
+
+    def wait_for(self, result: Tree) -> Tree:
+        """What `train` or `evaluate` gave, when it is there."""
+        with exhaustion.told("training or evaluating", self.chunk):
+            return jax.block_until_ready(result)
 
     def keep_best(
         self,

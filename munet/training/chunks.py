@@ -54,7 +54,7 @@ class Chunk:
 def in_waves(chunks: Sequence[Chunk], room: int | None) -> list[Chunk]:
     """Numbers the waves: a chunk begins a new one if it does not fit beside those before it.
 
-    All chunks of a wave keep their children on the devices; only one at a time works there.
+    All chunks of a wave keep their children on the devices; one at a time works there, where room is limited.
     """
     kept: Counter[jax.Device] = Counter()
     at_work: dict[jax.Device, int] = {}

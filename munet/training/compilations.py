@@ -32,16 +32,19 @@ class Compilations:
         self.from_cache = 0
         self.times: list[Interval] = []
         self._thread = threading.get_ident()
+        self._lock = threading.Lock()  # programs are compiled in several threads at once
 
     def _took(self, event: str, duration_secs: float, **about: str | int) -> None:
         if event == _COMPILED:
-            self.programs[str(about.get("fun_name"))] += 1
+            with self._lock:
+                self.programs[str(about.get("fun_name"))] += 1
         if event.startswith(_COMPILING) and threading.get_ident() == self._thread:
             now = time.perf_counter()
             self.times.append((now - duration_secs, now))
 
     def _happened(self, event: str, **_: str | int) -> None:
-        self.from_cache += event == _FROM_CACHE
+        with self._lock:
+            self.from_cache += event == _FROM_CACHE
 
 
 @contextmanager

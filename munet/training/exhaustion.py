@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import jax
 
 from munet.errors import DeviceMemoryError
+from munet.training.accumulation import part_size
 from munet.training.chunks import Chunk
 
 _GIB = 1 << 30
@@ -40,12 +41,15 @@ def _message(doing: str, chunk: Chunk, said: str) -> str:
     stacked = chunk.size // shape[0]
     line = said.strip().splitlines()[0]
     fewer = f"--config.children_per_dispatch={stacked // 2}, " if stacked > 1 else ""
+    part = part_size(chunk.group.signature.batch_size, chunk.parts, chunk.spread.data)
+    shorter = f"fewer images of a batch at a time (--config.microbatch={part // 2}), " if part > 1 else ""
     return (
         f"A {kind} ran out of memory while {doing} {len(chunk.members)} children in the program "
-        f"{chunk.group.signature} on a mesh (child, data, model) of {shape}, {stacked} on each device: estimated at "
+        f"{chunk.group.signature} on a mesh (child, data, model) of {shape}, {stacked} on each device, "
+        f"{part} images of a batch at a time: estimated at "
         f"{chunk.need.total / _GIB:.2f} GiB a device, batches and images aside. XLA says: {line[:300]}\n"
         "Nothing that was committed is lost, and the same command goes on. Give it less at once: "
-        f"{fewer}plan with less memory "
+        f"{fewer}{shorter}plan with less memory "
         "(--config.device_memory_gb=...), or spread a child over more devices, where there are some "
-        "(--config.mesh=CHILD,DATA,MODEL); or, for a new run, lower experiment.batch_size."
+        "(--config.mesh=CHILD,DATA,MODEL)."
     )

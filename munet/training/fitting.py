@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from munet import architecture
 from munet.errors import UserError
-from munet.training.accumulation import divisors
+from munet.training.accumulation import more_parts, part_size
 from munet.training.memory import child_memory, evaluation_bytes
 from munet.training.signature import Signature
 from munet.training.stream import EVALUATION_BATCH
@@ -50,16 +50,16 @@ class Need:
         return self.kept + self.at_work
 
 
-def need(program: Signature, inner: Spread) -> Need:
+def need(program: Signature, spread: Spread) -> Need:
     """What a child of a program takes, in training or evaluation, whichever is more."""
-    memory = child_memory(program, inner.data, inner.model, inner.parts)
-    evaluation = evaluation_bytes(program, inner.data, inner.model)
+    memory = child_memory(program, spread.data, spread.model, spread.parts)
+    evaluation = evaluation_bytes(program, spread.data, spread.model)
     return Need(memory.kept, max(memory.total - memory.kept, evaluation))
 
 
-def num_fitting(program: Signature, inner: Spread, room: int | None) -> int:
+def num_fitting(program: Signature, spread: Spread, room: int | None) -> int:
     """How many children fit on a device at once; with no limit known, any number."""
-    return 1 << 16 if room is None else max(room // need(program, inner).total, 0)
+    return 1 << 16 if room is None else max(room // need(program, spread).total, 0)
 
 
 def choose_spread(
@@ -81,7 +81,7 @@ def choose_spread(
       num_devices: that there are.
       room: bytes of each for children; None: no limit.
       mesh: the only devices of a child that may be taken; None: any that divide `num_devices`.
-      least_parts: whole batches are not taken, but this many parts.
+      least_parts: no fewer parts than these.
 
     Returns:
       None if a child fits nowhere.
@@ -97,33 +97,38 @@ def choose_spread(
 
 
 def on_mesh(program: Signature, mesh: Spread, room: int | None, least_parts: int = 1) -> Spread:
-    """How a child that fits somehow on these devices does so in the fewest parts, whatever other programs need."""
+    """How a child that does fit on these devices does so in the fewest parts, whatever other programs need."""
     spread = choose_spread([program], mesh.size, room, mesh=mesh, least_parts=least_parts)
-    return spread or mesh
+    assert spread is not None
+    return spread
 
 
 def choices(
     programs: Collection[Signature], num_devices: int, *, mesh: Spread | None = None, least_parts: int = 1
 ) -> Iterator[Spread]:
-    """What can spread these programs evenly, in the order of `choose_spread`, whose arguments these are."""
+    """What can spread these programs evenly, in the order of `choose_spread`, whose arguments these are.
+
+    On a `mesh` that is given it may be uneven: each of its devices then has all of a batch.
+    """
     meshes = (
-        [mesh] if mesh else [Spread(size // model, model) for size in divisors(num_devices) for model in divisors(size)]
+        [mesh]
+        if mesh
+        else [
+            spread
+            for size in _divisors(num_devices)
+            for model in _divisors(size)
+            for spread in [Spread(size // model, model)]
+            if all(_is_even(program, spread) for program in programs)
+        ]
     )
-    batch_size = math.gcd(*(program.batch_size for program in programs))
-    for parts in divisors(batch_size):
-        if parts < least_parts:
-            continue
+    for parts in more_parts(least_parts, max(program.batch_size for program in programs)):
         for inner in meshes:
-            spread = replace(inner, parts=parts)
-            # On devices that the user wants whole batches may be uneven: each of them then has all of a batch.
-            if (mesh and parts == 1) or all(_is_even(program, spread) for program in programs):
-                yield spread
+            yield replace(inner, parts=parts)
 
 
 def _is_even(program: Signature, spread: Spread) -> bool:
     mlp_dim = architecture.get_variant(program.variant).mlp_dim
-    part = program.batch_size // spread.parts
-    return not (part % spread.data or EVALUATION_BATCH % spread.data or mlp_dim % spread.model)
+    return not (program.batch_size % spread.data or EVALUATION_BATCH % spread.data or mlp_dim % spread.model)
 
 
 def too_large(
@@ -146,13 +151,18 @@ def too_large(
     least, _, program = most[best]
     spread = f" on each of {best.size} devices (data {best.data}, model {best.model})" if best.size > 1 else ""
     first = "Leave runtime.mesh empty, so that munet chooses, or lower" if mesh else "Lower"
-    at_a_time = program.batch_size // best.parts
+    at_a_time = part_size(program.batch_size, best.parts, best.data)
+    in_training = child_memory(program, best.data, best.model, best.parts).total == least
+    doing = (
+        f"training from stage {program.first_trainable} up in batches of {program.batch_size}, {at_a_time} images at a "
+        "time,"
+        if in_training
+        else f"evaluated in batches of {EVALUATION_BATCH} images,"
+    )
     return UserError(
-        f"A child of {program.variant} with {program.num_blocks} blocks at {program.image_size} pixels, training from "
-        f"stage {program.first_trainable} up in batches of {program.batch_size}, {at_a_time} images at a time, takes "
+        f"A child of {program.variant} with {program.num_blocks} blocks at {program.image_size} pixels, {doing} takes "
         f"{least / _GIB:.2f} GiB{spread}, and batches and images {reserved / _GIB:.2f} GiB; a device has "
-        f"{memory / _GIB:.2f} GiB for munet. {first} the image sizes, num_blocks or experiment.batch_size, or use more "
-        "or larger devices. "
+        f"{memory / _GIB:.2f} GiB for munet. {first} the image sizes or num_blocks, or use more or larger devices. "
         "If there is more memory than that, say so with runtime.device_memory_gb."
     )
 
@@ -169,3 +179,7 @@ def mesh_problem(mesh: Sequence[int], used: int, available: int) -> str:
         f"runtime.mesh = {tuple(mesh)} is a mesh of {size} devices, but {used} are used. Give "
         f"{' or '.join([*valid, 'none (--config.mesh=), so that munet chooses'])}."
     )
+
+
+def _divisors(number: int) -> list[int]:
+    return [divisor for divisor in range(1, number + 1) if number % divisor == 0]

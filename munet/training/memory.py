@@ -14,6 +14,7 @@ import jax
 
 from munet import architecture
 from munet.data.opening import host_memory
+from munet.training.accumulation import part_size
 from munet.training.sharding import split_axis
 from munet.training.signature import Signature
 from munet.training.stream import EVALUATION_BATCH
@@ -77,7 +78,7 @@ def child_memory(program: Signature, data: int = 1, model: int = 1, parts: int =
         params=4 * sum(params.values()),
         # The last 2: XLA turns some weights around; between 0 and 4 measured.
         training=(4 + 4 + summed + 2 + 2) * tuned,
-        activations=int(4 * _share(program.batch_size // parts, data) * tokens * values),
+        activations=int(4 * _share(part_size(program.batch_size, parts, data), data) * tokens * values),
         kept=4 * sum(params.values()) + (4 + 2) * tuned,
     )
 
@@ -96,8 +97,8 @@ def image_bytes(count: int, image_size: int) -> int:
 def budget(devices: Sequence[jax.Device], given_gb: float = 0.0) -> int | None:
     """Bytes of each device to plan with: what the user says, or a share of what there is; None: there is no limit.
 
-    On a CPU children train one after the other anyway, and what is too large for its memory is swapped: nothing is
-    planned, nor refused, unless the user says so.
+    A CPU's memory is the machine's, which others use too, and what is too large for it is swapped: nothing is planned
+    there, nor refused, unless the user says so.
     """
     if given_gb:
         return int(given_gb * 1e9)

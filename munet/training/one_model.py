@@ -25,7 +25,7 @@ Program = Callable[..., Any]
 
 
 class OneModel:
-    """The first device's.
+    """A model's padded arrays on the first device.
 
     Args:
       program: what it runs in; blocks that the model does not have are gated off.

@@ -1,17 +1,18 @@
 """Where children run: which devices each of them gets, and when (DESIGN section 4, "Placement of a group").
 
 Mesh axes are (child, data, model). The devices are cut into slots: one device each, or as many as a child needs that
-does not fit on one (fitting.py). A generation's groups get disjoint sets of slots where there are enough; within a
-group, children are spread over its slots and, on each, stacked: a `Chunk` runs in one dispatch. Chunks that do not fit
-side by side train in waves, one wave after the other.
+does not fit on one (fitting.py); batches pass whole or in parts (accumulation.py). A generation's groups get disjoint
+sets of slots where there are enough; within a group, children are spread over its slots and, on each, stacked: a
+`Chunk` runs in one dispatch. Chunks that do not fit side by side train in waves, one wave after the other. On a CPU the
+chunks of a wave are at work at the same time, one on each core.
 """
 
 from __future__ import annotations
 
 import math
 import os
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import TypeVar
 
@@ -27,7 +28,6 @@ from munet.training.chunks import Chunk, in_waves
 from munet.training.fitting import Spread
 from munet.training.grouping import CostModel, Group
 from munet.training.sharding import AXES
-from munet.training.signature import Signature
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,7 @@ class Layout:
       memory: bytes of a device to plan with; None: no limit is known.
       microbatch: images of a batch that pass at a time, at most; 0: on a CPU what its caches hold best, elsewhere whole
         batches, if they fit.
+      cores: of the machine, that this process may use; they matter where the devices are a CPU's.
     """
 
     devices: tuple[jax.Device, ...]
@@ -48,12 +49,14 @@ class Layout:
     mesh: tuple[int, ...] = ()
     memory: int | None = None
     microbatch: int = 0
+    cores: int = field(default_factory=num_cores)
 
     @classmethod
     def detect(cls, runtime: Runtime) -> Layout:
         """The devices that JAX shows, limited by `runtime.num_devices`.
 
-        On CPU children run one after the other unless told otherwise; elsewhere as much of a group is stacked as fits.
+        On a CPU children are not stacked unless told otherwise, but at work side by side (`lanes`); elsewhere as much
+        of a group is stacked as fits.
 
         Raises:
           UserError: more devices are asked for than there are, or a mesh of another size.
@@ -73,42 +76,40 @@ class Layout:
 
     def describe(self) -> dict[str, object]:
         """What the journal keeps of the layout: bitwise equality is promised on one layout only."""
-        # XLA cuts work by the number of threads, and batches are cut for their caches: both change the order of sums.
-        cores = {"num_cpus": num_cores(), "tokens_per_core": accumulation.TOKENS_PER_CORE} if self._is_cpu else {}
-        parts = {"microbatch": self.microbatch} if self.microbatch else {}
-        # Without a limit, and on one device with one child at a time, memory decides nothing.
-        planned = {"mesh": list(self.mesh), "memory": self.memory} if self._has_choice else {}
+        # XLA cuts work by the number of threads, and batches are cut for the caches of cores, or to fit: all of that
+        # changes the order of sums.
+        cores = {"num_cpus": self.cores, "tokens_per_core": accumulation.TOKENS_PER_CORE} if self._is_cpu else {}
         return {
             "platform": self.devices[0].platform,
             "device_kind": self.devices[0].device_kind,
             "num_devices": len(self.devices),
             "children_per_device": self.children_per_device,
-            **planned,
-            **parts,
+            "mesh": list(self.mesh),
+            "memory": self.memory,
+            "microbatch": self.microbatch,
             **cores,
             "xla_flags": os.environ.get("XLA_FLAGS", ""),
         }
 
     @property
-    def _has_choice(self) -> bool:
-        return len(self.devices) > 1 or self.children_per_device > 1 or self.memory is not None
-
-    @property
     def lanes(self) -> int:
-        """How many chunks are at work at the same time: on a CPU one for each core, elsewhere one after the other.
+        """How many chunks are at work at the same time: on a CPU without a limit one for each core, elsewhere 1."""
+        return self.cores if self._is_cpu and len(self.devices) == 1 and self.memory is None else 1
 
-        Where memory is planned with, one at a time is.
+    def least_parts(self, groups: Sequence[Group]) -> int:
+        """The fewest parts in which batches pass, if nothing else asks for more: what the user says, or is fastest.
+
+        Args:
+          groups: of the children that see the same batches; all have their size.
         """
-        return num_cores() if self._is_cpu and len(self.devices) == 1 and self.memory is None else 1
-
-    def least_parts(self, programs: Collection[Signature], num_children: int) -> int:
-        """The fewest parts in which the batches of so many children pass, that see the same ones; a wish, no need."""
+        program = groups[0].signature
         if self.microbatch:
-            return max(accumulation.parts_of(program.batch_size, self.microbatch) for program in programs)
+            return -(-program.batch_size // self.microbatch)
         if not self._is_cpu:
             return 1
-        at_once = min(num_cores(), max(self.lanes, len(self.devices)), -(-num_children // self.children_per_device))
-        return max(accumulation.cached_parts(program, num_cores() / at_once) for program in programs)
+        chunks = sum(-(-len(group.members) // self.children_per_device) for group in groups)
+        at_once = min(self.cores, max(self.lanes, len(self.devices)), chunks)
+        return accumulation.cached_parts(program, self.cores / at_once)
 
     @property
     def _is_cpu(self) -> bool:
@@ -156,7 +157,7 @@ def place(groups: Sequence[Group], layout: Layout, reserved: int = 0) -> list[Ch
     room = None if layout.memory is None else layout.memory - reserved
     programs = {group.signature: None for group in groups}
     wanted = Spread(*layout.mesh[1:]) if layout.mesh else None
-    least_parts = layout.least_parts(programs, sum(len(group.members) for group in groups))
+    least_parts = layout.least_parts(groups)
     spread = fitting.choose_spread(programs, len(layout.devices), room, mesh=wanted, least_parts=least_parts)
     if spread is None:
         assert layout.memory is not None  # without a limit the first choice fits

@@ -21,8 +21,6 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TypeVar
 
-import jax
-
 from munet import architecture, rng
 from munet.config import Config
 from munet.data import loader
@@ -31,7 +29,7 @@ from munet.data.tasks import Task
 from munet.evolution import schedule
 from munet.evolution.search_space import DATA_SETTINGS
 from munet.threads import in_threads
-from munet.training import grouping, input_memory, precision, programs, signature
+from munet.training import exhaustion, grouping, input_memory, precision, programs, signature
 from munet.training.assemble import FlatArrays
 from munet.training.checkpoints import InFlight, InTraining
 from munet.training.chunk_run import ChunkRun, Load, compile_ahead
@@ -222,7 +220,9 @@ class Population:
         for cycle in range(first_cycle, num_cycles):
             cycle_started = time.perf_counter()
             for first, length in stream.blocks(cycle * steps, steps):
-                _train(runs, stream.block(first, length), self._layout.lanes)
+                with exhaustion.told("preparing batches for", chunks[0]):
+                    block = stream.block(first, length)
+                _train(runs, block, self._layout.lanes)
             results = _evaluate(runs, validation, self._layout.lanes)
             for run, result in zip(runs, results, strict=True):
                 run.keep_best(result, validation, cycle, qualities, diverged)
@@ -306,4 +306,4 @@ def _at_work(work: Callable[[ChunkRun], Result], runs: Sequence[ChunkRun], lanes
     """Dispatches the work of all chunks; with several lanes, so many at a time, and waits for it."""
     if lanes == 1 or len(runs) == 1:
         return [work(run) for run in runs]
-    return list(in_threads(lambda run: jax.block_until_ready(work(run)), runs, lanes))
+    return list(in_threads(lambda run: run.wait_for(work(run)), runs, lanes))

@@ -23,7 +23,7 @@ from munet import architecture
 from munet.models import vit
 from munet.models.vit import Gates
 from munet.training import optimizer, sharding
-from munet.training.accumulation import mean_gradients
+from munet.training.accumulation import mean_gradients, part_size
 from munet.training.assemble import Control, Nested
 from munet.training.signature import Signature
 
@@ -76,11 +76,12 @@ def train_program(signature: Signature, mesh: Mesh, clip_norm: float, num_parts:
     `state` is donated. Batches pass in `num_parts` parts, one after the other (accumulation.py).
     """
     variant = architecture.get_variant(signature.variant)
+    part = part_size(signature.batch_size, num_parts, mesh.shape["data"])
 
     def train_child(
         state: TrainState, fixed: Nested, control: Control, images: Array, labels: Array, num_steps: Array
     ) -> TrainState:
-        def loss(tuned: Nested, images: Array, labels: Array) -> Float[Array, ""]:
+        def losses(tuned: Nested, images: Array, labels: Array) -> Float[Array, " n"]:
             logits = vit.logits(
                 variant,
                 {**fixed, **tuned},
@@ -90,10 +91,10 @@ def train_program(signature: Signature, mesh: Mesh, clip_norm: float, num_parts:
                 first_trainable=signature.first_trainable,
                 dtype=signature.dtype,
             )
-            return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
+            return optax.softmax_cross_entropy_with_integer_labels(logits, labels)
 
         def step(index: Array, state: TrainState) -> TrainState:
-            value, grads = mean_gradients(loss, state.tuned, images[index], labels[index], num_parts)
+            value, grads = mean_gradients(losses, state.tuned, images[index], labels[index], part)
             # Masked before the clip: what does not train must not count in the norm. `where`, because 0 * nan is nan.
             grads = {
                 name: jax.tree.map(lambda grad, mask=mask: jnp.where(mask > 0, grad, 0.0), grads[name])

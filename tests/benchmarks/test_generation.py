@@ -110,7 +110,7 @@ def test_a_real_phase_is_split(tmp_path: Path) -> None:
     assert found["cold"]["compilations"] > 0
     assert found["cold"]["compile_s"] > 0
     assert found["warm"]["compilations"] == 0
-    assert found["warm"]["compile_s"] < min(0.1, found["cold"]["compile_s"])  # to find that all is there
+
     assert found["generations"] == 2
     assert found["undisturbed_s"] > 0
     assert 0 <= found["idle_share"] <= 1

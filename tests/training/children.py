@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
+import jax
 import numpy as np
 
 from munet import architecture
@@ -101,3 +103,14 @@ def loader_of(children: list[ChildPlan]) -> Callable[[ComponentId], FlatArrays]:
 
 def generation(children: list[ChildPlan]) -> GenerationPlan:
     return GenerationPlan(Position(), "fake", tuple(children))
+
+
+@contextmanager
+def highest_precision() -> Iterator[None]:
+    """Products in full float32, in all threads: JAX's own context holds in the present one alone."""
+    before = jax.config.jax_default_matmul_precision  # type: ignore[attr-defined]
+    jax.config.update("jax_default_matmul_precision", "highest")
+    try:
+        yield
+    finally:
+        jax.config.update("jax_default_matmul_precision", before)

@@ -28,7 +28,7 @@ from munet.training.memory import child_memory
 from munet.training.signature import Signature
 from munet.training.validation import Validation
 from munet.types import ChildPlan
-from tests.training.children import VARIANT, FakeTask, config, generation, loader_of, random_child
+from tests.training.children import VARIANT, FakeTask, config, generation, highest_precision, loader_of, random_child
 from tests.training.test_population import expected
 
 TASK = FakeTask(num_train=80)  # five steps of 16
@@ -67,7 +67,7 @@ def five_steps(mesh: tuple[int, ...], microbatch: int = 0) -> None:
     settings = on(mesh)
     settings.runtime.microbatch = microbatch
     spread_out(settings, children)
-    with jax.default_matmul_precision("highest"):
+    with highest_precision():
         trained = train(settings, children)
         for child in children:
             reached = expected(child, TASK, num_steps=5, steps_per_cycle=5)

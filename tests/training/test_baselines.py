@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, cast
 
-import jax
 import numpy as np
 import pytest
 
@@ -21,7 +20,7 @@ from munet.training import placement, population
 from munet.training.stream import TrainStream, evaluation_batches
 from munet.types import ChildPlan, ComponentPlan
 from tests.training import reference
-from tests.training.children import VARIANT, FakeTask, config, generation, hyperparameters, loader_of
+from tests.training.children import VARIANT, FakeTask, config, generation, highest_precision, hyperparameters, loader_of
 
 NUM_BLOCKS = 3
 BLOCKS = [block_name(index) for index in range(NUM_BLOCKS)]
@@ -84,7 +83,7 @@ def test_five_steps_equal_a_plain_optax_loop(kind: str) -> None:
     children = replicas(baseline, trained, 2)
     load = loader_of(children[:1])
     task = FakeTask(num_train=80)
-    with jax.default_matmul_precision("highest"):
+    with highest_precision():
         engine = population.Population(settings, placement.Layout.detect(settings.runtime), load)
         found = engine.train(generation(children), cast(Task, task), [], lambda *_: None)
         for replica, child in enumerate(children):

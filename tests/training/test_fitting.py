@@ -13,7 +13,7 @@ import pytest
 from munet.config import Config, Runtime
 from munet.data.tasks import Task
 from munet.errors import DeviceMemoryError, UserError
-from munet.training import exhaustion, fitting, placement, population, programs
+from munet.training import accumulation, exhaustion, fitting, placement, population, programs
 from munet.training.fitting import Spread
 from munet.training.grouping import Group
 from munet.training.placement import Layout
@@ -67,9 +67,9 @@ def test_the_fewest_parts_and_then_devices_are_taken_and_none_that_cannot_share_
             Spread(data, model, parts)
             for data in range(1, count + 1)
             for model in range(1, count // data + 1)
-            for parts in range(1, program.batch_size + 1)
+            for parts in accumulation.more_parts(1, program.batch_size)
             if count % (data * model) == 0
-            and not (program.batch_size % (data * parts) or 256 % data or 4096 % model)
+            and not (program.batch_size % data or 256 % data or 4096 % model)
             and fitting.need(program, Spread(data, model, parts)).total <= room
         ]
         found[chosen is not None, chosen is not None and chosen.parts > 1] += 1
@@ -142,9 +142,9 @@ def test_what_fits_nowhere_is_told_before_it_is_tried() -> None:
         placement.place([Group(LARGE, (0,))], layout(4, 3 * GIB), reserved=GIB)
     text = str(caught.value)
     best = min(fitting.need(LARGE, spread).total for spread in fitting.choices([LARGE], 4))
-    assert f"images at a time, takes {best / GIB:.2f} GiB on each of 4 devices" in text
+    assert f"evaluated in batches of 256 images, takes {best / GIB:.2f} GiB on each of 4 devices" in text
     assert "a device has 3.00 GiB" in text
-    assert "Lower the image sizes, num_blocks or experiment.batch_size" in text
+    assert "Lower the image sizes or num_blocks" in text
     with pytest.raises(UserError, match=r"Leave runtime\.mesh empty"):
         placement.place([Group(WIDE, (0,))], layout(4, 4 * GIB, 1, (4, 1, 1)))
 
@@ -162,8 +162,42 @@ def test_the_journal_knows_what_decides_the_chunks() -> None:
     runtime = Runtime(device_memory_gb=2.5, children_per_dispatch=4)
     described = Layout.detect(runtime).describe()
     assert (described["memory"], described["mesh"], described["children_per_device"]) == (2_500_000_000, [], 4)
-    one = replace(Layout.detect(Runtime(num_devices=1)), children_per_device=1).describe()
-    assert "memory" not in one  # one device, one child at a time: nothing depends on it
+    plain = Layout.detect(Runtime()).describe()
+    assert (plain["memory"], plain["mesh"], plain["microbatch"]) == (None, [], 0)
+    assert plain["tokens_per_core"] == accumulation.TOKENS_PER_CORE
+    assert Layout.detect(Runtime(microbatch=32)).describe()["microbatch"] == 32
+
+
+def test_a_program_passes_in_the_fewest_parts_whatever_others_need() -> None:
+    """So that it is the same program whichever children it meets."""
+    small = replace(LARGE, image_size=32)
+    room = fitting.need(LARGE, Spread(parts=8)).total
+    assert fitting.need(LARGE, Spread(parts=4)).total > room > fitting.need(small, Spread()).total
+    chunks = placement.place([Group(LARGE, (0,)), Group(small, (1,))], layout(1, room, 1))
+    assert [(chunk.group.signature, chunk.parts) for chunk in chunks] == [(LARGE, 8), (small, 1)]
+
+
+@pytest.mark.parametrize("memory", [None, 64 * GIB])
+def test_an_uneven_batch_passes_on_the_mesh_that_is_given(memory: int | None) -> None:
+    """Of a set of 333 images: each device of `data` has all of a part."""
+    program = replace(SMALL, batch_size=333)
+    given = replace(layout(8, memory, 1, (2, 4, 1)), microbatch=32)
+    (chunk,) = placement.place([Group(program, (0,))], given)
+    assert (chunk.spread, chunk.need.total > 0) == (Spread(4, 1, 11), True)
+    (whole,) = placement.place([Group(program, (0,))], replace(given, microbatch=0))
+    assert whole.spread == Spread(4, 1, 1)
+
+
+def test_chunks_are_counted_for_the_cores_that_each_has() -> None:
+    program = Signature.parse("Ti/16:b3:t-1:a0:i32:n512:h64")
+    given = replace(Layout.detect(Runtime(num_devices=1)), cores=4)
+    assert given.lanes == 4
+    assert replace(given, memory=GIB).lanes == 1
+    for sizes, parts in (((1,), 1), ((1, 1), 2), ((4,), 4), ((1, 3), 4)):
+        ends = np.cumsum(sizes).tolist()
+        groups = [Group(program, tuple(range(end - size, end))) for size, end in zip(sizes, ends, strict=True)]
+        assert given.least_parts(groups) == parts, sizes
+    assert replace(given, children_per_device=4).least_parts([Group(program, (0, 1, 2, 3))]) == 1
 
 
 def similar_children(count: int) -> list[ChildPlan]:
@@ -241,7 +275,7 @@ def test_a_device_that_runs_out_of_memory_is_told_with_what_to_change(monkeypatc
         "--config.children_per_dispatch=1",
         "--config.mesh=CHILD,DATA,MODEL",
         "Out of memory allocating 17179869184 bytes.",
-        "experiment.batch_size",
+        "--config.microbatch=8",
         "the same command goes on",
     ):
         assert part in text, (part, text)

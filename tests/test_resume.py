@@ -1,0 +1,155 @@
+"""A run that is interrupted, by whatever, ends as an undisturbed one; or stops where it was told to."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import munet
+from munet import run
+from munet.codec import dumps
+from munet.deadline import Deadline
+from munet.errors import WorkdirError
+from munet.progress import events
+from munet.report.verify import remeasure, verify
+from munet.store import Store
+from munet.training import fit
+from munet.types import GenerationEntry, SeedsEntry
+from tests import tiny_run
+from tests.interrupted import Stop, partial, until
+
+
+def test_an_interrupted_run_ends_as_an_undisturbed_one(
+    finished: tuple[Path, list[events.Event]], data: Path, tmp_path: Path
+) -> None:
+    for kind in (events.CycleEnded, events.GenerationEnded, events.PhaseEnded, events.PhaseStarted):
+        with pytest.raises(Stop):
+            run.evolve(tiny_run.config(data), str(tmp_path / "run"), until(kind))
+    run.evolve(tiny_run.config(data), str(tmp_path / "run"), lambda _: None)
+    assert tiny_run.results(tmp_path / "run") == tiny_run.results(finished[0])
+
+
+def test_seed_parents_chosen_by_fit_are_measured_once_and_journalled(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = tiny_run.config(data)
+    settings.experiment.seed_choice = "fit"
+    measured: list[dict[int, float]] = []
+    whole = fit.measure
+
+    def remember(*arguments: Any) -> dict[int, float]:
+        measured.append(whole(*arguments))
+        return measured[-1]
+
+    monkeypatch.setattr(fit, "measure", remember)
+    told: list[events.Event] = []
+    run.evolve(settings, str(tmp_path / "whole"), told.append)
+    fits = [entry.fits for entry in Store.open(tmp_path / "whole").journal.entries() if isinstance(entry, SeedsEntry)]
+    # Of the first task's first phase the root alone is a candidate; of every other the root and one model.
+    assert fits == measured
+    assert [len(each) for each in fits] == [2, 2, 2]
+    notes = [event.text for event in told if isinstance(event, events.Note) and "seed parents by fit" in event.text]
+    assert len(notes) == 3
+    assert all("of 2 models" in note for note in notes)
+    assert not verify(str(tmp_path / "whole"), remeasure(cache_dir=str(data / "cache"))).problems
+    taken = [
+        [child.plan.parent for child in entry.children if child.plan.is_seed]
+        for entry in Store.open(tmp_path / "whole").journal.entries()
+        if isinstance(entry, GenerationEntry) and entry.position.generation == 0
+    ]
+    assert taken == [[0], *([max(each, key=lambda model: (each[model], model))] for each in fits)]
+
+    measured.clear()
+
+    def stop(event: events.Event) -> None:
+        is_due = isinstance(event, events.GenerationStarted | events.GenerationEnded) or (
+            isinstance(event, events.Note) and "seed parents by fit" in event.text
+        )
+        if is_due and len(measured) == 1:
+            raise Stop
+
+    for _ in range(3):  # right after the choice, then in the first generation that it decides, every time again
+        with pytest.raises(Stop):
+            run.evolve(settings, str(tmp_path / "stopped"), stop)
+    run.evolve(settings, str(tmp_path / "stopped"), lambda _: None)
+    assert measured == fits
+    assert tiny_run.results(tmp_path / "stopped") == tiny_run.results(tmp_path / "whole")
+
+
+def test_a_run_from_before_the_choice_goes_on_as_it_was(
+    finished: tuple[Path, list[events.Event]], data: Path, tmp_path: Path
+) -> None:
+    partial(data, tmp_path / "run")
+    first = tmp_path / "run" / "journal" / "00000000.json"
+    content = json.loads(first.read_bytes())
+    for name in ("seed_choice", "compute_dtype"):
+        del content["entry"]["experiment"][name]
+    first.write_bytes(dumps(content) + b"\n")
+    second = tmp_path / "run" / "journal" / "00000001.json"
+    changed = json.loads(second.read_bytes()) | {"previous": hashlib.sha256(first.read_bytes()).hexdigest()}
+    second.write_bytes(dumps(changed) + b"\n")
+    settings = tiny_run.config(data)
+    settings.experiment.seed_choice = "fit"  # as `base` has it by now
+    told: list[events.Event] = []
+    run.evolve(settings, str(tmp_path / "run"), told.append)
+    assert tiny_run.results(tmp_path / "run")["models"] == tiny_run.results(finished[0])["models"]
+    notes = [event.text for event in told if isinstance(event, events.Note)]
+    for changed in ("compute_dtype: 'auto' -> 'float32'", "seed_choice: 'fit' -> 'newest'"):
+        assert any(changed in note for note in notes)
+    run.evolve(settings, str(tmp_path / "run"), lambda _: None)  # complete: only says so
+    partial(data, tmp_path / "newer")
+    with pytest.raises(WorkdirError, match="seed_choice: 'newest' -> 'fit'"):
+        run.evolve(settings, str(tmp_path / "newer"), lambda _: None)
+
+
+def test_a_run_that_stops_at_its_time_ends_as_an_undisturbed_one(
+    finished: tuple[Path, list[events.Event]], data: Path, tmp_path: Path
+) -> None:
+    """Every start does one cycle, which it saves although no save is due, and says that it is not complete."""
+    settings = tiny_run.config(data)
+    settings.runtime.max_hours = 1e-9
+    settings.runtime.checkpoint_minutes = 60
+    settings.runtime.compare = ("multi_head",)
+    starts, cycles = 0, 0
+    while True:
+        told: list[events.Event] = []
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Deadline, "check", lambda self: None)  # which would stop before the first cycle
+            is_complete = run.evolve(settings, str(tmp_path / "run"), told.append)
+        starts += 1
+        assert isinstance(told[-1], events.RunEnded)
+        assert told[-1].is_complete == is_complete
+        cycles += sum(isinstance(event, events.CycleEnded) for event in told)
+        if is_complete or (tmp_path / "run" / "baselines").exists():
+            break
+        assert any("max_hours = 1e-09 have passed" in event.text for event in told if isinstance(event, events.Note))
+        assert not munet.open(str(tmp_path / "run")).is_complete
+    whole = [event for event in finished[1] if isinstance(event, events.CycleEnded)]
+    assert starts >= len(whole) / 2
+    assert cycles <= len(whole) + 2  # hardly any cycle was trained twice
+    assert tiny_run.results(tmp_path / "run") == tiny_run.results(finished[0])
+
+
+def test_a_run_that_does_not_save_generations_stops_between_them(data: Path, tmp_path: Path) -> None:
+    settings = tiny_run.config(data)
+    settings.runtime.checkpoint_minutes = -1
+    now = 0.0
+
+    def listen(event: events.Event) -> None:
+        nonlocal now
+        told.append(event)
+        now += 3600 * isinstance(event, events.CycleEnded)
+
+    told: list[events.Event] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("munet.run.Deadline", lambda hours: Deadline(hours, lambda: now))
+        settings.runtime.max_hours = 1
+        assert run.evolve(settings, str(tmp_path / "run"), listen) is False
+    kinds = [type(event).__name__ for event in told]
+    assert kinds.count("GenerationEnded") == 1
+    assert kinds.count("CycleEnded") >= settings.experiment.cycles_per_child
+    assert run.evolve(settings, str(tmp_path / "run"), lambda _: None)
