@@ -11,6 +11,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -18,6 +19,7 @@ from types import TracebackType
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
+_PAUSE = 0.5  # seconds; OpenMP's threads, which PyTorch uses, wait for more work at full speed for 0.2 s
 
 
 class ContenderError(RuntimeError):
@@ -45,11 +47,12 @@ class Contender:
         )
 
     def ask(self, command: str) -> Any:
-        """The answer to a command.
+        """The answer to a command, which begins when the threads of whoever worked before have gone to sleep.
 
         Raises:
           ContenderError: the contender failed or is gone.
         """
+        time.sleep(_PAUSE)
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         try:
