@@ -15,6 +15,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from munet import estimates
+from munet.byte_size import byte_size
 from munet.config import Config, Experiment
 from munet.data import loader, notation
 from munet.data.opening import OpenSettings
@@ -165,14 +166,14 @@ def _tasks_table(planned: Sequence[_Planned], experiment: Experiment) -> Table:
             *(_UNKNOWN if item.task is None else f"{number:,}" for number in counts),
             f"{steps} x {loader.effective_batch_size(info.num_train, experiment)}",
             f"{in_phase:,}",
-            *(_UNKNOWN if size is None else _size(size) if size else _NOTHING for size in sizes),
+            *(_UNKNOWN if size is None else byte_size(size) if size else _NOTHING for size in sizes),
             _UNKNOWN if item.images is None else "resident" if item.images.is_resident else "streamed",
         )
         steps_of_all += in_phase
         totals = [total + (size or 0) for total, size in zip(totals, sizes, strict=True)]
     table.add_section()
     nothing = _UNKNOWN if all(item.task is None for item in planned) else _NOTHING
-    sums = [_size(total) if total else nothing for total in totals]
+    sums = [byte_size(total) if total else nothing for total in totals]
     table.add_row("all", "", "", "", "", "", f"{steps_of_all:,}", *sums)
     return table
 
@@ -198,23 +199,23 @@ def _memory_table(config: Config, layout: Layout, planned: Sequence[_Planned]) -
     table = _table("Memory of a device, every layer in training", *columns)
     table.add_row("mesh (child, data, model)", *(" x ".join(map(str, use.mesh)) for use in uses))
     table.add_row("images at a time, of a batch", *(f"{use.microbatch} of {program.batch_size}" for use in uses))
-    table.add_row("parameters", *(_size(use.child.params) for use in uses))
-    table.add_row("best version, gradients, momentum", *(_size(use.child.training) for use in uses))
-    table.add_row("activations", *(_size(use.child.activations) for use in uses))
-    table.add_row("one child", *(_size(use.child.total) for use in uses))
+    table.add_row("parameters", *(byte_size(use.child.params) for use in uses))
+    table.add_row("best version, gradients, momentum", *(byte_size(use.child.training) for use in uses))
+    table.add_row("activations", *(byte_size(use.child.activations) for use in uses))
+    table.add_row("one child", *(byte_size(use.child.total) for use in uses))
     table.add_row("children on it / at work at once", *(f"{use.held} / {use.at_once}" for use in uses))
-    table.add_row("these children", *(_size(use.children) for use in uses))
-    table.add_row("batches and validation", *(_size(use.batches) for use in uses))
+    table.add_row("these children", *(byte_size(use.children) for use in uses))
+    table.add_row("batches and validation", *(byte_size(use.batches) for use in uses))
     more = "" if len(known) == len(planned) else " at least"
-    table.add_row(f"training images{more}", *[_size(resident)] * len(columns))
+    table.add_row(f"training images{more}", *[byte_size(resident)] * len(columns))
     table.add_section()
-    table.add_row("all", *(_size(use.total) for use in uses))
+    table.add_row("all", *(byte_size(use.total) for use in uses))
     limit = layout.memory or memory.usable(layout.devices)  # on a CPU only shown
     kind = escape(layout.devices[0].device_kind)
     verdicts = ["unknown"] * len(uses)
     if limit is not None:
         fit = [use.refused is None and (layout.memory is not None or use.total <= limit) for use in uses]
-        verdicts = [_size(limit) + (" fits" if fits else " TOO SMALL") for fits in fit]
+        verdicts = [byte_size(limit) + (" fits" if fits else " TOO SMALL") for fits in fit]
     table.add_row(f"of {kind}", *verdicts)
     if any(use.num_waves > 1 for use in uses):
         table.add_row("a generation trains in", *(count(use.num_waves, "wave") for use in uses))
@@ -264,12 +265,3 @@ def _text(table: Table) -> str:
     with console.capture() as capture:
         console.print(table)
     return "\n" + "\n".join(line.rstrip() for line in capture.get().rstrip().splitlines())
-
-
-def _size(number: float) -> str:
-    """`1.5 GiB`, `300 MiB`, `12 KiB`."""
-    for unit, size in (("GiB", 1 << 30), ("MiB", 1 << 20)):
-        if number >= size:
-            value = number / size
-            return f"{value:.1f} {unit}" if value < 10 else f"{value:,.0f} {unit}"
-    return f"{number / 1024:.0f} KiB"

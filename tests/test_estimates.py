@@ -119,7 +119,7 @@ def test_a_run_that_fits_nowhere_is_refused_and_what_mutations_may_lead_to_is_to
 
     assert check(largest) is None
     assert "would stop the run" in (check(largest - 1) or "")
-    with pytest.raises(UserError, match=r"a device has .* GiB for munet"):
+    with pytest.raises(UserError, match=r"a device has .* MiB for munet"):
         check(needed - 1, 32)
     baseline = replace(EXPERIMENT, baseline=replace(EXPERIMENT.baseline, kind="multi_head"))
     assert check(needed - 1, 32, baseline) is None  # its children train their heads only

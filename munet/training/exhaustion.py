@@ -7,11 +7,10 @@ from contextlib import contextmanager
 
 import jax
 
+from munet.byte_size import byte_size
 from munet.errors import DeviceMemoryError
 from munet.training.accumulation import part_size
 from munet.training.chunks import Chunk
-
-_GIB = 1 << 30
 
 
 @contextmanager
@@ -47,7 +46,7 @@ def _message(doing: str, chunk: Chunk, said: str) -> str:
         f"A {kind} ran out of memory while {doing} {len(chunk.members)} children in the program "
         f"{chunk.group.signature} on a mesh (child, data, model) of {shape}, {stacked} on each device, "
         f"{part} images of a batch at a time: estimated at "
-        f"{chunk.need.total / _GIB:.2f} GiB a device, batches and images aside. XLA says: {line[:300]}\n"
+        f"{byte_size(chunk.need.total)} a device, batches and images aside. XLA says: {line[:300]}\n"
         "Nothing that was committed is lost, and the same command goes on. Give it less at once: "
         f"{fewer}{shorter}plan with less memory "
         "(--config.device_memory_gb=...), or spread a child over more devices, where there are some "

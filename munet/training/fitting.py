@@ -11,13 +11,12 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from munet import architecture
+from munet.byte_size import byte_size
 from munet.errors import UserError
 from munet.training.accumulation import more_parts, part_size
 from munet.training.memory import child_memory, evaluation_bytes
 from munet.training.signature import Signature
 from munet.training.stream import EVALUATION_BATCH
-
-_GIB = 1 << 30
 
 
 @dataclass(frozen=True)
@@ -159,10 +158,12 @@ def too_large(
         if in_training
         else f"evaluated in batches of {EVALUATION_BATCH} images,"
     )
+    # Of what batches and images take, a block's size is the user's; half of the memory is more than they should have.
+    smaller = "runtime.block_megabytes, " if 2 * reserved > memory else ""
     return UserError(
         f"A child of {program.variant} with {program.num_blocks} blocks at {program.image_size} pixels, {doing} takes "
-        f"{least / _GIB:.2f} GiB{spread}, and batches and images {reserved / _GIB:.2f} GiB; a device has "
-        f"{memory / _GIB:.2f} GiB for munet. {first} the image sizes or num_blocks, or use more or larger devices. "
+        f"{byte_size(least)}{spread}, and batches and images {byte_size(reserved)}; a device has {byte_size(memory)} "
+        f"for munet. {first} {smaller}the image sizes or num_blocks, or use more or larger devices. "
         "If there is more memory than that, say so with runtime.device_memory_gb."
     )
 

@@ -10,6 +10,7 @@ import jax
 import numpy as np
 import pytest
 
+from munet.byte_size import byte_size
 from munet.config import Config, Runtime
 from munet.data.tasks import Task
 from munet.errors import DeviceMemoryError, UserError
@@ -142,9 +143,11 @@ def test_what_fits_nowhere_is_told_before_it_is_tried() -> None:
         placement.place([Group(LARGE, (0,))], layout(4, 3 * GIB), reserved=GIB)
     text = str(caught.value)
     best = min(fitting.need(LARGE, spread).total for spread in fitting.choices([LARGE], 4))
-    assert f"evaluated in batches of 256 images, takes {best / GIB:.2f} GiB on each of 4 devices" in text
-    assert "a device has 3.00 GiB" in text
+    assert f"evaluated in batches of 256 images, takes {byte_size(best)} on each of 4 devices" in text
+    assert "a device has 3.0 GiB" in text
     assert "Lower the image sizes or num_blocks" in text
+    with pytest.raises(UserError, match=r"Lower runtime\.block_megabytes, the image sizes"):
+        placement.place([Group(LARGE, (0,))], layout(4, 3 * GIB), reserved=2 * GIB)
     with pytest.raises(UserError, match=r"Leave runtime\.mesh empty"):
         placement.place([Group(WIDE, (0,))], layout(4, 4 * GIB, 1, (4, 1, 1)))
 
@@ -268,10 +271,10 @@ def test_a_device_that_runs_out_of_memory_is_told_with_what_to_change(monkeypatc
         made.train(generation(children), cast(Task, FakeTask()), [], lambda *_: None)
     text = str(caught.value)
     (group,) = made._groups(children, cast(Task, FakeTask()), [])
-    estimated = 2 * fitting.need(group.signature, Spread()).total / GIB
+    estimated = 2 * fitting.need(group.signature, Spread()).total
     for part in (
         str(group.signature),
-        f"{estimated:.2f} GiB",
+        byte_size(estimated),
         "--config.children_per_dispatch=1",
         "--config.mesh=CHILD,DATA,MODEL",
         "Out of memory allocating 17179869184 bytes.",
