@@ -94,6 +94,10 @@ def describe(
     yield "\n" + _measurement(measured, layout)
     yield _text(_time_table(config, layout, infos, measured))
     yield _HOW_TIMED
+    if not problems:  # else sizes are guesses
+        for one in (config, *baselines(config)):
+            if warning := estimates.check_fits(one, infos, layout):
+                yield warning
     if problems:
         raise together(problems)
 

@@ -228,6 +228,24 @@ def test_signals_end_cleanly_and_say_how_to_go_on(
     assert signal.getsignal(signal.SIGTERM) is before
 
 
+def test_an_interrupt_while_something_is_compiled_ends_as_any_other(tmp_path: Path) -> None:
+    """A process of its own: Python's last steps are part of it."""
+    settings = ("--config=base:quick", "--config.tasks=builtin:digits", f"--config.cache_dir={tmp_path}/cache")
+    command = [sys.executable, "-u", "-m", "munet", "evolve", *settings, f"--workdir={tmp_path}/run", "--dry_run"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if " of cpu " in line:  # from here on a step is compiled and timed
+                break
+        time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate()
+    assert process.returncode == 130, (process.returncode, errors)
+    assert "Interrupted. Again: munet evolve" in errors
+
+
 def test_a_reader_that_stops_reading_is_no_failure() -> None:
     command = f"{sys.executable} -m munet config | true; exit ${{PIPESTATUS[0]}}"
     result = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60)

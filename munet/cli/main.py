@@ -30,12 +30,24 @@ class Terminated(KeyboardInterrupt):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs a command line, without the program's name; `sys.argv` if None.
+    """Runs a command line, without the program's name; that of the process if None, which then ends with it.
 
     Returns:
       The exit code.
     """
-    given = list(sys.argv[1:] if arguments is None else arguments)
+    if arguments is not None:
+        return _run(list(arguments))
+    code = _run(sys.argv[1:])
+    _be_undisturbed()
+    if code in (INTERRUPTED, TERMINATED):
+        # XLA, interrupted in a compilation, may take the process down with signal 11 when Python tidies up.
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        os._exit(code)
+    return code
+
+
+def _run(given: list[str]) -> int:
     try:
         command = make_parser().parse(given)
         with _sigterm_as_interrupt(), _plain_warnings():
@@ -49,7 +61,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _complain(str(error))
         return FAILURE
     except KeyboardInterrupt as stop:
-        again = "Resume with: " if given[:1] in (["evolve"], ["benchmark"], ["pretrain"]) else "Again: "
+        goes_on = given[:1] in (["evolve"], ["benchmark"], ["pretrain"]) and "--dry_run" not in given
+        again = "Resume with: " if goes_on else "Again: "
         _say(f"\nInterrupted. {again}{shlex.join(['munet', *given])}")
         return TERMINATED if isinstance(stop, Terminated) else INTERRUPTED
     except BrokenPipeError:  # e.g. `munet status | head`; Python would complain once more when it flushes
@@ -80,6 +93,12 @@ def _complain(message: str) -> None:
 
 def _say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
+
+
+def _be_undisturbed() -> None:
+    """What was asked for is done or has failed: signals no longer change how the process ends."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
 
 
 @contextmanager
