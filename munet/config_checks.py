@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import operator
+from collections.abc import Mapping, Sequence
 
 from munet import architecture, config_types
 from munet.config import Config, Experiment, SearchSpace
@@ -74,11 +75,7 @@ def _count_problems(config: Config) -> list[str]:
             f"runtime.device_memory_gb = {config.runtime.device_memory_gb}: expected 0 (what the device has) or more."
         )
     problems += _mesh_problems(config)
-    if not experiment.tasks:
-        problems.append("experiment.tasks is empty: give task URIs, e.g. --config.tasks=builtin:digits,tfds:mnist")
-    for task in sorted({task for task in experiment.tasks if experiment.tasks.count(task) > 1}):
-        problems.append(f"experiment.tasks names {task!r} more than once: remove the repetition.")
-    return problems
+    return problems + task_problems(experiment.tasks, "builtin:digits,tfds:mnist")
 
 
 def _mesh_problems(config: Config) -> list[str]:
@@ -157,27 +154,51 @@ def _choice_problems(config: Config) -> list[str]:
             f"{experiment.baseline.kind!r}: only an evolved system is compared with baselines. Empty the one "
             '(--config.compare=) or the other (--config.kind="").'
         )
-    try:
-        variant = architecture.get_variant(experiment.variant)
-    except UserError as error:
-        return [*problems, f"experiment.variant: {error}"]
-    if experiment.num_blocks > variant.max_blocks:
-        problems.append(
-            f"experiment.num_blocks = {experiment.num_blocks}: {variant.name} has {variant.max_blocks} blocks."
-        )
-    for size in {*experiment.search_space.image_size, experiment.defaults.image_size}:
-        if size < variant.patch_size or size % variant.patch_size:
-            below = max(size // variant.patch_size, 1) * variant.patch_size
-            problems.append(
-                f"image size {size} (experiment.search_space.image_size or defaults.image_size) is no multiple of "
-                f"{variant.name}'s patch size {variant.patch_size}: use {below} or {below + variant.patch_size}."
-            )
+    sizes = {*experiment.search_space.image_size, experiment.defaults.image_size}
+    where = "(experiment.search_space.image_size or defaults.image_size)"
+    problems += network_problems(
+        experiment.variant, experiment.num_blocks, {f"image size {size} {where}": size for size in sizes}
+    )
     if not 0 <= experiment.baseline.frozen_blocks <= experiment.num_blocks:
         problems.append(
             f"experiment.baseline.frozen_blocks = {experiment.baseline.frozen_blocks}: expected 0 to "
             f"experiment.num_blocks = {experiment.num_blocks}."
         )
     return problems
+
+
+def network_problems(variant: str, num_blocks: int, sizes: Mapping[str, int]) -> list[str]:
+    """What is wrong with a network, whatever it is for.
+
+    Args:
+      variant: its name in the ViT family.
+      num_blocks: of it.
+      sizes: image sizes, by how a message begins that is about one.
+    """
+    try:
+        found = architecture.get_variant(variant)
+    except UserError as error:
+        return [f"experiment.variant: {error}"]
+    problems = []
+    if num_blocks > found.max_blocks:
+        problems.append(f"experiment.num_blocks = {num_blocks}: {found.name} has {found.max_blocks} blocks.")
+    patch = found.patch_size
+    for what, size in sizes.items():
+        if size < patch or size % patch:
+            below = max(size // patch, 1) * patch
+            problems.append(
+                f"{what} is no multiple of {found.name}'s patch size {patch}: use {below} or {below + patch}."
+            )
+    return problems
+
+
+def task_problems(tasks: Sequence[str], example: str) -> list[str]:
+    """What is wrong with a list of task URIs by itself."""
+    problems = [] if tasks else [f"experiment.tasks is empty: give task URIs, e.g. --config.tasks={example}"]
+    return problems + [
+        f"experiment.tasks names {task!r} more than once: remove the repetition."
+        for task in sorted({task for task in tasks if tasks.count(task) > 1})
+    ]
 
 
 _RANGES: dict[str, tuple[float, float]] = {

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from munet import architecture, config_types
-from munet.errors import ConfigError, UserError
+from munet import config_types
+from munet.config_checks import network_problems, task_problems
+from munet.errors import ConfigError
 
 
 @dataclass(slots=True)
@@ -147,24 +148,8 @@ def _length_problems(config: PretrainConfig) -> list[str]:
 
 def _other_problems(config: PretrainConfig) -> list[str]:
     experiment = config.experiment
-    problems = []
-    if not experiment.tasks:
-        problems.append("experiment.tasks is empty: give task URIs, e.g. --config.tasks=tfds:cifar100,builtin:digits")
-    for task in sorted({task for task in experiment.tasks if experiment.tasks.count(task) > 1}):
-        problems.append(f"experiment.tasks names {task!r} more than once: remove the repetition.")
-    try:
-        variant = architecture.get_variant(experiment.variant)
-    except UserError as error:
-        return [*problems, f"experiment.variant: {error}"]
-    if experiment.num_blocks > variant.max_blocks:
-        problems.append(
-            f"experiment.num_blocks = {experiment.num_blocks}: {variant.name} has {variant.max_blocks} blocks."
-        )
-    size, patch = experiment.image_size, variant.patch_size
-    if size < patch or size % patch:
-        below = max(size // patch, 1) * patch
-        problems.append(
-            f"experiment.image_size = {size} is no multiple of {variant.name}'s patch size {patch}: use {below} or "
-            f"{below + patch}."
-        )
-    return problems
+    size = experiment.image_size
+    return [
+        *task_problems(experiment.tasks, "tfds:cifar100,builtin:digits"),
+        *network_problems(experiment.variant, experiment.num_blocks, {f"experiment.image_size = {size}": size}),
+    ]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import threading
 from typing import Any, cast
 
 import jax
@@ -12,13 +10,10 @@ import numpy as np
 import pytest
 
 from munet.architecture import HEAD, NORM, path_names
-from munet.config import Config
 from munet.data.augment import AugmentSettings
 from munet.data.tasks import Task
-from munet.errors import DeviceMemoryError
 from munet.models.vit import flatten, nest
-from munet.training import chunk_run, grouping, placement, population, programs, signature, stream
-from munet.training.compilations import watched
+from munet.training import grouping, placement, population, signature, stream
 from munet.training.residency import ResidentImages
 from munet.training.stream import TrainStream
 from munet.types import ChildPlan, ComponentPlan, Quality
@@ -131,87 +126,6 @@ def test_children_whose_batches_pass_in_parts_equal_the_plain_loop(microbatch: i
     chunks = population.Population(settings, layout, loader_of(children))._waves(children, cast(Task, FakeTask()), [])
     assert {chunk.parts for wave in chunks for chunk in wave} == {-(-16 // microbatch)}
     assert_equals_reference(children, settings)
-
-
-def on_cores(cores: int, settings: Config, children: list[ChildPlan]) -> population.Population:
-    """The engine on one CPU device of so many cores."""
-    found = placement.Layout.detect(settings.runtime)
-    layout = dataclasses.replace(found, devices=found.devices[:1], cores=cores)
-    return population.Population(settings, layout, loader_of(children))
-
-
-def test_children_that_are_at_work_together_end_as_one_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two at a time, byte for byte."""
-    children = [random_child(seed, id=seed + 1) for seed in range(4)]
-    plain, together = chunk_run.ChunkRun.train, threading.Barrier(2)
-
-    def train(run: Any, block: Any) -> Any:
-        together.wait(timeout=60)  # broken, and an error, unless another child is here at the same time
-        return plain(run, block)
-
-    ends = []
-    for cores in (1, 2):
-        if cores > 1:
-            monkeypatch.setattr(chunk_run.ChunkRun, "train", train)
-        engine = on_cores(cores, config(cycles_per_child=2), children)
-        trained = engine.train(generation(children), cast(Task, FakeTask()), [], lambda *_: None)
-        ends.append([(child.training, leaves_of({0: child})) for child in trained.values()])
-    for (one_training, one), (other_training, other) in zip(*ends, strict=True):
-        assert one_training == other_training
-        assert [array.tobytes() for array in one] == [array.tobytes() for array in other]
-
-
-def test_what_is_compiled_ahead_is_what_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing large is left to compile once training begins."""
-    children = [random_child(seed, id=seed + 1, image_size=48) for seed in range(2)]
-    programs.train_program.cache_clear()
-    programs.evaluate_program.cache_clear()
-    ahead = chunk_run.compile_ahead
-    large = ("jit(train_child)", "jit(evaluate_child)")
-    with watched() as made:
-        before: list[int] = []
-
-        def compile_ahead(*given: Any) -> None:
-            ahead(*given)
-            before.append(sum(made.programs[name] for name in large))
-
-        monkeypatch.setattr(population, "compile_ahead", compile_ahead)
-        train(children)
-    assert before == [sum(made.programs[name] for name in large)]
-    assert before[0] > 0
-
-
-@pytest.mark.parametrize("error", [ValueError("broken"), KeyboardInterrupt()])
-def test_an_error_of_a_child_at_work_beside_others_ends_the_generation(
-    monkeypatch: pytest.MonkeyPatch, error: BaseException
-) -> None:
-    children = [random_child(seed, id=seed + 1) for seed in range(3)]
-    plain, seen = chunk_run.ChunkRun.train, set[int]()
-
-    def fails(run: Any, block: Any) -> Any:
-        seen.add(threading.get_ident())
-        if run.children[0].id == 2:
-            raise error
-        return plain(run, block)
-
-    monkeypatch.setattr(chunk_run.ChunkRun, "train", fails)
-    engine = on_cores(2, config(), children)
-    with pytest.raises(type(error)):
-        engine.train(generation(children), cast(Task, FakeTask()), [], lambda *_: None)
-    assert threading.get_ident() not in seen
-
-
-def test_a_cpu_that_runs_out_of_memory_is_told_from_a_lane_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With an error made up by us, when results are waited for."""
-    children = [random_child(seed, id=seed + 1) for seed in range(3)]
-
-    def exhausted(_: object) -> None:
-        raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory")
-
-    engine = on_cores(2, config(), children)
-    monkeypatch.setattr(jax, "block_until_ready", exhausted)
-    with pytest.raises(DeviceMemoryError, match="ran out of memory while training"):
-        engine.train(generation(children), cast(Task, FakeTask()), [], lambda *_: None)
 
 
 def test_low_rank_children_stacked_with_others_equal_the_plain_loop() -> None:
