@@ -36,19 +36,19 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
-from munet import architecture
 from munet.config import Config
-from munet.config_checks import validate
-from munet.config_files import load_config
-from munet.data import glyphs
+from munet.config.checks import validate
+from munet.config.files import load_config
+from munet.data.builtin import glyphs
 from munet.data.memory import ArrayTask
-from munet.data.obtaining import MissingSetError
-from munet.data.opening import OpenSettings
+from munet.data.open_settings import OpenSettings
 from munet.data.tasks import open_task
-from munet.models.checkpoints import save_augreg
-from munet.models.init import init_root
+from munet.data.tfds.missing_sets import MissingSetError
 from munet.progress.events import Event, GenerationEnded, GenerationStarted, PhaseEnded, RunStarted
 from munet.types import TaskName
+from munet.vit import architecture
+from munet.vit.augreg import save_augreg
+from munet.vit.init import init_root
 
 IMAGE_SIZE = 32
 SCRIPTS = ("latin_extended", "ipa", "symbols")  # whose glyphs stand-ins are made of: enough for 1,623 classes
@@ -168,9 +168,9 @@ def run_once(options: argparse.Namespace, begun: float) -> dict[str, Any]:
     """
     import jax
 
-    from munet.run import evolve
-    from munet.training.compilations import watched
-    from munet.training.idle import length, union
+    from benchmarks.profiling.compilations import watched
+    from benchmarks.profiling.idle import length, union
+    from munet.run.loop import evolve
 
     config = settings(options.scale, options.variant)
     runtime, experiment = config.runtime, config.experiment

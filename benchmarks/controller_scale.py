@@ -2,7 +2,7 @@
 
     python benchmarks/controller_scale.py [--tasks=10,100,1000,10000] [--phases=6] [--directory=DIR]
 
-Prints one JSON line. Nothing is trained: qualities are invented (`munet/evolution/rehearsal.py`), and a component's
+Prints one JSON line. Nothing is trained: qualities are invented (`munet/run/rehearsal.py`), and a component's
 file holds a few bytes under its real name. All else is a run's own code: decisions, journal, snapshots and component
 files in a work directory, with their fsync.
 
@@ -34,15 +34,17 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from munet import config, ledger
+from munet import config
 from munet.config import Experiment
-from munet.config_files import load_config
-from munet.evolution import rehearsal, schedule
+from munet.config.files import load_config
+from munet.evolution import schedule
 from munet.evolution.controller import Controller
-from munet.ledger import Ledger
+from munet.run import rehearsal
 from munet.store import Store
-from munet.store.collecting import Collector
-from munet.store.files import folder
+from munet.store.collector import Collector
+from munet.store.local import folder
+from munet.system import replay
+from munet.system.replay import Ledger
 from munet.types import ComponentId, GenerationEntry, PhaseEntry, Quality, SeedsEntry, TaskInfo
 
 SUFFIX, STUB = ".safetensors", b"a component of the scale benchmark"
@@ -104,7 +106,7 @@ class Run:
         entry = replace(rehearsal.start_entry(self.full, tasks), experiment=config.to_json(self.cheap))
         self._put(entry.published)
         store.journal.append(entry)
-        self.current: Ledger = ledger.fold(Controller(self.full, tasks), None, entry)
+        self.current: Ledger = replay.fold(Controller(self.full, tasks), None, entry)
 
     def phase(self, experiment: Experiment, meter: Meter) -> None:
         """One whole phase."""
@@ -133,11 +135,11 @@ class Run:
         with meter.part("collect"):
             self.collector.collect(self.current.state.components, before.components_of(before.active))
         with meter.part("snapshot"):
-            self.current = ledger.save_snapshot(self.current, self.store)
+            self.current = replay.save_snapshot(self.current, self.store)
 
     def save(self) -> None:
         """Takes a snapshot, due or not."""
-        self.current = ledger.save_snapshot(self.current, self.store, is_last=True)
+        self.current = replay.save_snapshot(self.current, self.store, is_last=True)
 
     def _put(self, published: Iterable[ComponentId]) -> None:
         for identity in published:
@@ -145,7 +147,7 @@ class Run:
 
     def _commit(self, controller: Controller, entry: SeedsEntry | GenerationEntry | PhaseEntry, meter: Meter) -> None:
         with meter.part("fold"):
-            self.current = ledger.fold(controller, self.current, entry)
+            self.current = replay.fold(controller, self.current, entry)
         with meter.part("journal"):
             self.store.journal.append(entry)
 
@@ -178,7 +180,7 @@ def measure(num_tasks: int, num_phases: int, directory: str | None) -> dict[str,
         saving = Meter()
         with saving.part("snapshot"):
             run.save()
-        until_due = max(CHILDREN, ledger.CHILDREN_PER_MODEL * len(state.models))
+        until_due = max(CHILDREN, replay.CHILDREN_PER_MODEL * len(state.models))
         cpu = per_child(children, [meter.cpu for meter in meters])
         cpu["snapshot"] = round(saving.cpu["snapshot"] * 1000 / until_due, 3)
         cpu["all"] = round(sum(cpu.values()), 3)

@@ -28,11 +28,12 @@ def main() -> None:
 
 
 def _table(options: Any) -> None:
-    from munet.training import compiled_memory, fitting
-    from munet.training.accumulation import part_size
-    from munet.training.fitting import Spread
-    from munet.training.memory import child_memory
-    from munet.training.signature import Signature
+    from benchmarks.profiling import compiled_memory
+    from munet.training.placement import fitting
+    from munet.training.placement.child_memory import child_memory
+    from munet.training.placement.fitting import Spread
+    from munet.training.program.accumulation import part_size
+    from munet.training.program.signature import Signature
 
     program, room = Signature.parse(options.program), int(options.memory_gb * 1e9)
     given = [Spread(*map(int, mesh.split("x"))) for mesh in options.meshes.split(",") if mesh]

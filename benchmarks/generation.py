@@ -38,30 +38,33 @@ from unittest import mock
 import jax
 from jax.experimental.compilation_cache import compilation_cache
 
-from munet import architecture, run
+from benchmarks.profiling.compilations import Compilations, watched
+from benchmarks.profiling.idle import Interval, idle_share, intersection, length, read_trace, trace_options, union
 from munet.config import Config
+from munet.config.flags import Override, parse_config, split_overrides
 from munet.evolution.controller import Controller
-from munet.flags import Override, parse_config, split_overrides
-from munet.models.checkpoints import save_augreg
-from munet.models.init import init_root
-from munet.preparation import Setup
 from munet.progress.events import Event, GenerationEnded
-from munet.publishing import Publisher
+from munet.run import loop
+from munet.run.publishing import Publisher
+from munet.run.setup import Setup
 from munet.store.journal import Journal
-from munet.training import population, programs, residency, stream
-from munet.training.checkpoints import InFlight
-from munet.training.chunk_run import ChunkRun
-from munet.training.compilations import Compilations, watched
-from munet.training.idle import Interval, idle_share, intersection, length, read_trace, trace_options, union
+from munet.training import population
+from munet.training.batches import resident, stream
+from munet.training.chunk_training import ChunkRun
+from munet.training.in_flight import InFlight
+from munet.training.measure.validation import Validation
 from munet.training.population import Population
-from munet.training.validation import Validation
+from munet.training.program import programs
+from munet.vit import architecture
+from munet.vit.augreg import save_augreg
+from munet.vit.init import init_root
 
 # What each part of a generation is; where functions are called inside of others, the inner one's part has the time.
 PARTS: dict[str, tuple[tuple[Any, str], ...]] = {
     "sampling": ((Controller, "ask"),),
     "compile": ((population, "compile_ahead"),),  # where it waits for other threads; the rest by JAX's events
     "transfer": (
-        (residency.ResidentImages, "of"),
+        (resident.ResidentImages, "of"),
         (Population, "_start"),
         (ChunkRun, "best_arrays"),
         (jax, "device_put"),
@@ -84,7 +87,7 @@ PARTS: dict[str, tuple[tuple[Any, str], ...]] = {
     "journal": ((Journal, "append"),),
 }
 OTHER = "other"
-GENERATION = (run._Loop, "_generation")
+GENERATION = (loop._Loop, "_generation")
 ANNOTATION = "munet_generation"
 
 SHORT = {  # options, and the settings that they are
@@ -203,7 +206,7 @@ def phase(config: Config) -> list[GenerationEnded]:
             ended.append(event)
 
     with tempfile.TemporaryDirectory() as folder:
-        run.run(Setup.prepare(config), f"{folder}/run", notify)
+        loop.run(Setup.prepare(config), f"{folder}/run", notify)
     return ended
 
 

@@ -8,8 +8,8 @@ For each, and each number of decoding threads: `images_per_s` when nothing else 
 processor time of one image, and the wait for input of a step, in milliseconds, when the device takes so long for one
 that `steps_ms` says (the host sleeps meanwhile, as it does beside an accelerator; the first block is not counted).
 
-No step is trained. What an accelerator would take is arithmetic: forward FLOPs (`munet/flops.py`) x 3 x 256 at 45% of
-989 TFLOP/s (an H100's dense bfloat16 peak); `h100` is one child's step. Children of a generation train on the same
+No step is trained. What an accelerator would take is arithmetic: forward FLOPs (`munet/vit/flops.py`) x 3 x 256 at 45%
+of 989 TFLOP/s (an H100's dense bfloat16 peak); `h100` is one child's step. Children of a generation train on the same
 batches, so eight of them give the input eight times as long: `h100_8_children`.
 """
 
@@ -27,13 +27,13 @@ import numpy as np
 from PIL import Image
 from sklearn.datasets import load_sample_images
 
-from munet import architecture, flops
 from munet.data import loader
-from munet.data.opening import OpenSettings
+from munet.data.open_settings import OpenSettings
 from munet.data.streamed import StreamedImages
 from munet.data.tasks import open_task
-from munet.training.feeding import StepFeed
-from munet.training.stream import blocks_within
+from munet.training.batches.decode_ahead import StepFeed
+from munet.training.batches.stream import blocks_within
+from munet.vit import architecture, flops
 
 _BATCH, _IMAGE_SIZE = 256, 80
 _PEAK, _SHARE = 989e12, 0.45

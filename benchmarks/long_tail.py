@@ -20,14 +20,14 @@ from pathlib import Path
 import numpy as np
 
 import munet
-from munet import run
-from munet.config_files import load_config
+from munet.config.files import load_config
 from munet.data.splits import Split, SplitName, Splits, rank_in_class
 from munet.data.tasks import SPLITS, Task, load_task
-from munet.preparation import Setup
 from munet.quality import quality_of
-from munet.start import RootComponents
-from munet.training.placement import Layout
+from munet.run import loop
+from munet.run.setup import Setup
+from munet.run.start import RootComponents
+from munet.training.placement.devices import Layout
 
 
 def long_tail(task: Task, ratio: float) -> Task:
@@ -71,7 +71,7 @@ def main() -> None:
             config = replace(config, experiment=experiment, runtime=replace(config.runtime, compare=()))
             setup = Setup(config, (task,), RootComponents(experiment), Layout.detect(config.runtime))
             with tempfile.TemporaryDirectory() as folder:
-                run.run(setup, folder, lambda _: None)
+                loop.run(setup, folder, lambda _: None)
                 (model,) = munet.open(folder).models.values()
                 entry = json.loads(max((Path(folder) / "journal").iterdir()).read_text())["entry"]
             counts = entry["test_correct_per_class"], entry["test_counted_per_class"]

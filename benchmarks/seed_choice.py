@@ -38,17 +38,18 @@ import optax
 import tensorflow_datasets as tfds
 
 import munet
-from munet import run
-from munet.architecture import HEAD
 from munet.config import Baseline, Config, Defaults, Experiment, Runtime
-from munet.config_checks import validate
+from munet.config.checks import validate
 from munet.data import loader
 from munet.data.memory import ArrayTask
 from munet.data.splits import Split, content_order, rank_in_class
 from munet.data.tasks import load_task
 from munet.evolution.search_space import default_hyperparameters
-from munet.training import fit, optimizer
-from munet.training.stream import evaluation_batches
+from munet.run import loop
+from munet.training.batches.stream import evaluation_batches
+from munet.training.measure import trunk_fit
+from munet.training.program import optimizer
+from munet.vit.architecture import HEAD
 
 SCRIPTS = (
     "arabic", "armenian", "armenian_capitals", "braille", "cyrillic", "cyrillic_capitals", "digits", "georgian",
@@ -112,7 +113,7 @@ def fine_tune(root: str, given: list[ArrayTask], cache: Path) -> munet.System:
         defaults=Defaults(learning_rate=0.05, crop_area_min=0.5, flip=False),
     )  # fmt: skip
     config = validate(Config(experiment, Runtime(cache_dir=str(cache / "data"), checkpoint_minutes=-1)))
-    run.evolve(config, str(cache / "run"), lambda _: None, arrays={task.name: task for task in given})
+    loop.evolve(config, str(cache / "run"), lambda _: None, arrays={task.name: task for task in given})
     return munet.open(str(cache / "run"))
 
 
@@ -126,7 +127,7 @@ def features(system: munet.System, task: ArrayTask, file: Path) -> Mapping[str, 
             labels = labels.astype(np.int32)
             kept = np.arange(len(labels))[:HEAD_VALIDATION]
             if name == "train":
-                kept = fit.draw(labels, (0, "seed_choice", task.name), HEAD_TRAIN, 1)
+                kept = trunk_fit.draw(labels, (0, "seed_choice", task.name), HEAD_TRAIN, 1)
             pieces = list(evaluation_batches(Split(images[kept], labels[kept]), image_size=32, antialias=False))
             found[name] = np.stack([_tokens(system, model, pieces) for model in models])
             found[f"{name}_labels"] = labels[kept]
@@ -139,7 +140,7 @@ def features(system: munet.System, task: ArrayTask, file: Path) -> Mapping[str, 
 
 def _tokens(system: munet.System, model: Any, pieces: Any) -> np.ndarray:
     components = {name: system.store.components.get(id)[1] for name, id in model.components.items() if name != HEAD}
-    return fit.class_tokens(system.experiment, components, model.hyperparameters, pieces)
+    return trunk_fit.class_tokens(system.experiment, components, model.hyperparameters, pieces)
 
 
 def truth(name: str, found: Mapping[str, np.ndarray]) -> np.ndarray:
@@ -227,9 +228,9 @@ def standardised(tokens: np.ndarray) -> np.ndarray:
 
 
 ESTIMATES: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
-    "class means": fit.leave_one_out,
-    "class means, cosine": lambda tokens, labels: fit.leave_one_out(cosine(tokens), labels),
-    "class means, standardised": lambda tokens, labels: fit.leave_one_out(standardised(tokens), labels),
+    "class means": trunk_fit.leave_one_out,
+    "class means, cosine": lambda tokens, labels: trunk_fit.leave_one_out(cosine(tokens), labels),
+    "class means, standardised": lambda tokens, labels: trunk_fit.leave_one_out(standardised(tokens), labels),
     "1 neighbour": lambda tokens, labels: nearest(tokens, labels, 1),
     "1 neighbour, cosine": lambda tokens, labels: nearest(cosine(tokens), labels, 1),
     "linear head in closed form": ridge,
@@ -270,7 +271,7 @@ def measure(options: argparse.Namespace, cache: Path) -> None:
         tied.append(int(best.sum()))
         estimates = {"newest": np.arange(len(best), dtype=float)}
         for count in counts:
-            drawn = fit.draw(found["train_labels"], (0, "fit", task.name), count)
+            drawn = trunk_fit.draw(found["train_labels"], (0, "fit", task.name), count)
             labels, tokens = found["train_labels"][drawn], found["train"][candidates][:, drawn]
             estimates |= {
                 f"{name}, {count} images": np.array([estimate(each.astype(np.float64), labels) for each in tokens])

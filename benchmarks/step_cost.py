@@ -14,10 +14,10 @@ import statistics
 from dataclasses import replace
 
 from munet.config import Runtime
-from munet.training.grouping import step_seconds
-from munet.training.placement import Layout
-from munet.training.signature import INPUT_STAGE, Signature
-from munet.training.timing import measure
+from munet.training.measure.timing import measure
+from munet.training.placement.devices import Layout
+from munet.training.placement.grouping import step_seconds
+from munet.training.program.signature import INPUT_STAGE, Signature
 
 
 def main() -> None:

@@ -7,8 +7,8 @@ Prints one JSON line. Contenders are processes that work in turn (benchmarks/con
 medians, ratios are medians of the ratios within a turn:
 
     images_per_s         of full train steps of one child, in dispatches of ten steps
-    mfu                  operations (`munet.flops.train_step`: matrix products, a multiply-add as two) a second, over
-                         those of one large matrix product timed in the same turns: 2048^3 float32 on a CPU, 8192^3
+    mfu                  operations (`munet.vit.flops.train_step`: matrix products, a multiply-add as two) a second,
+                         over those of one large matrix product timed in the same turns: 2048^3 float32 on a CPU, 8192^3
                          bfloat16 elsewhere
     ratio_to_torch       PyTorch's time for a full step over ours; null without PyTorch
     ratio_to_one_child   time of a plain loop (contenders/one_child.py) over the engine's for a whole generation of

@@ -20,7 +20,7 @@ _VARIANTS = ("full", "quick")
 
 
 def get_config(variant: str = "full") -> Config:
-    """Nearly the defaults of munet/config.py, or few and short phases; tasks are to be named on the command line.
+    """Nearly the defaults of munet/config/evolve.py, or few and short phases; tasks are named on the command line.
 
     Raises:
       UserError: no such variant.

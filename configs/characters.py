@@ -17,8 +17,7 @@ docs/results/characters.md.
 
 from __future__ import annotations
 
-from munet import config_variants
-from munet.config import Config, Experiment, SearchSpace
+from munet.config import Config, Experiment, SearchSpace, variants
 
 TASKS = (
     "tfds:emnist/digits",
@@ -56,7 +55,7 @@ def get_config(variant: str = "munet") -> Config:
             search_space=SearchSpace(image_size=(16, 32, 48, 64)),
         )
     )
-    return config_variants.apply(config, variant, {"real": _real})
+    return variants.apply(config, variant, {"real": _real})
 
 
 def _real(config: Config) -> None:

@@ -29,8 +29,7 @@ Expected result: the paper's mean test accuracy over the ten tasks is 83.2 +- 0.
 
 from __future__ import annotations
 
-from munet import config_variants
-from munet.config import Config, Experiment, SearchSpace
+from munet.config import Config, Experiment, SearchSpace, variants
 
 _SETS = (
     "imagenet12", "svhn", "cifar100", "gtsrb", "daimlerpedcls", "omniglot", "ucf101", "aircraft", "dtd", "vgg-flowers",
@@ -68,7 +67,7 @@ def get_config(variant: str = "munet") -> Config:
     )
     experiment.defaults.image_size = 80
     own = {"large": _large, "stand_in": _stand_in, "real": _real}
-    return config_variants.apply(Config(experiment), variant, own)
+    return variants.apply(Config(experiment), variant, own)
 
 
 def _large(config: Config) -> None:

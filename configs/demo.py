@@ -14,7 +14,7 @@ from munet.config import Config, Experiment, Runtime, SearchSpace
 
 
 def get_config() -> Config:
-    """The settings; whatever is not named here has its default in munet/config.py."""
+    """The settings; whatever is not named here has its default in munet/config/evolve.py."""
     experiment = Experiment(
         tasks=(
             "builtin:digits",

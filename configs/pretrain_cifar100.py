@@ -14,8 +14,8 @@ one it was not measured, because the whole set was not at hand. Neither is the p
 
 from __future__ import annotations
 
+from munet.config.pretrain import PretrainConfig, PretrainRuntime, Recipe
 from munet.errors import UserError, nearest
-from munet.pretraining.config import PretrainConfig, PretrainRuntime, Recipe
 
 CARD_TEXT = "CIFAR-100: A. Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009; no formal licence."
 

@@ -9,7 +9,7 @@ software are those of its card; 64 to 99 % of the test characters right among th
 
 from __future__ import annotations
 
-from munet.pretraining.config import PretrainConfig, PretrainRuntime, Recipe
+from munet.config.pretrain import PretrainConfig, PretrainRuntime, Recipe
 
 # Scripts with many kinds of strokes, and none that the demo's tasks are made of.
 SCRIPTS = (
@@ -25,7 +25,7 @@ CARD_TEXT = (
 
 
 def get_config() -> PretrainConfig:
-    """The recipe; whatever is not named here has its default in munet/pretraining/config.py."""
+    """The recipe; whatever is not named here has its default in munet/config/pretrain.py."""
     recipe = Recipe(
         tasks=tuple(f"builtin:glyphs/{script}" for script in SCRIPTS),
         variant="demo/16",

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from munet.api import evolve, verify
     from munet.data.memory import ArrayTask as Task
     from munet.roots.features import load_root
-    from munet.system import System, open
+    from munet.system.view import System, open
 
 __version__ = "0.3.0"
 
@@ -17,11 +17,11 @@ __all__ = ["System", "Task", "__version__", "evolve", "load_root", "open", "veri
 
 # Public names by the module that holds them: imported when first used, so that `munet --help` need not wait for JAX.
 _LAZY = {
-    "System": "munet.system:System",
+    "System": "munet.system.view:System",
     "Task": "munet.data.memory:ArrayTask",
     "evolve": "munet.api:evolve",
     "load_root": "munet.roots.features:load_root",
-    "open": "munet.system:open",
+    "open": "munet.system.view:open",
     "verify": "munet.api:verify",
 }
 

@@ -13,14 +13,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from munet.config import Config, Experiment, differences, to_json
-from munet.config_checks import validate
+from munet.config.checks import validate
+from munet.config.flags import assign
 from munet.data.memory import ArrayTask
 from munet.errors import DataError, DiskFullError, UserError
-from munet.flags import assign
 from munet.progress.events import Note, RunEnded, RunFailed
 from munet.progress.listeners import listeners_for
-from munet.report.findings import VerifyReport
-from munet.system import System, open
+from munet.report.verify.problems import VerifyReport
+from munet.system.view import System, open
 from munet.types import TaskName
 
 _MAX_NAMES = 3  # task names in the name of a work directory
@@ -63,13 +63,13 @@ def evolve(
     given = _as_tasks(tasks)
     chosen = _config(given, root, config, {**(settings or {}), **named_settings})
     place = workdir or _default_workdir(chosen, given)
-    from munet import run
+    from munet.run import loop
 
     started = time.monotonic()
     stream, command = None if quiet else sys.stdout, chosen.runtime.notify
     with listeners_for(stream, command=command, children=False) as listeners:
         try:
-            run.evolve(chosen, place, listeners, arrays=_arrays(given))
+            loop.evolve(chosen, place, listeners, arrays=_arrays(given))
         except KeyboardInterrupt:
             listeners(Note(f"Interrupted. The same call goes on with the run in {place}."))
             listeners(RunEnded(is_complete=False, seconds=time.monotonic() - started))
@@ -96,7 +96,7 @@ def verify(workdir: str | System, tasks: Tasks = (), *, tests: bool = True, data
     Raises:
       WorkdirError: there is no run, or one of a newer format.
     """
-    from munet.report import verify as checks
+    from munet.report.verify import verify as checks
 
     place = workdir.workdir if isinstance(workdir, System) else workdir
     arrays = _arrays(_as_tasks(tasks))
@@ -132,7 +132,7 @@ def _config(
       UserError: the config file cannot be used.
       ConfigError: unknown names, wrong types or values; all of a kind together.
     """
-    from munet.config_files import load_config
+    from munet.config.files import load_config
 
     if config is None or isinstance(config, str):
         chosen = load_config(config or "base")
@@ -149,7 +149,7 @@ def _config(
 
 def _default_workdir(config: Config, tasks: Sequence[ArrayTask | str]) -> str:
     """A place of its own for everything that changes the result."""
-    from munet.data.sources import parse_uri
+    from munet.data.uris import parse_uri
 
     names = [task.name if isinstance(task, ArrayTask) else parse_uri(task).name for task in tasks]
     more = [f"{len(names) - _MAX_NAMES}-more"] if len(names) > _MAX_NAMES else []

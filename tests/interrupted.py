@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from munet import run
 from munet.progress import events
+from munet.run import loop
 from tests import tiny_run
 
 
@@ -35,4 +35,4 @@ def partial(data: Path, workdir: Path, **changes: Any) -> None:
     for name, value in changes.items():
         setattr(settings.runtime, name, value)
     with pytest.raises(Stop):
-        run.evolve(settings, str(workdir), until(events.GenerationEnded))
+        loop.evolve(settings, str(workdir), until(events.GenerationEnded))

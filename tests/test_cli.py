@@ -26,7 +26,7 @@ from munet.progress import Note, RunStarted
 @pytest.fixture
 def evolve(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[Callable[..., None]], list[dict[str, Any]]]:
     """Replaces the run by a function; gives the calls that it gets. The working directory is an empty one."""
-    from munet import run
+    from munet.run import loop
 
     monkeypatch.chdir(tmp_path)
 
@@ -37,7 +37,7 @@ def evolve(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[Callabl
             calls.append({"config": config, "workdir": workdir, "dry_run": dry_run})
             function(notify)
 
-        monkeypatch.setattr(run, "evolve", record)
+        monkeypatch.setattr(loop, "evolve", record)
         monkeypatch.setattr("munet.cli.commands._print_results", lambda *_: None)
         return calls
 
@@ -153,7 +153,7 @@ def test_config_lists_every_field(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_what_config_prints_can_be_given_back(capsys: pytest.CaptureFixture[str]) -> None:
-    from munet.flags import parse_config, split_overrides
+    from munet.config.flags import parse_config, split_overrides
 
     main(["config", "--config=characters:scale_0.3"])
     printed = capsys.readouterr().out.splitlines()

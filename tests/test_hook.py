@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from munet.config_checks import validate
-from munet.config_files import load_config
+from munet.config.checks import validate
+from munet.config.files import load_config
 from munet.errors import ConfigError
 from munet.progress.events import PhaseEnded, RunEnded, RunFailed, RunStarted
 from munet.progress.hook import Hook

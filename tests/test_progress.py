@@ -14,7 +14,6 @@ import fsspec
 import pytest
 from rich.console import Console
 
-from munet.codec import from_json
 from munet.errors import DiskFullError
 from munet.progress import (
     CycleEnded,
@@ -33,6 +32,7 @@ from munet.progress.lines import PlainLines
 from munet.progress.listeners import Listeners, listeners_for
 from munet.progress.terminal import LiveDisplay
 from munet.progress.tracker import Tracker
+from munet.store.codec import from_json
 from munet.types import ChildPlan, CycleQualities, GenerationEntry, Mutation, Quality, Verdict
 from tests.simulated_events import simulated_events
 

@@ -7,8 +7,8 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from munet.codec import from_json, to_json
 from munet.quality import Quality, Stratum, metric_words, quality_of
+from munet.store.codec import from_json, to_json
 
 
 def test_balanced_accuracy_is_the_mean_over_the_classes_present() -> None:

@@ -14,11 +14,12 @@ from pathlib import Path
 
 import numpy as np
 
-from munet import architecture, rng
+from munet import rng
 from munet.config import Config, Experiment, Runtime, SearchSpace
-from munet.config_checks import validate
-from munet.models.checkpoints import save_augreg
-from munet.models.init import init_component
+from munet.config.checks import validate
+from munet.vit import architecture
+from munet.vit.augreg import save_augreg
+from munet.vit.init import init_component
 
 VARIANT = architecture.get_variant("demo/16")
 
@@ -117,7 +118,7 @@ def main(workdir: str, data: str, moment: str = "", seed_choice: str = "newest")
     if moment:
         where, count, when = moment.split(":")
         kill_at(where, int(count), when)
-    from munet.run import evolve
+    from munet.run.loop import evolve
 
     settings = config(Path(data))
     settings.experiment.seed_choice = seed_choice

@@ -9,13 +9,13 @@ from typing import Any, cast
 
 import numpy as np
 
-from munet import architecture
 from munet.config import Config, Experiment
 from munet.data.splits import Split
 from munet.data.tasks import Task
-from munet.evolution import rehearsal
+from munet.run import rehearsal
 from munet.training.assemble import FlatArrays
 from munet.types import ChildPlan, ComponentId, ComponentPlan, GenerationPlan, Position, TaskInfo
+from munet.vit import architecture
 
 KINDS = ("full", "head", "mutated")
 _REHEARSED_GENERATION = 3  # far enough into a phase for lineages to differ in depth, adapters and what trains

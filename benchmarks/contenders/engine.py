@@ -16,11 +16,14 @@ import numpy as np
 
 from benchmarks.contenders import cases
 from benchmarks.contenders.process import serve
-from munet.training import compilations, grouping, programs, timing
-from munet.training.grouping import Group
-from munet.training.placement import Layout, place
+from benchmarks.profiling import compilations
+from munet.training.measure import timing
+from munet.training.placement import grouping
+from munet.training.placement.devices import Layout, place
+from munet.training.placement.grouping import Group
 from munet.training.population import Population
-from munet.training.signature import INPUT_STAGE, Signature
+from munet.training.program import programs
+from munet.training.program.signature import INPUT_STAGE, Signature
 
 
 class Engine:

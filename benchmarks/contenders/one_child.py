@@ -20,13 +20,13 @@ import optax
 
 from benchmarks.contenders import cases
 from benchmarks.contenders.process import serve
-from munet import architecture
 from munet.data.augment import AugmentSettings
-from munet.models import vit
-from munet.training import assemble, optimizer, precision, signature
-from munet.training.optimizer import OptimizerSettings
-from munet.training.stream import EVALUATION_BATCH, TrainStream
+from munet.training import assemble
+from munet.training.batches.stream import EVALUATION_BATCH, TrainStream
+from munet.training.program import optimizer, precision, signature
+from munet.training.program.optimizer import OptimizerSettings
 from munet.types import ChildPlan
+from munet.vit import architecture, forward
 
 Params = dict[str, Any]
 
@@ -72,13 +72,13 @@ class OneChild:
     def trained(self) -> dict[str, list[float]]:
         """The sum of each child's trained head."""
         results = {child.id: self._train(child)["head"] for child in self._plan.children}
-        return {str(id): [float(array.sum()) for array in vit.flatten(head).values()] for id, head in results.items()}
+        return {str(id): [float(leaf.sum()) for leaf in forward.flatten(head).values()] for id, head in results.items()}
 
     def _train(self, child: ChildPlan) -> Params:
         """Trains a child and gives the best version of what trains."""
         case = self._case
         arrays = {
-            part.name: vit.nest(
+            part.name: forward.nest(
                 assemble.component_arrays(child, part, self._variant, num_classes=10, seed=case.seed, load=self._load)
             )
             for part in child.components
@@ -122,7 +122,7 @@ class OneChild:
         dtype = precision.compute_dtype(self._config.experiment)
 
         def loss(tuned: Params, frozen: Params, images: Any, labels: Any) -> Any:
-            logits = vit.logits(
+            logits = forward.logits(
                 variant, {**frozen, **tuned}, images, num_blocks=num_blocks, first_trainable=lowest, dtype=dtype
             )
             return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
@@ -132,7 +132,8 @@ class OneChild:
             return optimizer.update(tuned, momentum, grads, settings, jnp.int32(index), clip_norm)
 
         def predict(tuned: Params, frozen: Params, images: Any) -> Any:
-            return vit.logits(variant, {**frozen, **tuned}, images, num_blocks=num_blocks, dtype=dtype).argmax(axis=-1)
+            logits = forward.logits(variant, {**frozen, **tuned}, images, num_blocks=num_blocks, dtype=dtype)
+            return logits.argmax(axis=-1)
 
         return jax.jit(step), jax.jit(predict)
 

@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from benchmarks.contenders import cases
 from benchmarks.contenders.process import serve
-from munet import architecture
+from munet.vit import architecture
 
 
 class Block(nn.Module):

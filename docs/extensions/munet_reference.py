@@ -13,8 +13,8 @@ from sphinx.util.docutils import SphinxDirective
 from munet import config as settings
 from munet.cli import parser
 from munet.cli.settings import as_flag, value_of
-from munet.config_docs import field_docs, group_docs
-from munet.pretraining import config as pretraining
+from munet.config import pretrain as pretraining
+from munet.config.fields import field_docs, group_docs
 
 
 class Commands(SphinxDirective):

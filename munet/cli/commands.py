@@ -13,7 +13,7 @@ from munet.errors import DiskFullError, UserError
 
 if TYPE_CHECKING:
     from munet.config import Config
-    from munet.flags import Override
+    from munet.config.flags import Override
 
 _PLAIN_WIDTH = 140  # of tables in pipes, where there is no window to fit
 
@@ -25,20 +25,20 @@ def evolve(config: str, workdir: str, overrides: Sequence[Override], dry_run: bo
       UserError: the config, the data, the root or the work directory cannot be used.
       KeyboardInterrupt: the user ended it; everything committed is kept.
     """
-    from munet.config_files import default_workdir
-    from munet.flags import parse_config
+    from munet.config.files import default_workdir
+    from munet.config.flags import parse_config
     from munet.progress.events import RunEnded, RunFailed
     from munet.progress.listeners import listeners_for
 
     settings = parse_config(config, overrides)  # before JAX is imported: a typo is answered at once
     workdir = workdir or default_workdir(config)
-    from munet import run
+    from munet.run import loop
 
     started = time.monotonic()
     command = "" if dry_run else settings.runtime.notify
     with listeners_for(sys.stdout, with_log=not dry_run, command=command) as listeners:
         try:
-            is_complete = run.evolve(settings, workdir, listeners, dry_run)
+            is_complete = loop.evolve(settings, workdir, listeners, dry_run)
         except KeyboardInterrupt:
             listeners(RunEnded(is_complete=False, seconds=time.monotonic() - started))
             raise
@@ -54,15 +54,16 @@ def _print_results(settings: Config, workdir: str) -> None:
     """The table that a run ends with: against its baselines if it has any, else its status."""
     from rich.console import Console
 
-    from munet import run, system
     from munet.report import status, tables
+    from munet.run import loop
+    from munet.system import view
 
     if not settings.runtime.compare:
         status.print_status(workdir)
         return
     kinds = {settings.experiment.baseline.kind: workdir}
-    kinds |= {kind: run.baseline_workdir(workdir, kind) for kind in settings.runtime.compare}
-    systems = {tables.display_name(kind): system.open(place) for kind, place in reversed(kinds.items())}
+    kinds |= {kind: loop.baseline_workdir(workdir, kind) for kind in settings.runtime.compare}
+    systems = {tables.display_name(kind): view.open(place) for kind, place in reversed(kinds.items())}
     console = Console() if sys.stdout.isatty() else Console(width=_PLAIN_WIDTH)
     console.print(tables.comparison(systems).rich())
 
@@ -76,14 +77,14 @@ def pretrain(config: str, workdir: str, overrides: Sequence[Override], dry_run: 
     """
     import shlex
 
-    from munet.config_files import default_workdir, load_as
-    from munet.flags import parse_as
-    from munet.pretraining.config import PretrainConfig, without_foreign_text
+    from munet.config.files import default_workdir, load_as
+    from munet.config.flags import parse_as
+    from munet.config.pretrain import PretrainConfig, without_foreign_text
 
     settings = parse_as(PretrainConfig, config, overrides)  # before JAX is imported: a typo is answered at once
     without_foreign_text(settings, load_as(PretrainConfig, config))
     workdir = workdir or default_workdir(config)
-    from munet.pretraining import run
+    from munet.joint import run
 
     words = ["munet", "pretrain", f"--config={config}", f"--workdir={workdir}", *map(str, overrides)]
     run.pretrain(settings, workdir, lambda text: print(text, flush=True), shlex.join(words), dry_run)
@@ -101,14 +102,14 @@ def verify(workdir: str, tests: bool, data_dir: str) -> int:
 
     With `tests` every test accuracy is measured again and compared with the journal's (the immutability check).
     """
-    from munet.report import verify as checks
+    from munet.report.verify import verify as checks
 
     return 2 if checks.run(workdir, checks.remeasure(data_dir) if tests else None) else 0
 
 
 def graph(workdir: str, format: str, output: str) -> None:
     """Writes the layer graph."""
-    from munet.report import graph as graphs
+    from munet.report.graph import graph as graphs
 
     graphs.write(workdir, format, output)
     if output not in ("", "-"):
@@ -127,7 +128,7 @@ def data(
 
     Args:
       tasks: URIs.
-      data_dir, max_bad_images: as in `munet.data.opening.OpenSettings`.
+      data_dir, max_bad_images: as in `munet.data.open_settings.OpenSettings`.
       sheet_dir: where the contact sheets go; "": none; None: here, but none where the next two are given.
       to_folder: where the tasks are written as image files; "": nowhere.
       check_leaks: also count images that are in more than one split.
@@ -137,15 +138,15 @@ def data(
     from rich.console import Console
 
     from munet.config import Runtime
-    from munet.data.describe import describe_tasks, notes_on_classes
-    from munet.data.opening import OpenSettings, host_memory, share_of
+    from munet.data.open_settings import OpenSettings, host_memory, share_of
     from munet.data.tasks import load_tasks
-    from munet.report.contact_sheet import write_contact_sheet
+    from munet.report.data.contact_sheet import write_contact_sheet
+    from munet.report.data.describe import describe_tasks, notes_on_classes
 
     if not 0 <= max_bad_images <= 1:
         raise UserError(f"--max_bad_images={max_bad_images:g}: expected a share in [0, 1], e.g. 0.01.")
     if to_folder:
-        from munet.data.to_folder import check_target, write_folder
+        from munet.report.data.to_folder import check_target, write_folder
 
         check_target(Path(to_folder).expanduser())
     limit = share_of(host_memory(), Runtime().resident_share)
@@ -158,7 +159,7 @@ def data(
         for note in notes_on_classes(task, with_test=True):
             print(note)
     if check_leaks:
-        from munet.data.leaks import leaks_table
+        from munet.report.data.leaks import leaks_table
 
         console.print(leaks_table(loaded))
     if to_folder:
@@ -198,7 +199,7 @@ def config(config: str, overrides: Sequence[Override], json: bool) -> None:
 
     from munet.cli import settings
     from munet.config import to_json
-    from munet.flags import parse_any_config
+    from munet.config.flags import parse_any_config
 
     values = parse_any_config(config, overrides)
     if json:

@@ -82,7 +82,7 @@ class Parser:
         overrides: list[Any] = []
         rest = list(arguments)
         if name in _CONFIGURED:
-            from munet.flags import split_overrides  # takes 0.1 s to import
+            from munet.config.flags import split_overrides  # takes 0.1 s to import
 
             rest, overrides = split_overrides(arguments)
         options, unknown = self._parser.parse_known_args(rest)

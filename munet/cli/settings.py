@@ -6,8 +6,8 @@ import textwrap
 from collections.abc import Iterator
 from typing import Any
 
-from munet.config_docs import field_docs, group_docs
-from munet.config_files import AnyConfig
+from munet.config.fields import field_docs, group_docs
+from munet.config.files import AnyConfig
 
 _INDENT = "      "
 

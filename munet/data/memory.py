@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from munet.data.arrays import checked, names_of_classes, open_arrays
-from munet.data.opening import OpenSettings, TaskUri
+from munet.data.open_settings import OpenSettings, TaskUri
 from munet.data.splits import Labelled, Source, SplitName
 from munet.errors import DataError
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from munet.data.sources import parse_uri
+from munet.data.uris import parse_uri
 
 
 def describe_split(uri: str) -> str:

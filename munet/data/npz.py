@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from munet.data import arrays
-from munet.data.opening import OpenSettings, TaskUri
+from munet.data.open_settings import OpenSettings, TaskUri
 from munet.data.splits import Labelled, Source, SplitName
 from munet.errors import DataError, nearest
 

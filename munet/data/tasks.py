@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from munet.data.obtaining import MissingSetError, how_to_get
-from munet.data.opening import OpenSettings
-from munet.data.sources import open_source, parse_uri
+from munet.data.open_settings import OpenSettings
 from munet.data.splits import SPLITS, Source, Split, SplitName, Splits, check_sizes
+from munet.data.tfds.missing_sets import MissingSetError, how_to_get
+from munet.data.uris import open_source, parse_uri
 from munet.errors import DataError, HygieneError, nearest
 from munet.types import TaskInfo, TaskName
 
@@ -101,7 +101,7 @@ def load_task(
     """Opens one task; with the settings of a run: `open_task`.
 
     Args:
-      uri: e.g. `tfds:mnist`, `npz:/path.npz`, `builtin:glyphs/greek`; see `munet/data/sources.py`.
+      uri: e.g. `tfds:mnist`, `npz:/path.npz`, `builtin:glyphs/greek`; see `munet/data/uris.py`.
       data_dir, cache_dir, seed, max_image_size, max_bad_images: as in `OpenSettings`.
 
     Raises:

@@ -5,13 +5,13 @@ One generation of replicas a task, all from the root with default settings; only
 
 from __future__ import annotations
 
-from munet.architecture import HEAD, NORM, block_name, is_inserted, path_names
 from munet.config import Experiment
 from munet.evolution.children import plan_path
 from munet.evolution.mutations import clone_by_rule
 from munet.evolution.search_space import default_hyperparameters
 from munet.evolution.state import State
 from munet.types import ChildPlan, ComponentName, ModelId, Mutation, TaskInfo
+from munet.vit.architecture import HEAD, NORM, block_name, is_inserted, path_names
 
 
 def trained_layers(experiment: Experiment) -> frozenset[ComponentName]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from munet import architecture
 from munet.config import Experiment
 from munet.evolution import lookup, mutations
 from munet.evolution.draws import Draws
@@ -20,6 +19,7 @@ from munet.types import (
     Mutation,
     TaskInfo,
 )
+from munet.vit import architecture
 
 
 def seed_child(

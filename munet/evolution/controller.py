@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from munet.config import Experiment
 from munet.errors import CorruptionError
-from munet.evolution import schedule, scoring
+from munet.evolution import judging, schedule
 from munet.evolution.baselines import baseline_child
 from munet.evolution.children import mutated_child, seed_child
 from munet.evolution.draws import Draws, generation_draws
@@ -66,7 +66,7 @@ class Controller:
 
     def score(self, state: State, model: ModelRecord) -> float:
         """Eq. 2 of a trained model in the system at hand."""
-        return scoring.score(state, model, self.experiment)
+        return judging.score(state, model, self.experiment)
 
     def best(self, state: State) -> ModelRecord:
         """The best-scoring model of the active population; the first one of equals.

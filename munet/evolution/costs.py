@@ -11,10 +11,10 @@ import functools
 import math
 from collections.abc import Collection
 
-from munet import architecture, flops
 from munet.config import Experiment
 from munet.evolution.state import EvolutionError
 from munet.types import ComponentName, Hyperparameters
+from munet.vit import architecture, flops
 
 ROOT_CLASSES = 2  # of the head that the root is given where it is the normaliser, as for its parameters
 

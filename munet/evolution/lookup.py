@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from munet.architecture import HEAD, POSITION, is_adapter, is_block, is_inserted, is_lora, layer_index
 from munet.evolution.state import EvolutionError, State
 from munet.types import ComponentId, ComponentName, ComponentPlan, Leaf, ModelId, ModelRecord, TaskName
+from munet.vit.architecture import HEAD, POSITION, is_adapter, is_block, is_inserted, is_lora, layer_index
 
 
 def num_blocks(model: ModelRecord) -> int:

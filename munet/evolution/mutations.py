@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 
-from munet.architecture import NORM, adapter_name, lora_name
 from munet.config import Experiment
 from munet.evolution.draws import Draws
 from munet.evolution.search_space import insertions, step, values_of
 from munet.types import ComponentName, ComponentPlan, Hyperparameters, HyperparameterValue, Mutation
+from munet.vit.architecture import NORM, adapter_name, lora_name
 
 
 def mutate_num_blocks(experiment: Experiment, num_blocks: int, draws: Draws) -> tuple[int, list[Mutation]]:

@@ -7,13 +7,13 @@ from heapq import nlargest
 from itertools import islice
 from typing import Any
 
-from munet.architecture import HEAD
 from munet.config import Experiment
 from munet.evolution.draws import Draws
 from munet.evolution.schedule import chooses_by_fit, most_seed_parents
 from munet.evolution.sorted_map import SortedMap
 from munet.evolution.state import State
 from munet.types import ROOT_MODEL, ComponentId, ModelId, TaskName
+from munet.vit.architecture import HEAD
 
 # Models that fit is estimated of in a phase, or twice as many as it takes if that is more. Who is a candidate follows
 # from it, so with another number old journals could not be replayed.

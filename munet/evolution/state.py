@@ -12,7 +12,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from munet.architecture import POSITION
 from munet.errors import UserError
 from munet.evolution.ancestry import Ancestry
 from munet.evolution.sorted_map import SortedMap
@@ -26,6 +25,7 @@ from munet.types import (
     StartEntry,
     TaskName,
 )
+from munet.vit.architecture import POSITION
 
 
 class EvolutionError(UserError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from munet.config import Experiment
 from munet.evolution import costs
-from munet.evolution.scoring import score, score_of_child
+from munet.evolution.judging import score, score_of_child
 from munet.evolution.state import State
 from munet.types import ChildPlan, CycleQualities, Verdict
 

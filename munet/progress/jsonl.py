@@ -15,9 +15,9 @@ from typing import Any
 
 import fsspec
 
-from munet.codec import to_json
 from munet.errors import DiskFullError
 from munet.progress.events import Event, GenerationEnded, RunEnded, RunStarted
+from munet.store.codec import to_json
 
 FILE = "log.jsonl"
 

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from munet.errors import UserError
 from munet.quality import metric_words
-from munet.system import System
+from munet.system.view import System
 from munet.types import TaskName
 
 MAX_ROWS, MAX_PAIRS = 30, 10  # shown on a terminal; `--json` has all

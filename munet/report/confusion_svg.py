@@ -7,7 +7,7 @@ from xml.sax.saxutils import escape
 
 from munet.errors import UserError
 from munet.report.classes import SplitCounts, recorded_test
-from munet.system import System
+from munet.system.view import System
 from munet.types import TaskName
 
 MAX_CLASSES = 40  # more are no longer readable: then those that are confused most

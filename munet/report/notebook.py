@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 
 from munet.report.status import headings, rows, summary
-from munet.system import System
+from munet.system.view import System
 
 _SHOWN = 3  # columns of the few lines: the task, its validation and its test quality
 

@@ -12,7 +12,6 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from munet import system as systems
 from munet.config import Experiment
 from munet.data import notation
 from munet.errors import UserError
@@ -20,7 +19,8 @@ from munet.evolution import costs
 from munet.progress.wording import count
 from munet.quality import metric_words
 from munet.report import classes, confusion_svg
-from munet.system import System
+from munet.system import view as systems
+from munet.system.view import System
 from munet.types import ModelId, Quality, TaskName
 
 MOST_TASKS = 1000  # of which is listed who shares with whom and descends from whom: lists as long as there are tasks

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from munet.data import notation
 from munet.quality import metric_words
-from munet.system import System
+from munet.system.view import System
 from munet.types import TaskName
 
 MUNET = "muNet"

@@ -8,12 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from munet.architecture import Variant
 from munet.errors import CheckpointError
-from munet.models.checkpoints import Components, describe_augreg, load_augreg
-from munet.models.facts import Facts
-from munet.models.foreign import describe_tensors, load_tensors
-from munet.roots import places
+from munet.roots import cached_files
+from munet.vit.architecture import Variant
+from munet.vit.augreg import Components, describe_augreg, load_augreg
+from munet.vit.foreign import describe_tensors, load_tensors
+from munet.vit.headers import Facts
 
 FORMATS = (".npz", ".safetensors")
 _PICKLED = (".bin", ".pth", ".pt", ".ckpt", ".pkl", ".pickle", ".joblib")
@@ -79,7 +79,7 @@ def open_local(reference: str, path: Path, sha256: str = "") -> Checkpoint:
     """
     path = _in_folder(path) if path.is_dir() else path
     facts, scaling = describe(path)
-    digest = sha256 or places.file_sha256(path)
+    digest = sha256 or cached_files.file_sha256(path)
     if scaling:
         # The same file with another scaling of pixels is another root.
         digest = hashlib.sha256(f"{digest} {json.dumps(scaling)}".encode()).hexdigest()

@@ -16,10 +16,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from munet.errors import CheckpointError, DiskFullError, UserError
-from munet.roots import places
+from munet.roots import cached_files
 from munet.roots.meter import Meter
-from munet.roots.streams import Changed, Interrupted, Source, Unreachable
-from munet.store.files import disk_full_named, make_directory, sync_directory
+from munet.roots.remote_file import Changed, Interrupted, Source, Unreachable
+from munet.store.local import disk_full_named, make_directory, sync_directory
 
 _ATTEMPTS = 6  # without a byte of progress
 _LONGEST_WAIT = 20.0  # seconds between attempts
@@ -60,7 +60,7 @@ def fetch(
             return
         _persist(url, source, place, part, meter, wait)
         try:
-            digest = places.file_sha256(part)
+            digest = cached_files.file_sha256(part)
             if sha256 and digest != sha256:
                 raise CheckpointError(
                     f"{url} has the SHA-256 {digest}, expected {sha256}: it is another file, or was damaged on its "
@@ -72,7 +72,7 @@ def fetch(
             raise
         os.replace(part, place)  # noqa: PTH105 - the same function, but tests can count on it
         sync_directory(place.parent)
-        places.remember(place, url)
+        cached_files.remember(place, url)
         _discard(part)
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from munet.errors import UserError
-from munet.models.root import Root
 from munet.roots.resolve import DEMO, find
+from munet.vit.root import Root
 
 
 def load_root(

@@ -8,12 +8,12 @@ import shlex
 import sys
 from typing import Any
 
-from munet.architecture import get_variant
-from munet.models.checkpoints import demo_root_path
-from munet.models.facts import Facts
-from munet.roots import names, places
+from munet.roots import cached_files, names
 from munet.roots.checkpoint import Checkpoint, describe
 from munet.roots.resolve import DEMO, find
+from munet.vit.architecture import get_variant
+from munet.vit.augreg import demo_root_path
+from munet.vit.headers import Facts
 
 _PACKAGED = "in the package"
 _PLAIN_WIDTH = 150  # of tables in pipes, where there is no window to fit
@@ -23,7 +23,7 @@ def list_all(as_json: bool, cache_dir: str) -> None:
     """Prints every root that is known by name, and every other that is in the cache; nothing is downloaded."""
     rows = [_demo(), *(_known(known, cache_dir) for known in names.KNOWN.values())]
     listed = {row["cached"]["path"] for row in rows if row["cached"]}
-    for found in places.cached(cache_dir):
+    for found in cached_files.cached(cache_dir):
         if str(found.path) not in listed:  # as it can be given again: its URL, or its path if we do not know it
             rows.append(_row(found.source if "://" in found.source else str(found.path), "", found, found.source))
     if as_json:
@@ -77,17 +77,17 @@ def _demo() -> dict[str, Any]:
     path = demo_root_path()
     facts, _ = describe(path)
     size = path.stat().st_size
-    found = places.Remembered(path, size, places.file_sha256(path), _PACKAGED, "")
+    found = cached_files.Remembered(path, size, cached_files.file_sha256(path), _PACKAGED, "")
     return _row(DEMO, facts.variant.name, found, _PACKAGED) | {"num_params": facts.num_params}
 
 
 def _known(known: names.Known, cache_dir: str) -> dict[str, Any]:
-    path = places.place(names.url(known.name), cache_dir)
-    found = places.recall(path) if path.is_file() else None
+    path = cached_files.place(names.url(known.name), cache_dir)
+    found = cached_files.recall(path) if path.is_file() else None
     return _row(f"{names.SCHEME}{known.name}", known.variant, found, f"named by {known.said_by}")
 
 
-def _row(name: str, variant: str, found: places.Remembered | None, source: str) -> dict[str, Any]:
+def _row(name: str, variant: str, found: cached_files.Remembered | None, source: str) -> dict[str, Any]:
     """A line of the list; `num_params` of a known one is at 224 pixels, the size that the release is for."""
     params: int | None = None
     if variant:

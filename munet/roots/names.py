@@ -10,8 +10,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from munet import architecture
 from munet.errors import CheckpointError, nearest
+from munet.vit import architecture
 
 BUCKET = "https://storage.googleapis.com/vit_models/augreg"
 SCHEME = "augreg:"

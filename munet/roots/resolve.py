@@ -15,11 +15,11 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from munet.errors import CheckpointError, nearest
-from munet.models.checkpoints import demo_root_path
-from munet.roots import names, places, systems
+from munet.roots import cached_files, names, systems
 from munet.roots.checkpoint import Checkpoint, check_format, describe, open_local
 from munet.roots.download import fetch
-from munet.roots.streams import SCHEMES, source
+from munet.roots.remote_file import SCHEMES, source
+from munet.vit.augreg import demo_root_path
 
 DEMO = "demo"
 _LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
@@ -78,9 +78,10 @@ def location(reference: str, cache_dir: str = "") -> Path | None:
       CheckpointError: an unknown name.
     """
     if reference.startswith(names.SCHEME):
-        return places.place(names.url(names.full_name(_fragment(reference)[0].removeprefix(names.SCHEME))), cache_dir)
+        name = names.full_name(_fragment(reference)[0].removeprefix(names.SCHEME))
+        return cached_files.place(names.url(name), cache_dir)
     if reference.partition("://")[0] in SCHEMES:
-        return places.place(_fragment(reference)[0], cache_dir)
+        return cached_files.place(_fragment(reference)[0], cache_dir)
     return None
 
 
@@ -103,9 +104,9 @@ def _download(reference: str, url: str, cache_dir: str, sha256: str) -> Checkpoi
         raise CheckpointError(
             f"{url} can be changed on its way by anybody: give it as https://, or with #sha256=... at its end."
         )
-    place = places.place(url, cache_dir)
+    place = cached_files.place(url, cache_dir)
     fetch(url, source(url), place, lambda part: describe(part, suffix), sha256=sha256)
-    digest = places.check(place)
+    digest = cached_files.check(place)
     if sha256 and digest != sha256:
         raise CheckpointError(f"{place}, downloaded before, has the SHA-256 {digest}, expected {sha256}: remove it.")
     return open_local(reference, place, digest)

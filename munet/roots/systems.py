@@ -10,16 +10,17 @@ import json
 import math
 from pathlib import Path
 
-from munet import architecture, system
-from munet.architecture import HEAD, POSITION, Variant, is_adapter, is_block
 from munet.errors import CheckpointError, UserError
-from munet.models.checkpoints import Components
-from munet.models.facts import Facts
-from munet.models.init import resize_position_embedding
-from munet.models.merging import merge_lora
 from munet.roots.checkpoint import Checkpoint
-from munet.system import System
+from munet.system import view
+from munet.system.view import System
 from munet.types import TaskName
+from munet.vit import architecture
+from munet.vit.architecture import HEAD, POSITION, Variant, is_adapter, is_block
+from munet.vit.augreg import Components
+from munet.vit.headers import Facts
+from munet.vit.init import resize_position_embedding
+from munet.vit.merging import merge_lora
 
 SCHEME = "munet:"
 _NONE_FITS = "No model of this run is without residual adapters; a run with --config.insert_adapters=false has such."
@@ -36,7 +37,7 @@ def open_system(reference: str) -> Checkpoint:
     workdir, _, option = reference.removeprefix(SCHEME).partition("?")
     if not workdir:
         raise CheckpointError(f"{reference!r}: a run's directory is missing, e.g. {SCHEME}runs/demo?task=digits.")
-    opened = system.open(str(Path(workdir).expanduser()) if "://" not in workdir else workdir)
+    opened = view.open(str(Path(workdir).expanduser()) if "://" not in workdir else workdir)
     fitting = [task for task in opened.models if not _adapters(opened, task)]
     name, _, task = option.partition("=")
     if name != "task" or not task:

@@ -15,16 +15,15 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, UInt8
 
-from munet import architecture
-from munet.architecture import Variant
 from munet.data import augment
 from munet.data.images import on_white, squash
 from munet.errors import UserError
-from munet.models import vit
 from munet.types import TaskName
+from munet.vit import architecture, forward
+from munet.vit.architecture import Variant
 
 if TYPE_CHECKING:
-    from munet.system import System
+    from munet.system.view import System
 
 _SMALLEST, _CHUNK = 8, 256  # images in a batch, powers of two
 
@@ -85,7 +84,7 @@ def predict(system: System, task: TaskName, images: UInt8[np.ndarray, "n h w c"]
     model, info = system.model(task), system.task(task)
     pixels = normalise(images)
     variant = architecture.get_variant(system.experiment.variant)
-    params = {name: jax.tree.map(jnp.asarray, vit.nest(leaves)) for name, leaves in system.load(task).items()}
+    params = {name: jax.tree.map(jnp.asarray, forward.nest(leaves)) for name, leaves in system.load(task).items()}
     num_blocks = sum(map(architecture.is_block, model.components))
     size, antialias = int(model.hyperparameters["image_size"]), system.experiment.antialias
     canvas = 2 * max(system.experiment.search_space.image_size)  # as the task's own images were limited
@@ -120,7 +119,7 @@ _resize = jax.jit(augment.prepare, static_argnums=(1, 2))
 
 @partial(jax.jit, static_argnums=(0, 1))
 def _probabilities(variant: Variant, num_blocks: int, params: Any, images: Array) -> Float[Array, "n classes"]:
-    return jax.nn.softmax(vit.logits(variant, params, images, num_blocks=num_blocks))
+    return jax.nn.softmax(forward.logits(variant, params, images, num_blocks=num_blocks))
 
 
 def normalise(images: UInt8[np.ndarray, "n h w c"] | Sequence[Any]) -> list[UInt8[np.ndarray, "h w c"]]:

@@ -16,9 +16,9 @@ import ml_dtypes
 import numpy as np
 import safetensors.numpy
 
-from munet.codec import canonical, from_json, loads, to_json
 from munet.errors import CorruptionError
-from munet.store.files import folder
+from munet.store.codec import canonical, from_json, loads, to_json
+from munet.store.local import folder
 from munet.types import ComponentId, ComponentRecord
 
 _SUFFIX = ".safetensors"

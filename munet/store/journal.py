@@ -12,9 +12,9 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from munet.codec import dumps, from_json, loads, to_json
 from munet.errors import CorruptionError, WorkdirError
-from munet.store.files import folder
+from munet.store.codec import dumps, from_json, loads, to_json
+from munet.store.local import folder
 from munet.types import GenerationEntry, JournalEntry, PhaseEntry, SeedsEntry, StartEntry
 
 FORMAT_VERSION = 1  # of the work directory as a whole

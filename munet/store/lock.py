@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from munet.errors import WorkdirError
-from munet.store.files import disk_full_named, folder, make_directory
+from munet.store.local import disk_full_named, folder, make_directory
 
 FILE = "lock"
 _OF_THE_SYSTEM = {"lost+found"}  # in the root of a freshly made file system

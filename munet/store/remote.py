@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 import fsspec
 
 from munet.errors import UserError
-from munet.store.files import check_same
+from munet.store.local import check_same
 
 
 class RemoteFolder:

@@ -11,10 +11,10 @@ import os
 import re
 from typing import Any
 
-from munet.codec import dumps, loads
 from munet.errors import CorruptionError
-from munet.store.files import folder
+from munet.store.codec import dumps, loads
 from munet.store.journal import FORMAT_VERSION, Journal
+from munet.store.local import folder
 
 _NUM_KEPT = 2  # the last one, and one more in case it is damaged
 _NAME = re.compile(r"(\d{8})\.json")
@@ -37,7 +37,7 @@ class Snapshots:
         Args:
           length: the journal's length.
           head_hash: `journal.head_hash` at that length.
-          state_json: the state as `munet.codec.to_json` gives it.
+          state_json: the state as `munet.store.codec.to_json` gives it.
         """
         body = dumps(state_json) + b"\n"
         head = {"format": FORMAT_VERSION, "length": length, "head": head_hash, "sha256": _hash(body)}

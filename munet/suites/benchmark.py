@@ -6,11 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from munet.config.flags import Override
 from munet.errors import SuiteError, nearest
-from munet.flags import Override
 from munet.progress.wording import count
 from munet.store import Store
-from munet.store.files import folder
+from munet.store.local import folder
 from munet.suites import devices, pages, record, results
 from munet.suites.execute import Outcome, Workers
 from munet.suites.inputs import check_inputs
@@ -20,7 +20,7 @@ from munet.suites.report import FIGURES, PAGE, Report
 from munet.suites.suite import BENCHMARKS, SUITE_FILES, Suite
 
 if TYPE_CHECKING:
-    from munet.system import System
+    from munet.system.view import System
 
 Say = Callable[[str], None]
 
@@ -117,9 +117,9 @@ def images_behind(run: Run) -> int:
 
 
 def _open(run: Run) -> System | None:
-    from munet import system
+    from munet.system import view
 
-    return system.open(run.workdir) if len(Store(run.workdir).journal) else None
+    return view.open(run.workdir) if len(Store(run.workdir).journal) else None
 
 
 def dry_run(options: Options, say: Say) -> None:
@@ -128,7 +128,7 @@ def dry_run(options: Options, say: Say) -> None:
     Raises:
       UserError: as `benchmark`.
     """
-    from munet import dry_run as one_run
+    from munet.run import dry_run as one_run
     from munet.suites import times
 
     _, runs = read(options)

@@ -13,7 +13,7 @@ from munet.types import StartEntry
 
 if TYPE_CHECKING:
     from munet.data.tasks import Task
-    from munet.start import RootComponents
+    from munet.run.start import RootComponents
 
     Inputs = tuple[list[Task], RootComponents | None, list[UserError]]
 
@@ -27,8 +27,8 @@ def check_inputs(runs: Sequence[Run]) -> None:
     import jax
 
     jax.config.update("jax_platforms", "cpu")  # this process only looks; a GPU's memory is for the workers
-    from munet.data.opening import host_memory, share_of
-    from munet.preparation import open_inputs
+    from munet.data.open_settings import host_memory, share_of
+    from munet.run.setup import open_inputs
 
     found: dict[str, None] = {}
     opened: list[tuple[object, Inputs]] = []
@@ -58,7 +58,7 @@ def _begun(run: Run) -> StartEntry | None:
       CorruptionError: its journal is damaged.
       WorkdirError: it is of another format version.
     """
-    from munet.system import read_start
+    from munet.system.view import read_start
 
     return read_start(Store.open(run.workdir)) if len(Store(run.workdir).journal) else None
 
@@ -74,7 +74,7 @@ def _what_is_opened(run: Run, begun: StartEntry | None) -> object:
 
 def _changes(run: Run, begun: StartEntry, inputs: Inputs) -> list[str]:
     """What a run that is there already began with and is no longer so: settings, data, root."""
-    from munet import start
+    from munet.run import start
 
     (experiment, _), (tasks, root, problems) = as_begun(run.config.experiment, begun.experiment), inputs
     if root is None or problems:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from munet import architecture
 from munet.store import Store
 from munet.types import ChildEntry, GenerationEntry, HyperparameterValue, ModelId, PhaseEntry, TaskName
+from munet.vit import architecture
 
 
 @dataclass(frozen=True)

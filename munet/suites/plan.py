@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from munet import flags
-from munet.config import Config
-from munet.config_checks import validate
-from munet.config_files import load_config
+from munet.config import Config, flags
+from munet.config.checks import validate
+from munet.config.files import load_config
+from munet.config.flags import Override
 from munet.errors import ConfigError, SuiteError, UserError, nearest
-from munet.flags import Override
-from munet.suites import checks
+from munet.suites import suite_checks
 from munet.suites.suite import Method, Suite
 
 
@@ -58,15 +57,15 @@ def plan(
     Raises:
       SuiteError: all problems in one message, those of the methods' configs included.
     """
-    if wrong := checks.type_problems(suite):
+    if wrong := suite_checks.type_problems(suite):
         raise SuiteError(wrong)  # nothing more can be said of it
-    found = checks.problems(suite)
+    found = suite_checks.problems(suite)
     if repeats < 1:
         found.append(f"--repeats={repeats}: expected at least 1.")
     for name in methods:
         if name not in suite.names:
             found.append(f"--methods names {name!r}: no such method. {nearest(name, suite.names)}")
-    found += checks.setting_problems("--config.", [item.name for item in overrides])
+    found += suite_checks.setting_problems("--config.", [item.name for item in overrides])
     configured: dict[str, Config] = {}
     for method in suite.methods:
         try:

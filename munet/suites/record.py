@@ -12,10 +12,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from munet import codec
 from munet.errors import CorruptionError, WorkdirError
-from munet.store import lock
-from munet.store.files import folder, is_remote
+from munet.store import codec, lock
+from munet.store.local import folder, is_remote
 from munet.suites.suite import Suite
 
 FILE = "suite.json"

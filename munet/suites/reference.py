@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 
-from munet import codec
+from munet.store import codec
 from munet.suites import formats, summary
 from munet.suites.rows import Row
 from munet.suites.summary import MethodSummary

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Sequence
 
 from munet.store import Store
-from munet.store.files import folder
+from munet.store.local import folder
 from munet.suites import csv_files, pages, reference, results
 from munet.suites.plan import run_folder
 from munet.suites.record import Record

@@ -6,10 +6,11 @@ import hashlib
 from collections import defaultdict
 from dataclasses import dataclass
 
-from munet import codec, system
 from munet.config import without_places
 from munet.data import notation
-from munet.system import System
+from munet.store import codec
+from munet.system import view
+from munet.system.view import System
 from munet.types import GenerationEntry, TaskName
 
 TIMES = ("device_seconds", "run_device_seconds")  # columns that differ between equal runs
@@ -74,7 +75,7 @@ def rows_of(workdir: str, method: str, title: str) -> list[Row] | None:
     Raises:
       UserError: there is no run, or it is damaged.
     """
-    opened = system.open(workdir)
+    opened = view.open(workdir)
     if not opened.is_complete:
         return None
     spent = _spent(opened)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from munet.python_files import FileKind
+from munet.config.python_files import FileKind
 
 
 @dataclass(frozen=True)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from munet import estimates
 from munet.data import cache
-from munet.estimates import Measured, Time
-from munet.preparation import Setup
 from munet.progress.wording import count, duration
+from munet.run import estimates
+from munet.run.estimates import Measured, Time
+from munet.run.setup import Setup
 from munet.suites.plan import Run
-from munet.training.placement import Layout
-from munet.training.signature import Signature
+from munet.training.placement.devices import Layout
+from munet.training.program.signature import Signature
 
 
 @dataclass(frozen=True)

@@ -16,13 +16,13 @@ import traceback
 from collections.abc import Callable
 from types import FrameType
 
-from munet import codec
 from munet.config import Config
 from munet.errors import UserError
 from munet.progress import wording
 from munet.progress.events import Event, Note, PhaseEnded
 from munet.progress.jsonl import JsonLines
 from munet.progress.listeners import Listeners
+from munet.store import codec
 from munet.suites import devices
 
 DONE, FAILED, USER_INPUT, TERMINATED = 0, 1, 2, 143
@@ -48,11 +48,11 @@ def main() -> int:
     signal.signal(signal.SIGTERM, _terminate)
     try:
         data = json.loads(line)
-        from munet import run  # JAX, where the suite has chosen the device
+        from munet.run import loop  # JAX, where the suite has chosen the device
 
         with Listeners([_Teller(tell), JsonLines()]) as listeners:
             config = codec.from_json(Config, data["config"], "The worker's job")
-            if not run.evolve(config, data["workdir"], listeners):
+            if not loop.evolve(config, data["workdir"], listeners):
                 tell(error=f"stopped after runtime.max_hours = {config.runtime.max_hours:g}; the same command goes on")
                 return USER_INPUT
     except UserError as error:

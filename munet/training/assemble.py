@@ -16,13 +16,14 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from munet import architecture, rng
-from munet.architecture import Variant
-from munet.models.init import init_component, resize_position_embedding
-from munet.models.vit import Gates, nest
-from munet.training.optimizer import OptimizerSettings
-from munet.training.signature import Signature
+from munet import rng
+from munet.training.program.optimizer import OptimizerSettings
+from munet.training.program.signature import Signature
 from munet.types import ChildPlan, ComponentId, ComponentName, ComponentPlan, Leaf
+from munet.vit import architecture
+from munet.vit.architecture import Variant
+from munet.vit.forward import Gates, nest
+from munet.vit.init import init_component, resize_position_embedding
 
 FlatArrays = Mapping[str, np.ndarray]  # arrays of one component by path
 Nested = dict[str, Any]

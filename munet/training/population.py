@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TypeVar
 
-from munet import architecture, rng
+from munet import rng
 from munet.config import Config
 from munet.data import loader
 from munet.data.augment import AugmentSettings
@@ -29,16 +29,17 @@ from munet.data.tasks import Task
 from munet.evolution import schedule
 from munet.evolution.search_space import DATA_SETTINGS
 from munet.threads import in_threads
-from munet.training import exhaustion, grouping, input_memory, precision, programs, signature
 from munet.training.assemble import FlatArrays
-from munet.training.checkpoints import InFlight, InTraining
-from munet.training.chunk_run import ChunkRun, Load, compile_ahead
-from munet.training.chunks import Chunk
-from munet.training.placement import Layout, place
-from munet.training.residency import ResidentImages, is_resident, max_resident
-from munet.training.signature import Signature
-from munet.training.stream import Block, TrainStream
-from munet.training.validation import Validation
+from munet.training.batches.resident import ResidentImages, is_resident, max_resident
+from munet.training.batches.stream import Block, TrainStream
+from munet.training.chunk_training import ChunkRun, Load, compile_ahead
+from munet.training.in_flight import InFlight, InTraining
+from munet.training.measure.validation import Validation
+from munet.training.placement import grouping, input_memory, out_of_memory
+from munet.training.placement.chunks import Chunk
+from munet.training.placement.devices import Layout, place
+from munet.training.program import precision, programs, signature
+from munet.training.program.signature import Signature
 from munet.types import (
     ChildCost,
     ChildPlan,
@@ -48,6 +49,7 @@ from munet.types import (
     ModelId,
     Quality,
 )
+from munet.vit import architecture
 
 Result = TypeVar("Result")
 OnCycle = Callable[[int, Mapping[ModelId, Quality], int, float], None]
@@ -220,7 +222,7 @@ class Population:
         for cycle in range(first_cycle, num_cycles):
             cycle_started = time.perf_counter()
             for first, length in stream.blocks(cycle * steps, steps):
-                with exhaustion.told("preparing batches for", chunks[0]):
+                with out_of_memory.told("preparing batches for", chunks[0]):
                     block = stream.block(first, length)
                 _train(runs, block, self._layout.lanes)
             results = _evaluate(runs, validation, self._layout.lanes)

@@ -12,9 +12,9 @@ import pytest
 
 from benchmarks import character_protocol as protocol
 from munet.config import Config
-from munet.data.opening import OpenSettings
+from munet.data.open_settings import OpenSettings
 from munet.data.tasks import open_task
-from munet.preparation import image_steps
+from munet.run.setup import image_steps
 from munet.types import TaskInfo
 
 ROOT = Path(__file__).parents[2]

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import generation
-from munet.training import programs
+from munet.training.program import programs
 from tests import tiny_run
 
 

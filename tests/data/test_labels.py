@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from munet.data.describe import notes_on_classes
 from munet.data.labels import class_numbers
 from munet.data.splits import Source, Split
 from munet.data.tasks import Task, load_task
 from munet.errors import DataError
+from munet.report.data.describe import notes_on_classes
 from munet.types import TaskInfo
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import munet
-from munet.data.opening import OpenSettings
+from munet.data.open_settings import OpenSettings
 from munet.data.tasks import Task, load_task, open_task
 from munet.errors import DataError
 

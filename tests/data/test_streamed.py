@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 
 from munet.data import photos, streamed
-from munet.data.feed import Feed, host_bytes
-from munet.data.opening import OpenSettings, share_of
+from munet.data.open_settings import OpenSettings, share_of
 from munet.data.splits import SPLITS, Split, SplitName, content_order
 from munet.data.streamed import StreamedImages
 from munet.data.tasks import Task, load_task, open_task
 from munet.errors import DataError
-from tests.data.test_folder import fill, image
+from munet.training.batches.feed import Feed, host_bytes
+from tests.data.folder.test_folder import fill, image
 
 RNG = np.random.default_rng(0)
 

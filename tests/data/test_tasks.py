@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from munet.data.opening import OpenSettings
-from munet.data.sources import parse_uri
+from munet.data.open_settings import OpenSettings
 from munet.data.splits import Source, Split, Splits
 from munet.data.tasks import Task, load_task, load_tasks
+from munet.data.uris import parse_uri
 from munet.errors import DataError, HygieneError
 
 

@@ -1,4 +1,4 @@
-"""Whole runs of the controller without training, entry by entry (`munet.evolution.rehearsal`), with all their states.
+"""Whole runs of the controller without training, entry by entry (`munet.run.rehearsal`), with all their states.
 
 Importable by other tests: `from tests.evolution.simulation import make_experiment, make_tasks, simulate`.
 """
@@ -11,8 +11,8 @@ from typing import Any
 
 from munet.config import Defaults, Experiment, SearchSpace
 from munet.evolution.controller import Controller
-from munet.evolution.rehearsal import Trainer, invent, next_entry, start_entry
 from munet.evolution.state import State, initial_state
+from munet.run.rehearsal import Trainer, invent, next_entry, start_entry
 from munet.types import CycleQualities, JournalEntry, Quality, TaskInfo
 
 __all__ = [

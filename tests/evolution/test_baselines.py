@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from munet.architecture import path_names
 from munet.config import Baseline, Experiment
-from munet.evolution import schedule, scoring
+from munet.evolution import judging, schedule
 from munet.evolution.controller import Controller
 from munet.evolution.state import initial_state
 from munet.types import GenerationEntry, PhaseEntry
+from munet.vit.architecture import path_names
 from tests.evolution.simulation import make_experiment, make_tasks, simulate, start_entry
 from tests.evolution.world import trained
 
@@ -66,7 +66,7 @@ def test_params_per_task_of_lora_are_those_of_the_formula(rank: int) -> None:
     """docs/howto/smaller_systems.md: multi-head's plus 4 * width * rank for every block; from component trees."""
     experiment = baseline("lora", lora_rank=rank)
     states = [simulate(one, CHARACTERS).final for one in (experiment, baseline("multi_head"))]
-    assert scoring.params_per_task(states[0]) == scoring.params_per_task(states[1]) + 3 * 4 * 192 * rank
+    assert judging.params_per_task(states[0]) == judging.params_per_task(states[1]) + 3 * 4 * 192 * rank
 
 
 @pytest.mark.parametrize(
@@ -92,8 +92,8 @@ def total_params(experiment: Experiment, tasks: Any) -> int:
     state = simulate(experiment, tasks).final
     unique = {id for model in state.models.values() if model.task for id in model.components.values()}
     total = sum(math.prod(leaf.shape) for id in unique for leaf in state.components[id].leaves.values())
-    assert total == scoring.total_params(state)
-    assert scoring.params_per_task(state) == total / len(tasks)
+    assert total == judging.total_params(state)
+    assert judging.params_per_task(state) == total / len(tasks)
     return total
 
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from munet import codec
 from munet.config import Experiment
-from munet.evolution import costs, scoring
+from munet.evolution import costs, judging
 from munet.evolution.controller import Controller, replay
 from munet.evolution.state import EvolutionError
 from munet.evolution.verdicts import judge_child
+from munet.store import codec
 from munet.types import CycleQualities, GenerationEntry, Quality
 from tests.evolution.simulation import make_experiment, make_tasks, simulate
 from tests.evolution.world import World
@@ -28,7 +28,7 @@ def scored(model: dict[str, Any] | None = None, latency: float | None = 3e-3, **
     id = world.add("task0", quality=80, **(model or {}))
     world.models[0] = replace(world.models[0], latency=2e-3)
     world.models[id] = replace(world.models[id], latency=latency)
-    return scoring.score(world.state(), world.models[id], world.experiment)
+    return judging.score(world.state(), world.models[id], world.experiment)
 
 
 def test_the_score_is_a_product() -> None:
@@ -44,8 +44,8 @@ def test_at_one_nothing_changes_bit_for_bit() -> None:
         world = World(make_experiment(TASKS, scale_factor=scale), TASKS)
         id = world.add("task0", quality=83, adapters=[1])
         state, model = world.state(), world.models[id]
-        accounted = scoring.accounted_params(state, model.components.values(), "task0")
-        assert scoring.score(state, model, world.experiment) == scoring.penalised(
+        accounted = judging.accounted_params(state, model.components.values(), "task0")
+        assert judging.score(state, model, world.experiment) == judging.penalised(
             Quality(83, 100), accounted, world.experiment
         )
     assert scored(scale_factor=1.0) == 0.8

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from munet import architecture
 from munet.evolution import lookup
 from munet.evolution.state import EvolutionError, State
 from munet.types import ComponentPlan, ComponentRecord, Leaf, ModelId
+from munet.vit import architecture
 from tests.evolution.simulation import make_experiment, make_tasks
 from tests.evolution.world import World
 

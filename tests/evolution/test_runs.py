@@ -11,13 +11,14 @@ from typing import Any
 
 import pytest
 
-from munet import codec
-from munet.architecture import HEAD, NORM, is_inserted, path_names
 from munet.config import Fidelity
-from munet.evolution import lookup, schedule, scoring, state_json
+from munet.evolution import judging, lookup, schedule
 from munet.evolution.controller import Controller, replay
 from munet.evolution.state import State
+from munet.store import codec
+from munet.system import state_file
 from munet.types import GenerationEntry, ModelRecord, PhaseEntry, Position, SeedsEntry, StartEntry
+from munet.vit.architecture import HEAD, NORM, is_inserted, path_names
 from tests.evolution.simulation import Simulation, make_experiment, make_tasks, next_entry, simulate
 from tests.evolution.world import World
 
@@ -104,12 +105,12 @@ def test_accounted_parameters_add_up_to_the_unique_ones(simulation: Simulation) 
         if not simulation.controller.is_complete(state) and state.position.generation:
             continue
         models = [state.models[id] for id in state.retained.values()]
-        shares = [scoring.accounted_params(state, m.components.values(), str(m.task)) for m in models]
+        shares = [judging.accounted_params(state, m.components.values(), str(m.task)) for m in models]
         unique = {id for model in models for id in model.components.values()}
-        assert scoring.total_params(state) == sum(state.components[id].num_params for id in unique)
-        assert sum(shares) == pytest.approx(scoring.total_params(state))
+        assert judging.total_params(state) == sum(state.components[id].num_params for id in unique)
+        assert sum(shares) == pytest.approx(judging.total_params(state))
         if models:
-            assert scoring.params_per_task(state) == pytest.approx(sum(shares) / len(shares))
+            assert judging.params_per_task(state) == pytest.approx(sum(shares) / len(shares))
 
 
 def test_one_model_a_task_remains(simulation: Simulation) -> None:
@@ -147,12 +148,12 @@ def test_states_and_entries_survive_json(simulation: Simulation) -> None:
         again = codec.from_json(type(entry), json.loads(text))
         assert again == entry
         assert json.dumps(codec.to_json(again)) == text
-        text = json.dumps(state_json.to_json(state))
-        same = state_json.from_json(json.loads(text))
+        text = json.dumps(state_file.to_json(state))
+        same = state_file.from_json(json.loads(text))
         assert same == state
         assert [codec.to_json(m) for m in same.models.values()] == [codec.to_json(m) for m in state.models.values()]
         assert list(same.components.items()) == list(state.components.items())
-        assert json.dumps(state_json.to_json(same)) == text
+        assert json.dumps(state_file.to_json(same)) == text
 
 
 def test_an_equal_run_repeats() -> None:

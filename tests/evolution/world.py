@@ -6,7 +6,6 @@ from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
-from munet import architecture
 from munet.config import Experiment
 from munet.evolution.draws import Draws
 from munet.evolution.search_space import default_hyperparameters
@@ -25,6 +24,7 @@ from munet.types import (
     TaskInfo,
     TaskName,
 )
+from munet.vit import architecture
 from tests.evolution.simulation import start_entry
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from munet.report import graph as graphs
+from munet.report.graph import graph as graphs
 from munet.types import ComponentId, ComponentRecord, Leaf, ModelRecord, Origin, Quality, TaskInfo, TaskName
 
 INPUT = ("embedding", "cls", "posembed_input")

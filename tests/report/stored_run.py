@@ -11,10 +11,11 @@ from unittest import mock
 
 import numpy as np
 
-from munet import config, ledger
+from munet import config
 from munet.config import Experiment
-from munet.evolution import rehearsal
+from munet.run import rehearsal
 from munet.store import ComponentStore, Store
+from munet.system import replay
 from munet.types import ComponentId, ComponentRecord, PhaseEntry, Position, StartEntry, TaskInfo
 from tests.evolution import simulation
 from tests.evolution.simulation import Simulation, make_experiment, make_tasks
@@ -85,9 +86,9 @@ def _make(
             if isinstance(entry, StartEntry):
                 entry = replace(entry, experiment=config.to_json(experiment))
             store.journal.append(entry)
-            folded = ledger.fold(run.controller, folded, entry)
+            folded = replay.fold(run.controller, folded, entry)
             if isinstance(entry, PhaseEntry):
-                folded = ledger.save_snapshot(folded, store)
+                folded = replay.save_snapshot(folded, store)
         if not run.final.active:  # between two phases
             store.components.delete(store.components.ids() - set(run.final.components))
     return run

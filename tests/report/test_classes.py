@@ -10,11 +10,11 @@ from xml.etree import ElementTree
 
 import pytest
 
-from munet import system
 from munet.errors import UserError
 from munet.quality import quality_of
 from munet.report import classes, confusion_svg, status
 from munet.report.classes import SplitCounts
+from munet.system import view
 from munet.types import PhaseEntry, Position
 from tests.evolution import simulation
 from tests.report.stored_run import write_run
@@ -50,7 +50,7 @@ def test_the_last_closed_phase_of_each_task_is_found(
     until: Position | None, iterations: tuple[int, int], tmp_path: Path
 ) -> None:
     write_run(tmp_path, until=until)
-    opened = system.open(str(tmp_path))
+    opened = view.open(str(tmp_path))
     for task, iteration in zip(("task0", "task1"), iterations, strict=True):
         entry = opened.last_phase(task)
         assert (entry.task, entry.position.task_iteration) == (task, iteration)
@@ -60,7 +60,7 @@ def test_the_last_closed_phase_of_each_task_is_found(
 def test_a_task_without_a_model_has_no_phase(tmp_path: Path) -> None:
     write_run(tmp_path, until=Position(0, 1, 1))
     with pytest.raises(UserError, match="has no model yet"):
-        system.open(str(tmp_path)).last_phase("task1")
+        view.open(str(tmp_path)).last_phase("task1")
     with pytest.raises(UserError, match="Did you mean 'task1' or 'task0'"):
         status.print_status(str(tmp_path), task="task9")
 
@@ -70,7 +70,7 @@ def test_status_of_a_task_lists_the_worst_classes_first(tmp_path: Path, capsys: 
     write_run(tmp_path, num_classes=(4, 4), quality_metric="balanced_accuracy", seed=1)
     status.print_status(str(tmp_path), task="task0")
     text = capsys.readouterr().out
-    names = system.open(str(tmp_path)).task("task0").class_names
+    names = view.open(str(tmp_path)).task("task0").class_names
     rows = [line for line in text.splitlines() if line.startswith("│")]
     assert [row.split("│")[1].strip() for row in rows] == [names[label] for label in (1, 2, 0, 3)]
     assert f"{names[2]} (4)" in rows[0]
@@ -101,7 +101,7 @@ def test_json_has_the_counts(tmp_path: Path, capsys: pytest.CaptureFixture[str])
 
 def test_old_journals_say_that_nothing_was_recorded(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_run(tmp_path)
-    opened = system.open(str(tmp_path))
+    opened = view.open(str(tmp_path))
     assert classes.counts_json(opened, "task0") == {"validation": None, "test": None}
     status.print_status(str(tmp_path), task="task0")
     assert "were not recorded" in capsys.readouterr().out
@@ -123,7 +123,7 @@ def test_the_matrix_is_drawn(tmp_path: Path) -> None:
     root = ElementTree.fromstring((tmp_path / "c.svg").read_text())
     titles = [title.text for title in root.iter("{http://www.w3.org/2000/svg}title")]
     assert len(titles) == 2 + len(PAIRS)  # two classes have images right
-    names = system.open(str(tmp_path)).task("task0").class_names
+    names = view.open(str(tmp_path)).task("task0").class_names
     assert f"{names[1]} taken for {names[2]}: 4 of 5" in titles
 
 

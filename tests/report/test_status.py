@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from munet import system
 from munet.errors import WorkdirError
 from munet.report import status
+from munet.system import view
 from munet.types import Position
 from tests.report.stored_run import write_run
 
@@ -26,7 +26,7 @@ TASK_KEYS = [
 
 def test_json_keys_are_stable(tmp_path: Path) -> None:
     write_run(tmp_path)
-    data = status.status_json(system.open(str(tmp_path)))
+    data = status.status_json(view.open(str(tmp_path)))
     assert list(data) == KEYS
     assert all(list(task) == TASK_KEYS for task in data["tasks"].values())
     assert (data["format"], data["version"]) == ("munet-status", 1)
@@ -35,7 +35,7 @@ def test_json_keys_are_stable(tmp_path: Path) -> None:
 
 def test_json_values_of_a_complete_run(tmp_path: Path) -> None:
     run = write_run(tmp_path, scale_factor=0.5)
-    data = status.status_json(system.open(str(tmp_path)))
+    data = status.status_json(view.open(str(tmp_path)))
     assert (data["complete"], data["generations"], data["active_task"], data["unsolved_tasks"]) == (True, 8, None, [])
     assert data["position"] == {"task_iteration": 2, "task_index": 0, "generation": 0}
     for name, task in data["tasks"].items():
@@ -55,7 +55,7 @@ def test_json_values_of_a_complete_run(tmp_path: Path) -> None:
 
 def test_json_of_a_run_before_its_first_model(tmp_path: Path) -> None:
     write_run(tmp_path, until=Position(0, 0, 1))
-    data = status.status_json(system.open(str(tmp_path)))
+    data = status.status_json(view.open(str(tmp_path)))
     assert (data["complete"], data["generations"], data["active_task"]) == (False, 1, "task0")
     assert (data["tasks"], data["unsolved_tasks"]) == ({}, ["task0", "task1"])
     assert (data["total_params"], data["params_per_task"], data["mean_quality"]) == (0, 0.0, None)
@@ -64,14 +64,14 @@ def test_json_of_a_run_before_its_first_model(tmp_path: Path) -> None:
 def test_printed_json_is_nothing_but_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_run(tmp_path)
     status.print_status(str(tmp_path), as_json=True)
-    assert json.loads(capsys.readouterr().out) == status.status_json(system.open(str(tmp_path)))
+    assert json.loads(capsys.readouterr().out) == status.status_json(view.open(str(tmp_path)))
 
 
 def test_printed_table_names_every_task_and_number(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_run(tmp_path)
     status.print_status(str(tmp_path))
     text = capsys.readouterr().out
-    data = status.status_json(system.open(str(tmp_path)))
+    data = status.status_json(view.open(str(tmp_path)))
     for name, task in data["tasks"].items():
         (line,) = [line for line in text.splitlines() if line.startswith(f"│ {name} ")]
         for expected in (f"{task['quality']:.2%}", f"{task['test_quality']:.2%}", f"{task['params']:,}", "root > "):
@@ -92,7 +92,7 @@ def test_of_thousands_of_tasks_what_grows_with_the_square_is_left_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_run(tmp_path)
-    opened = system.open(str(tmp_path))
+    opened = view.open(str(tmp_path))
     full = status.status_json(opened)["tasks"]
     monkeypatch.setattr(status, "MOST_TASKS", len(full) - 1)
     for name, task in status.status_json(opened)["tasks"].items():
@@ -104,7 +104,7 @@ def test_of_thousands_of_tasks_what_grows_with_the_square_is_left_out(
 
 def test_of_a_long_lineage_the_end_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_run(tmp_path)
-    opened = system.open(str(tmp_path))
+    opened = view.open(str(tmp_path))
     name = max(opened.models, key=lambda task: len(opened.lineage(task)))
     ids = opened.lineage(name)[::-1]
     (row,) = (row for row in status.rows(opened) if row[0] == name)

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from munet import system
 from munet.report import status
 from munet.report.tables import Cell, ComparisonTable, Row, comparison, display_name
+from munet.system import view
 from munet.types import Position, TaskInfo
 from tests.evolution.simulation import make_tasks
 from tests.report.stored_run import write_run
@@ -68,7 +68,7 @@ def test_rich_table_shows_the_same_numbers() -> None:
 def test_comparison_of_systems(tmp_path: Path) -> None:
     write_run(tmp_path / "a")
     write_run(tmp_path / "b", seed=1)
-    systems = {"first": system.open(str(tmp_path / "a")), "second": system.open(str(tmp_path / "b"))}
+    systems = {"first": view.open(str(tmp_path / "a")), "second": view.open(str(tmp_path / "b"))}
     table = comparison(systems)
     assert table.names == ("first", "second")
     assert [row.name for row in table.rows] == ["task0", "task1"]
@@ -85,7 +85,7 @@ def test_comparison_of_systems(tmp_path: Path) -> None:
 def test_an_unfinished_system_has_no_mean(tmp_path: Path) -> None:
     write_run(tmp_path / "a")
     write_run(tmp_path / "b", until=Position(0, 1, 0))
-    table = comparison({"whole": system.open(str(tmp_path / "a")), "part": system.open(str(tmp_path / "b"))})
+    table = comparison({"whole": view.open(str(tmp_path / "a")), "part": view.open(str(tmp_path / "b"))})
     assert table.rows[1].cells[1] == table.mean.cells[1] == Cell(None, None)
     assert table.verdict == "Not every task is measured for part, so the means cannot be compared."
     assert "| - |" in table.markdown()
@@ -102,7 +102,7 @@ def test_every_table_names_the_omniglot_split(split: str, tmp_path: Path) -> Non
     classes = ("a", "b", "c")
     omniglot = TaskInfo("omniglot", f"tfds:omniglot?split={split}", "f", classes, 800, 100, 100)
     write_run(tmp_path, tasks=(omniglot, *make_tasks(5)))
-    opened = system.open(str(tmp_path))
+    opened = view.open(str(tmp_path))
     label = f"omniglot ({split})"
     assert [row.name for row in comparison({"muNet": opened}).rows] == [label, "task0"]
     assert [row[0] for row in status.rows(opened)] == [label, "task0"]

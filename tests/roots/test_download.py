@@ -14,9 +14,9 @@ import pytest
 
 from munet import roots
 from munet.errors import CheckpointError, DiskFullError, UserError
-from munet.models.checkpoints import demo_root_path
-from munet.roots import download, places, streams
-from munet.roots.streams import HttpSource, ObjectSource
+from munet.roots import cached_files, download, remote_file
+from munet.roots.remote_file import HttpSource, ObjectSource
+from munet.vit.augreg import demo_root_path
 from tests.roots.server import Behaviour, serve
 
 DATA = demo_root_path().read_bytes()
@@ -59,7 +59,7 @@ def test_a_root_by_url_is_downloaded_once_and_checked_at_each_use(url: str, serv
     assert not roots.needs_download(url, cache_dir)
     assert roots.find(url, cache_dir).place == found.place
     assert server.seen == [""]
-    (cached,) = places.cached(cache_dir)
+    (cached,) = cached_files.cached(cache_dir)
     assert (cached.sha256, cached.size, cached.source) == (SHA, len(DATA), url)
     left = {path.name for path in Path(found.place).parent.iterdir()}
     assert left == {"demo.npz", "demo.npz.json", ".demo.npz.lock"}
@@ -69,13 +69,13 @@ def test_a_root_by_url_is_downloaded_once_and_checked_at_each_use(url: str, serv
 
 
 def test_a_file_put_there_by_hand_is_taken(server: Behaviour, tmp_path: Path) -> None:
-    place = places.place("gs://vit_models/augreg/x.npz", str(tmp_path))
-    assert place == places.place("https://storage.googleapis.com/vit_models/augreg/x.npz", str(tmp_path))
+    place = cached_files.place("gs://vit_models/augreg/x.npz", str(tmp_path))
+    assert place == cached_files.place("https://storage.googleapis.com/vit_models/augreg/x.npz", str(tmp_path))
     place.parent.mkdir(parents=True)
     place.write_bytes(DATA)
     assert roots.find("gs://vit_models/augreg/x.npz", str(tmp_path)).sha256 == SHA
-    assert places.recall(place).source == "put there by hand"
-    assert places.recall(place).sha256 == SHA
+    assert cached_files.recall(place).source == "put there by hand"
+    assert cached_files.recall(place).sha256 == SHA
     assert server.seen == []
 
 
@@ -178,7 +178,7 @@ def test_what_is_no_checkpoint_is_not_kept(url: str, server: Behaviour, tmp_path
     server.files["/roots/demo.npz"] = b"<html>please log in</html>"
     with pytest.raises(CheckpointError, match=r"not a whole \.npz file"):
         roots.find(url, str(tmp_path))
-    assert not list(places.cached(str(tmp_path)))
+    assert not list(cached_files.cached(str(tmp_path)))
     assert not list(tmp_path.rglob("*.part*"))
 
 
@@ -186,7 +186,7 @@ def test_hashes_in_the_url(url: str, tmp_path: Path) -> None:
     cache_dir = str(tmp_path)
     with pytest.raises(CheckpointError, match=f"has the SHA-256 {SHA}, expected 0000"):
         roots.find(f"{url}#sha256={'0' * 64}", cache_dir)
-    assert not list(places.cached(cache_dir))
+    assert not list(cached_files.cached(cache_dir))
     assert roots.find(f"{url}#sha256={SHA.upper()}", cache_dir).sha256 == SHA
     with pytest.raises(CheckpointError, match="downloaded before, has the SHA-256"):
         roots.find(f"{url}#sha256={'0' * 64}", cache_dir)
@@ -231,8 +231,8 @@ def test_places_follow_the_url_and_stay_in_the_cache(tmp_path: Path) -> None:
         "https://u:p@h:8/a b/x.npz?k=/../1",
         "gs://h/x",
     ):
-        assert root in places.place(url, cache_dir).resolve().parents, url
-    plain = places.place("https://h/a/x_+=-1.0.npz", cache_dir)
+        assert root in cached_files.place(url, cache_dir).resolve().parents, url
+    plain = cached_files.place("https://h/a/x_+=-1.0.npz", cache_dir)
     assert plain == root / "h" / "a" / "x_+=-1.0.npz"  # where a person would put it
 
 
@@ -251,18 +251,18 @@ def test_no_two_urls_share_a_place(tmp_path: Path) -> None:
         f"b{long}.npz",
     ]
     urls = [*(f"https://h/{name}" for name in urls), "https://h:8/x.npz", "https://h-8/x.npz", "gs://h/x.npz"]
-    found = [places.place(url, str(tmp_path)) for url in urls]
+    found = [cached_files.place(url, str(tmp_path)) for url in urls]
     assert len(set(found)) == len(urls)
     assert {place.suffix for place in found} == {".npz"}
     assert max(len(place.name) for place in found) <= 200
-    first, second = (places.place(f"https://h/x.npz?version={n}", str(tmp_path)) for n in (1, 2))
+    first, second = (cached_files.place(f"https://h/x.npz?version={n}", str(tmp_path)) for n in (1, 2))
     assert first != second
     assert first.name == second.name == "x.npz"
 
 
 @pytest.fixture
 def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    monkeypatch.setitem(streams.SCHEMES, "memory", ObjectSource)
+    monkeypatch.setitem(remote_file.SCHEMES, "memory", ObjectSource)
     system = fsspec.filesystem("memory")
     system.pipe_file("/bucket/demo.npz", DATA)
     yield "memory://bucket/demo.npz"
@@ -293,6 +293,6 @@ def test_objects_are_resumed_while_they_are_the_same(bucket: str, tmp_path: Path
 
 def test_google_storage_without_its_package_is_read_by_https(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    source = streams.source("gs://vit_models/imagenet21k+x/a.npz")
+    source = remote_file.source("gs://vit_models/imagenet21k+x/a.npz")
     assert isinstance(source, HttpSource)
     assert urlsplit(source._url).path == "/vit_models/imagenet21k%2Bx/a.npz"

@@ -9,17 +9,17 @@ from pathlib import Path
 import pytest
 
 from munet.cli import main
-from munet.models.checkpoints import demo_root_path
-from munet.roots import names, places
+from munet.roots import cached_files, names
+from munet.vit.augreg import demo_root_path
 
 
 def test_the_list_names_what_is_known_and_what_is_here(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     name = next(iter(names.KNOWN))
     for url in (names.url(name), "https://example.org/mine.npz"):
-        place = places.place(url, str(tmp_path))
+        place = cached_files.place(url, str(tmp_path))
         place.parent.mkdir(parents=True)
         shutil.copy(demo_root_path(), place)
-    places.remember(place, "https://example.org/mine.npz")
+    cached_files.remember(place, "https://example.org/mine.npz")
     assert main(["roots", f"--cache_dir={tmp_path}"]) == 0
     shown = capsys.readouterr().out
     for known in names.KNOWN:
@@ -30,7 +30,7 @@ def test_the_list_names_what_is_known_and_what_is_here(tmp_path: Path, capsys: p
     listed = {row["name"]: row for row in json.loads(capsys.readouterr().out)["roots"]}
     assert listed["demo"]["num_params"] == 199_680
     assert listed[f"augreg:{name}"]["cached"]["source"] == "put there by hand"
-    assert listed["https://example.org/mine.npz"]["cached"]["sha256"] == places.file_sha256(place)
+    assert listed["https://example.org/mine.npz"]["cached"]["sha256"] == cached_files.file_sha256(place)
     assert listed["augreg:" + list(names.KNOWN)[1]]["cached"] is None
 
 

@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from munet import roots, start
-from munet.architecture import VARIANTS
+from munet import roots
 from munet.config import Config, Experiment
-from munet.config_files import load_any_config, shipped_configs
+from munet.config.files import load_any_config, shipped_configs
 from munet.errors import CheckpointError
-from munet.models.checkpoints import demo_root_path
-from munet.roots import names, places
+from munet.roots import cached_files, names
+from munet.run import start
+from munet.vit.architecture import VARIANTS
+from munet.vit.augreg import demo_root_path
 from tests import tiny_run
 
 TI = "Ti_16-i21k-300ep-lr_0.001-aug_light1-wd_0.1-do_0.0-sd_0.0"
@@ -39,7 +40,7 @@ def test_a_head_is_seen_and_left_out(shared_root: Path) -> None:
 
 
 def test_a_name_of_the_release_is_a_file_in_the_cache(tmp_path: Path) -> None:
-    place = places.place(names.url(TI), str(tmp_path))
+    place = cached_files.place(names.url(TI), str(tmp_path))
     place.parent.mkdir(parents=True)
     shutil.copy(demo_root_path(), place)  # offline: put there by hand
     for reference in (f"augreg:{TI}", f"augreg:{TI}.npz", "augreg:Ti_16-i21k-300ep-lr_0.001-aug_l"):
@@ -123,7 +124,7 @@ def test_a_root_of_another_architecture_says_what_to_set(tmp_path: Path) -> None
 
 
 def test_a_truncated_download_by_hand_is_refused_with_its_place(tmp_path: Path) -> None:
-    place = places.place(names.url(TI), str(tmp_path))
+    place = cached_files.place(names.url(TI), str(tmp_path))
     place.parent.mkdir(parents=True)
     place.write_bytes(demo_root_path().read_bytes()[:-2000])
     with pytest.raises(CheckpointError, match=r"not a whole \.npz file") as caught:

@@ -10,11 +10,11 @@ import pytest
 
 import munet
 from munet import roots
-from munet.architecture import HEAD, get_variant
 from munet.config import Baseline, Experiment
 from munet.errors import CheckpointError, CorruptionError, WorkdirError
 from munet.roots import systems
-from munet.start import RootComponents
+from munet.run.start import RootComponents
+from munet.vit.architecture import HEAD, get_variant
 from tests.report.stored_run import write_run
 
 

@@ -8,21 +8,21 @@ import numpy as np
 import pytest
 from jaxtyping import Array, UInt8
 
-from munet import system
-from munet.architecture import get_variant, is_block
 from munet.data.augment import prepare
 from munet.data.images import squash
 from munet.errors import CorruptionError, UserError
-from munet.models import vit
 from munet.serving.predict import Prediction, normalise
-from munet.system import System
+from munet.system import view
+from munet.system.view import System
+from munet.vit import forward as vit
+from munet.vit.architecture import get_variant, is_block
 from tests.report.stored_run import write_run
 
 
 @pytest.fixture
 def opened(tmp_path: Path) -> System:
     write_run(tmp_path, num_blocks=1, mutation_probability=0.6)
-    return system.open(str(tmp_path))
+    return view.open(str(tmp_path))
 
 
 def pixels(*shape: int) -> UInt8[np.ndarray, "..."]:

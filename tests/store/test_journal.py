@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from munet.codec import dumps
 from munet.errors import CorruptionError, DiskFullError, WorkdirError
 from munet.store import FORMAT_VERSION, Journal
+from munet.store.codec import dumps
 from munet.types import JournalEntry, Position, SeedsEntry
 from tests.store.samples import entry
 

@@ -11,7 +11,7 @@ import pytest
 
 from munet.errors import CorruptionError, UserError, WorkdirError
 from munet.store import Journal, Store
-from munet.store.files import folder
+from munet.store.local import folder
 from tests.store.samples import entry, put_published, records_of
 
 

@@ -14,17 +14,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from munet import system
+from munet.config.flags import Override
 from munet.errors import SuiteError, UserError
-from munet.estimates import Time
-from munet.flags import Override
+from munet.run.estimates import Time
 from munet.suites import benchmark, record, results, times
 from munet.suites.benchmark import Options
 from munet.suites.inputs import check_inputs
 from munet.suites.rows import TIMES
-from munet.training import timing
-from munet.training.signature import Signature
-from munet.training.timing import StepTime
+from munet.system import view
+from munet.training.measure import timing
+from munet.training.measure.timing import StepTime
+from munet.training.program.signature import Signature
 from tests.report.stored_run import write_run
 from tests.suites import tiny_suite
 
@@ -85,7 +85,7 @@ def test_parameters_are_those_of_the_stored_arrays(finished: tuple[Path, str]) -
     """Equal to the derived numbers, which tests/evolution/test_baselines.py has for every baseline."""
     workdir, _ = finished
     for row in results.read(str(workdir)):
-        opened = system.open(str(workdir / "runs" / row.method / f"seed_{row.seed}"))
+        opened = view.open(str(workdir / "runs" / row.method / f"seed_{row.seed}"))
         sizes = {
             id: sum(array.size for array in opened.store.components.get(id)[1].values())
             for model in opened.models.values()

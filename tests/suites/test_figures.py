@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from munet.suites import journals, summary
-from munet.suites.figures import CAPTIONS, drawing, figures, histograms, labels, lineage, tradeoff
+from munet.suites.figures import CAPTIONS, canvas, figures, histograms, labels, lineage, tradeoff
 from munet.suites.figures.labels import Label
 from munet.suites.journals import Lineage
 from munet.suites.suite import Method, Suite
@@ -46,7 +46,7 @@ def test_labels_cover_neither_each_other_nor_points(count: int) -> None:
     """Where many points are close, some labels are left out; where there is room, none is."""
     places = np.random.default_rng(count).uniform(0, 0.05 if count == 60 else 1, (count, 2))
     curves = [[Label(f"s=0.{i}", float(x), float(y), "black") for i, (x, y) in enumerate(places)]]
-    with drawing.canvas(7.0, 5.0) as (figure, axes):
+    with canvas.canvas(7.0, 5.0) as (figure, axes):
         axis = axes[0, 0]
         axis.plot(*places.T, "o")
         axis.set_xlim(-0.2, 1.2)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from munet.config.flags import Override
 from munet.errors import SuiteError, UserError
-from munet.flags import Override
 from munet.suites.plan import plan
 from munet.suites.suite import SUITE_FILES, Method, Suite, paper_methods
 

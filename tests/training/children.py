@@ -9,11 +9,11 @@ from contextlib import contextmanager
 import jax
 import numpy as np
 
-from munet import architecture
 from munet.config import Config, Defaults, Experiment
 from munet.data.splits import Split
 from munet.training.assemble import FlatArrays
 from munet.types import ChildPlan, ComponentId, ComponentPlan, GenerationPlan, HyperparameterValue, Position, TaskInfo
+from munet.vit import architecture
 
 VARIANT = architecture.get_variant("demo/16")
 NUM_CLASSES = 5

@@ -17,17 +17,20 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from benchmarks.profiling import compiled_memory
 from munet.config import Config
 from munet.data.tasks import Task
-from munet.models import vit
-from munet.models.vit import flatten
-from munet.training import compiled_memory, placement, population, sharding
-from munet.training.checkpoints import InFlight
-from munet.training.fitting import Spread
-from munet.training.memory import child_memory
-from munet.training.signature import Signature
-from munet.training.validation import Validation
+from munet.training import population
+from munet.training.in_flight import InFlight
+from munet.training.measure.validation import Validation
+from munet.training.placement import devices
+from munet.training.placement.child_memory import child_memory
+from munet.training.placement.fitting import Spread
+from munet.training.program import sharding
+from munet.training.program.signature import Signature
 from munet.types import ChildPlan
+from munet.vit import forward
+from munet.vit.forward import flatten
 from tests.training.children import VARIANT, FakeTask, config, generation, highest_precision, loader_of, random_child
 from tests.training.test_population import expected
 
@@ -44,7 +47,7 @@ def on(mesh: tuple[int, ...], **changes: object) -> Config:
 
 
 def engine(settings: Config, children: list[ChildPlan], in_flight: InFlight | None = None) -> population.Population:
-    return population.Population(settings, placement.Layout.detect(settings.runtime), loader_of(children), in_flight)
+    return population.Population(settings, devices.Layout.detect(settings.runtime), loader_of(children), in_flight)
 
 
 def train(
@@ -108,7 +111,7 @@ def num_correct(settings: Config, child: ChildPlan, params: dict[str, Any]) -> i
     )
     blocks = sum(name.startswith("encoderblock") for name in params)
     labels = TASK.split("validation").labels
-    logits = vit.logits(VARIANT, params, images[0], num_blocks=blocks)
+    logits = forward.logits(VARIANT, params, images[0], num_blocks=blocks)
     return int((np.argmax(logits, axis=-1)[: len(labels)] == labels).sum())
 
 

@@ -10,9 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from munet import architecture
-from munet.models import vit
 from munet.types import Hyperparameters
+from munet.vit import architecture, forward
 
 Batch = tuple[np.ndarray, np.ndarray]
 
@@ -44,7 +43,7 @@ def train(
     state = optimiser.init(tuned)
 
     def loss(tuned: Any, images: Any, labels: Any) -> Any:
-        logits = vit.logits(variant, {**frozen, **tuned}, images, num_blocks=num_blocks)
+        logits = forward.logits(variant, {**frozen, **tuned}, images, num_blocks=num_blocks)
         return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
 
     gradient = jax.jit(jax.grad(loss))

@@ -9,16 +9,17 @@ import numpy as np
 import pytest
 
 from munet import rng
-from munet.architecture import HEAD, NORM, block_name, path_names
 from munet.config import Baseline, Config
 from munet.data import loader
 from munet.data.augment import AugmentSettings
 from munet.data.tasks import Task, load_task
-from munet.models import vit
-from munet.models.vit import flatten, nest
-from munet.training import placement, population
-from munet.training.stream import TrainStream, evaluation_batches
+from munet.training import population
+from munet.training.batches.stream import TrainStream, evaluation_batches
+from munet.training.placement import devices
 from munet.types import ChildPlan, ComponentPlan
+from munet.vit import forward
+from munet.vit.architecture import HEAD, NORM, block_name, path_names
+from munet.vit.forward import flatten, nest
 from tests.training import reference
 from tests.training.children import VARIANT, FakeTask, config, generation, highest_precision, hyperparameters, loader_of
 
@@ -84,7 +85,7 @@ def test_five_steps_equal_a_plain_optax_loop(kind: str) -> None:
     load = loader_of(children[:1])
     task = FakeTask(num_train=80)
     with highest_precision():
-        engine = population.Population(settings, placement.Layout.detect(settings.runtime), load)
+        engine = population.Population(settings, devices.Layout.detect(settings.runtime), load)
         found = engine.train(generation(children), cast(Task, task), [], lambda *_: None)
         for replica, child in enumerate(children):
             assert set(found[child.id].best) == trained
@@ -119,7 +120,7 @@ def test_full_fine_tuning_ends_where_a_plain_loop_ends() -> None:
         child = replace(child, task=task.info.name)
         load = _wider_head(loader_of([child]), task.info.num_classes)
         plan = replace(generation([child]), task=task.info.name)
-        engine = population.Population(settings, placement.Layout.detect(settings.runtime), load)
+        engine = population.Population(settings, devices.Layout.detect(settings.runtime), load)
         ours.append(engine.train(plan, task, [], lambda *_: None)[1].training.qualities[-1].value)
         reached = reference.train(
             VARIANT,
@@ -150,7 +151,7 @@ def _wider_head(load: Any, num_classes: int) -> Any:
 def _accuracy(params: dict[str, Any], task: Task) -> float:
     correct = counted = 0
     for piece in evaluation_batches(task.split("validation"), image_size=32, antialias=False):
-        logits = [vit.logits(VARIANT, params, images, num_blocks=NUM_BLOCKS) for images in piece.images]
+        logits = [forward.logits(VARIANT, params, images, num_blocks=NUM_BLOCKS) for images in piece.images]
         best = np.concatenate([np.asarray(batch).argmax(-1) for batch in logits])[: piece.counted]
         correct += int((best == piece.labels).sum())
         counted += piece.counted

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from munet.suites.figures import drawing
+from munet.suites.figures import canvas
 from munet.types import HyperparameterValue
 
 
@@ -24,7 +24,7 @@ def draw(sampled: Mapping[str, Sequence[Mapping[str, HyperparameterValue]]]) -> 
         return None
     columns = min(4, len(varied))
     rows = math.ceil(len(varied) / columns)
-    with drawing.canvas(3.0 * columns + 0.5, 2.1 * rows + 0.7, rows, columns) as (figure, axes):
+    with canvas.canvas(3.0 * columns + 0.5, 2.1 * rows + 0.7, rows, columns) as (figure, axes):
         panels = list(axes.flat)
         for panel, name in zip(panels, varied, strict=False):
             # A method without the insertion has no width or rank of it.
@@ -35,7 +35,7 @@ def draw(sampled: Mapping[str, Sequence[Mapping[str, HyperparameterValue]]]) -> 
         figure.supylabel("share of the sampled children (%)", fontsize=10)
         handles, titles = panels[0].get_legend_handles_labels()
         figure.legend(handles, titles, loc="outside upper center", ncols=len(sampled))
-        return drawing.svg(figure)
+        return canvas.svg(figure)
 
 
 def _bars(panel: Any, name: str, values: Mapping[str, Sequence[HyperparameterValue]]) -> None:
@@ -46,7 +46,7 @@ def _bars(panel: Any, name: str, values: Mapping[str, Sequence[HyperparameterVal
         counts = Counter(own)
         shares = [100 * counts[tick] / len(own) if own else 0.0 for tick in ticks]
         places = [place + (index - (len(values) - 1) / 2) * width for place in range(len(ticks))]
-        panel.bar(places, shares, width, color=drawing.colour(index), label=title)
+        panel.bar(places, shares, width, color=canvas.colour(index), label=title)
     panel.set_xticks(range(len(ticks)), [_short(tick) for tick in ticks], fontsize=7, rotation=45 * (len(ticks) > 6))
     panel.set_title(name.replace("num_", "number of ").replace("_", " "), fontsize=10)
     panel.grid(visible=False, axis="x")

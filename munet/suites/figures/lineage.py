@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from munet.suites.figures import drawing
+from munet.suites.figures import canvas
 from munet.suites.journals import Lineage
 from munet.types import TaskName
 
@@ -27,7 +27,7 @@ def draw(
         return None
     columns = min(4, len(labels))
     rows = math.ceil(len(labels) / columns)
-    with drawing.canvas(3.0 * columns + 1.0, 2.5 * rows + 0.7, rows, columns) as (figure, axes):
+    with canvas.canvas(3.0 * columns + 1.0, 2.5 * rows + 0.7, rows, columns) as (figure, axes):
         panels = list(axes.flat)
         for panel, (task, label) in zip(panels, labels.items(), strict=False):
             for index, (_, runs) in enumerate(lineages.items()):
@@ -41,11 +41,11 @@ def draw(
         figure.supxlabel("train/validation cycles", fontsize=10)
         figure.supylabel(f"validation {metric} (%)", fontsize=10)
         figure.legend(handles=_legend(list(lineages), metric), loc="outside upper center", ncols=len(lineages) + 2)
-        return drawing.svg(figure)
+        return canvas.svg(figure)
 
 
 def _line(panel: Any, lineage: Lineage, index: int) -> None:
-    colour = drawing.colour(index)
+    colour = canvas.colour(index)
     cycles = range(1, len(lineage.qualities) + 1)
     panel.plot(cycles, [100 * value for value in lineage.qualities], color=colour, linewidth=1.2, alpha=0.8)
     at = lineage.best + 1
@@ -58,7 +58,7 @@ def _legend(titles: Sequence[str], metric: str) -> list[Any]:
 
     grey = "#5A6270"
     return [
-        *(Line2D([], [], color=drawing.colour(index), label=title) for index, title in enumerate(titles)),
+        *(Line2D([], [], color=canvas.colour(index), label=title) for index, title in enumerate(titles)),
         Line2D([], [], color=grey, marker="+", markersize=9, linestyle="", label="best validation"),
         Line2D([], [], color=grey, marker="o", fillstyle="none", linestyle="", label=f"its test {metric}"),
     ]

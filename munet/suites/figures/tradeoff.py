@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from munet.suites.figures import drawing, labels
+from munet.suites.figures import canvas, labels
 from munet.suites.figures.labels import Label
 from munet.suites.summary import MethodSummary
 
@@ -52,7 +52,7 @@ def draw(
     groups: dict[str, list[MethodSummary]] = {}
     for method in shown:
         groups.setdefault(curves.get(method.name) or method.title, []).append(method)
-    with drawing.canvas(7.0, 5.0) as (figure, axes):
+    with canvas.canvas(7.0, 5.0) as (figure, axes):
         axis = axes[0, 0]
         written = [_curve(axis, name, members, size, index) for index, (name, members) in enumerate(groups.items())]
         sizes = [size.of(method) for method in shown]
@@ -63,7 +63,7 @@ def draw(
         axis.set_ylabel(f"mean test {metric} (%)")
         figure.legend(loc="outside upper center", ncols=min(2, len(groups)))
         labels.write(figure, axis, written)
-        return drawing.svg(figure)
+        return canvas.svg(figure)
 
 
 def _logarithmic(axis: Any) -> None:
@@ -85,7 +85,7 @@ def _curve(axis: Any, name: str, members: Sequence[MethodSummary], size: Size, i
     x = [size.of(method) for method in members]
     y = [100 * method.test.mean for method in members]
     std = [100 * (method.test.std or 0.0) for method in members]
-    colour, marker = drawing.colour(index), drawing.MARKERS[index % len(drawing.MARKERS)]
+    colour, marker = canvas.colour(index), canvas.MARKERS[index % len(canvas.MARKERS)]
     if len(members) == 1:
         axis.errorbar(x, y, yerr=std if any(std) else None, color=colour, fmt=marker, capsize=3, label=name)
         return [Label("", x[0], y[0], colour)]

@@ -1,0 +1,67 @@
+"""Data sets that need no file and no network: `builtin:digits` and `builtin:glyphs/<script>`."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from munet.data.builtin.scripts import SCRIPTS
+from munet.data.cache import Arrays, cached_arrays, content_key
+from munet.data.open_settings import OpenSettings, TaskUri
+from munet.data.splits import Source, source_of_arrays
+from munet.errors import DataError, nearest
+
+_DIGITS = "digits"
+_GLYPHS = "glyphs/"
+
+
+def open_builtin(uri: TaskUri, settings: OpenSettings) -> Source:
+    """Opens a built-in set.
+
+    Args:
+      uri: whose path is `digits` or `glyphs/<script>`.
+      settings: the cache, and the seed of the 80/10/10 split; the images are the same for every seed.
+
+    Raises:
+      DataError: there is no such set.
+    """
+    known = [_DIGITS, *(_GLYPHS + script for script in SCRIPTS)]
+    name, cache_dir = uri.path, settings.cache_dir
+    if name not in known:
+        raise DataError(f"{uri.text}: there is no built-in set {name!r}. {nearest(name, known)}")
+    arrays = _digits(cache_dir) if name == _DIGITS else _glyphs(name.removeprefix(_GLYPHS), cache_dir)
+    class_names = [str(label) for label in arrays["class_names"]]
+    return source_of_arrays(uri.text, arrays["images"], arrays["labels"], class_names, seed=settings.seed)
+
+
+def _digits(cache_dir: str) -> Arrays:
+    """The UCI handwritten digits that scikit-learn ships: 1,797 images of 8x8 pixels."""
+
+    def build() -> Arrays:
+        # Importing scikit-learn takes seconds, so only when the cache does not have them.
+        from sklearn.datasets import load_digits
+
+        bunch = load_digits()
+        images = np.rint(bunch.images * (255 / 16)).astype(np.uint8)[..., None]
+        return {
+            "images": images,
+            "labels": bunch.target.astype(np.int64),
+            "class_names": bunch.target_names.astype(str),
+        }
+
+    return cached_arrays(cache_dir, content_key("digits", 1), build)
+
+
+def _glyphs(script: str, cache_dir: str) -> Arrays:
+    """A rendered script. Another version of the font renderer may draw other pixels, so it is part of the key."""
+    import matplotlib
+    from PIL import __version__ as pillow_version
+    from PIL import features
+
+    from munet.data.builtin import glyphs
+
+    def build() -> Arrays:
+        images, labels, characters = glyphs.render(script)
+        return {"images": images, "labels": labels, "class_names": np.array(characters)}
+
+    versions = (matplotlib.__version__, pillow_version, features.version("freetype2"))
+    return cached_arrays(cache_dir, content_key("glyphs", glyphs.FORMAT, script, versions), build)

@@ -1,0 +1,225 @@
+"""A prepared TFDS data set on disk: finding, opening and decoding it without TensorFlow (DESIGN decision 10).
+
+A set is found by its folder, `<data_dir>/<name>/<version>`, so sets that TFDS has no builder class for can be read too.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import tensorflow_datasets as tfds
+from etils import epath
+from jaxtyping import Int64, UInt8
+
+from munet.data import images as pixels
+from munet.data.labels import ONE_CLASS
+from munet.data.splits import check_labels
+from munet.data.tfds.missing_sets import MissingSetError
+from munet.errors import DataError
+
+DAMAGES = (OSError, ValueError, RuntimeError)  # what reading and decoding damaged records raises
+_CHUNK = 1000  # examples read at a time
+
+
+@dataclass(frozen=True)
+class PreparedSet:
+    """An opened set with the features that make it a classification task.
+
+    Attributes:
+      uri: the task, for messages.
+      builder: TFDS's read-only builder.
+      image_key, label_key: names of the two features.
+      canvas: images are squashed to this many pixels on a side; 0: they all have one size and keep it.
+    """
+
+    uri: str
+    builder: Any  # tfds.core.ReadOnlyBuilder, which has no types
+    image_key: str
+    label_key: str
+    canvas: int
+
+    @property
+    def num_classes(self) -> int:
+        """Number of labels."""
+        return int(self.builder.info.features[self.label_key].num_classes)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the labels; numbers where the set has no names."""
+        return tuple(str(name) for name in self.builder.info.features[self.label_key].names)
+
+    def num_examples(self, notation: str) -> int:
+        """Size of a split, e.g. `train[5%:]`.
+
+        Raises:
+          DataError: no such split, or no such notation; the splits are listed.
+        """
+        splits = self.builder.info.splits
+        try:
+            return int(splits[notation].num_examples)
+        except (ValueError, KeyError) as error:
+            listed = ", ".join(f"{name} ({info.num_examples:,})" for name, info in splits.items())
+            reason = str(error).partition("\n")[0]
+            raise DataError(
+                f"{self.uri}: split {notation!r} cannot be read: {reason} The set has the splits {listed}; say e.g. "
+                "tfds:NAME?train=train[5%:]&validation=train[:5%]&test=test."
+            ) from None
+
+    def identity(self) -> list[object]:
+        """What tells this set from any other without reading it: name, version, sizes of splits and of files.
+
+        Raises:
+          DataError: a file is missing.
+        """
+        splits = []
+        for name, info in sorted(self.builder.info.splits.items()):
+            try:
+                sizes = [epath.Path(path).stat().length for path in info.filepaths]
+            except FileNotFoundError as error:
+                raise DataError(f"{self.uri}: {error.filename} is missing. Prepare the set anew.") from error
+            splits.append([name, int(info.num_examples), sizes])
+        return [self.builder.info.full_name, splits, self.canvas]
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """The shape of its images, as far as it is known before they are decoded: grey ones may be stored as colour."""
+        height, width, channels = self.builder.info.features[self.image_key].shape
+        return (self.canvas, self.canvas, channels or 3) if self.canvas else (height, width, channels or 3)
+
+    @property
+    def num_bytes(self) -> int:
+        """Size of its files on disk, all splits together."""
+        return sum(int(info.num_bytes) for info in self.builder.info.splits.values())
+
+    def read(self, notation: str) -> tuple[list[UInt8[np.ndarray, "_ h w _"]], Int64[np.ndarray, " n"]]:
+        """Decodes a split: chunks of images, grey ones with a single channel, and all labels.
+
+        Raises:
+          DataError: a file is damaged, or labels are out of range.
+        """
+        chunks: list[UInt8[np.ndarray, "_ h w _"]] = []
+        labels: list[int] = []
+        try:
+            for examples in self.examples(notation):
+                chunks.append(pixels.stack([self.decode(example[self.image_key]) for example in examples]))
+                labels += [int(example[self.label_key]) for example in examples]
+        except DAMAGES as error:
+            raise self.damaged(notation, error) from error
+        return chunks, self.checked_labels(labels)
+
+    def decode(self, data: bytes) -> pixels.Pixels:
+        """The pixels of one encoded image, on the canvas; raises any of `DAMAGES`."""
+        image = pixels.decode(data)
+        return pixels.squash(image, self.canvas) if self.canvas else image
+
+    def checked_labels(self, labels: Sequence[int]) -> Int64[np.ndarray, " n"]:
+        """The labels of a split as an array; raises `DataError` for those out of range."""
+        array = np.array(labels, np.int64)
+        check_labels(self.uri, array, self.num_classes)
+        return array
+
+    def damaged(self, notation: str, error: BaseException) -> DataError:
+        """What to say of a split that cannot be read or decoded."""
+        return DataError(
+            f"{self.uri}: split {notation!r} in {self.builder.data_path} is damaged ({error}). Prepare the set anew."
+        )
+
+    def source(self, notation: str) -> Any:
+        """Random access to examples, images still encoded: our own decoding is faster and keeps grey images grey."""
+        return self.builder.as_data_source(notation, decoders={self.image_key: tfds.decode.SkipDecoding()})
+
+    def examples(self, notation: str) -> Iterator[Sequence[Mapping[str, Any]]]:
+        """Lists of examples, in order."""
+        source = self.source(notation)
+        for start in range(0, len(source), _CHUNK):
+            yield source.__getitems__(list(range(start, min(start + _CHUNK, len(source)))))
+
+
+def open_set(uri: str, name: str, *, data_dir: str, canvas: int) -> PreparedSet:
+    """Opens the newest prepared version of a set.
+
+    Args:
+      uri: the task, for messages.
+      name: of the set, with its config: `mnist`, `cmaterdb/bangla`.
+      data_dir: as for `folder`.
+      canvas: images of varying size, or larger ones, are squashed to this many pixels on a side.
+
+    Raises:
+      MissingSetError: not prepared.
+      DataError: not as array_record, or no image classification set.
+    """
+    builder = _builder(uri, name, data_dir)
+    image_key, label_key = _feature_keys(uri, builder.info)
+    height, width = builder.info.features[image_key].shape[:2]
+    has_one_size = height is not None and width is not None and max(height, width) <= canvas
+    return PreparedSet(uri, builder, image_key, label_key, 0 if has_one_size else canvas)
+
+
+def folder(data_dir: str) -> epath.Path:
+    """The folder of prepared sets that a `data_dir` setting means."""
+    return epath.Path(data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets").expanduser()
+
+
+def prepared_names(root: epath.Path) -> list[str]:
+    """Names of the sets prepared under `root`, e.g. `cmaterdb/bangla`."""
+    if not root.is_dir():
+        return []
+    infos = [*root.glob("*/*/dataset_info.json"), *root.glob("*/*/*/dataset_info.json")]
+    return sorted({"/".join(path.parent.parent.relative_to(root).parts) for path in infos})
+
+
+def _builder(uri: str, name: str, data_dir: str) -> Any:
+    """The read-only builder of the newest prepared version."""
+    root = folder(data_dir)
+    versions = [path.parent for path in root.glob(f"{name}/*/dataset_info.json")] if root.is_dir() else []
+    versions = [path for path in versions if tfds.core.Version.is_valid(path.name)]
+    if not versions:
+        raise MissingSetError(uri, name, str(root), prepared_names(root))
+    newest = max(versions, key=lambda path: tfds.core.Version(path.name))
+    try:
+        builder = tfds.builder_from_directory(newest)
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        raise DataError(f"{uri}: {newest} cannot be opened ({error}). Prepare the set anew.") from error
+    if builder.info.file_format is not tfds.core.FileFormat.ARRAY_RECORD:
+        raise DataError(
+            f"{uri}: {builder.data_path} is in {builder.info.file_format.value} form, expected array_record. "
+            f"Prepare it anew: tfds build {name} --file_format=array_record --data_dir={root} (in an empty folder)."
+        )
+    return builder
+
+
+def _feature_keys(uri: str, info: Any) -> tuple[str, str]:
+    """Names of the image and the label: the supervised pair, else the only ones there are."""
+    images = [key for key, feature in info.features.items() if isinstance(feature, tfds.features.Image)]
+    labels = [key for key, feature in info.features.items() if type(feature) is tfds.features.ClassLabel]
+    pair = info.supervised_keys if isinstance(info.supervised_keys, tuple) else None
+    if pair is not None and len(pair) == 2 and pair[0] in images and pair[1] in labels:
+        return pair[0], pair[1]
+    if len(images) == 1 and len(labels) == 1:
+        return images[0], labels[0]
+    found = f"it has the images {images} and the class labels {labels}, expected one of each."
+    several = [key for key, feature in info.features.items() if _holds_labels(feature)]
+    if images and several and not labels:
+        found += f" {several[0]!r} holds several labels an image (multi-label), and {ONE_CLASS}."
+    real = [key for key, feature in info.features.items() if _is_real_number(feature)]
+    if images and real and not labels:
+        found += f" {real[0]!r} is a real number, as of a regression, and munet classifies."
+    raise DataError(f"{uri}: no image classification set: {found}")
+
+
+def _holds_labels(feature: Any) -> bool:
+    """Whether a feature is a list of class labels, or of anything that holds some (objects in a scene)."""
+    inner = getattr(feature, "feature", None)
+    if isinstance(inner, tfds.features.FeaturesDict):
+        return any(type(part) is tfds.features.ClassLabel for part in inner.values())
+    return isinstance(inner, tfds.features.ClassLabel)
+
+
+def _is_real_number(feature: Any) -> bool:
+    return type(feature) in (tfds.features.Scalar, tfds.features.Tensor) and (
+        feature.shape == () and np.issubdtype(feature.np_dtype, np.floating)
+    )

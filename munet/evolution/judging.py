@@ -1,0 +1,110 @@
+"""Scores: Eq. 2, quality with a penalty for size, and Eq. 3, where a shared parameter is divided among its users.
+
+Beyond the paper, FLOPs and latency may count too (`costs.py`).
+
+Nothing here is stored: scores follow from quality and the sharing at hand, and change when other models change.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Iterable
+
+from munet.config import Experiment
+from munet.evolution import costs
+from munet.evolution.state import EvolutionError, State
+from munet.types import ChildPlan, ComponentId, ModelRecord, Quality, TaskName
+from munet.vit import architecture
+
+
+def root_params(experiment: Experiment) -> int:
+    """#root-model-params of Eq. 2: the root's trunk at the default image size with a 2-class head."""
+    return _root_params(experiment.variant, experiment.num_blocks, experiment.defaults.image_size)
+
+
+@functools.cache  # asked for with every score
+def _root_params(variant: str, num_blocks: int, image_size: int) -> int:
+    return architecture.root_params(architecture.get_variant(variant), num_blocks=num_blocks, image_size=image_size)
+
+
+def penalised(quality: Quality, accounted: float, experiment: Experiment) -> float:
+    """Eq. 2: q * s^(accounted / root)."""
+    return quality.value * math.pow(experiment.scale_factor, accounted / root_params(experiment))
+
+
+def accounted_params(state: State, components: Iterable[ComponentId], task: TaskName) -> float:
+    """Eq. 3: every parameter divided by 1 + the number of other tasks' retained models that use it."""
+    # fsum is exact before its one rounding: models that share alike score alike, in whatever order they are summed.
+    return math.fsum(_share(state, id, task) for id in components)
+
+
+def accounted_params_of_child(state: State, child: ChildPlan, experiment: Experiment, num_classes: int) -> float:
+    """Eq. 3 for a child that is not built yet: what it trains is its own, the rest is shared."""
+    variant = architecture.get_variant(experiment.variant)
+    return math.fsum(
+        _share(state, plan.source, child.task)
+        if plan.action == "share" and plan.source is not None
+        else sum(
+            leaf.size
+            for leaf in architecture.model_leaves(variant, plan.name, child.hyperparameters, num_classes).values()
+        )
+        for plan in child.components
+    )
+
+
+def _share(state: State, component: ComponentId, task: TaskName) -> float:
+    return state.components[component].num_params / (1 + state.num_other_users(component, task))
+
+
+def score(state: State, model: ModelRecord, experiment: Experiment) -> float:
+    """Eq. 2 of a trained model in the system at hand, with the penalties for FLOPs and latency where they count.
+
+    Raises:
+      EvolutionError: the model has no quality, as the root.
+    """
+    if model.task is None or model.quality is None:
+        raise EvolutionError(f"Model {model.id} was never trained on a task and has no score.")
+    size_aware = penalised(model.quality, accounted_params(state, model.components.values(), model.task), experiment)
+    return size_aware * costs.penalty(
+        experiment,
+        model.components,
+        model.hyperparameters,
+        num_classes(state, model),
+        latency=model.latency,
+        root_latency=state.root.latency,
+    )
+
+
+def score_of_child(
+    state: State, experiment: Experiment, child: ChildPlan, quality: Quality, num_classes: int, latency: float | None
+) -> float:
+    """The same for a child that is not built yet.
+
+    Raises:
+      EvolutionError: latency counts, but there is none.
+    """
+    accounted = accounted_params_of_child(state, child, experiment, num_classes)
+    return penalised(quality, accounted, experiment) * costs.penalty(
+        experiment,
+        [plan.name for plan in child.components],
+        child.hyperparameters,
+        num_classes,
+        latency=latency,
+        root_latency=state.root.latency,
+    )
+
+
+def num_classes(state: State, model: ModelRecord) -> int:
+    """Outputs of a model's head."""
+    return state.components[model.components[architecture.HEAD]].leaves["bias"].size
+
+
+def total_params(state: State) -> int:
+    """Parameters of all retained models together, each counted once; the root's only where they are used."""
+    return sum(state.components[id].num_params for id in state.num_users)
+
+
+def params_per_task(state: State) -> float:
+    """Unique parameters in use / tasks with a model: also the mean of their accounted parameters (Tables 1, 2)."""
+    return total_params(state) / len(state.retained) if state.retained else 0.0

@@ -1,0 +1,67 @@
+"""Saves the state of a pre-training, so that a start goes on where the one before it was killed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import jax
+import numpy as np
+
+from munet.methods.pretraining.recipe import TrainState
+from munet.training.saves import Saves, abstract
+
+_FAMILY = "step"
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A state, the steps before it, and the seconds of training that they took, all starts together."""
+
+    step: int
+    state: TrainState
+    seconds: float
+
+
+class InTraining:
+    """The newest state of a training, on disk.
+
+    Args:
+      folder: absolute.
+      minutes: least time between two saves; below 0: none are made.
+      note: told what people should know of saves that fail or cannot be used.
+    """
+
+    def __init__(self, folder: str, minutes: float, note: Callable[[str], None]):
+        self._saves = Saves(folder, minutes, what="The state in training", goes_on="training", note=note)
+        self._is_wanted = minutes >= 0
+
+    def save_if_due(self, state: TrainState, step: int, seconds: float) -> None:
+        """Saves in the background if the last save is old enough."""
+        if self._is_wanted and self._saves.is_due:
+            # Leaves alone: how optax nests them is its own affair, and empty nests are no business of Orbax.
+            tree = {"leaves": jax.tree.leaves(state), "seconds": np.array([seconds])}
+            self._saves.save(_FAMILY, f"{_FAMILY}-{step:010d}", tree)
+
+    def restore(self, like: TrainState) -> Saved | None:
+        """The newest save, placed as `like` is; None if there is none that can be used."""
+        complete = self._saves.complete(_FAMILY)
+        if not complete:
+            return None
+        leaves, structure = jax.tree.flatten(like)
+        wanted = {"leaves": [abstract(leaf) for leaf in leaves], "seconds": np.zeros(1)}
+        try:
+            tree = self._saves.load(complete[-1], wanted)
+            step = int(complete[-1].name.rpartition("-")[2])
+        except Exception as error:  # Orbax and TensorStore raise what they like; none of it matters to the training
+            self._saves.refuse(complete, error, "training starts from its beginning")
+            return None
+        return Saved(step, jax.tree.unflatten(structure, tree["leaves"]), float(tree["seconds"][0]))
+
+    def wait(self) -> None:
+        """Waits for the save in the background."""
+        self._saves.wait()
+
+    def clear(self) -> None:
+        """Removes every save."""
+        self._saves.clear()

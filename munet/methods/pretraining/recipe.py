@@ -1,0 +1,185 @@
+"""How a root is trained: initial values, AdamW and its schedule, augmentation, and the one train step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jaxtyping import Array, Float, Int, Int32, Key, UInt8, UInt32
+
+from munet import rng
+from munet.config.pretrain import Recipe
+from munet.data.augment import AugmentSettings, augment
+from munet.vit import forward
+from munet.vit.architecture import component_leaves, get_variant, path_names
+from munet.vit.init import init_component
+
+_PURPOSES = ("augment", "pad", "mixup")  # of a step's random keys, in the order of `step_words`
+
+
+class TrainState(NamedTuple):
+    """What a step changes.
+
+    Attributes:
+      params: of every component, the head included.
+      optimizer: AdamW's moments and step count.
+      loss_sum: of the steps since the last line of the validation curve.
+    """
+
+    params: Any
+    optimizer: Any
+    loss_sum: Float[Array, ""]
+
+
+class Set(NamedTuple):
+    """All training images, on the device."""
+
+    images: UInt8[Array, "n h w c"]
+    labels: Int32[Array, " n"]
+
+
+Step = Callable[[TrainState, Set, Int32[np.ndarray, " batch"], UInt32[np.ndarray, "3 2"]], TrainState]
+
+
+def rng_path(recipe: Recipe) -> rng.Path:
+    """What every draw of a training is derived from."""
+    return ("pretrain", recipe.seed)
+
+
+def batch_size(recipe: Recipe, num_images: int) -> int:
+    """Images in a step: as configured, at most all."""
+    return min(recipe.batch_size, num_images)
+
+
+def num_steps(recipe: Recipe, num_images: int) -> int:
+    """Length of training; at least a step."""
+    return recipe.num_steps or max(round(recipe.num_epochs * num_images / batch_size(recipe, num_images)), 1)
+
+
+def learning_rate(recipe: Recipe, steps: int) -> Callable[[Any], Any]:
+    """The rate at a step: up from 0 to the peak, then half a cosine down to 0."""
+    warmup = max(int(recipe.warmup_ratio * steps), 1)
+    if steps <= warmup:  # a training of one or two steps
+        return lambda _: recipe.learning_rate
+    schedule: Callable[[Any], Any] = optax.warmup_cosine_decay_schedule(0.0, recipe.learning_rate, warmup, steps)
+    return schedule
+
+
+def optimizer(recipe: Recipe, steps: int) -> Any:
+    """AdamW whose decay touches matrices only, behind a clip of the gradients' global norm."""
+
+    def is_matrix(params: Any) -> Any:
+        return {
+            name: jax.tree_util.tree_map_with_path(lambda path, _: path[-1].key == "kernel", tree)
+            for name, tree in params.items()
+        }
+
+    return optax.chain(
+        optax.clip_by_global_norm(recipe.clip_norm),
+        optax.adamw(learning_rate(recipe, steps), weight_decay=recipe.weight_decay, mask=is_matrix),
+    )
+
+
+def initial_state(recipe: Recipe, num_classes: int, steps: int) -> TrainState:
+    """A fresh state, the same on every machine."""
+    variant = get_variant(recipe.variant)
+    params = {}
+    for name in path_names(recipe.num_blocks):
+        leaves = component_leaves(variant, name, image_size=recipe.image_size, adapter_dim=0, num_classes=num_classes)
+        flat = init_component(rng.key_data((*rng_path(recipe), name)), variant, name, leaves)
+        params[name] = forward.nest({path: jnp.asarray(array) for path, array in flat.items()})
+    return TrainState(params, optimizer(recipe, steps).init(params), jnp.float32(0))
+
+
+def step_words(recipe: Recipe, step: int) -> UInt32[np.ndarray, "3 2"]:
+    """The random words of a step, a pair for each purpose."""
+    return np.stack([rng.key_data((*rng_path(recipe), purpose, step)) for purpose in _PURPOSES])
+
+
+def train_step(recipe: Recipe, num_classes: int, steps: int, mesh: Mesh) -> Step:
+    """The compiled step `(state, set, batch, words) -> state`; the batch is shared among the mesh's devices.
+
+    Args:
+      recipe: what to do.
+      num_classes: of the head.
+      steps: length of training, for the schedule.
+      mesh: state and set lie whole on each of its devices, batches are cut along its `data` axis.
+    """
+    variant, update = get_variant(recipe.variant), optimizer(recipe, steps).update
+    everywhere, cut = NamedSharding(mesh, PartitionSpec()), NamedSharding(mesh, PartitionSpec("data"))
+
+    def loss_of(params: Any, images: Array, targets: Array) -> Float[Array, ""]:
+        logits = forward.logits(variant, params, images, num_blocks=recipe.num_blocks)
+        loss: Array = optax.softmax_cross_entropy(logits, targets).mean()
+        return loss
+
+    def step(state: TrainState, examples: Set, batch: Int[Array, " batch"], words: UInt32[Array, "3 2"]) -> TrainState:
+        keys = jax.random.wrap_key_data(words, impl="threefry2x32")
+        images = augmented(recipe, examples.images[batch], keys[0], keys[1])
+        targets = jax.nn.one_hot(examples.labels[batch], num_classes)
+        images, targets = mixed(recipe, images, optax.smooth_labels(targets, recipe.label_smoothing), keys[2])
+        loss, gradients = jax.value_and_grad(loss_of)(state.params, images, targets)
+        changes, moments = update(gradients, state.optimizer, state.params)
+        return TrainState(optax.apply_updates(state.params, changes), moments, state.loss_sum + loss)
+
+    compiled: Step = jax.jit(
+        step,
+        donate_argnums=0,
+        in_shardings=(everywhere, everywhere, cut, everywhere),
+        out_shardings=everywhere,
+    )
+    return compiled
+
+
+def augmented(
+    recipe: Recipe, images: UInt8[Array, "batch h w c"], key: Key[Array, ""], pad_key: Key[Array, ""]
+) -> Float[Array, "batch size size 3"]:
+    """Images as the recipe varies them, in [-1, 1]."""
+    settings = AugmentSettings(
+        crop_area_min=np.float32(recipe.crop_area_min),
+        crop_aspect_min=np.float32(recipe.crop_aspect_min),
+        flip=np.float32(recipe.flip),
+        brightness_delta=np.float32(recipe.brightness_delta),
+        contrast_delta=np.float32(recipe.contrast_delta),
+        saturation_delta=np.float32(recipe.saturation_delta),
+        hue_delta=np.float32(recipe.hue_delta),
+    )
+    if recipe.pad_pixels:
+        images = reflected_crops(images, recipe.pad_pixels, pad_key)
+    size, antialias = recipe.image_size, recipe.antialias
+    return augment(images[None], key[None], settings, image_size=size, antialias=antialias)[0]
+
+
+def reflected_crops(
+    images: UInt8[Array, "batch h w c"], pixels: int, key: Key[Array, ""]
+) -> UInt8[Array, "batch h w c"]:
+    """Each image moved by up to `pixels` to any side; what comes in at the edges is the image reflected there."""
+    padded = jnp.pad(images, ((0, 0), (pixels, pixels), (pixels, pixels), (0, 0)), mode="reflect")
+    starts = jax.random.randint(key, (len(images), 2), 0, 2 * pixels + 1)
+
+    def crop(image: Array, start: Array) -> Array:
+        return jax.lax.dynamic_slice(image, (start[0], start[1], 0), images.shape[1:])
+
+    return jax.vmap(crop)(padded, starts)
+
+
+def mixed(
+    recipe: Recipe,
+    images: Float[Array, "batch size size 3"],
+    targets: Float[Array, "batch classes"],
+    key: Key[Array, ""],
+) -> tuple[Float[Array, "batch size size 3"], Float[Array, "batch classes"]]:
+    """Images and targets, each mixed with its neighbour in the batch, in one proportion for a batch (mixup)."""
+    if not recipe.mixup_alpha:
+        return images, targets
+    share = jax.random.beta(key, recipe.mixup_alpha, recipe.mixup_alpha)
+
+    def mix(values: Array) -> Array:
+        return share * values + (1 - share) * jnp.roll(values, 1, axis=0)
+
+    return mix(images), mix(targets)

@@ -1,0 +1,354 @@
+"""What a run will take, in numbers: steps, memory of a device, bytes to read, time (for `munet evolve --dry_run`).
+
+Nothing is trained but a few steps that are timed. What the children will be is taken from a rehearsal
+(`munet.run.rehearsal`), what a program costs relative to the timed one from the cost model of grouping.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import jax
+import numpy as np
+
+from munet.config import Config, Experiment
+from munet.data import loader
+from munet.data.streamed import StreamedImages
+from munet.data.tasks import Task
+from munet.errors import UserError
+from munet.evolution import schedule
+from munet.evolution.search_space import insertions
+from munet.run import rehearsal
+from munet.training.batches.feed import host_bytes
+from munet.training.batches.resident import is_resident, max_resident
+from munet.training.measure import timing
+from munet.training.measure.timing import StepTime
+from munet.training.placement import grouping, input_memory
+from munet.training.placement.child_memory import Memory, child_memory
+from munet.training.placement.chunks import Chunk
+from munet.training.placement.devices import Layout, place
+from munet.training.placement.grouping import CostModel
+from munet.training.program import precision, signature
+from munet.training.program.accumulation import part_size
+from munet.training.program.signature import INPUT_STAGE, Signature
+from munet.types import GenerationPlan, TaskInfo
+from munet.vit import architecture
+
+_MEASURED_BLOCKS = 3  # compiling all 24 of an L/16 takes minutes on a CPU; a step is linear in the blocks
+_MEASURED_SECONDS = 1.0  # a step that the cost model expects to take longer is timed with fewer images
+_EVALUATION_COMPILATION = 0.2  # of a train program's: measured once, 9 of 46 s (Ti/16, 3 blocks, 2 busy CPU cores)
+
+
+@dataclass(frozen=True)
+class DeviceUse:
+    """Bytes of a device while the children of a generation train, all in one program.
+
+    Attributes:
+      mesh: lengths of (child, data, model) of their chunks.
+      microbatch: images of a batch that pass at a time.
+      child: one child's, on each of its devices.
+      at_once: children that a device works on at the same time.
+      held: children whose parameters and optimiser are on it at the same time.
+      num_waves: how often the generation's batches are made, because no more children fit at once.
+      batches: of a block, and of the validation images.
+      resident: of training images.
+      refused: why they fit nowhere; None if they do. The other numbers are then of one child at a time.
+    """
+
+    mesh: tuple[int, ...]
+    microbatch: int
+    child: Memory
+    at_once: int
+    held: int
+    num_waves: int
+    batches: int
+    resident: int
+    refused: UserError | None = None
+
+    @property
+    def children(self) -> int:
+        """Of all children that are on the device."""
+        return self.held * self.child.kept + self.at_once * (self.child.total - self.child.kept)
+
+    @property
+    def total(self) -> int:
+        """All of it."""
+        return self.children + self.batches + self.resident
+
+
+def device_use(
+    config: Config, program: Signature, layout: Layout, *, num_validated: int = 0, resident: int = 0
+) -> DeviceUse:
+    """What each device holds while a generation trains in `program`, placed as a run would place it.
+
+    Args:
+      config: the run's.
+      program: that all children run in.
+      layout: the devices.
+      num_validated: validation images.
+      resident: bytes of training images on the device.
+    """
+    group = grouping.Group(program, tuple(range(config.experiment.children_per_generation)))
+    batches = input_memory.batch_bytes(config, program.batch_size, program.image_size, num_validated)
+    refused = None
+    try:
+        chunks = place([group], layout, batches + resident)
+    except UserError as error:
+        refused, chunks = error, place([group], replace(layout, memory=None, children_per_device=1))
+    waves = [[chunk for chunk in chunks if chunk.wave == wave] for wave in range(chunks[-1].wave + 1)]
+    stacked = {chunk: chunk.size // chunk.mesh.shape["child"] for chunk in chunks}
+    held = max(sum(stacked[chunk] for chunk in wave if _first(chunk) is layout.devices[0]) for wave in waves)
+    spread = chunks[0].spread
+    return DeviceUse(
+        mesh=tuple(chunks[0].mesh.devices.shape),
+        microbatch=part_size(program.batch_size, spread.parts, spread.data),
+        child=child_memory(program, spread.data, spread.model, spread.parts),
+        at_once=min(layout.lanes * max(stacked.values()), held),
+        held=held,
+        num_waves=len(waves),
+        batches=batches,
+        resident=resident,
+        refused=refused,
+    )
+
+
+def _first(chunk: Chunk) -> jax.Device:
+    device: jax.Device = chunk.mesh.devices.flat[0]
+    return device
+
+
+def check_fits(config: Config, tasks: Sequence[TaskInfo], layout: Layout) -> str | None:
+    """Whether the children of a run fit the devices, before any is trained; training images are not counted.
+
+    Returns:
+      A note if a child could become too large by mutation, else None.
+
+    Raises:
+      UserError: a child that trains all it can at the default image size fits nowhere.
+    """
+    experiment = config.experiment
+    task = largest(tasks, experiment)
+    validated = max(loader.num_validated(task.num_validation, experiment) for task in tasks)
+    if schedule.is_baseline(experiment):
+        plan = next(iter(rehearsal.plans(experiment, [task])))
+        programs = [group.signature for group in _groups(experiment, plan, task, set(), layout)]
+    else:
+        programs = [full_training(experiment, task)]
+    for program in programs:
+        if refused := device_use(config, program, layout, num_validated=validated).refused:
+            raise refused
+    if schedule.is_baseline(experiment):
+        return None
+    refused = device_use(config, most_demanding(experiment, task), layout, num_validated=validated).refused
+    return (
+        f"A generation with the largest child that mutations can make would stop the run. {refused}"
+        if refused
+        else None
+    )
+
+
+@dataclass(frozen=True)
+class Images:
+    """Where a task's training images are while it trains, in bytes.
+
+    Attributes:
+      is_resident: whether they are on the device as a whole; else they are streamed to it.
+      device, host: what they take there; on the host all splits count, as far as they are decoded.
+    """
+
+    is_resident: bool
+    device: int
+    host: int
+
+
+def training_images(config: Config, task: Task, layout: Layout) -> Images:
+    """Where the images of an opened task will be; of those that are streamed at most, with the smallest image size.
+
+    Raises:
+      DataError: they cannot be decoded.
+    """
+    experiment, info, images = config.experiment, task.info, task.split("train").images
+    one = math.prod(images.shape[1:])
+    held = 0 if isinstance(images, StreamedImages) else one * (info.num_train + info.num_validation + info.num_test)
+    batch = loader.effective_batch_size(info.num_train, experiment)
+    size = min(experiment.search_space.image_size) if experiment.auto_tune else experiment.defaults.image_size
+    block = input_memory.block_size(config, batch, size, one)
+    if is_resident(images, max_resident(config.runtime, layout)):
+        return Images(True, input_memory.training_bytes(info.num_train, block * batch, one), held)
+    feed = host_bytes(
+        StreamedImages.of_array(images) if isinstance(images, np.ndarray) else images,
+        group_size=batch,
+        groups_in_use=2 * block,
+        ahead=block,
+        num_threads=config.runtime.decoding_threads,
+    )
+    return Images(False, input_memory.training_bytes(0, block * batch, one), held + feed)
+
+
+def full_training(experiment: Experiment, task: TaskInfo, image_size: int = 0, adapter_dim: int = 0) -> Signature:
+    """The program in which every layer trains; at the default image size unless told otherwise."""
+    return Signature(
+        variant=experiment.variant,
+        num_blocks=experiment.num_blocks,
+        first_trainable=INPUT_STAGE,
+        adapter_dim=adapter_dim,
+        image_size=image_size or experiment.defaults.image_size,
+        batch_size=loader.effective_batch_size(task.num_train, experiment),
+        head_size=signature.head_size(task.num_classes),
+        dtype=precision.compute_dtype(experiment),
+    )
+
+
+def most_demanding(experiment: Experiment, task: TaskInfo) -> Signature:
+    """The program that needs most memory of all that mutations can lead to: every layer trains, as wide as can be."""
+    space, defaults = experiment.search_space, experiment.defaults
+    size, dim, rank = defaults.image_size, defaults.adapter_dim, defaults.lora_rank
+    if experiment.auto_tune:
+        size, dim, rank = max(space.image_size), max(space.adapter_dim), max(space.lora_rank)
+    return replace(
+        full_training(experiment, task),
+        image_size=size,
+        adapter_dim=signature.adapter_bucket(dim) if "adapter" in insertions(experiment) else 0,
+        lora_rank=signature.lora_bucket(rank) if "lora" in insertions(experiment) else 0,
+    )
+
+
+def largest(tasks: Sequence[TaskInfo], experiment: Experiment) -> TaskInfo:
+    """The task whose children need most memory: by batch, then by classes."""
+    return max(tasks, key=lambda task: (loader.effective_batch_size(task.num_train, experiment), task.num_classes))
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A timed train program, from which the cost model tells the time of others.
+
+    Attributes:
+      program: what was timed: at most a few blocks, and a batch that takes no longer than some seconds.
+      time: its step and its compilation.
+      model: the device's cost model.
+    """
+
+    program: Signature
+    time: StepTime
+    model: CostModel
+
+    def step(self, program: Signature) -> float:
+        """Seconds of a step of another program."""
+        relative = grouping.step_seconds(program, self.model) / grouping.step_seconds(self.program, self.model)
+        return self.time.step * relative
+
+    def compilation(self, program: Signature) -> float:
+        """Seconds to compile another program."""
+        relative = grouping.compile_seconds(program, self.model) / grouping.compile_seconds(self.program, self.model)
+        return self.time.compilation * relative
+
+
+def measure(program: Signature, layout: Layout, clip_norm: float) -> Measured:
+    """Times a step of `program`, or of a smaller one like it."""
+    model = layout.cost_model
+    smaller = replace(program, num_blocks=min(program.num_blocks, _MEASURED_BLOCKS))
+    while smaller.batch_size > 8 and grouping.step_seconds(smaller, model) > _MEASURED_SECONDS:
+        smaller = replace(smaller, batch_size=smaller.batch_size // 2)
+    return Measured(smaller, timing.measure(smaller, layout, clip_norm=clip_norm), model)
+
+
+@dataclass(frozen=True)
+class Time:
+    """Seconds of wall time of a run on its devices.
+
+    Attributes:
+      head_only, rehearsed, full: training and validating the children of a rehearsal, each at its image size and with
+        what is inserted into it, if all trained their heads only, what they train there, or every layer.
+      compilation: of the programs of the rehearsal.
+      num_programs: how many train programs those are.
+    """
+
+    head_only: float
+    rehearsed: float
+    full: float
+    compilation: float
+    num_programs: int
+
+    def __add__(self, other: Time) -> Time:
+        return Time(
+            self.head_only + other.head_only,
+            self.rehearsed + other.rehearsed,
+            self.full + other.full,
+            self.compilation + other.compilation,
+            self.num_programs + other.num_programs,
+        )
+
+
+def run_time(experiment: Experiment, tasks: Sequence[TaskInfo], layout: Layout, measured: Measured) -> Time:
+    """The time of a run, or of a baseline."""
+    by_name = {task.name: task for task in tasks}
+    seconds = dict.fromkeys(("head_only", "rehearsed", "full"), 0.0)
+    programs: set[Signature] = set()
+    for plan in rehearsal.plans(experiment, tasks):
+        task = by_name[plan.task]
+        groups = _groups(experiment, plan, task, programs, layout)
+        programs |= {group.signature for group in groups}
+        for name, trained in {
+            "head_only": _head_only(groups),
+            "rehearsed": groups,
+            "full": _every_layer(groups),
+        }.items():
+            seconds[name] += _generation_seconds(experiment, task, trained, layout, measured)
+    evaluation = {program.for_evaluation for program in programs}
+    compilation = sum(map(measured.compilation, programs))
+    compilation += _EVALUATION_COMPILATION * sum(map(measured.compilation, evaluation))
+    return Time(**seconds, compilation=compilation, num_programs=len(programs))
+
+
+def _head_only(groups: Sequence[grouping.Group]) -> list[grouping.Group]:
+    """The same programs, at the same image sizes and with the same insertions, training nothing below the head."""
+    return [
+        replace(group, signature=replace(group.signature, first_trainable=group.signature.num_blocks, frozen=()))
+        for group in groups
+    ]
+
+
+def _every_layer(groups: Sequence[grouping.Group]) -> list[grouping.Group]:
+    """The same programs, at the same image sizes and with the same insertions, training all there is."""
+    return [
+        replace(group, signature=replace(group.signature, first_trainable=INPUT_STAGE, frozen=())) for group in groups
+    ]
+
+
+def _groups(
+    experiment: Experiment, plan: GenerationPlan, task: TaskInfo, known: set[Signature], layout: Layout
+) -> list[grouping.Group]:
+    """The programs of a generation; children of other data settings are not kept apart, which changes little."""
+    variant = architecture.get_variant(experiment.variant)
+    batch, dtype = loader.effective_batch_size(task.num_train, experiment), precision.compute_dtype(experiment)
+    return grouping.group_children(
+        [
+            signature.of_child(child, variant, batch_size=batch, num_classes=task.num_classes, dtype=dtype)
+            for child in plan.children
+        ],
+        steps=loader.steps_per_cycle(task.num_train, experiment) * schedule.cycles_per_child(experiment),
+        known=known,
+        model=layout.cost_model,
+    )
+
+
+def _generation_seconds(
+    experiment: Experiment, task: TaskInfo, groups: Sequence[grouping.Group], layout: Layout, measured: Measured
+) -> float:
+    """Training and validation of a generation: what the busiest device has to do."""
+    cycles = schedule.cycles_per_child(experiment)
+    steps = loader.steps_per_cycle(task.num_train, experiment) * cycles
+    busy: dict[jax.Device, float] = {}
+    for chunk in place(groups, layout.unlimited):
+        program = chunk.group.signature
+        forward = replace(
+            program,
+            first_trainable=program.num_blocks,
+            batch_size=loader.num_validated(task.num_validation, experiment),
+        )
+        child = steps * measured.step(program) + cycles * measured.step(forward)
+        for device in chunk.mesh.devices.flat:
+            busy[device] = busy.get(device, 0.0) + child * chunk.size / chunk.mesh.size
+    return max(busy.values())

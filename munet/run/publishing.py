@@ -1,0 +1,118 @@
+"""From trained children to the store and the journal: components first, then one entry (DESIGN section 1)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from munet.evolution.records import new_record, publishes
+from munet.evolution.state import State
+from munet.store.collector import Collector
+from munet.store.components import ComponentStore, component_id
+from munet.training import assemble
+from munet.training.assemble import FlatArrays
+from munet.training.population import TrainedChild
+from munet.types import (
+    ROOT_MODEL,
+    ChildEntry,
+    ChildPlan,
+    ComponentId,
+    ComponentName,
+    ComponentRecord,
+    GenerationEntry,
+    GenerationPlan,
+    ModelId,
+    Verdict,
+)
+from munet.vit.architecture import Variant
+
+
+class Publisher:
+    """Publishes kept children.
+
+    Args:
+      store: where components go.
+      variant: the run's ViT family member.
+    """
+
+    def __init__(self, store: ComponentStore, variant: Variant):
+        self._store = store
+        self._collector = Collector(store)
+        self._variant = variant
+        self._cache: dict[ComponentId, FlatArrays] = {}
+
+    def load(self, identity: ComponentId) -> FlatArrays:
+        """Arrays of a published component, read and checked once."""
+        if identity not in self._cache:
+            self._cache[identity] = self._store.get(identity)[1]
+        return self._cache[identity]
+
+    def read(self, identity: ComponentId) -> FlatArrays:
+        """As `load`, but what is not in memory yet is not kept there: for a look at many models."""
+        return self._cache[identity] if identity in self._cache else self._store.get(identity)[1]
+
+    def generation_entry(
+        self,
+        state: State,
+        plan: GenerationPlan,
+        trained: Mapping[ModelId, TrainedChild],
+        verdicts: Mapping[ModelId, Verdict],
+        num_classes: int,
+        latencies: Mapping[ModelId, float],
+    ) -> GenerationEntry:
+        """Writes the components of every kept child; returns the entry to append when all of them are on disk."""
+        published: dict[ComponentId, ComponentRecord] = {}
+        children = []
+        for child in plan.children:
+            result, verdict = trained[child.id], verdicts[child.id]
+            ids: dict[ComponentName, ComponentId] = {}
+            if verdict.is_kept:
+                ids = self._publish(state, child, result.best, verdict, num_classes, published)
+            children.append(ChildEntry(child, result.training, verdict, result.cost, ids, latencies.get(child.id)))
+        return GenerationEntry(plan.position, plan.task, tuple(children), published, plan.data_mutations)
+
+    def collect(self, state: State, before: State | None = None) -> None:
+        """Removes components that no model uses any more; only at the end of a phase.
+
+        Args:
+          state: after the phase.
+          before: at its end; None: this is the first time, when all files are looked at.
+        """
+        candidates = [] if before is None else before.components_of(before.active)
+        self._collector.collect(state.components, candidates)
+        # What the next phase's children may well be made of stays in memory.
+        kept = state.components_of((ROOT_MODEL, *state.active, *state.seeds))
+        self._cache = {identity: self._cache[identity] for identity in kept & self._cache.keys()}
+
+    def _publish(
+        self,
+        state: State,
+        child: ChildPlan,
+        best: Mapping[ComponentName, FlatArrays],
+        verdict: Verdict,
+        num_classes: int,
+        published: dict[ComponentId, ComponentRecord],
+    ) -> dict[ComponentName, ComponentId]:
+        if verdict.best_cycle is None:
+            raise ValueError(f"child {child.id} is kept without a best cycle")
+        ids: dict[ComponentName, ComponentId] = {}
+        for plan in child.components:
+            if not publishes(plan):
+                ids[plan.name] = plan.source or ""
+                continue
+            leaves = assemble.leaves_of(child, plan.name, self._variant, num_classes)
+            untrained = self._resized(child, plan.source) if plan.action == "resize" and plan.source else None
+            resized_id = None
+            if untrained is not None:
+                frozen = new_record(state, child, replace(plan, trainable=False), verdict.best_cycle, leaves)
+                resized_id = component_id(frozen, untrained)
+            record = new_record(state, child, plan, verdict.best_cycle, leaves, resized_id)
+            arrays = best[plan.name] if plan.trainable or untrained is None else untrained
+            ids[plan.name] = self._store.put(record, arrays)
+            self._cache[ids[plan.name]] = arrays
+            published[ids[plan.name]] = record
+        return ids
+
+    def _resized(self, child: ChildPlan, source: ComponentId) -> FlatArrays:
+        size = int(child.hyperparameters["image_size"])
+        return assemble.resized_position(self.load(source), size, self._variant)

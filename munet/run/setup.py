@@ -1,0 +1,173 @@
+"""A run that is checked and ready to start, before anything is written: data, root, devices."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import jax
+
+from munet import roots
+from munet.config import Config, Experiment, Runtime
+from munet.data import cache, loader
+from munet.data.open_settings import NO_ARRAYS, Arrays, OpenSettings
+from munet.data.tasks import Task, load_tasks
+from munet.errors import DataError, UserError
+from munet.evolution import schedule
+from munet.evolution.controller import Controller
+from munet.run import estimates, start
+from munet.training.batches import resident
+from munet.training.placement.devices import Layout
+from munet.types import StartEntry, TaskInfo
+
+
+@dataclass(frozen=True)
+class Setup:
+    """A run that is checked and ready, before anything is written.
+
+    Attributes:
+      config: the validated settings.
+      tasks: opened, their images not in memory.
+      root: read and checked.
+      layout: the devices.
+    """
+
+    config: Config
+    tasks: tuple[Task, ...]
+    root: start.RootComponents
+    layout: Layout
+
+    @classmethod
+    def prepare(cls, config: Config, say: Callable[[str], None] = lambda _: None, arrays: Arrays = NO_ARRAYS) -> Setup:
+        """Opens data, root and devices; with a cache, all images are decoded (or read from it) and checked.
+
+        Of sets that are streamed, what a first pass finds is what is checked and cached.
+
+        Args:
+          config: validated settings.
+          say: told about work that takes long, and what the tasks have to say of themselves, a line each time.
+          arrays: the `memory:` tasks, by name.
+
+        Raises:
+          DataError, CheckpointError, UserError: any of them cannot be used, data and root in one message; or a child
+            fits no device.
+        """
+        use_compilation_cache(config.runtime)
+        layout = Layout.detect(config.runtime)
+        tasks, root, problems = open_inputs(config, say, arrays, resident.max_resident(config.runtime, layout))
+        if root is None or problems:
+            raise together(problems)
+        if cache.folder(config.runtime.cache_dir) is not None:  # else every start would decode everything twice
+            _check_images(tasks)
+        for task in tasks:
+            for note in task.notes:
+                say(f"{task.uri}: {note}")
+        for note in root.notes:
+            say(f"root {config.experiment.root}: {note}")
+        infos = [task.info for task in tasks]
+        for one in (config, *baselines(config)):
+            if warning := estimates.check_fits(one, infos, layout):
+                say(warning)
+        return cls(config, tuple(tasks), root, layout)
+
+    @property
+    def controller(self) -> Controller:
+        """The controller of this experiment."""
+        return Controller(self.config.experiment, [task.info for task in self.tasks])
+
+    @property
+    def start_entry(self) -> StartEntry:
+        """What the journal begins with."""
+        infos = [task.info for task in self.tasks]
+        return start.start_entry(self.config.experiment, infos, self.root, self.layout.describe())
+
+    @property
+    def total_image_steps(self) -> int:
+        """Training images that all children of the run see."""
+        return image_steps(self.config.experiment, [task.info for task in self.tasks])
+
+
+def image_steps(experiment: Experiment, tasks: Sequence[TaskInfo]) -> int:
+    """Training images that all children of a run on these tasks see."""
+    children = experiment.children_per_generation * schedule.num_generations(experiment)
+    phases = schedule.num_task_iterations(experiment)
+    batches = sum(
+        loader.steps_per_cycle(task.num_train, experiment) * loader.effective_batch_size(task.num_train, experiment)
+        for task in tasks
+    )
+    return phases * children * schedule.cycles_per_child(experiment) * batches
+
+
+def open_inputs(
+    config: Config,
+    say: Callable[[str], None] = lambda _: None,
+    arrays: Arrays = NO_ARRAYS,
+    max_resident: float = math.inf,
+) -> tuple[list[Task], start.RootComponents | None, list[UserError]]:
+    """The tasks and the root of a run, or why they cannot be used: the data's problems do not hide the root's.
+
+    Args:
+      config, say, arrays: as for `Setup.prepare`.
+      max_resident: as in `OpenSettings`.
+
+    Returns:
+      The tasks (none if any of them cannot be used), the root (None if it cannot), and what is wrong.
+    """
+    experiment = config.experiment
+    tasks: list[Task] = []
+    root = None
+    problems: list[UserError] = []
+    try:
+        tasks = load_tasks(experiment.tasks, OpenSettings.of(config, say, arrays, max_resident))
+    except UserError as error:
+        problems.append(error)
+    try:
+        # Hundreds of megabytes are not fetched for a run that cannot begin.
+        if not (problems and roots.needs_download(experiment.root, config.runtime.cache_dir)):
+            root = start.RootComponents(experiment, config.runtime.cache_dir)
+    except UserError as error:
+        problems.append(error)
+    return tasks, root, problems
+
+
+def together(problems: Sequence[UserError]) -> UserError:
+    """One error that says all of several; one alone stays what it is."""
+    if len(problems) == 1:
+        return problems[0]
+    return UserError("\n\n".join(["Neither the data nor the root can be used.", *map(str, problems)]))
+
+
+def baselines(config: Config) -> list[Config]:
+    """The configs of the baselines that a run is to be compared with, in order."""
+    experiment, runtime = config.experiment, replace(config.runtime, compare=())
+    return [
+        Config(replace(experiment, baseline=replace(experiment.baseline, kind=kind)), runtime)
+        for kind in config.runtime.compare
+    ]
+
+
+def _check_images(tasks: Sequence[Task]) -> None:
+    """Decodes every task once, into the cache, and drops the images again: damage shows before the run starts.
+
+    Raises:
+      DataError: images that cannot be decoded, labels out of range; of all tasks.
+    """
+    problems = []
+    for task in tasks:
+        try:
+            task.split("train")
+        except DataError as error:
+            problems.append(str(error))
+        task.release()
+    if problems:
+        raise DataError("\n  - ".join([f"{len(problems)} of {len(tasks)} tasks cannot be used:", *problems]))
+
+
+def use_compilation_cache(runtime: Runtime) -> None:
+    """Keeps compiled programs on disk, so that a restart compiles nothing again."""
+    folder = cache.folder(runtime.cache_dir)
+    if folder is not None:
+        jax.config.update("jax_compilation_cache_dir", str(folder / "xla"))
+        # Small ones too: a run has dozens, and their compilations add up to seconds at every start.
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)

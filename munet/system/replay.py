@@ -1,0 +1,149 @@
+"""The journal folded: the controller's state and the run's totals (DESIGN decision 4: resuming is replaying).
+
+A snapshot is a ledger as JSON; it only saves time, and one that does not fit the journal is ignored. It is as large as
+the system, so the larger that is, the more children lie between two: what a child costs stays the same, and so does
+the share of the journal that the next start reads.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from munet.errors import CorruptionError
+from munet.evolution import costs
+from munet.evolution.controller import Controller
+from munet.evolution.sorted_map import SortedMap
+from munet.evolution.state import State, initial_state
+from munet.store import codec
+from munet.store.store import Store
+from munet.system import state_file
+from munet.types import GenerationEntry, JournalEntry, ModelId, StartEntry
+
+# A snapshot is due when a quarter as many children have come since the last one as there are models: to fold a child
+# again takes some ten times as long as to read a model.
+CHILDREN_PER_MODEL = 0.25
+_KEYS = {"length", "generations", "image_steps", "programs", "latencies", "state"}  # of a snapshot
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """What a run knows after some number of journal entries.
+
+    Attributes:
+      state: the controller's.
+      length: journal entries folded.
+      generations: of them, generations.
+      image_steps: training images seen, all children together.
+      programs: signatures of the train programs used so far, sorted; they decide how later children are grouped.
+      latencies: measured seconds an image by `costs.structure`, where the score counts them.
+      saved_at: the id of the next child when the last snapshot was taken; 0: there is none. No part of what is known.
+    """
+
+    state: State
+    length: int = 1
+    generations: int = 0
+    image_steps: int = 0
+    programs: tuple[str, ...] = ()
+    latencies: SortedMap[str, float] = field(default_factory=SortedMap)
+    saved_at: ModelId = field(default=0, compare=False)
+
+
+def fold(controller: Controller, ledger: Ledger | None, entry: JournalEntry) -> Ledger:
+    """The ledger after one more entry.
+
+    Raises:
+      CorruptionError: the entry does not follow on the ledger.
+    """
+    if isinstance(entry, StartEntry):
+        return Ledger(initial_state(entry))
+    if ledger is None:
+        raise CorruptionError("The journal does not begin with its start entry: restore it, or start a new run.")
+    after = replace(ledger, state=controller.tell(ledger.state, entry), length=ledger.length + 1)
+    if not isinstance(entry, GenerationEntry):
+        return after
+    spent = [child.cost for child in entry.children]
+    num_classes = controller.task(ledger.state).num_classes
+    measured = {
+        costs.structure([part.name for part in child.plan.components], child.plan.hyperparameters, num_classes): time
+        for child in entry.children
+        if (time := child.latency) is not None
+    }
+    return replace(
+        after,
+        generations=ledger.generations + 1,
+        image_steps=ledger.image_steps + sum(cost.image_steps for cost in spent),
+        programs=tuple(sorted({*ledger.programs, *(cost.program for cost in spent)})),
+        latencies=ledger.latencies.changed(measured) if measured else ledger.latencies,
+    )
+
+
+def load(controller: Controller, store: Store) -> Ledger:
+    """The ledger of a work directory: its newest snapshot that fits, and the journal from there on.
+
+    Raises:
+      CorruptionError: the journal is empty or damaged.
+    """
+    ledger = _snapshot(store)
+    for entry in store.journal.entries(start=0 if ledger is None else ledger.length):
+        ledger = fold(controller, ledger, entry)
+    if ledger is None:
+        raise CorruptionError(f"The journal of {store.path} is empty: start the run again.")
+    return ledger
+
+
+def _snapshot(store: Store) -> Ledger | None:
+    snapshot = store.snapshots.latest(store.journal)
+    if snapshot is None:
+        return None
+    try:
+        return from_json(snapshot[1])
+    except CorruptionError:  # written by a version with other fields: the journal has it all
+        return None
+
+
+def save_snapshot(ledger: Ledger, store: Store, *, is_last: bool = False) -> Ledger:
+    """Keeps the ledger if that is due, so that the next start replays less; returns it with that noted.
+
+    Args:
+      ledger: at the end of a phase.
+      store: the run's.
+      is_last: there will be no other: it is due in any case.
+    """
+    state = ledger.state
+    if not is_last and state.next_model_id - ledger.saved_at < CHILDREN_PER_MODEL * len(state.models):
+        return ledger
+    store.snapshots.save(ledger.length, store.journal.head_hash, to_json(ledger))
+    return replace(ledger, saved_at=state.next_model_id)
+
+
+def to_json(ledger: Ledger) -> dict[str, Any]:
+    """What a snapshot holds."""
+    return {
+        "length": ledger.length,
+        "generations": ledger.generations,
+        "image_steps": ledger.image_steps,
+        "programs": list(ledger.programs),
+        "latencies": dict(ledger.latencies),
+        "state": state_file.to_json(ledger.state),
+    }
+
+
+def from_json(data: Any) -> Ledger:
+    """The ledger that `to_json` made `data` from.
+
+    Raises:
+      CorruptionError: it was made by another version.
+    """
+    if not isinstance(data, dict) or data.keys() != _KEYS:
+        raise CorruptionError("This is no ledger as this version of munet writes it.")
+    state = state_file.from_json(data["state"])
+    return Ledger(
+        state,
+        length=codec.from_json(int, data["length"]),
+        generations=codec.from_json(int, data["generations"]),
+        image_steps=codec.from_json(int, data["image_steps"]),
+        programs=tuple(codec.from_json(str, program) for program in data["programs"]),
+        latencies=SortedMap({name: codec.from_json(float, time) for name, time in data["latencies"].items()}),
+        saved_at=state.next_model_id,
+    )

@@ -1,0 +1,303 @@
+"""`munet.open(workdir)`: a run's multitask system for reading, also while the run goes on (DESIGN section 5).
+
+A system is the journal folded, at the moment of opening; opening again shows what has happened since. Nothing here
+writes, and JAX is loaded only by `predict`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import UInt8
+
+from munet.config import Experiment
+from munet.errors import CorruptionError, UserError, nearest
+from munet.evolution import judging, schedule
+from munet.evolution.controller import Controller
+from munet.evolution.state import State
+from munet.store import Store, codec
+from munet.system import replay as ledger
+from munet.system.replay import Ledger
+from munet.types import (
+    ComponentId,
+    ComponentName,
+    ComponentRecord,
+    GenerationEntry,
+    ModelId,
+    ModelRecord,
+    PhaseEntry,
+    Position,
+    StartEntry,
+    TaskInfo,
+    TaskName,
+)
+from munet.vit import architecture, flops
+
+if TYPE_CHECKING:
+    from munet.report.graph.graph import Graph
+    from munet.serving.predict import Prediction
+
+
+@dataclass(frozen=True, repr=False)
+class System:
+    """The retained models of a run and the components they share.
+
+    Attributes:
+      store: where the components are.
+      start: the journal's first entry: tasks, configuration, versions.
+      ledger: the journal folded.
+    """
+
+    store: Store = field(repr=False)
+    start: StartEntry = field(repr=False)
+    ledger: Ledger = field(repr=False)
+
+    def __repr__(self) -> str:
+        from munet.report import notebook
+
+        return notebook.text(self)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the table of `munet status`."""
+        from munet.report import notebook
+
+        return notebook.html(self)
+
+    @property
+    def workdir(self) -> str:
+        """The run's directory or URL."""
+        return self.store.path
+
+    @cached_property
+    def experiment(self) -> Experiment:
+        """The configuration that decides the result."""
+        return read_experiment(self.start)
+
+    @cached_property
+    def controller(self) -> Controller:
+        """What judges models."""
+        return Controller(self.experiment, self.start.tasks)
+
+    @property
+    def state(self) -> State:
+        """The controller's state."""
+        return self.ledger.state
+
+    @property
+    def tasks(self) -> tuple[TaskInfo, ...]:
+        """All tasks of the run in order, solved or not."""
+        return self.start.tasks
+
+    @cached_property
+    def models(self) -> dict[TaskName, ModelRecord]:
+        """The retained model of every task that has one, in the order of the tasks."""
+        retained = self.state.retained
+        return {info.name: self.state.models[retained[info.name]] for info in self.tasks if info.name in retained}
+
+    @property
+    def root(self) -> ModelRecord:
+        """The root model."""
+        return self.state.root
+
+    @cached_property
+    def components(self) -> dict[ComponentId, ComponentRecord]:
+        """The components that retained models use, each once; the root's only where they are used."""
+        return {id: self.state.components[id] for model in self.models.values() for id in model.components.values()}
+
+    @property
+    def position(self) -> Position:
+        """Where the run stands."""
+        return self.state.position
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every phase is closed."""
+        return self.controller.is_complete(self.state)
+
+    @property
+    def active_task(self) -> TaskName | None:
+        """The task whose phase is open; None when the run is complete."""
+        return None if self.is_complete else self.controller.task(self.state).name
+
+    @property
+    def num_generations(self) -> int:
+        """Generations of the whole run."""
+        iterations = schedule.num_task_iterations(self.experiment)
+        return iterations * len(self.tasks) * schedule.num_generations(self.experiment)
+
+    @property
+    def total_params(self) -> int:
+        """Unique parameters in use by retained models."""
+        return judging.total_params(self.state)
+
+    @property
+    def params_per_task(self) -> float:
+        """Unique parameters in use / tasks with a model."""
+        return judging.params_per_task(self.state)
+
+    def model(self, task: TaskName) -> ModelRecord:
+        """The retained model of a task.
+
+        Raises:
+          UserError: no such task, or it is not solved yet; the message names the nearest.
+        """
+        if task in self.models:
+            return self.models[task]
+        if task in self._places:
+            raise UserError(
+                f"Task {task!r} has no model yet: its first phase has not ended. Solved: {_list(self.models)}."
+            )
+        raise UserError(f"There is no task {task!r} in {self.workdir}. {nearest(task, [t.name for t in self.tasks])}")
+
+    def task(self, task: TaskName) -> TaskInfo:
+        """The description of a task.
+
+        Raises:
+          UserError: no such task; the message names the nearest.
+        """
+        if task in self._places:
+            return self.tasks[self._places[task]]
+        raise UserError(f"There is no task {task!r} in {self.workdir}. {nearest(task, [t.name for t in self.tasks])}")
+
+    def score(self, task: TaskName) -> float:
+        """Eq. 2 of a task's model in the system as it is now."""
+        return self.controller.score(self.state, self.model(task))
+
+    def params(self, task: TaskName) -> int:
+        """Parameters of a task's model, shared or not."""
+        return sum(self.components[id].num_params for id in self.model(task).components.values())
+
+    def accounted_params(self, task: TaskName) -> float:
+        """Eq. 3: a task's model with every parameter divided among the models that use it."""
+        return judging.accounted_params(self.state, self.model(task).components.values(), task)
+
+    def flops(self, task: TaskName) -> int:
+        """Floating-point operations of a forward pass of a task's model on one image; see `munet.vit.flops.forward`."""
+        model, variant = self.model(task), architecture.get_variant(self.experiment.variant)
+        return flops.forward(variant, model.components, model.hyperparameters, self.task(task).num_classes)
+
+    def shared_with(self, task: TaskName) -> dict[TaskName, int]:
+        """Other tasks that use components of this task's model, with how many; the root's do not count."""
+        own = [id for id in self.model(task).components.values() if not self.components[id].is_root]
+        counts = Counter(other for id in own for other in self._users[id] if other != task)
+        return {other: counts[other] for other in sorted(counts, key=self._places.__getitem__)}
+
+    def lineage(self, task: TaskName) -> list[ModelId]:
+        """The task's model, its nearest retained ancestor, and so on up to the root's 0."""
+        return [model.id for model in self.state.lineage(self.model(task).id)]
+
+    def last_phase(self, task: TaskName) -> PhaseEntry:
+        """The journal's entry that closed the last closed phase of a task, with the counts by class of its model.
+
+        Raises:
+          UserError: no such task, or no model yet.
+          CorruptionError: the entry is damaged.
+        """
+        self.model(task)  # else there is none
+        index = self._places[task]
+        iteration = self.position.task_iteration - (index >= self.position.task_index)
+        num_phases = iteration * len(self.tasks) + index + 1
+        place = schedule.num_entries(self.experiment, len(self.tasks), num_phases)  # after the start entry
+        entry = next(self.store.journal.entries(start=place), None)
+        if not isinstance(entry, PhaseEntry) or entry.task != task:
+            raise CorruptionError(f"Entry {place} of the journal of {self.workdir} does not close a phase of {task!r}.")
+        return entry
+
+    @cached_property
+    def _places(self) -> dict[TaskName, int]:
+        """Where each task stands in the run's order."""
+        return {info.name: place for place, info in enumerate(self.tasks)}
+
+    @cached_property
+    def _users(self) -> dict[ComponentId, list[TaskName]]:
+        """The tasks whose models use each component."""
+        users: dict[ComponentId, list[TaskName]] = {}
+        for task, model in self.models.items():
+            for id in model.components.values():
+                users.setdefault(id, []).append(task)
+        return users
+
+    def trained_last(self, component: ComponentId) -> TaskName | None:
+        """The task that trained a component last; None for one that still is the root's."""
+        record = self.state.components[component]
+        if len(record.cycles) <= 1:
+            return next(iter(record.cycles), None)
+        creator = self.state.models.get(record.model)
+        if creator is not None:
+            return creator.task
+        return self._task_that_published[component]
+
+    @cached_property
+    def _task_that_published(self) -> dict[ComponentId, TaskName]:
+        """From the whole journal: only needed for what models that are gone have left behind."""
+        return {
+            id: entry.task
+            for entry in self.store.journal.entries()
+            if isinstance(entry, GenerationEntry)
+            for id in entry.published
+        }
+
+    def load(self, task: TaskName) -> dict[ComponentName, dict[str, np.ndarray]]:
+        """The arrays of a task's model by component name and path, every byte checked.
+
+        Raises:
+          UserError: no such task, or no model yet.
+          CorruptionError: a component's file is damaged or missing.
+        """
+        return {name: self.store.components.get(id)[1] for name, id in self.model(task).components.items()}
+
+    def predict(self, task: TaskName, images: UInt8[np.ndarray, "n h w c"] | Sequence[Any]) -> Prediction:
+        """Classifies images with the task's model; see `munet.serving.predict.predict`."""
+        from munet.serving import predict
+
+        return predict.predict(self, task, images)
+
+    def graph(self) -> Graph:
+        """The layer graph of the system (paper Fig. 2)."""
+        from munet.report.graph import graph
+
+        return graph.build(self.tasks, self.models, self.components, self.trained_last)
+
+
+def open(workdir: str) -> System:
+    """The system of the run in `workdir`, which may be going on.
+
+    Raises:
+      WorkdirError: there is no run, or one of a newer format.
+      CorruptionError: the journal is damaged.
+    """
+    store = Store.open(workdir)
+    start = read_start(store)
+    return System(store, start, ledger.load(Controller(read_experiment(start), start.tasks), store))
+
+
+def read_start(store: Store) -> StartEntry:
+    """The journal's first entry.
+
+    Raises:
+      CorruptionError: it is missing or damaged.
+    """
+    first = next(store.journal.entries(), None)
+    if not isinstance(first, StartEntry):
+        raise CorruptionError(
+            f"The journal of {store.path} does not begin with its start entry: restore it from a copy."
+        )
+    return first
+
+
+def read_experiment(start: StartEntry) -> Experiment:
+    """The configuration that the journal's first entry holds.
+
+    Raises:
+      CorruptionError: its fields are not those of this version of munet.
+    """
+    return codec.from_json(Experiment, start.experiment, "The experiment in the journal's first entry")
+
+
+def _list(names: Mapping[str, Any]) -> str:
+    return ", ".join(names) or "none"

@@ -1,0 +1,155 @@
+"""Images from wherever they are to the arrays that go to the device: training steps, and sets that are evaluated on."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from types import TracebackType
+
+import numpy as np
+from jaxtyping import Array, Float, Int, Int32, UInt8
+
+from munet.data.splits import Images
+from munet.data.streamed import StreamedImages
+from munet.training.batches.feed import Feed
+
+_WINDOW = 32  # steps whose indices are computed at once, at least: an epoch's order is a large array to look into
+_WINDOWS = 4  # that are kept: the one in use and those that threads are ahead in
+
+Indices = Callable[[int, int], Int32[np.ndarray, "num_steps batch"]]
+
+
+class StepFeed:
+    """The images of consecutive training steps of a streamed set; while a block trains, the next is decoded.
+
+    Args:
+      images: the training set.
+      indices: which of them are in some steps, by the first step and their number.
+      batch_size, block_size: images a step, steps a block.
+      first_step, end_step: where it begins, and before which step it ends.
+      num_threads: that decode; 0: one a core.
+    """
+
+    def __init__(
+        self,
+        images: StreamedImages,
+        indices: Indices,
+        *,
+        batch_size: int,
+        block_size: int,
+        first_step: int,
+        end_step: int,
+        num_threads: int = 0,
+    ):
+        self._shape = (block_size, batch_size, *images.image_shape)
+        self._next_step, self._end_step = first_step, end_step
+        self._sent: Array | None = None
+        steps = _Steps(indices, first_step, end_step, max(block_size, _WINDOW))
+        self._feed = Feed(images, steps, group_size=batch_size, ahead=block_size, num_threads=num_threads)
+
+    @property
+    def waited(self) -> float:
+        """Seconds in which images were waited for."""
+        return self._feed.waited
+
+    def continues(self, first_step: int, num_steps: int) -> bool:
+        """Whether these steps are the next ones."""
+        return first_step == self._next_step and first_step + num_steps <= self._end_step
+
+    def block(self, num_steps: int) -> UInt8[np.ndarray, "block batch h w c"]:
+        """The images of the next steps; zeros behind them.
+
+        Raises:
+          DataError: an image cannot be decoded.
+        """
+        room = np.zeros(self._shape, np.uint8)
+        for step in range(num_steps):
+            self._feed.take(room[step])
+        self._next_step += num_steps
+        if self._sent is not None:
+            # The device has begun to train on the block before: no more than one waits there, however fast we decode.
+            self._sent.block_until_ready()
+        return room
+
+    def sent(self, images: Float[Array, "block batch size size 3"]) -> None:
+        """Says what was made of the last block on the device."""
+        self._sent = images
+
+    def close(self) -> None:
+        """Ends its threads."""
+        self._feed.close()
+
+
+class _Steps:
+    """The indices of each step, computed for many steps at once."""
+
+    def __init__(self, indices: Indices, first_step: int, end_step: int, window: int):
+        self._indices, self._first, self._end, self._window = indices, first_step, end_step, window
+        self._held: dict[int, Int32[np.ndarray, "num_steps batch"]] = {}
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return self._end - self._first
+
+    def __getitem__(self, group: int) -> Int32[np.ndarray, " batch"]:
+        number, place = divmod(group, self._window)
+        with self._lock:
+            window = self._held.get(number)
+            if window is None:
+                first = self._first + number * self._window
+                window = self._held[number] = self._indices(first, min(self._window, self._end - first))
+                while (
+                    len(self._held) > _WINDOWS
+                ):  # a thread that lags behind may ask for the oldest, and lose it at once
+                    del self._held[min(self._held)]
+            return window[place]
+
+
+class Reader:
+    """The images of a split from the first on, in pieces; those of a streamed one are decoded a piece ahead.
+
+    Args:
+      images: of the split.
+      count: only the first so many are read.
+      most: images in a piece; the last may have fewer.
+    """
+
+    def __init__(self, images: Images, count: int, most: int):
+        self._images, self._read = images, 0
+        self._feed: Feed | None = None
+        if isinstance(images, StreamedImages) and count:
+            self._feed = Feed(images, _Pieces(count, most), group_size=most, ahead=1)
+
+    def read(self, room: UInt8[np.ndarray, "k h w c"]) -> None:
+        """Fills `room` with the next images.
+
+        Raises:
+          DataError: an image cannot be decoded.
+        """
+        if self._feed:
+            self._feed.take(room)
+        else:
+            room[...] = self._images[self._read : self._read + len(room)]
+        self._read += len(room)
+
+    def __enter__(self) -> Reader:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._feed:
+            self._feed.close()
+
+
+class _Pieces:
+    """Consecutive indices, so many a piece."""
+
+    def __init__(self, count: int, most: int):
+        self._count, self._most = count, most
+
+    def __len__(self) -> int:
+        return -(-self._count // self._most)
+
+    def __getitem__(self, piece: int) -> Int[np.ndarray, " k"]:
+        return np.arange(piece * self._most, min((piece + 1) * self._most, self._count))

@@ -1,0 +1,191 @@
+"""Saves a generation that is still in training with Orbax, so that a restart continues inside it (DESIGN decision 6).
+
+Published = store, in flight = here. A save happens at most every few minutes, after a cycle, and asynchronously; it
+holds the whole state of every chunk, so that what continues is bit for bit what would have gone on. A run needs none of
+it: a save that fails or does not fit is told and left aside, and the generation is trained from its beginning.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import jax
+import numpy as np
+from etils import epath
+
+from munet import rng
+from munet.quality import Quality, Stratum
+from munet.training.program.programs import TrainState
+from munet.training.saves import Saves, abstract
+from munet.types import ModelId
+
+_LOGGER = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class InTraining:
+    """What is in training, and in which shape: only a save of exactly this can go on.
+
+    Attributes:
+      path: key of the generation's batches.
+      ids: its children, or those of one stream.
+      chunks: a line for each chunk: what decides the arrays of its state.
+      num_strata: that each of its qualities has.
+    """
+
+    path: rng.Path
+    ids: tuple[ModelId, ...]
+    chunks: tuple[str, ...]
+    num_strata: int = 0
+
+    @property
+    def prefix(self) -> str:
+        """Beginning of the names of all its saves, also of those that are grouped otherwise."""
+        return rng.digest((*self.path, "children", *self.ids)).hex()[:16]
+
+    @property
+    def name(self) -> str:
+        """Name of its saves, but for the cycle."""
+        return f"{self.prefix}-{rng.digest(self.chunks).hex()[:16]}"
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A generation as it was after `cycle` (from 0)."""
+
+    cycle: int
+    states: tuple[TrainState, ...]
+    qualities: dict[ModelId, list[Quality]]
+    diverged: dict[ModelId, int]
+
+
+class InFlight:
+    """The training state of the one generation that is in training.
+
+    Args:
+      folder: where to save, absolute; removed by `clear` when the generation is committed.
+      minutes: least time between two saves; 0 saves after every cycle.
+      note: told what people should know: that saving failed (once), that a save cannot be used.
+      clock: seconds, monotonic.
+      is_last: whether the run is about to stop, so that a save is due in any case; asked once a cycle, due or not.
+    """
+
+    def __init__(
+        self,
+        folder: str,
+        minutes: float,
+        note: Callable[[str], None] = _LOGGER.warning,
+        clock: Callable[[], float] = time.monotonic,
+        is_last: Callable[[], bool] = lambda: False,
+    ):
+        self._note, self._is_last = note, is_last
+        self._saves = Saves(
+            folder, minutes, what="The generation in training", goes_on="the run", note=note, clock=clock
+        )
+
+    def begin(self) -> None:
+        """A generation begins: its first save is due when it is old enough itself."""
+        self._saves.begin()
+
+    def save(
+        self,
+        what: InTraining,
+        cycle: int,
+        states: Sequence[TrainState],
+        qualities: Mapping[ModelId, list[Quality]],
+        diverged: Mapping[ModelId, int],
+        ends_stream: bool = False,
+    ) -> None:
+        """Saves in the background if the last save is old enough; one that fails is told once, never raised.
+
+        A stream of batches that is over while others of its generation follow is saved sooner.
+        """
+        is_last = self._is_last()  # asked in any case: who is asked remembers the answer
+        is_due = self._saves.is_due_at_an_end if ends_stream else self._saves.is_due
+        if not is_due and not is_last:
+            return
+        ids = sorted(qualities)
+        tree = {
+            "states": [state._asdict() for state in states],
+            "ids": np.array(ids, np.int64),
+            "qualities": np.array([[_counts(quality) for quality in qualities[item]] for item in ids], np.int64),
+            "diverged": np.array([diverged.get(item, -1) for item in ids], np.int64),
+        }
+        self._saves.save(what.prefix, f"{what.name}-{cycle:06d}", tree)
+
+    def restore(self, what: InTraining, like: Sequence[TrainState]) -> Saved | None:
+        """The newest complete save of `what`, placed as `like` is; None if there is none that can be used."""
+        complete = [item for item in self._saves.complete(what.prefix) if _cycle(item) is not None]
+        fitting = [item for item in complete if item.name.startswith(f"{what.name}-")]
+        if complete and not fitting:
+            self._note(
+                "The generation in training was saved with its children grouped otherwise (other devices, "
+                "children_per_dispatch or version); it is trained from its beginning."
+            )
+        if not fitting:
+            return None
+        try:
+            return _load(self._saves, fitting[-1], what, like)
+        except Exception as error:  # Orbax and TensorStore raise what they like; none of it matters to the run
+            self._saves.refuse(fitting, error, "the generation is trained from its beginning")
+            return None
+
+    def clear(self) -> None:
+        """Removes every save: the generation is committed."""
+        self._saves.clear()
+
+    def wait(self) -> None:
+        """Waits for the save in the background."""
+        self._saves.wait()
+
+
+def _load(saves: Saves, saved: epath.Path, what: InTraining, like: Sequence[TrainState]) -> Saved:
+    """Reads a save.
+
+    Raises:
+      Exception: of any type, from Orbax and TensorStore: it is damaged, or has other arrays.
+    """
+    cycle = _cycle(saved) or 0
+    # NumPy leaves say "on the host" to Orbax.
+    row = np.zeros(len(what.ids), np.int64)
+    table = np.zeros((len(what.ids), cycle + 1, 2 + 3 * what.num_strata), np.int64)
+    wanted = {
+        "states": [jax.tree.map(abstract, state._asdict()) for state in like],
+        "ids": row,
+        "qualities": table,
+        "diverged": row,
+    }
+    tree = saves.load(saved, wanted)
+    found = [int(item) for item in tree["ids"]]
+    if found != sorted(what.ids):
+        raise ValueError(f"it holds children {found}, not {sorted(what.ids)}")
+    return Saved(
+        cycle,
+        tuple(TrainState(**state) for state in tree["states"]),
+        {
+            item: [_quality(counts) for counts in rows]
+            for item, rows in zip(found, np.asarray(tree["qualities"]).tolist(), strict=True)
+        },
+        {item: int(at) for item, at in zip(found, tree["diverged"], strict=True) if at >= 0},
+    )
+
+
+def _counts(quality: Quality) -> list[int]:
+    """A quality as a row of integers."""
+    strata = [number for item in quality.strata for number in (item.size, item.classes, item.correct)]
+    return [quality.correct, quality.counted, *strata]
+
+
+def _quality(counts: list[int]) -> Quality:
+    """The quality that `_counts` made `counts` from."""
+    strata = tuple(Stratum(*counts[start : start + 3]) for start in range(2, len(counts), 3))
+    return Quality(counts[0], counts[1], strata)
+
+
+def _cycle(saved: epath.Path) -> int | None:
+    """The cycle of a save."""
+    last = saved.name.rsplit("-", 1)[1]
+    return int(last) if last.isdecimal() else None

@@ -1,0 +1,102 @@
+"""Measures a published model, always in the same way, so that a value measured again must be equal.
+
+Used for the test accuracy at a phase's end, by `munet verify` and by prediction: one path, one set of programs, one
+device (spec section 5, "Test evaluation").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Int
+
+from munet.config import Experiment
+from munet.data.tasks import Split
+from munet.quality import Quality, quality_of
+from munet.training.assemble import FlatArrays
+from munet.training.batches.stream import evaluation_batches
+from munet.training.measure.one_model import OneModel
+from munet.training.program import precision, programs, signature
+from munet.types import ComponentName, Hyperparameters
+from munet.vit import architecture
+
+MAX_CONFUSIONS = 2000  # pairs of classes that are kept of a measurement: about 25 kB in the journal at most
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """Integer counts of a model on a set, by class.
+
+    Attributes:
+      correct_per_class, counted_per_class: images.
+      confusions: (class, predicted class, images) where the two differ, most images first, then by class; the first
+        `MAX_CONFUSIONS` of them.
+      metric: what `quality` is.
+    """
+
+    correct_per_class: tuple[int, ...]
+    counted_per_class: tuple[int, ...]
+    confusions: tuple[tuple[int, int, int], ...] = ()
+    metric: str = "accuracy"
+
+    @property
+    def quality(self) -> Quality:
+        """Over all classes."""
+        return quality_of(self.metric, self.correct_per_class, self.counted_per_class)
+
+
+def count(
+    predicted: Int[np.ndarray, " n"], labels: Int[np.ndarray, " n"], *, num_classes: int, metric: str
+) -> Measurement:
+    """What predictions get right and take for what. A prediction of -1 (no finite output) is wrong, for no class."""
+    correct = np.bincount(labels[predicted == labels], minlength=num_classes)
+    counted = np.bincount(labels, minlength=num_classes)
+    is_wrong = (predicted != labels) & (predicted >= 0)
+    pairs, images = np.unique(labels[is_wrong].astype(np.int64) * num_classes + predicted[is_wrong], return_counts=True)
+    first = np.argsort(-images, kind="stable")[:MAX_CONFUSIONS]
+    confusions = tuple(
+        (int(pair) // num_classes, int(pair) % num_classes, int(many))
+        for pair, many in zip(pairs[first], images[first], strict=True)
+    )
+    return Measurement(tuple(map(int, correct)), tuple(map(int, counted)), confusions, metric)
+
+
+def measure(
+    experiment: Experiment,
+    components: Mapping[ComponentName, FlatArrays],
+    hyperparameters: Hyperparameters,
+    split: Split,
+    *,
+    num_classes: int,
+    max_images: int | None = None,
+) -> Measurement:
+    """Counts what a model gets right over a split.
+
+    Args:
+      experiment: the run's (architecture and resize method matter).
+      components: the model's unpadded arrays by component name.
+      hyperparameters: the model's (image size and adapter width matter).
+      split: images and labels.
+      num_classes: head outputs.
+      max_images: only the first ones; None: all.
+    """
+    program_signature = signature.of_model(
+        architecture.get_variant(experiment.variant),
+        components,
+        hyperparameters,
+        num_blocks=experiment.num_blocks,
+        num_classes=num_classes,
+        dtype=precision.compute_dtype(experiment),
+    )
+    model = OneModel(program_signature, components, hyperparameters, num_classes=num_classes)
+    pieces = evaluation_batches(
+        split, image_size=program_signature.image_size, antialias=experiment.antialias, max_images=max_images
+    )
+    predicted = [
+        piece.without_padding(np.asarray(result.predicted[0]))
+        for piece, result in model.over(programs.evaluate_program(program_signature, model.mesh), pieces)
+    ]
+    every = np.concatenate(predicted)
+    return count(every, split.labels[: len(every)], num_classes=num_classes, metric=experiment.quality_metric)

@@ -1,0 +1,86 @@
+"""How long a train program takes to compile and to make a step, on a blank child; for dry runs and benchmarks."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.experimental.compilation_cache import compilation_cache
+
+from munet.training.assemble import Control, gates, pad
+from munet.training.placement.chunks import Chunk
+from munet.training.placement.devices import Layout, place
+from munet.training.placement.grouping import Group
+from munet.training.program import programs
+from munet.training.program.optimizer import OptimizerSettings
+from munet.training.program.signature import Signature
+from munet.vit import architecture
+
+
+@dataclass(frozen=True)
+class StepTime:
+    """Seconds of wall time.
+
+    Attributes:
+      compilation: tracing and compiling the program, never from the cache on disk.
+      step: one step of one child, the median of several.
+    """
+
+    compilation: float
+    step: float
+
+
+def measure(signature: Signature, layout: Layout, *, clip_norm: float = 1.0, num_steps: int = 3) -> StepTime:
+    """Compiles the train program of a signature on the layout's first device and times `num_steps` single steps."""
+    chunk = place([Group(signature, (0,))], layout.single)[0]
+    program = programs.train_program(signature, chunk.mesh, clip_norm, chunk.parts)
+    state, fixed, control = blank_child(signature, chunk)
+    size = signature.image_size
+    images = jnp.zeros((1, signature.batch_size, size, size, architecture.CHANNELS))
+    labels = jnp.zeros((1, signature.batch_size), jnp.int32)
+    times = []
+    with _without_compilation_cache():
+        for _ in range(num_steps + 1):
+            started = time.perf_counter()
+            state = jax.block_until_ready(program(state, fixed, control, images, labels, jnp.int32(1)))
+            times.append(time.perf_counter() - started)
+    step = statistics.median(times[1:])
+    return StepTime(times[0] - step, step)
+
+
+@contextmanager
+def _without_compilation_cache() -> Iterator[None]:
+    """Neither reads nor writes the cache on disk, which would answer a second measurement in no time."""
+    before = jax.config.jax_enable_compilation_cache  # type: ignore[attr-defined]
+    compilation_cache.reset_cache()  # JAX asks once whether there is a cache
+    jax.config.update("jax_enable_compilation_cache", False)
+    try:
+        yield
+    finally:
+        jax.config.update("jax_enable_compilation_cache", before)
+        compilation_cache.reset_cache()
+
+
+def blank_child(signature: Signature, chunk: Chunk) -> tuple[programs.TrainState, dict[str, object], Control]:
+    """A child of zeros that trains whatever the program can, on its devices: state, fixed components, control."""
+    state, fixed, control = chunk.put(blank_arrays(signature))
+    return state, fixed, control
+
+
+def blank_arrays(signature: Signature) -> tuple[programs.TrainState, dict[str, object], Control]:
+    """The same on the host."""
+    names = signature.names
+    params = {name: pad({}, signature, name) for name in names}
+    tuned = {name: params[name] for name in names if signature.tunes(name)}
+    fixed = {name: params[name] for name in names if name not in tuned}
+    settings = OptimizerSettings(*(jnp.asarray(value) for value in (0.01, 0.9, 0.0, 0, 0, 1)))
+    masks = {name: jnp.float32(1) for name in tuned}
+    control = Control(masks, gates(names, signature, adapter_dim=1, num_classes=2), settings)
+    tuned, fixed, control = jax.tree.map(lambda leaf: np.asarray(leaf)[None], (tuned, fixed, control))
+    return programs.init_state(tuned), fixed, control

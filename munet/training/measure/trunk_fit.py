@@ -1,0 +1,168 @@
+"""How well the trunk of a seed parent fits a new task, without training anything (`experiment.seed_choice`).
+
+A seed child trains a head on frozen features. Here these features, of a few hundred training images, are asked how
+well they tell the classes apart: whether each image, left out, is nearest to the mean of its own class. Validation and
+test images are never looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from munet import rng
+from munet.config import Experiment
+from munet.data.splits import Split, rank_in_class
+from munet.data.tasks import Task
+from munet.training import assemble
+from munet.training.assemble import FlatArrays
+from munet.training.batches.stream import LabelledBatches, evaluation_batches
+from munet.training.measure.one_model import OneModel
+from munet.training.program import programs, signature
+from munet.types import ChildPlan, ComponentId, ComponentName, Hyperparameters, ModelId, Position
+from munet.vit import architecture
+from munet.vit.architecture import HEAD
+
+MAX_IMAGES = 512  # of the training set, that an estimate looks at
+MIN_PER_CLASS = 4  # of them a class, where it has so many: of a task with more classes only some are looked at
+
+
+def measure(
+    experiment: Experiment,
+    candidates: Sequence[ChildPlan],
+    task: Task,
+    position: Position,
+    load: Callable[[ComponentId], FlatArrays],
+) -> dict[ModelId, float]:
+    """The fit of every candidate's parent, in [0, 1]; trunks that several of them share are looked at once.
+
+    Trunks are looked at one after the other, so that one at a time is in memory.
+
+    Args:
+      experiment: the run's.
+      candidates: the seed children that are to be chosen from: what they share, and at which image size.
+      task: the active task.
+      position: the beginning of its phase.
+      load: arrays of a published component.
+    """
+    train = task.split("train")
+    drawn = draw(train.labels, (experiment.seed, position.task_iteration, task.info.name, "fit"))
+    if not len(drawn):  # no class has two images: all fit alike
+        return {child.parent: 0.0 for child in candidates}
+    images = Split(train.images[drawn], train.labels[drawn])
+    by_trunk: dict[tuple[tuple[str, str], ...], list[ChildPlan]] = {}
+    for child in candidates:
+        by_trunk.setdefault(_trunk(child), []).append(child)
+    found: dict[ModelId, float] = {}
+    held: dict[ComponentId, FlatArrays] = {}
+    pieces: dict[int, list[LabelledBatches]] = {}
+    for _, children in sorted(by_trunk.items()):  # neighbours in this order share most
+        child = children[0]
+        size = int(child.hyperparameters["image_size"])
+        if size not in pieces:
+            batches = evaluation_batches(images, image_size=size, antialias=experiment.antialias)
+            pieces = {size: list(batches)}
+        sources = {plan.source for plan in child.components if plan.source and plan.name != HEAD}
+        held = {source: held[source] if source in held else load(source) for source in sources}
+        components = _components(experiment, child, held)
+        tokens = class_tokens(experiment, components, child.hyperparameters, pieces[size])
+        value = leave_one_out(tokens, images.labels)
+        found |= {child.parent: value for child in children}
+    return {child.parent: found[child.parent] for child in candidates}
+
+
+def _trunk(child: ChildPlan) -> tuple[tuple[str, str], ...]:
+    """What decides a child's features: equal for equal trunks."""
+    size = ("image_size", f"{child.hyperparameters['image_size']:05}")
+    return (size, *((plan.name, plan.source or "") for plan in child.components if plan.name != HEAD))
+
+
+def _components(
+    experiment: Experiment, child: ChildPlan, held: Mapping[ComponentId, FlatArrays]
+) -> dict[ComponentName, FlatArrays]:
+    """The arrays of a child's trunk, its position embedding at its own image size."""
+    variant = architecture.get_variant(experiment.variant)
+    return {
+        plan.name: assemble.component_arrays(
+            child, plan, variant, num_classes=1, seed=experiment.seed, load=held.__getitem__
+        )
+        for plan in child.components
+        if plan.name != HEAD
+    }
+
+
+def draw(
+    labels: Int[np.ndarray, " n"], path: rng.Path, max_images: int = MAX_IMAGES, min_per_class: int = MIN_PER_CLASS
+) -> Int[np.ndarray, " drawn"]:
+    """Some images, all classes alike as far as they have images; a class with one image is left out.
+
+    Args:
+      labels: of the training set.
+      path: of the draw.
+      max_images: how many at most.
+      min_per_class: where there are too many classes for this, only some of them are drawn.
+    """
+    classes, sizes = np.unique(labels, return_counts=True)
+    classes = classes[sizes > 1]
+    classes = classes[rng.permutation((*path, "classes"), len(classes))][: max(max_images // min_per_class, 2)]
+    order = rng.permutation((*path, "images"), len(labels))
+    order = order[np.isin(labels[order], classes)]
+    rank = rank_in_class(labels[order])
+    place = np.empty(labels.max() + 1, np.int64)
+    place[classes] = np.arange(len(classes))
+    rounds = np.lexsort((place[labels[order]], rank))  # the first image of every class, then the second, ...
+    return np.sort(order[rounds][:max_images])
+
+
+def class_tokens(
+    experiment: Experiment,
+    components: Mapping[ComponentName, FlatArrays],
+    hyperparameters: Hyperparameters,
+    pieces: Sequence[LabelledBatches],
+) -> Float[np.ndarray, "n width"]:
+    """The class token of every image after the final norm: what a head would be given.
+
+    Args:
+      experiment: the run's (the architecture matters).
+      components: unpadded arrays by component name; a head is left out.
+      hyperparameters: the model's (image size and adapter width matter).
+      pieces: the images, at that size.
+    """
+    trunk = {name: arrays for name, arrays in components.items() if name != HEAD}
+    own = signature.of_model(
+        architecture.get_variant(experiment.variant),
+        trunk,
+        hyperparameters,
+        num_blocks=experiment.num_blocks,
+        num_classes=1,
+    )
+    model = OneModel(own, trunk, hyperparameters, num_classes=1)
+    return np.concatenate(
+        [
+            np.asarray(tokens[0]).reshape(-1, tokens.shape[-1])[: piece.counted]
+            for piece, tokens in model.over(programs.features_program(own, model.mesh), pieces)
+        ]
+    )
+
+
+def leave_one_out(features: Float[np.ndarray, "n width"], labels: Int[np.ndarray, " n"]) -> float:
+    """The share of the images that are nearest to the mean of their own class, which is made without them.
+
+    Args:
+      features: of the images; where they are not finite, no image counts.
+      labels: every class has two images or more.
+    """
+    if not np.isfinite(features).all():
+        return 0.0
+    x = features.astype(np.float64)  # so that no sum's order decides
+    _, own, sizes = np.unique(labels, return_inverse=True, return_counts=True)
+    sums = np.zeros((len(sizes), x.shape[1]))
+    np.add.at(sums, own, x)
+    means = sums / sizes[:, None]
+    rows = np.arange(len(x))
+    distances = (means**2).sum(axis=1) - 2 * x @ means.T + (x**2).sum(axis=1)[:, None]
+    without = (sums[own] - x) / (sizes[own] - 1)[:, None]
+    distances[rows, own] = ((x - without) ** 2).sum(axis=1)
+    return float((distances.argmin(axis=1) == own).mean())

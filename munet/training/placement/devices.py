@@ -1,0 +1,196 @@
+"""Where children run: which devices each of them gets, and when (DESIGN section 4, "Placement of a group").
+
+Mesh axes are (child, data, model). The devices are cut into slots: one device each, or as many as a child needs that
+does not fit on one (fitting.py); batches pass whole or in parts (accumulation.py). A generation's groups get disjoint
+sets of slots where there are enough; within a group, children are spread over its slots and, on each, stacked: a
+`Chunk` runs in one dispatch. Chunks that do not fit side by side train in waves, one wave after the other. On a CPU the
+chunks of a wave are at work at the same time, one on each core.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from typing import TypeVar
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+
+from munet.config import Runtime
+from munet.errors import UserError
+from munet.threads import num_cores
+from munet.training.placement import child_memory as memory
+from munet.training.placement import fitting
+from munet.training.placement.chunks import Chunk, in_waves
+from munet.training.placement.fitting import Spread
+from munet.training.placement.grouping import CostModel, Group
+from munet.training.program import accumulation
+from munet.training.program.sharding import AXES
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The devices of a run and how children may be placed on them.
+
+    Attributes:
+      devices: all of them.
+      children_per_device: how many are stacked on one in a dispatch, at most.
+      mesh: slots, and lengths of `data` and `model` in each, as the user wants them; (): whatever fits.
+      memory: bytes of a device to plan with; None: no limit is known.
+      microbatch: images of a batch that pass at a time, at most; 0: on a CPU what its caches hold best, elsewhere whole
+        batches, if they fit.
+      cores: of the machine, that this process may use; they matter where the devices are a CPU's.
+    """
+
+    devices: tuple[jax.Device, ...]
+    children_per_device: int
+    mesh: tuple[int, ...] = ()
+    memory: int | None = None
+    microbatch: int = 0
+    cores: int = field(default_factory=num_cores)
+
+    @classmethod
+    def detect(cls, runtime: Runtime) -> Layout:
+        """The devices that JAX shows, limited by `runtime.num_devices`.
+
+        On a CPU children are not stacked unless told otherwise, but at work side by side (`lanes`); elsewhere as much
+        of a group is stacked as fits.
+
+        Raises:
+          UserError: more devices are asked for than there are, or a mesh of another size.
+        """
+        devices = jax.devices()
+        if runtime.num_devices > len(devices):
+            raise UserError(
+                f"runtime.num_devices = {runtime.num_devices}, but JAX sees {len(devices)} {devices[0].platform} "
+                f"device(s). Give at most {len(devices)}, or 0 for all."
+            )
+        used = tuple(devices[: runtime.num_devices or None])
+        mesh = tuple(runtime.mesh)
+        if mesh and math.prod(mesh) != len(used):
+            raise UserError(fitting.mesh_problem(mesh, len(used), len(devices)))
+        stacked = runtime.children_per_dispatch or (1 if devices[0].platform == "cpu" else 1 << 16)
+        return cls(used, stacked, mesh, memory.budget(used, runtime.device_memory_gb), runtime.microbatch)
+
+    def describe(self) -> dict[str, object]:
+        """What the journal keeps of the layout: bitwise equality is promised on one layout only."""
+        # XLA cuts work by the number of threads, and batches are cut for the caches of cores, or to fit: all of that
+        # changes the order of sums.
+        cores = {"num_cpus": self.cores, "tokens_per_core": accumulation.TOKENS_PER_CORE} if self._is_cpu else {}
+        return {
+            "platform": self.devices[0].platform,
+            "device_kind": self.devices[0].device_kind,
+            "num_devices": len(self.devices),
+            "children_per_device": self.children_per_device,
+            "mesh": list(self.mesh),
+            "memory": self.memory,
+            "microbatch": self.microbatch,
+            **cores,
+            "xla_flags": os.environ.get("XLA_FLAGS", ""),
+        }
+
+    @property
+    def lanes(self) -> int:
+        """How many chunks are at work at the same time: on a CPU without a limit one for each core, elsewhere 1."""
+        return self.cores if self._is_cpu and len(self.devices) == 1 and self.memory is None else 1
+
+    def least_parts(self, groups: Sequence[Group]) -> int:
+        """The fewest parts in which batches pass, if nothing else asks for more: what the user says, or is fastest.
+
+        Args:
+          groups: of the children that see the same batches; all have their size.
+        """
+        program = groups[0].signature
+        if self.microbatch:
+            return -(-program.batch_size // self.microbatch)
+        if not self._is_cpu:
+            return 1
+        chunks = sum(-(-len(group.members) // self.children_per_device) for group in groups)
+        at_once = min(self.cores, max(self.lanes, len(self.devices)), chunks)
+        return accumulation.cached_parts(program, self.cores / at_once)
+
+    @property
+    def _is_cpu(self) -> bool:
+        return self.devices[0].platform == "cpu"
+
+    @property
+    def unlimited(self) -> Layout:
+        """The same, whatever does not fit."""
+        return replace(self, memory=None)
+
+    @property
+    def single(self) -> Layout:
+        """Its first device alone, whatever does not fit."""
+        return replace(self, devices=self.devices[:1], mesh=(), memory=None)
+
+    @property
+    def cost_model(self) -> CostModel:
+        """Measured on this kind of device: see docs/performance.md."""
+        return _COST_MODELS.get(self.devices[0].platform, _COST_MODELS["default"])
+
+
+def data_mesh(layout: Layout) -> Mesh:
+    """All devices along the `data` axis: they share every batch of one training."""
+    return Mesh(np.array(layout.devices).reshape(1, -1, 1), AXES)
+
+
+# Fixed numbers, not measured at run time: grouping must not depend on how busy the machine is.
+_COST_MODELS = {
+    "cpu": CostModel(flops_per_second=100e9, backward_factor=1.0, adapter_share=0.05, compile_seconds=0.45),
+    "default": CostModel(flops_per_second=20e12, backward_factor=1.0, adapter_share=0.1, compile_seconds=1.7),
+}
+
+
+def place(groups: Sequence[Group], layout: Layout, reserved: int = 0) -> list[Chunk]:
+    """Assigns every group its devices and cuts it into chunks, in the order in which they are to train.
+
+    Args:
+      groups: of one stream of batches.
+      layout: the devices.
+      reserved: bytes of each device that batches and images take.
+
+    Raises:
+      UserError: a child does not fit, however it is spread.
+    """
+    room = None if layout.memory is None else layout.memory - reserved
+    programs = {group.signature: None for group in groups}
+    wanted = Spread(*layout.mesh[1:]) if layout.mesh else None
+    least_parts = layout.least_parts(groups)
+    spread = fitting.choose_spread(programs, len(layout.devices), room, mesh=wanted, least_parts=least_parts)
+    if spread is None:
+        assert layout.memory is not None  # without a limit the first choice fits
+        raise fitting.too_large(programs, wanted, len(layout.devices), layout.memory, reserved)
+    slots = [tuple(layout.devices[at : at + spread.size]) for at in range(0, len(layout.devices), spread.size)]
+    chunks = []
+    for group, own in zip(groups, _share_slots([len(g.members) for g in groups], slots), strict=True):
+        own_spread = fitting.on_mesh(group.signature, replace(spread, parts=1), room, least_parts)
+        stacked = min(layout.children_per_device, fitting.num_fitting(group.signature, own_spread, room))
+        for start in range(0, len(group.members), len(own) * stacked):
+            members = group.members[start : start + len(own) * stacked]
+            used = own[: min(len(own), len(members))]
+            mesh = Mesh(np.array(used).reshape(len(used), spread.data, spread.model), AXES)
+            size = -(-len(members) // len(used)) * len(used)
+            chunks.append(Chunk(group, members, mesh, size, parts=own_spread.parts))
+    return in_waves(chunks, room)
+
+
+_Slot = TypeVar("_Slot")
+
+
+def _share_slots(sizes: Sequence[int], slots: Sequence[_Slot]) -> list[tuple[_Slot, ...]]:
+    """Disjoint runs of slots in proportion to group sizes; groups share slots when there are too few."""
+    total, count = sum(sizes), len(slots)
+    if count >= total:
+        starts = np.cumsum([0, *sizes])
+        return [tuple(slots[a:b]) for a, b in pairwise(starts)]
+    if count < len(sizes):
+        return [(slots[index % count],) for index in range(len(sizes))]
+    shares = [1] * len(sizes)
+    while sum(shares) < count:  # the next slot goes where most children wait for each one
+        shares[max(range(len(sizes)), key=lambda index: sizes[index] / shares[index])] += 1
+    starts = np.cumsum([0, *shares])
+    return [tuple(slots[a:b]) for a, b in pairwise(starts)]

@@ -1,0 +1,154 @@
+"""Where timm and Hugging Face `transformers` keep the arrays of a ViT, and which of their ViTs are not ours.
+
+Both name tensors as PyTorch modules do and store a dense layer as [out, in]; a layout is a table from our components to
+their keys.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from munet.types import ComponentName
+from munet.vit.architecture import CLS, EMBEDDING, NORM, POSITION, is_block, layer_index
+
+_ATTENTION = "MultiHeadDotProductAttention_1"
+_PARTS = ("query", "key", "value")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an array of ours is in a foreign file.
+
+    Attributes:
+      key: the tensor.
+      kind: `same` (a reshape at most), `dense` ([out, in], ours is [in, out]) or `patches` ([width, channels, height,
+        width], ours has the width last).
+      part: which of three equal parts along the first axis; None: the whole tensor.
+    """
+
+    key: str
+    kind: Literal["same", "dense", "patches"] = "same"
+    part: int | None = None
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A program's way of storing a ViT.
+
+    Attributes:
+      name: the program.
+      prefixes: one of them may stand before every key; the empty one is last.
+      patches: the key of the patch embedding's kernel; its shape gives width and patch size.
+      hidden: the key of the first block's first MLP kernel; its shape gives the MLP's width.
+      position: the key of the position embedding.
+      block: finds the index of a block in a key.
+      places: the keys of a component by path.
+      left_out: keys that a root has no use for.
+      refused: keys (as patterns) of what our ViT does not have, with what to call it.
+    """
+
+    name: str
+    prefixes: tuple[str, ...]
+    patches: str
+    hidden: str
+    position: str
+    block: re.Pattern[str]
+    places: Callable[[ComponentName], Mapping[str, Place]]
+    left_out: re.Pattern[str]
+    refused: tuple[tuple[str, str], ...]
+
+
+def _pair(key: str, path: str, kind: Literal["dense", "patches"] = "dense") -> dict[str, Place]:
+    return {
+        f"{path}/kernel".lstrip("/"): Place(f"{key}.weight", kind),
+        f"{path}/bias".lstrip("/"): Place(f"{key}.bias"),
+    }
+
+
+def _norm(key: str, path: str) -> dict[str, Place]:
+    return {f"{path}/scale".lstrip("/"): Place(f"{key}.weight"), f"{path}/bias".lstrip("/"): Place(f"{key}.bias")}
+
+
+def _timm(name: ComponentName) -> Mapping[str, Place]:
+    if name == EMBEDDING:
+        return _pair("patch_embed.proj", "", "patches")
+    if name == CLS:
+        return {"cls": Place("cls_token")}
+    if name == POSITION:
+        return {"pos_embedding": Place("pos_embed")}
+    if name == NORM:
+        return _norm("norm", "")
+    if not is_block(name):
+        raise ValueError(f"{name!r} has no place in a checkpoint of timm")
+    block = f"blocks.{layer_index(name)}"
+    places = _norm(f"{block}.norm1", "LayerNorm_0") | _norm(f"{block}.norm2", "LayerNorm_2")
+    for part, projection in enumerate(_PARTS):
+        places[f"{_ATTENTION}/{projection}/kernel"] = Place(f"{block}.attn.qkv.weight", "dense", part)
+        places[f"{_ATTENTION}/{projection}/bias"] = Place(f"{block}.attn.qkv.bias", "same", part)
+    places |= _pair(f"{block}.attn.proj", f"{_ATTENTION}/out")
+    return places | _pair(f"{block}.mlp.fc1", "MlpBlock_3/Dense_0") | _pair(f"{block}.mlp.fc2", "MlpBlock_3/Dense_1")
+
+
+def _transformers(name: ComponentName) -> Mapping[str, Place]:
+    if name == EMBEDDING:
+        return _pair("embeddings.patch_embeddings.projection", "", "patches")
+    if name == CLS:
+        return {"cls": Place("embeddings.cls_token")}
+    if name == POSITION:
+        return {"pos_embedding": Place("embeddings.position_embeddings")}
+    if name == NORM:
+        return _norm("layernorm", "")
+    if not is_block(name):
+        raise ValueError(f"{name!r} has no place in a checkpoint of transformers")
+    block = f"encoder.layer.{layer_index(name)}"
+    places = _norm(f"{block}.layernorm_before", "LayerNorm_0") | _norm(f"{block}.layernorm_after", "LayerNorm_2")
+    for projection in _PARTS:
+        places |= _pair(f"{block}.attention.attention.{projection}", f"{_ATTENTION}/{projection}")
+    places |= _pair(f"{block}.attention.output.dense", f"{_ATTENTION}/out")
+    places |= _pair(f"{block}.intermediate.dense", "MlpBlock_3/Dense_0")
+    return places | _pair(f"{block}.output.dense", "MlpBlock_3/Dense_1")
+
+
+LAYOUTS = (
+    Layout(
+        name="timm",
+        prefixes=("model.", "module.", ""),
+        patches="patch_embed.proj.weight",
+        hidden="blocks.0.mlp.fc1.weight",
+        position="pos_embed",
+        block=re.compile(r"blocks\.(\d{1,4})\."),
+        places=_timm,
+        left_out=re.compile(r"head\.(weight|bias)|pre_logits\..*|head_drop\..*"),
+        refused=(
+            (r"dist_token|head_dist\..*", "a distillation token (DeiT, distilled)"),
+            (r"reg_token|register_tokens", "register tokens"),
+            (r"blocks\.\d+\.ls\d\.gamma|blocks\.\d+\.gamma_\d", "LayerScale"),
+            (r"blocks\.\d+\.attn\.[qk]_norm\..*", "normalised queries and keys (qk-norm)"),
+            (r"fc_norm\..*", "average pooling instead of the class token"),
+            (r"attn_pool\..*", "attention pooling instead of the class token"),
+            (r"norm_pre\..*", "a norm before the first block"),
+            (r"patch_embed\.backbone\..*", "a convolutional stem (hybrid)"),
+            (r"blocks\.\d+\.mlp\.(w\d+|fc1_g|fc1_x)\..*", "a gated MLP (SwiGLU)"),
+        ),
+    ),
+    Layout(
+        name="transformers",
+        prefixes=("vit.", "deit.", "dinov2.", ""),
+        patches="embeddings.patch_embeddings.projection.weight",
+        hidden="encoder.layer.0.intermediate.dense.weight",
+        position="embeddings.position_embeddings",
+        block=re.compile(r"encoder\.layer\.(\d{1,4})\."),
+        places=_transformers,
+        left_out=re.compile(r"classifier\.(weight|bias)|pooler\..*|embeddings\.(mask_token|position_ids)"),
+        refused=(
+            (r"embeddings\.distillation_token|(cls|distillation)_classifier\..*", "a distillation token (DeiT)"),
+            (r"embeddings\.register_tokens", "register tokens"),
+            (r"encoder\.layer\.\d+\.layer_scale\d\.lambda1|encoder\.layer\.\d+\.lambda_\d", "LayerScale"),
+            (r"encoder\.layer\.\d+\.mlp\.weights_in\..*", "a gated MLP (SwiGLU)"),
+            (r"decoder\..*", "a decoder (masked auto-encoder)"),
+        ),
+    ),
+)

@@ -1,0 +1,55 @@
+"""On four (simulated) devices every batch is shared among them, and the result is that of one device, nearly."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+SCRIPT = """
+import sys
+from pathlib import Path
+import jax, numpy as np
+from munet.errors import ConfigError
+from munet.pretraining import loop
+from munet.joint.run import pretrain
+from tests.pretraining import tiny
+
+data = Path(sys.argv[1])
+tiny.write_data(data)
+put, cuts = jax.device_put, set()
+
+def spy(value, where=None):
+    placed = put(value, where)
+    if getattr(value, "shape", None) == (16,) and value.dtype == np.int32:
+        cuts.add(tuple(shard.data.shape for shard in placed.addressable_shards))
+    return placed
+
+loop.jax.device_put = spy
+roots = []
+for count in (4, 1):
+    config = tiny.config(data, num_devices=count, num_steps=5, learning_rate=1e-3)
+    pretrain(config, str(data / f"run{count}"), lambda _: None)
+    with np.load(data / f"run{count}" / "demo16_1blocks_32px.npz") as file:
+        roots.append({key: file[key] for key in file.files})
+assert cuts == {((4,),) * 4, ((16,),)}, cuts
+for key, array in roots[0].items():
+    np.testing.assert_allclose(array, roots[1][key], rtol=0, atol=1e-4, err_msg=key)
+try:
+    pretrain(tiny.config(data, num_devices=3), str(data / "run3"), lambda _: None)
+except ConfigError as error:
+    assert "3 devices cannot share evenly. Use 15 or 18" in str(error), error
+    print("same")
+"""
+
+
+def test_four_devices_share_every_batch(tmp_path: Path) -> None:
+    flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=4"
+    environment = {**os.environ, "XLA_FLAGS": flags, "PYTHONPATH": str(Path(__file__).parents[2])}
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, str(tmp_path)], env=environment, capture_output=True, text=True, timeout=250,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["same"]

@@ -1,0 +1,64 @@
+"""The picture of the validation curve is well-formed and shows what the points say; measuring is right."""
+
+from __future__ import annotations
+
+from xml.etree import ElementTree
+
+import jax
+import numpy as np
+import pytest
+
+from munet.config.pretrain import Recipe
+from munet.data.splits import Split
+from munet.joint.held_out import measure
+from munet.joint.workdir import CurvePoint
+from munet.methods.pretraining import recipe
+from munet.report.curve import to_svg
+from munet.types import Quality
+from munet.vit import forward
+from munet.vit.architecture import get_variant
+
+
+def points(num_tasks: int, count: int = 3) -> list[CurvePoint]:
+    return [
+        CurvePoint(
+            step=10 * (index + 1),
+            epoch=0.5 * index,
+            learning_rate=0.1,
+            training_loss=2.0 - index / 2,
+            validation_loss=1.0,
+            validation={f"task <{task}>": Quality(index, 10) for task in range(num_tasks)},
+            seconds=1.0,
+        )
+        for index in range(count)
+    ]
+
+
+@pytest.mark.parametrize(("num_tasks", "num_lines"), [(1, 1), (3, 4), (10, 11), (12, 1)])
+def test_the_picture_has_a_line_a_task_and_their_mean(num_tasks: int, num_lines: int) -> None:
+    svg = to_svg(points(num_tasks), 40, "a & b")
+    tree = ElementTree.fromstring(svg)
+    lines = tree.findall("{http://www.w3.org/2000/svg}polyline")
+    assert len(lines) == num_lines + 2  # and two losses
+    assert all(len((line.get("points") or "").split()) == 3 for line in lines)
+    assert "a &amp; b" in svg
+    assert "training: 1<" in svg
+    assert ElementTree.fromstring(to_svg(points(num_tasks, 1), 1, "one point")) is not None
+
+
+def test_measuring_counts_every_image_once() -> None:
+    settings = Recipe(variant="demo/16", num_blocks=1, image_size=16)
+    params = recipe.initial_state(settings, 3, 1).params
+    generator = np.random.default_rng(0)
+    params["head"]["kernel"] = jax.numpy.asarray(generator.normal(size=(64, 3)), np.float32)
+    split = Split(generator.integers(0, 256, (300, 16, 16, 3), dtype=np.uint8), (np.arange(300) % 3).astype(np.int32))
+    logits = np.asarray(
+        forward.logits(
+            get_variant("demo/16"), params, jax.numpy.asarray(split.decoded / 127.5 - 1, np.float32), num_blocks=1
+        )
+    )
+    measured = measure(settings, params, split)
+    assert measured.quality == Quality(int((logits.argmax(1) == split.labels).sum()), 300)
+    probabilities = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    expected = -np.log(probabilities[np.arange(300), split.labels]).mean()
+    assert measured.loss == pytest.approx(expected, rel=1e-4)

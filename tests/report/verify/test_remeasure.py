@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from munet.data.tasks import load_task
+from munet.errors import UserError
+from munet.report.verify.verify import remeasure, verify
+from munet.system import view
+from munet.types import Quality
+from tests import tiny_run
+from tests.report.stored_run import write_run
+
+URI = "builtin:digits"
+
+
+def test_test_accuracy_measured_again_is_that_of_prediction(tmp_path: Path) -> None:
+    task = load_task(URI, cache_dir="off")
+    write_run(tmp_path, tasks=(task.info,), num_blocks=1)
+    opened = view.open(str(tmp_path))
+    with task.testing():
+        split = task.split("test")
+    predicted = opened.predict("digits", split.decoded).indices
+    expected = Quality(int((predicted == split.labels).sum()), len(split.labels))
+    assert remeasure(cache_dir="off")(opened, "digits") == expected
+    (problem,) = verify(str(tmp_path), remeasure(cache_dir="off")).problems  # the simulation's is invented
+    assert f"gets {expected.correct} of {expected.counted} test images right" in problem.text
+
+
+def test_other_data_than_the_runs_is_refused(tmp_path: Path) -> None:
+    info = replace(load_task(URI, cache_dir="off").info, fingerprint="0" * 64)
+    write_run(tmp_path, tasks=(info,), num_blocks=1)
+    with pytest.raises(UserError, match="is not the data that the run used"):
+        remeasure(cache_dir="off")(view.open(str(tmp_path)), "digits")
+
+
+def test_relative_paths_are_looked_for_where_the_run_was_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = tmp_path / "started"
+    tiny_run.write_data(started / "data")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(started)
+    task = load_task("npz:data/left.npz", cache_dir="off")
+    write_run(tmp_path / "run", tasks=(task.info,), num_blocks=1)
+    opened = view.open(str(tmp_path / "run"))
+    assert opened.start.folder == ""  # as in journals that do not say it
+    measure = remeasure(cache_dir="off")
+    expected = measure(opened, "left")
+    known = replace(opened, start=replace(opened.start, folder=str(started)))
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert measure(known, "left") == expected
+    with pytest.raises(UserError, match=r"data/left\.npz"):
+        measure(opened, "left")

@@ -1,0 +1,245 @@
+"""What a dry run says a run will take, against what the compiler and the controller say (munet/run/estimates.py)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+
+from benchmarks.profiling.compiled_memory import of_children
+from munet.config import Config, Experiment, Runtime
+from munet.data.memory import ArrayTask
+from munet.data.open_settings import OpenSettings
+from munet.data.streamed import StreamedImages
+from munet.data.tasks import open_task
+from munet.errors import UserError
+from munet.run import dry_run, estimates
+from munet.run.estimates import Measured
+from munet.training.batches.resident import max_resident
+from munet.training.measure import timing
+from munet.training.measure.timing import StepTime
+from munet.training.placement import devices as placement
+from munet.training.placement import input_memory
+from munet.training.placement.child_memory import child_memory
+from munet.training.placement.devices import Layout
+from munet.training.placement.fitting import Spread, choices, need
+from munet.training.program.signature import Signature
+from munet.types import TaskInfo
+from tests.data.folder.test_folder import fill
+
+TASK = TaskInfo("a", "fake:a", "", tuple("abc"), 640, 100, 100)
+EXPERIMENT = Experiment(tasks=("fake:a",), batch_size=64, min_batches_per_cycle=0, mutation_probability=0.3)
+PROGRAM = estimates.full_training(EXPERIMENT, TASK)
+
+
+def layout(children_per_device: int = 1) -> Layout:
+    return Layout(tuple(jax.devices()[:1]), children_per_device)
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "Ti/16:b2:t-1:a0:i32:n256:h64",  # activations and parameters
+        "Ti/16:b3:t2:a0:i32:n256:h64",  # the last block, for the class token alone
+        "Ti/16:b2:t-1:a128:i96:n32:h64",  # adapters, many tokens
+        "S/16:b2:t-1:a0:i32:n8:h64",  # nearly all of it parameters
+        "Ti/16:b2:t2:a0:i64:n64:h64",  # the head only
+    ],
+)
+def test_memory_of_a_child_is_about_what_the_compiler_sets_aside(program: str) -> None:
+    signature = Signature.parse(program)
+    assert child_memory(signature).total == pytest.approx(of_children(signature, Spread()), rel=0.25)
+
+
+@pytest.mark.parametrize(("program", "parts"), [("Ti/16:b2:t-1:a0:i32:n256:h64", 8), ("S/16:b2:t-1:a0:i32:n8:h64", 2)])
+def test_memory_of_a_child_whose_batches_pass_in_parts(program: str, parts: int) -> None:
+    signature = Signature.parse(program)
+    in_parts = child_memory(signature, parts=parts).total
+    assert in_parts == pytest.approx(of_children(signature, Spread(parts=parts)), rel=0.25)
+
+
+def test_children_stacked_on_a_device_take_as_much_each() -> None:
+    program = Signature.parse("demo/16:b2:t-1:a0:i32:n64:h64")
+    assert 3 * child_memory(program).total == pytest.approx(of_children(program, Spread(), 3), rel=0.25)
+
+
+def test_a_device_holds_as_many_children_as_the_layout_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(placement, "num_cores", lambda: 2)
+    config = Config(replace(EXPERIMENT, children_per_generation=8), Runtime())
+    four: Any = tuple(FakeDevice(id) for id in range(4))
+    one, all_of_them, spread = (
+        estimates.device_use(config, PROGRAM, given) for given in (layout(1), layout(1 << 16), Layout(four, 1 << 16))
+    )
+    assert [(use.at_once, use.held) for use in (one, all_of_them, spread)] == [(2, 8), (8, 8), (2, 2)]
+    assert spread.mesh == (4, 1, 1)
+    memory = child_memory(PROGRAM)
+    assert all_of_them.children == 8 * memory.total
+    assert one.children == 6 * memory.kept + 2 * memory.total  # two are at work, one a core
+
+
+def test_a_device_is_planned_as_a_run_would_use_it() -> None:
+    """Children in turns where they do not fit together, over several devices where one does not fit alone."""
+    config = Config(replace(EXPERIMENT, children_per_generation=8), Runtime())
+    four: Any = tuple(FakeDevice(id) for id in range(4))
+    memory, reserved = child_memory(PROGRAM), input_memory.batch_bytes(config, 64, 32, 100)
+
+    def use(devices: Any, num_bytes: int) -> estimates.DeviceUse:
+        given = Layout(devices, 1 << 16, memory=reserved + num_bytes)
+        return estimates.device_use(config, PROGRAM, given, num_validated=100)
+
+    in_turns = use(four[:1], 3 * memory.total)
+    assert (in_turns.at_once, in_turns.held, in_turns.num_waves) == (3, 3, 3)
+    assert in_turns.total == 3 * memory.total + reserved
+    spread = use(four, memory.total - 1)
+    assert spread.refused is None
+    assert spread.mesh[0] < 4
+    assert spread.total <= memory.total - 1 + reserved
+    in_parts = use(four[:1], memory.total - 1)
+    assert in_parts.refused is None
+    assert (spread.microbatch, in_parts.microbatch) == (64, 32)
+    nowhere = use(four, memory.total // 50)
+    assert nowhere.refused is not None
+    assert nowhere.total > memory.total // 50 + reserved
+
+
+def test_a_run_that_fits_nowhere_is_refused_and_what_mutations_may_lead_to_is_told() -> None:
+    config = Config(replace(EXPERIMENT, children_per_generation=8), Runtime())
+    most = estimates.most_demanding(config.experiment, TASK)
+    assert (most.image_size, most.adapter_dim) == (64, 128)
+    needed, largest = (
+        min(need(program, spread).total for spread in choices([program], 1)) for program in (PROGRAM, most)
+    )
+
+    def check(num_bytes: int, image_size: int = 64, experiment: Experiment = config.experiment) -> str | None:
+        reserved = input_memory.batch_bytes(config, 64, image_size, 100)
+        given = Layout(tuple(jax.devices()[:1]), 1, memory=num_bytes + reserved)
+        return estimates.check_fits(replace(config, experiment=experiment), [TASK], given)
+
+    assert check(largest) is None
+    assert "would stop the run" in (check(largest - 1) or "")
+    with pytest.raises(UserError, match=r"a device has .* MiB for munet"):
+        check(needed - 1, 32)
+    baseline = replace(EXPERIMENT, baseline=replace(EXPERIMENT.baseline, kind="multi_head"))
+    assert check(needed - 1, 32, baseline) is None  # its children train their heads only
+
+
+def measured(step: float = 1.0, compilation: float = 10.0) -> Measured:
+    return Measured(PROGRAM, StepTime(compilation, step), layout().cost_model)
+
+
+def test_a_program_takes_the_measured_time_in_proportion_to_its_cost() -> None:
+    assert measured(2.0).step(PROGRAM) == 2.0
+    assert measured(2.0).step(replace(PROGRAM, batch_size=32)) == pytest.approx(1.0)
+    head_only = replace(PROGRAM, first_trainable=3)
+    assert 0.3 < measured().step(head_only) < 0.45
+    assert measured().compilation(replace(PROGRAM, num_blocks=6)) == 20.0
+
+
+def test_a_large_program_is_measured_on_a_smaller_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Signature] = []
+
+    def measure(signature: Signature, *_: object, **__: object) -> StepTime:
+        asked.append(signature)
+        return StepTime(1.0, 1.0)
+
+    monkeypatch.setattr(timing, "measure", measure)
+    for text in ("B/16:b12:t-1:a0:i80:n256:h64", "demo/16:b2:t-1:a0:i32:n80:h64"):
+        estimates.measure(Signature.parse(text), layout(), 1.0)
+    assert (asked[0].num_blocks, asked[0].image_size) == (3, 80)
+    assert 8 <= asked[0].batch_size < 256
+    assert str(asked[1]) == "demo/16:b2:t-1:a0:i32:n80:h64"
+
+
+def test_time_counts_every_step_of_every_child() -> None:
+    experiment = replace(EXPERIMENT, children_per_generation=2, num_generations=3, cycles_per_child=4)
+    time = estimates.run_time(experiment, [TASK], layout(), measured())
+    child_steps = 2 * 3 * 2 * 4 * 10  # iterations, generations, children, cycles, steps
+    validation = 2 * 3 * 2 * 4 * measured().step(replace(PROGRAM, first_trainable=3, batch_size=100))
+    full = replace(experiment, baseline=replace(experiment.baseline, kind="full"))  # children with nothing inserted
+    assert estimates.run_time(full, [TASK], layout(), measured()).full == pytest.approx(child_steps + validation)
+    assert time.head_only < time.rehearsed
+    assert 1 < time.num_programs < 12
+    assert time.compilation > 10 * time.num_programs * 0.5
+
+
+@pytest.mark.parametrize("insertions", [(), ("adapter",), ("adapter", "lora")])
+@pytest.mark.parametrize("probability", [0.1, 0.3, 0.9])
+def test_what_trains_more_takes_longer(insertions: tuple[str, ...], probability: float) -> None:
+    experiment = replace(EXPERIMENT, insertions=insertions, mutation_probability=probability, children_per_generation=8)
+    devices: Any = tuple(FakeDevice(id) for id in range(3))
+    for place_of in (layout(), layout(4), Layout(devices, 1)):
+        time = estimates.run_time(experiment, [TASK], place_of, measured())
+        assert time.head_only < time.rehearsed <= time.full
+
+
+@dataclass(frozen=True)
+class FakeDevice:
+    """As much of a device as a mesh needs that nothing is put on."""
+
+    id: int
+    platform: str = "cpu"
+    device_kind: str = "fake"
+
+
+def test_children_on_several_devices_train_at_the_same_time() -> None:
+    baseline = replace(EXPERIMENT.baseline, kind="full")  # all alike, so that they spread evenly
+    experiment = replace(EXPERIMENT, baseline=baseline, children_per_generation=8, num_generations=1)
+    one = estimates.run_time(experiment, [TASK], layout(), measured())
+    devices: Any = tuple(FakeDevice(id) for id in range(4))
+    four = estimates.run_time(experiment, [TASK], Layout(devices, 1), measured())
+    assert four.full == pytest.approx(one.full / 4)
+
+
+def test_a_baseline_takes_what_its_children_train() -> None:
+    full = replace(EXPERIMENT, baseline=replace(EXPERIMENT.baseline, kind="full"))
+    time = estimates.run_time(full, [TASK], layout(), measured())
+    assert time.rehearsed == pytest.approx(time.full)
+    assert time.num_programs == 1
+
+
+def test_bfloat16_takes_less_memory_but_not_half() -> None:
+    """Parameters, norms and softmax stay float32; XLA's CPU backend computes in float32, so it cannot judge."""
+    program = Signature.parse("B/16:b12:t-1:a0:i224:n256:h64")
+    exact, rough = child_memory(program), child_memory(replace(program, dtype="bfloat16"))
+    assert (rough.params, rough.training) == (exact.params, exact.training)
+    assert 0.5 * exact.activations < rough.activations < 0.7 * exact.activations
+
+
+def test_a_dry_run_decodes_nothing_of_a_streamed_set(tmp_path: Path) -> None:
+    fill(tmp_path, {"a": 20, "b": 20})
+    small = replace(EXPERIMENT, tasks=(f"folder:{tmp_path}",), variant="demo/16", batch_size=4)
+    for share, expected in ((0.25, "resident"), (0.0, "streamed")):
+        config = Config(small, Runtime(resident_share=share, decoding_threads=1, cache_dir="off"))
+        ((item,), _) = dry_run._opened(config, layout(), lambda _: None)
+        assert item.task is not None
+        assert item.images is not None
+        assert item.images.is_resident == (expected == "resident")
+        assert isinstance(item.task.split("train").images, StreamedImages) == (expected == "streamed")
+
+
+def test_images_of_a_streamed_task_take_a_few_blocks_whatever_their_number(tmp_path: Path) -> None:
+    """A folder is in neither memory as a whole, arrays are in the host's; resident images are what they are."""
+    fill(tmp_path, {"a": 20, "b": 20})
+    arrays = ArrayTask(
+        "noise", np.random.default_rng(0).integers(0, 256, (4000, 6, 5, 3), np.uint8), np.arange(4000) % 2
+    )
+    small, one = replace(EXPERIMENT, batch_size=4, max_batches_per_cycle=2), 6 * 5 * 3
+    for uri, num_train, num_images, on_host in (
+        (f"folder:{tmp_path}", 32, 40, 0),
+        (arrays.uri, 3200, 4000, 4000 * one),
+    ):
+        for share, is_resident in ((0.25, True), (0.0, False)):
+            config = Config(small, Runtime(resident_share=share, decoding_threads=1, cache_dir="off"))
+            limit = max_resident(config.runtime, layout())
+            task = open_task(uri, OpenSettings.of(config, arrays={"noise": arrays}, max_resident=limit))
+            found = estimates.training_images(config, task, layout())
+            assert found.is_resident == is_resident
+            if is_resident:
+                assert (found.device, found.host) == ((num_train + 2 * 4) * one, num_images * one)
+            else:
+                assert found.device == 2 * 2 * 4 * one  # two blocks of two batches of four
+                assert found.host == on_host + (3 * 2 * 4 + 2 * 4) * one  # three blocks, and what one thread works on

@@ -1,0 +1,81 @@
+"""The run loop saves the generation in training: in any work directory, until its entry is written, never fatally."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from orbax.checkpoint import v1 as ocp
+
+import munet
+from munet.progress import events
+from munet.run import loop
+from munet.run.publishing import Publisher
+from tests import tiny_run
+
+
+class _Stop(Exception):
+    """Ends a run from its listener, as a signal would."""
+
+
+def one_generation(data: Path, workdir: str, checkpoint_minutes: float = 0) -> list[events.Event]:
+    """What a run tells until its first generation is over."""
+    settings = tiny_run.config(data)
+    settings.runtime.checkpoint_minutes = checkpoint_minutes
+    told: list[events.Event] = []
+
+    def listen(event: events.Event) -> None:
+        told.append(event)
+        if isinstance(event, events.GenerationEnded):
+            raise _Stop
+
+    with pytest.raises(_Stop):
+        loop.evolve(settings, workdir, listen)
+    return told
+
+
+def notes(told: list[events.Event]) -> list[str]:
+    return [event.text for event in told if isinstance(event, events.Note)]
+
+
+def test_a_relative_work_directory_is_as_good(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also for Orbax, which saves the first generation after its first cycle."""
+    monkeypatch.chdir(tmp_path)
+    told = one_generation(data, "run")
+    assert not notes(told)
+    assert isinstance(told[0], events.RunStarted)
+    assert told[0].workdir == str(tmp_path / "run")
+    assert len(munet.open("run").store.journal) == 2
+
+
+def test_a_save_that_fails_is_noted_once(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise ValueError("RESOURCE_EXHAUSTED: no space")
+
+    monkeypatch.setattr(ocp, "save_async", full)
+    told = notes(one_generation(data, str(tmp_path / "run")))
+    assert len(told) == 1
+    assert "RESOURCE_EXHAUSTED" in told[0]
+
+
+def test_a_stale_save_goes_also_where_nothing_is_saved(data: Path, tmp_path: Path) -> None:
+    stale = tmp_path / "run" / "in_flight" / "0123456789abcdef-000001"
+    stale.mkdir(parents=True)
+    one_generation(data, str(tmp_path / "run"), checkpoint_minutes=-1)
+    assert not stale.parent.exists()
+
+
+def test_the_save_stays_until_the_entry_is_written(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kill while components are published must find the generation still saved."""
+    seen: list[bool] = []
+    publish = Publisher.generation_entry
+
+    def spy(self: Publisher, *arguments: Any) -> Any:
+        seen.append((tmp_path / "run" / "in_flight").exists())
+        return publish(self, *arguments)
+
+    monkeypatch.setattr(Publisher, "generation_entry", spy)
+    one_generation(data, str(tmp_path / "run"))
+    assert seen == [True]
+    assert not (tmp_path / "run" / "in_flight").exists()

@@ -1,0 +1,55 @@
+"""On eight (simulated) devices the children of a generation lie on eight devices, and compute what one device does."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+SCRIPT = """
+import jax, numpy as np
+from typing import Any, cast
+from munet.data.tasks import Task
+from munet.training import placement, population
+from tests.training.children import FakeTask, config, generation, loader_of, random_child
+
+children = [random_child(seed % 3, id=seed + 1, max_blocks=1) for seed in range(8)]
+task = cast(Any, FakeTask(num_train=80))  # five steps of 16
+seen = set()
+start = population.Population._start
+
+def spy(self, chunk, *arguments):
+    run = start(self, chunk, *arguments)
+    for leaf in jax.tree.leaves(run.state):
+        assert len(leaf.sharding.device_set) == chunk.mesh.size, leaf.sharding
+        assert leaf.addressable_shards[0].data.shape[0] == 1  # one child on each
+    seen.update(chunk.mesh.devices.flat)
+    return run
+
+population.Population._start = spy
+results = []
+for count in (8, 1):
+    settings = config()
+    settings.runtime.num_devices = count
+    layout = placement.Layout.detect(settings.runtime)
+    seen.clear()
+    engine = population.Population(settings, layout, loader_of(children))
+    results.append(engine.train(generation(children), task, [], lambda *_: None))
+    assert len(seen) == count, seen
+for id, child in results[0].items():
+    for name, arrays in child.best.items():
+        for path, array in arrays.items():
+            np.testing.assert_allclose(array, results[1][id].best[name][path], rtol=0, atol=1e-5)
+print("same")
+"""
+
+
+def test_eight_children_lie_on_eight_devices() -> None:
+    flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=8"
+    environment = {**os.environ, "XLA_FLAGS": flags, "PYTHONPATH": str(Path(__file__).parents[3])}
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT], env=environment, capture_output=True, text=True, timeout=250, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["same"]

@@ -1,0 +1,54 @@
+"""A child spread over several devices is the child on one device (munet/training/program/sharding.py, memory.py)."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from munet.training.program.sharding import split_axis
+from munet.training.program.signature import Signature
+from munet.vit import architecture
+from tests.training.eight_devices import SCENARIOS
+
+_FAST = ("five_steps 2x4x1", "five_steps 2x2x2 in parts", "goes_on 2x2x2", "memory of activations", "memory of a head")
+
+
+@pytest.mark.parametrize(
+    "scenario", [pytest.param(name, marks=() if name in _FAST else pytest.mark.slow) for name in SCENARIOS]
+)
+def test_on_eight_devices(scenario: str) -> None:
+    flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=8"
+    environment = {**os.environ, "XLA_FLAGS": flags, "PYTHONPATH": str(Path(__file__).parents[3])}
+    command = [sys.executable, "-W", "error", "-m", "tests.training.eight_devices", scenario]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=280, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["done"]
+
+
+@pytest.mark.parametrize("model", [1, 2, 4, 8])
+def test_nearly_all_parameters_are_split(model: int) -> None:
+    """By name: a layer that is renamed, or a new one, must not silently have a copy on every device."""
+    program = Signature.parse("L/16:b24:t-1:a32:i384:n256:h64:r8:f0")
+    variant = architecture.get_variant(program.variant)
+    whole, split = 0, 0
+    for name in program.names:
+        leaves = architecture.component_leaves(
+            variant, name, image_size=384, adapter_dim=32, num_classes=64, lora_rank=8
+        )
+        for path, leaf in leaves.items():
+            axis = split_axis(f"best/{name}/{path}", leaf.shape, model)
+            assert axis is None or leaf.shape[axis] % model == 0
+            whole, split = (whole + leaf.size, split) if axis is None else (whole, split + leaf.size)
+            if path.endswith("kernel") and name != architecture.EMBEDDING:
+                assert axis is not None, (name, path)
+    assert whole / (whole + split) < 0.01
+
+
+def test_an_axis_that_does_not_divide_is_not_split() -> None:
+    assert split_axis("encoderblock_0/MultiHeadDotProductAttention_1/query/kernel", (192, 3, 64), 2) is None
+    assert split_axis("encoderblock_0/MultiHeadDotProductAttention_1/query/kernel", (192, 3, 64), 3) == 1
+    assert split_axis("masks/head", (), 2) is None

@@ -1,0 +1,252 @@
+"""A generation that was saved goes on as if nothing had happened; a save that fails or does not fit costs no run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
+
+import jax
+import numpy as np
+import pytest
+from orbax.checkpoint import v1 as ocp
+
+from munet.data.tasks import Task
+from munet.training import population
+from munet.training.in_flight import InFlight, InTraining
+from munet.training.placement import devices
+from munet.training.program.programs import TrainState, init_state
+from munet.types import ChildPlan, Quality
+from tests.training.children import FakeTask, config, generation, loader_of, random_child
+
+CHILDREN = [random_child(seed, id=seed + 1, max_blocks=1, image_size=16) for seed in range(2)]
+NUM_CYCLES = 3
+
+
+class _Stop(Exception):
+    """Stands for a kill between two cycles."""
+
+
+def train(
+    in_flight: InFlight | None,
+    children: list[ChildPlan] = CHILDREN,
+    on_cycle: Callable[..., None] = lambda *_: None,
+    dispatch: int = 0,
+) -> Any:
+    settings = config(cycles_per_child=NUM_CYCLES, max_batches_per_cycle=2)
+    settings.runtime.children_per_dispatch = dispatch
+    engine = population.Population(settings, devices.Layout.detect(settings.runtime), loader_of(children), in_flight)
+    return engine.train(generation(children), cast(Task, FakeTask()), [], on_cycle)
+
+
+def stop(folder: Path, children: list[ChildPlan] = CHILDREN, after: int = 2) -> None:
+    """Trains and saves until `after` cycles have ended, all streams together."""
+    ended = 0
+
+    def count(*_: Any) -> None:
+        nonlocal ended
+        ended += 1
+        if ended == after:
+            raise _Stop
+
+    in_flight = InFlight(str(folder), minutes=0)
+    with pytest.raises(_Stop):
+        train(in_flight, children, count)
+    in_flight.wait()
+
+
+def resume(folder: Path, children: list[ChildPlan] = CHILDREN, dispatch: int = 0) -> tuple[Any, list[int], list[str]]:
+    """What a second start gives, the cycles it trained, and what it told."""
+    cycles: list[int] = []
+    told: list[str] = []
+    in_flight = InFlight(str(folder), minutes=0, note=told.append)
+    trained = train(in_flight, children, lambda cycle, *_: cycles.append(cycle), dispatch)
+    in_flight.clear()
+    assert not folder.exists()
+    return trained, cycles, told
+
+
+def assert_same(left: Any, right: Any) -> None:
+    assert left.keys() == right.keys()
+    for id, child in left.items():
+        assert child.training == right[id].training
+        for name, arrays in child.best.items():
+            for path, array in arrays.items():
+                assert array.tobytes() == right[id].best[name][path].tobytes(), (id, name, path)
+
+
+@pytest.fixture(scope="module")
+def whole() -> Any:
+    return train(None)
+
+
+def test_a_generation_goes_on_where_it_was_saved(whole: Any, tmp_path: Path) -> None:
+    stop(tmp_path / "in_flight")
+    trained, cycles, told = resume(tmp_path / "in_flight")
+    assert (cycles, told) == ([2], [])
+    assert_same(trained, whole)
+
+
+def test_streams_have_saves_of_their_own(tmp_path: Path) -> None:
+    """Two children of one architecture with data settings of their own: only their ids tell the saves apart."""
+    left = random_child(0, id=1, max_blocks=1, image_size=16)
+    right = ChildPlan(**{**vars(left), "id": 2, "hyperparameters": {**left.hyperparameters, "crop_area_min": 1.0}})
+    stop(tmp_path / "in_flight", [left, right], after=NUM_CYCLES + 1)
+    trained, cycles, told = resume(tmp_path / "in_flight", [left, right])
+    assert (cycles, told) == ([1, 2], [])
+    assert_same(trained, train(None, [left, right]))
+
+
+def test_a_save_of_other_chunks_is_told_and_left(whole: Any, tmp_path: Path) -> None:
+    children = [random_child(0, id=id, max_blocks=1, image_size=16) for id in (1, 2)]
+    stop(tmp_path / "in_flight", children)
+    _, cycles, told = resume(tmp_path / "in_flight", children, dispatch=2)
+    assert cycles == [0, 1, 2]
+    assert len(told) == 1
+    assert "grouped otherwise" in told[0]
+
+
+def truncate(save: Path) -> None:
+    victim = max((path for path in save.rglob("*") if path.is_file()), key=lambda path: path.stat().st_size)
+    victim.write_bytes(victim.read_bytes()[:100])
+
+
+def empty(save: Path) -> None:
+    for path in save.rglob("*"):
+        if path.is_file() and path.parent != save:
+            path.unlink()
+
+
+@pytest.mark.parametrize("damage", [truncate, empty])
+def test_a_save_that_cannot_be_read_is_told_and_left(
+    damage: Callable[[Path], None], whole: Any, tmp_path: Path
+) -> None:
+    stop(tmp_path / "in_flight")
+    newest = max((tmp_path / "in_flight").iterdir())
+    damage(newest)
+    trained, cycles, told = resume(tmp_path / "in_flight")
+    assert cycles == [0, 1, 2]
+    assert len(told) == 1
+    assert newest.name in told[0]
+    assert "cannot be used" in told[0]
+    assert_same(trained, whole)
+
+
+def small_state(value: float = 0.0) -> TrainState:
+    return init_state({"head": {"kernel": np.full((2, 3), value, np.float32)}})
+
+
+WHAT = InTraining((0, "fake", 0), (1, 2), ("one chunk",))
+
+
+def save(in_flight: InFlight, cycle: int, what: InTraining = WHAT) -> None:
+    qualities = {id: [Quality(0, 1)] * (cycle + 1) for id in what.ids}
+    in_flight.save(what, cycle, [small_state(cycle)], qualities, {})
+
+
+def test_only_the_newest_complete_save_is_kept(tmp_path: Path) -> None:
+    in_flight = InFlight(str(tmp_path), minutes=0)
+    other = InTraining(WHAT.path, (3,), WHAT.chunks)
+    save(in_flight, 0, other)
+    for cycle in range(3):
+        save(in_flight, cycle)
+        in_flight.wait()
+    saves = {path.name for path in tmp_path.iterdir()}
+    assert saves == {f"{other.name}-000000", f"{WHAT.name}-000002"}
+
+
+def tree_of(states: list[TrainState], ids: list[int]) -> dict[str, Any]:
+    row, table = np.zeros(len(ids), np.int64), np.zeros((len(ids), 2, 2), np.int64)
+    return {
+        "states": [state._asdict() for state in states],
+        "ids": np.array(ids), "qualities": table, "diverged": row,
+    }  # fmt: skip
+
+
+def test_a_save_of_other_children_is_refused(tmp_path: Path) -> None:
+    told: list[str] = []
+    in_flight = InFlight(str(tmp_path), minutes=0, note=told.append)
+    ocp.save(tmp_path / f"{WHAT.name}-000001", tree_of([small_state()], [8, 9]))
+    state = jax.device_put(small_state())
+    assert in_flight.restore(WHAT, [state]) is None
+    assert "[8, 9], not [1, 2]" in told[0]
+
+
+@pytest.mark.parametrize("minutes", [0, 60])
+def test_every_cycle_asks_whether_the_run_ends(minutes: float, tmp_path: Path) -> None:
+    """Also one that is saved anyway: the run learns by being asked that its time is up."""
+    asked: list[int] = []
+
+    def is_last() -> bool:
+        asked.append(len(asked))
+        return asked == [0, 1]
+
+    in_flight = InFlight(str(tmp_path), minutes=minutes, is_last=is_last)
+    for cycle in range(2):
+        save(in_flight, cycle)
+    in_flight.wait()
+    assert asked == [0, 1]
+    assert [path.name for path in tmp_path.iterdir()] == [f"{WHAT.name}-000001"]
+
+
+def test_short_generations_are_never_saved(tmp_path: Path) -> None:
+    now = 0.0
+    in_flight = InFlight(str(tmp_path / "in_flight"), minutes=2, clock=lambda: now)
+    for _ in range(60):  # five minutes of generations of five seconds
+        in_flight.begin()
+        now += 5
+        save(in_flight, 0)
+    assert not (tmp_path / "in_flight").exists()
+    now += 116
+    save(in_flight, 1)
+    in_flight.wait()
+    assert len(list((tmp_path / "in_flight").iterdir())) == 1
+
+
+def test_a_stream_that_is_over_is_saved_sooner(tmp_path: Path) -> None:
+    """Streams of 15 seconds: none is old enough for a save within, but all are kept."""
+    now = 0.0
+    in_flight = InFlight(str(tmp_path / "in_flight"), minutes=2, clock=lambda: now)
+    for stream in range(3):
+        what = InTraining((*WHAT.path, stream), WHAT.ids, WHAT.chunks)
+        for cycle in range(3):
+            now += 5
+            ended = {id: [Quality(1, 2)] * (cycle + 1) for id in WHAT.ids}
+            in_flight.save(what, cycle, [small_state()], ended, {}, ends_stream=cycle == 2)
+    in_flight.wait()
+    assert len(list((tmp_path / "in_flight").glob("*-000002"))) == len(list((tmp_path / "in_flight").iterdir())) == 3
+
+
+class _Failing:
+    def result(self) -> None:
+        raise ValueError("RESOURCE_EXHAUSTED: No space left on device\nmore lines")
+
+
+def fail_at_once(*_: Any, **__: Any) -> Any:
+    raise OSError(28, "No space left on device")
+
+
+@pytest.mark.parametrize("save_async", [fail_at_once, lambda *_, **__: _Failing()])
+def test_a_save_that_fails_is_told_once_and_costs_nothing(
+    save_async: Any, whole: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    in_flight = InFlight(str(tmp_path / "in_flight"), minutes=0, note=told.append)
+    monkeypatch.setattr(ocp, "save_async", save_async)
+    trained = train(in_flight)
+    in_flight.clear()
+    assert_same(trained, whole)
+    assert len(told) == 1
+    assert "No space left on device" in told[0]
+    assert "\n" not in told[0]
+
+
+def test_a_failed_save_leaves_the_one_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    in_flight = InFlight(str(tmp_path), minutes=0, note=lambda _: None)
+    save(in_flight, 0)
+    in_flight.wait()
+    monkeypatch.setattr(ocp, "save_async", lambda *_, **__: _Failing())
+    save(in_flight, 1)
+    (tmp_path / f"{WHAT.name}-000001.orbax-checkpoint-tmp").mkdir()
+    in_flight.wait()
+    assert [path.name for path in tmp_path.iterdir()] == [f"{WHAT.name}-000000"]

@@ -1,0 +1,226 @@
+"""ViTs of timm and transformers as roots, judged by timm and transformers; and those that are refused, by name."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+import pytest
+import safetensors.numpy
+
+import munet
+from munet import roots
+from munet.errors import CheckpointError
+from munet.vit.foreign import describe_tensors, load_tensors
+from tests.vit import foreign_weights as weights
+from tests.vit.make_timm_golden import images
+
+GOLDEN = Path(__file__).parent / "golden" / "foreign_features.npz"
+State = dict[str, Any]
+
+
+def write_timm(folder: Path, state: State | None = None, **config: Any) -> Path:
+    folder.mkdir(exist_ok=True)
+    safetensors.numpy.save_file(weights.timm_state() if state is None else state, str(folder / "model.safetensors"))
+    (folder / "config.json").write_text(json.dumps({"architecture": "vit", **config}))
+    return folder
+
+
+def write_transformers(folder: Path, activation: str, prefix: str = "vit.", **config: Any) -> Path:
+    folder.mkdir(exist_ok=True)
+    safetensors.numpy.save_file(weights.transformers_state(prefix), str(folder / "model.safetensors"))
+    (folder / "config.json").write_text(json.dumps(weights.transformers_config(activation) | config))
+    return folder
+
+
+def judged(name: str) -> Any:
+    with np.load(GOLDEN) as golden:
+        return golden[name]
+
+
+def features(path: Path) -> Any:
+    return munet.load_root(path).features(images())
+
+
+@pytest.mark.parametrize("prefix", ["vit.", ""])
+def test_transformers_features(tmp_path: Path, prefix: str) -> None:
+    folder = write_transformers(tmp_path / "model", "gelu_pytorch_tanh", prefix)
+    # 1e-4: its norms have an epsilon of 1e-12, ours 1e-6; with the same one they agree to 2e-6.
+    np.testing.assert_allclose(features(folder), judged("transformers_tanh"), atol=1e-4)
+    found = roots.find(folder)
+    assert (found.facts.layout, found.variant.name, found.num_blocks) == ("transformers", "demo/16", 2)
+    assert found.facts.num_classes == (weights.CLASSES if prefix else 0)
+    assert found.facts.notes == ()
+
+
+def test_timm_features_from_a_folder_and_from_a_lone_file(tmp_path: Path) -> None:
+    folder = write_timm(tmp_path / "model", model_args={"act_layer": "gelu_tanh"})
+    np.testing.assert_allclose(features(folder), judged("timm_tanh"), atol=2e-5)
+    lone = (folder / "model.safetensors").rename(tmp_path / "vit.safetensors")
+    np.testing.assert_allclose(features(lone), judged("timm_tanh"), atol=2e-5)
+    assert any("no config.json" in note for note in roots.find(lone).facts.notes)
+
+
+def test_the_exact_gelu_differs_a_little_and_is_said(tmp_path: Path) -> None:
+    for folder, name in [
+        (write_timm(tmp_path / "timm"), "timm_exact"),
+        (write_transformers(tmp_path / "hf", "gelu"), "transformers_exact"),
+    ]:
+        difference = np.abs(features(folder) - judged(name)).max()
+        assert 1e-4 < difference < 5e-3
+        assert any("tanh form" in note for note in roots.find(folder).facts.notes)
+
+
+def test_another_scaling_of_pixels_is_put_into_the_embedding(tmp_path: Path) -> None:
+    scaling = {"mean": list(weights.IMAGENET_MEAN), "std": list(weights.IMAGENET_STD)}
+    folder = write_timm(tmp_path / "a", pretrained_cfg=scaling, model_args={"act_layer": "gelu_tanh"})
+    np.testing.assert_allclose(features(folder), judged("timm_imagenet"), atol=5e-5)
+    plain = write_timm(tmp_path / "b", model_args={"act_layer": "gelu_tanh"})
+    assert roots.find(folder).sha256 != roots.find(plain).sha256  # the same file, another root
+    hf = write_transformers(tmp_path / "c", "gelu_new")
+    (hf / "preprocessor_config.json").write_text(
+        json.dumps({"image_mean": scaling["mean"], "image_std": scaling["std"]})
+    )
+    assert any("0.485, 0.456, 0.406" in note for note in roots.find(hf).facts.notes)
+    (hf / "preprocessor_config.json").write_text(json.dumps({"image_mean": [1, 2], "image_std": 0}))
+    with pytest.raises(CheckpointError, match=r"normalisation .* is unusable"):
+        roots.find(hf)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float64, ml_dtypes.bfloat16])
+def test_other_float_types_become_float32(tmp_path: Path, dtype: Any) -> None:
+    state = {key: array.astype(dtype) for key, array in weights.timm_state().items()}
+    folder = write_timm(tmp_path / "model", state)
+    loaded = load_tensors(folder / "model.safetensors", 2)
+    expected = state["blocks.1.attn.qkv.weight"][64:128].astype(np.float32).T.reshape(64, 2, 32)
+    got = loaded["encoderblock_1"]["MultiHeadDotProductAttention_1/key/kernel"]
+    np.testing.assert_array_equal(got, expected)
+    assert got.dtype == np.float32
+    assert got.flags.c_contiguous
+
+
+def test_a_prefix_that_not_all_tensors_have(tmp_path: Path) -> None:
+    state = weights.timm_state()
+    state["model.patch_embed.proj.weight"] = state.pop("patch_embed.proj.weight")
+    folder = write_timm(tmp_path / "model", state)
+    plain = write_timm(tmp_path / "plain")
+    mixed, usual = (load_tensors(place / "model.safetensors", 2) for place in (folder, plain))
+    for name, arrays in usual.items():
+        for path, array in arrays.items():
+            np.testing.assert_array_equal(mixed[name][path], array)
+    safetensors.numpy.save_file(
+        state | {"model.norm.bias": np.zeros(64, np.float32)}, str(folder / "model.safetensors")
+    )
+    with pytest.raises(CheckpointError, match=r"of the same name with and without 'model\.'"):
+        load_tensors(folder / "model.safetensors", 2)
+
+
+def test_fewer_blocks_another_size_and_model_prefix(tmp_path: Path) -> None:
+    state = {f"model.{key}": array for key, array in weights.timm_state().items()}
+    folder = write_timm(tmp_path / "model", state)
+    loaded = load_tensors(folder / "model.safetensors", 1, 48)
+    assert list(loaded) == ["embedding", "cls", "posembed_input", "encoderblock_0", "encoder_norm"]
+    assert loaded["posembed_input"]["pos_embedding"].shape == (1, 10, 64)
+    with pytest.raises(CheckpointError, match="only 2 blocks are there: use num_blocks=2"):
+        load_tensors(folder / "model.safetensors", 3)
+
+
+def put(**arrays: Any) -> Callable[[State], None]:
+    return lambda state: state.update({name.replace("__", "."): array for name, array in arrays.items()})
+
+
+def drop(*keys: str) -> Callable[[State], None]:
+    def apply(state: State) -> None:
+        for key in keys:
+            del state[key]
+
+    return apply
+
+
+def resize(key: str, *shape: int) -> Callable[[State], None]:
+    return lambda state: state.update({key: np.zeros(shape, np.float32)})
+
+
+ONE = np.ones(3, np.float32)
+REFUSED: dict[str, tuple[Callable[[State], None], str]] = {
+    "distilled": (put(dist_token=ONE), "a distillation token"),
+    "registers": (put(reg_token=ONE), "register tokens"),
+    "LayerScale": (put(blocks__0__ls1__gamma=ONE), "LayerScale"),
+    "qk-norm": (put(blocks__0__attn__q_norm__weight=ONE), "qk-norm"),
+    "pooling": (put(fc_norm__weight=ONE), "average pooling"),
+    "no class token": (drop("cls_token"), "no class token"),
+    "no place for it": (resize("pos_embed", 1, 4, 64), "without a place for the class token"),
+    "no position": (drop("pos_embed"), "no learned position embedding"),
+    "patch 14": (resize("patch_embed.proj.weight", 64, 3, 14, 14), "patches of 14 pixels"),
+    "width": (resize("patch_embed.proj.weight", 100, 3, 16, 16), "width 100"),
+    "channels": (resize("patch_embed.proj.weight", 64, 1, 16, 16), r"a patch embedding of shape \(64, 1, 16, 16\)"),
+    "missing": (drop("blocks.1.norm2.bias"), r"blocks\.1\.norm2\.bias: is missing"),
+    "no bias": (drop("blocks.0.attn.qkv.bias"), r"qkv\.bias: is missing"),
+    "shape": (resize("norm.bias", 9), r"norm\.bias: shape \(9,\), expected \(64,\)"),
+    "integers": (put(norm__bias=np.zeros(64, np.int32)), r"norm\.bias: type I32, expected one of F64"),
+    "nan": (put(norm__bias=np.full(64, np.nan, np.float32)), r"norm\.bias: holds NaN"),
+    "foreign": (put(blocks__0__extra__weight=ONE), r"blocks\.0\.extra\.weight: has no place"),
+}
+
+
+@pytest.mark.parametrize("change", REFUSED)
+def test_what_is_refused_and_what_is_said(tmp_path: Path, change: str) -> None:
+    spoil, expected = REFUSED[change]
+    state = weights.timm_state()
+    spoil(state)
+    folder = write_timm(tmp_path / "model", state)
+    with pytest.raises(CheckpointError, match=expected) as caught:
+        load_tensors(folder / "model.safetensors", 2)
+    assert str(folder) in str(caught.value)
+
+
+def test_a_config_can_say_what_the_arrays_do_not(tmp_path: Path) -> None:
+    cases: list[tuple[dict[str, Any], str]] = [
+        ({"num_attention_heads": 4}, "4 attention heads instead of 2"),
+        ({"hidden_act": "quick_gelu"}, "the activation 'quick_gelu' instead of GELU"),
+        ({"global_pool": "avg"}, "features pooled by 'avg'"),
+    ]
+    for config, expected in cases:
+        folder = write_transformers(tmp_path / "model", "gelu", **config)
+        with pytest.raises(CheckpointError, match=expected):
+            roots.find(folder)
+    (folder / "config.json").write_text("{")
+    with pytest.raises(CheckpointError, match=r"config\.json is damaged"):
+        roots.find(folder)
+
+
+def test_other_models_and_files_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "resnet.safetensors"
+    safetensors.numpy.save_file({"conv1.weight": ONE}, str(path))
+    with pytest.raises(CheckpointError, match=r"no ViT of timm or transformers.*It holds: conv1\.weight"):
+        describe_tensors(path)
+    for data in (b"", b"\x10", b"\xff" * 80, (1 << 40).to_bytes(8, "little"), (2).to_bytes(8, "little") + b"[]"):
+        path.write_bytes(data)
+        with pytest.raises(CheckpointError, match="not a whole safetensors file"):
+            describe_tensors(path)
+
+
+@pytest.mark.parametrize(
+    ("entry", "expected"),
+    [
+        ({"dtype": "F32", "shape": [1 << 40, 1 << 40], "data_offsets": [0, 12]}, "in 12 bytes"),
+        ({"dtype": "F32", "shape": [-3], "data_offsets": [0, 12]}, "no valid shape"),
+        ({"dtype": "F32", "shape": [3.0], "data_offsets": [0, 12]}, "no valid shape"),
+        ({"dtype": "F32", "shape": [True], "data_offsets": [0, 4]}, "no valid shape"),
+        ({"dtype": "F128", "shape": [3], "data_offsets": [0, 12]}, "type F128"),
+        ({"dtype": "F32", "shape": [3], "data_offsets": [4, 16]}, "overlap with others or leave a gap"),
+        ({"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}, "cut off or damaged"),
+        ({"dtype": "F32", "shape": [3]}, "no dtype, shape and data_offsets"),
+        ([], "no dtype, shape and data_offsets"),
+    ],
+)
+def test_headers_that_lie(tmp_path: Path, entry: Any, expected: str) -> None:
+    header = json.dumps({"x": entry}).encode()
+    path = tmp_path / "x.safetensors"
+    path.write_bytes(len(header).to_bytes(8, "little") + header + bytes(12))
+    with pytest.raises(CheckpointError, match=expected):
+        describe_tensors(path)
