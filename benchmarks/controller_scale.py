@@ -42,9 +42,9 @@ from munet.evolution.controller import Controller
 from munet.run import rehearsal
 from munet.store import Store
 from munet.store.collector import Collector
-from munet.store.local import folder
+from munet.store.local import open_folder
 from munet.system import replay
-from munet.system.replay import Ledger
+from munet.system.replay import RunState
 from munet.types import ComponentId, GenerationEntry, PhaseEntry, Quality, SeedsEntry, TaskInfo
 
 SUFFIX, STUB = ".safetensors", b"a component of the scale benchmark"
@@ -53,7 +53,7 @@ CHILDREN = 64  # of a full phase
 RESUME = """
 import json, resource, sys, time
 from dataclasses import replace
-from munet import ledger
+from munet.system import replay
 from munet.evolution.controller import Controller
 from munet.store import Store
 from munet.system import read_experiment, read_start
@@ -62,7 +62,7 @@ store = Store.open(sys.argv[1])
 start = read_start(store)
 first = time.process_time()
 full = replace(read_experiment(start), num_generations=8, children_per_generation=8, max_seed_parents=8)
-found = ledger.load(Controller(full, start.tasks), store)
+found = replay.load(Controller(full, start.tasks), store)
 loaded = time.process_time()
 print(json.dumps({
     "replayed_children": found.state.next_model_id - found.saved_at, "cpu_s": round(loaded - imported, 2),
@@ -101,12 +101,12 @@ class Run:
         self.full = replace(self.full, children_per_generation=8, max_seed_parents=8, num_task_iterations=2)
         self.cheap = replace(self.full, num_generations=2, children_per_generation=2, max_seed_parents=2)
         self.store, self.tasks = store, tasks
-        self.components = folder(store.components.path)
+        self.components = open_folder(store.components.path)
         self.collector = Collector(store.components)
         entry = replace(rehearsal.start_entry(self.full, tasks), experiment=config.to_json(self.cheap))
         self._put(entry.published)
         store.journal.append(entry)
-        self.current: Ledger = replay.fold(Controller(self.full, tasks), None, entry)
+        self.current: RunState = replay.fold(Controller(self.full, tasks), None, entry)
 
     def phase(self, experiment: Experiment, meter: Meter) -> None:
         """One whole phase."""

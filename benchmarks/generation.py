@@ -46,7 +46,7 @@ from munet.evolution.controller import Controller
 from munet.progress.events import Event, GenerationEnded
 from munet.run import loop
 from munet.run.publishing import Publisher
-from munet.run.setup import Setup
+from munet.run.setup import RunSetup
 from munet.store.journal import Journal
 from munet.training import population
 from munet.training.batches import resident, stream
@@ -70,7 +70,7 @@ PARTS: dict[str, tuple[tuple[Any, str], ...]] = {
         (jax, "device_put"),
         (jax, "device_get"),
     ),
-    "augment": ((stream.TrainStream, "block"),),
+    "augment": ((stream.TrainStream, "segment"),),
     "train": ((population, "_train"),),
     "validate": (
         (Validation, "__init__"),
@@ -206,7 +206,7 @@ def phase(config: Config) -> list[GenerationEnded]:
             ended.append(event)
 
     with tempfile.TemporaryDirectory() as folder:
-        loop.run(Setup.prepare(config), f"{folder}/run", notify)
+        loop.run(RunSetup.prepare(config), f"{folder}/run", notify)
     return ended
 
 

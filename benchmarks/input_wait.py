@@ -1,12 +1,12 @@
 """How long training waits for the images of a streamed set: B/16 at 80 pixels, batches of 256 (the decathlon's shape).
 
-    python benchmarks/input_wait.py [--images=1000] [--blocks=3] [--threads=1,2] [--data_dir=DIR]
+    python benchmarks/input_wait.py [--images=1000] [--segments=3] [--threads=1,2] [--data_dir=DIR]
 
 Prints one JSON line. Sets: folders of JPEG files of 80 x 80 and PNG files of 72 x 72 pixels (random crops of the two
 photographs of scikit-learn), and, where `--data_dir` (`$TFDS_DATA_DIR`) has them, prepared sets in array_record form.
 For each, and each number of decoding threads: `images_per_s` when nothing else is done, of which `cpu_us` is the
 processor time of one image, and the wait for input of a step, in milliseconds, when the device takes so long for one
-that `steps_ms` says (the host sleeps meanwhile, as it does beside an accelerator; the first block is not counted).
+that `steps_ms` says (the host sleeps meanwhile, as it does beside an accelerator; the first segment is not counted).
 
 No step is trained. What an accelerator would take is arithmetic: forward FLOPs (`munet/vit/flops.py`) x 3 x 256 at 45%
 of 989 TFLOP/s (an H100's dense bfloat16 peak); `h100` is one child's step. Children of a generation train on the same
@@ -32,7 +32,7 @@ from munet.data.open_settings import OpenSettings
 from munet.data.streamed import StreamedImages
 from munet.data.tasks import open_task
 from munet.training.batches.decode_ahead import StepFeed
-from munet.training.batches.stream import blocks_within
+from munet.training.batches.stream import batches_within
 from munet.vit import architecture, flops
 
 _BATCH, _IMAGE_SIZE = 256, 80
@@ -44,7 +44,7 @@ def main() -> None:
     """Makes the files, measures, and prints one line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, default=1000, help="files in each folder")
-    parser.add_argument("--blocks", type=int, default=3)
+    parser.add_argument("--segments", type=int, default=3)
     parser.add_argument("--threads", default="1,2")
     parser.add_argument("--data_dir", default=os.environ.get("TFDS_DATA_DIR", ""))
     options = parser.parse_args()
@@ -64,7 +64,7 @@ def main() -> None:
             settings = OpenSettings(options.data_dir, f"{place}/cache", max_image_size=_IMAGE_SIZE, max_resident=0)
             images = open_task(uri, settings).split("train").images
             assert isinstance(images, StreamedImages)
-            found[name] = {number: _measure(images, number, options.blocks, steps) for number in threads}
+            found[name] = {number: _measure(images, number, options.segments, steps) for number in threads}
     line = {
         "cores": len(os.sched_getaffinity(0)),
         "load": os.getloadavg()[0],
@@ -96,29 +96,29 @@ def _make(folder: Path, kind: str, size: int, count: int) -> None:
         crop.save(folder / str(number % 2) / f"{number}.{kind}", quality=85)
 
 
-def _measure(images: StreamedImages, threads: int, blocks: int, steps: dict[str, float]) -> dict[str, object]:
+def _measure(images: StreamedImages, threads: int, segments: int, steps: dict[str, float]) -> dict[str, object]:
     """What the input does alone, and the wait for a step at each time that a step may take."""
-    size = blocks_within(64_000_000, _BATCH, _IMAGE_SIZE, images.image_bytes, at_most=100)
+    size = batches_within(64_000_000, _BATCH, _IMAGE_SIZE, images.image_bytes, at_most=100)
 
     def run(step_ms: float) -> tuple[float, float, float]:
-        """Milliseconds a step: the wait, the wall and the processor time, without the first block's."""
+        """Milliseconds a step: the wait, the wall and the processor time, without the first segment's."""
         feed = StepFeed(
             images,
             partial(loader.batch_indices, ("input_wait",), len(images), _BATCH),
             batch_size=_BATCH,
-            block_size=size,
+            segment_size=size,
             first_step=0,
-            end_step=(2 * blocks + 1) * size,  # there is always more to decode
+            end_step=(2 * segments + 1) * size,  # there is always more to decode
             num_threads=threads,
         )
-        feed.block(size)
+        feed.segment(size)
         waited, wall, cpu = feed.waited, time.perf_counter(), time.process_time()
-        for _ in range(blocks):
+        for _ in range(segments):
             time.sleep(size * step_ms / 1000)
-            feed.block(size)
+            feed.segment(size)
         passed = feed.waited - waited, time.perf_counter() - wall, time.process_time() - cpu
         feed.close()
-        wait, wall, cpu = (1000 * seconds / (blocks * size) for seconds in passed)
+        wait, wall, cpu = (1000 * seconds / (segments * size) for seconds in passed)
         return wait, wall, cpu
 
     _, wall, cpu = run(0.0)

@@ -25,9 +25,9 @@ from munet.data.splits import Split, SplitName, Splits, rank_in_class
 from munet.data.tasks import SPLITS, Task, load_task
 from munet.quality import quality_of
 from munet.run import loop
-from munet.run.setup import Setup
+from munet.run.setup import RunSetup
 from munet.run.start import RootComponents
-from munet.training.placement.devices import Layout
+from munet.training.placement.devices import DeviceLayout
 
 
 def long_tail(task: Task, ratio: float) -> Task:
@@ -69,7 +69,7 @@ def main() -> None:
                 quality_metric=metric, class_balanced=is_balanced,
             )  # fmt: skip
             config = replace(config, experiment=experiment, runtime=replace(config.runtime, compare=()))
-            setup = Setup(config, (task,), RootComponents(experiment), Layout.detect(config.runtime))
+            setup = RunSetup(config, (task,), RootComponents(experiment), DeviceLayout.detect(config.runtime))
             with tempfile.TemporaryDirectory() as folder:
                 loop.run(setup, folder, lambda _: None)
                 (model,) = munet.open(folder).models.values()

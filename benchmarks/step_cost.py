@@ -15,7 +15,7 @@ from dataclasses import replace
 
 from munet.config import Runtime
 from munet.training.measure.timing import measure
-from munet.training.placement.devices import Layout
+from munet.training.placement.devices import DeviceLayout
 from munet.training.placement.grouping import step_seconds
 from munet.training.program.signature import INPUT_STAGE, Signature
 
@@ -29,7 +29,7 @@ def main() -> None:
     parser.add_argument("--batch_size", type=int, default=256)
     parser.add_argument("--repeats", type=int, default=5)
     options = parser.parse_args()
-    layout = Layout.detect(Runtime())
+    layout = DeviceLayout.detect(Runtime())
     full = Signature(
         options.variant, options.num_blocks, INPUT_STAGE, 0, options.image_size, options.batch_size, head_size=64
     )

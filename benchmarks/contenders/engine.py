@@ -19,7 +19,7 @@ from benchmarks.contenders.process import serve
 from benchmarks.profiling import compilations
 from munet.training.measure import timing
 from munet.training.placement import grouping
-from munet.training.placement.devices import Layout, place
+from munet.training.placement.devices import DeviceLayout, place
 from munet.training.placement.grouping import Group
 from munet.training.population import Population
 from munet.training.program import programs
@@ -31,7 +31,7 @@ class Engine:
 
     def __init__(self, case: cases.Case):
         self._config, self._task, self._plan = cases.config(case), cases.task(case), cases.generation(case)
-        layout = Layout.detect(self._config.runtime)
+        layout = DeviceLayout.detect(self._config.runtime)
         self._population = Population(self._config, layout, cases.loader(case, self._plan))
 
     def generation(self) -> dict[str, Any]:
@@ -57,7 +57,7 @@ class Steps:
     """Bare train steps of children that train every layer, or the head alone, in one program."""
 
     def __init__(self, case: cases.Case):
-        layout = Layout.detect(cases.config(case).runtime)
+        layout = DeviceLayout.detect(cases.config(case).runtime)
         lowest = INPUT_STAGE if case.kind == "full" else case.num_blocks
         self._signature = Signature(
             case.variant, case.num_blocks, lowest, 0, case.image_size, case.batch_size, head_size=64

@@ -54,7 +54,7 @@ class OneChild:
             AugmentSettings.from_hyperparameters(self._plan.children[0].hyperparameters),
             (case.seed, position.task_iteration, "noise", position.generation, "batches"),
             batch_size=case.batch_size,
-            block_size=1,
+            segment_size=1,
             image_size=case.image_size,
             antialias=self._config.experiment.antialias,
         )
@@ -107,8 +107,8 @@ class OneChild:
 
     def _make(self, step: int) -> tuple[Any, Any]:
         """A batch, on the host."""
-        block = self._stream.block(step, 1)
-        return np.asarray(block.images[0]), np.asarray(block.labels[0])
+        segment = self._stream.segment(step, 1)
+        return np.asarray(segment.images[0]), np.asarray(segment.labels[0])
 
     def _compile(self, child: ChildPlan) -> tuple[Any, Any]:
         """The child's own step and prediction."""

@@ -156,7 +156,7 @@ class Runtime:
     # caches hold best, elsewhere the whole batch, or as much of it as fits
     microbatch: int = 0
     device_memory_gb: float = 0.0  # memory of a device (10^9 bytes) to plan with; 0: nine tenths of what it has
-    block_megabytes: int = 64  # size of one block of augmented batches
+    block_megabytes: int = 64  # size of one segment of augmented batches
     checkpoint_minutes: float = 2.0  # how often a generation in training is saved; 0: after every cycle; <0: never
     max_hours: float = 0.0  # stop after this time, at the end of a cycle; the same command goes on; 0: no limit
     notify: str = ""  # command run at phase ends and at the end, e.g. a mail: docs/howto/long_runs.md

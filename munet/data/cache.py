@@ -27,7 +27,7 @@ Allocate = Callable[[str, tuple[int, ...]], np.ndarray]  # a uint8 array of zero
 logger = logging.getLogger(__name__)
 
 
-def folder(cache_dir: str) -> Path | None:
+def cache_folder(cache_dir: str) -> Path | None:
     """The folder that a `cache_dir` setting means; None for "off".
 
     Args:
@@ -51,7 +51,7 @@ def cached_arrays(cache_dir: str, key: str, build: Callable[[], Arrays]) -> Arra
       key: from `content_key`; must change whenever what `build` returns would.
       build: makes the arrays by name; called when there is no sound entry.
     """
-    root = folder(cache_dir)
+    root = cache_folder(cache_dir)
     if root is None:
         return build()
     place = root / "data" / key
@@ -73,7 +73,7 @@ def cached_large_arrays(cache_dir: str, key: str, build: Callable[[Allocate], Ar
       build: makes the arrays; a large one it asks for by name and fills, so that it grows on disk. Without a cache, or
         where the disk has no room, that is memory after all.
     """
-    root = folder(cache_dir)
+    root = cache_folder(cache_dir)
     if root is None:
         return build(_in_memory)
     place = root / "data" / key

@@ -42,7 +42,7 @@ class BadImageError(Exception):
 
 
 @dataclass(frozen=True)
-class Header:
+class ImageHeader:
     """What an image file says of itself: pixels as people see it, turned upright; whether it has no colours."""
 
     width: int
@@ -67,7 +67,7 @@ def read_bytes(path: Path) -> bytes:
         raise BadImageError(f"cannot be read: {getattr(error, 'strerror', None) or error}") from error
 
 
-def read_header(data: bytes) -> Header:
+def read_header(data: bytes) -> ImageHeader:
     """The header of an image file; its pixels may still be damaged.
 
     Raises:
@@ -78,7 +78,7 @@ def read_header(data: bytes) -> Header:
         if _orientation(image) in _SWAPS:
             width, height = height, width
         is_grey = image.mode.startswith("I") or (image.mode in ("1", "L") and not _is_transparent(image))
-        return Header(width, height, is_grey)
+        return ImageHeader(width, height, is_grey)
 
 
 def decode(data: bytes, canvas: int | None) -> Pixels:

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 
-from munet.joint.preparation import Setup
+from munet.joint.preparation import JointSetup
 from munet.methods.pretraining import recipe
 from munet.methods.pretraining.recipe import Set
 from munet.progress.wording import count, duration
@@ -19,7 +19,7 @@ from munet.vit.architecture import get_variant
 _MIB = 1 << 20
 
 
-def describe(setup: Setup) -> list[str]:
+def describe(setup: JointSetup) -> list[str]:
     """Lines for people: what the training will do, and about how long it will take."""
     config, examples = setup.config.experiment, setup.examples
     height, width, channels = examples.images.shape[1:]
@@ -57,7 +57,7 @@ class _Measured:
     state_bytes: int
 
 
-def _measure(setup: Setup, num_steps: int = 3) -> _Measured:
+def _measure(setup: JointSetup, num_steps: int = 3) -> _Measured:
     """Compiles the train step and times some, on a state that is thrown away."""
     config = setup.config.experiment
     everywhere = NamedSharding(setup.mesh, PartitionSpec())
@@ -78,7 +78,7 @@ def _measure(setup: Setup, num_steps: int = 3) -> _Measured:
     return _Measured(times[0] - step_seconds, step_seconds, num_bytes)
 
 
-def _kept_bytes(setup: Setup) -> int:
+def _kept_bytes(setup: JointSetup) -> int:
     """What the backward pass keeps of a batch, estimated as for a run's children (munet/run/dry_run.py)."""
     config = setup.config.experiment
     variant = get_variant(config.variant)

@@ -14,11 +14,11 @@ from jax.sharding import NamedSharding, PartitionSpec
 from munet.data import loader
 from munet.errors import DivergedError
 from munet.joint.held_out import mean_quality, measure
-from munet.joint.preparation import Setup
-from munet.joint.saving import InTraining
+from munet.joint.preparation import JointSetup
+from munet.joint.saving import JointSaves
 from munet.joint.workdir import CurvePoint, Workdir
 from munet.methods.pretraining import card, recipe
-from munet.methods.pretraining.recipe import Set, TrainState
+from munet.methods.pretraining.recipe import JointState, Set
 from munet.progress.wording import duration
 from munet.report import curve
 
@@ -32,7 +32,7 @@ _PROGRESS_SECONDS = 60.0  # a line tells how far training is at least this often
 class Trained:
     """The end of a training: its state, and the seconds that it took, all starts together."""
 
-    state: TrainState
+    state: JointState
     seconds: float
 
 
@@ -46,7 +46,7 @@ class Training:
       say: told how it goes, a line each time.
     """
 
-    def __init__(self, setup: Setup, place: Workdir, saving: InTraining, say: Say):
+    def __init__(self, setup: JointSetup, place: Workdir, saving: JointSaves, say: Say):
         self._setup, self._place, self._saving, self._say = setup, place, saving, say
         self._recipe = setup.config.experiment
         epoch = -(-setup.num_images // setup.batch_size)
@@ -81,7 +81,7 @@ class Training:
     def _seconds(self) -> float:
         return self._seconds_before + time.monotonic() - self._started
 
-    def _steps(self, state: TrainState, first: int) -> TrainState:
+    def _steps(self, state: JointState, first: int) -> JointState:
         setup, path = self._setup, recipe.rng_path(self._recipe)
         images = Set(*jax.device_put((setup.examples.images, setup.examples.labels), self._everywhere))
         program = recipe.train_step(self._recipe, setup.examples.num_classes, setup.num_steps, setup.mesh)
@@ -117,7 +117,7 @@ class Training:
             yield first, stop
             first = stop
 
-    def _measure(self, state: TrainState, step: int) -> TrainState:
+    def _measure(self, state: JointState, step: int) -> JointState:
         """Adds a point to the curve; the sum of losses begins anew."""
         setup = self._setup
         measured = {

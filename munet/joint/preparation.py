@@ -18,11 +18,11 @@ from munet.joint.workdir import Beginning
 from munet.methods.pretraining import recipe
 from munet.run import start
 from munet.run.setup import use_compilation_cache
-from munet.training.placement.devices import Layout, data_mesh
+from munet.training.placement.devices import DeviceLayout, data_mesh
 
 
 @dataclass(frozen=True)
-class Setup:
+class JointSetup:
     """What a training needs.
 
     Attributes:
@@ -35,10 +35,10 @@ class Setup:
     config: PretrainConfig
     tasks: tuple[Task, ...]
     examples: Examples
-    layout: Layout
+    layout: DeviceLayout
 
     @classmethod
-    def prepare(cls, config: PretrainConfig, say: Callable[[str], None] = lambda _: None) -> Setup:
+    def prepare(cls, config: PretrainConfig, say: Callable[[str], None] = lambda _: None) -> JointSetup:
         """Opens and decodes the data, and finds the devices.
 
         Args:
@@ -51,7 +51,7 @@ class Setup:
         """
         experiment, runtime = config.experiment, engine_runtime(config)
         use_compilation_cache(runtime)
-        layout = Layout.detect(runtime)
+        layout = DeviceLayout.detect(runtime)
         opening = OpenSettings(
             data_dir=runtime.data_dir,
             cache_dir=runtime.cache_dir,

@@ -17,8 +17,8 @@ from munet.joint import dry_run
 from munet.joint.examples import shifted
 from munet.joint.held_out import measure
 from munet.joint.loop import Say, Trained, Training
-from munet.joint.preparation import Setup
-from munet.joint.saving import InTraining
+from munet.joint.preparation import JointSetup
+from munet.joint.saving import JointSaves
 from munet.joint.workdir import Result, Workdir, check_same, recipe_differences
 from munet.methods.pretraining import card
 from munet.progress.wording import count
@@ -44,16 +44,16 @@ def pretrain(config: PretrainConfig, workdir: str, say: Say, command: str = "", 
       DivergedError: the loss is no longer finite.
     """
     if is_dry_run:
-        for line in dry_run.describe(Setup.prepare(config, say)):
+        for line in dry_run.describe(JointSetup.prepare(config, say)):
             say(line)
         return
     place = Workdir(workdir)
     if _is_complete(config, place, say):
         return
-    setup = Setup.prepare(config, say)
+    setup = JointSetup.prepare(config, say)
     with place.lock():
         _begin_or_resume(setup, place, say)
-        saving = InTraining(place.in_training, config.runtime.checkpoint_minutes, say)
+        saving = JointSaves(place.in_training, config.runtime.checkpoint_minutes, say)
         result = place.result()  # there if only the data's places have changed
         if result is None:
             say(_headline(setup))
@@ -71,13 +71,13 @@ def _is_complete(config: PretrainConfig, place: Workdir, say: Say) -> bool:
     if recipe_differences(beginning.experiment, experiment) or (result := place.result()) is None:
         return False
     with place.lock():
-        InTraining(place.in_training, 0, say).clear()  # what a start that was killed at its very end left
+        JointSaves(place.in_training, 0, say).clear()  # what a start that was killed at its very end left
     say(f"The training in {place.path} is complete; nothing is left to do.")
     _tell(result, place, say)
     return True
 
 
-def _begin_or_resume(setup: Setup, place: Workdir, say: Say) -> None:
+def _begin_or_resume(setup: JointSetup, place: Workdir, say: Say) -> None:
     """Writes what the training begins with, or compares it with what is there.
 
     Raises:
@@ -92,7 +92,7 @@ def _begin_or_resume(setup: Setup, place: Workdir, say: Say) -> None:
         say(note)
 
 
-def _headline(setup: Setup) -> str:
+def _headline(setup: JointSetup) -> str:
     device = setup.layout.devices[0].platform
     return (
         f"{setup.num_images:,} training images of {setup.examples.num_classes:,} classes from "
@@ -101,7 +101,7 @@ def _headline(setup: Setup) -> str:
     )
 
 
-def _finish(setup: Setup, place: Workdir, trained: Trained, command: str) -> Result:
+def _finish(setup: JointSetup, place: Workdir, trained: Trained, command: str) -> Result:
     """Measures the test splits, this once, and puts the root and its card in place."""
     config = setup.config
     components: Components = {
@@ -129,7 +129,7 @@ def _finish(setup: Setup, place: Workdir, trained: Trained, command: str) -> Res
     return result
 
 
-def _test(setup: Setup, trained: Trained) -> dict[TaskName, Quality]:
+def _test(setup: JointSetup, trained: Trained) -> dict[TaskName, Quality]:
     test = {}
     for task in setup.tasks:
         with task.testing():

@@ -8,22 +8,22 @@ from dataclasses import dataclass
 import jax
 import numpy as np
 
-from munet.methods.pretraining.recipe import TrainState
+from munet.methods.pretraining.recipe import JointState
 from munet.training.saves import Saves, abstract
 
 _FAMILY = "step"
 
 
 @dataclass(frozen=True)
-class Saved:
+class SavedState:
     """A state, the steps before it, and the seconds of training that they took, all starts together."""
 
     step: int
-    state: TrainState
+    state: JointState
     seconds: float
 
 
-class InTraining:
+class JointSaves:
     """The newest state of a training, on disk.
 
     Args:
@@ -36,14 +36,14 @@ class InTraining:
         self._saves = Saves(folder, minutes, what="The state in training", goes_on="training", note=note)
         self._is_wanted = minutes >= 0
 
-    def save_if_due(self, state: TrainState, step: int, seconds: float) -> None:
+    def save_if_due(self, state: JointState, step: int, seconds: float) -> None:
         """Saves in the background if the last save is old enough."""
         if self._is_wanted and self._saves.is_due:
             # Leaves alone: how optax nests them is its own affair, and empty nests are no business of Orbax.
             tree = {"leaves": jax.tree.leaves(state), "seconds": np.array([seconds])}
             self._saves.save(_FAMILY, f"{_FAMILY}-{step:010d}", tree)
 
-    def restore(self, like: TrainState) -> Saved | None:
+    def restore(self, like: JointState) -> SavedState | None:
         """The newest save, placed as `like` is; None if there is none that can be used."""
         complete = self._saves.complete(_FAMILY)
         if not complete:
@@ -56,7 +56,7 @@ class InTraining:
         except Exception as error:  # Orbax and TensorStore raise what they like; none of it matters to the training
             self._saves.refuse(complete, error, "training starts from its beginning")
             return None
-        return Saved(step, jax.tree.unflatten(structure, tree["leaves"]), float(tree["seconds"][0]))
+        return SavedState(step, jax.tree.unflatten(structure, tree["leaves"]), float(tree["seconds"][0]))
 
     def wait(self) -> None:
         """Waits for the save in the background."""

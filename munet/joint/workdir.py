@@ -21,7 +21,7 @@ from munet.config.pretrain import Recipe
 from munet.errors import CorruptionError, WorkdirError
 from munet.run import start
 from munet.store import codec
-from munet.store.local import folder, is_remote
+from munet.store.local import is_remote, open_folder
 from munet.store.lock import check_usable, locked
 from munet.types import Quality, TaskInfo, TaskName
 
@@ -37,7 +37,7 @@ class Beginning:
     Attributes:
       experiment: the recipe as plain JSON values.
       tasks: what is learnt.
-      layout: devices, as `Layout.describe` gives them.
+      layout: devices, as `DeviceLayout.describe` gives them.
       versions: of packages.
     """
 
@@ -104,7 +104,7 @@ class Workdir:
     def __init__(self, workdir: str | os.PathLike[str]):
         path = os.fspath(workdir).removeprefix("file://")
         self.path = path if is_remote(path) else str(Path(path).absolute())  # Orbax takes no relative one
-        self._files = folder(self.path)
+        self._files = open_folder(self.path)
         if not is_remote(self.path):
             check_usable(Path(self.path), {_START}, "pre-training")
 

@@ -48,7 +48,7 @@ def status_json(system: System, task: TaskName = "") -> dict[str, Any]:
         "version": 1,
         "workdir": system.workdir,
         "complete": system.is_complete,
-        "generations": system.ledger.generations,
+        "generations": system.run_state.generations,
         "num_generations": system.num_generations,
         "position": {
             "task_iteration": position.task_iteration,
@@ -56,7 +56,7 @@ def status_json(system: System, task: TaskName = "") -> dict[str, Any]:
             "generation": position.generation,
         },
         "active_task": system.active_task,
-        "image_steps": system.ledger.image_steps,
+        "image_steps": system.run_state.image_steps,
         "seed": system.experiment.seed,
         "scale_factor": system.experiment.scale_factor,
         "baseline": system.experiment.baseline.kind,
@@ -197,7 +197,7 @@ def _lineage(system: System, model: ModelId) -> str:
 def summary(system: System) -> list[str]:
     """What the table does not say, line by line."""
     experiment, position = system.experiment, system.position
-    progress = f"{system.ledger.generations} of {count(system.num_generations, 'generation')}"
+    progress = f"{system.run_state.generations} of {count(system.num_generations, 'generation')}"
     if system.is_complete:
         lines = [f"Complete: {progress}, {count(len(system.tasks), 'task')}."]
     else:

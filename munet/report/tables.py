@@ -36,7 +36,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Row:
+class TableRow:
     """One task, or the mean: a cell for each system."""
 
     name: str
@@ -54,8 +54,8 @@ class ComparisonTable:
     """Systems side by side, a row for each task and their mean."""
 
     names: tuple[str, ...]
-    rows: tuple[Row, ...]
-    mean: Row
+    rows: tuple[TableRow, ...]
+    mean: TableRow
     metric: str = "accuracy"
 
     @property
@@ -123,12 +123,13 @@ def comparison(systems: Mapping[str, System]) -> ComparisonTable:
     metrics = {system.experiment.quality_metric for system in systems.values()}
     metric = metrics.pop() if len(metrics) == 1 else "accuracy"  # what all of them have
     rows = tuple(
-        Row(label, tuple(_cell(system, task, metric) for system in systems.values())) for task, label in tasks.items()
+        TableRow(label, tuple(_cell(system, task, metric) for system in systems.values()))
+        for task, label in tasks.items()
     )
     means = tuple(
         _mean_cell(system, [row.cells[index] for row in rows]) for index, system in enumerate(systems.values())
     )
-    return ComparisonTable(tuple(systems), rows, Row("mean", means), metric)
+    return ComparisonTable(tuple(systems), rows, TableRow("mean", means), metric)
 
 
 def display_name(kind: str) -> str:

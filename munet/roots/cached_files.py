@@ -42,13 +42,13 @@ class Remembered:
     since: str
 
 
-def folder(cache_dir: str) -> Path:
+def roots_folder(cache_dir: str) -> Path:
     """The folder of downloaded roots.
 
     Raises:
       UserError: there is no cache.
     """
-    root = cache.folder(cache_dir)
+    root = cache.cache_folder(cache_dir)
     if root is None:
         raise UserError(
             'A root is downloaded into the cache, and runtime.cache_dir is "off": give it a folder, or download the '
@@ -71,7 +71,7 @@ def place(url: str, cache_dir: str) -> Path:
         rest += [host, *segments]
     if rest:
         names.insert(-1, hashlib.sha256("/".join(rest).encode()).hexdigest()[:12])
-    return folder(cache_dir).joinpath(*names)
+    return roots_folder(cache_dir).joinpath(*names)
 
 
 def _file_name(segment: str) -> str:
@@ -121,7 +121,7 @@ def recall(path: Path) -> Remembered:
 
 def cached(cache_dir: str) -> Iterator[Remembered]:
     """All files in the cache, in order of their paths."""
-    root = cache.folder(cache_dir)
+    root = cache.cache_folder(cache_dir)
     if root is None:
         return
     for path in sorted((root / "roots").rglob("*")):

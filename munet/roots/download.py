@@ -18,7 +18,7 @@ from pathlib import Path
 from munet.errors import CheckpointError, DiskFullError, UserError
 from munet.roots import cached_files
 from munet.roots.meter import Meter
-from munet.roots.remote_file import Changed, Interrupted, Source, Unreachable
+from munet.roots.remote_file import Changed, Interrupted, RemoteFile, Unreachable
 from munet.store.local import disk_full_named, make_directory, sync_directory
 
 _ATTEMPTS = 6  # without a byte of progress
@@ -27,7 +27,7 @@ _LONGEST_WAIT = 20.0  # seconds between attempts
 
 def fetch(
     url: str,
-    source: Source,
+    source: RemoteFile,
     place: Path,
     check: Callable[[Path], object],
     *,
@@ -76,7 +76,9 @@ def fetch(
         _discard(part)
 
 
-def _persist(url: str, source: Source, place: Path, part: Path, meter: Meter, wait: Callable[[float], None]) -> None:
+def _persist(
+    url: str, source: RemoteFile, place: Path, part: Path, meter: Meter, wait: Callable[[float], None]
+) -> None:
     """Transfers until all is there, or nothing more comes."""
     failures = 0
     while True:
@@ -93,7 +95,7 @@ def _persist(url: str, source: Source, place: Path, part: Path, meter: Meter, wa
             wait(min(0.5 * 2**failures, _LONGEST_WAIT))
 
 
-def _transfer(url: str, source: Source, part: Path, meter: Meter) -> None:
+def _transfer(url: str, source: RemoteFile, part: Path, meter: Meter) -> None:
     """One attempt: from where the last one ended, if the file still is the same one.
 
     Raises:

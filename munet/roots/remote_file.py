@@ -51,7 +51,7 @@ class Stream:
     chunks: Iterator[bytes]
 
 
-class Source(Protocol):
+class RemoteFile(Protocol):
     """A remote file."""
 
     def open(self, offset: int, version: str) -> AbstractContextManager[Stream]:
@@ -63,7 +63,7 @@ class Source(Protocol):
         """
 
 
-def source(url: str) -> Source:
+def source(url: str) -> RemoteFile:
     """What reads a URL of a scheme in `SCHEMES`."""
     return SCHEMES[urlsplit(url).scheme](url)
 
@@ -76,7 +76,7 @@ class HttpSource:
 
     @contextmanager
     def open(self, offset: int, version: str) -> Iterator[Stream]:
-        """See `Source`."""
+        """See `RemoteFile`."""
         headers = {"User-Agent": f"munet/{__version__}", "Accept-Encoding": "identity"}
         if offset and version:
             headers |= {"Range": f"bytes={offset}-", "If-Range": version}
@@ -148,7 +148,7 @@ class ObjectSource:
 
     @contextmanager
     def open(self, offset: int, version: str) -> Iterator[Stream]:
-        """See `Source`."""
+        """See `RemoteFile`."""
         import fsspec  # a quarter of a second, only for such roots
 
         with self._errors():
@@ -174,7 +174,7 @@ class ObjectSource:
             raise Interrupted(f"{type(error).__name__}: {error}") from error
 
 
-def _google(url: str) -> Source:
+def _google(url: str) -> RemoteFile:
     """Through gcsfs where it is installed; else by https, which serves public objects to everybody."""
     import importlib.util
 

@@ -23,12 +23,12 @@ from munet.errors import UserError
 from munet.evolution import schedule
 from munet.progress.wording import count, duration
 from munet.run import estimates
-from munet.run.estimates import Images, Measured, Time
+from munet.run.estimates import Images, Time, TimedProgram
 from munet.run.setup import baselines, image_steps, open_inputs, together
 from munet.text import byte_size
 from munet.training.batches import resident as residency
 from munet.training.placement import child_memory
-from munet.training.placement.devices import Layout
+from munet.training.placement.devices import DeviceLayout
 from munet.training.program.signature import Signature
 from munet.types import TaskInfo
 
@@ -52,7 +52,7 @@ class _Planned:
     task: Task | None
     images: Images | None = None  # where its training images will be; None if unknown
 
-    def located(self, config: Config, layout: Layout) -> _Planned:
+    def located(self, config: Config, layout: DeviceLayout) -> _Planned:
         """The same, with where its images will be; they are decoded for that, and dropped again."""
         if self.task is None:
             return self
@@ -64,7 +64,7 @@ class _Planned:
 def describe(
     config: Config,
     say: Callable[[str], None] = lambda _: None,
-    measure: Callable[[Signature, Layout, float], Measured] = estimates.measure,
+    measure: Callable[[Signature, DeviceLayout, float], TimedProgram] = estimates.measure,
 ) -> Iterator[str]:
     """Texts for people: what the run will do, what it needs, and about how long it will take.
 
@@ -76,7 +76,7 @@ def describe(
     Raises:
       UserError: data or root cannot be used; after what can be said all the same.
     """
-    layout = Layout.detect(config.runtime)
+    layout = DeviceLayout.detect(config.runtime)
     planned, problems = _opened(config, layout, say)
     tasks = [item.task for item in planned if item.task is not None]
     table = _tasks_table(planned, config.experiment)
@@ -104,7 +104,7 @@ def describe(
         raise together(problems)
 
 
-def _opened(config: Config, layout: Layout, say: Callable[[str], None]) -> tuple[list[_Planned], list[UserError]]:
+def _opened(config: Config, layout: DeviceLayout, say: Callable[[str], None]) -> tuple[list[_Planned], list[UserError]]:
     """The tasks, opened as a run would open them, and what is wrong with data and root.
 
     Raises:
@@ -184,7 +184,7 @@ def _tasks_table(planned: Sequence[_Planned], experiment: Experiment) -> Table:
     return table
 
 
-def _memory_table(config: Config, layout: Layout, planned: Sequence[_Planned]) -> Table:
+def _memory_table(config: Config, layout: DeviceLayout, planned: Sequence[_Planned]) -> Table:
     """Every layer in training at the default image size, and the most that a mutation can make of it."""
     experiment = config.experiment
     task = estimates.largest([item.info for item in planned], experiment)
@@ -228,7 +228,7 @@ def _memory_table(config: Config, layout: Layout, planned: Sequence[_Planned]) -
     return table
 
 
-def _measurement(measured: Measured, layout: Layout) -> str:
+def _measurement(measured: TimedProgram, layout: DeviceLayout) -> str:
     program, time = measured.program, measured.time
     return (
         f"measured on {layout.devices[0].device_kind}: {time.step * 1000:.1f} ms a step of {program.batch_size} images "
@@ -236,7 +236,7 @@ def _measurement(measured: Measured, layout: Layout) -> str:
     )
 
 
-def _time_table(config: Config, layout: Layout, tasks: Sequence[TaskInfo], measured: Measured) -> Table:
+def _time_table(config: Config, layout: DeviceLayout, tasks: Sequence[TaskInfo], measured: TimedProgram) -> Table:
     parts = {"evolution": config.experiment}
     if config.experiment.baseline.kind:
         parts = {config.experiment.baseline.kind: config.experiment}

@@ -28,7 +28,7 @@ from munet.training.measure.timing import StepTime
 from munet.training.placement import grouping, input_memory
 from munet.training.placement.child_memory import Memory, child_memory
 from munet.training.placement.chunks import Chunk
-from munet.training.placement.devices import Layout, place
+from munet.training.placement.devices import DeviceLayout, place
 from munet.training.placement.grouping import CostModel
 from munet.training.program import precision, signature
 from munet.training.program.accumulation import part_size
@@ -52,7 +52,7 @@ class DeviceUse:
       at_once: children that a device works on at the same time.
       held: children whose parameters and optimiser are on it at the same time.
       num_waves: how often the generation's batches are made, because no more children fit at once.
-      batches: of a block, and of the validation images.
+      batches: of a segment, and of the validation images.
       resident: of training images.
       refused: why they fit nowhere; None if they do. The other numbers are then of one child at a time.
     """
@@ -79,7 +79,7 @@ class DeviceUse:
 
 
 def device_use(
-    config: Config, program: Signature, layout: Layout, *, num_validated: int = 0, resident: int = 0
+    config: Config, program: Signature, layout: DeviceLayout, *, num_validated: int = 0, resident: int = 0
 ) -> DeviceUse:
     """What each device holds while a generation trains in `program`, placed as a run would place it.
 
@@ -105,7 +105,7 @@ def device_use(
         mesh=tuple(chunks[0].mesh.devices.shape),
         microbatch=part_size(program.batch_size, spread.parts, spread.data),
         child=child_memory(program, spread.data, spread.model, spread.parts),
-        at_once=min(layout.lanes * max(stacked.values()), held),
+        at_once=min(layout.at_once * max(stacked.values()), held),
         held=held,
         num_waves=len(waves),
         batches=batches,
@@ -119,7 +119,7 @@ def _first(chunk: Chunk) -> jax.Device:
     return device
 
 
-def check_fits(config: Config, tasks: Sequence[TaskInfo], layout: Layout) -> str | None:
+def check_fits(config: Config, tasks: Sequence[TaskInfo], layout: DeviceLayout) -> str | None:
     """Whether the children of a run fit the devices, before any is trained; training images are not counted.
 
     Returns:
@@ -163,7 +163,7 @@ class Images:
     host: int
 
 
-def training_images(config: Config, task: Task, layout: Layout) -> Images:
+def training_images(config: Config, task: Task, layout: DeviceLayout) -> Images:
     """Where the images of an opened task will be; of those that are streamed at most, with the smallest image size.
 
     Raises:
@@ -174,17 +174,17 @@ def training_images(config: Config, task: Task, layout: Layout) -> Images:
     held = 0 if isinstance(images, StreamedImages) else one * (info.num_train + info.num_validation + info.num_test)
     batch = loader.effective_batch_size(info.num_train, experiment)
     size = min(experiment.search_space.image_size) if experiment.auto_tune else experiment.defaults.image_size
-    block = input_memory.block_size(config, batch, size, one)
+    segment = input_memory.segment_size(config, batch, size, one)
     if is_resident(images, max_resident(config.runtime, layout)):
-        return Images(True, input_memory.training_bytes(info.num_train, block * batch, one), held)
+        return Images(True, input_memory.training_bytes(info.num_train, segment * batch, one), held)
     feed = host_bytes(
         StreamedImages.of_array(images) if isinstance(images, np.ndarray) else images,
         group_size=batch,
-        groups_in_use=2 * block,
-        ahead=block,
+        groups_in_use=2 * segment,
+        ahead=segment,
         num_threads=config.runtime.decoding_threads,
     )
-    return Images(False, input_memory.training_bytes(0, block * batch, one), held + feed)
+    return Images(False, input_memory.training_bytes(0, segment * batch, one), held + feed)
 
 
 def full_training(experiment: Experiment, task: TaskInfo, image_size: int = 0, adapter_dim: int = 0) -> Signature:
@@ -221,7 +221,7 @@ def largest(tasks: Sequence[TaskInfo], experiment: Experiment) -> TaskInfo:
 
 
 @dataclass(frozen=True)
-class Measured:
+class TimedProgram:
     """A timed train program, from which the cost model tells the time of others.
 
     Attributes:
@@ -245,13 +245,13 @@ class Measured:
         return self.time.compilation * relative
 
 
-def measure(program: Signature, layout: Layout, clip_norm: float) -> Measured:
+def measure(program: Signature, layout: DeviceLayout, clip_norm: float) -> TimedProgram:
     """Times a step of `program`, or of a smaller one like it."""
     model = layout.cost_model
     smaller = replace(program, num_blocks=min(program.num_blocks, _MEASURED_BLOCKS))
     while smaller.batch_size > 8 and grouping.step_seconds(smaller, model) > _MEASURED_SECONDS:
         smaller = replace(smaller, batch_size=smaller.batch_size // 2)
-    return Measured(smaller, timing.measure(smaller, layout, clip_norm=clip_norm), model)
+    return TimedProgram(smaller, timing.measure(smaller, layout, clip_norm=clip_norm), model)
 
 
 @dataclass(frozen=True)
@@ -281,7 +281,7 @@ class Time:
         )
 
 
-def run_time(experiment: Experiment, tasks: Sequence[TaskInfo], layout: Layout, measured: Measured) -> Time:
+def run_time(experiment: Experiment, tasks: Sequence[TaskInfo], layout: DeviceLayout, measured: TimedProgram) -> Time:
     """The time of a run, or of a baseline."""
     by_name = {task.name: task for task in tasks}
     seconds = dict.fromkeys(("head_only", "rehearsed", "full"), 0.0)
@@ -318,7 +318,7 @@ def _every_layer(groups: Sequence[grouping.Group]) -> list[grouping.Group]:
 
 
 def _groups(
-    experiment: Experiment, plan: GenerationPlan, task: TaskInfo, known: set[Signature], layout: Layout
+    experiment: Experiment, plan: GenerationPlan, task: TaskInfo, known: set[Signature], layout: DeviceLayout
 ) -> list[grouping.Group]:
     """The programs of a generation; children of other data settings are not kept apart, which changes little."""
     variant = architecture.get_variant(experiment.variant)
@@ -335,7 +335,11 @@ def _groups(
 
 
 def _generation_seconds(
-    experiment: Experiment, task: TaskInfo, groups: Sequence[grouping.Group], layout: Layout, measured: Measured
+    experiment: Experiment,
+    task: TaskInfo,
+    groups: Sequence[grouping.Group],
+    layout: DeviceLayout,
+    measured: TimedProgram,
 ) -> float:
     """Training and validation of a generation: what the busiest device has to do."""
     cycles = schedule.cycles_per_child(experiment)

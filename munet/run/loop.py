@@ -26,10 +26,10 @@ from munet.run import start
 from munet.run.deadline import Deadline, TimeIsUpError
 from munet.run.dry_run import describe
 from munet.run.publishing import Publisher
-from munet.run.setup import Setup, baselines
+from munet.run.setup import RunSetup, baselines
 from munet.store.store import Store
 from munet.system import replay
-from munet.system.replay import Ledger
+from munet.system.replay import RunState
 from munet.training.in_flight import InFlight
 from munet.training.measure import latency, trunk_fit
 from munet.training.measure.evaluation import measure
@@ -82,7 +82,7 @@ def evolve(config: Config, workdir: str, notify: Notify, dry_run: bool = False, 
             one = _as_begun(given, place, notify)
             if arrays or not _say_if_complete(one, place, notify):
                 told = say if given is config else lambda _: None  # the data's notes once
-                run(Setup.prepare(one, told, arrays), place, notify, deadline)
+                run(RunSetup.prepare(one, told, arrays), place, notify, deadline)
     except TimeIsUpError:
         say(f"runtime.max_hours = {deadline.hours:g} have passed. Everything is saved; the same command goes on.")
         notify(events.RunEnded(is_complete=False, seconds=time.perf_counter() - started))
@@ -130,7 +130,7 @@ def _say_if_complete(config: Config, workdir: str, notify: Notify) -> bool:
     return True
 
 
-def run(setup: Setup, workdir: str, notify: Notify, deadline: Deadline | None = None) -> None:
+def run(setup: RunSetup, workdir: str, notify: Notify, deadline: Deadline | None = None) -> None:
     """Starts or resumes one run and goes on until it is complete.
 
     Raises:
@@ -146,7 +146,7 @@ def run(setup: Setup, workdir: str, notify: Notify, deadline: Deadline | None = 
 class _Loop:
     """One start of a run, with the lock held."""
 
-    def __init__(self, setup: Setup, store: Store, notify: Notify, deadline: Deadline):
+    def __init__(self, setup: RunSetup, store: Store, notify: Notify, deadline: Deadline):
         self._deadline = deadline
         self._setup, self._store, self._notify = setup, store, notify
         self._experiment = setup.config.experiment
@@ -177,7 +177,7 @@ class _Loop:
             self._in_flight.wait()  # an interrupted run leaves a whole save behind, not half of one
         self._notify(events.RunEnded(is_complete=True, seconds=time.perf_counter() - started))
 
-    def _go_on(self, current: Ledger) -> None:
+    def _go_on(self, current: RunState) -> None:
         """Generation by generation, phase by phase, until the run is complete."""
         announced = None
         while not self._controller.is_complete(current.state):
@@ -197,7 +197,7 @@ class _Loop:
             else:
                 current = self._generation(current, task)
 
-    def _begin(self) -> Ledger:
+    def _begin(self) -> RunState:
         """Writes the first entry of a new run, or replays an old one."""
         journal, entry = self._store.journal, self._setup.start_entry
         if not len(journal):
@@ -232,7 +232,7 @@ class _Loop:
         if self._is_last:
             raise TimeIsUpError
 
-    def _choose_seeds(self, current: Ledger, task: Task, candidates: Sequence[ChildPlan]) -> Ledger:
+    def _choose_seeds(self, current: RunState, task: Task, candidates: Sequence[ChildPlan]) -> RunState:
         """Measures how well the candidates fit the task; once committed, that is never measured again."""
         started = time.perf_counter()
         position = current.state.position
@@ -242,7 +242,7 @@ class _Loop:
         self._notify(events.Note(text))
         return current
 
-    def _generation(self, current: Ledger, task: Task) -> Ledger:
+    def _generation(self, current: RunState, task: Task) -> RunState:
         """One generation: proposed, trained, judged and committed."""
         started = time.perf_counter()
         state, experiment = current.state, self._experiment
@@ -265,7 +265,7 @@ class _Loop:
         self._notify(events.GenerationEnded(entry, time.perf_counter() - started))
         return current
 
-    def _close_phase(self, current: Ledger, task: Task) -> Ledger:
+    def _close_phase(self, current: RunState, task: Task) -> RunState:
         """Tests the best model of the phase, drops the others, and keeps a snapshot where one is due."""
         self._in_flight.clear()  # here too: the run may have been killed before it did so after a generation
         best = self._controller.best(current.state)
@@ -329,7 +329,7 @@ class _Loop:
             f"`munet verify {self._store.path}` checks every file. Nothing was written."
         )
 
-    def _commit(self, current: Ledger, entry: SeedsEntry | GenerationEntry | PhaseEntry) -> Ledger:
+    def _commit(self, current: RunState, entry: SeedsEntry | GenerationEntry | PhaseEntry) -> RunState:
         after = replay.fold(self._controller, current, entry)  # an entry that does not fold is never written
         self._store.journal.append(entry)
         return after
@@ -345,7 +345,7 @@ _TITLES = {
 
 
 def _announce(
-    config: Config, store: Store, current: Ledger, image_steps: int, names: Sequence[TaskName], notify: Notify
+    config: Config, store: Store, current: RunState, image_steps: int, names: Sequence[TaskName], notify: Notify
 ) -> None:
     experiment = config.experiment
     notify(

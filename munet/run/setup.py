@@ -18,12 +18,12 @@ from munet.evolution import schedule
 from munet.evolution.controller import Controller
 from munet.run import estimates, start
 from munet.training.batches import resident
-from munet.training.placement.devices import Layout
+from munet.training.placement.devices import DeviceLayout
 from munet.types import StartEntry, TaskInfo
 
 
 @dataclass(frozen=True)
-class Setup:
+class RunSetup:
     """A run that is checked and ready, before anything is written.
 
     Attributes:
@@ -36,10 +36,12 @@ class Setup:
     config: Config
     tasks: tuple[Task, ...]
     root: start.RootComponents
-    layout: Layout
+    layout: DeviceLayout
 
     @classmethod
-    def prepare(cls, config: Config, say: Callable[[str], None] = lambda _: None, arrays: Arrays = NO_ARRAYS) -> Setup:
+    def prepare(
+        cls, config: Config, say: Callable[[str], None] = lambda _: None, arrays: Arrays = NO_ARRAYS
+    ) -> RunSetup:
         """Opens data, root and devices; with a cache, all images are decoded (or read from it) and checked.
 
         Of sets that are streamed, what a first pass finds is what is checked and cached.
@@ -54,11 +56,11 @@ class Setup:
             fits no device.
         """
         use_compilation_cache(config.runtime)
-        layout = Layout.detect(config.runtime)
+        layout = DeviceLayout.detect(config.runtime)
         tasks, root, problems = open_inputs(config, say, arrays, resident.max_resident(config.runtime, layout))
         if root is None or problems:
             raise together(problems)
-        if cache.folder(config.runtime.cache_dir) is not None:  # else every start would decode everything twice
+        if cache.cache_folder(config.runtime.cache_dir) is not None:  # else every start would decode everything twice
             _check_images(tasks)
         for task in tasks:
             for note in task.notes:
@@ -108,7 +110,7 @@ def open_inputs(
     """The tasks and the root of a run, or why they cannot be used: the data's problems do not hide the root's.
 
     Args:
-      config, say, arrays: as for `Setup.prepare`.
+      config, say, arrays: as for `RunSetup.prepare`.
       max_resident: as in `OpenSettings`.
 
     Returns:
@@ -166,7 +168,7 @@ def _check_images(tasks: Sequence[Task]) -> None:
 
 def use_compilation_cache(runtime: Runtime) -> None:
     """Keeps compiled programs on disk, so that a restart compiles nothing again."""
-    folder = cache.folder(runtime.cache_dir)
+    folder = cache.cache_folder(runtime.cache_dir)
     if folder is not None:
         jax.config.update("jax_compilation_cache_dir", str(folder / "xla"))
         # Small ones too: a run has dozens, and their compilations add up to seconds at every start.

@@ -168,7 +168,7 @@ class Environment(Protocol):
 
     @property
     def layout(self) -> Mapping[str, object]:
-        """As `Layout.describe` gives it."""
+        """As `DeviceLayout.describe` gives it."""
 
     @property
     def versions(self) -> Mapping[str, object]:

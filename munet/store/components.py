@@ -18,7 +18,7 @@ import safetensors.numpy
 
 from munet.errors import CorruptionError
 from munet.store.codec import canonical, from_json, loads, to_json
-from munet.store.local import folder
+from munet.store.local import open_folder
 from munet.types import ComponentId, ComponentRecord
 
 _SUFFIX = ".safetensors"
@@ -56,7 +56,7 @@ class ComponentStore:
     """The components of a run, in the files `<id>.safetensors` of one folder."""
 
     def __init__(self, path: str | os.PathLike[str]):
-        self._folder = folder(path)
+        self._folder = open_folder(path)
 
     @property
     def path(self) -> str:

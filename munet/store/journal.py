@@ -14,7 +14,7 @@ from typing import Any
 
 from munet.errors import CorruptionError, WorkdirError
 from munet.store.codec import dumps, from_json, loads, to_json
-from munet.store.local import folder
+from munet.store.local import open_folder
 from munet.types import GenerationEntry, JournalEntry, PhaseEntry, SeedsEntry, StartEntry
 
 FORMAT_VERSION = 1  # of the work directory as a whole
@@ -34,7 +34,7 @@ class Journal:
     """The entries of a run in the order they were appended. Any number of readers; one writer."""
 
     def __init__(self, path: str | os.PathLike[str]):
-        self._folder = folder(path)
+        self._folder = open_folder(path)
         self._length: int | None = None  # entries known to be there; entries never go away
         self._head: tuple[int, str] = (0, "")  # a length, and the hash of the last of that many entries
 

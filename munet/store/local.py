@@ -61,7 +61,7 @@ def is_remote(path: str | os.PathLike[str]) -> bool:
     return "://" in os.fspath(path) and not os.fspath(path).startswith("file://")
 
 
-def folder(path: str | os.PathLike[str]) -> Folder:
+def open_folder(path: str | os.PathLike[str]) -> Folder:
     """The folder at a local path or URL.
 
     Raises:

@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from munet.errors import WorkdirError
-from munet.store.local import disk_full_named, folder, make_directory
+from munet.store.local import disk_full_named, make_directory, open_folder
 
 FILE = "lock"
 _OF_THE_SYSTEM = {"lost+found"}  # in the root of a freshly made file system
@@ -78,7 +78,7 @@ def locked(workdir: Path, places: Collection[str]) -> Iterator[None]:
         yield
     finally:
         try:
-            if not any(folder(place).names() - {FILE} for place in places):
+            if not any(open_folder(place).names() - {FILE} for place in places):
                 (workdir / FILE).unlink(missing_ok=True)
                 _remove_empty([*(Path(place) for place in places if Path(place) != workdir), *made])
             else:

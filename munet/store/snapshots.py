@@ -14,7 +14,7 @@ from typing import Any
 from munet.errors import CorruptionError
 from munet.store.codec import dumps, loads
 from munet.store.journal import FORMAT_VERSION, Journal
-from munet.store.local import folder
+from munet.store.local import open_folder
 
 _NUM_KEPT = 2  # the last one, and one more in case it is damaged
 _NAME = re.compile(r"(\d{8})\.json")
@@ -24,7 +24,7 @@ class Snapshots:
     """The last snapshots of a run's state."""
 
     def __init__(self, path: str | os.PathLike[str]):
-        self._folder = folder(path)
+        self._folder = open_folder(path)
 
     @property
     def path(self) -> str:

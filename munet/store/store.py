@@ -14,7 +14,7 @@ from munet.errors import WorkdirError, nearest
 from munet.store import lock
 from munet.store.components import ComponentStore
 from munet.store.journal import FORMAT_VERSION, Journal
-from munet.store.local import folder, is_remote
+from munet.store.local import is_remote, open_folder
 from munet.store.snapshots import Snapshots
 
 __all__ = ["FORMAT_VERSION", "Store"]
@@ -103,7 +103,7 @@ class Store:
         if not self._is_locked:
             raise RuntimeError("remove_leftovers() needs lock() to be held.")
         for place in (self.path, *self._places):
-            folder(place).remove_leftovers()
+            open_folder(place).remove_leftovers()
 
     @property
     def _places(self) -> tuple[str, ...]:

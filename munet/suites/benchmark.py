@@ -10,7 +10,7 @@ from munet.config.flags import Override
 from munet.errors import SuiteError, nearest
 from munet.progress.wording import count
 from munet.store import Store
-from munet.store.local import folder
+from munet.store.local import open_folder
 from munet.suites import devices, pages, record, results
 from munet.suites.execute import Outcome, Workers
 from munet.suites.inputs import check_inputs
@@ -71,11 +71,11 @@ def benchmark(options: Options, say: Say) -> list[Outcome]:
 
         if todo:
             Workers(places, say, on_end, inherit).run(todo)
-        is_drawn = not todo and kept == before and folder(f"{options.workdir}/{FIGURES}").names()
+        is_drawn = not todo and kept == before and open_folder(f"{options.workdir}/{FIGURES}").names()
         report.write(with_figures=not is_drawn)
         for line in pages.brief(report.rows()):
             say(line)
-        say(f"results: {folder(options.workdir).location(PAGE)}")
+        say(f"results: {open_folder(options.workdir).location(PAGE)}")
     return failed
 
 
@@ -113,7 +113,7 @@ def is_complete(run: Run) -> bool:
 def images_behind(run: Run) -> int:
     """Training images of the generations that the run has behind it; 0 if it has not begun."""
     opened = _open(run)
-    return 0 if opened is None else opened.ledger.image_steps
+    return 0 if opened is None else opened.run_state.image_steps
 
 
 def _open(run: Run) -> System | None:

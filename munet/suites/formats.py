@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from munet.suites.summary import Spread
+from munet.suites.summary import Sample
 
 
 def table(head: Sequence[str], body: Iterable[Sequence[str]]) -> str:
@@ -13,12 +13,12 @@ def table(head: Sequence[str], body: Iterable[Sequence[str]]) -> str:
     return "\n".join(lines)
 
 
-def accuracy(spread: Spread) -> str:
+def accuracy(spread: Sample) -> str:
     """`91.41 ± 1.06` percent; without a deviation if there is only one run."""
     return f"{100 * spread.mean:.2f}" + ("" if spread.std is None else f" ± {100 * spread.std:.2f}")
 
 
-def millions(spread: Spread) -> str:
+def millions(spread: Sample) -> str:
     """`1.525`, with its deviation where runs differ."""
     text, deviation = f"{spread.mean / 1e6:.3f}", f"{(spread.std or 0.0) / 1e6:.3f}"
     return f"{text} ± {deviation}" if float(deviation) else text

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from munet.errors import CorruptionError, WorkdirError
 from munet.store import codec, lock
-from munet.store.local import folder, is_remote
+from munet.store.local import is_remote, open_folder
 from munet.suites.suite import Suite
 
 FILE = "suite.json"
@@ -78,7 +78,7 @@ def read(workdir: str) -> Record | None:
       WorkdirError: another format version, or the directory holds something else.
       CorruptionError: the file is damaged.
     """
-    place = folder(workdir)
+    place = open_folder(workdir)
     if not place.exists(FILE):
         if not is_remote(workdir):
             lock.check_usable(Path(workdir), (), "suite")
@@ -98,7 +98,7 @@ def read(workdir: str) -> Record | None:
 def write(workdir: str, record: Record) -> None:
     """Keeps the record, instead of an older one."""
     text = json.dumps(codec.to_json(record), indent=2, ensure_ascii=False) + "\n"
-    folder(workdir).replace(FILE, text.encode())
+    open_folder(workdir).replace(FILE, text.encode())
 
 
 @contextlib.contextmanager
@@ -125,7 +125,7 @@ def locked(workdir: str) -> Iterator[tuple[int, ...]]:
                 raise
             time.sleep(0.1)
     try:
-        folder(workdir).remove_leftovers()
+        open_folder(workdir).remove_leftovers()
         yield (descriptor,)
     finally:
         lock.release(descriptor)

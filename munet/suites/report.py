@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Sequence
 
 from munet.store import Store
-from munet.store.local import folder
+from munet.store.local import open_folder
 from munet.suites import csv_files, pages, reference, results
 from munet.suites.plan import run_folder
 from munet.suites.record import Record
@@ -40,8 +40,8 @@ class Report:
         """Parquet, tables and page, each whole; figures, which take seconds, when they are asked for."""
         rows = self.rows()
         results.write(self._workdir, rows)
-        place = folder(self._workdir)
-        shown = self._draw(rows) if with_figures else folder(f"{self._workdir}/{FIGURES}").names()
+        place = open_folder(self._workdir)
+        shown = self._draw(rows) if with_figures else open_folder(f"{self._workdir}/{FIGURES}").names()
         place.replace(METHODS_CSV, csv_files.methods(rows).encode())
         place.replace(TASKS_CSV, csv_files.tasks(rows).encode())
         page = pages.markdown(
@@ -62,7 +62,7 @@ class Report:
         places = {key: run_folder(self._workdir, *key) for key in self._rows}
         drawn = figures(rows, self._suite, curves, places)
         for name, data in drawn.items():
-            folder(f"{self._workdir}/{FIGURES}").replace(name, data)
+            open_folder(f"{self._workdir}/{FIGURES}").replace(name, data)
         return set(drawn)
 
     def _notes(self, rows: Sequence[Row]) -> list[str]:

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from munet.errors import CorruptionError, WorkdirError
-from munet.store.local import folder
+from munet.store.local import open_folder
 from munet.suites.rows import Row
 
 FILE = "results.parquet"
@@ -36,7 +36,7 @@ def write(workdir: str, rows: Sequence[Row]) -> None:
     table = pa.Table.from_pylist([dataclasses.asdict(row) for row in rows], schema())
     buffer = io.BytesIO()
     pq.write_table(table, buffer, compression="zstd")
-    folder(workdir).replace(FILE, buffer.getvalue())
+    open_folder(workdir).replace(FILE, buffer.getvalue())
 
 
 def read(workdir: str) -> list[Row]:
@@ -46,7 +46,7 @@ def read(workdir: str) -> list[Row]:
       WorkdirError: another format version.
       CorruptionError: it is damaged, or no file of munet's.
     """
-    place = folder(workdir)
+    place = open_folder(workdir)
     if not place.exists(FILE):
         return []
     where = place.location(FILE)

@@ -121,7 +121,7 @@ def rows_of(workdir: str, method: str, title: str) -> list[Row] | None:
                 device_seconds=cost.seconds * devices,
                 total_params=opened.total_params,
                 params_per_task=opened.params_per_task,
-                run_image_steps=opened.ledger.image_steps,
+                run_image_steps=opened.run_state.image_steps,
                 run_device_seconds=run_seconds,
                 baseline=experiment.baseline.kind,
                 scale_factor=experiment.scale_factor,

@@ -13,7 +13,7 @@ from munet.types import TaskName
 
 
 @dataclass(frozen=True)
-class Spread:
+class Sample:
     """A number measured several times.
 
     Attributes:
@@ -57,14 +57,14 @@ class MethodSummary:
     name: str
     title: str
     seeds: tuple[int, ...]
-    test: Spread
-    validation: Spread
-    params_per_task: Spread
-    flops: Spread
-    device_hours: Spread
-    image_steps: Spread
+    test: Sample
+    validation: Sample
+    params_per_task: Sample
+    flops: Sample
+    device_hours: Sample
+    image_steps: Sample
     device: str
-    by_task: dict[TaskName, tuple[Spread, Spread]]
+    by_task: dict[TaskName, tuple[Sample, Sample]]
 
 
 def methods(rows: Iterable[Row]) -> list[MethodSummary]:
@@ -87,8 +87,8 @@ def _summary(name: str, rows: Sequence[Row]) -> MethodSummary:
         runs.setdefault(row.seed, []).append(row)
         by_task.setdefault(row.task, []).append(row)
 
-    def spread(of_run: Callable[[list[Row]], float]) -> Spread:
-        return Spread(tuple(of_run(run) for run in runs.values()))
+    def spread(of_run: Callable[[list[Row]], float]) -> Sample:
+        return Sample(tuple(of_run(run) for run in runs.values()))
 
     return MethodSummary(
         name=name,
@@ -103,8 +103,8 @@ def _summary(name: str, rows: Sequence[Row]) -> MethodSummary:
         device=", ".join(dict.fromkeys(f"{row.num_devices} x {row.device}" for row in rows)),
         by_task={
             task: (
-                Spread(tuple(row.test_quality for row in own)),
-                Spread(tuple(row.validation_quality for row in own)),
+                Sample(tuple(row.test_quality for row in own)),
+                Sample(tuple(row.validation_quality for row in own)),
             )
             for task, own in by_task.items()
         },

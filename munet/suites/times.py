@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from munet.data import cache
 from munet.progress.wording import count, duration
 from munet.run import estimates
-from munet.run.estimates import Measured, Time
-from munet.run.setup import Setup
+from munet.run.estimates import Time, TimedProgram
+from munet.run.setup import RunSetup
 from munet.suites.plan import Run
-from munet.training.placement.devices import Layout
+from munet.training.placement.devices import DeviceLayout
 from munet.training.program.signature import Signature
 
 
@@ -32,9 +32,9 @@ class Measurements:
     """Timed programs, each timed once."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[Signature, Layout, float], Measured] = {}
+        self._known: dict[tuple[Signature, DeviceLayout, float], TimedProgram] = {}
 
-    def __call__(self, program: Signature, layout: Layout, clip_norm: float) -> Measured:
+    def __call__(self, program: Signature, layout: DeviceLayout, clip_norm: float) -> TimedProgram:
         """As `estimates.measure`."""
         key = program, layout, clip_norm
         if key not in self._known:
@@ -42,7 +42,9 @@ class Measurements:
         return self._known[key]
 
 
-def of_methods(runs: Sequence[Run], measure: Callable[[Signature, Layout, float], Measured]) -> dict[str, MethodTime]:
+def of_methods(
+    runs: Sequence[Run], measure: Callable[[Signature, DeviceLayout, float], TimedProgram]
+) -> dict[str, MethodTime]:
     """The time of one run of every method, by its first seed: others differ little.
 
     Args:
@@ -56,7 +58,7 @@ def of_methods(runs: Sequence[Run], measure: Callable[[Signature, Layout, float]
     for run in runs:
         if run.method.name in times:
             continue
-        setup, experiment = Setup.prepare(run.config), run.config.experiment
+        setup, experiment = RunSetup.prepare(run.config), run.config.experiment
         tasks = [task.info for task in setup.tasks]
         program = estimates.full_training(experiment, estimates.largest(tasks, experiment))
         measured = measure(program, setup.layout, experiment.clip_norm)
@@ -91,7 +93,7 @@ def lines(
             + (f", {sum(map(bool, behind))} begun" if any(behind) else "")
         )
         left = len(to_do) * one.images - sum(behind)
-        is_kept = cache.folder(own[0].config.runtime.cache_dir) is not None  # later runs find programs on disk
+        is_kept = cache.cache_folder(own[0].config.runtime.cache_dir) is not None  # later runs find programs on disk
         images += left
         training += left / one.images * one.time.rehearsed
         compilation += (min(len(to_do), 1) if is_kept else len(to_do)) * one.time.compilation

@@ -1,8 +1,8 @@
 """The journal folded: the controller's state and the run's totals (DESIGN decision 4: resuming is replaying).
 
-A snapshot is a ledger as JSON; it only saves time, and one that does not fit the journal is ignored. It is as large as
-the system, so the larger that is, the more children lie between two: what a child costs stays the same, and so does
-the share of the journal that the next start reads.
+A snapshot is a run's state as JSON; it only saves time, and one that does not fit the journal is ignored. It is as
+large as the system, so the larger that is, the more children lie between two: what a child costs stays the same, and
+so does the share of the journal that the next start reads.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _KEYS = {"length", "generations", "image_steps", "programs", "latencies", "state
 
 
 @dataclass(frozen=True)
-class Ledger:
+class RunState:
     """What a run knows after some number of journal entries.
 
     Attributes:
@@ -49,21 +49,21 @@ class Ledger:
     saved_at: ModelId = field(default=0, compare=False)
 
 
-def fold(controller: Controller, ledger: Ledger | None, entry: JournalEntry) -> Ledger:
-    """The ledger after one more entry.
+def fold(controller: Controller, run_state: RunState | None, entry: JournalEntry) -> RunState:
+    """The run state after one more entry.
 
     Raises:
-      CorruptionError: the entry does not follow on the ledger.
+      CorruptionError: the entry does not follow on the run state.
     """
     if isinstance(entry, StartEntry):
-        return Ledger(initial_state(entry))
-    if ledger is None:
+        return RunState(initial_state(entry))
+    if run_state is None:
         raise CorruptionError("The journal does not begin with its start entry: restore it, or start a new run.")
-    after = replace(ledger, state=controller.tell(ledger.state, entry), length=ledger.length + 1)
+    after = replace(run_state, state=controller.tell(run_state.state, entry), length=run_state.length + 1)
     if not isinstance(entry, GenerationEntry):
         return after
     spent = [child.cost for child in entry.children]
-    num_classes = controller.task(ledger.state).num_classes
+    num_classes = controller.task(run_state.state).num_classes
     measured = {
         costs.structure([part.name for part in child.plan.components], child.plan.hyperparameters, num_classes): time
         for child in entry.children
@@ -71,28 +71,28 @@ def fold(controller: Controller, ledger: Ledger | None, entry: JournalEntry) -> 
     }
     return replace(
         after,
-        generations=ledger.generations + 1,
-        image_steps=ledger.image_steps + sum(cost.image_steps for cost in spent),
-        programs=tuple(sorted({*ledger.programs, *(cost.program for cost in spent)})),
-        latencies=ledger.latencies.changed(measured) if measured else ledger.latencies,
+        generations=run_state.generations + 1,
+        image_steps=run_state.image_steps + sum(cost.image_steps for cost in spent),
+        programs=tuple(sorted({*run_state.programs, *(cost.program for cost in spent)})),
+        latencies=run_state.latencies.changed(measured) if measured else run_state.latencies,
     )
 
 
-def load(controller: Controller, store: Store) -> Ledger:
-    """The ledger of a work directory: its newest snapshot that fits, and the journal from there on.
+def load(controller: Controller, store: Store) -> RunState:
+    """The run state of a work directory: its newest snapshot that fits, and the journal from there on.
 
     Raises:
       CorruptionError: the journal is empty or damaged.
     """
-    ledger = _snapshot(store)
-    for entry in store.journal.entries(start=0 if ledger is None else ledger.length):
-        ledger = fold(controller, ledger, entry)
-    if ledger is None:
+    run_state = _snapshot(store)
+    for entry in store.journal.entries(start=0 if run_state is None else run_state.length):
+        run_state = fold(controller, run_state, entry)
+    if run_state is None:
         raise CorruptionError(f"The journal of {store.path} is empty: start the run again.")
-    return ledger
+    return run_state
 
 
-def _snapshot(store: Store) -> Ledger | None:
+def _snapshot(store: Store) -> RunState | None:
     snapshot = store.snapshots.latest(store.journal)
     if snapshot is None:
         return None
@@ -102,43 +102,43 @@ def _snapshot(store: Store) -> Ledger | None:
         return None
 
 
-def save_snapshot(ledger: Ledger, store: Store, *, is_last: bool = False) -> Ledger:
-    """Keeps the ledger if that is due, so that the next start replays less; returns it with that noted.
+def save_snapshot(run_state: RunState, store: Store, *, is_last: bool = False) -> RunState:
+    """Keeps the run state if that is due, so that the next start replays less; returns it with that noted.
 
     Args:
-      ledger: at the end of a phase.
+      run_state: at the end of a phase.
       store: the run's.
       is_last: there will be no other: it is due in any case.
     """
-    state = ledger.state
-    if not is_last and state.next_model_id - ledger.saved_at < CHILDREN_PER_MODEL * len(state.models):
-        return ledger
-    store.snapshots.save(ledger.length, store.journal.head_hash, to_json(ledger))
-    return replace(ledger, saved_at=state.next_model_id)
+    state = run_state.state
+    if not is_last and state.next_model_id - run_state.saved_at < CHILDREN_PER_MODEL * len(state.models):
+        return run_state
+    store.snapshots.save(run_state.length, store.journal.head_hash, to_json(run_state))
+    return replace(run_state, saved_at=state.next_model_id)
 
 
-def to_json(ledger: Ledger) -> dict[str, Any]:
+def to_json(run_state: RunState) -> dict[str, Any]:
     """What a snapshot holds."""
     return {
-        "length": ledger.length,
-        "generations": ledger.generations,
-        "image_steps": ledger.image_steps,
-        "programs": list(ledger.programs),
-        "latencies": dict(ledger.latencies),
-        "state": state_file.to_json(ledger.state),
+        "length": run_state.length,
+        "generations": run_state.generations,
+        "image_steps": run_state.image_steps,
+        "programs": list(run_state.programs),
+        "latencies": dict(run_state.latencies),
+        "state": state_file.to_json(run_state.state),
     }
 
 
-def from_json(data: Any) -> Ledger:
-    """The ledger that `to_json` made `data` from.
+def from_json(data: Any) -> RunState:
+    """The run state that `to_json` made `data` from.
 
     Raises:
       CorruptionError: it was made by another version.
     """
     if not isinstance(data, dict) or data.keys() != _KEYS:
-        raise CorruptionError("This is no ledger as this version of munet writes it.")
+        raise CorruptionError("This is no state of a run as this version of munet writes it.")
     state = state_file.from_json(data["state"])
-    return Ledger(
+    return RunState(
         state,
         length=codec.from_json(int, data["length"]),
         generations=codec.from_json(int, data["generations"]),

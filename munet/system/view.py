@@ -21,8 +21,8 @@ from munet.evolution import judging, schedule
 from munet.evolution.controller import Controller
 from munet.evolution.state import State
 from munet.store import Store, codec
-from munet.system import replay as ledger
-from munet.system.replay import Ledger
+from munet.system import replay
+from munet.system.replay import RunState
 from munet.types import (
     ComponentId,
     ComponentName,
@@ -50,12 +50,12 @@ class System:
     Attributes:
       store: where the components are.
       start: the journal's first entry: tasks, configuration, versions.
-      ledger: the journal folded.
+      run_state: the journal folded.
     """
 
     store: Store = field(repr=False)
     start: StartEntry = field(repr=False)
-    ledger: Ledger = field(repr=False)
+    run_state: RunState = field(repr=False)
 
     def __repr__(self) -> str:
         from munet.report import notebook
@@ -86,7 +86,7 @@ class System:
     @property
     def state(self) -> State:
         """The controller's state."""
-        return self.ledger.state
+        return self.run_state.state
 
     @property
     def tasks(self) -> tuple[TaskInfo, ...]:
@@ -273,7 +273,7 @@ def open(workdir: str) -> System:
     """
     store = Store.open(workdir)
     start = read_start(store)
-    return System(store, start, ledger.load(Controller(read_experiment(start), start.tasks), store))
+    return System(store, start, replay.load(Controller(read_experiment(start), start.tasks), store))
 
 
 def read_start(store: Store) -> StartEntry:

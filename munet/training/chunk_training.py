@@ -14,7 +14,7 @@ import numpy as np
 from munet.threads import in_threads
 from munet.training import assemble
 from munet.training.assemble import FlatArrays
-from munet.training.batches.stream import Block
+from munet.training.batches.stream import Segment
 from munet.training.measure.validation import Validation, is_best
 from munet.training.placement import out_of_memory
 from munet.training.placement.chunks import Chunk
@@ -45,7 +45,7 @@ class ChunkRun:
     clip_norm: float
     fixed: assemble.Nested
     control: assemble.Control
-    state: programs.TrainState
+    state: programs.ChildState
 
     @classmethod
     def start(
@@ -74,7 +74,7 @@ class ChunkRun:
             for child in children
         ]
         stacked = assemble.stack(arrays + [arrays[0]] * (chunk.size - len(arrays)))
-        with out_of_memory.told("preparing", chunk):
+        with out_of_memory.explained("preparing", chunk):
             state, fixed, control = chunk.put((programs.init_state(stacked.tuned), stacked.fixed, stacked.control))
         return cls(chunk, children, num_classes, clip_norm, fixed, control, state)
 
@@ -82,17 +82,17 @@ class ChunkRun:
         """What decides the arrays of its state: program, length of the child axis, children in order."""
         return f"{self.chunk.group.signature} {self.chunk.size} {[child.id for child in self.children]}"
 
-    def train(self, block: Block) -> programs.TrainState:
-        """Trains on a block of batches; returns the state, which may not be there yet."""
-        with out_of_memory.told("training", self.chunk):
-            images, labels = self.chunk.put_batches((block.images, block.labels))
-            steps = jnp.int32(block.num_steps)
+    def train(self, segment: Segment) -> programs.ChildState:
+        """Trains on a segment of batches; returns the state, which may not be there yet."""
+        with out_of_memory.explained("training", self.chunk):
+            images, labels = self.chunk.put_batches((segment.images, segment.labels))
+            steps = jnp.int32(segment.num_steps)
             self.state = self.train_program(self.state, self.fixed, self.control, images, labels, steps)
         return self.state
 
     def evaluate(self, validation: Validation) -> list[programs.Evaluation]:
         """What the children say of every piece, still on the device."""
-        with out_of_memory.told("evaluating", self.chunk):
+        with out_of_memory.explained("evaluating", self.chunk):
             return [
                 self.evaluate_program(
                     self._params, self.control.gates, self.chunk.put_batches(piece.images), jnp.int32(piece.num_batches)
@@ -102,7 +102,7 @@ class ChunkRun:
 
     def wait_for(self, result: Tree) -> Tree:
         """What `train` or `evaluate` gave, when it is there."""
-        with out_of_memory.told("training or evaluating", self.chunk):
+        with out_of_memory.explained("training or evaluating", self.chunk):
             return jax.block_until_ready(result)
 
     def keep_best(
@@ -117,7 +117,7 @@ class ChunkRun:
 
         Best-so-far stays on the device; the host only says which, because it alone can compare qualities exactly.
         """
-        with out_of_memory.told("training or evaluating", self.chunk):  # what was dispatched is waited for
+        with out_of_memory.explained("training or evaluating", self.chunk):  # what was dispatched is waited for
             is_finite = jnp.stack([self.state.is_finite, *(result.is_finite for result in results)]).all(axis=0)
             found = validation.qualities(jax.device_get([result.predicted for result in results]))
         are_best = np.zeros(len(found), bool)  # those that fill up a chunk are nobody
@@ -145,23 +145,23 @@ class ChunkRun:
             for index, (child, names) in enumerate(zip(self.children, trained, strict=True))
         ]
 
-    def compile_training(self, block_shape: Sequence[int]) -> None:
-        """Compiles the train program for blocks of images of `block_shape` [steps, batch, ...], before the first."""
-        images = self._abstract(block_shape, jnp.float32)
-        labels = self._abstract(block_shape[:2], jnp.int32)
-        with out_of_memory.told("compiling for", self.chunk):
+    def compile_training(self, segment_shape: Sequence[int]) -> None:
+        """Compiles the train program for segments with images of `segment_shape` [steps, batch, ...], ahead of them."""
+        images = self._abstract(segment_shape, jnp.float32)
+        labels = self._abstract(segment_shape[:2], jnp.int32)
+        with out_of_memory.explained("compiling for", self.chunk):
             program: Any = self.train_program
             program.lower(self.state, self.fixed, self.control, images, labels, jnp.int32(1)).compile()
 
     def compile_evaluation(self, piece_shape: Sequence[int]) -> None:
         """The same of the evaluation of a piece of `piece_shape` [batches, n, ...]."""
-        with out_of_memory.told("compiling for", self.chunk):
+        with out_of_memory.explained("compiling for", self.chunk):
             program: Any = self.evaluate_program
             images = self._abstract(piece_shape, jnp.float32)
             program.lower(self._params, self.control.gates, images, jnp.int32(1)).compile()
 
     @property
-    def train_program(self) -> Callable[..., programs.TrainState]:
+    def train_program(self) -> Callable[..., programs.ChildState]:
         """One object for all chunks that run in the same program."""
         return programs.train_program(self.chunk.group.signature, self.chunk.mesh, self.clip_norm, self.chunk.parts)
 
@@ -180,18 +180,18 @@ class ChunkRun:
 
 
 def compile_ahead(
-    runs: Sequence[ChunkRun], block_shape: Sequence[int], piece_shapes: Sequence[tuple[int, ...]]
+    runs: Sequence[ChunkRun], segment_shape: Sequence[int], piece_shapes: Sequence[tuple[int, ...]]
 ) -> None:
     """Compiles what the chunks of a wave will run, programs side by side; nothing is done for those that are there.
 
     Args:
       runs: of the wave.
-      block_shape: of the images of a block of batches.
+      segment_shape: of the images of a segment of batches.
       piece_shapes: of the images of each piece of the validation set.
     """
     wanted: dict[Any, Callable[[], None]] = {}
     for run in runs:
-        wanted.setdefault((run.train_program, run.chunk.size), partial(run.compile_training, block_shape))
+        wanted.setdefault((run.train_program, run.chunk.size), partial(run.compile_training, segment_shape))
     for run in runs:
         for shape in piece_shapes:
             key = (run.evaluate_program, run.chunk.size, shape)

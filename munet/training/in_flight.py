@@ -18,7 +18,7 @@ from etils import epath
 
 from munet import rng
 from munet.quality import Quality, Stratum
-from munet.training.program.programs import TrainState
+from munet.training.program.programs import ChildState
 from munet.training.saves import Saves, abstract
 from munet.types import ModelId
 
@@ -26,7 +26,7 @@ _LOGGER = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class InTraining:
+class SaveKey:
     """What is in training, and in which shape: only a save of exactly this can go on.
 
     Attributes:
@@ -53,11 +53,11 @@ class InTraining:
 
 
 @dataclass(frozen=True)
-class Saved:
+class SavedWave:
     """A generation as it was after `cycle` (from 0)."""
 
     cycle: int
-    states: tuple[TrainState, ...]
+    states: tuple[ChildState, ...]
     qualities: dict[ModelId, list[Quality]]
     diverged: dict[ModelId, int]
 
@@ -92,9 +92,9 @@ class InFlight:
 
     def save(
         self,
-        what: InTraining,
+        what: SaveKey,
         cycle: int,
-        states: Sequence[TrainState],
+        states: Sequence[ChildState],
         qualities: Mapping[ModelId, list[Quality]],
         diverged: Mapping[ModelId, int],
         ends_stream: bool = False,
@@ -116,7 +116,7 @@ class InFlight:
         }
         self._saves.save(what.prefix, f"{what.name}-{cycle:06d}", tree)
 
-    def restore(self, what: InTraining, like: Sequence[TrainState]) -> Saved | None:
+    def restore(self, what: SaveKey, like: Sequence[ChildState]) -> SavedWave | None:
         """The newest complete save of `what`, placed as `like` is; None if there is none that can be used."""
         complete = [item for item in self._saves.complete(what.prefix) if _cycle(item) is not None]
         fitting = [item for item in complete if item.name.startswith(f"{what.name}-")]
@@ -142,7 +142,7 @@ class InFlight:
         self._saves.wait()
 
 
-def _load(saves: Saves, saved: epath.Path, what: InTraining, like: Sequence[TrainState]) -> Saved:
+def _load(saves: Saves, saved: epath.Path, what: SaveKey, like: Sequence[ChildState]) -> SavedWave:
     """Reads a save.
 
     Raises:
@@ -162,9 +162,9 @@ def _load(saves: Saves, saved: epath.Path, what: InTraining, like: Sequence[Trai
     found = [int(item) for item in tree["ids"]]
     if found != sorted(what.ids):
         raise ValueError(f"it holds children {found}, not {sorted(what.ids)}")
-    return Saved(
+    return SavedWave(
         cycle,
-        tuple(TrainState(**state) for state in tree["states"]),
+        tuple(ChildState(**state) for state in tree["states"]),
         {
             item: [_quality(counts) for counts in rows]
             for item, rows in zip(found, np.asarray(tree["qualities"]).tolist(), strict=True)

@@ -3,7 +3,7 @@
     groups  = children by static signature         (grouping.py)
     chunks  = groups on devices                     (placement.py)
     state   = parameters, momentum, best-so-far     (chunk_run.py)
-    for each cycle: for each block of batches: every chunk trains on it; then every chunk validates
+    for each cycle: for each segment of batches: every chunk trains on it; then every chunk validates
 
 Programs are compiled side by side, before training. On a CPU as many chunks are at work as there are cores; elsewhere
 work is dispatched in order, and the devices do it meanwhile. Batches are made once and shared by all chunks; the host
@@ -31,13 +31,13 @@ from munet.evolution.search_space import DATA_SETTINGS
 from munet.threads import in_threads
 from munet.training.assemble import FlatArrays
 from munet.training.batches.resident import ResidentImages, is_resident, max_resident
-from munet.training.batches.stream import Block, TrainStream
+from munet.training.batches.stream import Segment, TrainStream
 from munet.training.chunk_training import ChunkRun, Load, compile_ahead
-from munet.training.in_flight import InFlight, InTraining
+from munet.training.in_flight import InFlight, SaveKey
 from munet.training.measure.validation import Validation
 from munet.training.placement import grouping, input_memory, out_of_memory
 from munet.training.placement.chunks import Chunk
-from munet.training.placement.devices import Layout, place
+from munet.training.placement.devices import DeviceLayout, place
 from munet.training.program import precision, programs, signature
 from munet.training.program.signature import Signature
 from munet.types import (
@@ -80,7 +80,7 @@ class Population:
       in_flight: where a generation in training is saved, until who commits it clears that; None to save nothing.
     """
 
-    def __init__(self, config: Config, layout: Layout, load: Load, in_flight: InFlight | None = None):
+    def __init__(self, config: Config, layout: DeviceLayout, load: Load, in_flight: InFlight | None = None):
         self._config, self._experiment = config, config.experiment
         self._variant = architecture.get_variant(config.experiment.variant)
         self._layout = layout
@@ -162,15 +162,15 @@ class Population:
         images = task.split("train").images
         one = math.prod(images.shape[1:])
         resident = len(images) if is_resident(images, self._resident.limit) else 0
-        block = self._block_size(task, image_size) * batch_size
+        segment = self._segment_size(task, image_size) * batch_size
         return input_memory.batch_bytes(
             self._config, batch_size, image_size, validated, one
-        ) + input_memory.training_bytes(resident, block, one)
+        ) + input_memory.training_bytes(resident, segment, one)
 
-    def _block_size(self, task: Task, image_size: int) -> int:
-        """Steps in a block of batches."""
+    def _segment_size(self, task: Task, image_size: int) -> int:
+        """Steps in a segment of batches."""
         batch_size = loader.effective_batch_size(task.info.num_train, self._experiment)
-        return input_memory.block_size(
+        return input_memory.segment_size(
             self._config, batch_size, image_size, math.prod(task.split("train").images.shape[1:])
         )
 
@@ -185,7 +185,7 @@ class Population:
             AugmentSettings.from_hyperparameters(children[0].hyperparameters),
             path,
             batch_size=loader.effective_batch_size(task.info.num_train, experiment),
-            block_size=self._block_size(task, image_size),
+            segment_size=self._segment_size(task, image_size),
             image_size=image_size,
             antialias=experiment.antialias,
             class_balanced=experiment.class_balanced,
@@ -215,17 +215,17 @@ class Population:
         qualities: dict[ModelId, list[Quality]] = {child.id: [] for child in children}
         diverged: dict[ModelId, int] = {}
         ids = tuple(child.id for child in children)
-        what = InTraining(path, ids, tuple(map(str, runs)), validation.num_strata)
+        what = SaveKey(path, ids, tuple(map(str, runs)), validation.num_strata)
         first_cycle = self._restore(what, runs, qualities, diverged)
         if first_cycle < num_cycles:
-            compile_ahead(runs, stream.block_shape, [piece.images.shape for piece in validation.pieces])
+            compile_ahead(runs, stream.segment_shape, [piece.images.shape for piece in validation.pieces])
         for cycle in range(first_cycle, num_cycles):
             cycle_started = time.perf_counter()
-            for first, length in stream.blocks(cycle * steps, steps):
-                with out_of_memory.told("preparing batches for", chunks[0]):
-                    block = stream.block(first, length)
-                _train(runs, block, self._layout.lanes)
-            results = _evaluate(runs, validation, self._layout.lanes)
+            for first, length in stream.segments(cycle * steps, steps):
+                with out_of_memory.explained("preparing batches for", chunks[0]):
+                    segment = stream.segment(first, length)
+                _train(runs, segment, self._layout.at_once)
+            results = _evaluate(runs, validation, self._layout.at_once)
             for run, result in zip(runs, results, strict=True):
                 run.keep_best(result, validation, cycle, qualities, diverged)
             # A stream that is over is not trained again after a kill in one that follows.
@@ -266,7 +266,7 @@ class Population:
 
     def _save(
         self,
-        what: InTraining,
+        what: SaveKey,
         cycle: int,
         runs: list[ChunkRun],
         qualities: Mapping[ModelId, list[Quality]],
@@ -278,7 +278,7 @@ class Population:
 
     def _restore(
         self,
-        what: InTraining,
+        what: SaveKey,
         runs: list[ChunkRun],
         qualities: dict[ModelId, list[Quality]],
         diverged: dict[ModelId, int],
@@ -294,18 +294,18 @@ class Population:
         return saved.cycle + 1
 
 
-def _train(runs: Sequence[ChunkRun], block: Block, lanes: int) -> list[programs.TrainState]:
-    """Every chunk trains on a block of batches; their states."""
-    return _at_work(lambda run: run.train(block), runs, lanes)
+def _train(runs: Sequence[ChunkRun], segment: Segment, at_once: int) -> list[programs.ChildState]:
+    """Every chunk trains on a segment of batches; their states."""
+    return _side_by_side(lambda run: run.train(segment), runs, at_once)
 
 
-def _evaluate(runs: Sequence[ChunkRun], validation: Validation, lanes: int) -> list[list[programs.Evaluation]]:
+def _evaluate(runs: Sequence[ChunkRun], validation: Validation, at_once: int) -> list[list[programs.Evaluation]]:
     """What the children of every chunk say of each piece, still on the devices."""
-    return _at_work(lambda run: run.evaluate(validation), runs, lanes)
+    return _side_by_side(lambda run: run.evaluate(validation), runs, at_once)
 
 
-def _at_work(work: Callable[[ChunkRun], Result], runs: Sequence[ChunkRun], lanes: int) -> list[Result]:
-    """Dispatches the work of all chunks; with several lanes, so many at a time, and waits for it."""
-    if lanes == 1 or len(runs) == 1:
+def _side_by_side(work: Callable[[ChunkRun], Result], runs: Sequence[ChunkRun], at_once: int) -> list[Result]:
+    """Dispatches the work of all chunks; with several at_once, so many at a time, and waits for it."""
+    if at_once == 1 or len(runs) == 1:
         return [work(run) for run in runs]
-    return list(in_threads(lambda run: run.wait_for(work(run)), runs, lanes))
+    return list(in_threads(lambda run: run.wait_for(work(run)), runs, at_once))

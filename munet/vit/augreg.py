@@ -30,7 +30,7 @@ from munet.vit.architecture import (
 from munet.vit.headers import Facts, variant_of
 from munet.vit.init import resize_position_embedding
 from munet.vit.merging import merge_lora
-from munet.vit.npz_file import DTYPES, Header, open_npz
+from munet.vit.npz_file import DTYPES, ArrayHeader, open_npz
 from munet.vit.opening import listing
 
 Components = dict[ComponentName, dict[str, np.ndarray]]  # arrays by path inside each component
@@ -113,7 +113,7 @@ def inspect(path: str | Path) -> tuple[str, int]:
         return _variant(path, archive.headers).name, _num_blocks(archive.headers)
 
 
-def _variant(path: str | Path, headers: Mapping[str, Header]) -> Variant:
+def _variant(path: str | Path, headers: Mapping[str, ArrayHeader]) -> Variant:
     mlp_key = _key(block_name(0), "MlpBlock_3/Dense_0/kernel")
     if "embedding/kernel" not in headers or mlp_key not in headers:
         found = ", ".join(sorted(headers)[:8]) + (", ..." if len(headers) > 8 else "")
@@ -171,7 +171,7 @@ def _num_blocks(keys: Iterable[str]) -> int:
     return len({key.split("/")[1] for key in keys if key.startswith(f"{_TRANSFORMER}encoderblock_")})
 
 
-def _image_size(headers: Mapping[str, Header], variant: Variant) -> int | None:
+def _image_size(headers: Mapping[str, ArrayHeader], variant: Variant) -> int | None:
     """Pixels on a side that the position embedding was made for; None if its shape makes no sense."""
     shape = headers[_POSITION_KEY].shape if _POSITION_KEY in headers else ()
     if len(shape) != 3 or not 2 <= shape[1] <= _MAX_POSITIONS:
@@ -181,7 +181,7 @@ def _image_size(headers: Mapping[str, Header], variant: Variant) -> int | None:
 
 
 def _problems(
-    headers: Mapping[str, Header],
+    headers: Mapping[str, ArrayHeader],
     wanted: Mapping[str, tuple[int, ...]],
     variant: Variant,
     num_blocks: int,

@@ -24,7 +24,7 @@ from munet.vit.headers import Facts, variant_of
 from munet.vit.init import resize_position_embedding
 from munet.vit.opening import listing
 from munet.vit.safetensors_file import DTYPES, Tensor, open_tensors
-from munet.vit.timm_names import LAYOUTS, Layout, Place
+from munet.vit.timm_names import NAME_SCHEMES, NameScheme, Place
 
 _SUPPORTED = (
     "Supported: a plain ViT with a class token, learned position embeddings, and the sizes of one of "
@@ -49,7 +49,7 @@ class _Model:
       facts, config: what is known of the model.
     """
 
-    layout: Layout
+    layout: NameScheme
     keys: Mapping[str, str]
     tensors: Mapping[str, Tensor]
     facts: Facts
@@ -110,24 +110,24 @@ def load_tensors(path: Path, num_blocks: int, image_size: int | None = None) -> 
 
 
 def _recognise(path: Path, tensors: Mapping[str, Tensor]) -> _Model:
-    for layout in LAYOUTS:
+    for layout in NAME_SCHEMES:
         for prefix in layout.prefixes:
             if prefix + layout.patches in tensors:
                 keys = {key.removeprefix(prefix): key for key in tensors}
                 if len(keys) < len(tensors):
                     raise CheckpointError(f"{path} holds tensors of the same name with and without {prefix!r}.")
                 return _examine(path, layout, keys, {short: tensors[key] for short, key in keys.items()})
-    for layout in LAYOUTS:  # without a patch embedding of the usual kind: say what it has instead
+    for layout in NAME_SCHEMES:  # without a patch embedding of the usual kind: say what it has instead
         if found := _refused(layout, tensors):
             raise CheckpointError(_not_ours(path, found))
     shown = ", ".join(sorted(tensors)[:6]) + (", ..." if len(tensors) > 6 else "")
     raise CheckpointError(
         f"{path} is no ViT of timm or transformers: none of "
-        f"{', '.join(layout.patches for layout in LAYOUTS)} is in it. It holds: {shown or 'nothing'}."
+        f"{', '.join(layout.patches for layout in NAME_SCHEMES)} is in it. It holds: {shown or 'nothing'}."
     )
 
 
-def _examine(path: Path, layout: Layout, keys: Mapping[str, str], tensors: Mapping[str, Tensor]) -> _Model:
+def _examine(path: Path, layout: NameScheme, keys: Mapping[str, str], tensors: Mapping[str, Tensor]) -> _Model:
     config = read_config(path.parent) if path.name == "model.safetensors" else ForeignConfig()
     found = _refused(layout, tensors)
     kernel, hidden = tensors[layout.patches].shape, tensors.get(layout.hidden)
@@ -152,11 +152,11 @@ def _not_ours(path: Path, found: list[str]) -> str:
     return f"{listing(f'{path} is a ViT that munet cannot use. It has', found)}\n{_SUPPORTED}"
 
 
-def _refused(layout: Layout, tensors: Mapping[str, Tensor]) -> list[str]:
+def _refused(layout: NameScheme, tensors: Mapping[str, Tensor]) -> list[str]:
     return sorted({what for key in tensors for pattern, what in layout.refused if re.fullmatch(pattern, key)})
 
 
-def _image_size(layout: Layout, tensors: Mapping[str, Tensor], variant: Variant, found: list[str]) -> int:
+def _image_size(layout: NameScheme, tensors: Mapping[str, Tensor], variant: Variant, found: list[str]) -> int:
     """Pixels on a side that the position embedding was made for; what is foreign about it is added to `found`."""
     class_token = layout.places(architecture.CLS)["cls"].key
     if class_token not in tensors:
@@ -175,7 +175,7 @@ def _image_size(layout: Layout, tensors: Mapping[str, Tensor], variant: Variant,
     return 0
 
 
-def _num_blocks(layout: Layout, tensors: Mapping[str, Tensor]) -> int:
+def _num_blocks(layout: NameScheme, tensors: Mapping[str, Tensor]) -> int:
     """How many blocks there are, counted from the first."""
     indices = {int(match[1]) for key in tensors if (match := layout.block.match(key))}
     return next(index for index in range(len(indices) + 1) if index not in indices)

@@ -38,7 +38,7 @@ _HEADER = re.compile(
 
 
 @dataclass(frozen=True)
-class Header:
+class ArrayHeader:
     """What an array's header says of it.
 
     Attributes:
@@ -64,7 +64,7 @@ class Archive:
     """An open file: the headers of its arrays by key, and the arrays on request."""
 
     path: str
-    headers: Mapping[str, Header]
+    headers: Mapping[str, ArrayHeader]
     _zip: zipfile.ZipFile = field(repr=False)
 
     def read(self, key: str) -> np.ndarray:
@@ -104,8 +104,8 @@ def open_npz(path: str | PurePath) -> Iterator[Archive]:
             yield Archive(str(path), _headers(path, archive), archive)
 
 
-def _headers(path: str | PurePath, archive: zipfile.ZipFile) -> dict[str, Header]:
-    headers: dict[str, Header] = {}
+def _headers(path: str | PurePath, archive: zipfile.ZipFile) -> dict[str, ArrayHeader]:
+    headers: dict[str, ArrayHeader] = {}
     problems: list[str] = []
     if len(archive.infolist()) > _MAX_ARRAYS:
         raise CheckpointError(f"{path} is no checkpoint of a ViT: it holds {len(archive.infolist()):,} arrays.")
@@ -131,7 +131,7 @@ def _headers(path: str | PurePath, archive: zipfile.ZipFile) -> dict[str, Header
     return headers
 
 
-def _header(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Header:
+def _header(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> ArrayHeader:
     if info.compress_type not in _COMPRESSION:
         raise ValueError(f"compression type {info.compress_type}, expected none or deflate")
     with archive.open(info) as member:
@@ -147,7 +147,7 @@ def _header(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Header:
     if len(text) < length:
         raise ValueError(f"a header of {length:,} bytes is cut off or too long")
     shape, fortran_order, dtype = _parse(text)
-    return Header(shape, dtype, fortran_order, position + length, info)
+    return ArrayHeader(shape, dtype, fortran_order, position + length, info)
 
 
 def _parse(header: str) -> tuple[tuple[int, ...], bool, np.dtype[np.generic]]:

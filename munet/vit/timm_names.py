@@ -35,7 +35,7 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Layout:
+class NameScheme:
     """A program's way of storing a ViT.
 
     Attributes:
@@ -112,8 +112,8 @@ def _transformers(name: ComponentName) -> Mapping[str, Place]:
     return places | _pair(f"{block}.output.dense", "MlpBlock_3/Dense_1")
 
 
-LAYOUTS = (
-    Layout(
+NAME_SCHEMES = (
+    NameScheme(
         name="timm",
         prefixes=("model.", "module.", ""),
         patches="patch_embed.proj.weight",
@@ -134,7 +134,7 @@ LAYOUTS = (
             (r"blocks\.\d+\.mlp\.(w\d+|fc1_g|fc1_x)\..*", "a gated MLP (SwiGLU)"),
         ),
     ),
-    Layout(
+    NameScheme(
         name="transformers",
         prefixes=("vit.", "deit.", "dinov2.", ""),
         patches="embeddings.patch_embeddings.projection.weight",

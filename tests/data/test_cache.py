@@ -63,10 +63,10 @@ def test_off_writes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_where_the_cache_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MUNET_CACHE_DIR", str(tmp_path))
-    assert cache.folder("") == tmp_path
-    assert cache.folder("/somewhere") == Path("/somewhere")
+    assert cache.cache_folder("") == tmp_path
+    assert cache.cache_folder("/somewhere") == Path("/somewhere")
     monkeypatch.delenv("MUNET_CACHE_DIR")
-    assert cache.folder("") == Path("~/.cache/munet").expanduser()
+    assert cache.cache_folder("") == Path("~/.cache/munet").expanduser()
 
 
 @pytest.mark.parametrize("damage", ["flip", "truncate", "remove", "manifest", "list"])

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from munet.data import photos
-from munet.data.photos import BadImageError, Header, decode, read_header
+from munet.data.photos import BadImageError, ImageHeader, decode, read_header
 
 RNG = np.random.default_rng(0)
 COLOUR = RNG.integers(0, 256, (12, 8, 3), np.uint8)  # 8 wide, 12 high
@@ -39,7 +39,7 @@ def encoded(image: Image.Image, format: str, **options: Any) -> bytes:
 )
 def test_formats(format: str, options: dict[str, Any], tolerance: int) -> None:
     data = encoded(Image.fromarray(FLAT), format, **options)
-    assert read_header(data) == Header(8, 12, is_grey=False)
+    assert read_header(data) == ImageHeader(8, 12, is_grey=False)
     decoded = decode(data, None)
     assert decoded.shape == (12, 8, 3)
     assert np.abs(decoded.astype(int) - FLAT).max() <= tolerance
@@ -91,7 +91,7 @@ def test_exif_turns_the_image_upright(orientation: int) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
     data = encoded(Image.fromarray(np.ascontiguousarray(stored)), "PNG", exif=exif)
-    assert read_header(data) == Header(8, 12, is_grey=True)
+    assert read_header(data) == ImageHeader(8, 12, is_grey=True)
     np.testing.assert_array_equal(decode(data, None)[..., 0], upright)
     assert decode(data, 6).shape == (6, 6, 1)
 

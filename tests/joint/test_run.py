@@ -14,10 +14,10 @@ import munet
 from munet.cli import main
 from munet.errors import ConfigError, CorruptionError, DataError, DivergedError, WorkdirError
 from munet.joint.loop import Training
-from munet.joint.preparation import Setup
+from munet.joint.preparation import JointSetup
 from munet.joint.run import pretrain
-from munet.joint.saving import InTraining
-from munet.methods.pretraining.recipe import TrainState
+from munet.joint.saving import JointSaves
+from munet.methods.pretraining.recipe import JointState
 from munet.store import Store
 from munet.vit.architecture import get_variant
 from munet.vit.augreg import load_augreg
@@ -116,14 +116,14 @@ def test_what_was_interrupted_goes_on_bit_for_bit(
 def test_a_curve_that_ran_ahead_of_the_save_is_cut(
     whole: tuple[Path, list[str]], data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def save(self: InTraining, state: TrainState, step: int, seconds: float) -> None:
+    def save(self: JointSaves, state: JointState, step: int, seconds: float) -> None:
         if step == 10:
             save_if_due(self, state, step, seconds)
         if step == 24:
             raise KeyboardInterrupt
 
-    save_if_due = InTraining.save_if_due
-    monkeypatch.setattr(InTraining, "save_if_due", save)
+    save_if_due = JointSaves.save_if_due
+    monkeypatch.setattr(JointSaves, "save_if_due", save)
     with pytest.raises(KeyboardInterrupt):
         pretrain(tiny.config(data), str(tmp_path), lambda _: None)
     assert len((tmp_path / "curve.jsonl").read_text().splitlines()) == 2
@@ -245,10 +245,10 @@ def test_unreadable_files_are_accepted_as_the_message_says(tmp_path: Path) -> No
     (tmp_path / "x" / "a" / "bad.png").write_bytes(b"hello")
     config = tiny.config(tmp_path, tasks=(f"folder:{tmp_path}/x",))
     with pytest.raises(DataError, match=r"--config\.max_bad_images=0\.05"):
-        Setup.prepare(config)
+        JointSetup.prepare(config)
     told: list[str] = []
     config.runtime.max_bad_images = 0.05
-    assert Setup.prepare(config, told.append).num_images == 16
+    assert JointSetup.prepare(config, told.append).num_images == 16
     assert "1 of 21 files cannot be read" in told[0]
 
 

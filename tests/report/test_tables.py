@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from munet.report import status
-from munet.report.tables import Cell, ComparisonTable, Row, comparison, display_name
+from munet.report.tables import Cell, ComparisonTable, TableRow, comparison, display_name
 from munet.system import view
 from munet.types import Position, TaskInfo
 from tests.evolution.simulation import make_tasks
@@ -19,10 +19,10 @@ def by_hand() -> ComparisonTable:
     return ComparisonTable(
         ("multi-head", "full fine-tuning", "muNet"),
         (
-            Row("one", (Cell(0.5, 100.0), Cell(0.9, 1000.0), Cell(0.88, 300.0))),
-            Row("two", (Cell(0.25, 200.0), Cell(0.7, 1000.0), Cell(0.8, 400.5))),
+            TableRow("one", (Cell(0.5, 100.0), Cell(0.9, 1000.0), Cell(0.88, 300.0))),
+            TableRow("two", (Cell(0.25, 200.0), Cell(0.7, 1000.0), Cell(0.8, 400.5))),
         ),
-        Row("mean", (Cell(0.375, 150.0), Cell(0.8, 1000.0), Cell(0.84, 350.25))),
+        TableRow("mean", (Cell(0.375, 150.0), Cell(0.8, 1000.0), Cell(0.84, 350.25))),
     )
 
 
@@ -43,7 +43,7 @@ def test_markdown_by_hand() -> None:
 
 def test_a_loss_is_said_as_plainly() -> None:
     table = by_hand()
-    mean = Row("mean", (*table.mean.cells[:2], Cell(0.79, 350.0)))
+    mean = TableRow("mean", (*table.mean.cells[:2], Cell(0.79, 350.0)))
     verdict = ComparisonTable(table.names, table.rows, mean).verdict
     assert verdict.startswith("full fine-tuning has the best mean test accuracy, 80.00%")
     assert "muNet is 1.00 points below" in verdict
@@ -51,7 +51,7 @@ def test_a_loss_is_said_as_plainly() -> None:
 
 def test_a_tie_has_no_single_winner() -> None:
     table = by_hand()
-    mean = Row("mean", (*table.mean.cells[:2], Cell(0.8, 350.0)))
+    mean = TableRow("mean", (*table.mean.cells[:2], Cell(0.8, 350.0)))
     verdict = ComparisonTable(table.names, table.rows, mean).verdict
     assert verdict.startswith("full fine-tuning and muNet have the same mean test accuracy, 80.00%; multi-head is")
 

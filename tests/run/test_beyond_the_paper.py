@@ -68,7 +68,7 @@ def test_a_resumed_run_equals_an_undisturbed_one(data: Path, tmp_path: Path, mon
 
     with pytest.raises(_Stop):
         loop.evolve(settings(data), str(tmp_path / "killed"), stop_after_two)
-    known = set(munet.open(str(tmp_path / "killed")).ledger.latencies)
+    known = set(munet.open(str(tmp_path / "killed")).run_state.latencies)
     assert known
     rest = Clock()
     monkeypatch.setattr(latency, "measure", rest)

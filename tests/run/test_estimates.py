@@ -18,14 +18,14 @@ from munet.data.streamed import StreamedImages
 from munet.data.tasks import open_task
 from munet.errors import UserError
 from munet.run import dry_run, estimates
-from munet.run.estimates import Measured
+from munet.run.estimates import TimedProgram
 from munet.training.batches.resident import max_resident
 from munet.training.measure import timing
 from munet.training.measure.timing import StepTime
 from munet.training.placement import devices as placement
 from munet.training.placement import input_memory
 from munet.training.placement.child_memory import child_memory
-from munet.training.placement.devices import Layout
+from munet.training.placement.devices import DeviceLayout
 from munet.training.placement.fitting import Spread, choices, need
 from munet.training.program.signature import Signature
 from munet.types import TaskInfo
@@ -36,8 +36,8 @@ EXPERIMENT = Experiment(tasks=("fake:a",), batch_size=64, min_batches_per_cycle=
 PROGRAM = estimates.full_training(EXPERIMENT, TASK)
 
 
-def layout(children_per_device: int = 1) -> Layout:
-    return Layout(tuple(jax.devices()[:1]), children_per_device)
+def layout(children_per_device: int = 1) -> DeviceLayout:
+    return DeviceLayout(tuple(jax.devices()[:1]), children_per_device)
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,8 @@ def test_a_device_holds_as_many_children_as_the_layout_says(monkeypatch: pytest.
     config = Config(replace(EXPERIMENT, children_per_generation=8), Runtime())
     four: Any = tuple(FakeDevice(id) for id in range(4))
     one, all_of_them, spread = (
-        estimates.device_use(config, PROGRAM, given) for given in (layout(1), layout(1 << 16), Layout(four, 1 << 16))
+        estimates.device_use(config, PROGRAM, given)
+        for given in (layout(1), layout(1 << 16), DeviceLayout(four, 1 << 16))
     )
     assert [(use.at_once, use.held) for use in (one, all_of_them, spread)] == [(2, 8), (8, 8), (2, 2)]
     assert spread.mesh == (4, 1, 1)
@@ -88,7 +89,7 @@ def test_a_device_is_planned_as_a_run_would_use_it() -> None:
     memory, reserved = child_memory(PROGRAM), input_memory.batch_bytes(config, 64, 32, 100)
 
     def use(devices: Any, num_bytes: int) -> estimates.DeviceUse:
-        given = Layout(devices, 1 << 16, memory=reserved + num_bytes)
+        given = DeviceLayout(devices, 1 << 16, memory=reserved + num_bytes)
         return estimates.device_use(config, PROGRAM, given, num_validated=100)
 
     in_turns = use(four[:1], 3 * memory.total)
@@ -116,7 +117,7 @@ def test_a_run_that_fits_nowhere_is_refused_and_what_mutations_may_lead_to_is_to
 
     def check(num_bytes: int, image_size: int = 64, experiment: Experiment = config.experiment) -> str | None:
         reserved = input_memory.batch_bytes(config, 64, image_size, 100)
-        given = Layout(tuple(jax.devices()[:1]), 1, memory=num_bytes + reserved)
+        given = DeviceLayout(tuple(jax.devices()[:1]), 1, memory=num_bytes + reserved)
         return estimates.check_fits(replace(config, experiment=experiment), [TASK], given)
 
     assert check(largest) is None
@@ -127,8 +128,8 @@ def test_a_run_that_fits_nowhere_is_refused_and_what_mutations_may_lead_to_is_to
     assert check(needed - 1, 32, baseline) is None  # its children train their heads only
 
 
-def measured(step: float = 1.0, compilation: float = 10.0) -> Measured:
-    return Measured(PROGRAM, StepTime(compilation, step), layout().cost_model)
+def measured(step: float = 1.0, compilation: float = 10.0) -> TimedProgram:
+    return TimedProgram(PROGRAM, StepTime(compilation, step), layout().cost_model)
 
 
 def test_a_program_takes_the_measured_time_in_proportion_to_its_cost() -> None:
@@ -171,7 +172,7 @@ def test_time_counts_every_step_of_every_child() -> None:
 def test_what_trains_more_takes_longer(insertions: tuple[str, ...], probability: float) -> None:
     experiment = replace(EXPERIMENT, insertions=insertions, mutation_probability=probability, children_per_generation=8)
     devices: Any = tuple(FakeDevice(id) for id in range(3))
-    for place_of in (layout(), layout(4), Layout(devices, 1)):
+    for place_of in (layout(), layout(4), DeviceLayout(devices, 1)):
         time = estimates.run_time(experiment, [TASK], place_of, measured())
         assert time.head_only < time.rehearsed <= time.full
 
@@ -190,7 +191,7 @@ def test_children_on_several_devices_train_at_the_same_time() -> None:
     experiment = replace(EXPERIMENT, baseline=baseline, children_per_generation=8, num_generations=1)
     one = estimates.run_time(experiment, [TASK], layout(), measured())
     devices: Any = tuple(FakeDevice(id) for id in range(4))
-    four = estimates.run_time(experiment, [TASK], Layout(devices, 1), measured())
+    four = estimates.run_time(experiment, [TASK], DeviceLayout(devices, 1), measured())
     assert four.full == pytest.approx(one.full / 4)
 
 

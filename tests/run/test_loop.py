@@ -35,7 +35,7 @@ def test_a_run_tells_its_story_in_order(finished: tuple[Path, list[events.Event]
 
 
 def test_test_images_are_looked_at_once_a_phase_and_only_at_its_end(data: Path, tmp_path: Path) -> None:
-    setup = preparation.Setup.prepare(tiny_run.config(data))
+    setup = preparation.RunSetup.prepare(tiny_run.config(data))
     ended = 0
 
     def listen(event: events.Event) -> None:
@@ -83,7 +83,7 @@ def test_a_complete_run_says_so_without_data_and_root(
     leftover.write_bytes(b"not collected: the run was killed at its very end")
     told: list[events.Event] = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(preparation.Setup, "prepare", lambda config: pytest.fail("data and root are loaded"))
+        patch.setattr(preparation.RunSetup, "prepare", lambda config: pytest.fail("data and root are loaded"))
         loop.evolve(settings, str(workdir), told.append)
     assert [type(event).__name__ for event in told] == ["RunStarted", "Note", "RunEnded"]
     start = told[0]

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from munet.errors import DiskFullError
-from munet.store.local import Folder, folder, is_remote, make_directory
+from munet.store.local import Folder, is_remote, make_directory, open_folder
 
 
 @pytest.fixture(params=["local", "file URL", "memory"])
@@ -22,7 +22,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Folder:
         "file URL": f"file://{tmp_path}/a/b",
         "memory": f"memory://{tmp_path}/a/b",
     }
-    return folder(addresses[request.param])
+    return open_folder(addresses[request.param])
 
 
 def test_write_read_list_delete(place: Folder) -> None:
@@ -60,7 +60,7 @@ def test_a_file_is_written_once(place: Folder) -> None:
 
 
 def test_leftovers_are_neither_listed_nor_kept(tmp_path: Path) -> None:
-    place = folder(tmp_path)
+    place = open_folder(tmp_path)
     place.create("one", b"1")
     (tmp_path / ".tmp-99-two").write_bytes(b"half")
     assert place.names() == {"one"}
@@ -85,7 +85,7 @@ def test_the_file_is_on_the_disk_before_its_name_and_the_name_before_we_return(
 
     for name in ("write", "fsync", "replace"):
         watch(name)
-    folder(tmp_path).create("one", b"1")
+    open_folder(tmp_path).create("one", b"1")
     expected = [("write", ".tmp"), ("fsync", ".tmp"), ("replace", ".tmp"), ("fsync", tmp_path.name.split("-")[0])]
     assert calls == expected
 
@@ -93,7 +93,7 @@ def test_the_file_is_on_the_disk_before_its_name_and_the_name_before_we_return(
 def test_short_writes_are_continued(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = os.write
     monkeypatch.setattr(os, "write", lambda descriptor, data: real(descriptor, bytes(data)[:3]))
-    folder(tmp_path).create("one", b"0123456789")
+    open_folder(tmp_path).create("one", b"0123456789")
     assert (tmp_path / "one").read_bytes() == b"0123456789"
 
 
@@ -106,7 +106,7 @@ def test_a_full_disk_is_named_and_leaves_nothing(
         raise OSError(code, os.strerror(code))
 
     (tmp_path / "old").write_bytes(b"old")
-    place = folder(tmp_path / "new" if name == "mkdir" else tmp_path)
+    place = open_folder(tmp_path / "new" if name == "mkdir" else tmp_path)
     with monkeypatch.context() as patch:
         patch.setattr(os, name, full)
         with pytest.raises(DiskFullError, match="one could not be written"):
@@ -117,7 +117,7 @@ def test_a_full_disk_is_named_and_leaves_nothing(
 def test_other_errors_are_not_a_full_disk(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(NotADirectoryError):
-        folder(tmp_path / "file").create("one", b"1")
+        open_folder(tmp_path / "file").create("one", b"1")
 
 
 def test_an_interrupted_write_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,7 +126,7 @@ def test_an_interrupted_write_leaves_nothing(tmp_path: Path, monkeypatch: pytest
 
     monkeypatch.setattr(os, "fsync", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        folder(tmp_path).create("one", b"1")
+        open_folder(tmp_path).create("one", b"1")
     assert not list(tmp_path.iterdir())
 
 

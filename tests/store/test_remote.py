@@ -11,7 +11,7 @@ import pytest
 
 from munet.errors import CorruptionError, UserError, WorkdirError
 from munet.store import Journal, Store
-from munet.store.local import folder
+from munet.store.local import open_folder
 from tests.store.samples import entry, put_published, records_of
 
 
@@ -60,7 +60,7 @@ def test_a_second_writer_of_the_same_entry_is_refused(url: str) -> None:
 
 
 def test_a_put_sent_again_because_its_answer_was_lost_is_no_conflict(url: str) -> None:
-    place = folder(url)
+    place = open_folder(url)
     place.create("one", b"1")
     place.create("one", b"1")
     with pytest.raises(FileExistsError):

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from munet.suites import csv_files, formats, pages, summary
-from munet.suites.summary import Spread
+from munet.suites.summary import Sample
 from tests.suites.rows import rows
 
 TWO = [*rows("full", [[0.5, 0.7], [0.6, 1.0]]), *rows("munet", [[0.9, 0.9], [0.8, 0.8]])]
@@ -25,7 +25,7 @@ def test_mean_and_deviation_over_runs_of_the_mean_over_tasks() -> None:
     assert full.by_task["digits"][0].values == (0.7, 1.0)
     assert full.by_task["digits"][1].values == pytest.approx((0.71, 1.01))
     assert full.device_hours.values == (0.02, 0.02)
-    assert Spread((0.5,)).std is None
+    assert Sample((0.5,)).std is None
 
 
 def test_the_page_has_tables_1_and_6_and_names_the_omniglot_split() -> None:
@@ -67,8 +67,8 @@ def test_the_best_of_every_column_is_bold_and_deviations_of_nothing_are_left_out
     page = pages.markdown(own, suite="x", against="full")
     assert "| FULL | 50.00 ± 0.00 | **87.50 ± 17.68** | **68.75 ± 8.84** |" in page
     assert "| MUNET | **75.00 ± 0.00** | 62.50 ± 17.68 | **68.75 ± 8.84** |" in page
-    assert formats.millions(Spread((1_000_000.0, 1_000_001.0))) == "1.000"
-    assert formats.millions(Spread((1_000_000.0, 1_010_000.0))) == "1.005 ± 0.007"
+    assert formats.millions(Sample((1_000_000.0, 1_000_001.0))) == "1.000"
+    assert formats.millions(Sample((1_000_000.0, 1_010_000.0))) == "1.005 ± 0.007"
 
 
 def test_balanced_accuracy_is_called_so() -> None:

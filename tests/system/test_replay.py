@@ -1,4 +1,4 @@
-"""Snapshots of the ledger: when one is due, and that loading with or without gives the same."""
+"""Snapshots of the run state: when one is due, and that loading with or without gives the same."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from munet.evolution.sorted_map import SortedMap
 from munet.store import Store
 from munet.system import replay
-from munet.system.replay import Ledger
+from munet.system.replay import RunState
 from munet.types import PhaseEntry, SeedsEntry
 from tests.evolution.simulation import make_experiment, make_tasks, simulate
 
@@ -21,7 +21,7 @@ BUDGET = {"num_generations": 1, "children_per_generation": 3, "cycles_per_child"
 def test_the_larger_the_system_the_fewer_the_snapshots(tmp_path: Path) -> None:
     run = simulate(make_experiment(TASKS, **BUDGET), TASKS)
     store = Store(tmp_path)
-    folded: Ledger | None = None
+    folded: RunState | None = None
     waits = []
     for entry in run.entries:
         store.journal.append(entry)
@@ -48,7 +48,7 @@ def test_the_larger_the_system_the_fewer_the_snapshots(tmp_path: Path) -> None:
     chosen = simulate(make_experiment(TASKS[:4], **BUDGET, seed_choice="fit"), TASKS[:4])
     place = next(place for place, entry in enumerate(chosen.entries) if isinstance(entry, SeedsEntry))
     for state in chosen.states[place - 1 : place + 1]:  # with the candidates, and with the chosen ones
-        known = Ledger(state)
+        known = RunState(state)
         assert replay.from_json(json.loads(json.dumps(replay.to_json(known)))) == known
     timed = replace(last, programs=("a", "b"), latencies=SortedMap({"b": 0.1, "a": 3.0}), image_steps=7)
     assert replay.from_json(json.loads(json.dumps(replay.to_json(timed)))) == timed
@@ -57,7 +57,7 @@ def test_the_larger_the_system_the_fewer_the_snapshots(tmp_path: Path) -> None:
 def test_a_snapshot_of_an_older_version_is_as_if_it_were_not_there(tmp_path: Path) -> None:
     run = simulate(make_experiment(TASKS[:2], **BUDGET), TASKS[:2])
     store = Store(tmp_path)
-    folded: Ledger | None = None
+    folded: RunState | None = None
     for entry in run.entries:
         store.journal.append(entry)
         folded = replay.fold(run.controller, folded, entry)

@@ -28,7 +28,7 @@ def test_a_system_is_the_journal_folded(tmp_path: Path) -> None:
     assert opened.state == simulation.final
     assert opened.is_complete
     assert opened.active_task is None
-    assert opened.ledger.generations == opened.num_generations == 3 * 2 * 2
+    assert opened.run_state.generations == opened.num_generations == 3 * 2 * 2
     assert [info.name for info in opened.tasks] == list(opened.models) == ["task0", "task1", "task2"]
 
 
@@ -36,7 +36,7 @@ def test_snapshots_change_nothing(run: Path) -> None:
     with_snapshot = view.open(str(run))
     for file in (run / "snapshots").iterdir():
         file.unlink()
-    assert view.open(str(run)).ledger == with_snapshot.ledger
+    assert view.open(str(run)).run_state == with_snapshot.run_state
 
 
 def test_numbers_are_those_of_walking_the_components(run: Path) -> None:
@@ -65,7 +65,7 @@ def test_the_end_of_each_phase_is_found_among_entries_that_chose_seed_parents(tm
         simulation = write_run(place, num_classes=(3, 5, 7, 9), seed_choice="fit", max_seed_parents=2, until=until)
         last = {entry.task: entry for entry in simulation.entries if isinstance(entry, PhaseEntry)}
         opened = munet.open(str(place))
-        assert opened.ledger.generations == sum(isinstance(entry, GenerationEntry) for entry in simulation.entries)
+        assert opened.run_state.generations == sum(isinstance(entry, GenerationEntry) for entry in simulation.entries)
         assert {task: opened.last_phase(task) for task in opened.models} == last
 
 
@@ -88,8 +88,8 @@ def test_last_trainer_is_found_when_its_model_is_gone(tmp_path: Path) -> None:
         order = {published[id]: 2, other: 3}  # the last trained need not come last
         state = opened.state
         record = replace(state.components[id], model=999, cycles=order)
-        later = replace(opened.ledger, state=replace(state, components=state.components.changed({id: record})))
-        assert replace(opened, ledger=later).trained_last(id) == task
+        later = replace(opened.run_state, state=replace(state, components=state.components.changed({id: record})))
+        assert replace(opened, run_state=later).trained_last(id) == task
 
 
 def test_arrays_are_those_that_were_published(run: Path) -> None:

@@ -47,7 +47,9 @@ def on(mesh: tuple[int, ...], **changes: object) -> Config:
 
 
 def engine(settings: Config, children: list[ChildPlan], in_flight: InFlight | None = None) -> population.Population:
-    return population.Population(settings, devices.Layout.detect(settings.runtime), loader_of(children), in_flight)
+    return population.Population(
+        settings, devices.DeviceLayout.detect(settings.runtime), loader_of(children), in_flight
+    )
 
 
 def train(

@@ -65,12 +65,12 @@ def batches(task: Any, child: ChildPlan, settings: Config, replica: int, num_ste
         AugmentSettings.from_hyperparameters(child.hyperparameters),
         path,
         batch_size=settings.experiment.batch_size,
-        block_size=num_steps,
+        segment_size=num_steps,
         image_size=int(child.hyperparameters["image_size"]),
         antialias=False,
     )
-    block = stream.block(0, num_steps)
-    return [(np.asarray(block.images[index]), np.asarray(block.labels[index])) for index in range(num_steps)]
+    segment = stream.segment(0, num_steps)
+    return [(np.asarray(segment.images[index]), np.asarray(segment.labels[index])) for index in range(num_steps)]
 
 
 # Near to others, and each compiles anew.
@@ -85,7 +85,7 @@ def test_five_steps_equal_a_plain_optax_loop(kind: str) -> None:
     load = loader_of(children[:1])
     task = FakeTask(num_train=80)
     with highest_precision():
-        engine = population.Population(settings, devices.Layout.detect(settings.runtime), load)
+        engine = population.Population(settings, devices.DeviceLayout.detect(settings.runtime), load)
         found = engine.train(generation(children), cast(Task, task), [], lambda *_: None)
         for replica, child in enumerate(children):
             assert set(found[child.id].best) == trained
@@ -120,7 +120,7 @@ def test_full_fine_tuning_ends_where_a_plain_loop_ends() -> None:
         child = replace(child, task=task.info.name)
         load = _wider_head(loader_of([child]), task.info.num_classes)
         plan = replace(generation([child]), task=task.info.name)
-        engine = population.Population(settings, devices.Layout.detect(settings.runtime), load)
+        engine = population.Population(settings, devices.DeviceLayout.detect(settings.runtime), load)
         ours.append(engine.train(plan, task, [], lambda *_: None)[1].training.qualities[-1].value)
         reached = reference.train(
             VARIANT,

@@ -13,9 +13,9 @@ from orbax.checkpoint import v1 as ocp
 
 from munet.data.tasks import Task
 from munet.training import population
-from munet.training.in_flight import InFlight, InTraining
+from munet.training.in_flight import InFlight, SaveKey
 from munet.training.placement import devices
-from munet.training.program.programs import TrainState, init_state
+from munet.training.program.programs import ChildState, init_state
 from munet.types import ChildPlan, Quality
 from tests.training.children import FakeTask, config, generation, loader_of, random_child
 
@@ -35,7 +35,9 @@ def train(
 ) -> Any:
     settings = config(cycles_per_child=NUM_CYCLES, max_batches_per_cycle=2)
     settings.runtime.children_per_dispatch = dispatch
-    engine = population.Population(settings, devices.Layout.detect(settings.runtime), loader_of(children), in_flight)
+    engine = population.Population(
+        settings, devices.DeviceLayout.detect(settings.runtime), loader_of(children), in_flight
+    )
     return engine.train(generation(children), cast(Task, FakeTask()), [], on_cycle)
 
 
@@ -132,21 +134,21 @@ def test_a_save_that_cannot_be_read_is_told_and_left(
     assert_same(trained, whole)
 
 
-def small_state(value: float = 0.0) -> TrainState:
+def small_state(value: float = 0.0) -> ChildState:
     return init_state({"head": {"kernel": np.full((2, 3), value, np.float32)}})
 
 
-WHAT = InTraining((0, "fake", 0), (1, 2), ("one chunk",))
+WHAT = SaveKey((0, "fake", 0), (1, 2), ("one chunk",))
 
 
-def save(in_flight: InFlight, cycle: int, what: InTraining = WHAT) -> None:
+def save(in_flight: InFlight, cycle: int, what: SaveKey = WHAT) -> None:
     qualities = {id: [Quality(0, 1)] * (cycle + 1) for id in what.ids}
     in_flight.save(what, cycle, [small_state(cycle)], qualities, {})
 
 
 def test_only_the_newest_complete_save_is_kept(tmp_path: Path) -> None:
     in_flight = InFlight(str(tmp_path), minutes=0)
-    other = InTraining(WHAT.path, (3,), WHAT.chunks)
+    other = SaveKey(WHAT.path, (3,), WHAT.chunks)
     save(in_flight, 0, other)
     for cycle in range(3):
         save(in_flight, cycle)
@@ -155,7 +157,7 @@ def test_only_the_newest_complete_save_is_kept(tmp_path: Path) -> None:
     assert saves == {f"{other.name}-000000", f"{WHAT.name}-000002"}
 
 
-def tree_of(states: list[TrainState], ids: list[int]) -> dict[str, Any]:
+def tree_of(states: list[ChildState], ids: list[int]) -> dict[str, Any]:
     row, table = np.zeros(len(ids), np.int64), np.zeros((len(ids), 2, 2), np.int64)
     return {
         "states": [state._asdict() for state in states],
@@ -208,7 +210,7 @@ def test_a_stream_that_is_over_is_saved_sooner(tmp_path: Path) -> None:
     now = 0.0
     in_flight = InFlight(str(tmp_path / "in_flight"), minutes=2, clock=lambda: now)
     for stream in range(3):
-        what = InTraining((*WHAT.path, stream), WHAT.ids, WHAT.chunks)
+        what = SaveKey((*WHAT.path, stream), WHAT.ids, WHAT.chunks)
         for cycle in range(3):
             now += 5
             ended = {id: [Quality(1, 2)] * (cycle + 1) for id in WHAT.ids}

@@ -38,7 +38,7 @@ NO_AUGMENTATION: dict[str, Any] = {"crop_area_min": 1.0, "flip": False}
 
 def train(children: list[ChildPlan], settings: Any = None, task: Any = None, in_flight: Any = None) -> Any:
     settings = settings or config()
-    layout = devices.Layout.detect(settings.runtime)
+    layout = devices.DeviceLayout.detect(settings.runtime)
     engine = population.Population(settings, layout, loader_of(children), in_flight)
     return engine.train(generation(children), cast(Task, task or FakeTask()), [], lambda *_: None)
 
@@ -51,12 +51,12 @@ def batches(task: FakeTask, child: ChildPlan, num_steps: int) -> list[reference.
         AugmentSettings.from_hyperparameters(child.hyperparameters),
         (0, 0, "fake", 0, "batches"),
         batch_size=16,
-        block_size=num_steps,
+        segment_size=num_steps,
         image_size=int(child.hyperparameters["image_size"]),
         antialias=False,
     )
-    block = batches_of.block(0, num_steps)
-    return [(np.asarray(block.images[index]), np.asarray(block.labels[index])) for index in range(num_steps)]
+    segment = batches_of.segment(0, num_steps)
+    return [(np.asarray(segment.images[index]), np.asarray(segment.labels[index])) for index in range(num_steps)]
 
 
 def expected(child: ChildPlan, task: FakeTask, num_steps: int, steps_per_cycle: int) -> dict[str, Any]:
@@ -125,7 +125,7 @@ def test_children_whose_batches_pass_in_parts_equal_the_plain_loop(microbatch: i
     settings.runtime.microbatch = microbatch
     settings.runtime.children_per_dispatch = 2
     children = [random_child(seed, id=seed + 1) for seed in range(3)]
-    layout = devices.Layout.detect(settings.runtime)
+    layout = devices.DeviceLayout.detect(settings.runtime)
     chunks = population.Population(settings, layout, loader_of(children))._waves(children, cast(Task, FakeTask()), [])
     assert {chunk.parts for wave in chunks for chunk in wave} == {-(-16 // microbatch)}
     assert_equals_reference(children, settings)
@@ -202,7 +202,7 @@ def test_a_masked_component_of_a_tuned_stage_does_not_move() -> None:
     """The program computes its gradient; the mask must keep it still, also from the momentum and the clip."""
     child = random_child(3, id=1, **NO_AUGMENTATION)
     settings = config()
-    layout = devices.Layout.detect(settings.runtime)
+    layout = devices.DeviceLayout.detect(settings.runtime)
     task = cast(Task, FakeTask())
     program = signature.of_child(child, VARIANT, batch_size=16, num_classes=NUM_CLASSES)
     everything = signature.Signature(**{**vars(program), "first_trainable": -1})
@@ -211,7 +211,7 @@ def test_a_masked_component_of_a_tuned_stage_does_not_move() -> None:
     run = engine._start(chunk, [child], task, 4, 1)
     before = jax.device_get(run.state.tuned)
     images, labels = zip(*batches(FakeTask(), child, 4), strict=True)
-    after = jax.device_get(run.train(stream.Block(jnp.stack(images), jnp.stack(labels), 4)).tuned)
+    after = jax.device_get(run.train(stream.Segment(jnp.stack(images), jnp.stack(labels), 4)).tuned)
     frozen = [plan.name for plan in child.components if not plan.trainable]
     assert frozen
     for name in before:
@@ -275,7 +275,7 @@ def test_the_best_cycle_is_kept_and_the_first_of_equals() -> None:
 def test_children_with_other_data_settings_get_other_batches() -> None:
     left = random_child(1, id=1, **NO_AUGMENTATION)
     right = ChildPlan(**{**vars(left), "id": 2, "hyperparameters": hyperparameters(flip=True, crop_area_min=0.01)})
-    engine = population.Population(config(), devices.Layout.detect(config().runtime), loader_of([left, right]))
+    engine = population.Population(config(), devices.DeviceLayout.detect(config().runtime), loader_of([left, right]))
     assert len(engine._streams(generation([left, right]))) == 2
     assert len(engine._streams(generation([left, left]))) == 1
 
@@ -284,7 +284,7 @@ def test_replicas_of_a_baseline_see_different_batches() -> None:
     settings = config()
     settings.experiment.baseline.kind = "full"
     child = random_child(1, id=1)
-    engine = population.Population(settings, devices.Layout.detect(settings.runtime), loader_of([child]))
+    engine = population.Population(settings, devices.DeviceLayout.detect(settings.runtime), loader_of([child]))
     paths = [path for path, _ in engine._streams(generation([child, child]))]
     assert len(set(paths)) == 2
 
@@ -301,7 +301,7 @@ def test_programs_are_counted_once_over_all_streams() -> None:
     settings = config()
     children = [random_child(1, id=id) for id in (1, 2, 3)]
     task = cast(Task, FakeTask())
-    layout = devices.Layout.detect(settings.runtime)
+    layout = devices.DeviceLayout.detect(settings.runtime)
     assert (
         population.Population(settings, layout, loader_of(children)).num_programs(generation(children), task, []) == 1
     )

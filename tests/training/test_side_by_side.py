@@ -29,7 +29,7 @@ from tests.training.test_population import leaves_of
 
 def on_cores(cores: int, settings: Config, children: list[ChildPlan]) -> population.Population:
     """The engine on one CPU device of so many cores."""
-    found = devices.Layout.detect(settings.runtime)
+    found = devices.DeviceLayout.detect(settings.runtime)
     layout = dataclasses.replace(found, devices=found.devices[:1], cores=cores)
     return population.Population(settings, layout, loader_of(children))
 

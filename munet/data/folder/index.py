@@ -114,7 +114,7 @@ def _stamp(path: Path) -> Stamp | None:
 
 
 def _place(root: Path, settings: OpenSettings) -> Path | None:
-    folder = cache.folder(settings.cache_dir)
+    folder = cache.cache_folder(settings.cache_dir)
     return (
         folder and folder / "folders" / f"{cache.content_key('folder', FORMAT, os.fsencode(root.resolve()).hex())}.json"
     )

@@ -159,7 +159,7 @@ def open_set(uri: str, name: str, *, data_dir: str, canvas: int) -> PreparedSet:
     return PreparedSet(uri, builder, image_key, label_key, 0 if has_one_size else canvas)
 
 
-def folder(data_dir: str) -> epath.Path:
+def sets_folder(data_dir: str) -> epath.Path:
     """The folder of prepared sets that a `data_dir` setting means."""
     return epath.Path(data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets").expanduser()
 
@@ -174,7 +174,7 @@ def prepared_names(root: epath.Path) -> list[str]:
 
 def _builder(uri: str, name: str, data_dir: str) -> Any:
     """The read-only builder of the newest prepared version."""
-    root = folder(data_dir)
+    root = sets_folder(data_dir)
     versions = [path.parent for path in root.glob(f"{name}/*/dataset_info.json")] if root.is_dir() else []
     versions = [path for path in versions if tfds.core.Version.is_valid(path.name)]
     if not versions:

@@ -28,7 +28,7 @@ def card(
       tasks: what was learnt.
       result: what came of it.
       command: that makes it.
-      layout: the devices, as `Layout.describe` gives them.
+      layout: the devices, as `DeviceLayout.describe` gives them.
     """
     recipe, variant = config.experiment, get_variant(config.experiment.variant)
     num_classes = sum(task.num_classes for task in tasks)

@@ -22,7 +22,7 @@ from munet.vit.init import init_component
 _PURPOSES = ("augment", "pad", "mixup")  # of a step's random keys, in the order of `step_words`
 
 
-class TrainState(NamedTuple):
+class JointState(NamedTuple):
     """What a step changes.
 
     Attributes:
@@ -43,7 +43,7 @@ class Set(NamedTuple):
     labels: Int32[Array, " n"]
 
 
-Step = Callable[[TrainState, Set, Int32[np.ndarray, " batch"], UInt32[np.ndarray, "3 2"]], TrainState]
+Step = Callable[[JointState, Set, Int32[np.ndarray, " batch"], UInt32[np.ndarray, "3 2"]], JointState]
 
 
 def rng_path(recipe: Recipe) -> rng.Path:
@@ -85,7 +85,7 @@ def optimizer(recipe: Recipe, steps: int) -> Any:
     )
 
 
-def initial_state(recipe: Recipe, num_classes: int, steps: int) -> TrainState:
+def initial_state(recipe: Recipe, num_classes: int, steps: int) -> JointState:
     """A fresh state, the same on every machine."""
     variant = get_variant(recipe.variant)
     params = {}
@@ -93,7 +93,7 @@ def initial_state(recipe: Recipe, num_classes: int, steps: int) -> TrainState:
         leaves = component_leaves(variant, name, image_size=recipe.image_size, adapter_dim=0, num_classes=num_classes)
         flat = init_component(rng.key_data((*rng_path(recipe), name)), variant, name, leaves)
         params[name] = forward.nest({path: jnp.asarray(array) for path, array in flat.items()})
-    return TrainState(params, optimizer(recipe, steps).init(params), jnp.float32(0))
+    return JointState(params, optimizer(recipe, steps).init(params), jnp.float32(0))
 
 
 def step_words(recipe: Recipe, step: int) -> UInt32[np.ndarray, "3 2"]:
@@ -118,14 +118,14 @@ def train_step(recipe: Recipe, num_classes: int, steps: int, mesh: Mesh) -> Step
         loss: Array = optax.softmax_cross_entropy(logits, targets).mean()
         return loss
 
-    def step(state: TrainState, examples: Set, batch: Int[Array, " batch"], words: UInt32[Array, "3 2"]) -> TrainState:
+    def step(state: JointState, examples: Set, batch: Int[Array, " batch"], words: UInt32[Array, "3 2"]) -> JointState:
         keys = jax.random.wrap_key_data(words, impl="threefry2x32")
         images = augmented(recipe, examples.images[batch], keys[0], keys[1])
         targets = jax.nn.one_hot(examples.labels[batch], num_classes)
         images, targets = mixed(recipe, images, optax.smooth_labels(targets, recipe.label_smoothing), keys[2])
         loss, gradients = jax.value_and_grad(loss_of)(state.params, images, targets)
         changes, moments = update(gradients, state.optimizer, state.params)
-        return TrainState(optax.apply_updates(state.params, changes), moments, state.loss_sum + loss)
+        return JointState(optax.apply_updates(state.params, changes), moments, state.loss_sum + loss)
 
     compiled: Step = jax.jit(
         step,

@@ -26,7 +26,7 @@ class Link:
 
 
 @dataclass(frozen=True)
-class Layout:
+class LayeredLayout:
     """Horizontal centres; the leftmost edge, of a box or a passing line, is at 0.
 
     Attributes:
@@ -58,7 +58,7 @@ def arrange(
     *,
     gap: float = 24.0,
     line_gap: float = 6.0,
-) -> Layout:
+) -> LayeredLayout:
     """Positions for boxes of `widths` in `layers` (bottom to top); deterministic.
 
     Args:
@@ -88,7 +88,7 @@ def arrange(
     x = _fit(order, segments, width, gap, width.keys() - level.keys())
     left = min((x[name] - width[name] / 2 for name in x), default=0.0)
     right = max((x[name] + width[name] / 2 for name in x), default=0.0)
-    return Layout(
+    return LayeredLayout(
         x={name: x[name] - left for name in level},
         bends={ends: tuple(x[name] - left for name in chain) for ends, chain in chains.items()},
         order=tuple(tuple(name for name in layer if name in level) for layer in order),

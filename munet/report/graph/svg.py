@@ -128,7 +128,7 @@ def _title(graph: Graph) -> tuple[str, str]:
 
 def _paths(
     graph: Graph,
-    placed: layered.Layout,
+    placed: layered.LayeredLayout,
     bundles: Mapping[tuple[str, str], Sequence[str]],
     widths: Mapping[str, float],
     left: float,

@@ -16,7 +16,7 @@ from munet.quality import quality_of
 from munet.report.verify.problems import RESTORE, VerifyReport
 from munet.store import Store
 from munet.system import replay
-from munet.system.replay import Ledger
+from munet.system.replay import RunState
 from munet.system.view import System, read_experiment
 from munet.types import GenerationEntry, JournalEntry, PhaseEntry, StartEntry
 
@@ -25,7 +25,7 @@ def check_journal(store: Store, report: VerifyReport) -> System | None:
     """The system of the longest sound beginning of the journal; None when not even the first entry is sound."""
     start: StartEntry | None = None
     controller: Controller | None = None
-    folded: Ledger | None = None
+    folded: RunState | None = None
     is_sound = True
     for index, entry in _entries(store, report):
         is_sound = is_sound and index == report.num_entries  # nothing can be folded behind a break
@@ -107,7 +107,7 @@ def _check_snapshots(system: System, report: VerifyReport) -> None:
     """A snapshot vouches for the journal up to its length, also for the last entry, which no later one does."""
     store = system.store
     for length, head in store.snapshots.heads().items():
-        if length <= system.ledger.length and store.journal.hash_at(length) != head:
+        if length <= system.run_state.length and store.journal.hash_at(length) != head:
             report.add(
                 _place(store, length - 1),
                 f"It is not what it was when the snapshot {length:08d}.json was taken: one of the two was altered.",
@@ -117,7 +117,7 @@ def _check_snapshots(system: System, report: VerifyReport) -> None:
     except UserError as error:
         report.add(store.snapshots.path, str(error), "Delete the folder: it only saves time.")
         return
-    if loaded.length == system.ledger.length and loaded != system.ledger:
+    if loaded.length == system.run_state.length and loaded != system.run_state:
         report.add(
             store.snapshots.path,
             "The newest snapshot is not the state that the journal gives.",

@@ -99,10 +99,10 @@ def remeasure(data_dir: str = "", cache_dir: str = "", arrays: Arrays = NO_ARRAY
     from munet.data.uris import from_folder
     from munet.training.batches.resident import max_resident
     from munet.training.measure import evaluation
-    from munet.training.placement.devices import Layout
+    from munet.training.placement.devices import DeviceLayout
 
     runtime = Runtime()
-    limit = max_resident(runtime, Layout.detect(runtime))
+    limit = max_resident(runtime, DeviceLayout.detect(runtime))
 
     def measure(system: System, task: TaskName) -> Quality:
         info, model, experiment = system.task(task), system.model(task), system.experiment

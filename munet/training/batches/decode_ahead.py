@@ -20,12 +20,12 @@ Indices = Callable[[int, int], Int32[np.ndarray, "num_steps batch"]]
 
 
 class StepFeed:
-    """The images of consecutive training steps of a streamed set; while a block trains, the next is decoded.
+    """The images of consecutive training steps of a streamed set; while a segment trains, the next is decoded.
 
     Args:
       images: the training set.
       indices: which of them are in some steps, by the first step and their number.
-      batch_size, block_size: images a step, steps a block.
+      batch_size, segment_size: images a step, steps a segment.
       first_step, end_step: where it begins, and before which step it ends.
       num_threads: that decode; 0: one a core.
     """
@@ -36,16 +36,16 @@ class StepFeed:
         indices: Indices,
         *,
         batch_size: int,
-        block_size: int,
+        segment_size: int,
         first_step: int,
         end_step: int,
         num_threads: int = 0,
     ):
-        self._shape = (block_size, batch_size, *images.image_shape)
+        self._shape = (segment_size, batch_size, *images.image_shape)
         self._next_step, self._end_step = first_step, end_step
         self._sent: Array | None = None
-        steps = _Steps(indices, first_step, end_step, max(block_size, _WINDOW))
-        self._feed = Feed(images, steps, group_size=batch_size, ahead=block_size, num_threads=num_threads)
+        steps = _Steps(indices, first_step, end_step, max(segment_size, _WINDOW))
+        self._feed = Feed(images, steps, group_size=batch_size, ahead=segment_size, num_threads=num_threads)
 
     @property
     def waited(self) -> float:
@@ -56,7 +56,7 @@ class StepFeed:
         """Whether these steps are the next ones."""
         return first_step == self._next_step and first_step + num_steps <= self._end_step
 
-    def block(self, num_steps: int) -> UInt8[np.ndarray, "block batch h w c"]:
+    def segment(self, num_steps: int) -> UInt8[np.ndarray, "segment batch h w c"]:
         """The images of the next steps; zeros behind them.
 
         Raises:
@@ -67,12 +67,12 @@ class StepFeed:
             self._feed.take(room[step])
         self._next_step += num_steps
         if self._sent is not None:
-            # The device has begun to train on the block before: no more than one waits there, however fast we decode.
+            # The device has begun to train on the segment before: no more than one waits there, however fast we decode.
             self._sent.block_until_ready()
         return room
 
-    def sent(self, images: Float[Array, "block batch size size 3"]) -> None:
-        """Says what was made of the last block on the device."""
+    def sent(self, images: Float[Array, "segment batch size size 3"]) -> None:
+        """Says what was made of the last segment on the device."""
         self._sent = images
 
     def close(self) -> None:

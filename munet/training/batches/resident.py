@@ -17,10 +17,10 @@ from munet.data.open_settings import share_of
 from munet.data.splits import Images
 from munet.data.streamed import StreamedImages
 from munet.training.placement import child_memory
-from munet.training.placement.devices import Layout
+from munet.training.placement.devices import DeviceLayout
 
 
-def max_resident(runtime: Runtime, layout: Layout) -> float:
+def max_resident(runtime: Runtime, layout: DeviceLayout) -> float:
     """Bytes of decoded training images that a task may have and be resident; infinite if nobody knows the memory."""
     return share_of(child_memory.device_bytes(layout.devices[0]), runtime.resident_share)
 

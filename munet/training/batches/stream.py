@@ -1,6 +1,6 @@
 """Batches on the device: the gather and augment programs, and the padded validation batches (DESIGN section 4).
 
-Separate from the train program, which sees only batches: so tasks of any source shape share it. Blocks are augmented
+Separate from the train program, which sees only batches: so tasks of any source shape share it. Segments are augmented
 once and used by every child of the generation.
 """
 
@@ -26,14 +26,14 @@ from munet.vit import architecture
 
 EVALUATION_BATCH = 256  # images in one evaluation batch, whatever the training batch
 _PIECE_BATCHES, _PIECE_BYTES = 8, 64_000_000  # evaluation batches on the device in one dispatch, at most
-_SOURCE_BYTES = 512_000_000  # of the undistorted images of a block, at most
+_SOURCE_BYTES = 512_000_000  # of the undistorted images of a segment, at most
 
 
-class Block(NamedTuple):
+class Segment(NamedTuple):
     """Augmented training batches; only the first `num_steps` of them are filled."""
 
-    images: Float[Array, "block batch size size 3"]
-    labels: Int32[Array, "block batch"]
+    images: Float[Array, "segment batch size size 3"]
+    labels: Int32[Array, "segment batch"]
     num_steps: int
 
 
@@ -59,10 +59,10 @@ class TrainStream:
 
     Args:
       images, labels: the training set. Images on the device stay there as uint8; those of a streamed set are decoded
-        ahead of training, and come a block at a time.
+        ahead of training, and come a segment at a time.
       settings: augmentation.
       path: key of the order and of the augmentations: (seed, iteration, task, generation[, child]).
-      batch_size, block_size: images a step, steps a block.
+      batch_size, segment_size: images a step, steps a segment.
       image_size, antialias: of the batches.
       class_balanced: whether every class comes equally often (see `loader.balanced_indices`).
       num_steps: of the generation: what a streamed set decodes ahead ends there.
@@ -77,7 +77,7 @@ class TrainStream:
         path: rng.Path,
         *,
         batch_size: int,
-        block_size: int,
+        segment_size: int,
         image_size: int,
         antialias: bool,
         class_balanced: bool = False,
@@ -88,28 +88,28 @@ class TrainStream:
         self._labels = labels
         self._settings = settings
         self._path = path
-        self._batch_size, self._block_size, self._image_size = batch_size, block_size, image_size
+        self._batch_size, self._segment_size, self._image_size = batch_size, segment_size, image_size
         self._class_balanced = class_balanced
         self._num_steps, self._decoding_threads = num_steps, decoding_threads
         self._feed: StepFeed | None = None
-        self._program = partial(_augment_block, image_size=image_size, antialias=antialias)
+        self._program = partial(_augment_segment, image_size=image_size, antialias=antialias)
         self._key = jax.random.wrap_key_data(jnp.asarray(rng.key_data((*path, "augment"))), impl="threefry2x32")
 
     @property
-    def block_shape(self) -> tuple[int, ...]:
-        """Of the images of a block."""
-        return (self._block_size, self._batch_size, self._image_size, self._image_size, architecture.CHANNELS)
+    def segment_shape(self) -> tuple[int, ...]:
+        """Of the images of a segment."""
+        return (self._segment_size, self._batch_size, self._image_size, self._image_size, architecture.CHANNELS)
 
-    def blocks(self, first_step: int, num_steps: int) -> list[tuple[int, int]]:
-        """Cuts steps into (first, length) of at most a block each."""
+    def segments(self, first_step: int, num_steps: int) -> list[tuple[int, int]]:
+        """Cuts steps into (first, length) of at most a segment each."""
         return [
-            (start, min(self._block_size, first_step + num_steps - start))
-            for start in range(first_step, first_step + num_steps, self._block_size)
+            (start, min(self._segment_size, first_step + num_steps - start))
+            for start in range(first_step, first_step + num_steps, self._segment_size)
         ]
 
-    def block(self, first_step: int, num_steps: int) -> Block:
+    def segment(self, first_step: int, num_steps: int) -> Segment:
         """Augments the batches of steps `first_step` ... `first_step + num_steps - 1`."""
-        padded = np.zeros((self._block_size, self._batch_size), np.int32)
+        padded = np.zeros((self._segment_size, self._batch_size), np.int32)
         padded[:num_steps] = self._indices(first_step, num_steps)
         images = self._program(
             self._gathered(padded, first_step, num_steps),
@@ -120,7 +120,7 @@ class TrainStream:
         )
         if self._feed:
             self._feed.sent(images)
-        return Block(images, jnp.asarray(self._labels[padded]), num_steps)
+        return Segment(images, jnp.asarray(self._labels[padded]), num_steps)
 
     @property
     def waited(self) -> float:
@@ -138,8 +138,8 @@ class TrainStream:
         return loader.batch_indices(self._path, len(self._labels), self._batch_size, first_step, num_steps)
 
     def _gathered(
-        self, padded: Int32[np.ndarray, "block batch"], first_step: int, num_steps: int
-    ) -> UInt8[Array, "block batch h w c"]:
+        self, padded: Int32[np.ndarray, "segment batch"], first_step: int, num_steps: int
+    ) -> UInt8[Array, "segment batch h w c"]:
         if not isinstance(self._images, StreamedImages):
             return _gather(self._images, padded)
         if self._feed is None or not self._feed.continues(first_step, num_steps):
@@ -148,23 +148,25 @@ class TrainStream:
                 self._images,
                 self._indices,
                 batch_size=self._batch_size,
-                block_size=self._block_size,
+                segment_size=self._segment_size,
                 first_step=first_step,
                 end_step=max(self._num_steps, first_step + num_steps),
                 num_threads=self._decoding_threads,
             )
-        return jnp.asarray(self._feed.block(num_steps))
+        return jnp.asarray(self._feed.segment(num_steps))
 
 
 @jax.jit
-def _gather(images: UInt8[Array, "n h w c"], indices: Int[Array, "block batch"]) -> UInt8[Array, "block batch h w c"]:
+def _gather(
+    images: UInt8[Array, "n h w c"], indices: Int[Array, "segment batch"]
+) -> UInt8[Array, "segment batch h w c"]:
     # Apart from augmentation, so that only this small program depends on the number of images.
     return images[indices]
 
 
 @partial(jax.jit, static_argnames=("image_size", "antialias"))
-def _augment_block(
-    images: UInt8[Array, "block batch h w c"],
+def _augment_segment(
+    images: UInt8[Array, "segment batch h w c"],
     key: Array,
     settings: AugmentSettings,
     first_step: Int[Array, ""],
@@ -172,15 +174,15 @@ def _augment_block(
     *,
     image_size: int,
     antialias: bool,
-) -> Float[Array, "block batch size size 3"]:
-    block, batch = images.shape[:2]
+) -> Float[Array, "segment batch size size 3"]:
+    segment, batch = images.shape[:2]
 
     def step(index: Array, result: Array) -> Array:
         keys = jax.random.fold_in(key, first_step + index)[None]
         batch_images = augment(images[index][None], keys, settings, image_size=image_size, antialias=antialias)
         return result.at[index].set(batch_images[0])
 
-    empty = jnp.zeros((block, batch, image_size, image_size, 3), jnp.float32)
+    empty = jnp.zeros((segment, batch, image_size, image_size, 3), jnp.float32)
     return jax.lax.fori_loop(0, num_steps, step, empty)
 
 
@@ -193,7 +195,7 @@ def evaluation_batches(
     one, as they are asked for: a large set need not fit the device, nor, if it is streamed, the host.
     """
     count = len(split.labels) if max_images is None else min(max_images, len(split.labels))
-    batches = blocks_within(
+    batches = batches_within(
         _PIECE_BYTES, EVALUATION_BATCH, image_size, math.prod(split.images.shape[1:]), at_most=_PIECE_BATCHES
     )
     step = batches * EVALUATION_BATCH
@@ -203,7 +205,7 @@ def evaluation_batches(
             yield _piece(split, first, length, batches, reader, image_size=image_size, antialias=antialias)
 
 
-def blocks_within(num_bytes: int, batch_size: int, image_size: int, source_bytes: int, *, at_most: int) -> int:
+def batches_within(num_bytes: int, batch_size: int, image_size: int, source_bytes: int, *, at_most: int) -> int:
     """How many batches of prepared images (float32) take no more than `num_bytes`; one at least.
 
     Nor may the images that they are made from, of `source_bytes` each, take more than `_SOURCE_BYTES` together: photos

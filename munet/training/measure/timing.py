@@ -15,7 +15,7 @@ from jax.experimental.compilation_cache import compilation_cache
 
 from munet.training.assemble import Control, gates, pad
 from munet.training.placement.chunks import Chunk
-from munet.training.placement.devices import Layout, place
+from munet.training.placement.devices import DeviceLayout, place
 from munet.training.placement.grouping import Group
 from munet.training.program import programs
 from munet.training.program.optimizer import OptimizerSettings
@@ -36,7 +36,7 @@ class StepTime:
     step: float
 
 
-def measure(signature: Signature, layout: Layout, *, clip_norm: float = 1.0, num_steps: int = 3) -> StepTime:
+def measure(signature: Signature, layout: DeviceLayout, *, clip_norm: float = 1.0, num_steps: int = 3) -> StepTime:
     """Compiles the train program of a signature on the layout's first device and times `num_steps` single steps."""
     chunk = place([Group(signature, (0,))], layout.single)[0]
     program = programs.train_program(signature, chunk.mesh, clip_norm, chunk.parts)
@@ -67,13 +67,13 @@ def _without_compilation_cache() -> Iterator[None]:
         compilation_cache.reset_cache()
 
 
-def blank_child(signature: Signature, chunk: Chunk) -> tuple[programs.TrainState, dict[str, object], Control]:
+def blank_child(signature: Signature, chunk: Chunk) -> tuple[programs.ChildState, dict[str, object], Control]:
     """A child of zeros that trains whatever the program can, on its devices: state, fixed components, control."""
     state, fixed, control = chunk.put(blank_arrays(signature))
     return state, fixed, control
 
 
-def blank_arrays(signature: Signature) -> tuple[programs.TrainState, dict[str, object], Control]:
+def blank_arrays(signature: Signature) -> tuple[programs.ChildState, dict[str, object], Control]:
     """The same on the host."""
     names = signature.names
     params = {name: pad({}, signature, name) for name in names}

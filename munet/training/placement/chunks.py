@@ -48,7 +48,7 @@ class Chunk:
     def need(self) -> Need:
         """What its children are estimated to take on each device, beside batches and images."""
         one, stacked = need(self.group.signature, self.spread), self.size // self.mesh.shape["child"]
-        return Need(stacked * one.kept, stacked * one.at_work)
+        return Need(stacked * one.kept, stacked * one.working)
 
 
 def in_waves(chunks: Sequence[Chunk], room: int | None) -> list[Chunk]:
@@ -57,19 +57,19 @@ def in_waves(chunks: Sequence[Chunk], room: int | None) -> list[Chunk]:
     All chunks of a wave keep their children on the devices; one at a time works there, where room is limited.
     """
     kept: Counter[jax.Device] = Counter()
-    at_work: dict[jax.Device, int] = {}
+    working: dict[jax.Device, int] = {}
     wave, placed = 0, []
     for chunk in chunks:
-        own, work = chunk.need.kept, chunk.need.at_work
+        own, work = chunk.need.kept, chunk.need.working
         devices = list(chunk.mesh.devices.flat)
         if room is not None and any(
-            device in at_work and kept[device] + own + max(at_work[device], work) > room for device in devices
+            device in working and kept[device] + own + max(working[device], work) > room for device in devices
         ):
             wave += 1
             kept.clear()
-            at_work.clear()
+            working.clear()
         for device in devices:
             kept[device] += own
-            at_work[device] = max(at_work.get(device, 0), work)
+            working[device] = max(working.get(device, 0), work)
         placed.append(replace(chunk, wave=wave))
     return placed

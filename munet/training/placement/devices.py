@@ -33,7 +33,7 @@ from munet.training.program.sharding import AXES
 
 
 @dataclass(frozen=True)
-class Layout:
+class DeviceLayout:
     """The devices of a run and how children may be placed on them.
 
     Attributes:
@@ -54,10 +54,10 @@ class Layout:
     cores: int = field(default_factory=num_cores)
 
     @classmethod
-    def detect(cls, runtime: Runtime) -> Layout:
+    def detect(cls, runtime: Runtime) -> DeviceLayout:
         """The devices that JAX shows, limited by `runtime.num_devices`.
 
-        On a CPU children are not stacked unless told otherwise, but at work side by side (`lanes`); elsewhere as much
+        On a CPU children are not stacked unless told otherwise, but at work side by side (`at_once`); elsewhere as much
         of a group is stacked as fits.
 
         Raises:
@@ -94,7 +94,7 @@ class Layout:
         }
 
     @property
-    def lanes(self) -> int:
+    def at_once(self) -> int:
         """How many chunks are at work at the same time: on a CPU without a limit one for each core, elsewhere 1."""
         return self.cores if self._is_cpu and len(self.devices) == 1 and self.memory is None else 1
 
@@ -110,7 +110,7 @@ class Layout:
         if not self._is_cpu:
             return 1
         chunks = sum(-(-len(group.members) // self.children_per_device) for group in groups)
-        at_once = min(self.cores, max(self.lanes, len(self.devices)), chunks)
+        at_once = min(self.cores, max(self.at_once, len(self.devices)), chunks)
         return accumulation.cached_parts(program, self.cores / at_once)
 
     @property
@@ -118,12 +118,12 @@ class Layout:
         return self.devices[0].platform == "cpu"
 
     @property
-    def unlimited(self) -> Layout:
+    def unlimited(self) -> DeviceLayout:
         """The same, whatever does not fit."""
         return replace(self, memory=None)
 
     @property
-    def single(self) -> Layout:
+    def single(self) -> DeviceLayout:
         """Its first device alone, whatever does not fit."""
         return replace(self, devices=self.devices[:1], mesh=(), memory=None)
 
@@ -133,7 +133,7 @@ class Layout:
         return _COST_MODELS.get(self.devices[0].platform, _COST_MODELS["default"])
 
 
-def data_mesh(layout: Layout) -> Mesh:
+def data_mesh(layout: DeviceLayout) -> Mesh:
     """All devices along the `data` axis: they share every batch of one training."""
     return Mesh(np.array(layout.devices).reshape(1, -1, 1), AXES)
 
@@ -145,7 +145,7 @@ _COST_MODELS = {
 }
 
 
-def place(groups: Sequence[Group], layout: Layout, reserved: int = 0) -> list[Chunk]:
+def place(groups: Sequence[Group], layout: DeviceLayout, reserved: int = 0) -> list[Chunk]:
     """Assigns every group its devices and cuts it into chunks, in the order in which they are to train.
 
     Args:

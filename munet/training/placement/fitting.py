@@ -41,12 +41,12 @@ class Need:
     """Bytes of one child on each of its devices: what it keeps between dispatches, and what it works with in one."""
 
     kept: int
-    at_work: int
+    working: int
 
     @property
     def total(self) -> int:
         """Both."""
-        return self.kept + self.at_work
+        return self.kept + self.working
 
 
 def need(program: Signature, spread: Spread) -> Need:

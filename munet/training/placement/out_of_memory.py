@@ -14,7 +14,7 @@ from munet.training.program.accumulation import part_size
 
 
 @contextmanager
-def told(doing: str, chunk: Chunk) -> Iterator[None]:
+def explained(doing: str, chunk: Chunk) -> Iterator[None]:
     """Turns XLA's "resource exhausted" into a message about a chunk; other errors pass.
 
     Work is dispatched before it is done, so the error may come when results are waited for: put this around both.

@@ -27,7 +27,7 @@ from munet.vit import architecture, forward
 from munet.vit.forward import Gates
 
 
-class TrainState(NamedTuple):
+class ChildState(NamedTuple):
     """A child in training; every leaf has a leading child axis outside of the programs."""
 
     tuned: Nested
@@ -44,10 +44,10 @@ class Evaluation(NamedTuple):
     is_finite: Bool[Array, ""]  # whether all outputs are
 
 
-def init_state(tuned: Nested) -> TrainState:
+def init_state(tuned: Nested) -> ChildState:
     """A fresh state, on the host (nothing to compile), for children stacked along the leading axis."""
     count = jax.tree.leaves(tuned)[0].shape[0]
-    return TrainState(
+    return ChildState(
         tuned=tuned,
         momentum=optimizer.init_momentum(tuned),
         best=tuned,
@@ -68,7 +68,7 @@ def compiler_options(mesh: Mesh) -> dict[str, int] | None:
 
 
 @cache
-def train_program(signature: Signature, mesh: Mesh, clip_norm: float, num_parts: int = 1) -> Callable[..., TrainState]:
+def train_program(signature: Signature, mesh: Mesh, clip_norm: float, num_parts: int = 1) -> Callable[..., ChildState]:
     """`(state, fixed, control, images, labels, num_steps) -> state`: the first `num_steps` batches of a block.
 
     `images` is [block, batch, size, size, 3] in [-1, 1], `labels` [block, batch]; both are the same for all children.
@@ -78,8 +78,8 @@ def train_program(signature: Signature, mesh: Mesh, clip_norm: float, num_parts:
     part = part_size(signature.batch_size, num_parts, mesh.shape["data"])
 
     def train_child(
-        state: TrainState, fixed: Nested, control: Control, images: Array, labels: Array, num_steps: Array
-    ) -> TrainState:
+        state: ChildState, fixed: Nested, control: Control, images: Array, labels: Array, num_steps: Array
+    ) -> ChildState:
         def losses(tuned: Nested, images: Array, labels: Array) -> Float[Array, " n"]:
             logits = forward.logits(
                 variant,
@@ -92,7 +92,7 @@ def train_program(signature: Signature, mesh: Mesh, clip_norm: float, num_parts:
             )
             return optax.softmax_cross_entropy_with_integer_labels(logits, labels)
 
-        def step(index: Array, state: TrainState) -> TrainState:
+        def step(index: Array, state: ChildState) -> ChildState:
             value, grads = mean_gradients(losses, state.tuned, images[index], labels[index], part)
             # Masked before the clip: what does not train must not count in the norm. `where`, because 0 * nan is nan.
             grads = {
@@ -166,7 +166,7 @@ def features_program(signature: Signature, mesh: Mesh) -> Callable[..., Float[Ar
 
 
 @partial(jax.jit, donate_argnums=0)
-def keep_best(state: TrainState, is_best: Bool[Array, " child"], is_finite: Bool[Array, " child"]) -> TrainState:
+def keep_best(state: ChildState, is_best: Bool[Array, " child"], is_finite: Bool[Array, " child"]) -> ChildState:
     """Keeps the present version of each child that is its best so far.
 
     Args:

@@ -160,10 +160,10 @@ def test_a_set_that_is_not_prepared_says_how_to_prepare_it(tmp_path: Path) -> No
 
 def test_where_prepared_sets_are_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
-    assert str(prepared_set.folder("")) == str(tmp_path)
-    assert str(prepared_set.folder("/data")) == "/data"
+    assert str(prepared_set.sets_folder("")) == str(tmp_path)
+    assert str(prepared_set.sets_folder("/data")) == "/data"
     monkeypatch.delenv("TFDS_DATA_DIR")
-    assert str(prepared_set.folder("")) == str(Path("~/tensorflow_datasets").expanduser())
+    assert str(prepared_set.sets_folder("")) == str(Path("~/tensorflow_datasets").expanduser())
 
 
 @pytest.mark.parametrize(

@@ -224,7 +224,7 @@ def test_a_snapshot_of_another_state_is_found(run: Path) -> None:
     file = max((run / "snapshots").iterdir())
     content = json.loads(file.read_bytes().split(b"\n", 1)[1])
     content["image_steps"] += 1
-    opened.store.snapshots.save(opened.ledger.length, opened.store.journal.head_hash, content)
+    opened.store.snapshots.save(opened.run_state.length, opened.store.journal.head_hash, content)
     (problem,) = verify(str(run)).problems
     assert problem.place == str(run / "snapshots")
     assert "Delete the folder" in problem.advice

@@ -21,7 +21,7 @@ from munet.data.streamed import StreamedImages
 from munet.run.loop import evolve
 from munet.training.batches import decode_ahead, stream
 from munet.training.batches.resident import ResidentImages
-from munet.training.batches.stream import TrainStream, blocks_within, evaluation_batches
+from munet.training.batches.stream import TrainStream, batches_within, evaluation_batches
 from tests import tiny_run
 from tests.data.test_streamed import prefetching, soon
 from tests.training.children import FakeTask, hyperparameters
@@ -33,12 +33,12 @@ def steps_of(images: Any, labels: np.ndarray, order: list[tuple[int, int]], **op
         labels,
         AugmentSettings.from_hyperparameters(hyperparameters(crop_area_min=0.3)),
         (0, 0, "fake", 0, "batches"),
-        **{"batch_size": 16, "block_size": 3, "image_size": 16, "antialias": False, "num_steps": 40, **options},
+        **{"batch_size": 16, "segment_size": 3, "image_size": 16, "antialias": False, "num_steps": 40, **options},
     )
     found = []
     for first, length in order:
-        block = batches.block(first, length)
-        found += [np.asarray(block.images[:length]), np.asarray(block.labels[:length])]
+        segment = batches.segment(first, length)
+        found += [np.asarray(segment.images[:length]), np.asarray(segment.labels[:length])]
     batches.close()
     return found
 
@@ -78,10 +78,10 @@ def test_pieces_to_evaluate_on_are_the_same(count: int, monkeypatch: pytest.Monk
 
 
 def test_blocks_are_bounded_by_what_they_are_made_of() -> None:
-    assert blocks_within(64_000_000, 256, 32, 32 * 32 * 3, at_most=100) == 64_000_000 // (256 * 32 * 32 * 12)
-    assert blocks_within(64_000_000, 256, 32, 32 * 32 * 3, at_most=5) == 5
-    assert blocks_within(64_000_000, 256, 16, 768 * 768 * 3, at_most=100) == 1
-    assert blocks_within(1, 256, 32, 1, at_most=100) == 1
+    assert batches_within(64_000_000, 256, 32, 32 * 32 * 3, at_most=100) == 64_000_000 // (256 * 32 * 32 * 12)
+    assert batches_within(64_000_000, 256, 32, 32 * 32 * 3, at_most=5) == 5
+    assert batches_within(64_000_000, 256, 16, 768 * 768 * 3, at_most=100) == 1
+    assert batches_within(1, 256, 32, 1, at_most=100) == 1
 
 
 def test_what_is_resident() -> None:
@@ -146,18 +146,18 @@ def test_a_prepared_set_streamed_gives_the_same_run(tmp_path: Path, shared_tfds:
 def test_a_run_that_ends_early_leaves_no_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tiny_run.write_data(tmp_path)
     config = tiny_run.config(tmp_path)
-    block = TrainStream.block
+    segment = TrainStream.segment
     called: list[int] = []
 
     def interrupted(self: TrainStream, first: int, length: int) -> Any:
         called.append(first)
-        made = block(self, first, length)
+        made = segment(self, first, length)
         if len(called) == 3:
             assert prefetching()
             raise KeyboardInterrupt
         return made
 
-    monkeypatch.setattr(TrainStream, "block", interrupted)
+    monkeypatch.setattr(TrainStream, "segment", interrupted)
     with pytest.raises(KeyboardInterrupt):
         evolved(config, tmp_path / "run", 0)
     assert soon(lambda: not prefetching())

@@ -32,7 +32,7 @@ results = []
 for count in (8, 1):
     settings = config()
     settings.runtime.num_devices = count
-    layout = placement.Layout.detect(settings.runtime)
+    layout = placement.DeviceLayout.detect(settings.runtime)
     seen.clear()
     engine = population.Population(settings, layout, loader_of(children))
     results.append(engine.train(generation(children), task, [], lambda *_: None))

@@ -17,7 +17,7 @@ from munet.text import byte_size
 from munet.training import population
 from munet.training.placement import devices as placement
 from munet.training.placement import fitting, out_of_memory
-from munet.training.placement.devices import Layout
+from munet.training.placement.devices import DeviceLayout
 from munet.training.placement.fitting import Spread
 from munet.training.placement.grouping import Group
 from munet.training.program import accumulation, programs
@@ -40,9 +40,9 @@ class FakeDevice:
     device_kind: str = "fake"
 
 
-def layout(num_devices: int, memory: int | None, per_device: int = 1 << 16, mesh: tuple[int, ...] = ()) -> Layout:
+def layout(num_devices: int, memory: int | None, per_device: int = 1 << 16, mesh: tuple[int, ...] = ()) -> DeviceLayout:
     devices: Any = tuple(FakeDevice(id) for id in range(num_devices))
-    return Layout(devices, per_device, mesh, memory)
+    return DeviceLayout(devices, per_device, mesh, memory)
 
 
 def test_large_activations_are_spread_over_data_and_large_layers_over_model() -> None:
@@ -115,11 +115,11 @@ def test_whatever_is_placed_fits_and_every_child_is_placed_once() -> None:
             assert len(chunk.members) <= chunk.size <= len(chunk.members) + chunk.mesh.shape["child"]
             if before and chunk.wave != before.wave:  # no sooner than it must be
                 at = [(before.wave, device) for device in chunk.mesh.devices.flat]
-                more = [kept[i] + chunk.need.kept + max(work[i], chunk.need.at_work) + reserved for i in at]
+                more = [kept[i] + chunk.need.kept + max(work[i], chunk.need.working) + reserved for i in at]
                 assert max(more) > memory
             for device in chunk.mesh.devices.flat:
                 kept[chunk.wave, device] += chunk.need.kept
-                work[chunk.wave, device] = max(work[chunk.wave, device], chunk.need.at_work)
+                work[chunk.wave, device] = max(work[chunk.wave, device], chunk.need.working)
         assert all(kept[at] + work[at] + reserved <= memory for at in kept)
         assert [chunk.wave for chunk in chunks] == sorted(chunk.wave for chunk in chunks)
     assert placed > 30
@@ -158,20 +158,20 @@ def test_what_fits_nowhere_is_told_before_it_is_tried() -> None:
 def test_a_mesh_must_have_as_many_devices_as_are_used() -> None:
     count = len(jax.devices())
     with pytest.raises(UserError, match=rf"is a mesh of {2 * count} devices, but {count} are used\. Give none"):
-        Layout.detect(Runtime(mesh=(count, 2, 1)))
+        DeviceLayout.detect(Runtime(mesh=(count, 2, 1)))
     text = fitting.mesh_problem((2, 2, 1), 8, 8)
     assert "runtime.num_devices = 4 or runtime.mesh = (4, 2, 1) or none" in text
-    assert Layout.detect(Runtime(mesh=(count, 1, 1))).mesh == (count, 1, 1)
+    assert DeviceLayout.detect(Runtime(mesh=(count, 1, 1))).mesh == (count, 1, 1)
 
 
 def test_the_journal_knows_what_decides_the_chunks() -> None:
     runtime = Runtime(device_memory_gb=2.5, children_per_dispatch=4)
-    described = Layout.detect(runtime).describe()
+    described = DeviceLayout.detect(runtime).describe()
     assert (described["memory"], described["mesh"], described["children_per_device"]) == (2_500_000_000, [], 4)
-    plain = Layout.detect(Runtime()).describe()
+    plain = DeviceLayout.detect(Runtime()).describe()
     assert (plain["memory"], plain["mesh"], plain["microbatch"]) == (None, [], 0)
     assert plain["tokens_per_core"] == accumulation.TOKENS_PER_CORE
-    assert Layout.detect(Runtime(microbatch=32)).describe()["microbatch"] == 32
+    assert DeviceLayout.detect(Runtime(microbatch=32)).describe()["microbatch"] == 32
 
 
 def test_a_program_passes_in_the_fewest_parts_whatever_others_need() -> None:
@@ -196,9 +196,9 @@ def test_an_uneven_batch_passes_on_the_mesh_that_is_given(memory: int | None) ->
 
 def test_chunks_are_counted_for_the_cores_that_each_has() -> None:
     program = Signature.parse("Ti/16:b3:t-1:a0:i32:n512:h64")
-    given = replace(Layout.detect(Runtime(num_devices=1)), cores=4)
-    assert given.lanes == 4
-    assert replace(given, memory=GIB).lanes == 1
+    given = replace(DeviceLayout.detect(Runtime(num_devices=1)), cores=4)
+    assert given.at_once == 4
+    assert replace(given, memory=GIB).at_once == 1
     for sizes, parts in (((1,), 1), ((1, 1), 2), ((4,), 4), ((1, 3), 4)):
         ends = np.cumsum(sizes).tolist()
         groups = [Group(program, tuple(range(end - size, end))) for size, end in zip(sizes, ends, strict=True)]
@@ -216,7 +216,7 @@ def similar_children(count: int) -> list[ChildPlan]:
 
 
 def engine(settings: Config, children: list[ChildPlan]) -> population.Population:
-    found = Layout.detect(settings.runtime)
+    found = DeviceLayout.detect(settings.runtime)
     return population.Population(settings, replace(found, devices=found.devices[:1]), loader_of(children))
 
 
@@ -290,5 +290,5 @@ def test_a_device_that_runs_out_of_memory_is_told_with_what_to_change(monkeypatc
 
 def test_other_errors_of_a_device_pass() -> None:
     chunk = placement.place([Group(SMALL, (0,))], layout(1, None))[0]
-    with pytest.raises(jax.errors.JaxRuntimeError, match="INTERNAL"), out_of_memory.told("training", chunk):
+    with pytest.raises(jax.errors.JaxRuntimeError, match="INTERNAL"), out_of_memory.explained("training", chunk):
         raise jax.errors.JaxRuntimeError("INTERNAL: something else")

@@ -181,6 +181,6 @@ def test_devices_are_shared_in_proportion(sizes: list[int], devices: int, shares
 def test_chunks_hold_every_child_once() -> None:
     groups = [Group(FULL, (0, 2, 4)), Group(HEAD_ONLY, (1, 3))]
     for per_device in (1, 2, 8):
-        chunks = placement.place(groups, placement.Layout(tuple(jax.devices()[:1]), per_device))
+        chunks = placement.place(groups, placement.DeviceLayout(tuple(jax.devices()[:1]), per_device))
         assert sorted(member for chunk in chunks for member in chunk.members) == [0, 1, 2, 3, 4]
         assert all(len(chunk.members) <= per_device for chunk in chunks)
