@@ -106,7 +106,7 @@ class Run:
         entry = replace(rehearsal.start_entry(self.full, tasks), experiment=config.to_json(self.cheap))
         self._put(entry.published)
         store.journal.append(entry)
-        self.current: RunState = replay.fold(Controller(self.full, tasks), None, entry)
+        self.current: RunState = replay.tell(Controller(self.full, tasks), None, entry)
 
     def phase(self, experiment: Experiment, meter: Meter) -> None:
         """One whole phase."""
@@ -147,7 +147,7 @@ class Run:
 
     def _commit(self, controller: Controller, entry: SeedsEntry | GenerationEntry | PhaseEntry, meter: Meter) -> None:
         with meter.part("fold"):
-            self.current = replay.fold(controller, self.current, entry)
+            self.current = replay.tell(controller, self.current, entry)
         with meter.part("journal"):
             self.store.journal.append(entry)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import Protocol
 
 from munet.config import Experiment
 from munet.errors import CorruptionError
@@ -38,6 +39,18 @@ from munet.types import (
     TaskInfo,
     Verdict,
 )
+
+
+class ChildResult(Protocol):
+    """What the controller needs to know of a trained child."""
+
+    @property
+    def training(self) -> CycleQualities:
+        """The quality of each cycle."""
+
+    @property
+    def latency(self) -> float | None:
+        """Seconds an image, where the score counts them."""
 
 
 class Controller:
@@ -123,21 +136,20 @@ class Controller:
         self,
         state: State,
         plan: GenerationPlan,
-        trainings: Mapping[ModelId, CycleQualities],
-        latencies: Mapping[ModelId, float] | None = None,
+        results: Mapping[ModelId, ChildResult],
     ) -> dict[ModelId, Verdict]:
         """What becomes of each trained child, by its own parent's score in the state that it was planned in.
 
         Args:
           state: that state.
           plan: the children.
-          trainings: what training each gave.
-          latencies: seconds an image of each, where the score counts them.
+          results: what training each gave.
         """
-        num_classes, known = self.task(state).num_classes, latencies or {}
+        num_classes = self.task(state).num_classes
         return {
-            child.id: judge_child(state, self.experiment, child, trainings[child.id], num_classes, known.get(child.id))
+            child.id: judge_child(state, self.experiment, child, result.training, num_classes, result.latency)
             for child in plan.children
+            for result in (results[child.id],)
         }
 
     def tell(self, state: State, entry: SeedsEntry | GenerationEntry | PhaseEntry) -> State:

@@ -15,7 +15,7 @@ from jaxtyping import Array, Float, Int, Int32
 
 from munet.config.pretrain import Recipe
 from munet.data.splits import Split
-from munet.training.batches.stream import evaluation_batches
+from munet.training.batches.stream import Resize, evaluation_batches
 from munet.types import Quality, TaskName
 from munet.vit import forward
 from munet.vit.architecture import Variant, get_variant
@@ -32,7 +32,7 @@ class Measured:
 def measure(recipe: Recipe, params: Any, split: Split) -> Measured:
     """Measures parameters on a split whose labels count through the classes of all tasks."""
     correct, loss, variant = 0, 0.0, get_variant(recipe.variant)
-    for piece in evaluation_batches(split, image_size=recipe.image_size, antialias=recipe.antialias):
+    for piece in evaluation_batches(split, Resize(recipe.image_size, recipe.antialias)):
         labels = np.zeros(piece.images.shape[:2], np.int32)
         labels.reshape(-1)[: piece.counted] = piece.labels
         answers, losses = _answers(

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from munet.methods.pretraining.recipe import JointState
-from munet.training.saves import Saves, abstract
+from munet.training.saves import Saves, Subject, abstract
 
 _FAMILY = "step"
 
@@ -33,7 +33,7 @@ class JointSaves:
     """
 
     def __init__(self, folder: str, minutes: float, note: Callable[[str], None]):
-        self._saves = Saves(folder, minutes, what="The state in training", goes_on="training", note=note)
+        self._saves = Saves(folder, minutes, Subject("The state in training", "training"), note=note)
         self._is_wanted = minutes >= 0
 
     def save_if_due(self, state: JointState, step: int, seconds: float) -> None:

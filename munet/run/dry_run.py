@@ -16,7 +16,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from munet.config import Config, Experiment
-from munet.data import loader, notation
+from munet.data import notation
 from munet.data.open_settings import OpenSettings
 from munet.data.tasks import Task, open_task
 from munet.errors import UserError
@@ -30,6 +30,7 @@ from munet.training.batches import resident as residency
 from munet.training.placement import child_memory
 from munet.training.placement.devices import DeviceLayout
 from munet.training.program.signature import Signature
+from munet.training.work import TaskWork
 from munet.types import TaskInfo
 
 _WIDTH = 140  # of tables, as elsewhere in pipes
@@ -161,8 +162,8 @@ def _tasks_table(planned: Sequence[_Planned], experiment: Experiment) -> Table:
     steps_of_all, totals = 0, [0, 0]
     for item in planned:
         info = item.info
-        steps = loader.steps_per_cycle(info.num_train, experiment)
-        in_phase = steps * schedule.cycles_per_child(experiment) * children
+        work = TaskWork.of(experiment, info)
+        in_phase = work.num_steps * children
         sizes = [
             None if item.task is None else item.task.source.num_bytes, None if item.images is None else item.images.host
         ]  # fmt: skip
@@ -170,7 +171,7 @@ def _tasks_table(planned: Sequence[_Planned], experiment: Experiment) -> Table:
         table.add_row(
             escape(info.name if item.task is None else notation.label(info.uri)),
             *(_UNKNOWN if item.task is None else f"{number:,}" for number in counts),
-            f"{steps} x {loader.effective_batch_size(info.num_train, experiment)}",
+            f"{work.steps_per_cycle} x {work.batch_size}",
             f"{in_phase:,}",
             *(_UNKNOWN if size is None else byte_size(size) if size else _NOTHING for size in sizes),
             _UNKNOWN if item.images is None else "resident" if item.images.is_resident else "streamed",
@@ -195,7 +196,7 @@ def _memory_table(config: Config, layout: DeviceLayout, planned: Sequence[_Plann
         inserted = [f", adapters of {most.adapter_dim}"] if most.adapter_dim else []
         inserted += [f", LoRA of rank {most.lora_rank}"] if most.lora_rank else []
         columns[f"{most.image_size} pixels" + "".join(inserted)] = most
-    validated = max(loader.num_validated(item.info.num_validation, experiment) for item in planned)
+    validated = max(TaskWork.of(experiment, item.info).num_validated for item in planned)
     known = [item.images for item in planned if item.images is not None]
     resident = max((images.device for images in known), default=0)
     uses = [

@@ -14,7 +14,6 @@ import jax
 import numpy as np
 
 from munet.config import Config, Experiment
-from munet.data import loader
 from munet.data.streamed import StreamedImages
 from munet.data.tasks import Task
 from munet.errors import UserError
@@ -23,6 +22,7 @@ from munet.evolution.search_space import insertions
 from munet.run import rehearsal
 from munet.training.batches.feed import host_bytes
 from munet.training.batches.resident import is_resident, max_resident
+from munet.training.batches.stream import segment_size
 from munet.training.measure import timing
 from munet.training.measure.timing import StepTime
 from munet.training.placement import grouping, input_memory
@@ -30,11 +30,11 @@ from munet.training.placement.child_memory import Memory, child_memory
 from munet.training.placement.chunks import Chunk
 from munet.training.placement.devices import DeviceLayout, place
 from munet.training.placement.grouping import CostModel
-from munet.training.program import precision, signature
+from munet.training.program import signature
 from munet.training.program.accumulation import part_size
 from munet.training.program.signature import INPUT_STAGE, Signature
+from munet.training.work import TaskWork
 from munet.types import GenerationPlan, TaskInfo
-from munet.vit import architecture
 
 _MEASURED_BLOCKS = 3  # compiling all 24 of an L/16 takes minutes on a CPU; a step is linear in the blocks
 _MEASURED_SECONDS = 1.0  # a step that the cost model expects to take longer is timed with fewer images
@@ -130,10 +130,10 @@ def check_fits(config: Config, tasks: Sequence[TaskInfo], layout: DeviceLayout) 
     """
     experiment = config.experiment
     task = largest(tasks, experiment)
-    validated = max(loader.num_validated(task.num_validation, experiment) for task in tasks)
+    validated = max(TaskWork.of(experiment, task).num_validated for task in tasks)
     if schedule.is_baseline(experiment):
         plan = next(iter(rehearsal.plans(experiment, [task])))
-        programs = [group.signature for group in _groups(experiment, plan, task, set(), layout)]
+        programs = [group.signature for group in _groups(plan, TaskWork.of(experiment, task), set(), layout)]
     else:
         programs = [full_training(experiment, task)]
     for program in programs:
@@ -172,9 +172,9 @@ def training_images(config: Config, task: Task, layout: DeviceLayout) -> Images:
     experiment, info, images = config.experiment, task.info, task.split("train").images
     one = math.prod(images.shape[1:])
     held = 0 if isinstance(images, StreamedImages) else one * (info.num_train + info.num_validation + info.num_test)
-    batch = loader.effective_batch_size(info.num_train, experiment)
+    batch = TaskWork.of(experiment, info).batch_size
     size = min(experiment.search_space.image_size) if experiment.auto_tune else experiment.defaults.image_size
-    segment = input_memory.segment_size(config, batch, size, one)
+    segment = segment_size(config, batch, size, one)
     if is_resident(images, max_resident(config.runtime, layout)):
         return Images(True, input_memory.training_bytes(info.num_train, segment * batch, one), held)
     feed = host_bytes(
@@ -189,15 +189,16 @@ def training_images(config: Config, task: Task, layout: DeviceLayout) -> Images:
 
 def full_training(experiment: Experiment, task: TaskInfo, image_size: int = 0, adapter_dim: int = 0) -> Signature:
     """The program in which every layer trains; at the default image size unless told otherwise."""
+    work = TaskWork.of(experiment, task)
     return Signature(
         variant=experiment.variant,
         num_blocks=experiment.num_blocks,
         first_trainable=INPUT_STAGE,
         adapter_dim=adapter_dim,
         image_size=image_size or experiment.defaults.image_size,
-        batch_size=loader.effective_batch_size(task.num_train, experiment),
+        batch_size=work.batch_size,
         head_size=signature.head_size(task.num_classes),
-        dtype=precision.compute_dtype(experiment),
+        dtype=work.dtype,
     )
 
 
@@ -217,7 +218,7 @@ def most_demanding(experiment: Experiment, task: TaskInfo) -> Signature:
 
 def largest(tasks: Sequence[TaskInfo], experiment: Experiment) -> TaskInfo:
     """The task whose children need most memory: by batch, then by classes."""
-    return max(tasks, key=lambda task: (loader.effective_batch_size(task.num_train, experiment), task.num_classes))
+    return max(tasks, key=lambda task: (TaskWork.of(experiment, task).batch_size, task.num_classes))
 
 
 @dataclass(frozen=True)
@@ -283,19 +284,19 @@ class Time:
 
 def run_time(experiment: Experiment, tasks: Sequence[TaskInfo], layout: DeviceLayout, measured: TimedProgram) -> Time:
     """The time of a run, or of a baseline."""
-    by_name = {task.name: task for task in tasks}
+    by_name = {task.name: TaskWork.of(experiment, task) for task in tasks}
     seconds = dict.fromkeys(("head_only", "rehearsed", "full"), 0.0)
     programs: set[Signature] = set()
     for plan in rehearsal.plans(experiment, tasks):
-        task = by_name[plan.task]
-        groups = _groups(experiment, plan, task, programs, layout)
+        work = by_name[plan.task]
+        groups = _groups(plan, work, programs, layout)
         programs |= {group.signature for group in groups}
         for name, trained in {
             "head_only": _head_only(groups),
             "rehearsed": groups,
             "full": _every_layer(groups),
         }.items():
-            seconds[name] += _generation_seconds(experiment, task, trained, layout, measured)
+            seconds[name] += _generation_seconds(work, trained, layout, measured)
     evaluation = {program.for_evaluation for program in programs}
     compilation = sum(map(measured.compilation, programs))
     compilation += _EVALUATION_COMPILATION * sum(map(measured.compilation, evaluation))
@@ -317,42 +318,25 @@ def _every_layer(groups: Sequence[grouping.Group]) -> list[grouping.Group]:
     ]
 
 
-def _groups(
-    experiment: Experiment, plan: GenerationPlan, task: TaskInfo, known: set[Signature], layout: DeviceLayout
-) -> list[grouping.Group]:
+def _groups(plan: GenerationPlan, work: TaskWork, known: set[Signature], layout: DeviceLayout) -> list[grouping.Group]:
     """The programs of a generation; children of other data settings are not kept apart, which changes little."""
-    variant = architecture.get_variant(experiment.variant)
-    batch, dtype = loader.effective_batch_size(task.num_train, experiment), precision.compute_dtype(experiment)
-    return grouping.group_children(
-        [
-            signature.of_child(child, variant, batch_size=batch, num_classes=task.num_classes, dtype=dtype)
-            for child in plan.children
-        ],
-        steps=loader.steps_per_cycle(task.num_train, experiment) * schedule.cycles_per_child(experiment),
-        known=known,
-        model=layout.cost_model,
-    )
+    own = [signature.of_child(child, work) for child in plan.children]
+    return grouping.group_children(own, steps=work.num_steps, known=known, model=layout.cost_model)
 
 
 def _generation_seconds(
-    experiment: Experiment,
-    task: TaskInfo,
-    groups: Sequence[grouping.Group],
-    layout: DeviceLayout,
-    measured: TimedProgram,
+    work: TaskWork, groups: Sequence[grouping.Group], layout: DeviceLayout, measured: TimedProgram
 ) -> float:
     """Training and validation of a generation: what the busiest device has to do."""
-    cycles = schedule.cycles_per_child(experiment)
-    steps = loader.steps_per_cycle(task.num_train, experiment) * cycles
     busy: dict[jax.Device, float] = {}
     for chunk in place(groups, layout.unlimited):
         program = chunk.group.signature
         forward = replace(
             program,
             first_trainable=program.num_blocks,
-            batch_size=loader.num_validated(task.num_validation, experiment),
+            batch_size=work.num_validated,
         )
-        child = steps * measured.step(program) + cycles * measured.step(forward)
+        child = work.num_steps * measured.step(program) + work.num_cycles * measured.step(forward)
         for device in chunk.mesh.devices.flat:
             busy[device] = busy.get(device, 0.0) + child * chunk.size / chunk.mesh.size
     return max(busy.values())

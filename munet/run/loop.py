@@ -9,11 +9,9 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import cast
 
 from munet.config import Config, as_begun, completed, differences, to_json
-from munet.data import loader
 from munet.data.open_settings import NO_ARRAYS, Arrays
 from munet.data.tasks import Task
 from munet.errors import CorruptionError
@@ -34,7 +32,8 @@ from munet.training.in_flight import InFlight
 from munet.training.measure import latency, trunk_fit
 from munet.training.measure.evaluation import measure
 from munet.training.population import Population
-from munet.training.program.signature import Signature
+from munet.training.trainer import Trainer
+from munet.training.work import TaskWork
 from munet.types import (
     ChildPlan,
     GenerationEntry,
@@ -151,8 +150,7 @@ class _Loop:
         self._setup, self._store, self._notify = setup, store, notify
         self._experiment = setup.config.experiment
         self._controller = setup.controller
-        self._variant = architecture.get_variant(self._experiment.variant)
-        self._publisher = Publisher(store.components, self._variant)
+        self._publisher = Publisher(store.components, architecture.get_variant(self._experiment.variant))
         minutes = setup.config.runtime.checkpoint_minutes
         # There in any case: an earlier start may have saved what is to be cleared.
         self._in_flight = InFlight(
@@ -163,7 +161,8 @@ class _Loop:
         )
         saves = self._in_flight if minutes >= 0 else None
         self._is_last = False
-        self._population = Population(setup.config, setup.layout, self._publisher.load, saves)
+        tasks = {task.info.name: task for task in setup.tasks}
+        self._trainer: Trainer = Population(setup.config, setup.layout, tasks, self._publisher.load, saves)
 
     def run(self) -> None:
         """From wherever the journal is to the end."""
@@ -172,30 +171,11 @@ class _Loop:
         names = [task.info.name for task in self._setup.tasks]
         _announce(self._setup.config, self._store, current, self._setup.total_image_steps, names, self._notify)
         try:
-            self._go_on(current)
+            while not self._controller.is_complete(current.state):
+                current = self._phase(current)
         finally:
             self._in_flight.wait()  # an interrupted run leaves a whole save behind, not half of one
         self._notify(events.RunEnded(is_complete=True, seconds=time.perf_counter() - started))
-
-    def _go_on(self, current: RunState) -> None:
-        """Generation by generation, phase by phase, until the run is complete."""
-        announced = None
-        while not self._controller.is_complete(current.state):
-            self._deadline.check()
-            position = current.state.position
-            task = self._setup.tasks[position.task_index]
-            if announced != (position.task_iteration, position.task_index):
-                announced = (position.task_iteration, position.task_index)
-                self._release_others(task)
-                self._notify(events.PhaseStarted(task.info, position))
-                for note in notes_on_classes(task) if position == Position(0, position.task_index, 0) else ():
-                    self._notify(events.Note(note))
-            if self._controller.is_phase_over(current.state):
-                current = self._close_phase(current, task)
-            elif candidates := self._controller.seed_candidates(current.state):
-                current = self._choose_seeds(current, task, candidates)
-            else:
-                current = self._generation(current, task)
 
     def _begin(self) -> RunState:
         """Writes the first entry of a new run, or replays an old one."""
@@ -204,7 +184,7 @@ class _Loop:
             self._setup.root.put(self._store.components)
             entry = replace(entry, root=replace(entry.root, latency=latency.of_root(self._experiment)))
             journal.append(entry)
-            return replay.fold(self._controller, None, entry)
+            return replay.tell(self._controller, None, entry)
         for note in start.notes_on_layout(_first_entry(self._store), entry):
             self._notify(events.Note(note))
         current = replay.load(self._controller, self._store)
@@ -212,11 +192,52 @@ class _Loop:
             self._publisher.collect(current.state)  # what a run killed between two phases left
         return current
 
-    def _release_others(self, active: Task) -> None:
-        """Keeps the decoded images of the active task only."""
-        for task in self._setup.tasks:
-            if task is not active:
-                task.release()
+    def _phase(self, current: RunState) -> RunState:
+        """One phase, from wherever it is to its end."""
+        position = current.state.position
+        task = self._setup.tasks[position.task_index]
+        work = TaskWork.of(self._experiment, task.info)
+        self._deadline.check()
+        for other in self._setup.tasks:  # only the active task's decoded images are kept
+            if other is not task:
+                other.release()
+        self._notify(events.PhaseStarted(task.info, position))
+        for note in notes_on_classes(task) if position == Position(0, position.task_index, 0) else ():
+            self._notify(events.Note(note))
+        while not self._controller.is_phase_over(current.state):
+            self._deadline.check()
+            if candidates := self._controller.seed_candidates(current.state):
+                current = self._choose_seeds(current, task, work, candidates)
+            else:
+                current = self._generation(current, work)
+        self._deadline.check()
+        return self._close_phase(current, task, work)
+
+    def _choose_seeds(self, current: RunState, task: Task, work: TaskWork, candidates: Sequence[ChildPlan]) -> RunState:
+        """Measures how well the candidates fit the task; once committed, that is never measured again."""
+        started = time.perf_counter()
+        position = current.state.position
+        fits = trunk_fit.measure(work, candidates, task, position, self._publisher.read)
+        current = self._commit(current, SeedsEntry(position, task.info.name, fits))
+        text = wording.describe_seeds(current.state.seeds, fits, time.perf_counter() - started)
+        self._notify(events.Note(text))
+        return current
+
+    def _generation(self, current: RunState, work: TaskWork) -> RunState:
+        """One generation: proposed, trained, judged and committed."""
+        started = time.perf_counter()
+        plan = self._controller.ask(current.state)
+        placed = self._trainer.plan(plan, work, current.programs)
+        self._notify(events.GenerationStarted(plan, work.batch_size, work.steps_per_cycle, placed.num_programs))
+        results = self._trainer.train(placed, self._cycle_ended)
+        if self._experiment.latency_factor < 1:
+            results = latency.measured(self._experiment, placed, results, current.latencies)
+        verdicts = self._controller.judge(current.state, plan, results)
+        entry = self._publisher.publish(current.state, plan, results, verdicts)
+        current = self._commit(current, entry)
+        self._in_flight.clear()
+        self._notify(events.GenerationEnded(entry, time.perf_counter() - started))
+        return current
 
     def _is_last_cycle(self) -> bool:
         """Asked once a cycle, when it is about to be saved: then it must be, and the run ends after it."""
@@ -226,61 +247,23 @@ class _Loop:
     def _cycle_ended(self, cycle: int, qualities: Mapping[ModelId, Quality], image_steps: int, seconds: float) -> None:
         """Tells it, and ends the run if its time is up.
 
-        Where generations are not saved inside, `_go_on` does so after the generation.
+        Where generations are not saved inside, `_phase` does so after the generation.
         """
         self._notify(events.CycleEnded(cycle, qualities, image_steps, seconds))
         if self._is_last:
             raise TimeIsUpError
 
-    def _choose_seeds(self, current: RunState, task: Task, candidates: Sequence[ChildPlan]) -> RunState:
-        """Measures how well the candidates fit the task; once committed, that is never measured again."""
-        started = time.perf_counter()
-        position = current.state.position
-        fits = trunk_fit.measure(self._experiment, candidates, task, position, self._publisher.read)
-        current = self._commit(current, SeedsEntry(position, task.info.name, fits))
-        text = wording.describe_seeds(current.state.seeds, fits, time.perf_counter() - started)
-        self._notify(events.Note(text))
-        return current
-
-    def _generation(self, current: RunState, task: Task) -> RunState:
-        """One generation: proposed, trained, judged and committed."""
-        started = time.perf_counter()
-        state, experiment = current.state, self._experiment
-        plan = self._controller.ask(state)
-        known = [Signature.parse(program) for program in current.programs]
-        self._notify(
-            events.GenerationStarted(
-                plan,
-                batch_size=loader.effective_batch_size(task.info.num_train, experiment),
-                steps_per_cycle=loader.steps_per_cycle(task.info.num_train, experiment),
-                num_programs=self._population.num_programs(plan, task, known),
-            )
-        )
-        latencies = latency.of_children(experiment, plan.children, task.info.num_classes, current.latencies)
-        trained = self._population.train(plan, task, known, self._cycle_ended)
-        verdicts = self._controller.judge(state, plan, {id: child.training for id, child in trained.items()}, latencies)
-        entry = self._publisher.generation_entry(state, plan, trained, verdicts, task.info.num_classes, latencies)
-        current = self._commit(current, entry)
-        self._in_flight.clear()
-        self._notify(events.GenerationEnded(entry, time.perf_counter() - started))
-        return current
-
-    def _close_phase(self, current: RunState, task: Task) -> RunState:
+    def _close_phase(self, current: RunState, task: Task, work: TaskWork) -> RunState:
         """Tests the best model of the phase, drops the others, and keeps a snapshot where one is due."""
         self._in_flight.clear()  # here too: the run may have been killed before it did so after a generation
         best = self._controller.best(current.state)
-        measure_on = partial(
-            measure,
-            self._experiment,
-            {name: self._publisher.load(identity) for name, identity in best.components.items()},
-            best.hyperparameters,
-            num_classes=task.info.num_classes,
-        )
+        components = {name: self._publisher.load(identity) for name, identity in best.components.items()}
         with task.testing():
-            test = measure_on(task.split("test"))
+            test = measure(work, components, best.hyperparameters, task.split("test"))
         self._check_unchanged(best, test.quality)
-        most = loader.num_validated(task.info.num_validation, self._experiment)
-        validation = measure_on(task.split("validation"), max_images=most)
+        validation = measure(
+            work, components, best.hyperparameters, task.split("validation"), max_images=work.num_validated
+        )
         entry = PhaseEntry(
             current.state.position,
             task.info.name,
@@ -330,7 +313,8 @@ class _Loop:
         )
 
     def _commit(self, current: RunState, entry: SeedsEntry | GenerationEntry | PhaseEntry) -> RunState:
-        after = replay.fold(self._controller, current, entry)  # an entry that does not fold is never written
+        """Tells the entry, then appends it: what the state refuses is never written."""
+        after = replay.tell(self._controller, current, entry)
         self._store.journal.append(entry)
         return after
 

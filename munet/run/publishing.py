@@ -7,11 +7,11 @@ from dataclasses import replace
 
 from munet.evolution.records import new_record, publishes
 from munet.evolution.state import State
+from munet.run.start import array_leaves
 from munet.store.collector import Collector
 from munet.store.components import ComponentStore, component_id
-from munet.training import assemble
-from munet.training.assemble import FlatArrays
-from munet.training.population import TrainedChild
+from munet.training.assemble import FlatArrays, resized_position
+from munet.training.trainer import TrainedChild
 from munet.types import (
     ROOT_MODEL,
     ChildEntry,
@@ -51,24 +51,22 @@ class Publisher:
         """As `load`, but what is not in memory yet is not kept there: for a look at many models."""
         return self._cache[identity] if identity in self._cache else self._store.get(identity)[1]
 
-    def generation_entry(
+    def publish(
         self,
         state: State,
         plan: GenerationPlan,
-        trained: Mapping[ModelId, TrainedChild],
+        results: Mapping[ModelId, TrainedChild],
         verdicts: Mapping[ModelId, Verdict],
-        num_classes: int,
-        latencies: Mapping[ModelId, float],
     ) -> GenerationEntry:
         """Writes the components of every kept child; returns the entry to append when all of them are on disk."""
         published: dict[ComponentId, ComponentRecord] = {}
         children = []
         for child in plan.children:
-            result, verdict = trained[child.id], verdicts[child.id]
+            result, verdict = results[child.id], verdicts[child.id]
             ids: dict[ComponentName, ComponentId] = {}
             if verdict.is_kept:
-                ids = self._publish(state, child, result.best, verdict, num_classes, published)
-            children.append(ChildEntry(child, result.training, verdict, result.cost, ids, latencies.get(child.id)))
+                ids = self._components(state, child, result.best, verdict, published)
+            children.append(ChildEntry(child, result.training, verdict, result.cost, ids, result.latency))
         return GenerationEntry(plan.position, plan.task, tuple(children), published, plan.data_mutations)
 
     def collect(self, state: State, before: State | None = None) -> None:
@@ -84,15 +82,15 @@ class Publisher:
         kept = state.components_of((ROOT_MODEL, *state.active, *state.seeds))
         self._cache = {identity: self._cache[identity] for identity in kept & self._cache.keys()}
 
-    def _publish(
+    def _components(
         self,
         state: State,
         child: ChildPlan,
         best: Mapping[ComponentName, FlatArrays],
         verdict: Verdict,
-        num_classes: int,
         published: dict[ComponentId, ComponentRecord],
     ) -> dict[ComponentName, ComponentId]:
+        """Writes what a kept child publishes, adds its records to `published`, and returns its components by name."""
         if verdict.best_cycle is None:
             raise ValueError(f"child {child.id} is kept without a best cycle")
         ids: dict[ComponentName, ComponentId] = {}
@@ -100,19 +98,19 @@ class Publisher:
             if not publishes(plan):
                 ids[plan.name] = plan.source or ""
                 continue
-            leaves = assemble.leaves_of(child, plan.name, self._variant, num_classes)
             untrained = self._resized(child, plan.source) if plan.action == "resize" and plan.source else None
+            arrays = best[plan.name] if plan.trainable or untrained is None else untrained
+            leaves = array_leaves(arrays)
             resized_id = None
             if untrained is not None:
                 frozen = new_record(state, child, replace(plan, trainable=False), verdict.best_cycle, leaves)
                 resized_id = component_id(frozen, untrained)
             record = new_record(state, child, plan, verdict.best_cycle, leaves, resized_id)
-            arrays = best[plan.name] if plan.trainable or untrained is None else untrained
             ids[plan.name] = self._store.put(record, arrays)
             self._cache[ids[plan.name]] = arrays
             published[ids[plan.name]] = record
         return ids
 
     def _resized(self, child: ChildPlan, source: ComponentId) -> FlatArrays:
-        size = int(child.hyperparameters["image_size"])
-        return assemble.resized_position(self.load(source), size, self._variant)
+        """A published position embedding at the child's image size."""
+        return resized_position(self.load(source), int(child.hyperparameters["image_size"]), self._variant)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from munet.config import Experiment
 from munet.evolution import costs, schedule
@@ -38,17 +39,24 @@ from munet.types import (
 )
 from munet.vit import architecture
 
-Trainer = Callable[[ChildPlan, int], CycleQualities]  # a child and its number of cycles -> what training it gave
+Invent = Callable[[ChildPlan, int], CycleQualities]  # a child and its number of cycles -> what training it gave
+
+
+class InventedChild(NamedTuple):
+    """A child of which only is said what the controller asks."""
+
+    training: CycleQualities
+    latency: float | None = None
 
 
 def plans(
-    experiment: Experiment, tasks: Sequence[TaskInfo], trainer: Trainer | None = None
+    experiment: Experiment, tasks: Sequence[TaskInfo], invention: Invent | None = None
 ) -> Iterator[GenerationPlan]:
     """Every generation of a rehearsed run, in order; arguments as for `next_entry`."""
     controller = Controller(experiment, tasks)
     state = initial_state(start_entry(experiment, tasks))
     while not controller.is_complete(state):
-        entry = next_entry(controller, state, trainer or invent)
+        entry = next_entry(controller, state, invention or invent)
         if isinstance(entry, GenerationEntry):
             children = tuple(child.plan for child in entry.children)
             yield GenerationPlan(entry.position, entry.task, children, entry.data_mutations)
@@ -119,7 +127,8 @@ def run_generation(
     """Judges and records a generation whose training gave `trainings`."""
     classes = controller.task(state).num_classes
     latencies = _latencies(controller.experiment, plan, classes)
-    verdicts = controller.judge(state, plan, trainings, latencies)
+    results = {id: InventedChild(training, latencies.get(id)) for id, training in trainings.items()}
+    verdicts = controller.judge(state, plan, results)
     entries: list[ChildEntry] = []
     published: dict[ComponentId, ComponentRecord] = {}
     for child in plan.children:
@@ -151,9 +160,9 @@ def invent_fits(controller: Controller, state: State) -> SeedsEntry:
 
 
 def next_entry(
-    controller: Controller, state: State, trainer: Trainer = invent
+    controller: Controller, state: State, invention: Invent = invent
 ) -> SeedsEntry | GenerationEntry | PhaseEntry:
-    """What a run would journal next, if training gave what `trainer` says."""
+    """What a run would journal next, if training gave what `invention` says."""
     if controller.seed_candidates(state):
         return invent_fits(controller, state)
     if controller.is_phase_over(state):
@@ -161,4 +170,4 @@ def next_entry(
         return PhaseEntry(state.position, controller.task(state).name, best.id, Quality(best.id % 101, 100))
     plan = controller.ask(state)
     cycles = schedule.cycles_per_child(controller.experiment)
-    return run_generation(controller, state, plan, {child.id: trainer(child, cycles) for child in plan.children})
+    return run_generation(controller, state, plan, {child.id: invention(child, cycles) for child in plan.children})

@@ -10,7 +10,7 @@ import jax
 
 from munet import roots
 from munet.config import Config, Experiment, Runtime
-from munet.data import cache, loader
+from munet.data import cache
 from munet.data.open_settings import NO_ARRAYS, Arrays, OpenSettings
 from munet.data.tasks import Task, load_tasks
 from munet.errors import DataError, UserError
@@ -19,6 +19,7 @@ from munet.evolution.controller import Controller
 from munet.run import estimates, start
 from munet.training.batches import resident
 from munet.training.placement.devices import DeviceLayout
+from munet.training.work import TaskWork
 from munet.types import StartEntry, TaskInfo
 
 
@@ -94,11 +95,8 @@ def image_steps(experiment: Experiment, tasks: Sequence[TaskInfo]) -> int:
     """Training images that all children of a run on these tasks see."""
     children = experiment.children_per_generation * schedule.num_generations(experiment)
     phases = schedule.num_task_iterations(experiment)
-    batches = sum(
-        loader.steps_per_cycle(task.num_train, experiment) * loader.effective_batch_size(task.num_train, experiment)
-        for task in tasks
-    )
-    return phases * children * schedule.cycles_per_child(experiment) * batches
+    works = [TaskWork.of(experiment, task) for task in tasks]
+    return phases * children * sum(work.num_cycles * work.image_steps_per_cycle for work in works)
 
 
 def open_inputs(

@@ -56,7 +56,7 @@ class RootComponents:
         own = arrays[architecture.POSITION]
         resized = resized_position(own, experiment.defaults.image_size, variant)
         if any(resized[path].shape != own[path].shape for path in own):
-            leaves = _leaves(resized)
+            leaves = array_leaves(resized)
             record = ComponentRecord(architecture.POSITION, leaves, "root-resized", self.ids[architecture.POSITION])
             self.ids[architecture.POSITION] = self._add(record, resized)
 
@@ -193,10 +193,11 @@ def versions() -> dict[str, str]:
 
 
 def _root_record(name: ComponentName, arrays: FlatArrays) -> ComponentRecord:
-    return ComponentRecord(name, _leaves(arrays), "root")
+    return ComponentRecord(name, array_leaves(arrays), "root")
 
 
-def _leaves(arrays: FlatArrays) -> dict[str, Leaf]:
+def array_leaves(arrays: FlatArrays) -> dict[str, Leaf]:
+    """Shapes and dtypes of a component's arrays by path, as its record holds them."""
     return {path: Leaf(arrays[path].shape, str(arrays[path].dtype)) for path in sorted(arrays)}
 
 

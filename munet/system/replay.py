@@ -49,7 +49,7 @@ class RunState:
     saved_at: ModelId = field(default=0, compare=False)
 
 
-def fold(controller: Controller, run_state: RunState | None, entry: JournalEntry) -> RunState:
+def tell(controller: Controller, run_state: RunState | None, entry: JournalEntry) -> RunState:
     """The run state after one more entry.
 
     Raises:
@@ -86,7 +86,7 @@ def load(controller: Controller, store: Store) -> RunState:
     """
     run_state = _snapshot(store)
     for entry in store.journal.entries(start=0 if run_state is None else run_state.length):
-        run_state = fold(controller, run_state, entry)
+        run_state = tell(controller, run_state, entry)
     if run_state is None:
         raise CorruptionError(f"The journal of {store.path} is empty: start the run again.")
     return run_state

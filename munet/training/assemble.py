@@ -19,6 +19,7 @@ from jaxtyping import Array, Float
 from munet import rng
 from munet.training.program.optimizer import OptimizerSettings
 from munet.training.program.signature import Signature
+from munet.training.work import TaskWork
 from munet.types import ChildPlan, ComponentId, ComponentName, ComponentPlan, Leaf
 from munet.vit import architecture
 from munet.vit.architecture import Variant
@@ -26,6 +27,7 @@ from munet.vit.forward import Gates, nest
 from munet.vit.init import init_component, resize_position_embedding
 
 FlatArrays = Mapping[str, np.ndarray]  # arrays of one component by path
+Load = Callable[[ComponentId], FlatArrays]  # arrays of a published component
 Nested = dict[str, Any]
 
 
@@ -45,29 +47,21 @@ class ChildArrays(NamedTuple):
     control: Control
 
 
-def component_arrays(
-    child: ChildPlan,
-    plan: ComponentPlan,
-    variant: Variant,
-    *,
-    num_classes: int,
-    seed: int,
-    load: Callable[[ComponentId], FlatArrays],
-) -> FlatArrays:
+def component_arrays(child: ChildPlan, plan: ComponentPlan, work: TaskWork, load: Load) -> FlatArrays:
     """The unpadded arrays a child starts one component from.
 
     New parameters are drawn from a key of the run's seed and the child's id (spec section 5), so a
     re-run draws the same.
     """
     if plan.action == "init":
-        leaves = leaves_of(child, plan.name, variant, num_classes)
-        return init_component(rng.key_data((seed, "init", child.id, plan.name)), variant, plan.name, leaves)
+        leaves = leaves_of(child, plan.name, work.variant, work.num_classes)
+        return init_component(rng.key_data((work.seed, "init", child.id, plan.name)), work.variant, plan.name, leaves)
     if plan.source is None:
         raise ValueError(f"child {child.id}: {plan.action} of {plan.name} names no source")
     arrays = load(plan.source)
     if plan.action != "resize":
         return arrays
-    return resized_position(arrays, int(child.hyperparameters["image_size"]), variant)
+    return resized_position(arrays, int(child.hyperparameters["image_size"]), work.variant)
 
 
 def resized_position(arrays: FlatArrays, image_size: int, variant: Variant) -> FlatArrays:
@@ -84,27 +78,15 @@ def leaves_of(child: ChildPlan, name: ComponentName, variant: Variant, num_class
     return architecture.model_leaves(variant, name, child.hyperparameters, num_classes)
 
 
-def assemble(
-    child: ChildPlan,
-    signature: Signature,
-    *,
-    num_classes: int,
-    seed: int,
-    steps_per_cycle: int,
-    num_cycles: int,
-    load: Callable[[ComponentId], FlatArrays],
-) -> ChildArrays:
+def assemble(child: ChildPlan, signature: Signature, work: TaskWork, load: Load) -> ChildArrays:
     """Builds one child for a program that covers it.
 
     Args:
       child: the plan.
       signature: the program's; it must cover the child's own.
-      num_classes: of the task, before padding.
-      seed: the run's.
-      steps_per_cycle, num_cycles: the length of training, for the schedule.
+      work: its classes before padding, the run's seed, and the length of training, for the schedule.
       load: arrays of a published component.
     """
-    variant = architecture.get_variant(signature.variant)
     plans = {plan.name: plan for plan in child.components}
     tuned: Nested = {}
     fixed: Nested = {}
@@ -112,17 +94,17 @@ def assemble(
     for name in signature.names:
         flat: FlatArrays = {}
         if name in plans:
-            flat = component_arrays(child, plans[name], variant, num_classes=num_classes, seed=seed, load=load)
+            flat = component_arrays(child, plans[name], work, load)
         if signature.tunes(name):
             tuned[name] = pad(flat, signature, name)
             masks[name] = jnp.float32(name in plans and plans[name].trainable)
         else:
             fixed[name] = pad(flat, signature, name)
     settings = OptimizerSettings.from_hyperparameters(
-        child.hyperparameters, steps_per_cycle=steps_per_cycle, num_cycles=num_cycles
+        child.hyperparameters, steps_per_cycle=work.steps_per_cycle, num_cycles=work.num_cycles
     )
     adapter_dim = int(child.hyperparameters["adapter_dim"])
-    own = gates(plans, signature, adapter_dim=adapter_dim, num_classes=num_classes)
+    own = gates(plans, signature, adapter_dim=adapter_dim, num_classes=work.num_classes)
     return ChildArrays(tuned, fixed, Control(masks, own, settings))
 
 

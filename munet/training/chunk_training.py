@@ -13,74 +13,56 @@ import numpy as np
 
 from munet.threads import in_threads
 from munet.training import assemble
-from munet.training.assemble import FlatArrays
+from munet.training.assemble import FlatArrays, Load
 from munet.training.batches.stream import Segment
-from munet.training.measure.validation import Validation, is_best
+from munet.training.cycle_scores import CycleScores
+from munet.training.measure.validation import Validation
 from munet.training.placement import out_of_memory
 from munet.training.placement.chunks import Chunk
 from munet.training.program import programs, sharding
-from munet.types import ChildPlan, ComponentId, ComponentName, ModelId, Quality
-from munet.vit import architecture
+from munet.training.program.signature import Signature
+from munet.training.work import TaskWork
+from munet.types import ChildPlan, ComponentName
 from munet.vit.forward import flatten
 
 Tree = TypeVar("Tree")
-Load = Callable[[ComponentId], FlatArrays]
 
 
 @dataclass
-class ChunkRun:
+class ChunkTraining:
     """A chunk and its device arrays, of which `state` changes.
 
     Attributes:
       chunk: where it runs, and in which program.
       children: in the order of the child axis; what pads it is nobody's.
-      num_classes: of the task.
-      clip_norm: of the gradients.
+      work: what each of them is.
       fixed, control, state: arguments of the train program.
     """
 
     chunk: Chunk
     children: list[ChildPlan]
-    num_classes: int
-    clip_norm: float
+    work: TaskWork
     fixed: assemble.Nested
     control: assemble.Control
     state: programs.ChildState
 
     @classmethod
-    def start(
-        cls,
-        chunk: Chunk,
-        children: list[ChildPlan],
-        *,
-        num_classes: int,
-        seed: int,
-        clip_norm: float,
-        steps_per_cycle: int,
-        num_cycles: int,
-        load: Load,
-    ) -> ChunkRun:
+    def start(cls, chunk: Chunk, children: list[ChildPlan], work: TaskWork, load: Load) -> ChunkTraining:
         """Puts the children of a chunk on its devices; padding repeats the first child and is ignored later."""
-        arrays = [
-            assemble.assemble(
-                child,
-                chunk.group.signature,
-                num_classes=num_classes,
-                seed=seed,
-                steps_per_cycle=steps_per_cycle,
-                num_cycles=num_cycles,
-                load=load,
-            )
-            for child in children
-        ]
+        arrays = [assemble.assemble(child, chunk.group.signature, work, load) for child in children]
         stacked = assemble.stack(arrays + [arrays[0]] * (chunk.size - len(arrays)))
         with out_of_memory.explained("preparing", chunk):
             state, fixed, control = chunk.put((programs.init_state(stacked.tuned), stacked.fixed, stacked.control))
-        return cls(chunk, children, num_classes, clip_norm, fixed, control, state)
+        return cls(chunk, children, work, fixed, control, state)
+
+    @property
+    def program(self) -> Signature:
+        """The signature of the program that it runs in."""
+        return self.chunk.group.signature
 
     def __str__(self) -> str:
         """What decides the arrays of its state: program, length of the child axis, children in order."""
-        return f"{self.chunk.group.signature} {self.chunk.size} {[child.id for child in self.children]}"
+        return f"{self.program} {self.chunk.size} {[child.id for child in self.children]}"
 
     def train(self, segment: Segment) -> programs.ChildState:
         """Trains on a segment of batches; returns the state, which may not be there yet."""
@@ -106,31 +88,34 @@ class ChunkRun:
             return jax.block_until_ready(result)
 
     def keep_best(
-        self,
-        results: Sequence[programs.Evaluation],
-        validation: Validation,
-        cycle: int,
-        qualities: dict[ModelId, list[Quality]],
-        diverged: dict[ModelId, int],
-    ) -> None:
+        self, cycle: int, answers: Sequence[programs.Evaluation], validation: Validation, scores: CycleScores
+    ) -> CycleScores:
         """Notes the qualities of a cycle, and keeps each child's version if it is its best so far.
 
         Best-so-far stays on the device; the host only says which, because it alone can compare qualities exactly.
+
+        Args:
+          cycle: which, from 0.
+          answers: what `evaluate` gave.
+          validation: the images that were evaluated on.
+          scores: of the wave, before this cycle.
+
+        Returns:
+          The scores with this cycle of the chunk's children.
         """
         with out_of_memory.explained("training or evaluating", self.chunk):  # what was dispatched is waited for
-            is_finite = jnp.stack([self.state.is_finite, *(result.is_finite for result in results)]).all(axis=0)
-            found = validation.qualities(jax.device_get([result.predicted for result in results]))
-        are_best = np.zeros(len(found), bool)  # those that fill up a chunk are nobody
-        for index, (child, is_sound) in enumerate(zip(self.children, jax.device_get(is_finite), strict=False)):
-            qualities[child.id].append(found[index])
-            if not is_sound:
-                diverged.setdefault(child.id, cycle)
-            are_best[index] = is_best(qualities[child.id], diverged.get(child.id))
+            is_finite = jnp.stack([self.state.is_finite, *(answer.is_finite for answer in answers)]).all(axis=0)
+            found = validation.qualities(jax.device_get([answer.predicted for answer in answers]))
+        sound = jax.device_get(is_finite)
+        own = zip(self.children, found, sound, strict=False)  # those that fill up a chunk are nobody
+        scores = scores.after(cycle, {child.id: (quality, bool(is_sound)) for child, quality, is_sound in own})
+        are_best = np.zeros(len(found), bool)
+        are_best[: len(self.children)] = [scores.is_best(child.id) for child in self.children]
         self.state = programs.keep_best(self.state, jax.device_put(are_best, self.chunk.by_child), is_finite)
+        return scores
 
     def best_arrays(self) -> list[dict[ComponentName, FlatArrays]]:
         """What each child trained, unpadded, at its best cycle."""
-        variant = architecture.get_variant(self.chunk.group.signature.variant)
         trained = [[plan.name for plan in child.components if plan.trainable] for child in self.children]
         best = jax.device_get({name: self.state.best[name] for name in set().union(*trained)})  # once for all children
         stacked = {name: flatten(nested) for name, nested in best.items()}
@@ -138,7 +123,7 @@ class ChunkRun:
             {
                 name: assemble.extract(
                     {path: leaf[index] for path, leaf in stacked[name].items()},
-                    assemble.leaves_of(child, name, variant, self.num_classes),
+                    assemble.leaves_of(child, name, self.work.variant, self.work.num_classes),
                 )
                 for name in names
             }
@@ -162,13 +147,13 @@ class ChunkRun:
 
     @property
     def train_program(self) -> Callable[..., programs.ChildState]:
-        """One object for all chunks that run in the same program."""
-        return programs.train_program(self.chunk.group.signature, self.chunk.mesh, self.clip_norm, self.chunk.parts)
+        """The program that trains its children; one object for all chunks that run in it."""
+        return programs.train_program(self.program, self.chunk.mesh, self.work.clip_norm, self.chunk.parts)
 
     @property
     def evaluate_program(self) -> Callable[..., programs.Evaluation]:
-        """As `train_program`."""
-        return programs.evaluate_program(self.chunk.group.signature.for_evaluation, self.chunk.mesh)
+        """The program that evaluates them; one object for all chunks that evaluate in it."""
+        return programs.evaluate_program(self.program.for_evaluation, self.chunk.mesh)
 
     @property
     def _params(self) -> assemble.Nested:
@@ -180,21 +165,21 @@ class ChunkRun:
 
 
 def compile_ahead(
-    runs: Sequence[ChunkRun], segment_shape: Sequence[int], piece_shapes: Sequence[tuple[int, ...]]
+    chunks: Sequence[ChunkTraining], segment_shape: Sequence[int], piece_shapes: Sequence[tuple[int, ...]]
 ) -> None:
     """Compiles what the chunks of a wave will run, programs side by side; nothing is done for those that are there.
 
     Args:
-      runs: of the wave.
+      chunks: of the wave.
       segment_shape: of the images of a segment of batches.
       piece_shapes: of the images of each piece of the validation set.
     """
     wanted: dict[Any, Callable[[], None]] = {}
-    for run in runs:
-        wanted.setdefault((run.train_program, run.chunk.size), partial(run.compile_training, segment_shape))
-    for run in runs:
+    for chunk in chunks:
+        wanted.setdefault((chunk.train_program, chunk.chunk.size), partial(chunk.compile_training, segment_shape))
+    for chunk in chunks:
         for shape in piece_shapes:
-            key = (run.evaluate_program, run.chunk.size, shape)
-            wanted.setdefault(key, partial(run.compile_evaluation, shape))
+            key = (chunk.evaluate_program, chunk.chunk.size, shape)
+            wanted.setdefault(key, partial(chunk.compile_evaluation, shape))
     for _ in in_threads(lambda compile: compile(), wanted.values()):
         pass

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import jax
@@ -18,8 +18,9 @@ from etils import epath
 
 from munet import rng
 from munet.quality import Quality, Stratum
+from munet.training.cycle_scores import CycleScores
 from munet.training.program.programs import ChildState
-from munet.training.saves import Saves, abstract
+from munet.training.saves import Saves, Subject, abstract
 from munet.types import ModelId
 
 _LOGGER = logging.getLogger(__name__)
@@ -58,8 +59,7 @@ class SavedWave:
 
     cycle: int
     states: tuple[ChildState, ...]
-    qualities: dict[ModelId, list[Quality]]
-    diverged: dict[ModelId, int]
+    scores: CycleScores
 
 
 class InFlight:
@@ -82,9 +82,8 @@ class InFlight:
         is_last: Callable[[], bool] = lambda: False,
     ):
         self._note, self._is_last = note, is_last
-        self._saves = Saves(
-            folder, minutes, what="The generation in training", goes_on="the run", note=note, clock=clock
-        )
+        subject = Subject("The generation in training", "the run")
+        self._saves = Saves(folder, minutes, subject, note=note, clock=clock)
 
     def begin(self) -> None:
         """A generation begins: its first save is due when it is old enough itself."""
@@ -95,8 +94,7 @@ class InFlight:
         what: SaveKey,
         cycle: int,
         states: Sequence[ChildState],
-        qualities: Mapping[ModelId, list[Quality]],
-        diverged: Mapping[ModelId, int],
+        scores: CycleScores,
         ends_stream: bool = False,
     ) -> None:
         """Saves in the background if the last save is old enough; one that fails is told once, never raised.
@@ -107,12 +105,12 @@ class InFlight:
         is_due = self._saves.is_due_at_an_end if ends_stream else self._saves.is_due
         if not is_due and not is_last:
             return
-        ids = sorted(qualities)
+        ids = sorted(scores.qualities)
         tree = {
             "states": [state._asdict() for state in states],
             "ids": np.array(ids, np.int64),
-            "qualities": np.array([[_counts(quality) for quality in qualities[item]] for item in ids], np.int64),
-            "diverged": np.array([diverged.get(item, -1) for item in ids], np.int64),
+            "qualities": np.array([[_counts(quality) for quality in scores.qualities[item]] for item in ids], np.int64),
+            "diverged": np.array([scores.diverged.get(item, -1) for item in ids], np.int64),
         }
         self._saves.save(what.prefix, f"{what.name}-{cycle:06d}", tree)
 
@@ -165,11 +163,13 @@ def _load(saves: Saves, saved: epath.Path, what: SaveKey, like: Sequence[ChildSt
     return SavedWave(
         cycle,
         tuple(ChildState(**state) for state in tree["states"]),
-        {
-            item: [_quality(counts) for counts in rows]
-            for item, rows in zip(found, np.asarray(tree["qualities"]).tolist(), strict=True)
-        },
-        {item: int(at) for item, at in zip(found, tree["diverged"], strict=True) if at >= 0},
+        CycleScores(
+            {
+                item: tuple(_quality(counts) for counts in rows)
+                for item, rows in zip(found, np.asarray(tree["qualities"]).tolist(), strict=True)
+            },
+            {item: int(at) for item, at in zip(found, tree["diverged"], strict=True) if at >= 0},
+        ),
     )
 
 

@@ -9,7 +9,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 from etils import epath
@@ -19,14 +19,20 @@ _LOGGER = logging.getLogger(__name__)
 _SOONER = 0.1  # of the least time between two saves
 
 
+class Subject(NamedTuple):
+    """What is saved, in words."""
+
+    what: str  # "The generation in training"
+    goes_on: str  # what runs on if a save fails: "the run"
+
+
 class Saves:
     """Saves of training states in one folder. Names are `FAMILY-SOMETHING`; a newer save replaces its family's others.
 
     Args:
       folder: where to save, absolute; removed by `clear`.
       minutes: least time between two saves; 0: a save is always due.
-      what: what is saved, for messages: "The generation in training".
-      goes_on: what runs on if a save fails: "the run".
+      subject: what is saved, for messages.
       note: told what people should know: that saving failed (once), that a save cannot be used.
       clock: seconds, monotonic.
     """
@@ -35,15 +41,14 @@ class Saves:
         self,
         folder: str,
         minutes: float,
+        subject: Subject,
         *,
-        what: str,
-        goes_on: str,
         note: Callable[[str], None] = _LOGGER.warning,
         clock: Callable[[], float] = time.monotonic,
     ):
         self._folder = epath.Path(folder)
         self._seconds = minutes * 60
-        self._what, self._goes_on = what, goes_on
+        self._what, self._goes_on = subject
         self._note = note
         self._clock = clock
         self._last_save = clock()

@@ -86,7 +86,7 @@ def _make(
             if isinstance(entry, StartEntry):
                 entry = replace(entry, experiment=config.to_json(experiment))
             store.journal.append(entry)
-            folded = replay.fold(run.controller, folded, entry)
+            folded = replay.tell(run.controller, folded, entry)
             if isinstance(entry, PhaseEntry):
                 folded = replay.save_snapshot(folded, store)
         if not run.final.active:  # between two phases

@@ -25,7 +25,7 @@ def test_the_larger_the_system_the_fewer_the_snapshots(tmp_path: Path) -> None:
     waits = []
     for entry in run.entries:
         store.journal.append(entry)
-        folded = replay.fold(run.controller, folded, entry)
+        folded = replay.tell(run.controller, folded, entry)
         if isinstance(entry, PhaseEntry):
             before = folded
             folded = replay.save_snapshot(folded, store)
@@ -60,7 +60,7 @@ def test_a_snapshot_of_an_older_version_is_as_if_it_were_not_there(tmp_path: Pat
     folded: RunState | None = None
     for entry in run.entries:
         store.journal.append(entry)
-        folded = replay.fold(run.controller, folded, entry)
+        folded = replay.tell(run.controller, folded, entry)
     assert folded is not None
     sound = replay.to_json(folded)
     old = {**sound, "state": {**sound["state"], "users": {}, "components": {}}}  # by id, as it was

@@ -41,7 +41,7 @@ def check_journal(store: Store, report: VerifyReport) -> System | None:
             if folded is not None:
                 for text in _decisions(controller, folded.state, entry):
                     report.add(place, text, _version_advice(start))
-            folded = replay.fold(controller, folded, entry)
+            folded = replay.tell(controller, folded, entry)
         except UserError as error:
             report.add(place, str(error))
             is_sound = False
@@ -85,9 +85,7 @@ def _decisions(controller: Controller, state: State, entry: JournalEntry) -> Ite
             return
         if entry.data_mutations and entry.data_mutations != plan.data_mutations:  # older journals have none
             yield "It records other mutations of the data settings than the run's seed gives."
-        latencies = {id: child.latency for id, child in recorded.items() if child.latency is not None}
-        verdicts = controller.judge(state, plan, {id: child.training for id, child in recorded.items()}, latencies)
-        for id, verdict in verdicts.items():
+        for id, verdict in controller.judge(state, plan, recorded).items():
             found = recorded[id].verdict
             if (found.is_kept, found.best_cycle, found.score) != (verdict.is_kept, verdict.best_cycle, verdict.score):
                 yield f"Its verdict on child {id} is not the one that follows from the qualities it records."

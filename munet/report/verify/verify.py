@@ -100,6 +100,7 @@ def remeasure(data_dir: str = "", cache_dir: str = "", arrays: Arrays = NO_ARRAY
     from munet.training.batches.resident import max_resident
     from munet.training.measure import evaluation
     from munet.training.placement.devices import DeviceLayout
+    from munet.training.work import TaskWork
 
     runtime = Runtime()
     limit = max_resident(runtime, DeviceLayout.detect(runtime))
@@ -118,13 +119,8 @@ def remeasure(data_dir: str = "", cache_dir: str = "", arrays: Arrays = NO_ARRAY
                 f"run's was {info.fingerprint[:12]}. Give the data directory that it used."
             )
         with data.testing():
-            measured = evaluation.measure(
-                experiment,
-                system.load(task),
-                model.hyperparameters,
-                data.split("test"),
-                num_classes=info.num_classes,
-            )
+            work = TaskWork.of(experiment, info)
+            measured = evaluation.measure(work, system.load(task), model.hyperparameters, data.split("test"))
         return measured.quality
 
     return measure

@@ -25,8 +25,8 @@ class StepFeed:
     Args:
       images: the training set.
       indices: which of them are in some steps, by the first step and their number.
-      batch_size, segment_size: images a step, steps a segment.
-      first_step, end_step: where it begins, and before which step it ends.
+      shape: steps a segment, images a step.
+      steps: from the first to the last.
       num_threads: that decode; 0: one a core.
     """
 
@@ -34,18 +34,17 @@ class StepFeed:
         self,
         images: StreamedImages,
         indices: Indices,
+        shape: tuple[int, int],
+        steps: range,
         *,
-        batch_size: int,
-        segment_size: int,
-        first_step: int,
-        end_step: int,
         num_threads: int = 0,
     ):
+        segment_size, batch_size = shape
         self._shape = (segment_size, batch_size, *images.image_shape)
-        self._next_step, self._end_step = first_step, end_step
+        self._next_step, self._end_step = steps.start, steps.stop
         self._sent: Array | None = None
-        steps = _Steps(indices, first_step, end_step, max(segment_size, _WINDOW))
-        self._feed = Feed(images, steps, group_size=batch_size, ahead=segment_size, num_threads=num_threads)
+        windows = _Steps(indices, steps.start, steps.stop, max(segment_size, _WINDOW))
+        self._feed = Feed(images, windows, group_size=batch_size, ahead=segment_size, num_threads=num_threads)
 
     @property
     def waited(self) -> float:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
@@ -17,6 +18,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Int32, UInt8
 
 from munet import rng
+from munet.config import Config
 from munet.data import loader
 from munet.data.augment import AugmentSettings, augment, prepare
 from munet.data.streamed import StreamedImages
@@ -54,67 +56,82 @@ class LabelledBatches(NamedTuple):
         return values.reshape(*values.shape[:-2], -1)[..., : self.counted]
 
 
+class Resize(NamedTuple):
+    """How images come to the size at which a model sees them."""
+
+    image_size: int  # pixels on a side
+    antialias: bool  # whether they are filtered when they shrink
+
+
+@dataclass(frozen=True)
+class StreamSettings:
+    """What the batches of a stream are like.
+
+    Attributes:
+      batch_size, segment_size: images a step, steps a segment.
+      image_size, antialias: of the batches; see `Resize`.
+      class_balanced: whether every class comes equally often (see `loader.balanced_indices`).
+      num_steps: of the generation: what a streamed set decodes ahead ends there.
+      decoding_threads: of a streamed set; 0: one a core.
+    """
+
+    batch_size: int
+    segment_size: int
+    image_size: int
+    antialias: bool
+    class_balanced: bool = False
+    num_steps: int = 0
+    decoding_threads: int = 0
+
+
 class TrainStream:
     """The batches of one generation, the same for all children that share data settings.
 
     Args:
       images, labels: the training set. Images on the device stay there as uint8; those of a streamed set are decoded
         ahead of training, and come a segment at a time.
-      settings: augmentation.
+      augmentation: of the images.
       path: key of the order and of the augmentations: (seed, iteration, task, generation[, child]).
-      batch_size, segment_size: images a step, steps a segment.
-      image_size, antialias: of the batches.
-      class_balanced: whether every class comes equally often (see `loader.balanced_indices`).
-      num_steps: of the generation: what a streamed set decodes ahead ends there.
-      decoding_threads: of a streamed set; 0: one a core.
+      settings: what the batches are like.
     """
 
     def __init__(
         self,
         images: UInt8[Array, "n h w c"] | UInt8[np.ndarray, "n h w c"] | StreamedImages,
         labels: Int32[np.ndarray, " n"],
-        settings: AugmentSettings,
+        augmentation: AugmentSettings,
         path: rng.Path,
-        *,
-        batch_size: int,
-        segment_size: int,
-        image_size: int,
-        antialias: bool,
-        class_balanced: bool = False,
-        num_steps: int = 0,
-        decoding_threads: int = 0,
+        settings: StreamSettings,
     ):
         self._images = images if isinstance(images, StreamedImages) else jnp.asarray(images)
         self._labels = labels
-        self._settings = settings
-        self._path = path
-        self._batch_size, self._segment_size, self._image_size = batch_size, segment_size, image_size
-        self._class_balanced = class_balanced
-        self._num_steps, self._decoding_threads = num_steps, decoding_threads
+        self._augmentation, self._path, self._settings = augmentation, path, settings
         self._feed: StepFeed | None = None
-        self._program = partial(_augment_segment, image_size=image_size, antialias=antialias)
+        self._program = partial(_augment_segment, resize=Resize(settings.image_size, settings.antialias))
         self._key = jax.random.wrap_key_data(jnp.asarray(rng.key_data((*path, "augment"))), impl="threefry2x32")
 
     @property
     def segment_shape(self) -> tuple[int, ...]:
         """Of the images of a segment."""
-        return (self._segment_size, self._batch_size, self._image_size, self._image_size, architecture.CHANNELS)
+        size = self._settings.image_size
+        return (self._settings.segment_size, self._settings.batch_size, size, size, architecture.CHANNELS)
 
     def segments(self, first_step: int, num_steps: int) -> list[tuple[int, int]]:
         """Cuts steps into (first, length) of at most a segment each."""
+        size = self._settings.segment_size
         return [
-            (start, min(self._segment_size, first_step + num_steps - start))
-            for start in range(first_step, first_step + num_steps, self._segment_size)
+            (start, min(size, first_step + num_steps - start))
+            for start in range(first_step, first_step + num_steps, size)
         ]
 
     def segment(self, first_step: int, num_steps: int) -> Segment:
         """Augments the batches of steps `first_step` ... `first_step + num_steps - 1`."""
-        padded = np.zeros((self._segment_size, self._batch_size), np.int32)
+        padded = np.zeros((self._settings.segment_size, self._settings.batch_size), np.int32)
         padded[:num_steps] = self._indices(first_step, num_steps)
         images = self._program(
             self._gathered(padded, first_step, num_steps),
             self._key,
-            self._settings,
+            self._augmentation,
             jnp.int32(first_step),
             jnp.int32(num_steps),
         )
@@ -133,9 +150,10 @@ class TrainStream:
             self._feed.close()
 
     def _indices(self, first_step: int, num_steps: int) -> Int32[np.ndarray, "num_steps batch"]:
-        if self._class_balanced:
-            return loader.balanced_indices(self._path, self._labels, self._batch_size, first_step, num_steps)
-        return loader.batch_indices(self._path, len(self._labels), self._batch_size, first_step, num_steps)
+        batch_size = self._settings.batch_size
+        if self._settings.class_balanced:
+            return loader.balanced_indices(self._path, self._labels, batch_size, first_step, num_steps)
+        return loader.batch_indices(self._path, len(self._labels), batch_size, first_step, num_steps)
 
     def _gathered(
         self, padded: Int32[np.ndarray, "segment batch"], first_step: int, num_steps: int
@@ -147,11 +165,9 @@ class TrainStream:
             self._feed = StepFeed(
                 self._images,
                 self._indices,
-                batch_size=self._batch_size,
-                segment_size=self._segment_size,
-                first_step=first_step,
-                end_step=max(self._num_steps, first_step + num_steps),
-                num_threads=self._decoding_threads,
+                (self._settings.segment_size, self._settings.batch_size),
+                range(first_step, max(self._settings.num_steps, first_step + num_steps)),
+                num_threads=self._settings.decoding_threads,
             )
         return jnp.asarray(self._feed.segment(num_steps))
 
@@ -164,7 +180,7 @@ def _gather(
     return images[indices]
 
 
-@partial(jax.jit, static_argnames=("image_size", "antialias"))
+@partial(jax.jit, static_argnames="resize")
 def _augment_segment(
     images: UInt8[Array, "segment batch h w c"],
     key: Array,
@@ -172,10 +188,10 @@ def _augment_segment(
     first_step: Int[Array, ""],
     num_steps: Int[Array, ""],
     *,
-    image_size: int,
-    antialias: bool,
+    resize: Resize,
 ) -> Float[Array, "segment batch size size 3"]:
     segment, batch = images.shape[:2]
+    image_size, antialias = resize
 
     def step(index: Array, result: Array) -> Array:
         keys = jax.random.fold_in(key, first_step + index)[None]
@@ -186,9 +202,7 @@ def _augment_segment(
     return jax.lax.fori_loop(0, num_steps, step, empty)
 
 
-def evaluation_batches(
-    split: Split, *, image_size: int, antialias: bool, max_images: int | None = None
-) -> Iterator[LabelledBatches]:
+def evaluation_batches(split: Split, resize: Resize, max_images: int | None = None) -> Iterator[LabelledBatches]:
     """The first `max_images` images (None: all), in pieces of one shape whatever the size of the set.
 
     So sets of every size share a program: how many batches of a piece are filled is a value. Pieces are made one by
@@ -196,13 +210,31 @@ def evaluation_batches(
     """
     count = len(split.labels) if max_images is None else min(max_images, len(split.labels))
     batches = batches_within(
-        _PIECE_BYTES, EVALUATION_BATCH, image_size, math.prod(split.images.shape[1:]), at_most=_PIECE_BATCHES
+        _PIECE_BYTES, EVALUATION_BATCH, resize.image_size, math.prod(split.images.shape[1:]), at_most=_PIECE_BATCHES
     )
     step = batches * EVALUATION_BATCH
     with Reader(split.images, count, step) as reader:
         for first in range(0, count, step):
             length = min(step, count - first)
-            yield _piece(split, first, length, batches, reader, image_size=image_size, antialias=antialias)
+            yield _piece(split, first, length, batches, reader, resize)
+
+
+def segment_size(config: Config, batch_size: int, image_size: int, source_bytes: int = 0) -> int:
+    """Steps in a segment of batches: what fits `runtime.block_megabytes`, at most a cycle's cap.
+
+    Args:
+      config: the run's.
+      batch_size: images a step.
+      image_size: of the batches, in pixels on a side.
+      source_bytes: of an image that they are made from; 0: not known yet, as many as its pixels in a batch have.
+    """
+    return batches_within(
+        config.runtime.block_megabytes * 1_000_000,
+        batch_size,
+        image_size,
+        source_bytes or image_size * image_size * architecture.CHANNELS,
+        at_most=config.experiment.max_batches_per_cycle,
+    )
 
 
 def batches_within(num_bytes: int, batch_size: int, image_size: int, source_bytes: int, *, at_most: int) -> int:
@@ -215,20 +247,20 @@ def batches_within(num_bytes: int, batch_size: int, image_size: int, source_byte
     return max(1, min(num_bytes // batch, _SOURCE_BYTES // (batch_size * source_bytes), at_most))
 
 
-def _piece(
-    split: Split, first: int, count: int, batches: int, reader: Reader, *, image_size: int, antialias: bool
-) -> LabelledBatches:
+def _piece(split: Split, first: int, count: int, batches: int, reader: Reader, resize: Resize) -> LabelledBatches:
     used = -(-count // EVALUATION_BATCH)
     images = np.zeros((batches, EVALUATION_BATCH, *split.images.shape[1:]), np.uint8)
     reader.read(images.reshape(-1, *images.shape[2:])[:count])
-    prepared = _prepare_batches(images, jnp.int32(used), image_size=image_size, antialias=antialias)
+    prepared = _prepare_batches(images, jnp.int32(used), resize=resize)
     return LabelledBatches(prepared, split.labels[first : first + count], used)
 
 
-@partial(jax.jit, static_argnames=("image_size", "antialias"))
+@partial(jax.jit, static_argnames="resize")
 def _prepare_batches(
-    images: UInt8[Array, "batches n h w c"], num_batches: Int[Array, ""], *, image_size: int, antialias: bool
+    images: UInt8[Array, "batches n h w c"], num_batches: Int[Array, ""], *, resize: Resize
 ) -> Float[Array, "batches n size size 3"]:
+    image_size, antialias = resize
+
     def step(index: Array, result: Array) -> Array:
         return result.at[index].set(prepare(images[index], image_size=image_size, antialias=antialias))
 

@@ -12,15 +12,14 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Int
 
-from munet.config import Experiment
 from munet.data.tasks import Split
 from munet.quality import Quality, quality_of
 from munet.training.assemble import FlatArrays
-from munet.training.batches.stream import evaluation_batches
+from munet.training.batches.stream import Resize, evaluation_batches
 from munet.training.measure.one_model import OneModel
-from munet.training.program import precision, programs, signature
+from munet.training.program import programs, signature
+from munet.training.work import TaskWork
 from munet.types import ComponentName, Hyperparameters
-from munet.vit import architecture
 
 MAX_CONFUSIONS = 2000  # pairs of classes that are kept of a measurement: about 25 kB in the journal at most
 
@@ -64,39 +63,28 @@ def count(
 
 
 def measure(
-    experiment: Experiment,
+    work: TaskWork,
     components: Mapping[ComponentName, FlatArrays],
     hyperparameters: Hyperparameters,
     split: Split,
     *,
-    num_classes: int,
     max_images: int | None = None,
 ) -> Measurement:
     """Counts what a model gets right over a split.
 
     Args:
-      experiment: the run's (architecture and resize method matter).
+      work: of the model's task.
       components: the model's unpadded arrays by component name.
       hyperparameters: the model's (image size and adapter width matter).
       split: images and labels.
-      num_classes: head outputs.
       max_images: only the first ones; None: all.
     """
-    program_signature = signature.of_model(
-        architecture.get_variant(experiment.variant),
-        components,
-        hyperparameters,
-        num_blocks=experiment.num_blocks,
-        num_classes=num_classes,
-        dtype=precision.compute_dtype(experiment),
-    )
-    model = OneModel(program_signature, components, hyperparameters, num_classes=num_classes)
-    pieces = evaluation_batches(
-        split, image_size=program_signature.image_size, antialias=experiment.antialias, max_images=max_images
-    )
+    program = signature.of_model(components, hyperparameters, work)
+    model = OneModel(program, components, hyperparameters, num_classes=work.num_classes)
+    pieces = evaluation_batches(split, Resize(program.image_size, work.antialias), max_images)
     predicted = [
         piece.without_padding(np.asarray(result.predicted[0]))
-        for piece, result in model.over(programs.evaluate_program(program_signature, model.mesh), pieces)
+        for piece, result in model.over(programs.evaluate_program(program, model.mesh), pieces)
     ]
     every = np.concatenate(predicted)
-    return count(every, split.labels[: len(every)], num_classes=num_classes, metric=experiment.quality_metric)
+    return count(every, split.labels[: len(every)], num_classes=work.num_classes, metric=work.metric)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 
 import jax
 import numpy as np
@@ -16,6 +17,8 @@ import numpy as np
 from munet.config import Experiment
 from munet.evolution import costs
 from munet.evolution.search_space import default_hyperparameters
+from munet.training.placement.placed import Placed
+from munet.training.trainer import TrainedChild
 from munet.types import ChildPlan, ComponentName, Hyperparameters, ModelId
 from munet.vit import architecture, forward
 from munet.vit.architecture import CHANNELS
@@ -53,6 +56,14 @@ def of_children(
             by_structure[key] = measure(experiment, names, child.hyperparameters, num_classes)
         result[child.id] = by_structure[key]
     return result
+
+
+def measured(
+    experiment: Experiment, placed: Placed, results: Mapping[ModelId, TrainedChild], known: Mapping[str, float]
+) -> dict[ModelId, TrainedChild]:
+    """The results of a generation with the latency of each child; arguments otherwise as for `of_children`."""
+    found = of_children(experiment, placed.generation.children, placed.work.num_classes, known)
+    return {child: replace(result, latency=found[child]) for child, result in results.items()}
 
 
 def measure(

@@ -8,21 +8,21 @@ test images are never looked at.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from munet import rng
-from munet.config import Experiment
 from munet.data.splits import Split, rank_in_class
 from munet.data.tasks import Task
 from munet.training import assemble
 from munet.training.assemble import FlatArrays
-from munet.training.batches.stream import LabelledBatches, evaluation_batches
+from munet.training.batches.stream import LabelledBatches, Resize, evaluation_batches
 from munet.training.measure.one_model import OneModel
 from munet.training.program import programs, signature
+from munet.training.work import TaskWork
 from munet.types import ChildPlan, ComponentId, ComponentName, Hyperparameters, ModelId, Position
-from munet.vit import architecture
 from munet.vit.architecture import HEAD
 
 MAX_IMAGES = 512  # of the training set, that an estimate looks at
@@ -30,7 +30,7 @@ MIN_PER_CLASS = 4  # of them a class, where it has so many: of a task with more 
 
 
 def measure(
-    experiment: Experiment,
+    work: TaskWork,
     candidates: Sequence[ChildPlan],
     task: Task,
     position: Position,
@@ -41,14 +41,14 @@ def measure(
     Trunks are looked at one after the other, so that one at a time is in memory.
 
     Args:
-      experiment: the run's.
+      work: of the active task.
       candidates: the seed children that are to be chosen from: what they share, and at which image size.
       task: the active task.
       position: the beginning of its phase.
       load: arrays of a published component.
     """
     train = task.split("train")
-    drawn = draw(train.labels, (experiment.seed, position.task_iteration, task.info.name, "fit"))
+    drawn = draw(train.labels, (work.seed, position.task_iteration, task.info.name, "fit"))
     if not len(drawn):  # no class has two images: all fit alike
         return {child.parent: 0.0 for child in candidates}
     images = Split(train.images[drawn], train.labels[drawn])
@@ -62,12 +62,11 @@ def measure(
         child = children[0]
         size = int(child.hyperparameters["image_size"])
         if size not in pieces:
-            batches = evaluation_batches(images, image_size=size, antialias=experiment.antialias)
-            pieces = {size: list(batches)}
+            pieces = {size: list(evaluation_batches(images, Resize(size, work.antialias)))}
         sources = {plan.source for plan in child.components if plan.source and plan.name != HEAD}
         held = {source: held[source] if source in held else load(source) for source in sources}
-        components = _components(experiment, child, held)
-        tokens = class_tokens(experiment, components, child.hyperparameters, pieces[size])
+        components = _components(work, child, held)
+        tokens = class_tokens(work, components, child.hyperparameters, pieces[size])
         value = leave_one_out(tokens, images.labels)
         found |= {child.parent: value for child in children}
     return {child.parent: found[child.parent] for child in candidates}
@@ -80,14 +79,11 @@ def _trunk(child: ChildPlan) -> tuple[tuple[str, str], ...]:
 
 
 def _components(
-    experiment: Experiment, child: ChildPlan, held: Mapping[ComponentId, FlatArrays]
+    work: TaskWork, child: ChildPlan, held: Mapping[ComponentId, FlatArrays]
 ) -> dict[ComponentName, FlatArrays]:
     """The arrays of a child's trunk, its position embedding at its own image size."""
-    variant = architecture.get_variant(experiment.variant)
     return {
-        plan.name: assemble.component_arrays(
-            child, plan, variant, num_classes=1, seed=experiment.seed, load=held.__getitem__
-        )
+        plan.name: assemble.component_arrays(child, plan, work, held.__getitem__)
         for plan in child.components
         if plan.name != HEAD
     }
@@ -117,7 +113,7 @@ def draw(
 
 
 def class_tokens(
-    experiment: Experiment,
+    work: TaskWork,
     components: Mapping[ComponentName, FlatArrays],
     hyperparameters: Hyperparameters,
     pieces: Sequence[LabelledBatches],
@@ -125,19 +121,13 @@ def class_tokens(
     """The class token of every image after the final norm: what a head would be given.
 
     Args:
-      experiment: the run's (the architecture matters).
+      work: of any task of the run (the architecture matters); features are float32 everywhere.
       components: unpadded arrays by component name; a head is left out.
       hyperparameters: the model's (image size and adapter width matter).
       pieces: the images, at that size.
     """
     trunk = {name: arrays for name, arrays in components.items() if name != HEAD}
-    own = signature.of_model(
-        architecture.get_variant(experiment.variant),
-        trunk,
-        hyperparameters,
-        num_blocks=experiment.num_blocks,
-        num_classes=1,
-    )
+    own = signature.of_model(trunk, hyperparameters, replace(work, num_classes=1, dtype="float32"))
     model = OneModel(own, trunk, hyperparameters, num_classes=1)
     return np.concatenate(
         [

@@ -3,27 +3,8 @@
 from __future__ import annotations
 
 from munet.config import Config
-from munet.training.batches.stream import batches_within
+from munet.training.batches.stream import segment_size
 from munet.training.placement import child_memory
-from munet.vit import architecture
-
-
-def segment_size(config: Config, batch_size: int, image_size: int, source_bytes: int = 0) -> int:
-    """Steps in a segment of batches: what fits `runtime.block_megabytes`, at most a cycle's cap.
-
-    Args:
-      config: the run's.
-      batch_size: images a step.
-      image_size: of the batches, in pixels on a side.
-      source_bytes: of an image that they are made from; 0: not known yet, as many as its pixels in a batch have.
-    """
-    return batches_within(
-        config.runtime.block_megabytes * 1_000_000,
-        batch_size,
-        image_size,
-        source_bytes or image_size * image_size * architecture.CHANNELS,
-        at_most=config.experiment.max_batches_per_cycle,
-    )
 
 
 def batch_bytes(config: Config, batch_size: int, image_size: int, num_validated: int, source_bytes: int = 0) -> int:

@@ -12,9 +12,9 @@ import math
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 
+from munet.training.work import TaskWork
 from munet.types import ChildPlan, ComponentName, Hyperparameters
 from munet.vit import architecture
-from munet.vit.architecture import Variant
 
 INPUT_STAGE = -1
 _ADAPTER_BUCKETS = (32, 128, 512)
@@ -152,9 +152,7 @@ def stage(name: ComponentName, num_blocks: int) -> int:
     return INPUT_STAGE if index is None else index
 
 
-def of_child(
-    child: ChildPlan, variant: Variant, *, batch_size: int, num_classes: int, dtype: str = "float32"
-) -> Signature:
+def of_child(child: ChildPlan, work: TaskWork) -> Signature:
     """The least signature that a child can run in."""
     names = [plan.name for plan in child.components]
     num_blocks = sum(map(architecture.is_block, names))
@@ -162,16 +160,16 @@ def of_child(
     lowest = min((stage(name, num_blocks) for name in trained), default=num_blocks)
     blocks = [stage(name, num_blocks) for name in trained if architecture.is_block(name)]
     return Signature(
-        variant=variant.name,
+        variant=work.variant.name,
         num_blocks=num_blocks,
         first_trainable=lowest,
         adapter_dim=_adapter_dim(names, child.hyperparameters),
         image_size=int(child.hyperparameters["image_size"]),
-        batch_size=batch_size,
-        head_size=head_size(num_classes),
+        batch_size=work.batch_size,
+        head_size=head_size(work.num_classes),
         lora_rank=_lora_rank(names, child.hyperparameters),
         frozen=_frozen(num_blocks, lowest, blocks),
-        dtype=dtype,
+        dtype=work.dtype,
     )
 
 
@@ -200,26 +198,18 @@ def bucket(size: int, buckets: Iterable[int]) -> int:
     return next((limit for limit in buckets if size <= limit), 1 << math.ceil(math.log2(size)))
 
 
-def of_model(
-    variant: Variant,
-    names: Collection[ComponentName],
-    hyperparameters: Hyperparameters,
-    *,
-    num_blocks: int,
-    num_classes: int,
-    dtype: str = "float32",
-) -> Signature:
+def of_model(names: Collection[ComponentName], hyperparameters: Hyperparameters, work: TaskWork) -> Signature:
     """The signature that a finished model is evaluated in: of full depth, so that models share programs."""
     return Signature(
-        variant=variant.name,
-        num_blocks=num_blocks,
-        first_trainable=num_blocks,
+        variant=work.variant.name,
+        num_blocks=work.num_blocks,
+        first_trainable=work.num_blocks,
         adapter_dim=_adapter_dim(names, hyperparameters),
         image_size=int(hyperparameters["image_size"]),
         batch_size=0,
-        head_size=head_size(num_classes),
+        head_size=head_size(work.num_classes),
         lora_rank=_lora_rank(names, hyperparameters),
-        dtype=dtype,
+        dtype=work.dtype,
     )
 
 

@@ -1,0 +1,77 @@
+"""What a phase trains: the sizes that follow from the settings and the active task, worked out once a phase."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from munet.config import Experiment
+from munet.data import loader
+from munet.evolution import schedule
+from munet.training.program import precision
+from munet.types import TaskInfo
+from munet.vit import architecture
+from munet.vit.architecture import Variant
+
+
+@dataclass(frozen=True)
+class TaskWork:
+    """The work that every child of a phase is: the same sizes for all, whatever their mutations.
+
+    Attributes:
+      variant: ViT family member.
+      num_blocks: of the root: the depth of the programs in which finished models are measured.
+      num_classes: of the task.
+      batch_size: images in a training batch, all devices of a child together.
+      steps_per_cycle: training batches in a cycle.
+      num_cycles: cycles that a child trains.
+      num_validated: of the first validation images, that a quality is counted over.
+      metric: what quality is.
+      dtype: of activations and products, "float32" or "bfloat16".
+      antialias: whether images are filtered when they shrink.
+      class_balanced: whether every class comes equally often in training batches.
+      clip_norm: of the gradients.
+      seed: the run's; new parameters are drawn from it.
+    """
+
+    variant: Variant
+    num_blocks: int
+    num_classes: int
+    batch_size: int
+    steps_per_cycle: int
+    num_cycles: int
+    num_validated: int
+    metric: str
+    dtype: str
+    antialias: bool
+    class_balanced: bool
+    clip_norm: float
+    seed: int
+
+    @classmethod
+    def of(cls, experiment: Experiment, task: TaskInfo) -> TaskWork:
+        """The work of a task in a run with these settings, on the devices that JAX shows."""
+        return cls(
+            variant=architecture.get_variant(experiment.variant),
+            num_blocks=experiment.num_blocks,
+            num_classes=task.num_classes,
+            batch_size=loader.effective_batch_size(task.num_train, experiment),
+            steps_per_cycle=loader.steps_per_cycle(task.num_train, experiment),
+            num_cycles=schedule.cycles_per_child(experiment),
+            num_validated=loader.num_validated(task.num_validation, experiment),
+            metric=experiment.quality_metric,
+            dtype=precision.compute_dtype(experiment),
+            antialias=experiment.antialias,
+            class_balanced=experiment.class_balanced,
+            clip_norm=experiment.clip_norm,
+            seed=experiment.seed,
+        )
+
+    @property
+    def num_steps(self) -> int:
+        """Training batches that a child sees, all cycles together."""
+        return self.steps_per_cycle * self.num_cycles
+
+    @property
+    def image_steps_per_cycle(self) -> int:
+        """Training images that a child sees in a cycle."""
+        return self.steps_per_cycle * self.batch_size
