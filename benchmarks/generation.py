@@ -48,13 +48,13 @@ from munet.run import loop
 from munet.run.publishing import Publisher
 from munet.run.setup import RunSetup
 from munet.store.journal import Journal
-from munet.training import population
+from munet.training import wave
 from munet.training.batches import resident, stream
-from munet.training.chunk_training import ChunkRun
+from munet.training.chunk_training import ChunkTraining
 from munet.training.in_flight import InFlight
 from munet.training.measure.validation import Validation
-from munet.training.population import Population
 from munet.training.program import programs
+from munet.training.wave import WaveTrainer
 from munet.vit import architecture
 from munet.vit.augreg import save_augreg
 from munet.vit.init import init_root
@@ -62,26 +62,26 @@ from munet.vit.init import init_root
 # What each part of a generation is; where functions are called inside of others, the inner one's part has the time.
 PARTS: dict[str, tuple[tuple[Any, str], ...]] = {
     "sampling": ((Controller, "ask"),),
-    "compile": ((population, "compile_ahead"),),  # where it waits for other threads; the rest by JAX's events
+    "compile": ((wave, "compile_ahead"),),  # where it waits for other threads; the rest by JAX's events
     "transfer": (
         (resident.ResidentImages, "of"),
-        (Population, "_start"),
-        (ChunkRun, "best_arrays"),
+        (ChunkTraining, "start"),
+        (ChunkTraining, "best_arrays"),
         (jax, "device_put"),
         (jax, "device_get"),
     ),
     "augment": ((stream.TrainStream, "segment"),),
-    "train": ((population, "_train"),),
+    "train": ((WaveTrainer, "_train_on"),),
     "validate": (
         (Validation, "__init__"),
         (stream, "_prepare_batches"),
-        (population, "_evaluate"),
-        (ChunkRun, "keep_best"),
+        (WaveTrainer, "_evaluate_on"),
+        (ChunkTraining, "keep_best"),
         (programs, "keep_best"),
     ),
     "store": (
         (Publisher, "load"),
-        (Publisher, "generation_entry"),
+        (Publisher, "publish"),
         *((InFlight, name) for name in ("begin", "restore", "save", "clear")),
     ),
     "journal": ((Journal, "append"),),

@@ -105,10 +105,8 @@ def _measure(images: StreamedImages, threads: int, segments: int, steps: dict[st
         feed = StepFeed(
             images,
             partial(loader.batch_indices, ("input_wait",), len(images), _BATCH),
-            batch_size=_BATCH,
-            segment_size=size,
-            first_step=0,
-            end_step=(2 * segments + 1) * size,  # there is always more to decode
+            (size, _BATCH),
+            range((2 * segments + 1) * size),  # there is always more to decode
             num_threads=threads,
         )
         feed.segment(size)

@@ -46,9 +46,10 @@ from munet.data.splits import Split, content_order, rank_in_class
 from munet.data.tasks import load_task
 from munet.evolution.search_space import default_hyperparameters
 from munet.run import loop
-from munet.training.batches.stream import evaluation_batches
+from munet.training.batches.stream import Resize, evaluation_batches
 from munet.training.measure import trunk_fit
 from munet.training.program import optimizer
+from munet.training.work import TaskWork
 from munet.vit.architecture import HEAD
 
 SCRIPTS = (
@@ -128,7 +129,7 @@ def features(system: munet.System, task: ArrayTask, file: Path) -> Mapping[str, 
             kept = np.arange(len(labels))[:HEAD_VALIDATION]
             if name == "train":
                 kept = trunk_fit.draw(labels, (0, "seed_choice", task.name), HEAD_TRAIN, 1)
-            pieces = list(evaluation_batches(Split(images[kept], labels[kept]), image_size=32, antialias=False))
+            pieces = list(evaluation_batches(Split(images[kept], labels[kept]), Resize(32, antialias=False)))
             found[name] = np.stack([_tokens(system, model, pieces) for model in models])
             found[f"{name}_labels"] = labels[kept]
         found["tasks"] = np.array([model.task or "" for model in models])
@@ -140,7 +141,9 @@ def features(system: munet.System, task: ArrayTask, file: Path) -> Mapping[str, 
 
 def _tokens(system: munet.System, model: Any, pieces: Any) -> np.ndarray:
     components = {name: system.store.components.get(id)[1] for name, id in model.components.items() if name != HEAD}
-    return trunk_fit.class_tokens(system.experiment, components, model.hyperparameters, pieces)
+    return trunk_fit.class_tokens(
+        TaskWork.of(system.experiment, system.tasks[0]), components, model.hyperparameters, pieces
+    )
 
 
 def truth(name: str, found: Mapping[str, np.ndarray]) -> np.ndarray:

@@ -24,6 +24,9 @@ from munet.training.placement.grouping import Group
 from munet.training.population import Population
 from munet.training.program import programs
 from munet.training.program.signature import INPUT_STAGE, Signature
+from munet.training.trainer import TrainedChild
+from munet.training.work import TaskWork
+from munet.types import ModelId
 
 
 class Engine:
@@ -32,13 +35,15 @@ class Engine:
     def __init__(self, case: cases.Case):
         self._config, self._task, self._plan = cases.config(case), cases.task(case), cases.generation(case)
         layout = DeviceLayout.detect(self._config.runtime)
-        self._population = Population(self._config, layout, cases.loader(case, self._plan))
+        tasks = {self._plan.task: self._task}
+        self._work = TaskWork.of(self._config.experiment, self._task.info)
+        self._population = Population(self._config, layout, tasks, cases.loader(case, self._plan))
 
     def generation(self) -> dict[str, Any]:
         """Seconds, what was compiled meanwhile, and the memory at most so far."""
         with compilations.watched() as made:
             started = time.perf_counter()
-            self._population.train(self._plan, self._task, [], lambda *_: None)
+            self._train()
             seconds = time.perf_counter() - started
         return {
             "seconds": seconds,
@@ -47,9 +52,12 @@ class Engine:
             "peak_bytes": peak_bytes(),
         }
 
+    def _train(self) -> dict[ModelId, TrainedChild]:
+        return self._population.train(self._population.plan(self._plan, self._work), lambda *_: None)
+
     def trained(self) -> dict[str, list[float]]:
         """The sum of each child's trained head, to compare with another contender's."""
-        trained = self._population.train(self._plan, self._task, [], lambda *_: None)
+        trained = self._train()
         return {str(id): [float(array.sum()) for array in child.best["head"].values()] for id, child in trained.items()}
 
 

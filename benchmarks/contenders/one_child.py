@@ -22,9 +22,10 @@ from benchmarks.contenders import cases
 from benchmarks.contenders.process import serve
 from munet.data.augment import AugmentSettings
 from munet.training import assemble
-from munet.training.batches.stream import EVALUATION_BATCH, TrainStream
-from munet.training.program import optimizer, precision, signature
+from munet.training.batches.stream import EVALUATION_BATCH, StreamSettings, TrainStream
+from munet.training.program import optimizer, signature
 from munet.training.program.optimizer import OptimizerSettings
+from munet.training.work import TaskWork
 from munet.types import ChildPlan
 from munet.vit import architecture, forward
 
@@ -46,6 +47,7 @@ class OneChild:
         self._plan = cases.generation(case)
         self._load = cases.loader(case, self._plan)
         task = cases.task(case)
+        self._work = TaskWork.of(self._config.experiment, task.info)
         position = self._plan.position
         train, validation = task.split("train"), task.split("validation")
         self._stream = TrainStream(
@@ -53,10 +55,7 @@ class OneChild:
             train.labels,
             AugmentSettings.from_hyperparameters(self._plan.children[0].hyperparameters),
             (case.seed, position.task_iteration, "noise", position.generation, "batches"),
-            batch_size=case.batch_size,
-            segment_size=1,
-            image_size=case.image_size,
-            antialias=self._config.experiment.antialias,
+            StreamSettings(case.batch_size, 1, case.image_size, self._config.experiment.antialias),
         )
         self._batches = [] if makes_batches else [self._make(step) for step in range(case.cycles * case.steps)]
         self._validation = (np.asarray(validation.images, np.float32) / 127.5 - 1, np.asarray(validation.labels))
@@ -78,9 +77,7 @@ class OneChild:
         """Trains a child and gives the best version of what trains."""
         case = self._case
         arrays = {
-            part.name: forward.nest(
-                assemble.component_arrays(child, part, self._variant, num_classes=10, seed=case.seed, load=self._load)
-            )
+            part.name: forward.nest(assemble.component_arrays(child, part, self._work, self._load))
             for part in child.components
         }
         trains = {part.name for part in child.components if part.trainable}
@@ -119,7 +116,7 @@ class OneChild:
             child.hyperparameters, steps_per_cycle=self._case.steps, num_cycles=self._case.cycles
         )
         clip_norm = self._config.experiment.clip_norm
-        dtype = precision.compute_dtype(self._config.experiment)
+        dtype = self._work.dtype
 
         def loss(tuned: Params, frozen: Params, images: Any, labels: Any) -> Any:
             logits = forward.logits(

@@ -11,12 +11,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import TypeVar
 
 from munet.threads import in_threads
 from munet.training.assemble import Load
-from munet.training.batches.stream import TrainStream
+from munet.training.batches.stream import Segment, TrainStream
 from munet.training.chunk_training import ChunkTraining, compile_ahead
 from munet.training.cycle_scores import CycleScores
 from munet.training.in_flight import InFlight, SaveKey
@@ -25,6 +24,7 @@ from munet.training.placement import grouping, out_of_memory
 from munet.training.placement.chunks import Chunk
 from munet.training.placement.devices import DeviceLayout
 from munet.training.placement.placed import Wave
+from munet.training.program import programs
 from munet.training.program.signature import Signature
 from munet.training.trainer import OnCycle, TrainedChild
 from munet.training.work import TaskWork
@@ -96,11 +96,19 @@ class WaveTrainer:
         for first, length in stream.segments(cycle * steps, steps):
             with out_of_memory.explained("preparing batches for", chunks[0].chunk):
                 segment = stream.segment(first, length)
-            self._side_by_side(partial(ChunkTraining.train, segment=segment), chunks)
-        answers = self._side_by_side(partial(ChunkTraining.evaluate, validation=validation), chunks)
+            self._train_on(segment, chunks)
+        answers = self._evaluate_on(validation, chunks)
         for chunk, answer in zip(chunks, answers, strict=True):
             scores = chunk.keep_best(cycle, answer, validation, scores)
         return scores
+
+    def _train_on(self, segment: Segment, chunks: Sequence[ChunkTraining]) -> None:
+        """Every chunk trains on a segment of batches."""
+        self._side_by_side(lambda chunk: chunk.train(segment), chunks)
+
+    def _evaluate_on(self, validation: Validation, chunks: Sequence[ChunkTraining]) -> list[list[programs.Evaluation]]:
+        """What the children of every chunk say of each piece, still on the devices."""
+        return self._side_by_side(lambda chunk: chunk.evaluate(validation), chunks)
 
     def _side_by_side(self, work: Callable[[ChunkTraining], Result], chunks: Sequence[ChunkTraining]) -> list[Result]:
         """Dispatches the work of all chunks; where several work at a time, waits for it."""

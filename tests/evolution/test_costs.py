@@ -90,9 +90,8 @@ def test_replay_and_judging_again_need_the_journal_only() -> None:
     assert replay(controller, simulation.entries) == simulation.final
     for before, entry in zip(simulation.states, simulation.entries[1:], strict=False):
         if isinstance(entry, GenerationEntry):
-            trainings = {child.plan.id: child.training for child in entry.children}
-            latencies = {child.plan.id: child.latency for child in entry.children if child.latency is not None}
-            verdicts = controller.judge(before, controller.ask(before), trainings, latencies)
+            results = {child.plan.id: child for child in entry.children}
+            verdicts = controller.judge(before, controller.ask(before), results)
             assert verdicts == {child.plan.id: child.verdict for child in entry.children}
 
 

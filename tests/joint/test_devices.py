@@ -12,9 +12,9 @@ import sys
 from pathlib import Path
 import jax, numpy as np
 from munet.errors import ConfigError
-from munet.pretraining import loop
+from munet.joint import loop
 from munet.joint.run import pretrain
-from tests.pretraining import tiny
+from tests.joint import tiny
 
 data = Path(sys.argv[1])
 tiny.write_data(data)

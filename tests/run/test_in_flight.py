@@ -69,13 +69,13 @@ def test_a_stale_save_goes_also_where_nothing_is_saved(data: Path, tmp_path: Pat
 def test_the_save_stays_until_the_entry_is_written(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A kill while components are published must find the generation still saved."""
     seen: list[bool] = []
-    publish = Publisher.generation_entry
+    publish = Publisher.publish
 
     def spy(self: Publisher, *arguments: Any) -> Any:
         seen.append((tmp_path / "run" / "in_flight").exists())
         return publish(self, *arguments)
 
-    monkeypatch.setattr(Publisher, "generation_entry", spy)
+    monkeypatch.setattr(Publisher, "publish", spy)
     one_generation(data, str(tmp_path / "run"))
     assert seen == [True]
     assert not (tmp_path / "run" / "in_flight").exists()

@@ -22,12 +22,14 @@ from munet.run.start import RootComponents, all_differences, notes_on_layout, st
 from munet.store import codec
 from munet.store.components import ComponentStore, component_id
 from munet.training.assemble import component_arrays
+from munet.training.work import TaskWork
 from munet.types import ChildPlan, ComponentPlan, Leaf, TaskInfo
 from munet.vit import architecture
 from munet.vit.architecture import POSITION
 from munet.vit.augreg import load_augreg
 from munet.vit.init import resize_position_embedding
 from tests import tiny_run
+from tests.evolution.simulation import make_tasks
 
 LEAF = "pos_embedding"
 
@@ -71,9 +73,8 @@ def test_a_child_gets_the_checkpoints_embedding_resized_once(
     assert not np.array_equal(once, twice)
     plan = plan_component(state_of(root, settings), "a", 0, POSITION, leaves(48), inherit=True)
     assert plan.action == "resize"
-    got = component_arrays(
-        child(plan, 48), plan, tiny_run.VARIANT, num_classes=2, seed=0, load=lambda id: store.get(id)[1]
-    )
+    work = TaskWork.of(settings, make_tasks(2)[0])
+    got = component_arrays(child(plan, 48), plan, work, lambda id: store.get(id)[1])
     np.testing.assert_array_equal(got[LEAF], once)
 
 

@@ -5,14 +5,31 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import cast
 
 import jax
 import numpy as np
 
 from munet.config import Config, Defaults, Experiment
 from munet.data.splits import Split
+from munet.data.tasks import Task
 from munet.training.assemble import FlatArrays
-from munet.types import ChildPlan, ComponentId, ComponentPlan, GenerationPlan, HyperparameterValue, Position, TaskInfo
+from munet.training.in_flight import InFlight
+from munet.training.placement.devices import DeviceLayout
+from munet.training.placement.placed import Placed
+from munet.training.population import Population
+from munet.training.trainer import TrainedChild
+from munet.training.work import TaskWork
+from munet.types import (
+    ChildPlan,
+    ComponentId,
+    ComponentPlan,
+    GenerationPlan,
+    HyperparameterValue,
+    ModelId,
+    Position,
+    TaskInfo,
+)
 from munet.vit import architecture
 
 VARIANT = architecture.get_variant("demo/16")
@@ -103,6 +120,42 @@ def loader_of(children: list[ChildPlan]) -> Callable[[ComponentId], FlatArrays]:
 
 def generation(children: list[ChildPlan]) -> GenerationPlan:
     return GenerationPlan(Position(), "fake", tuple(children))
+
+
+def work_of(settings: Config, task: FakeTask | None = None) -> TaskWork:
+    return TaskWork.of(settings.experiment, (task or FakeTask()).info)
+
+
+def engine(
+    settings: Config,
+    children: list[ChildPlan],
+    task: FakeTask | None = None,
+    in_flight: InFlight | None = None,
+    layout: DeviceLayout | None = None,
+) -> Population:
+    tasks = {"fake": cast(Task, task or FakeTask())}
+    found = layout or DeviceLayout.detect(settings.runtime)
+    return Population(settings, found, tasks, loader_of(children), in_flight)
+
+
+def placed(
+    settings: Config, children: list[ChildPlan], task: FakeTask | None = None, layout: DeviceLayout | None = None
+) -> Placed:
+    """The generation of some children as the engine places it."""
+    return engine(settings, children, task, layout=layout).plan(generation(children), work_of(settings, task))
+
+
+def train(
+    settings: Config,
+    children: list[ChildPlan],
+    task: FakeTask | None = None,
+    in_flight: InFlight | None = None,
+    on_cycle: Callable[..., None] = lambda *_: None,
+    layout: DeviceLayout | None = None,
+) -> dict[ModelId, TrainedChild]:
+    """What the engine makes of some children."""
+    made = engine(settings, children, task, in_flight, layout)
+    return made.train(made.plan(generation(children), work_of(settings, task)), on_cycle)
 
 
 @contextmanager

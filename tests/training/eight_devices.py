@@ -10,7 +10,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -19,11 +19,9 @@ import pytest
 
 from benchmarks.profiling import compiled_memory
 from munet.config import Config
-from munet.data.tasks import Task
-from munet.training import population
+from munet.training.chunk_training import ChunkTraining
 from munet.training.in_flight import InFlight
 from munet.training.measure.validation import Validation
-from munet.training.placement import devices
 from munet.training.placement.child_memory import child_memory
 from munet.training.placement.fitting import Spread
 from munet.training.program import sharding
@@ -31,7 +29,17 @@ from munet.training.program.signature import Signature
 from munet.types import ChildPlan
 from munet.vit import forward
 from munet.vit.forward import flatten
-from tests.training.children import VARIANT, FakeTask, config, generation, highest_precision, loader_of, random_child
+from tests.training.children import (
+    VARIANT,
+    FakeTask,
+    config,
+    highest_precision,
+    loader_of,
+    placed,
+    random_child,
+    train,
+    work_of,
+)
 from tests.training.test_population import expected
 
 TASK = FakeTask(num_train=80)  # five steps of 16
@@ -46,21 +54,6 @@ def on(mesh: tuple[int, ...], **changes: object) -> Config:
     return settings
 
 
-def engine(settings: Config, children: list[ChildPlan], in_flight: InFlight | None = None) -> population.Population:
-    return population.Population(
-        settings, devices.DeviceLayout.detect(settings.runtime), loader_of(children), in_flight
-    )
-
-
-def train(
-    settings: Config,
-    children: list[ChildPlan],
-    in_flight: InFlight | None = None,
-    on_cycle: Callable[..., None] = lambda *_: None,
-) -> Any:
-    return engine(settings, children, in_flight).train(generation(children), cast(Task, TASK), [], on_cycle)
-
-
 def mixed_children() -> list[ChildPlan]:
     """Masks, adapters of several widths, low-rank updates, one and two blocks."""
     return [random_child(0, id=1), random_child(2, id=2, max_blocks=1), random_child(13, id=3, lora=True)]
@@ -73,7 +66,7 @@ def five_steps(mesh: tuple[int, ...], microbatch: int = 0) -> None:
     settings.runtime.microbatch = microbatch
     spread_out(settings, children)
     with highest_precision():
-        trained = train(settings, children)
+        trained = train(settings, children, TASK)
         for child in children:
             reached = expected(child, TASK, num_steps=5, steps_per_cycle=5)
             for name, arrays in trained[child.id].best.items():
@@ -84,12 +77,12 @@ def five_steps(mesh: tuple[int, ...], microbatch: int = 0) -> None:
 
 def spread_out(settings: Config, children: list[ChildPlan]) -> None:
     """Every array lies on all devices of its chunk, and no device has more of it than its part."""
-    made = engine(settings, children)
     seen = set()
-    chunks = [chunk for wave in made._waves(children, cast(Task, TASK), []) for chunk in wave]
+    chunks = [chunk for wave in placed(settings, children, TASK).waves for chunk in wave.chunks]
     assert max(chunk.mesh.shape["child"] for chunk in chunks) == min(settings.runtime.mesh[0], len(children))
     for chunk in chunks:
-        run = made._start(chunk, children, cast(Task, TASK), 5, 1)
+        members = [children[index] for index in chunk.members]
+        run = ChunkTraining.start(chunk, members, work_of(settings, TASK), loader_of(children))
         seen |= set(chunk.mesh.devices.flat)
         model = chunk.mesh.shape["model"]
         for tree in (run.state.tuned, run.state.momentum, run.state.best, run.fixed):
@@ -108,9 +101,8 @@ def spread_out(settings: Config, children: list[ChildPlan]) -> None:
 
 def num_correct(settings: Config, child: ChildPlan, params: dict[str, Any]) -> int:
     """Right answers of a plain model on the validation images."""
-    images = (
-        Validation(cast(Task, TASK), settings.experiment, int(child.hyperparameters["image_size"])).pieces[0].images
-    )
+    size = int(child.hyperparameters["image_size"])
+    images = Validation(TASK.split("validation"), work_of(settings, TASK), size).pieces[0].images
     blocks = sum(name.startswith("encoderblock") for name in params)
     labels = TASK.split("validation").labels
     logits = forward.logits(VARIANT, params, images[0], num_blocks=blocks)
@@ -131,16 +123,16 @@ def goes_on(mesh: tuple[int, ...]) -> None:
             compiled.append(str(about.get("fun_name")))
 
     jax.monitoring.register_event_duration_secs_listener(count)
-    whole = train(settings, children)
+    whole = train(settings, children, TASK)
     kept = [
         max(range(4), key=lambda cycle: (child.training.qualities[cycle].correct, -cycle)) for child in whole.values()
     ]
     assert min(kept) < 3, "every child is best at the end: the test shows nothing"
-    chunks = [chunk for wave in engine(settings, children)._waves(children, cast(Task, TASK), []) for chunk in wave]
+    chunks = [chunk for wave in placed(settings, children, TASK).waves for chunk in wave.chunks]
     for program in ("train_child", "evaluate_child", "keep_best"):
         assert compiled.count(f"jit({program})") == len(chunks), (program, compiled)
     for best in set(kept):
-        shorter = train(on(mesh, cycles_per_child=best + 1), children)
+        shorter = train(on(mesh, cycles_per_child=best + 1), children, TASK)
         for child, at in zip(children, kept, strict=True):
             if at == best:
                 assert_same_arrays(shorter[child.id].best, whole[child.id].best)
@@ -152,11 +144,11 @@ def goes_on(mesh: tuple[int, ...]) -> None:
                 raise KeyboardInterrupt
 
         with pytest.raises(KeyboardInterrupt):
-            train(settings, children, in_flight, stop)
+            train(settings, children, TASK, in_flight, stop)
         in_flight.wait()
         cycles: list[int] = []
         in_flight = InFlight(f"{folder}/in_flight", minutes=0)
-        resumed = train(settings, children, in_flight, lambda cycle, *_: cycles.append(cycle))
+        resumed = train(settings, children, TASK, in_flight, lambda cycle, *_: cycles.append(cycle))
         in_flight.clear()
         assert cycles == [2, 3]
     for child in children:

@@ -14,8 +14,9 @@ from munet.data import loader
 from munet.data.augment import AugmentSettings
 from munet.data.tasks import Task, load_task
 from munet.training import population
-from munet.training.batches.stream import TrainStream, evaluation_batches
+from munet.training.batches.stream import Resize, StreamSettings, TrainStream, evaluation_batches
 from munet.training.placement import devices
+from munet.training.work import TaskWork
 from munet.types import ChildPlan, ComponentPlan
 from munet.vit import forward
 from munet.vit.architecture import HEAD, NORM, block_name, path_names
@@ -64,13 +65,20 @@ def batches(task: Any, child: ChildPlan, settings: Config, replica: int, num_ste
         train.labels,
         AugmentSettings.from_hyperparameters(child.hyperparameters),
         path,
-        batch_size=settings.experiment.batch_size,
-        segment_size=num_steps,
-        image_size=int(child.hyperparameters["image_size"]),
-        antialias=False,
+        StreamSettings(
+            settings.experiment.batch_size, num_steps, int(child.hyperparameters["image_size"]), antialias=False
+        ),
     )
     segment = stream.segment(0, num_steps)
     return [(np.asarray(segment.images[index]), np.asarray(segment.labels[index])) for index in range(num_steps)]
+
+
+def train(settings: Config, children: list[ChildPlan], task: Task, load: Any) -> dict[int, Any]:
+    """What the engine makes of them on any task, with any arrays."""
+    name = task.info.name
+    engine = population.Population(settings, devices.DeviceLayout.detect(settings.runtime), {name: task}, load)
+    plan = replace(generation(children), task=name)
+    return engine.train(engine.plan(plan, TaskWork.of(settings.experiment, task.info)), lambda *_: None)
 
 
 # Near to others, and each compiles anew.
@@ -85,8 +93,7 @@ def test_five_steps_equal_a_plain_optax_loop(kind: str) -> None:
     load = loader_of(children[:1])
     task = FakeTask(num_train=80)
     with highest_precision():
-        engine = population.Population(settings, devices.DeviceLayout.detect(settings.runtime), load)
-        found = engine.train(generation(children), cast(Task, task), [], lambda *_: None)
+        found = train(settings, children, cast(Task, task), load)
         for replica, child in enumerate(children):
             assert set(found[child.id].best) == trained
             reached = reference.train(
@@ -119,9 +126,7 @@ def test_full_fine_tuning_ends_where_a_plain_loop_ends() -> None:
         (child,) = replicas(baseline, trained, 1, learning_rate=0.05, crop_area_min=0.5, flip=False)
         child = replace(child, task=task.info.name)
         load = _wider_head(loader_of([child]), task.info.num_classes)
-        plan = replace(generation([child]), task=task.info.name)
-        engine = population.Population(settings, devices.DeviceLayout.detect(settings.runtime), load)
-        ours.append(engine.train(plan, task, [], lambda *_: None)[1].training.qualities[-1].value)
+        ours.append(train(settings, [child], task, load)[1].training.qualities[-1].value)
         reached = reference.train(
             VARIANT,
             {component.name: nest(load(component.source or "")) for component in child.components},
@@ -150,7 +155,7 @@ def _wider_head(load: Any, num_classes: int) -> Any:
 
 def _accuracy(params: dict[str, Any], task: Task) -> float:
     correct = counted = 0
-    for piece in evaluation_batches(task.split("validation"), image_size=32, antialias=False):
+    for piece in evaluation_batches(task.split("validation"), Resize(32, antialias=False)):
         logits = [forward.logits(VARIANT, params, images, num_blocks=NUM_BLOCKS) for images in piece.images]
         best = np.concatenate([np.asarray(batch).argmax(-1) for batch in logits])[: piece.counted]
         correct += int((best == piece.labels).sum())

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import jax
 import numpy as np
 import pytest
 from orbax.checkpoint import v1 as ocp
 
-from munet.data.tasks import Task
-from munet.training import population
+from munet.training.cycle_scores import CycleScores
 from munet.training.in_flight import InFlight, SaveKey
-from munet.training.placement import devices
 from munet.training.program.programs import ChildState, init_state
 from munet.types import ChildPlan, Quality
-from tests.training.children import FakeTask, config, generation, loader_of, random_child
+from tests.training.children import config, random_child
+from tests.training.children import train as trained_by_engine
 
 CHILDREN = [random_child(seed, id=seed + 1, max_blocks=1, image_size=16) for seed in range(2)]
 NUM_CYCLES = 3
@@ -35,10 +34,7 @@ def train(
 ) -> Any:
     settings = config(cycles_per_child=NUM_CYCLES, max_batches_per_cycle=2)
     settings.runtime.children_per_dispatch = dispatch
-    engine = population.Population(
-        settings, devices.DeviceLayout.detect(settings.runtime), loader_of(children), in_flight
-    )
-    return engine.train(generation(children), cast(Task, FakeTask()), [], on_cycle)
+    return trained_by_engine(settings, children, None, in_flight, on_cycle)
 
 
 def stop(folder: Path, children: list[ChildPlan] = CHILDREN, after: int = 2) -> None:
@@ -142,8 +138,8 @@ WHAT = SaveKey((0, "fake", 0), (1, 2), ("one chunk",))
 
 
 def save(in_flight: InFlight, cycle: int, what: SaveKey = WHAT) -> None:
-    qualities = {id: [Quality(0, 1)] * (cycle + 1) for id in what.ids}
-    in_flight.save(what, cycle, [small_state(cycle)], qualities, {})
+    scores = CycleScores({id: (Quality(0, 1),) * (cycle + 1) for id in what.ids})
+    in_flight.save(what, cycle, [small_state(cycle)], scores)
 
 
 def test_only_the_newest_complete_save_is_kept(tmp_path: Path) -> None:
@@ -213,8 +209,8 @@ def test_a_stream_that_is_over_is_saved_sooner(tmp_path: Path) -> None:
         what = SaveKey((*WHAT.path, stream), WHAT.ids, WHAT.chunks)
         for cycle in range(3):
             now += 5
-            ended = {id: [Quality(1, 2)] * (cycle + 1) for id in WHAT.ids}
-            in_flight.save(what, cycle, [small_state()], ended, {}, ends_stream=cycle == 2)
+            ended = CycleScores({id: (Quality(1, 2),) * (cycle + 1) for id in WHAT.ids})
+            in_flight.save(what, cycle, [small_state()], ended, ends_stream=cycle == 2)
     in_flight.wait()
     assert len(list((tmp_path / "in_flight").glob("*-000002"))) == len(list((tmp_path / "in_flight").iterdir())) == 3
 

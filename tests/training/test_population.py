@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+import dataclasses
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -10,11 +11,10 @@ import numpy as np
 import pytest
 
 from munet.data.augment import AugmentSettings
-from munet.data.tasks import Task
-from munet.training import population
 from munet.training.batches import stream
 from munet.training.batches.resident import ResidentImages
-from munet.training.batches.stream import TrainStream
+from munet.training.batches.stream import StreamSettings, TrainStream
+from munet.training.chunk_training import ChunkTraining
 from munet.training.placement import devices, grouping
 from munet.training.program import signature
 from munet.types import ChildPlan, ComponentPlan, Quality
@@ -22,25 +22,23 @@ from munet.vit.architecture import HEAD, NORM, path_names
 from munet.vit.forward import flatten, nest
 from tests.training import reference
 from tests.training.children import (
-    NUM_CLASSES,
     VARIANT,
     FakeTask,
     config,
-    generation,
     highest_precision,
     hyperparameters,
     loader_of,
+    placed,
     random_child,
+    work_of,
 )
+from tests.training.children import train as trained_by_engine
 
 NO_AUGMENTATION: dict[str, Any] = {"crop_area_min": 1.0, "flip": False}
 
 
 def train(children: list[ChildPlan], settings: Any = None, task: Any = None, in_flight: Any = None) -> Any:
-    settings = settings or config()
-    layout = devices.DeviceLayout.detect(settings.runtime)
-    engine = population.Population(settings, layout, loader_of(children), in_flight)
-    return engine.train(generation(children), cast(Task, task or FakeTask()), [], lambda *_: None)
+    return trained_by_engine(settings or config(), children, task, in_flight)
 
 
 def batches(task: FakeTask, child: ChildPlan, num_steps: int) -> list[reference.Batch]:
@@ -50,10 +48,7 @@ def batches(task: FakeTask, child: ChildPlan, num_steps: int) -> list[reference.
         task.split("train").labels,
         AugmentSettings.from_hyperparameters(child.hyperparameters),
         (0, 0, "fake", 0, "batches"),
-        batch_size=16,
-        segment_size=num_steps,
-        image_size=int(child.hyperparameters["image_size"]),
-        antialias=False,
+        StreamSettings(16, num_steps, int(child.hyperparameters["image_size"]), antialias=False),
     )
     segment = batches_of.segment(0, num_steps)
     return [(np.asarray(segment.images[index]), np.asarray(segment.labels[index])) for index in range(num_steps)]
@@ -125,9 +120,8 @@ def test_children_whose_batches_pass_in_parts_equal_the_plain_loop(microbatch: i
     settings.runtime.microbatch = microbatch
     settings.runtime.children_per_dispatch = 2
     children = [random_child(seed, id=seed + 1) for seed in range(3)]
-    layout = devices.DeviceLayout.detect(settings.runtime)
-    chunks = population.Population(settings, layout, loader_of(children))._waves(children, cast(Task, FakeTask()), [])
-    assert {chunk.parts for wave in chunks for chunk in wave} == {-(-16 // microbatch)}
+    waves = placed(settings, children).waves
+    assert {chunk.parts for wave in waves for chunk in wave.chunks} == {-(-16 // microbatch)}
     assert_equals_reference(children, settings)
 
 
@@ -143,7 +137,7 @@ def test_low_rank_children_stacked_with_others_equal_the_plain_loop() -> None:
 
 def test_training_only_lora_makes_no_gradients_of_the_blocks() -> None:
     child = lora_only(id=1, rank=4)
-    program = signature.of_child(child, VARIANT, batch_size=16, num_classes=NUM_CLASSES)
+    program = signature.of_child(child, work_of(config()))
     assert (program.first_trainable, program.lora_rank) == (0, 8)
     assert not any(program.tunes(f"encoderblock_{index}") for index in range(2))
     assert program.tunes("lora_0")
@@ -160,7 +154,7 @@ def test_training_only_adapters_makes_no_gradients_of_the_blocks() -> None:
             for name in names
         ]
         child = ChildPlan(id, "fake", 0, False, hyperparameters(adapter_dim=32), tuple(plans))
-        program = signature.of_child(child, VARIANT, batch_size=16, num_classes=NUM_CLASSES)
+        program = signature.of_child(child, work_of(config()))
         assert (program.first_trainable, program.frozen) == (-1 if cloned else 0, (0, 1))
         assert not any(program.tunes(f"encoderblock_{index}") for index in range(2))
         assert_equals_reference([child], config())
@@ -203,12 +197,10 @@ def test_a_masked_component_of_a_tuned_stage_does_not_move() -> None:
     child = random_child(3, id=1, **NO_AUGMENTATION)
     settings = config()
     layout = devices.DeviceLayout.detect(settings.runtime)
-    task = cast(Task, FakeTask())
-    program = signature.of_child(child, VARIANT, batch_size=16, num_classes=NUM_CLASSES)
-    everything = signature.Signature(**{**vars(program), "first_trainable": -1})
-    engine = population.Population(settings, layout, loader_of([child]))
+    program = signature.of_child(child, work_of(config()))
+    everything = dataclasses.replace(program, first_trainable=-1)
     chunk = devices.place([grouping.Group(everything, (0,))], layout)[0]
-    run = engine._start(chunk, [child], task, 4, 1)
+    run = ChunkTraining.start(chunk, [child], work_of(settings), loader_of([child]))
     before = jax.device_get(run.state.tuned)
     images, labels = zip(*batches(FakeTask(), child, 4), strict=True)
     after = jax.device_get(run.train(stream.Segment(jnp.stack(images), jnp.stack(labels), 4)).tuned)
@@ -275,18 +267,15 @@ def test_the_best_cycle_is_kept_and_the_first_of_equals() -> None:
 def test_children_with_other_data_settings_get_other_batches() -> None:
     left = random_child(1, id=1, **NO_AUGMENTATION)
     right = ChildPlan(**{**vars(left), "id": 2, "hyperparameters": hyperparameters(flip=True, crop_area_min=0.01)})
-    engine = population.Population(config(), devices.DeviceLayout.detect(config().runtime), loader_of([left, right]))
-    assert len(engine._streams(generation([left, right]))) == 2
-    assert len(engine._streams(generation([left, left]))) == 1
+    assert [wave.trained for wave in placed(config(), [left, right]).waves] == [[left], [right]]
+    assert [wave.trained for wave in placed(config(), [left, left]).waves] == [[left, left]]
 
 
 def test_replicas_of_a_baseline_see_different_batches() -> None:
     settings = config()
     settings.experiment.baseline.kind = "full"
     child = random_child(1, id=1)
-    engine = population.Population(settings, devices.DeviceLayout.detect(settings.runtime), loader_of([child]))
-    paths = [path for path, _ in engine._streams(generation([child, child]))]
-    assert len(set(paths)) == 2
+    assert len({wave.path for wave in placed(settings, [child, child]).waves}) == 2
 
 
 def test_validation_counts_the_first_images_up_to_the_cap() -> None:
@@ -300,15 +289,10 @@ def test_programs_are_counted_once_over_all_streams() -> None:
     """Replicas of a baseline have a stream each, and one program together."""
     settings = config()
     children = [random_child(1, id=id) for id in (1, 2, 3)]
-    task = cast(Task, FakeTask())
-    layout = devices.DeviceLayout.detect(settings.runtime)
-    assert (
-        population.Population(settings, layout, loader_of(children)).num_programs(generation(children), task, []) == 1
-    )
+    assert placed(settings, children).num_programs == 1
     settings.experiment.baseline.kind = "full"
-    engine = population.Population(settings, layout, loader_of(children))
-    assert len(engine._streams(generation(children))) == 3
-    assert engine.num_programs(generation(children), task, []) == 1
+    assert len(placed(settings, children).waves) == 3
+    assert placed(settings, children).num_programs == 1
 
 
 def test_training_images_are_uploaded_once_a_task() -> None:
@@ -330,7 +314,9 @@ def test_pieces_of_a_set_are_made_as_they_are_asked_for(monkeypatch: pytest.Monk
 
     monkeypatch.setattr(stream, "_piece", spy)
     monkeypatch.setattr(stream, "_PIECE_BATCHES", 1)
-    pieces = stream.evaluation_batches(FakeTask(num_other=600, size=16).split("test"), image_size=16, antialias=False)
+    pieces = stream.evaluation_batches(
+        FakeTask(num_other=600, size=16).split("test"), stream.Resize(16, antialias=False)
+    )
     assert not made
     next(pieces)
     assert made == [0]

@@ -6,6 +6,7 @@ Counted where it can be (parameters, optimiser, batches), estimated for activati
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -42,10 +43,11 @@ class Memory:
 
     @property
     def total(self) -> int:
-        """All of it."""
+        """Bytes of parameters, training and activations together."""
         return self.params + self.training + self.activations
 
 
+@functools.cache  # asked for with every chunk
 def child_memory(program: Signature, data: int = 1, model: int = 1, parts: int = 1) -> Memory:
     """Memory of one child in a train program: counted where it can be, estimated for activations.
 

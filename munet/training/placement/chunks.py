@@ -56,15 +56,15 @@ def in_waves(chunks: Sequence[Chunk], room: int | None) -> list[Chunk]:
 
     All chunks of a wave keep their children on the devices; one at a time works there, where room is limited.
     """
+    if room is None:
+        return list(chunks)
     kept: Counter[jax.Device] = Counter()
     working: dict[jax.Device, int] = {}
     wave, placed = 0, []
     for chunk in chunks:
         own, work = chunk.need.kept, chunk.need.working
         devices = list(chunk.mesh.devices.flat)
-        if room is not None and any(
-            device in working and kept[device] + own + max(working[device], work) > room for device in devices
-        ):
+        if any(device in working and kept[device] + own + max(working[device], work) > room for device in devices):
             wave += 1
             kept.clear()
             working.clear()

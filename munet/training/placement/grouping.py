@@ -6,6 +6,7 @@ this process happens to have compiled: a killed and resumed run groups its child
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
@@ -66,6 +67,7 @@ def step_flops(signature: Signature) -> tuple[int, int]:
     )
 
 
+@functools.cache  # asked for with every pair of groups
 def step_seconds(signature: Signature, model: CostModel) -> float:
     """Estimated time of one train step of one child."""
     forward, backward = map(float, step_flops(signature))
@@ -121,6 +123,7 @@ def group_children(
         members.setdefault(signature, []).append(index)
     groups = list(members.items())
 
+    @functools.cache
     def choose(needed: Signature, count: int) -> tuple[float, Signature]:
         """The cheapest program for `count` children that need `needed`: a new one, or a known one that covers it."""
         new = _widened(needed, steps * count, model)

@@ -8,9 +8,11 @@ class token, position embedding), and the stage after the last block is the head
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from munet.training.work import TaskWork
 from munet.types import ChildPlan, ComponentName, Hyperparameters
@@ -67,6 +69,7 @@ class Signature:
         return text
 
     @classmethod
+    @functools.cache  # a run asks for all of its programs with every generation
     def parse(cls, text: str) -> Signature:
         """Reads what `str` wrote.
 
@@ -101,7 +104,7 @@ class Signature:
         )
         return same and trains and trains_blocks and is_large_enough
 
-    @property
+    @cached_property
     def trained_blocks(self) -> frozenset[int]:
         """The blocks whose own weights the program trains."""
         return frozenset(range(max(self.first_trainable, 0), self.num_blocks)) - set(self.frozen)
@@ -130,7 +133,7 @@ class Signature:
             frozen=_frozen(depth, lowest, trained),
         )
 
-    @property
+    @cached_property
     def names(self) -> tuple[ComponentName, ...]:
         """Every component that the program has, input to output."""
         blocks = range(self.num_blocks)
@@ -140,8 +143,13 @@ class Signature:
 
     def tunes(self, name: ComponentName) -> bool:
         """Whether the program computes gradients of a component (a mask decides whether a child uses them)."""
-        own = stage(name, self.num_blocks)
-        return own in self.trained_blocks if architecture.is_block(name) else own >= self.first_trainable
+        return _tunes(self, name)
+
+
+@functools.cache  # asked for with every array of every child
+def _tunes(signature: Signature, name: ComponentName) -> bool:
+    own = stage(name, signature.num_blocks)
+    return own in signature.trained_blocks if architecture.is_block(name) else own >= signature.first_trainable
 
 
 def stage(name: ComponentName, num_blocks: int) -> int:

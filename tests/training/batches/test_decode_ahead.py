@@ -21,7 +21,7 @@ from munet.data.streamed import StreamedImages
 from munet.run.loop import evolve
 from munet.training.batches import decode_ahead, stream
 from munet.training.batches.resident import ResidentImages
-from munet.training.batches.stream import TrainStream, batches_within, evaluation_batches
+from munet.training.batches.stream import Resize, StreamSettings, TrainStream, batches_within, evaluation_batches
 from tests import tiny_run
 from tests.data.test_streamed import prefetching, soon
 from tests.training.children import FakeTask, hyperparameters
@@ -33,7 +33,7 @@ def steps_of(images: Any, labels: np.ndarray, order: list[tuple[int, int]], **op
         labels,
         AugmentSettings.from_hyperparameters(hyperparameters(crop_area_min=0.3)),
         (0, 0, "fake", 0, "batches"),
-        **{"batch_size": 16, "segment_size": 3, "image_size": 16, "antialias": False, "num_steps": 40, **options},
+        StreamSettings(16, 3, 16, antialias=False, num_steps=40, **options),
     )
     found = []
     for first, length in order:
@@ -69,7 +69,7 @@ def test_pieces_to_evaluate_on_are_the_same(count: int, monkeypatch: pytest.Monk
     monkeypatch.setattr(stream, "_PIECE_BATCHES", 1)
     split = FakeTask(num_other=700, size=8).split("test")
     lazy = Split(StreamedImages.of_array(split.decoded), split.labels)
-    pieces = [list(evaluation_batches(one, image_size=16, antialias=False, max_images=count)) for one in (split, lazy)]
+    pieces = [list(evaluation_batches(one, Resize(16, antialias=False), count)) for one in (split, lazy)]
     for resident, streamed_piece in zip(*pieces, strict=True):
         np.testing.assert_array_equal(resident.images, streamed_piece.images)
         np.testing.assert_array_equal(resident.labels, streamed_piece.labels)
@@ -77,7 +77,7 @@ def test_pieces_to_evaluate_on_are_the_same(count: int, monkeypatch: pytest.Monk
     assert soon(lambda: not prefetching())
 
 
-def test_blocks_are_bounded_by_what_they_are_made_of() -> None:
+def test_segments_are_bounded_by_what_they_are_made_of() -> None:
     assert batches_within(64_000_000, 256, 32, 32 * 32 * 3, at_most=100) == 64_000_000 // (256 * 32 * 32 * 12)
     assert batches_within(64_000_000, 256, 32, 32 * 32 * 3, at_most=5) == 5
     assert batches_within(64_000_000, 256, 16, 768 * 768 * 3, at_most=100) == 1

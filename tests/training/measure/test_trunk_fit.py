@@ -13,14 +13,14 @@ import pytest
 from munet.data.splits import Split
 from munet.data.tasks import Task
 from munet.training.assemble import FlatArrays
-from munet.training.batches.stream import evaluation_batches
+from munet.training.batches.stream import Resize, evaluation_batches
 from munet.training.measure import trunk_fit
 from munet.types import ChildPlan, ComponentId, Position
 from munet.vit import forward
-from tests.training.children import VARIANT, FakeTask, config, loader_of, random_child
+from tests.training.children import VARIANT, FakeTask, config, loader_of, random_child, work_of
 
 SIZE = 16
-EXPERIMENT = replace(config().experiment, num_blocks=2)
+WORK = replace(work_of(config()), num_blocks=2)
 
 
 class TrainOnly(FakeTask):
@@ -49,10 +49,8 @@ def measure(children: list[ChildPlan], loaded: list[ComponentId] | None = None, 
             loaded.append(identity)
         return load(identity)
 
-    experiment = replace(EXPERIMENT, seed=seed)
-    return trunk_fit.measure(
-        experiment, children, cast(Task, TrainOnly(num_train=700, size=SIZE)), Position(), remember
-    )
+    work, task = replace(WORK, seed=seed), cast(Task, TrainOnly(num_train=700, size=SIZE))
+    return trunk_fit.measure(work, children, task, Position(), remember)
 
 
 def test_a_draw_is_the_same_every_time_and_takes_all_classes_alike() -> None:
@@ -81,7 +79,7 @@ def test_where_no_class_has_two_images_all_fit_alike() -> None:
 
     assert not len(trunk_fit.draw(np.arange(5, dtype=np.int32), ("a",)))
     children = seed_children(2)
-    fits = trunk_fit.measure(EXPERIMENT, children, cast(Task, Single(size=SIZE)), Position(), loader_of(children))
+    fits = trunk_fit.measure(WORK, children, cast(Task, Single(size=SIZE)), Position(), loader_of(children))
     assert fits == {10: 0.0, 11: 0.0}
 
 
@@ -148,8 +146,8 @@ def test_class_tokens_are_the_features_of_the_model() -> None:
     (child,) = seed_children(1)
     load = loader_of([child])
     components = {plan.name: load(plan.source or "") for plan in child.components}
-    pieces = list(evaluation_batches(task.split("train"), image_size=SIZE, antialias=False))
-    tokens = trunk_fit.class_tokens(EXPERIMENT, components, child.hyperparameters, pieces)
+    pieces = list(evaluation_batches(task.split("train"), Resize(SIZE, antialias=False)))
+    tokens = trunk_fit.class_tokens(WORK, components, child.hyperparameters, pieces)
     images = jnp.asarray(task.split("train").decoded.astype(np.float32) / 127.5 - 1)
     blocks = sum(name.startswith("encoderblock") for name in components)
     expected = forward.features(

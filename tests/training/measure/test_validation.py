@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pytest
 
-from munet.data.tasks import Task
 from munet.evolution.verdicts import best_cycle
 from munet.quality import quality_of
 from munet.training.batches import stream
+from munet.training.cycle_scores import CycleScores
 from munet.training.in_flight import InFlight
 from munet.training.measure.evaluation import count
-from munet.training.measure.validation import Validation, is_best
-from tests.training.children import FakeTask, config, random_child
+from munet.training.measure.validation import Validation
+from tests.training.children import FakeTask, config, random_child, work_of
 from tests.training.test_population import train
 
 SIZE = 16
@@ -25,8 +25,8 @@ SIZE = 16
 def test_only_the_images_under_the_cap_count(metric: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stream, "_PIECE_BATCHES", 1)  # 256 images a piece
     task = FakeTask(num_other=700, size=SIZE)
-    settings = config(quality_metric=metric, batch_size=100, max_validation_batches=6).experiment
-    validation = Validation(cast(Task, task), settings, SIZE)
+    settings = config(quality_metric=metric, batch_size=100, max_validation_batches=6)
+    validation = Validation(task.split("validation"), work_of(settings, task), SIZE)
     assert [piece.counted for piece in validation.pieces] == [256, 256, 88]
     random = np.random.default_rng(0)
     predicted = [random.integers(-1, 5, (2, 1, 256)).astype(np.int32) for _ in validation.pieces]
@@ -44,10 +44,16 @@ def test_only_the_images_under_the_cap_count(metric: str, monkeypatch: pytest.Mo
 def test_the_metric_decides_which_cycle_is_best() -> None:
     common, fair = [90, 1], [60, 9]  # of 95 and 10 images
     for metric, is_fair_better in (("accuracy", False), ("balanced_accuracy", True)):
+        scores = CycleScores.before([7, 8])
         qualities = [quality_of(metric, correct, [95, 10]) for correct in (common, fair)]
-        assert is_best(qualities, None) == is_fair_better
-    assert not is_best([*qualities, qualities[1]], None)  # not the second of equals
-    assert not is_best(qualities, diverged_at=1)
+        for cycle, quality in enumerate(qualities):
+            scores = scores.after(cycle, {7: (quality, True)})
+        assert scores.is_best(7) == is_fair_better
+    assert scores.of(8).qualities == ()
+    assert not scores.after(2, {7: (qualities[1], True)}).is_best(7)  # not the second of equals
+    diverged = CycleScores.before([7]).after(0, {7: (qualities[0], True)}).after(1, {7: (qualities[1], False)})
+    assert not diverged.is_best(7)
+    assert diverged.after(2, {7: (qualities[1], True)}).of(7).diverged_at == 1  # once is for good
 
 
 def test_confusions_are_sorted_and_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

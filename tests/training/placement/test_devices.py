@@ -9,33 +9,30 @@ from pathlib import Path
 
 SCRIPT = """
 import jax, numpy as np
-from typing import Any, cast
-from munet.data.tasks import Task
-from munet.training import placement, population
-from tests.training.children import FakeTask, config, generation, loader_of, random_child
+from munet.training.chunk_training import ChunkTraining
+from munet.training.placement.devices import DeviceLayout
+from tests.training.children import FakeTask, config, random_child, train
 
 children = [random_child(seed % 3, id=seed + 1, max_blocks=1) for seed in range(8)]
-task = cast(Any, FakeTask(num_train=80))  # five steps of 16
+task = FakeTask(num_train=80)  # five steps of 16
 seen = set()
-start = population.Population._start
+start = ChunkTraining.start
 
-def spy(self, chunk, *arguments):
-    run = start(self, chunk, *arguments)
+def spy(chunk, *arguments):
+    run = start(chunk, *arguments)
     for leaf in jax.tree.leaves(run.state):
         assert len(leaf.sharding.device_set) == chunk.mesh.size, leaf.sharding
         assert leaf.addressable_shards[0].data.shape[0] == 1  # one child on each
     seen.update(chunk.mesh.devices.flat)
     return run
 
-population.Population._start = spy
+ChunkTraining.start = spy
 results = []
 for count in (8, 1):
     settings = config()
     settings.runtime.num_devices = count
-    layout = placement.DeviceLayout.detect(settings.runtime)
     seen.clear()
-    engine = population.Population(settings, layout, loader_of(children))
-    results.append(engine.train(generation(children), task, [], lambda *_: None))
+    results.append(train(settings, children, task))
     assert len(seen) == count, seen
 for id, child in results[0].items():
     for name, arrays in child.best.items():

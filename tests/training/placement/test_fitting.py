@@ -4,26 +4,26 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any
 
 import jax
 import numpy as np
 import pytest
 
 from munet.config import Config, Runtime
-from munet.data.tasks import Task
 from munet.errors import DeviceMemoryError, UserError
 from munet.text import byte_size
-from munet.training import population
+from munet.training import wave
+from munet.training.batches.stream import segment_size
 from munet.training.placement import devices as placement
-from munet.training.placement import fitting, out_of_memory
+from munet.training.placement import fitting, input_memory, out_of_memory
 from munet.training.placement.devices import DeviceLayout
 from munet.training.placement.fitting import Spread
 from munet.training.placement.grouping import Group
 from munet.training.program import accumulation, programs
 from munet.training.program.signature import Signature
 from munet.types import ChildPlan
-from tests.training.children import FakeTask, config, generation, loader_of, random_child
+from tests.training.children import config, placed, random_child, train, work_of
 
 LARGE = Signature.parse("L/16:b24:t-1:a0:i384:n256:h64")  # nearly all activations
 WIDE = Signature.parse("L/16:b24:t-1:a0:i32:n8:h64")  # nearly all parameters
@@ -215,37 +215,52 @@ def similar_children(count: int) -> list[ChildPlan]:
     ]
 
 
-def engine(settings: Config, children: list[ChildPlan]) -> population.Population:
+def one_device(settings: Config) -> DeviceLayout:
     found = DeviceLayout.detect(settings.runtime)
-    return population.Population(settings, replace(found, devices=found.devices[:1]), loader_of(children))
+    return replace(found, devices=found.devices[:1])
+
+
+def reserved(settings: Config, source_bytes: int) -> int:
+    """Bytes that batches, validation images and training images of the default task take."""
+    work, (images, size) = work_of(settings), (64, 16)
+    batches = input_memory.batch_bytes(settings, work.batch_size, size, work.num_validated, source_bytes)
+    segment = segment_size(settings, work.batch_size, size, source_bytes) * work.batch_size
+    return batches + input_memory.training_bytes(images, segment, source_bytes)
+
+
+def program_of(settings: Config, children: list[ChildPlan]) -> Signature:
+    """The one program that all of them run in."""
+    waves = placed(settings, children, layout=one_device(settings).unlimited).waves
+    (program,) = {chunk.group.signature for wave in waves for chunk in wave.chunks}
+    return program
 
 
 def with_room_for(num_children: int, children: list[ChildPlan]) -> Config:
     """Settings under which a device has just enough memory for so many of the children at once."""
     settings = config(cycles_per_child=2)
     settings.runtime.children_per_dispatch = 8
-    made = engine(settings, children)
-    task = cast(Task, FakeTask())
-    (group,) = made._groups(children, task, [])
-    room = num_children * fitting.need(group.signature, Spread()).total
-    settings.runtime.device_memory_gb = (made._reserved(task, 16) + room) / 1e9
+    room = num_children * fitting.need(program_of(settings, children), Spread()).total
+    settings.runtime.device_memory_gb = (reserved(settings, 32 * 32 * 3) + room) / 1e9
     return settings
 
 
 def test_children_that_do_not_fit_together_train_in_turns_and_end_the_same() -> None:
     children = similar_children(5)
-    task = cast(Task, FakeTask())
     settings = with_room_for(2, children)
-    made = engine(settings, children)
-    waves = made._waves(children, task, [])
-    assert [[chunk.members for chunk in wave] for wave in waves] == [[(0, 1)], [(2, 3)], [(4,)]]
+    waves = placed(settings, children, layout=one_device(settings)).waves
+    assert [[chunk.members for chunk in wave.chunks] for wave in waves] == [[(0, 1)], [(2, 3)], [(4,)]]
+    assert [wave.is_last for wave in waves] == [False, False, True]
     cycles: list[set[int]] = []
-    in_turns = made.train(generation(children), task, [], lambda cycle, qualities, *_: cycles.append(set(qualities)))
+    in_turns = train(
+        settings,
+        children,
+        on_cycle=lambda cycle, qualities, *_: cycles.append(set(qualities)),
+        layout=one_device(settings),
+    )
     assert cycles == [{1, 2}] * 2 + [{3, 4}] * 2 + [{5}] * 2
     settings.runtime.device_memory_gb = 0.0
-    together = engine(settings, children)
-    assert len(together._waves(children, task, [])) == 1
-    expected = together.train(generation(children), task, [], lambda *_: None)
+    assert len(placed(settings, children, layout=one_device(settings)).waves) == 1
+    expected = train(settings, children, layout=one_device(settings))
     assert in_turns.keys() == expected.keys()
     for id, child in in_turns.items():
         assert child.training == expected[id].training
@@ -260,7 +275,6 @@ def test_a_device_that_runs_out_of_memory_is_told_with_what_to_change(monkeypatc
     children = similar_children(2)
     settings = config()
     settings.runtime.children_per_dispatch = 8
-    made = engine(settings, children)
 
     def exhausted(*_: object) -> Any:
         def program(*_: object) -> Any:
@@ -268,15 +282,15 @@ def test_a_device_that_runs_out_of_memory_is_told_with_what_to_change(monkeypatc
 
         return program
 
-    monkeypatch.setattr(population, "compile_ahead", lambda *_: None)
+    monkeypatch.setattr(wave, "compile_ahead", lambda *_: None)
     monkeypatch.setattr(programs, "train_program", exhausted)
     with pytest.raises(DeviceMemoryError) as caught:
-        made.train(generation(children), cast(Task, FakeTask()), [], lambda *_: None)
+        train(settings, children, layout=one_device(settings))
     text = str(caught.value)
-    (group,) = made._groups(children, cast(Task, FakeTask()), [])
-    estimated = 2 * fitting.need(group.signature, Spread()).total
+    program = program_of(settings, children)
+    estimated = 2 * fitting.need(program, Spread()).total
     for part in (
-        str(group.signature),
+        str(program),
         byte_size(estimated),
         "--config.children_per_dispatch=1",
         "--config.mesh=CHILD,DATA,MODEL",

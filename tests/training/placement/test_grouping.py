@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 
 import jax
@@ -11,14 +12,14 @@ from munet.training.placement import devices as placement
 from munet.training.placement.grouping import CostModel, Group, compile_seconds, group_children, step_seconds
 from munet.training.program import signature
 from munet.training.program.signature import Signature
-from tests.training.children import NUM_CLASSES, VARIANT, random_child
+from tests.training.children import config, random_child, work_of
 
 MODEL = CostModel(flops_per_second=1e11, backward_factor=1.0, adapter_share=0.2, compile_seconds=2.0)
 FULL = Signature("Ti/16", 3, -1, 0, 32, 512, 64)
 
 
 def variant_of(**changes: object) -> Signature:
-    return Signature(**{**vars(FULL), **changes})
+    return dataclasses.replace(FULL, **changes)  # type: ignore[arg-type]
 
 
 HEAD_ONLY = variant_of(first_trainable=3)
@@ -104,7 +105,7 @@ def test_a_join_is_the_least_cover() -> None:
 def test_the_signature_of_a_child_covers_what_it_trains() -> None:
     for seed in range(60):
         child = random_child(seed, id=1, max_blocks=3, lora=seed >= 40)
-        program = signature.of_child(child, VARIANT, batch_size=16, num_classes=NUM_CLASSES)
+        program = signature.of_child(child, work_of(config()))
         assert all(program.tunes(plan.name) for plan in child.components if plan.trainable)
         lowest = [plan.name for plan in child.components if signature.stage(plan.name, program.num_blocks)
                   == program.first_trainable]  # fmt: skip

@@ -19,7 +19,7 @@ from munet.run.loop import evolve
 from munet.training import assemble
 from munet.training.program import programs, sharding, signature
 from tests import tiny_run
-from tests.training.children import NUM_CLASSES, VARIANT, loader_of, random_child
+from tests.training.children import config, loader_of, random_child, work_of
 
 _IN_THE_HEAD = 3  # products that stay float32: the head's own, and the gradients of its input and its weights
 MESH = Mesh(np.array(jax.devices()[:1]).reshape(1, 1, 1), sharding.AXES)
@@ -60,16 +60,10 @@ def lowered(program: Any, platform: str) -> Callable[..., export.Exported]:
 def test_both_programs_lower_for_accelerators(platform: str, dtype: str) -> None:
     """Lowering needs no such hardware; it finds what a backend cannot do."""
     children = [random_child(seed=index, id=index + 1) for index in range(2)]
-    own = [signature.of_child(child, VARIANT, batch_size=8, num_classes=NUM_CLASSES) for child in children]
+    own = [signature.of_child(child, work_of(config(batch_size=8))) for child in children]
     joint = replace(own[0].join(own[1]), dtype=dtype)
-    arrays = assemble.stack(
-        [
-            assemble.assemble(
-                child, joint, num_classes=NUM_CLASSES, seed=0, steps_per_cycle=5, num_cycles=1, load=loader_of(children)
-            )
-            for child in children
-        ]
-    )
+    work, load = work_of(config(batch_size=8)), loader_of(children)
+    arrays = assemble.stack([assemble.assemble(child, joint, work, load) for child in children])
     images = jnp.zeros((3, 8, joint.image_size, joint.image_size, 3))
     labels = jnp.zeros((3, 8), jnp.int32)
     state = programs.init_state(arrays.tuned)
