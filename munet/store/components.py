@@ -186,8 +186,8 @@ class ComponentStore:
 
     def _corrupt(self, identity: ComponentId, problem: str) -> CorruptionError:
         return CorruptionError(
-            f"Component {identity}: {self._folder.location(_name(identity))} {problem}. "
-            "Restore this file from a copy of the work directory, or start again in a new one."
+            f"Component {identity}: {self._folder.location(_name(identity))} {problem}.",
+            "Restore this file from a copy of the work directory, or start again in a new one.",
         )
 
 
