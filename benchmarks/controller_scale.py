@@ -42,7 +42,7 @@ from munet.evolution.controller import Controller
 from munet.run import rehearsal
 from munet.store import Store
 from munet.store.collector import Collector
-from munet.store.local import open_folder
+from munet.store.folders import open_folder
 from munet.system import replay
 from munet.system.replay import RunState
 from munet.types import ComponentId, GenerationEntry, PhaseEntry, Quality, SeedsEntry, TaskInfo

@@ -18,7 +18,7 @@ import safetensors.numpy
 
 from munet.errors import CorruptionError
 from munet.store.codec import canonical, from_json, loads, to_json
-from munet.store.local import open_folder
+from munet.store.folders import open_folder
 from munet.types import ComponentId, ComponentRecord
 
 _SUFFIX = ".safetensors"

@@ -14,7 +14,7 @@ from typing import Any
 
 from munet.errors import CorruptionError, WorkdirError
 from munet.store.codec import dumps, from_json, loads, to_json
-from munet.store.local import open_folder
+from munet.store.folders import open_folder
 from munet.types import GenerationEntry, JournalEntry, PhaseEntry, SeedsEntry, StartEntry
 
 FORMAT_VERSION = 1  # of the work directory as a whole
