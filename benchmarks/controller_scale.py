@@ -109,7 +109,7 @@ class Run:
         self.current: RunState = replay.fold(Controller(self.full, tasks), None, entry)
 
     def phase(self, experiment: Experiment, meter: Meter) -> None:
-        """One whole phase."""
+        """Plays one whole phase, from the choice of seed parents to the test of the retained model."""
         controller = Controller(experiment, self.tasks)
         while not controller.is_phase_over(self.current.state):
             state = self.current.state

@@ -55,7 +55,7 @@ class Controller:
         self.tasks = tuple(tasks)
 
     def task(self, state: State) -> TaskInfo:
-        """The active task."""
+        """The task that the state's position makes the active one."""
         return self.tasks[state.position.task_index]
 
     def is_phase_over(self, state: State) -> bool:

@@ -35,7 +35,7 @@ class Known:
 
     @property
     def variant(self) -> str:
-        """E.g. `Ti/16`."""
+        """The name of the architecture, e.g. `Ti/16`."""
         return variant_name(self.name)
 
     @property

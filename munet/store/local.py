@@ -26,11 +26,11 @@ class LocalFolder:
         self._root = Path(path)
 
     def location(self, name: str) -> str:
-        """See `folders.Folder`."""
+        """The full path of a file, for messages."""
         return str(self._root / name)
 
     def names(self) -> set[str]:
-        """See `folders.Folder`."""
+        """The names of all files but temporary ones; empty where the folder does not exist."""
         try:
             with os.scandir(self._root) as entries:
                 return {e.name for e in entries if not e.name.startswith(TEMPORARY_PREFIX) and e.is_file()}
@@ -38,19 +38,19 @@ class LocalFolder:
             return set()
 
     def exists(self, name: str) -> bool:
-        """See `folders.Folder`."""
+        """Whether the file is there, wholly."""
         return (self._root / name).exists()
 
     def open(self, name: str) -> BinaryIO:
-        """See `folders.Folder`."""
+        """The file, opened for reading; `FileNotFoundError` where there is none."""
         return (self._root / name).open("rb")
 
     def read(self, name: str) -> bytes:
-        """See `folders.Folder`."""
+        """All bytes of a file; `FileNotFoundError` where there is none."""
         return (self._root / name).read_bytes()
 
     def create(self, name: str, data: bytes) -> None:
-        """See `folders.Folder`."""
+        """Writes a file once and for all; `FileExistsError` where there is one with other bytes."""
         try:
             found = self.read(name)
         except FileNotFoundError:
@@ -59,7 +59,7 @@ class LocalFolder:
         check_same(found, data, self.location(name))
 
     def replace(self, name: str, data: bytes) -> None:
-        """See `folders.Folder`."""
+        """Writes a file, instead of an older one if there is one; `DiskFullError` where there is no room."""
         temporary = self._root / f"{TEMPORARY_PREFIX}{os.getpid()}-{name}"
         with disk_full_named(self.location(name)):
             make_directory(self._root)
@@ -73,14 +73,14 @@ class LocalFolder:
             sync_directory(self._root)
 
     def delete(self, names: Iterable[str]) -> None:
-        """See `folders.Folder`."""
+        """Removes files; those that are not there are ignored."""
         for name in names:
             (self._root / name).unlink(missing_ok=True)
         if self._root.is_dir():
             sync_directory(self._root)
 
     def remove_leftovers(self) -> None:
-        """See `folders.Folder`."""
+        """Removes temporary files of killed processes; only for whoever holds the lock."""
         if self._root.is_dir():
             for leftover in self._root.glob(f"{TEMPORARY_PREFIX}*"):
                 if not leftover.is_dir():
