@@ -106,6 +106,8 @@ def test_keys_are_declared_order_or_sorted() -> None:
 def test_text_stays_readable_and_any_file_name_survives() -> None:
     assert "দুই".encode() in dumps(to_json(OUTER))
     assert loads(dumps("bad-\udcff-name"), "test") == "bad-\udcff-name"
+    odd = replace(OUTER, name="bad-\udcff-name")
+    assert from_json(Outer, loads(dumps(to_json(odd)), "test")) == odd
 
 
 def changed(**changes: Any) -> dict[str, Any]:
