@@ -38,6 +38,7 @@ setup(
         "matplotlib>=3.9",
         "ml-collections>=1.0",
         "ml-dtypes>=0.5",
+        "msgspec>=0.19",
         "numpy>=2.0",
         "optax>=0.2.4",
         "orbax-checkpoint>=0.11.30",

@@ -42,7 +42,7 @@ from munet.evolution.controller import Controller
 from munet.run import rehearsal
 from munet.store import Store
 from munet.store.collector import Collector
-from munet.store.local import open_folder
+from munet.store.folders import open_folder
 from munet.system import replay
 from munet.system.replay import RunState
 from munet.types import ComponentId, GenerationEntry, PhaseEntry, Quality, SeedsEntry, TaskInfo
@@ -109,7 +109,7 @@ class Run:
         self.current: RunState = replay.tell(Controller(self.full, tasks), None, entry)
 
     def phase(self, experiment: Experiment, meter: Meter) -> None:
-        """One whole phase."""
+        """Plays one whole phase, from the choice of seed parents to the test of the retained model."""
         controller = Controller(experiment, self.tasks)
         while not controller.is_phase_over(self.current.state):
             state = self.current.state

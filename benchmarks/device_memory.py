@@ -14,7 +14,7 @@ from typing import Any
 
 
 def main() -> None:
-    """Prints the table."""
+    """Prints the table of estimated bytes a device, by number of devices."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--program", default="L/16:b24:t-1:a0:i384:n256:h64")
     parser.add_argument("--devices", default="1,4,8")

@@ -259,7 +259,7 @@ def empty_cache() -> Iterator[None]:
 
 
 def rounded(seconds: dict[str, float]) -> dict[str, float]:
-    """Tenths of milliseconds."""
+    """The same times by name, in seconds, rounded to tenths of milliseconds."""
     return {name: round(value, 4) for name, value in seconds.items()}
 
 

@@ -242,7 +242,7 @@ ESTIMATES: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
 
 
 def main() -> None:
-    """Prints the line."""
+    """Measures what the command line asks for and prints the result as one line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--root", required=True, help="a Ti/16 of three blocks or more")
     parser.add_argument("--data_dir", required=True, help="prepared TFDS sets")

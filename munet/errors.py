@@ -8,10 +8,37 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from dataclasses import dataclass
+
+_MAX_LISTED, _MAX_CLOSE = 12, 3  # choices that a message names
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something that is wrong, for a list of such.
+
+    Attributes:
+      place: where: a file, or the task when no single file is to blame.
+      text: what is wrong.
+      advice: what to do.
+    """
+
+    place: str
+    text: str
+    advice: str
 
 
 class UserError(ValueError):
-    """Something the user gave cannot be used; the message says what, where, and what to give instead."""
+    """Something the user gave cannot be used; the message says what, where, and what to give instead.
+
+    Attributes:
+      text: what and where; all of the message where the advice does not stand apart.
+      advice: what to do, where it stands apart: the end of the message; else "".
+    """
+
+    def __init__(self, text: str, advice: str = ""):
+        self.text, self.advice = text, advice
+        super().__init__(f"{text} {advice}" if advice else text)
 
 
 class ConfigError(UserError):
@@ -65,14 +92,25 @@ class HygieneError(RuntimeError):
     """Code looked at test images where nothing may depend on them: a fault of the program, never of its user."""
 
 
-def nearest(given: str, choices: Iterable[str], count: int = 3) -> str:
-    """A clause naming the valid choices nearest to `given`, for the end of an error message.
+def nearest(given: str, choices: Iterable[str], listed: str = "Valid") -> str:
+    """A sentence naming the valid choices nearest to `given`, for the end of an error message.
 
-    Returns `"Did you mean 'x'?"` when something is close, else `"Valid: a, b, c."`.
+    Args:
+      given: what is not valid.
+      choices: what would be.
+      listed: what a list of them begins with.
+
+    Returns:
+      `"Did you mean 'x'?"` when something is close, else `"Valid: a, b, c."`, of very many the first.
     """
     options = sorted(set(choices))
-    close = difflib.get_close_matches(given, options, n=count, cutoff=0.6)
-    if close:
-        return "Did you mean " + " or ".join(repr(choice) for choice in close) + "?"
-    shown = ", ".join(options[:12]) + (", ..." if len(options) > 12 else "")
-    return f"Valid: {shown}." if options else "There is nothing to choose from."
+    if not options:
+        return "There is nothing to choose from."
+    shown, rest = options[:_MAX_LISTED], len(options) - _MAX_LISTED
+    return did_you_mean(given, options) or f"{listed}: {', '.join(shown)}{f' and {rest:,} more' if rest > 0 else ''}."
+
+
+def did_you_mean(given: str, choices: Iterable[str]) -> str:
+    """`"Did you mean 'x'?"` with the choices that are close to `given`, the closest first; "" when none is."""
+    close = difflib.get_close_matches(given, sorted(set(choices)), n=_MAX_CLOSE, cutoff=0.6)
+    return f"Did you mean {' or '.join(map(repr, close))}?" if close else ""

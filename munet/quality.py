@@ -60,7 +60,7 @@ class Quality:
 
     @property
     def metric(self) -> Metric:
-        """What `value` is."""
+        """The metric that `value` is a value of."""
         return "balanced_accuracy" if self.strata else "accuracy"
 
     @property

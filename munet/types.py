@@ -35,7 +35,7 @@ class Leaf:
 
     @property
     def size(self) -> int:
-        """Number of elements."""
+        """The number of elements of the array."""
         return math.prod(self.shape)
 
 

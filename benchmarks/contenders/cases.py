@@ -67,7 +67,7 @@ class NoiseTask:
         self.info = TaskInfo("noise", "noise:", "0" * 64, names, *counts.values())
 
     def split(self, name: str) -> Split:
-        """Images and labels."""
+        """The images and labels of a split of the noise task."""
         return self._splits[name]
 
 
@@ -97,7 +97,7 @@ def config(case: Case) -> Config:
 
 
 def generation(case: Case) -> GenerationPlan:
-    """The children."""
+    """The children that every contender is to train, as one generation's plan."""
     if case.kind != "mutated":
         return GenerationPlan(Position(), "noise", tuple(_alike(case, index + 1) for index in range(case.children)))
     plans = rehearsal.plans(config(case).experiment, [task(case).info])

@@ -119,7 +119,7 @@ def device() -> dict[str, Any]:
 
 
 def main() -> None:
-    """Serves one case."""
+    """Answers what is asked of munet's engine about the case on the command line."""
     given = json.loads(sys.argv[1])
     case = cases.read(given["case"])
     if given["what"] == "generation":

@@ -62,7 +62,7 @@ class OneChild:
         self._programs: dict[int, tuple[Any, Any]] = {}
 
     def generation(self) -> dict[str, float]:
-        """Seconds."""
+        """Trains all children, one after the other; says how many seconds that took."""
         started = time.perf_counter()
         for child in self._plan.children:
             self._train(child)
@@ -136,7 +136,7 @@ class OneChild:
 
 
 def main() -> None:
-    """Serves one case."""
+    """Answers what is asked of the one-child loop about the case on the command line."""
     given = json.loads(sys.argv[1])
     one = OneChild(cases.read(given["case"]), given.get("makes_batches", False))
     serve({"generation": one.generation, "trained": one.trained})

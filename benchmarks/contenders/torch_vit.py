@@ -22,7 +22,7 @@ from munet.vit import architecture
 
 
 class Block(nn.Module):
-    """timm's transformer block."""
+    """A transformer block as timm makes it: attention and MLP, each behind its norm."""
 
     def __init__(self, width: int, heads: int, hidden: int):
         super().__init__()
@@ -32,7 +32,7 @@ class Block(nn.Module):
         self.fc1, self.fc2 = nn.Linear(width, hidden), nn.Linear(hidden, width)
 
     def forward(self, x: Any) -> Any:
-        """Transforms all tokens."""
+        """The tokens behind the block, of the same shape: batch, tokens, width."""
         batch, tokens, width = x.shape
         qkv = self.qkv(self.norm1(x)).reshape(batch, tokens, 3, self.heads, width // self.heads)
         query, key, value = qkv.permute(2, 0, 3, 1, 4).unbind(0)
@@ -54,7 +54,7 @@ class Vit(nn.Module):
         self.norm, self.head = nn.LayerNorm(width, eps=1e-6), nn.Linear(width, classes)
 
     def forward(self, images: Any) -> Any:
-        """Class scores."""
+        """The class scores of images in PyTorch's order (batch, channels, height, width), one row an image."""
         x = self.patches(images).flatten(2).transpose(1, 2)
         x = torch.cat([self.token.expand(len(x), -1, -1), x], 1) + self.position
         for block in self.blocks:
@@ -117,7 +117,7 @@ class TorchStep:
         return self._time(self._forward, self._case.steps)
 
     def form(self) -> str:
-        """What answers."""
+        """The model's source, form, dtype and PyTorch's version, as the table is to name them."""
         dtype = "bfloat16 autocast" if self._on_gpu else "float32"
         return f"{self._source}, {self._form}, {dtype}, torch {torch.__version__}"
 
@@ -140,7 +140,7 @@ class TorchStep:
 
 
 def main() -> None:
-    """Serves one case."""
+    """Answers what is asked of PyTorch about the case on the command line."""
     step = TorchStep(cases.read(json.loads(sys.argv[1])["case"]))
     serve({"steps": step.steps, "form": step.form})
 

@@ -41,17 +41,17 @@ class StreamedImages:
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
-        """Of the array that these images would be."""
+        """The shape of the array that all images would make, decoded."""
         return (len(self.records), *self.image_shape)
 
     @property
     def nbytes(self) -> int:
-        """Of that array."""
+        """Size in bytes of the array that all images would make, decoded."""
         return len(self.records) * self.image_bytes
 
     @property
     def image_bytes(self) -> int:
-        """Of one decoded image."""
+        """Size in bytes of one decoded image."""
         height, width, channels = self.image_shape
         return height * width * channels
 

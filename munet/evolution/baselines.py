@@ -25,7 +25,7 @@ def trained_layers(experiment: Experiment) -> frozenset[ComponentName]:
 
 
 def baseline_child(state: State, experiment: Experiment, task: TaskInfo, id: ModelId) -> ChildPlan:
-    """One replica."""
+    """The plan of one child of a baseline: a replica of the root that trains the layers of its kind."""
     hyperparameters = default_hyperparameters(experiment)
     every = range(experiment.num_blocks)
     path = path_names(experiment.num_blocks)

@@ -40,6 +40,8 @@ from munet.types import (
     Verdict,
 )
 
+_ADVICE = "Restore the work directory or start in a new one."
+
 
 class ChildResult(Protocol):
     """What the controller needs to know of a trained child."""
@@ -66,7 +68,7 @@ class Controller:
         self.tasks = tuple(tasks)
 
     def task(self, state: State) -> TaskInfo:
-        """The active task."""
+        """The task that the state's position makes the active one."""
         return self.tasks[state.position.task_index]
 
     def is_phase_over(self, state: State) -> bool:
@@ -162,13 +164,15 @@ class Controller:
         if not fits or entry.position != state.position or entry.task != self.task(state).name:
             raise CorruptionError(
                 f"A journal entry for task {entry.task!r} at {entry.position} cannot follow on {state.position}: the "
-                "journal is from another run or has lost entries. Restore the work directory or start in a new one."
+                "journal is from another run or has lost entries.",
+                _ADVICE,
             )
         if isinstance(entry, SeedsEntry):
             if entry.fits.keys() != set(state.seeds):
                 raise CorruptionError(
                     f"The journal has the fit of the models {sorted(entry.fits)} at {entry.position}, but the "
-                    f"candidates are {sorted(state.seeds)}. Restore the work directory or start in a new one."
+                    f"candidates are {sorted(state.seeds)}.",
+                    _ADVICE,
                 )
             return choose_seeds(state, self.experiment, entry)
         if isinstance(entry, GenerationEntry):

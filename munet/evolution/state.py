@@ -101,7 +101,7 @@ class State:
 
     @property
     def root(self) -> ModelRecord:
-        """The root model."""
+        """The record of the root model, which every state holds."""
         return self.models[ROOT_MODEL]
 
     def lineage(self, model: ModelId) -> Iterator[ModelRecord]:

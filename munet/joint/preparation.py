@@ -72,7 +72,7 @@ class JointSetup:
 
     @property
     def num_images(self) -> int:
-        """In training."""
+        """Number of training images, all tasks together."""
         return len(self.examples.labels)
 
     @property
@@ -82,7 +82,7 @@ class JointSetup:
 
     @property
     def num_steps(self) -> int:
-        """Length of training."""
+        """Number of training steps, all epochs together."""
         return recipe.num_steps(self.config.experiment, self.num_images)
 
     @property

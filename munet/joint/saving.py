@@ -63,5 +63,5 @@ class JointSaves:
         self._saves.wait()
 
     def clear(self) -> None:
-        """Removes every save."""
+        """Removes every save; there is nothing to go on with afterwards."""
         self._saves.clear()

@@ -21,7 +21,7 @@ from munet.config.pretrain import Recipe
 from munet.errors import CorruptionError, WorkdirError
 from munet.run import start
 from munet.store import codec
-from munet.store.local import is_remote, open_folder
+from munet.store.folders import is_remote, open_folder
 from munet.store.lock import check_usable, locked
 from munet.types import Quality, TaskInfo, TaskName
 

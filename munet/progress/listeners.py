@@ -16,10 +16,10 @@ class Listener(Protocol):
     """Takes events; `close` gives the terminal or the file back, whatever happened."""
 
     def __call__(self, event: Event) -> None:
-        """Takes one event."""
+        """Takes one event of the run, in the order in which they happen."""
 
     def close(self) -> None:
-        """Ends the display."""
+        """Ends the display, or closes the file; no event follows."""
 
 
 class Listeners:

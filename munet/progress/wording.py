@@ -19,7 +19,7 @@ def short_component(name: ComponentName) -> str:
 
 
 def model_name(model: ModelId) -> str:
-    """`root` or `#12`."""
+    """A model's name for people: `root`, or its number as in `#12`."""
     return "root" if model == ROOT_MODEL else f"#{model}"
 
 

@@ -45,7 +45,7 @@ class Checkpoint:
 
     @property
     def variant(self) -> Variant:
-        """The architecture."""
+        """The ViT variant that the checkpoint is of."""
         return self.facts.variant
 
     @property

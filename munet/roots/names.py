@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from munet.errors import CheckpointError, nearest
+from munet.errors import CheckpointError, did_you_mean
 from munet.vit import architecture
 
 BUCKET = "https://storage.googleapis.com/vit_models/augreg"
@@ -35,7 +35,7 @@ class Known:
 
     @property
     def variant(self) -> str:
-        """E.g. `Ti/16`."""
+        """The name of the architecture, e.g. `Ti/16`."""
         return variant_name(self.name)
 
     @property
@@ -129,9 +129,9 @@ def full_name(given: str) -> str:
     match = _NAME.fullmatch(name)
     if match is None:
         beginnings = {known.partition("-")[0] for known in KNOWN}  # Ti_16, S_32, ...
-        close = nearest(name, KNOWN if "-" in name else beginnings)
         advice = (
-            close if close.startswith("Did") else "`munet roots` lists the names known; others of the index in full."
+            did_you_mean(name, KNOWN if "-" in name else beginnings)
+            or "`munet roots` lists the names known; others of the index in full."
         )
         raise CheckpointError(f"{SCHEME}{given} is no name of the release. {advice}")
     variant = f"{match['size']}/{match['patch']}"

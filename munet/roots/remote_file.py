@@ -52,7 +52,7 @@ class Stream:
 
 
 class RemoteFile(Protocol):
-    """A remote file."""
+    """A file elsewhere that can be read from any byte on, as long as it stays the same."""
 
     def open(self, offset: int, version: str) -> AbstractContextManager[Stream]:
         """A stream from `offset` on if the file still is of `version`, else from its start.
@@ -76,7 +76,7 @@ class HttpSource:
 
     @contextmanager
     def open(self, offset: int, version: str) -> Iterator[Stream]:
-        """See `RemoteFile`."""
+        """A stream by HTTP, with a range where the server has that version still."""
         headers = {"User-Agent": f"munet/{__version__}", "Accept-Encoding": "identity"}
         if offset and version:
             headers |= {"Range": f"bytes={offset}-", "If-Range": version}
@@ -148,7 +148,7 @@ class ObjectSource:
 
     @contextmanager
     def open(self, offset: int, version: str) -> Iterator[Stream]:
-        """See `RemoteFile`."""
+        """A stream of the object, from `offset` on where its generation or tag is `version`."""
         import fsspec  # a quarter of a second, only for such roots
 
         with self._errors():

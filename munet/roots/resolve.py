@@ -14,7 +14,7 @@ import re
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from munet.errors import CheckpointError, nearest
+from munet.errors import CheckpointError, did_you_mean, nearest
 from munet.roots import cached_files, names, systems
 from munet.roots.checkpoint import Checkpoint, check_format, describe, open_local
 from munet.roots.download import fetch
@@ -132,8 +132,8 @@ def _near(text: str, path: Path) -> str:
     if any(name.startswith(text) for name in names.KNOWN):
         return f"Did you mean {names.SCHEME + text!r}?"
     neighbours = [place.name for place in path.parent.iterdir()] if path.parent.is_dir() else []
-    advice = nearest(path.name, [DEMO, *neighbours] if path.parent == Path() else neighbours)
-    return advice if advice.startswith("Did") else "no file or folder is called so."
+    choices = [DEMO, *neighbours] if path.parent == Path() else neighbours
+    return did_you_mean(path.name, choices) or "no file or folder is called so."
 
 
 def _looks_like_a_scheme(text: str) -> bool:

@@ -64,7 +64,7 @@ class Prediction:
         return f"Prediction({self.task!r}, {len(self):,} images: {shown}{', ...' if len(self) > 8 else ''})"
 
     def __len__(self) -> int:
-        """Number of images."""
+        """The number of images that were classified."""
         return len(self.probabilities)
 
 

@@ -18,7 +18,7 @@ import safetensors.numpy
 
 from munet.errors import CorruptionError
 from munet.store.codec import canonical, from_json, loads, to_json
-from munet.store.local import open_folder
+from munet.store.folders import open_folder
 from munet.types import ComponentId, ComponentRecord
 
 _SUFFIX = ".safetensors"
@@ -186,8 +186,8 @@ class ComponentStore:
 
     def _corrupt(self, identity: ComponentId, problem: str) -> CorruptionError:
         return CorruptionError(
-            f"Component {identity}: {self._folder.location(_name(identity))} {problem}. "
-            "Restore this file from a copy of the work directory, or start again in a new one."
+            f"Component {identity}: {self._folder.location(_name(identity))} {problem}.",
+            "Restore this file from a copy of the work directory, or start again in a new one.",
         )
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from munet.errors import CorruptionError, WorkdirError
 from munet.store.codec import dumps, from_json, loads, to_json
-from munet.store.local import open_folder
+from munet.store.folders import open_folder
 from munet.types import GenerationEntry, JournalEntry, PhaseEntry, SeedsEntry, StartEntry
 
 FORMAT_VERSION = 1  # of the work directory as a whole
@@ -122,15 +122,15 @@ class Journal:
         where = self._folder.location(_name(index))
         content: Any = loads(data, where)
         if not isinstance(content, dict):
-            raise CorruptionError(f"{where} is no journal entry. {_ADVICE}")
+            raise CorruptionError(f"{where} is no journal entry.", _ADVICE)
         version, entry = content.get("format"), content.get("entry")
         if content.get("kind") == "start" and isinstance(entry, dict) and isinstance(version, int):
             declared = entry.get("format_version")
             version = max(version, declared) if isinstance(declared, int) else version
         if isinstance(version, int) and version > FORMAT_VERSION:
             raise WorkdirError(
-                f"{where} has format version {version}, this munet reads up to {FORMAT_VERSION}: "
-                "install a newer munet, or give another work directory."
+                f"{where} has format version {version}, this munet reads up to {FORMAT_VERSION}:",
+                "install a newer munet, or give another work directory.",
             )
         if (
             content.keys() != _KEYS
@@ -138,12 +138,13 @@ class Journal:
             or content["kind"] not in list(_KINDS)
             or (index == 0) != (content["kind"] == "start")
         ):
-            raise CorruptionError(f"{where} is no journal entry, or one in the wrong place. {_ADVICE}")
+            raise CorruptionError(f"{where} is no journal entry, or one in the wrong place.", _ADVICE)
         if content["previous"] != previous:
             raise CorruptionError(
                 f"{where} does not follow the entry before it: it expects one with SHA-256 "
                 f"{str(content['previous'])[:16]}..., found {previous[:16] or 'none'}...; "
-                f"one of the two was altered or moved. {_ADVICE}"
+                "one of the two was altered or moved.",
+                _ADVICE,
             )
         return from_json(_KINDS[content["kind"]], entry, where)
 
@@ -151,7 +152,7 @@ class Journal:
         try:
             return self._folder.read(_name(index))
         except FileNotFoundError:
-            raise CorruptionError(f"{self._folder.location(_name(index))} is missing. {_ADVICE}") from None
+            raise CorruptionError(f"{self._folder.location(_name(index))} is missing.", _ADVICE) from None
 
     def _listed_length(self) -> int:
         matches = (_NAME.fullmatch(name) for name in self._folder.names())
@@ -161,7 +162,8 @@ class Journal:
             # A listing made while a run writes may miss a file that is older than one it shows: look again.
             if not self._folder.exists(_name(index)):
                 raise CorruptionError(
-                    f"{self._folder.location(_name(index))} is missing, though {_name(length - 1)} is there. {_ADVICE}"
+                    f"{self._folder.location(_name(index))} is missing, though {_name(length - 1)} is there.",
+                    _ADVICE,
                 )
         return length
 

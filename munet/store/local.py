@@ -1,7 +1,7 @@
-"""Folders in which a file is either wholly there or not at all (DESIGN decision 5).
+"""Folders of the local file system in which a file is either wholly there or not at all (DESIGN decision 5).
 
-On local disks: a temporary name in the same folder, write, fsync, rename, fsync of the folder; so a process that is
-killed at any instruction leaves at most a `.tmp-` file. Object stores are in `remote.py`.
+A temporary name in the same folder, write, fsync, rename, fsync of the folder; so a process that is killed at any
+instruction leaves at most a `.tmp-` file.
 """
 
 from __future__ import annotations
@@ -11,68 +11,11 @@ import errno
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO
 
 from munet.errors import DiskFullError
 
 TEMPORARY_PREFIX = ".tmp-"
-
-
-class Folder(Protocol):
-    """A flat folder of small-to-medium files. It is made when the first file is."""
-
-    path: str
-
-    def location(self, name: str) -> str:
-        """The full path of a file, for messages."""
-
-    def names(self) -> set[str]:
-        """Names of all files that are wholly there; empty where the folder does not exist."""
-
-    def exists(self, name: str) -> bool:
-        """Whether the file is there."""
-
-    def open(self, name: str) -> contextlib.AbstractContextManager[BinaryIO]:
-        """A seekable binary reader; `FileNotFoundError` where there is no such file."""
-
-    def read(self, name: str) -> bytes:
-        """All bytes; `FileNotFoundError` where there is no such file."""
-
-    def create(self, name: str, data: bytes) -> None:
-        """Writes a file once and for all.
-
-        Raises:
-          FileExistsError: it is there already, with other bytes (with the same ones there is nothing to do).
-          DiskFullError: nothing is left behind.
-        """
-
-    def replace(self, name: str, data: bytes) -> None:
-        """Writes a file, instead of an older one if there is one; `DiskFullError` as above."""
-
-    def delete(self, names: Iterable[str]) -> None:
-        """Removes files; those that are not there are ignored."""
-
-    def remove_leftovers(self) -> None:
-        """Removes temporary files of killed processes. Only for whoever holds the work directory's lock."""
-
-
-def is_remote(path: str | os.PathLike[str]) -> bool:
-    """Whether `path` is a URL such as `gs://bucket/run` and not a place in the local file system."""
-    return "://" in os.fspath(path) and not os.fspath(path).startswith("file://")
-
-
-def open_folder(path: str | os.PathLike[str]) -> Folder:
-    """The folder at a local path or URL.
-
-    Raises:
-      UserError: nothing installed can read such a URL; the message names the extra to install.
-    """
-    text = os.fspath(path)
-    if is_remote(text):
-        from munet.store.remote import RemoteFolder  # only where it is needed: fsspec costs a quarter of a second
-
-        return RemoteFolder(text)
-    return LocalFolder(text.removeprefix("file://"))
 
 
 class LocalFolder:
@@ -83,11 +26,11 @@ class LocalFolder:
         self._root = Path(path)
 
     def location(self, name: str) -> str:
-        """See `Folder`."""
+        """The full path of a file, for messages."""
         return str(self._root / name)
 
     def names(self) -> set[str]:
-        """See `Folder`."""
+        """The names of all files but temporary ones; empty where the folder does not exist."""
         try:
             with os.scandir(self._root) as entries:
                 return {e.name for e in entries if not e.name.startswith(TEMPORARY_PREFIX) and e.is_file()}
@@ -95,19 +38,19 @@ class LocalFolder:
             return set()
 
     def exists(self, name: str) -> bool:
-        """See `Folder`."""
+        """Whether the file is there, wholly."""
         return (self._root / name).exists()
 
     def open(self, name: str) -> BinaryIO:
-        """See `Folder`."""
+        """The file, opened for reading; `FileNotFoundError` where there is none."""
         return (self._root / name).open("rb")
 
     def read(self, name: str) -> bytes:
-        """See `Folder`."""
+        """All bytes of a file; `FileNotFoundError` where there is none."""
         return (self._root / name).read_bytes()
 
     def create(self, name: str, data: bytes) -> None:
-        """See `Folder`."""
+        """Writes a file once and for all; `FileExistsError` where there is one with other bytes."""
         try:
             found = self.read(name)
         except FileNotFoundError:
@@ -116,7 +59,7 @@ class LocalFolder:
         check_same(found, data, self.location(name))
 
     def replace(self, name: str, data: bytes) -> None:
-        """See `Folder`."""
+        """Writes a file, instead of an older one if there is one; `DiskFullError` where there is no room."""
         temporary = self._root / f"{TEMPORARY_PREFIX}{os.getpid()}-{name}"
         with disk_full_named(self.location(name)):
             make_directory(self._root)
@@ -130,14 +73,14 @@ class LocalFolder:
             sync_directory(self._root)
 
     def delete(self, names: Iterable[str]) -> None:
-        """See `Folder`."""
+        """Removes files; those that are not there are ignored."""
         for name in names:
             (self._root / name).unlink(missing_ok=True)
         if self._root.is_dir():
             sync_directory(self._root)
 
     def remove_leftovers(self) -> None:
-        """See `Folder`."""
+        """Removes temporary files of killed processes; only for whoever holds the lock."""
         if self._root.is_dir():
             for leftover in self._root.glob(f"{TEMPORARY_PREFIX}*"):
                 if not leftover.is_dir():

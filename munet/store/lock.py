@@ -13,7 +13,8 @@ from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from munet.errors import WorkdirError
-from munet.store.local import disk_full_named, make_directory, open_folder
+from munet.store.folders import open_folder
+from munet.store.local import disk_full_named, make_directory
 
 FILE = "lock"
 _OF_THE_SYSTEM = {"lost+found"}  # in the root of a freshly made file system

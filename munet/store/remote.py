@@ -23,11 +23,11 @@ class RemoteFolder:
         self._fs, self._root = _file_system(self.path)
 
     def location(self, name: str) -> str:
-        """See `Folder`."""
+        """The full URL of an object, for messages."""
         return f"{self.path}/{name}"
 
     def names(self) -> set[str]:
-        """See `Folder`."""
+        """The names of all objects right in the folder, listed anew; empty where there are none."""
         self._fs.invalidate_cache()  # another machine may have written since
         try:
             entries = self._fs.ls(self._root, detail=True)
@@ -36,38 +36,38 @@ class RemoteFolder:
         return {entry["name"].rsplit("/", 1)[-1] for entry in entries if entry["type"] == "file"}
 
     def exists(self, name: str) -> bool:
-        """See `Folder`."""
+        """Whether there is such an object now, whoever wrote it."""
         self._fs.invalidate_cache()
         return bool(self._fs.exists(f"{self._root}/{name}"))
 
     def open(self, name: str) -> contextlib.AbstractContextManager[BinaryIO]:
-        """See `Folder`."""
+        """The object, opened for reading in ranges; `FileNotFoundError` where there is none."""
         file: contextlib.AbstractContextManager[BinaryIO] = self._fs.open(f"{self._root}/{name}", "rb")
         return file
 
     def read(self, name: str) -> bytes:
-        """See `Folder`."""
+        """All bytes of an object; `FileNotFoundError` where there is none."""
         return bytes(self._fs.cat_file(f"{self._root}/{name}"))
 
     def create(self, name: str, data: bytes) -> None:
-        """See `Folder`."""
+        """Makes an object once and for all; `FileExistsError` where there is one with other bytes."""
         try:
             self._fs.pipe_file(f"{self._root}/{name}", data, mode="create")
         except FileExistsError:  # perhaps our own PUT, sent again because its answer was lost
             check_same(self.read(name), data, self.location(name))
 
     def replace(self, name: str, data: bytes) -> None:
-        """See `Folder`."""
+        """Makes an object, instead of an older one if there is one."""
         self._fs.pipe_file(f"{self._root}/{name}", data)
 
     def delete(self, names: Iterable[str]) -> None:
-        """See `Folder`."""
+        """Removes objects; those that are not there are ignored."""
         for name in names:
             with contextlib.suppress(FileNotFoundError):
                 self._fs.rm_file(f"{self._root}/{name}")
 
     def remove_leftovers(self) -> None:
-        """See `Folder`. A PUT leaves none."""
+        """See `folders.Folder`. A PUT leaves none."""
 
 
 def _file_system(url: str) -> tuple[Any, str]:

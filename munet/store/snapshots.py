@@ -13,8 +13,8 @@ from typing import Any
 
 from munet.errors import CorruptionError
 from munet.store.codec import dumps, loads
+from munet.store.folders import open_folder
 from munet.store.journal import FORMAT_VERSION, Journal
-from munet.store.local import open_folder
 
 _NUM_KEPT = 2  # the last one, and one more in case it is damaged
 _NAME = re.compile(r"(\d{8})\.json")

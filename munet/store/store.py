@@ -13,8 +13,8 @@ from pathlib import Path
 from munet.errors import WorkdirError, nearest
 from munet.store import lock
 from munet.store.components import ComponentStore
+from munet.store.folders import is_remote, open_folder
 from munet.store.journal import FORMAT_VERSION, Journal
-from munet.store.local import is_remote, open_folder
 from munet.store.snapshots import Snapshots
 
 __all__ = ["FORMAT_VERSION", "Store"]

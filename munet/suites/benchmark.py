@@ -10,7 +10,7 @@ from munet.config.flags import Override
 from munet.errors import SuiteError, nearest
 from munet.progress.wording import count
 from munet.store import Store
-from munet.store.local import open_folder
+from munet.store.folders import open_folder
 from munet.suites import devices, pages, record, results
 from munet.suites.execute import Outcome, Workers
 from munet.suites.inputs import check_inputs

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from munet.errors import CorruptionError, WorkdirError
 from munet.store import codec, lock
-from munet.store.local import is_remote, open_folder
+from munet.store.folders import is_remote, open_folder
 from munet.suites.suite import Suite
 
 FILE = "suite.json"

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Sequence
 
 from munet.store import Store
-from munet.store.local import open_folder
+from munet.store.folders import open_folder
 from munet.suites import csv_files, pages, reference, results
 from munet.suites.plan import run_folder
 from munet.suites.record import Record

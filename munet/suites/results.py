@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from munet.errors import CorruptionError, WorkdirError
-from munet.store.local import open_folder
+from munet.store.folders import open_folder
 from munet.suites.rows import Row
 
 FILE = "results.parquet"

@@ -30,7 +30,7 @@ class Method:
 
     @property
     def title(self) -> str:
-        """What people read."""
+        """The method's name in tables and figures: its label if it has one."""
         return self.label or self.name
 
 
@@ -60,7 +60,7 @@ class Suite:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The methods' names."""
+        """The names of all methods, in the suite's order."""
         return tuple(method.name for method in self.methods)
 
     @property

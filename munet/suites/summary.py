@@ -24,7 +24,7 @@ class Sample:
 
     @property
     def mean(self) -> float:
-        """Arithmetic mean."""
+        """The arithmetic mean of the values."""
         return math.fsum(self.values) / len(self.values)
 
     @property
@@ -34,7 +34,7 @@ class Sample:
 
     @property
     def max(self) -> float:
-        """The largest."""
+        """The largest of the values."""
         return max(self.values)
 
 

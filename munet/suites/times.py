@@ -35,7 +35,7 @@ class Measurements:
         self._known: dict[tuple[Signature, DeviceLayout, float], TimedProgram] = {}
 
     def __call__(self, program: Signature, layout: DeviceLayout, clip_norm: float) -> TimedProgram:
-        """As `estimates.measure`."""
+        """What `estimates.measure` gives for these arguments, which is measured once."""
         key = program, layout, clip_norm
         if key not in self._known:
             self._known[key] = estimates.measure(program, layout, clip_norm)

@@ -74,7 +74,7 @@ class _Teller:
         self._tell = tell
 
     def __call__(self, event: Event) -> None:
-        """Tells one event."""
+        """Tells the suite of the end of a phase, and of notes; of nothing else."""
         if isinstance(event, PhaseEnded):
             self._tell(say=wording.describe_phase_end(event))
         elif isinstance(event, Note):

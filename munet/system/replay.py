@@ -58,7 +58,7 @@ def tell(controller: Controller, run_state: RunState | None, entry: JournalEntry
     if isinstance(entry, StartEntry):
         return RunState(initial_state(entry))
     if run_state is None:
-        raise CorruptionError("The journal does not begin with its start entry: restore it, or start a new run.")
+        raise CorruptionError("The journal does not begin with its start entry.", "Restore it, or start a new run.")
     after = replace(run_state, state=controller.tell(run_state.state, entry), length=run_state.length + 1)
     if not isinstance(entry, GenerationEntry):
         return after

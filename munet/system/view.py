@@ -80,12 +80,12 @@ class System:
 
     @cached_property
     def controller(self) -> Controller:
-        """What judges models."""
+        """The controller of the run's search, which judges its models."""
         return Controller(self.experiment, self.start.tasks)
 
     @property
     def state(self) -> State:
-        """The controller's state."""
+        """The controller's state after the journal's last entry."""
         return self.run_state.state
 
     @property
@@ -101,7 +101,7 @@ class System:
 
     @property
     def root(self) -> ModelRecord:
-        """The root model."""
+        """The record of the root model, from which all others descend."""
         return self.state.root
 
     @cached_property

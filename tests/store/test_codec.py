@@ -6,18 +6,24 @@ import json
 import math
 import random
 import struct
+import tarfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import pytest
 
 from munet.errors import CorruptionError
+from munet.store import Store
 from munet.store.codec import canonical, dumps, from_json, loads, to_json
-from munet.types import GenerationEntry, ModelRecord, Quality, StartEntry
+from munet.system import replay
+from munet.types import ComponentRecord, GenerationEntry, ModelRecord, Quality, StartEntry
 from tests.store.samples import entry
+
+OLD_RUNS = Path(__file__).parents[1] / "fixtures" / "runs_0.3.0.tar.xz"
 
 
 @dataclass(frozen=True)
@@ -38,7 +44,6 @@ class Outer:
     kind: Literal["a", "b"]
     value: bool | int | float | str
     anything: Mapping[str, object] = field(default_factory=dict)
-    users: frozenset[str] = frozenset()
 
 
 OUTER = Outer(
@@ -52,7 +57,6 @@ OUTER = Outer(
     "b",
     0.1,
     {"list": [1, 2.5, None, {"deep": [True]}]},
-    frozenset({"q", "p"}),
 )
 
 
@@ -102,6 +106,8 @@ def test_keys_are_declared_order_or_sorted() -> None:
 def test_text_stays_readable_and_any_file_name_survives() -> None:
     assert "দুই".encode() in dumps(to_json(OUTER))
     assert loads(dumps("bad-\udcff-name"), "test") == "bad-\udcff-name"
+    odd = replace(OUTER, name="bad-\udcff-name")
+    assert from_json(Outer, loads(dumps(to_json(odd)), "test")) == odd
 
 
 def changed(**changes: Any) -> dict[str, Any]:
@@ -116,23 +122,43 @@ def changed(**changes: Any) -> dict[str, Any]:
         (changed(inner={"number": True, "ratio": 0.5}), "inner.number: expected int"),
         (changed(inner={"number": 1.0, "ratio": 0.5}), "inner.number: expected int"),
         (changed(inner={"number": 1, "ratio": "0.5"}), "inner.ratio: expected a finite float"),
-        (changed(inner={"ratio": 1}), r"inner: Inner with unknown keys \[\] and missing keys \['number'\]"),
-        (changed(inner={"number": 1, "ratio": 1, "x": 1}), r"inner: Inner with unknown keys \['x'\]"),
-        (changed(maybe=[]), r"maybe: expected an object \(Inner\)"),
-        (changed(many=[{"number": 1, "ratio": 1}, None]), r"many\[1\]: expected an object"),
-        (changed(many={}), "many: expected a list"),
-        (changed(by_name=[]), "by_name: expected an object"),
+        (changed(inner={"ratio": 1}), r"inner: expected Inner, found .*missing required field `number`"),
+        (changed(inner={"number": 1, "ratio": 1, "x": 1}), r"inner: expected Inner, found .*unknown field `x`"),
+        (changed(inner={"number": 1, "ratio": math.inf}), "inner.ratio: expected a finite float, found float inf"),
+        (changed(maybe=[]), r"maybe: expected Inner \| None, found list \[\]"),
+        (changed(many=[{"number": 1, "ratio": 1}, None]), r"many\[1\]: expected Inner, found NoneType None"),
+        (changed(many={}), r"many: expected tuple\[Inner, ...\], found dict {}"),
+        (changed(by_name=[]), r"by_name: expected Mapping\[str, Inner\], found list"),
+        (changed(by_name={"a": {"number": 1}, "b": {"number": "1"}}), "by_name.b.number: expected int, found str '1'"),
         (changed(by_id={"1": ["a", 1]}), r"by_id.1\[1\]: expected str"),
         (changed(by_id={"01": []}), "by_id.01: expected a whole number as key"),
         (changed(kind="c"), "kind: expected 'a' or 'b', found str 'c'"),
         (changed(kind=["a"]), "kind: expected 'a' or 'b'"),
-        (changed(value=None), "value: expected bool or int or float or str"),
-        ([], r"expected an object \(Outer\)"),
+        (changed(value=None), r"value: expected bool \| int \| float \| str, found NoneType None"),
+        (changed(value=math.nan), r"value: expected bool \| int \| float \| str, found float nan"),
+        ([], r"expected Outer, found list \[\]"),
     ],
 )
 def test_what_was_not_written_is_refused_by_place(data: object, place: str) -> None:
     with pytest.raises(CorruptionError, match=f"^FILE is not what was written: (at )?{place}"):
         from_json(Outer, data, "FILE")
+
+
+@dataclass(frozen=True)
+class Sparse:
+    number: int
+    written: int | None = None
+    left_out: float | None = field(default=None, metadata={"omit_default": True})
+    words: tuple[str, ...] = field(default=(), metadata={"omit_default": True})
+    text: str = field(default="", metadata={"omit_default": True})
+
+
+def test_defaults_are_written_unless_the_field_says_otherwise() -> None:
+    assert to_json(Sparse(1)) == {"number": 1, "written": None}
+    assert from_json(Sparse, {"number": 1}) == Sparse(1)
+    full = Sparse(1, 2, 3.0, ("a",), "b")
+    assert to_json(full) == {"number": 1, "written": 2, "left_out": 3.0, "words": ["a"], "text": "b"}
+    assert from_json(Sparse, to_json(full)) == full
 
 
 def test_a_missing_field_takes_its_default_so_that_older_journals_stay_readable() -> None:
@@ -165,6 +191,41 @@ def test_no_bytes_are_made_that_are_no_json() -> None:
     for function in (dumps, canonical):
         with pytest.raises(ValueError, match="not JSON compliant"):
             function([math.nan])
+
+
+@pytest.fixture(scope="module")
+def old_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The work directories of munet 0.3.0."""
+    folder = tmp_path_factory.mktemp("old_runs")
+    with tarfile.open(OLD_RUNS) as archive:
+        archive.extractall(folder, filter="data")
+    return folder
+
+
+@pytest.mark.parametrize("name", ["finished", "interrupted"])
+def test_what_an_older_version_wrote_is_written_again_to_the_same_bytes(old_runs: Path, name: str) -> None:
+    workdir = old_runs / name
+    journal = Store(workdir).journal
+    kinds = []
+    for file, value in zip(sorted((workdir / "journal").iterdir()), journal.entries(), strict=True):
+        content = loads(file.read_bytes(), file.name)
+        assert dumps({**content, "entry": to_json(value)}) + b"\n" == file.read_bytes()
+        kinds.append(content["kind"])
+    assert set(kinds) == {"start", "generation", "phase"}
+
+    snapshots = sorted((workdir / "snapshots").iterdir())
+    assert snapshots
+    for file in snapshots:
+        _, body = file.read_bytes().splitlines(keepends=True)
+        assert dumps(replay.to_json(replay.from_json(loads(body, file.name)))) + b"\n" == body
+
+    components = sorted((workdir / "components").iterdir())
+    assert len(components) >= 15
+    for file in components:
+        with file.open("rb") as opened:
+            header = loads(opened.read(int.from_bytes(opened.read(8), "little")), file.name)
+        written = header["__metadata__"]["munet"].encode()
+        assert canonical(to_json(from_json(ComponentRecord, loads(written, file.name)))) == written
 
 
 def test_thousands_of_models_take_no_time() -> None:

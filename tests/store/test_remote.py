@@ -11,7 +11,7 @@ import pytest
 
 from munet.errors import CorruptionError, UserError, WorkdirError
 from munet.store import Journal, Store
-from munet.store.local import open_folder
+from munet.store.folders import open_folder
 from tests.store.samples import entry, put_published, records_of
 
 

@@ -88,7 +88,7 @@ def _listing(uri: str, path: Path) -> Listing:
         siblings = [entry.name for entry in above.iterdir() if entry.is_dir() and not entry.name.startswith(".")]
     except OSError:
         siblings = []
-    hint = nearest(missing, siblings).replace("Valid:", "It has:") if siblings else "It has no folders."
+    hint = nearest(missing, siblings, listed="It has") if siblings else "It has no folders."
     raise DataError(f"{uri}: there is no folder {path}: {above} has no {missing!r}. {hint}")
 
 

@@ -231,8 +231,16 @@ def _built(
     uri: str, library: Any, source: str, options: Mapping[str, str], say: Callable[[str], None]
 ) -> Mapping[str, Any]:
     """The splits of a set of the hub, of the cache, or of a folder of data files."""
+    advice = ""
     try:
-        builder = library.load_dataset_builder(source, options.get("config"), revision=options.get("revision"))
+        try:
+            builder = library.load_dataset_builder(source, options.get("config"), revision=options.get("revision"))
+        except RuntimeError:  # here the library's word for a set that is code
+            advice = " No code of a set is run; many have a parquet form at ?revision=refs/convert/parquet."
+            raise
+        except ValueError:
+            advice = " Choose one: ?config=NAME." if _lacks_config(library, source, options) else ""
+            raise
         kind = type(builder).__module__.rpartition(".")[2]
         if kind not in _READ:
             raise DataError(
@@ -252,13 +260,17 @@ def _built(
             ".save_to_disk('FOLDER') gets it; bring the folder here and say hf:/FOLDER."
         ) from error
     except (OSError, ValueError, RuntimeError, KeyError, ImportError, library.exceptions.DatasetsError) as error:
-        advice = ""
-        if "script" in str(error):
-            advice = " No code of a set is run; many have a parquet form at ?revision=refs/convert/parquet."
-        elif "onfig" in str(error):
-            advice = " Choose one: ?config=NAME."
         raise DataError(f"{uri}: {source!r} cannot be opened: {_lines(error)}{advice}") from error
     return loaded
+
+
+def _lacks_config(library: Any, source: str, options: Mapping[str, str]) -> bool:
+    """Whether the set has no such config as asked for, or several and none is asked for."""
+    try:
+        names = library.get_dataset_config_names(source, revision=options.get("revision"))
+    except (OSError, ValueError, RuntimeError, KeyError, ImportError, library.exceptions.DatasetsError):
+        return False
+    return options["config"] not in names if "config" in options else len(names) > 1
 
 
 def _library(uri: str) -> Any:

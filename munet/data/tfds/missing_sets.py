@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Sequence
 from typing import Any
 
-from munet.errors import DataError, nearest
+from munet.errors import DataError, did_you_mean, nearest
 
 _NOTES = {
     "visual_domain_decathlon/imagenet12": (
@@ -28,17 +28,13 @@ class MissingSetError(DataError):
 
     def __init__(self, uri: str, name: str, root: str, prepared: Sequence[str]):
         self.uri, self.name, self.root, self.prepared = uri, name, root, tuple(prepared)
-        near = (
-            nearest(name, prepared).replace("Valid:", "Prepared there:") if prepared else "Nothing is prepared there."
-        )
+        near = nearest(name, prepared, listed="Prepared there") if prepared else "Nothing is prepared there."
         super().__init__(f"{uri}: the set {name!r} is not prepared in {root}. {near}\n{how_to_get([self])}")
 
     @property
     def short(self) -> str:
         """What is missing, without the way to get it."""
-        close = nearest(self.name, self.prepared) if self.prepared else ""
-        hint = f" {close}" if close.startswith("Did you mean") else ""
-        return f"tfds:{self.name} is not prepared in {self.root}.{hint}"
+        return f"tfds:{self.name} is not prepared in {self.root}. {did_you_mean(self.name, self.prepared)}".rstrip()
 
 
 def how_to_get(missing: Sequence[MissingSetError]) -> str:
@@ -64,8 +60,7 @@ def _why_not_made(name: str) -> str:
     tfds = _tfds()
     builders = tfds.list_builders(with_community_datasets=False)
     if dataset not in builders:
-        close = nearest(dataset, builders)
-        hint = close if close.startswith("Did you mean") else "It has no set of that name."
+        hint = did_you_mean(dataset, builders) or "It has no set of that name."
         return f"{hint} If it was prepared elsewhere, copy its folder."
     configs = [item.name for item in tfds.builder_cls(dataset).BUILDER_CONFIGS or ()]
     if config and config not in configs:

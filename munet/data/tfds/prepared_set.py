@@ -44,7 +44,7 @@ class PreparedSet:
 
     @property
     def num_classes(self) -> int:
-        """Number of labels."""
+        """Number of classes that the set's labels tell apart."""
         return int(self.builder.info.features[self.label_key].num_classes)
 
     @property

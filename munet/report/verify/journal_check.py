@@ -43,7 +43,7 @@ def check_journal(store: Store, report: VerifyReport) -> System | None:
                     report.add(place, text, _version_advice(start))
             folded = replay.tell(controller, folded, entry)
         except UserError as error:
-            report.add(place, str(error))
+            report.add_error(place, error)
             is_sound = False
         except KeyError as error:
             report.add(place, f"It names {error}, which no entry before it has published.")
@@ -61,7 +61,7 @@ def _entries(store: Store, report: VerifyReport) -> Iterator[tuple[int, JournalE
     try:
         length = len(store.journal)
     except CorruptionError as error:
-        report.add(store.journal.path, str(error))
+        report.add_error(store.journal.path, error)
         return
     index = 0
     while index < length:
@@ -71,7 +71,7 @@ def _entries(store: Store, report: VerifyReport) -> Iterator[tuple[int, JournalE
                 index += 1
             return
         except (CorruptionError, WorkdirError) as error:
-            report.add(_place(store, index), str(error))
+            report.add_error(_place(store, index), error)
             index += 1
 
 

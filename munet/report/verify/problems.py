@@ -1,26 +1,13 @@
-"""What `munet verify` finds: problems with a place and advice, notes, and how much was checked."""
+"""What `munet verify` says: the problems that it found, notes, and how much was checked."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from munet.errors import Problem, UserError
+
 RESTORE = "Restore it from a copy of the work directory, or start again in a new one."
-
-
-@dataclass(frozen=True)
-class Problem:
-    """Something that is not as it was written.
-
-    Attributes:
-      place: the file, or the task when no single file is to blame.
-      text: what is wrong.
-      advice: what to do.
-    """
-
-    place: str
-    text: str
-    advice: str
 
 
 @dataclass
@@ -50,13 +37,16 @@ class VerifyReport:
         if problem not in self.problems:
             self.problems.append(problem)
 
+    def add_error(self, place: str, error: UserError) -> None:
+        """Reports what reading the place met, with the error's own advice where it brings one."""
+        self.add(place, error.text, error.advice or RESTORE)
+
     def lines(self) -> Iterator[str]:
         """The report for people; the last line is the result."""
         for number, problem in enumerate(self.problems, start=1):
             yield f"{number}. {problem.place}"
             yield f"   {problem.text}"
-            if "estore" not in problem.text:  # messages of the store bring their own advice
-                yield f"   {problem.advice}"
+            yield f"   {problem.advice}"
         yield from self.notes
         checked = (
             f"{_count(self.num_entries, 'journal entry', 'journal entries')}, "

@@ -17,13 +17,13 @@ from munet.config import Runtime
 from munet.data.open_settings import NO_ARRAYS, Arrays, OpenSettings
 from munet.errors import CorruptionError, UserError
 from munet.report.verify.journal_check import check_journal
-from munet.report.verify.problems import Problem, VerifyReport
+from munet.report.verify.problems import VerifyReport
 from munet.store import Store
 from munet.system.view import System
 from munet.types import ComponentId, ComponentRecord, Quality, TaskName
 from munet.vit import architecture
 
-__all__ = ["Measure", "Problem", "VerifyReport", "remeasure", "run", "verify"]
+__all__ = ["Measure", "VerifyReport", "remeasure", "run", "verify"]
 
 _REPEATS = 3  # when problems were found while the run went on
 
@@ -134,7 +134,7 @@ def _check_components(store: Store, report: VerifyReport) -> dict[ComponentId, C
             sound[identity] = store.components.get(identity)[0]
         except CorruptionError as error:
             if identity in store.components.ids():  # else a run that goes on has just collected it
-                report.add(_place(store, identity), str(error))
+                report.add_error(_place(store, identity), error)
         report.num_components += 1
     return sound
 

@@ -98,7 +98,7 @@ def test_a_flipped_byte_is_found(run: Path) -> None:
     (problem,) = verify(str(run)).problems
     assert problem.place == str(file)
     assert "does not hold the bytes" in problem.text
-    assert "Restore this file" in problem.text
+    assert problem.advice.startswith("Restore this file")
 
 
 def test_a_missing_component_is_found_with_who_needs_it(run: Path) -> None:
@@ -210,6 +210,7 @@ def test_all_problems_are_in_one_report(run: Path, capsys: pytest.CaptureFixture
     text = capsys.readouterr().out
     assert all(str(file) in text for file in (*flipped, missing, altered))
     assert text.splitlines()[-1].startswith(f"4 problems in {run}")
+    assert text.count("Restore") == 4, "every problem brings one piece of advice: its own or the general one"
 
 
 def test_a_component_in_the_place_of_another_is_found(run: Path) -> None:

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from munet.errors import DiskFullError
-from munet.store.local import Folder, is_remote, make_directory, open_folder
+from munet.store.folders import Folder, is_remote, open_folder
+from munet.store.local import make_directory
 
 
 @pytest.fixture(params=["local", "file URL", "memory"])
