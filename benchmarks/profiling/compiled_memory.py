@@ -12,7 +12,9 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from munet.training.measure import timing
+from munet.training.placement.chunks import Chunk
 from munet.training.placement.fitting import Spread
+from munet.training.placement.grouping import Group
 from munet.training.program import programs, sharding
 from munet.training.program.signature import Signature
 from munet.vit import architecture
@@ -30,7 +32,7 @@ def of_children(signature: Signature, spread: Spread, count: int = 1) -> int:
     mesh = Mesh(devices, sharding.AXES)
     blank = timing.blank_arrays(signature)
     children = jax.tree.map(partial(_abstract, count), blank, sharding.of_children(blank, mesh))
-    batches = sharding.of_batches(mesh, signature.batch_size)
+    batches = Chunk(Group(signature, (0,)), (0,), mesh, size=1).by_image(signature.batch_size)
     size = signature.image_size
     shape = (1, signature.batch_size, size, size, architecture.CHANNELS)
     images = jax.ShapeDtypeStruct(shape, jnp.float32, sharding=batches)

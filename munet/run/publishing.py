@@ -7,9 +7,8 @@ from dataclasses import replace
 
 from munet.evolution.records import new_record, publishes
 from munet.evolution.state import State
-from munet.run.start import array_leaves
 from munet.store.collector import Collector
-from munet.store.components import ComponentStore, component_id
+from munet.store.components import ComponentStore, array_leaves, component_id
 from munet.training.assemble import FlatArrays, resized_position
 from munet.training.trainer import TrainedChild
 from munet.types import (

@@ -15,11 +15,10 @@ from munet.threads import in_threads
 from munet.training import assemble
 from munet.training.assemble import FlatArrays, Load
 from munet.training.batches.stream import Segment
-from munet.training.cycle_scores import CycleScores
-from munet.training.measure.validation import Validation
+from munet.training.measure.validation import CycleScores, Validation
 from munet.training.placement import out_of_memory
 from munet.training.placement.chunks import Chunk
-from munet.training.program import programs, sharding
+from munet.training.program import programs
 from munet.training.program.signature import Signature
 from munet.training.work import TaskWork
 from munet.types import ChildPlan, ComponentName
@@ -161,7 +160,7 @@ class ChunkTraining:
 
     def _abstract(self, shape: Sequence[int], dtype: Any) -> jax.ShapeDtypeStruct:
         """Batches as `Chunk.put_batches` puts them."""
-        return jax.ShapeDtypeStruct(tuple(shape), dtype, sharding=sharding.of_batches(self.chunk.mesh, shape[1]))
+        return jax.ShapeDtypeStruct(tuple(shape), dtype, sharding=self.chunk.by_image(shape[1]))
 
 
 def compile_ahead(

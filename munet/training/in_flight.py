@@ -18,7 +18,7 @@ from etils import epath
 
 from munet import rng
 from munet.quality import Quality, Stratum
-from munet.training.cycle_scores import CycleScores
+from munet.training.measure.validation import CycleScores
 from munet.training.program.programs import ChildState
 from munet.training.saves import Saves, Subject, abstract
 from munet.types import ModelId

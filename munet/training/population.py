@@ -16,12 +16,16 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from itertools import groupby
+from typing import NamedTuple
+
+from jaxtyping import Array, UInt8
 
 from munet import rng
 from munet.config import Config
 from munet.data.augment import AugmentSettings
+from munet.data.splits import Split
+from munet.data.streamed import StreamedImages
 from munet.data.tasks import Task
-from munet.evolution import schedule
 from munet.evolution.search_space import DATA_SETTINGS
 from munet.training.assemble import Load
 from munet.training.batches.resident import ResidentImages, is_resident, max_resident
@@ -29,14 +33,23 @@ from munet.training.batches.stream import StreamSettings, TrainStream, segment_s
 from munet.training.in_flight import InFlight
 from munet.training.measure.validation import Validation
 from munet.training.placement import grouping, input_memory
+from munet.training.placement.chunks import Placed, Wave
 from munet.training.placement.devices import DeviceLayout, place
-from munet.training.placement.placed import Placed, Wave
 from munet.training.program import signature
 from munet.training.program.signature import Signature
 from munet.training.trainer import OnCycle, TrainedChild
 from munet.training.wave import WaveTrainer
 from munet.training.work import TaskWork
 from munet.types import ChildPlan, GenerationPlan, ModelId, TaskName
+
+
+class _ActiveTask(NamedTuple):
+    """The images of the task in training; kept from generation to generation."""
+
+    name: TaskName
+    train: Split
+    images: UInt8[Array, "n h w c"] | StreamedImages  # of `train`, on the device or as what streams to it
+    validation: Split
 
 
 class Population:
@@ -62,12 +75,13 @@ class Population:
         self._in_flight = in_flight
         self._resident = ResidentImages(max_resident(config.runtime, layout))
         self._waves = WaveTrainer(layout, load, in_flight)
+        self._active: _ActiveTask | None = None
 
     def plan(self, generation: GenerationPlan, work: TaskWork, known: Collection[str] = ()) -> Placed:
         """See `Trainer`."""
         programs = [Signature.parse(program) for program in known]
         waves = []
-        for path, children in self._streams(generation):
+        for path, children in self._streams(generation, work):
             groups = self._groups(children, work, programs)
             reserved = 0
             if self._layout.memory is not None:
@@ -81,18 +95,26 @@ class Population:
         """See `Trainer`."""
         if self._in_flight:
             self._in_flight.begin()
-        task, trained = self._tasks[placed.generation.task], dict[ModelId, TrainedChild]()
+        task, trained = self._task(placed.generation.task), dict[ModelId, TrainedChild]()
         for wave in placed.waves:
             with closing(self._batches(wave, task, placed.work)) as stream:
-                validation = Validation(task.split("validation"), placed.work, wave.image_size)
+                validation = Validation(task.validation, placed.work, wave.image_size)
                 trained |= self._waves.train(wave, placed.work, stream, validation, on_cycle)
         return trained
 
-    def _streams(self, generation: GenerationPlan) -> list[tuple[rng.Path, list[ChildPlan]]]:
+    def _task(self, name: TaskName) -> _ActiveTask:
+        """The images of the active task; those of the one before make room first."""
+        if self._active is None or self._active.name != name:
+            self._active, task = None, self._tasks[name]
+            train = task.split("train")
+            self._active = _ActiveTask(name, train, self._resident.of(train.images), task.split("validation"))
+        return self._active
+
+    def _streams(self, generation: GenerationPlan, work: TaskWork) -> list[tuple[rng.Path, list[ChildPlan]]]:
         """Children that see the same batches, with the key of those batches."""
-        position, experiment = generation.position, self._config.experiment
-        path: rng.Path = (experiment.seed, position.task_iteration, generation.task, position.generation, "batches")
-        if schedule.streams_per_child(experiment):
+        position = generation.position
+        path: rng.Path = (work.seed, position.task_iteration, generation.task, position.generation, "batches")
+        if work.has_own_batches:
             return [((*path, "child", index), [child]) for index, child in enumerate(generation.children)]
         streams: dict[tuple[object, ...], list[ChildPlan]] = {}
         for child in generation.children:
@@ -108,17 +130,16 @@ class Population:
 
     def _reserved(self, task: TaskName, work: TaskWork, image_size: int) -> int:
         """Bytes of each device that batches, validation images and training images take."""
-        images = self._tasks[task].split("train").images
+        images = self._task(task).train.images
         one = math.prod(images.shape[1:])
         resident = len(images) if is_resident(images, self._resident.limit) else 0
         batches = input_memory.batch_bytes(self._config, work.batch_size, image_size, work.num_validated, one)
         segment = segment_size(self._config, work.batch_size, image_size, one) * work.batch_size
         return batches + input_memory.training_bytes(resident, segment, one)
 
-    def _batches(self, wave: Wave, task: Task, work: TaskWork) -> TrainStream:
+    def _batches(self, wave: Wave, task: _ActiveTask, work: TaskWork) -> TrainStream:
         """The batches of a wave."""
-        train = task.split("train")
-        one = math.prod(train.images.shape[1:])
+        one = math.prod(task.train.images.shape[1:])
         settings = StreamSettings(
             batch_size=work.batch_size,
             segment_size=segment_size(self._config, work.batch_size, wave.image_size, one),
@@ -129,4 +150,4 @@ class Population:
             decoding_threads=self._config.runtime.decoding_threads,
         )
         augmentation = AugmentSettings.from_hyperparameters(wave.children[0].hyperparameters)
-        return TrainStream(self._resident.of(train.images), train.labels, augmentation, wave.path, settings)
+        return TrainStream(task.images, task.train.labels, augmentation, wave.path, settings)

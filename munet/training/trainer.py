@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from munet.training.assemble import FlatArrays
-from munet.training.placement.placed import Placed
+from munet.training.placement.chunks import Placed
 from munet.training.work import TaskWork
 from munet.types import ChildCost, ComponentName, CycleQualities, GenerationPlan, ModelId, Quality
 

@@ -17,13 +17,11 @@ from munet.threads import in_threads
 from munet.training.assemble import Load
 from munet.training.batches.stream import Segment, TrainStream
 from munet.training.chunk_training import ChunkTraining, compile_ahead
-from munet.training.cycle_scores import CycleScores
 from munet.training.in_flight import InFlight, SaveKey
-from munet.training.measure.validation import Validation
+from munet.training.measure.validation import CycleScores, Validation
 from munet.training.placement import grouping, out_of_memory
-from munet.training.placement.chunks import Chunk
+from munet.training.placement.chunks import Chunk, Wave
 from munet.training.placement.devices import DeviceLayout
-from munet.training.placement.placed import Wave
 from munet.training.program import programs
 from munet.training.program.signature import Signature
 from munet.training.trainer import OnCycle, TrainedChild

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from munet.config import Experiment
 from munet.data import loader
@@ -29,6 +30,7 @@ class TaskWork:
       dtype: of activations and products, "float32" or "bfloat16".
       antialias: whether images are filtered when they shrink.
       class_balanced: whether every class comes equally often in training batches.
+      has_own_batches: whether every child sees batches of its own (replicas of a baseline).
       clip_norm: of the gradients.
       seed: the run's; new parameters are drawn from it.
     """
@@ -44,6 +46,7 @@ class TaskWork:
     dtype: str
     antialias: bool
     class_balanced: bool
+    has_own_batches: bool
     clip_norm: float
     seed: int
 
@@ -62,16 +65,17 @@ class TaskWork:
             dtype=precision.compute_dtype(experiment),
             antialias=experiment.antialias,
             class_balanced=experiment.class_balanced,
+            has_own_batches=schedule.streams_per_child(experiment),
             clip_norm=experiment.clip_norm,
             seed=experiment.seed,
         )
 
-    @property
+    @cached_property
     def num_steps(self) -> int:
         """Training batches that a child sees, all cycles together."""
         return self.steps_per_cycle * self.num_cycles
 
-    @property
+    @cached_property
     def image_steps_per_cycle(self) -> int:
         """Training images that a child sees in a cycle."""
         return self.steps_per_cycle * self.batch_size

@@ -15,8 +15,8 @@ from munet.data.splits import Split
 from munet.data.tasks import Task
 from munet.training.assemble import FlatArrays
 from munet.training.in_flight import InFlight
+from munet.training.placement.chunks import Placed
 from munet.training.placement.devices import DeviceLayout
-from munet.training.placement.placed import Placed
 from munet.training.population import Population
 from munet.training.trainer import TrainedChild
 from munet.training.work import TaskWork

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from orbax.checkpoint import v1 as ocp
 
-from munet.training.cycle_scores import CycleScores
 from munet.training.in_flight import InFlight, SaveKey
+from munet.training.measure.validation import CycleScores
 from munet.training.program.programs import ChildState, init_state
 from munet.types import ChildPlan, Quality
 from tests.training.children import config, random_child

@@ -308,9 +308,9 @@ def test_pieces_of_a_set_are_made_as_they_are_asked_for(monkeypatch: pytest.Monk
     made: list[int] = []
     piece = stream._piece
 
-    def spy(split: Any, first: int, *arguments: Any, **settings: Any) -> Any:
-        made.append(first)
-        return piece(split, first, *arguments, **settings)
+    def spy(images: Any, *arguments: Any) -> Any:
+        made.append(len(images))
+        return piece(images, *arguments)
 
     monkeypatch.setattr(stream, "_piece", spy)
     monkeypatch.setattr(stream, "_PIECE_BATCHES", 1)
@@ -319,5 +319,5 @@ def test_pieces_of_a_set_are_made_as_they_are_asked_for(monkeypatch: pytest.Monk
     )
     assert not made
     next(pieces)
-    assert made == [0]
+    assert made == [stream.EVALUATION_BATCH]
     assert sum(rest.counted for rest in pieces) == 600 - stream.EVALUATION_BATCH

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from types import TracebackType
+from collections.abc import Callable, Sequence
 
 import numpy as np
-from jaxtyping import Array, Float, Int, Int32, UInt8
+from jaxtyping import Array, Float, Int32, UInt8
 
-from munet.data.splits import Images
 from munet.data.streamed import StreamedImages
 from munet.training.batches.feed import Feed
 
@@ -104,51 +102,29 @@ class _Steps:
             return window[place]
 
 
-class Reader:
-    """The images of a split from the first on, in pieces; those of a streamed one are decoded a piece ahead.
+class PieceFeed:
+    """Consecutive pieces of a streamed split, each decoded while the one before is used.
 
     Args:
       images: of the split.
-      count: only the first so many are read.
-      most: images in a piece; the last may have fewer.
+      pieces: first image and number of images of each.
     """
 
-    def __init__(self, images: Images, count: int, most: int):
-        self._images, self._read = images, 0
-        self._feed: Feed | None = None
-        if isinstance(images, StreamedImages) and count:
-            self._feed = Feed(images, _Pieces(count, most), group_size=most, ahead=1)
+    def __init__(self, images: StreamedImages, pieces: Sequence[tuple[int, int]]):
+        indices = [np.arange(first, first + count) for first, count in pieces]
+        self._shapes = iter([(count, *images.image_shape) for _, count in pieces])
+        self._feed = Feed(images, indices, group_size=max((count for _, count in pieces), default=0), ahead=1)
 
-    def read(self, room: UInt8[np.ndarray, "k h w c"]) -> None:
-        """Fills `room` with the next images.
+    def next(self) -> UInt8[np.ndarray, "k h w c"]:
+        """The images of the next piece.
 
         Raises:
           DataError: an image cannot be decoded.
         """
-        if self._feed:
-            self._feed.take(room)
-        else:
-            room[...] = self._images[self._read : self._read + len(room)]
-        self._read += len(room)
+        room = np.empty(next(self._shapes), np.uint8)
+        self._feed.take(room)
+        return room
 
-    def __enter__(self) -> Reader:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        if self._feed:
-            self._feed.close()
-
-
-class _Pieces:
-    """Consecutive indices, so many a piece."""
-
-    def __init__(self, count: int, most: int):
-        self._count, self._most = count, most
-
-    def __len__(self) -> int:
-        return -(-self._count // self._most)
-
-    def __getitem__(self, piece: int) -> Int[np.ndarray, " k"]:
-        return np.arange(piece * self._most, min((piece + 1) * self._most, self._count))
+    def close(self) -> None:
+        """Ends its threads."""
+        self._feed.close()

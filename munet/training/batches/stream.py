@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
@@ -23,7 +24,7 @@ from munet.data import loader
 from munet.data.augment import AugmentSettings, augment, prepare
 from munet.data.streamed import StreamedImages
 from munet.data.tasks import Split
-from munet.training.batches.decode_ahead import Reader, StepFeed
+from munet.training.batches.decode_ahead import PieceFeed, StepFeed
 from munet.vit import architecture
 
 EVALUATION_BATCH = 256  # images in one evaluation batch, whatever the training batch
@@ -213,10 +214,16 @@ def evaluation_batches(split: Split, resize: Resize, max_images: int | None = No
         _PIECE_BYTES, EVALUATION_BATCH, resize.image_size, math.prod(split.images.shape[1:]), at_most=_PIECE_BATCHES
     )
     step = batches * EVALUATION_BATCH
-    with Reader(split.images, count, step) as reader:
-        for first in range(0, count, step):
-            length = min(step, count - first)
-            yield _piece(split, first, length, batches, reader, resize)
+    pieces = [(first, min(step, count - first)) for first in range(0, count, step)]
+    if not isinstance(split.images, StreamedImages):
+        for first, length in pieces:
+            yield _piece(split.images[first : first + length], split.labels[first : first + length], batches, resize)
+        return
+    if not pieces:
+        return
+    with closing(PieceFeed(split.images, pieces)) as feed:
+        for first, length in pieces:
+            yield _piece(feed.next(), split.labels[first : first + length], batches, resize)
 
 
 def segment_size(config: Config, batch_size: int, image_size: int, source_bytes: int = 0) -> int:
@@ -247,12 +254,14 @@ def batches_within(num_bytes: int, batch_size: int, image_size: int, source_byte
     return max(1, min(num_bytes // batch, _SOURCE_BYTES // (batch_size * source_bytes), at_most))
 
 
-def _piece(split: Split, first: int, count: int, batches: int, reader: Reader, resize: Resize) -> LabelledBatches:
-    used = -(-count // EVALUATION_BATCH)
-    images = np.zeros((batches, EVALUATION_BATCH, *split.images.shape[1:]), np.uint8)
-    reader.read(images.reshape(-1, *images.shape[2:])[:count])
-    prepared = _prepare_batches(images, jnp.int32(used), resize=resize)
-    return LabelledBatches(prepared, split.labels[first : first + count], used)
+def _piece(
+    images: UInt8[np.ndarray, "counted h w c"], labels: Int32[np.ndarray, " counted"], batches: int, resize: Resize
+) -> LabelledBatches:
+    """Images and their labels, padded to so many full batches and prepared on the device."""
+    padded = np.zeros((batches, EVALUATION_BATCH, *images.shape[1:]), np.uint8)
+    padded.reshape(-1, *images.shape[1:])[: len(labels)] = images
+    used = -(-len(labels) // EVALUATION_BATCH)
+    return LabelledBatches(_prepare_batches(padded, jnp.int32(used), resize=resize), labels, used)
 
 
 @partial(jax.jit, static_argnames="resize")

@@ -17,7 +17,7 @@ import numpy as np
 from munet.config import Experiment
 from munet.evolution import costs
 from munet.evolution.search_space import default_hyperparameters
-from munet.training.placement.placed import Placed
+from munet.training.placement.chunks import Placed
 from munet.training.trainer import TrainedChild
 from munet.types import ChildPlan, ComponentName, Hyperparameters, ModelId
 from munet.vit import architecture, forward

@@ -1,4 +1,4 @@
-"""Children that run in one dispatch, on their devices; and which of them are on the devices at the same time."""
+"""Where the children of a generation train: chunks run in one dispatch, waves are on the devices at the same time."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ from typing import Any
 import jax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from munet import rng
 from munet.training.placement.fitting import Need, Spread, need
 from munet.training.placement.grouping import Group
 from munet.training.program import sharding
+from munet.training.work import TaskWork
+from munet.types import ChildPlan, GenerationPlan
 
 
 @dataclass(frozen=True)
@@ -33,11 +36,18 @@ class Chunk:
 
     def put(self, tree: Any) -> Any:
         """Puts arrays with a leading child axis on the devices: what is a child's on its own."""
-        return jax.device_put(tree, sharding.of_children(tree, self.mesh))
+        has_device = self.mesh.size == self.mesh.shape["child"]  # each of its own; else its arrays are cut
+        return jax.device_put(tree, self.by_child if has_device else sharding.of_children(tree, self.mesh))
 
     def put_batches(self, arrays: Any) -> Any:
         """Puts images or labels [batches, n, ...], which all children see, on the devices."""
-        return jax.tree.map(lambda leaf: jax.device_put(leaf, sharding.of_batches(self.mesh, leaf.shape[1])), arrays)
+        return jax.tree.map(lambda leaf: jax.device_put(leaf, self.by_image(leaf.shape[1])), arrays)
+
+    def by_image(self, batch_size: int) -> NamedSharding:
+        """Images or labels [batches, n, ...]: spread over `data`, or whole on every device if that is uneven."""
+        data = self.mesh.shape["data"]
+        is_spread = data > 1 and batch_size % data == 0
+        return NamedSharding(self.mesh, PartitionSpec(None, "data") if is_spread else PartitionSpec())
 
     @property
     def spread(self) -> Spread:
@@ -49,6 +59,57 @@ class Chunk:
         """What its children are estimated to take on each device, beside batches and images."""
         one, stacked = need(self.group.signature, self.spread), self.size // self.mesh.shape["child"]
         return Need(stacked * one.kept, stacked * one.working)
+
+
+@dataclass(frozen=True)
+class Wave:
+    """Chunks whose children are on the devices at the same time and see the same batches.
+
+    Attributes:
+      path: key of their batches.
+      children: all that see these batches, in the order that the members of chunks index.
+      chunks: those of this wave.
+      is_last: whether no other wave of the generation follows.
+    """
+
+    path: rng.Path
+    children: tuple[ChildPlan, ...]
+    chunks: tuple[Chunk, ...]
+    is_last: bool = True
+
+    def of(self, chunk: Chunk) -> list[ChildPlan]:
+        """The children of one of its chunks."""
+        return [self.children[index] for index in chunk.members]
+
+    @property
+    def trained(self) -> list[ChildPlan]:
+        """The children that this wave trains, in the generation's order."""
+        return [self.children[index] for index in sorted(index for chunk in self.chunks for index in chunk.members)]
+
+    @property
+    def image_size(self) -> int:
+        """Of all its children, in pixels on a side: it is a data setting."""
+        return int(self.children[0].hyperparameters["image_size"])
+
+
+@dataclass(frozen=True)
+class Placed:
+    """What `Trainer.plan` gives and `Trainer.train` takes.
+
+    Attributes:
+      generation: the children as the controller proposed them.
+      work: what each of them is.
+      waves: in the order in which they train; every child is in one chunk of one of them.
+    """
+
+    generation: GenerationPlan
+    work: TaskWork
+    waves: tuple[Wave, ...]
+
+    @property
+    def num_programs(self) -> int:
+        """How many train programs the generation runs in, all waves together."""
+        return len({chunk.group.signature for wave in self.waves for chunk in wave.chunks})
 
 
 def in_waves(chunks: Sequence[Chunk], room: int | None) -> list[Chunk]:

@@ -28,7 +28,6 @@ from munet.training.placement import fitting
 from munet.training.placement.chunks import Chunk, in_waves
 from munet.training.placement.fitting import Spread
 from munet.training.placement.grouping import CostModel, Group
-from munet.training.program import accumulation
 from munet.training.program.sharding import AXES
 
 
@@ -80,7 +79,7 @@ class DeviceLayout:
         """What the journal keeps of the layout: bitwise equality is promised on one layout only."""
         # XLA cuts work by the number of threads, and batches are cut for the caches of cores, or to fit: all of that
         # changes the order of sums.
-        cores = {"num_cpus": self.cores, "tokens_per_core": accumulation.TOKENS_PER_CORE} if self._is_cpu else {}
+        cores = {"num_cpus": self.cores, "tokens_per_core": fitting.TOKENS_PER_CORE} if self._is_cpu else {}
         return {
             "platform": self.devices[0].platform,
             "device_kind": self.devices[0].device_kind,
@@ -111,7 +110,7 @@ class DeviceLayout:
             return 1
         chunks = sum(-(-len(group.members) // self.children_per_device) for group in groups)
         at_once = min(self.cores, max(self.at_once, len(self.devices)), chunks)
-        return accumulation.cached_parts(program, self.cores / at_once)
+        return fitting.cached_parts(program, self.cores / at_once)
 
     @property
     def _is_cpu(self) -> bool:

@@ -14,9 +14,13 @@ from munet.errors import UserError
 from munet.text import byte_size
 from munet.training.batches.stream import EVALUATION_BATCH
 from munet.training.placement.child_memory import child_memory, evaluation_bytes
-from munet.training.program.accumulation import more_parts, part_size
+from munet.training.program.accumulation import part_size
 from munet.training.program.signature import Signature
 from munet.vit import architecture
+
+# Tokens (patches and class tokens of all images of a part) that a core works on at a time: measured, see
+# docs/performance.md. Fewer make the products slower, more fall out of the caches of a core.
+TOKENS_PER_CORE = 800
 
 
 @dataclass(frozen=True)
@@ -184,3 +188,18 @@ def mesh_problem(mesh: Sequence[int], used: int, available: int) -> str:
 
 def _divisors(number: int) -> list[int]:
     return [divisor for divisor in range(1, number + 1) if number % divisor == 0]
+
+
+def cached_parts(program: Signature, cores: float) -> int:
+    """The parts in which a batch is fastest on a CPU, if `cores` of it work on one child: a power of two."""
+    tokens = architecture.get_variant(program.variant).num_tokens(program.image_size)
+    return int(2 ** max(round(math.log2(program.batch_size * tokens / (TOKENS_PER_CORE * cores))), 0))
+
+
+def more_parts(least: int, batch_size: int) -> Iterator[int]:
+    """Numbers of parts to try: `least`, and twice as many again and again, down to single images."""
+    parts = least
+    while parts < batch_size:
+        yield parts
+        parts *= 2
+    yield batch_size

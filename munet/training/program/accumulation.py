@@ -7,22 +7,14 @@ and gradients are the whole batch's but for the order of sums.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from munet.training.program.signature import Signature
-from munet.vit import architecture
-
 Tree = TypeVar("Tree")
-
-# Tokens (patches and class tokens of all images of a part) that a core works on at a time: measured, see
-# docs/performance.md. Fewer make the products slower, more fall out of the caches of a core.
-TOKENS_PER_CORE = 800
 
 
 def mean_gradients(
@@ -75,18 +67,3 @@ def part_size(batch_size: int, parts: int, data: int = 1) -> int:
     """
     size = -(-batch_size // parts)
     return -(-size // data) * data if batch_size % data == 0 else size
-
-
-def cached_parts(program: Signature, cores: float) -> int:
-    """The parts in which a batch is fastest on a CPU, if `cores` of it work on one child: a power of two."""
-    tokens = architecture.get_variant(program.variant).num_tokens(program.image_size)
-    return int(2 ** max(round(math.log2(program.batch_size * tokens / (TOKENS_PER_CORE * cores))), 0))
-
-
-def more_parts(least: int, batch_size: int) -> Iterator[int]:
-    """Numbers of parts to try: `least`, and twice as many again and again, down to single images."""
-    parts = least
-    while parts < batch_size:
-        yield parts
-        parts *= 2
-    yield batch_size

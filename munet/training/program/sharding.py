@@ -59,12 +59,6 @@ def of_children(tree: Any, mesh: Mesh) -> Any:
     return jax.tree_util.tree_map_with_path(of_leaf, tree)
 
 
-def of_batches(mesh: Mesh, batch_size: int) -> NamedSharding:
-    """The sharding of images or labels [batches, n, ...]: over `data`, or whole on every device if that is uneven."""
-    data = mesh.shape["data"]
-    return NamedSharding(mesh, PartitionSpec(None, "data") if data > 1 and batch_size % data == 0 else PartitionSpec())
-
-
 def is_inner(mesh: Mesh) -> bool:
     """Whether a child is spread over several devices."""
     return mesh.size > mesh.shape["child"]

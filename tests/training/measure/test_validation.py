@@ -11,10 +11,9 @@ import pytest
 from munet.evolution.verdicts import best_cycle
 from munet.quality import quality_of
 from munet.training.batches import stream
-from munet.training.cycle_scores import CycleScores
 from munet.training.in_flight import InFlight
 from munet.training.measure.evaluation import count
-from munet.training.measure.validation import Validation
+from munet.training.measure.validation import CycleScores, Validation
 from tests.training.children import FakeTask, config, random_child, work_of
 from tests.training.test_population import train
 

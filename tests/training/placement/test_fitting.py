@@ -20,7 +20,7 @@ from munet.training.placement import fitting, input_memory, out_of_memory
 from munet.training.placement.devices import DeviceLayout
 from munet.training.placement.fitting import Spread
 from munet.training.placement.grouping import Group
-from munet.training.program import accumulation, programs
+from munet.training.program import programs
 from munet.training.program.signature import Signature
 from munet.types import ChildPlan
 from tests.training.children import config, placed, random_child, train, work_of
@@ -71,7 +71,7 @@ def test_the_fewest_parts_and_then_devices_are_taken_and_none_that_cannot_share_
             Spread(data, model, parts)
             for data in range(1, count + 1)
             for model in range(1, count // data + 1)
-            for parts in accumulation.more_parts(1, program.batch_size)
+            for parts in fitting.more_parts(1, program.batch_size)
             if count % (data * model) == 0
             and not (program.batch_size % data or 256 % data or 4096 % model)
             and fitting.need(program, Spread(data, model, parts)).total <= room
@@ -170,7 +170,7 @@ def test_the_journal_knows_what_decides_the_chunks() -> None:
     assert (described["memory"], described["mesh"], described["children_per_device"]) == (2_500_000_000, [], 4)
     plain = DeviceLayout.detect(Runtime()).describe()
     assert (plain["memory"], plain["mesh"], plain["microbatch"]) == (None, [], 0)
-    assert plain["tokens_per_core"] == accumulation.TOKENS_PER_CORE
+    assert plain["tokens_per_core"] == fitting.TOKENS_PER_CORE
     assert DeviceLayout.detect(Runtime(microbatch=32)).describe()["microbatch"] == 32
 
 
@@ -192,6 +192,26 @@ def test_an_uneven_batch_passes_on_the_mesh_that_is_given(memory: int | None) ->
     assert (chunk.spread, chunk.need.total > 0) == (Spread(4, 1, 11), True)
     (whole,) = placement.place([Group(program, (0,))], replace(given, microbatch=0))
     assert whole.spread == Spread(4, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "image_size", "cores", "parts"),
+    [(512, 32, 1, 4), (512, 32, 2, 2), (512, 32, 8, 1), (64, 128, 1, 4), (347, 32, 1, 2), (16, 32, 1, 1)],
+)
+def test_parts_fit_the_caches_of_the_cores_that_work_on_a_child(
+    batch_size: int, image_size: int, cores: int, parts: int
+) -> None:
+    program = Signature("Ti/16", 3, -1, 0, image_size, batch_size, 64)
+    assert fitting.cached_parts(program, cores) == parts
+
+
+def test_more_and_more_parts_are_tried_down_to_single_images() -> None:
+    assert [list(fitting.more_parts(least, 10)) for least in (1, 3, 10, 11)] == [
+        [1, 2, 4, 8, 10],
+        [3, 6, 10],
+        [10],
+        [10],
+    ]
 
 
 def test_chunks_are_counted_for_the_cores_that_each_has() -> None:

@@ -11,7 +11,6 @@ import pytest
 from jaxtyping import Array
 
 from munet.training.program import accumulation
-from munet.training.program.signature import Signature
 
 
 @pytest.mark.parametrize("part", [12, 6, 5, 7, 1, 100])
@@ -29,17 +28,6 @@ def test_loss_and_gradients_are_those_of_the_whole_batch(part: int) -> None:
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), found, expected)
 
 
-@pytest.mark.parametrize(
-    ("batch_size", "image_size", "cores", "parts"),
-    [(512, 32, 1, 4), (512, 32, 2, 2), (512, 32, 8, 1), (64, 128, 1, 4), (347, 32, 1, 2), (16, 32, 1, 1)],
-)
-def test_parts_fit_the_caches_of_the_cores_that_work_on_a_child(
-    batch_size: int, image_size: int, cores: int, parts: int
-) -> None:
-    program = Signature("Ti/16", 3, -1, 0, image_size, batch_size, 64)
-    assert accumulation.cached_parts(program, cores) == parts
-
-
 def test_parts_hold_all_images_and_are_spread_as_evenly_as_their_batch() -> None:
     for batch_size in range(1, 40):
         for parts in range(1, batch_size + 1):
@@ -50,12 +38,3 @@ def test_parts_hold_all_images_and_are_spread_as_evenly_as_their_batch() -> None
                 assert 0 <= spread - size < data
                 assert spread == size or batch_size % data == spread % data == 0
                 assert spread % data == 0 or batch_size % data != 0
-
-
-def test_more_and_more_parts_are_tried_down_to_single_images() -> None:
-    assert [list(accumulation.more_parts(least, 10)) for least in (1, 3, 10, 11)] == [
-        [1, 2, 4, 8, 10],
-        [3, 6, 10],
-        [10],
-        [10],
-    ]
