@@ -170,7 +170,7 @@ def run_once(options: argparse.Namespace, begun: float) -> dict[str, Any]:
 
     from benchmarks.profiling.compilations import watched
     from benchmarks.profiling.idle import length, union
-    from munet.run.loop import evolve
+    from munet.run.runs import evolve
 
     config = settings(options.scale, options.variant)
     runtime, experiment = config.runtime, config.experiment

@@ -44,7 +44,7 @@ from munet.config import Config
 from munet.config.flags import Override, parse_config, split_overrides
 from munet.evolution.controller import Controller
 from munet.progress.events import Event, GenerationEnded
-from munet.run import loop
+from munet.run import loop, runs
 from munet.run.publishing import Publisher
 from munet.run.setup import RunSetup
 from munet.store.journal import Journal
@@ -87,7 +87,7 @@ PARTS: dict[str, tuple[tuple[Any, str], ...]] = {
     "journal": ((Journal, "append"),),
 }
 OTHER = "other"
-GENERATION = (loop._Loop, "_generation")
+GENERATION = (loop.Loop, "_generation")
 ANNOTATION = "munet_generation"
 
 SHORT = {  # options, and the settings that they are
@@ -206,7 +206,7 @@ def phase(config: Config) -> list[GenerationEnded]:
             ended.append(event)
 
     with tempfile.TemporaryDirectory() as folder:
-        loop.run(RunSetup.prepare(config), f"{folder}/run", notify)
+        runs.run(RunSetup.prepare(config), f"{folder}/run", notify)
     return ended
 
 

@@ -24,7 +24,7 @@ from munet.config.files import load_config
 from munet.data.splits import Split, SplitName, Splits, rank_in_class
 from munet.data.tasks import SPLITS, Task, load_task
 from munet.quality import quality_of
-from munet.run import loop
+from munet.run import runs
 from munet.run.setup import RunSetup
 from munet.run.start import RootComponents
 from munet.training.placement.devices import DeviceLayout
@@ -71,7 +71,7 @@ def main() -> None:
             config = replace(config, experiment=experiment, runtime=replace(config.runtime, compare=()))
             setup = RunSetup(config, (task,), RootComponents(experiment), DeviceLayout.detect(config.runtime))
             with tempfile.TemporaryDirectory() as folder:
-                loop.run(setup, folder, lambda _: None)
+                runs.run(setup, folder, lambda _: None)
                 (model,) = munet.open(folder).models.values()
                 entry = json.loads(max((Path(folder) / "journal").iterdir()).read_text())["entry"]
             counts = entry["test_correct_per_class"], entry["test_counted_per_class"]

@@ -45,7 +45,7 @@ from munet.data.memory import ArrayTask
 from munet.data.splits import Split, content_order, rank_in_class
 from munet.data.tasks import load_task
 from munet.evolution.search_space import default_hyperparameters
-from munet.run import loop
+from munet.run import runs
 from munet.training.batches.stream import Resize, evaluation_batches
 from munet.training.measure import trunk_fit
 from munet.training.program import optimizer
@@ -114,7 +114,7 @@ def fine_tune(root: str, given: list[ArrayTask], cache: Path) -> munet.System:
         defaults=Defaults(learning_rate=0.05, crop_area_min=0.5, flip=False),
     )  # fmt: skip
     config = validate(Config(experiment, Runtime(cache_dir=str(cache / "data"), checkpoint_minutes=-1)))
-    loop.evolve(config, str(cache / "run"), lambda _: None, arrays={task.name: task for task in given})
+    runs.evolve(config, str(cache / "run"), lambda _: None, arrays={task.name: task for task in given})
     return munet.open(str(cache / "run"))
 
 

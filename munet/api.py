@@ -63,13 +63,13 @@ def evolve(
     given = _as_tasks(tasks)
     chosen = _config(given, root, config, {**(settings or {}), **named_settings})
     place = workdir or _default_workdir(chosen, given)
-    from munet.run import loop
+    from munet.run import runs
 
     started = time.monotonic()
     stream, command = None if quiet else sys.stdout, chosen.runtime.notify
     with listeners_for(stream, command=command, children=False) as listeners:
         try:
-            loop.evolve(chosen, place, listeners, arrays=_arrays(given))
+            runs.evolve(chosen, place, listeners, arrays=_arrays(given))
         except KeyboardInterrupt:
             listeners(Note(f"Interrupted. The same call goes on with the run in {place}."))
             listeners(RunEnded(is_complete=False, seconds=time.monotonic() - started))

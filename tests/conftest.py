@@ -58,10 +58,10 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def finished(data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Event]]:
     """A complete run and what it told."""
-    from munet.run import loop
+    from munet.run import runs
     from tests import tiny_run
 
     workdir = tmp_path_factory.mktemp("finished") / "run"
     told: list[Event] = []
-    loop.evolve(tiny_run.config(data), str(workdir), told.append)
+    runs.evolve(tiny_run.config(data), str(workdir), told.append)
     return workdir, told

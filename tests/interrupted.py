@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from munet.progress import events
-from munet.run import loop
+from munet.run import runs
 from tests import tiny_run
 
 
@@ -35,4 +35,4 @@ def partial(data: Path, workdir: Path, **changes: Any) -> None:
     for name, value in changes.items():
         setattr(settings.runtime, name, value)
     with pytest.raises(Stop):
-        loop.evolve(settings, str(workdir), until(events.GenerationEnded))
+        runs.evolve(settings, str(workdir), until(events.GenerationEnded))

@@ -26,7 +26,7 @@ from munet.progress import Note, RunStarted
 @pytest.fixture
 def evolve(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[Callable[..., None]], list[dict[str, Any]]]:
     """Replaces the run by a function; gives the calls that it gets. The working directory is an empty one."""
-    from munet.run import loop
+    from munet.run import runs
 
     monkeypatch.chdir(tmp_path)
 
@@ -37,7 +37,7 @@ def evolve(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[Callabl
             calls.append({"config": config, "workdir": workdir, "dry_run": dry_run})
             function(notify)
 
-        monkeypatch.setattr(loop, "evolve", record)
+        monkeypatch.setattr(runs, "evolve", record)
         monkeypatch.setattr("munet.cli.commands._print_results", lambda *_: None)
         return calls
 

@@ -10,7 +10,7 @@ from munet.config import Config
 from munet.data.splits import Split, SplitName
 from munet.data.tasks import Task
 from munet.errors import HygieneError
-from munet.run import loop
+from munet.run import runs
 from munet.store import Store
 from munet.types import GenerationEntry, PhaseEntry
 from tests import tiny_run
@@ -41,7 +41,7 @@ def test_test_images_are_looked_at_when_a_phase_has_ended(
         return SPLIT(task, name)
 
     monkeypatch.setattr(Task, "split", split)
-    loop.evolve(settings, str(workdir), lambda _: None)
+    runs.evolve(settings, str(workdir), lambda _: None)
     assert seen == [("left", [GenerationEntry]), ("right", [GenerationEntry, PhaseEntry, GenerationEntry])]
 
 
@@ -52,5 +52,5 @@ def test_a_phase_that_looks_at_test_images_is_stopped(
     """As a fault of the program would: the test images in place of others."""
     monkeypatch.setattr(Task, "split", lambda task, name: SPLIT(task, "test" if name == instead_of else name))
     with pytest.raises(HygieneError, match="decides nothing; use the validation split"):
-        loop.evolve(settings, str(tmp_path / "run"), lambda _: None)
+        runs.evolve(settings, str(tmp_path / "run"), lambda _: None)
     assert not any(isinstance(entry, GenerationEntry) for entry in Store(tmp_path / "run").journal.entries())

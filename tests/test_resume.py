@@ -13,8 +13,8 @@ import munet
 from munet.errors import WorkdirError
 from munet.progress import events
 from munet.report.verify.verify import remeasure, verify
-from munet.run import loop
-from munet.run.deadline import Deadline
+from munet.run import runs
+from munet.run.loop import Deadline
 from munet.store import Store
 from munet.store.codec import dumps
 from munet.training.measure import trunk_fit
@@ -28,8 +28,8 @@ def test_an_interrupted_run_ends_as_an_undisturbed_one(
 ) -> None:
     for kind in (events.CycleEnded, events.GenerationEnded, events.PhaseEnded, events.PhaseStarted):
         with pytest.raises(Stop):
-            loop.evolve(tiny_run.config(data), str(tmp_path / "run"), until(kind))
-    loop.evolve(tiny_run.config(data), str(tmp_path / "run"), lambda _: None)
+            runs.evolve(tiny_run.config(data), str(tmp_path / "run"), until(kind))
+    runs.evolve(tiny_run.config(data), str(tmp_path / "run"), lambda _: None)
     assert tiny_run.results(tmp_path / "run") == tiny_run.results(finished[0])
 
 
@@ -47,7 +47,7 @@ def test_seed_parents_chosen_by_fit_are_measured_once_and_journalled(
 
     monkeypatch.setattr(trunk_fit, "measure", remember)
     told: list[events.Event] = []
-    loop.evolve(settings, str(tmp_path / "whole"), told.append)
+    runs.evolve(settings, str(tmp_path / "whole"), told.append)
     fits = [entry.fits for entry in Store.open(tmp_path / "whole").journal.entries() if isinstance(entry, SeedsEntry)]
     # Of the first task's first phase the root alone is a candidate; of every other the root and one model.
     assert fits == measured
@@ -74,8 +74,8 @@ def test_seed_parents_chosen_by_fit_are_measured_once_and_journalled(
 
     for _ in range(3):  # right after the choice, then in the first generation that it decides, every time again
         with pytest.raises(Stop):
-            loop.evolve(settings, str(tmp_path / "stopped"), stop)
-    loop.evolve(settings, str(tmp_path / "stopped"), lambda _: None)
+            runs.evolve(settings, str(tmp_path / "stopped"), stop)
+    runs.evolve(settings, str(tmp_path / "stopped"), lambda _: None)
     assert measured == fits
     assert tiny_run.results(tmp_path / "stopped") == tiny_run.results(tmp_path / "whole")
 
@@ -95,15 +95,15 @@ def test_a_run_from_before_the_choice_goes_on_as_it_was(
     settings = tiny_run.config(data)
     settings.experiment.seed_choice = "fit"  # as `base` has it by now
     told: list[events.Event] = []
-    loop.evolve(settings, str(tmp_path / "run"), told.append)
+    runs.evolve(settings, str(tmp_path / "run"), told.append)
     assert tiny_run.results(tmp_path / "run")["models"] == tiny_run.results(finished[0])["models"]
     notes = [event.text for event in told if isinstance(event, events.Note)]
     for changed in ("compute_dtype: 'auto' -> 'float32'", "seed_choice: 'fit' -> 'newest'"):
         assert any(changed in note for note in notes)
-    loop.evolve(settings, str(tmp_path / "run"), lambda _: None)  # complete: only says so
+    runs.evolve(settings, str(tmp_path / "run"), lambda _: None)  # complete: only says so
     partial(data, tmp_path / "newer")
     with pytest.raises(WorkdirError, match="seed_choice: 'newest' -> 'fit'"):
-        loop.evolve(settings, str(tmp_path / "newer"), lambda _: None)
+        runs.evolve(settings, str(tmp_path / "newer"), lambda _: None)
 
 
 def test_a_run_that_stops_at_its_time_ends_as_an_undisturbed_one(
@@ -119,7 +119,7 @@ def test_a_run_that_stops_at_its_time_ends_as_an_undisturbed_one(
         told: list[events.Event] = []
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(Deadline, "check", lambda self: None)  # which would stop before the first cycle
-            is_complete = loop.evolve(settings, str(tmp_path / "run"), told.append)
+            is_complete = runs.evolve(settings, str(tmp_path / "run"), told.append)
         starts += 1
         assert isinstance(told[-1], events.RunEnded)
         assert told[-1].is_complete == is_complete
@@ -146,10 +146,10 @@ def test_a_run_that_does_not_save_generations_stops_between_them(data: Path, tmp
 
     told: list[events.Event] = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("munet.run.loop.Deadline", lambda hours: Deadline(hours, lambda: now))
+        patch.setattr("munet.run.runs.Deadline", lambda hours: Deadline(hours, lambda: now))
         settings.runtime.max_hours = 1
-        assert loop.evolve(settings, str(tmp_path / "run"), listen) is False
+        assert runs.evolve(settings, str(tmp_path / "run"), listen) is False
     kinds = [type(event).__name__ for event in told]
     assert kinds.count("GenerationEnded") == 1
     assert kinds.count("CycleEnded") >= settings.experiment.cycles_per_child
-    assert loop.evolve(settings, str(tmp_path / "run"), lambda _: None)
+    assert runs.evolve(settings, str(tmp_path / "run"), lambda _: None)

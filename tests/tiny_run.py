@@ -118,7 +118,7 @@ def main(workdir: str, data: str, moment: str = "", seed_choice: str = "newest")
     if moment:
         where, count, when = moment.split(":")
         kill_at(where, int(count), when)
-    from munet.run.loop import evolve
+    from munet.run.runs import evolve
 
     settings = config(Path(data))
     settings.experiment.seed_choice = seed_choice

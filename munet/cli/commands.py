@@ -32,13 +32,13 @@ def evolve(config: str, workdir: str, overrides: Sequence[Override], dry_run: bo
 
     settings = parse_config(config, overrides)  # before JAX is imported: a typo is answered at once
     workdir = workdir or default_workdir(config)
-    from munet.run import loop
+    from munet.run import runs
 
     started = time.monotonic()
     command = "" if dry_run else settings.runtime.notify
     with listeners_for(sys.stdout, with_log=not dry_run, command=command) as listeners:
         try:
-            is_complete = loop.evolve(settings, workdir, listeners, dry_run)
+            is_complete = runs.evolve(settings, workdir, listeners, dry_run)
         except KeyboardInterrupt:
             listeners(RunEnded(is_complete=False, seconds=time.monotonic() - started))
             raise
@@ -55,14 +55,14 @@ def _print_results(settings: Config, workdir: str) -> None:
     from rich.console import Console
 
     from munet.report import status, tables
-    from munet.run import loop
+    from munet.run import runs
     from munet.system import view
 
     if not settings.runtime.compare:
         status.print_status(workdir)
         return
     kinds = {settings.experiment.baseline.kind: workdir}
-    kinds |= {kind: loop.baseline_workdir(workdir, kind) for kind in settings.runtime.compare}
+    kinds |= {kind: runs.baseline_workdir(workdir, kind) for kind in settings.runtime.compare}
     systems = {tables.display_name(kind): view.open(place) for kind, place in reversed(kinds.items())}
     console = Console() if sys.stdout.isatty() else Console(width=_PLAIN_WIDTH)
     console.print(tables.comparison(systems).rich())

@@ -1,33 +1,25 @@
-"""The run loop: ask, train, commit, tell (DESIGN section 1); and how a run is started, resumed and compared.
-
-Everything is checked before the work directory is touched. What has been committed is never lost: an interrupted run
-goes on with the same command.
-"""
+"""The run loop: ask, train, judge, publish, tell (DESIGN section 1); and the time that a start of it may take."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import cast
 
-from munet.config import Config, as_begun, completed, differences, to_json
-from munet.data.open_settings import NO_ARRAYS, Arrays
+from munet.config import Config
 from munet.data.tasks import Task
 from munet.errors import CorruptionError
 from munet.evolution import judging, schedule
-from munet.evolution.controller import Controller
 from munet.progress import events, wording
 from munet.progress.events import Notify
 from munet.report.data.describe import notes_on_classes
 from munet.run import start
-from munet.run.deadline import Deadline, TimeIsUpError
-from munet.run.dry_run import describe
 from munet.run.publishing import Publisher
-from munet.run.setup import RunSetup, baselines
+from munet.run.setup import RunSetup
 from munet.store.store import Store
 from munet.system import replay
 from munet.system.replay import RunState
+from munet.system.view import read_start
 from munet.training.in_flight import InFlight
 from munet.training.measure import latency, trunk_fit
 from munet.training.measure.evaluation import measure
@@ -43,106 +35,46 @@ from munet.types import (
     Position,
     Quality,
     SeedsEntry,
-    StartEntry,
     TaskName,
 )
 from munet.vit import architecture
 
 
-def evolve(config: Config, workdir: str, notify: Notify, dry_run: bool = False, arrays: Arrays = NO_ARRAYS) -> bool:
-    """Starts or resumes a run, then the baselines that it is to be compared with.
+class TimeIsUpError(Exception):
+    """`runtime.max_hours` have passed; everything is saved, and the same command goes on.
+
+    It leaves the run as Ctrl-C and SIGTERM do, but at a moment of our own choice: after a cycle.
+    """
+
+
+class Deadline:
+    """Counts from its making, for one start of a run with all its baselines.
 
     Args:
-      config: validated settings.
-      workdir: the run's directory; baselines run in `baselines/KIND` below it.
-      notify: told everything that happens.
-      dry_run: only say what would be done and how long it would take; nothing is written.
-      arrays: the `memory:` tasks, by name. They are compared with those of the run, complete or not.
-
-    Returns:
-      Whether everything is complete; False: `runtime.max_hours` have passed, and the same call goes on.
-
-    Raises:
-      UserError: the input cannot be used; nothing is written then.
-      EvolutionError: every child of a phase diverged.
+      hours: 0: no limit.
+      clock: seconds, monotonic.
     """
 
-    def say(text: str) -> None:
-        notify(events.Note(text))
+    def __init__(self, hours: float = 0.0, clock: Callable[[], float] = time.monotonic):
+        self._clock = clock
+        self.hours = hours
+        self._end = clock() + hours * 3600 if hours else float("inf")
 
-    if dry_run:
-        for line in describe(config, say):
-            notify(events.Note(line))
-        return False
-    started, deadline = time.perf_counter(), Deadline(config.runtime.max_hours)
-    places = [workdir, *(baseline_workdir(workdir, kind) for kind in config.runtime.compare)]
-    try:
-        for given, place in zip([config, *baselines(config)], places, strict=True):
-            one = _as_begun(given, place, notify)
-            if arrays or not _say_if_complete(one, place, notify):
-                told = say if given is config else lambda _: None  # the data's notes once
-                run(RunSetup.prepare(one, told, arrays), place, notify, deadline)
-    except TimeIsUpError:
-        say(f"runtime.max_hours = {deadline.hours:g} have passed. Everything is saved; the same command goes on.")
-        notify(events.RunEnded(is_complete=False, seconds=time.perf_counter() - started))
-        return False
-    return True
+    def is_over(self) -> bool:
+        """Whether the time is up."""
+        return self._clock() >= self._end
+
+    def check(self) -> None:
+        """Ends the run if the time is up; only to be called where nothing would be lost.
+
+        Raises:
+          TimeIsUpError: it is.
+        """
+        if self.is_over():
+            raise TimeIsUpError
 
 
-def baseline_workdir(workdir: str, kind: str) -> str:
-    """Where the baseline `kind` of a run is kept."""
-    return f"{workdir.rstrip('/')}/baselines/{kind}"
-
-
-def _as_begun(config: Config, workdir: str, notify: Notify) -> Config:
-    """The config with which a run that is there goes on; that of an older version does what that version did."""
-    store = Store.create_or_open(workdir)
-    if not len(store.journal):
-        return config
-    experiment, changed = as_begun(config.experiment, _first_entry(store).experiment)
-    if changed:
-        notify(events.Note(f"The run in {store.path} was begun before these were settings: {'; '.join(changed)}"))
-    return replace(config, experiment=experiment)
-
-
-def _say_if_complete(config: Config, workdir: str, notify: Notify) -> bool:
-    """Whether `workdir` holds a complete run of this very config, which is said then; no data and no root are needed.
-
-    A run of another config is left to `run`, which loads both and can tell whether only their places have changed.
-    """
-    store = Store.create_or_open(workdir)
-    if not len(store.journal):
-        return False
-    first = _first_entry(store)
-    if differences(completed(first.experiment), to_json(config.experiment)):
-        return False
-    controller = Controller(config.experiment, first.tasks)
-    current = replay.load(controller, store)
-    if not controller.is_complete(current.state):
-        return False
-    with store.lock():
-        # What a run killed at its very end left.
-        Publisher(store.components, architecture.get_variant(config.experiment.variant)).collect(current.state)
-        _announce(config, store, current, current.image_steps, [task.name for task in first.tasks], notify)
-        notify(events.Note(f"The run in {store.path} is complete; nothing is left to do."))
-        notify(events.RunEnded(is_complete=True, seconds=0.0))
-    return True
-
-
-def run(setup: RunSetup, workdir: str, notify: Notify, deadline: Deadline | None = None) -> None:
-    """Starts or resumes one run and goes on until it is complete.
-
-    Raises:
-      TimeIsUpError: the deadline has passed; everything is saved.
-    """
-    store = Store.create_or_open(workdir)
-    with store.lock():
-        if len(store.journal):
-            start.check_same(_first_entry(store), setup.start_entry, workdir)
-        _Loop(setup, store, notify, deadline or Deadline()).run()
-
-
-class _Loop:
+class Loop:
     """One start of a run, with the lock held."""
 
     def __init__(self, setup: RunSetup, store: Store, notify: Notify, deadline: Deadline):
@@ -169,7 +101,7 @@ class _Loop:
         started = time.perf_counter()
         current = self._begin()
         names = [task.info.name for task in self._setup.tasks]
-        _announce(self._setup.config, self._store, current, self._setup.total_image_steps, names, self._notify)
+        announce(self._setup.config, self._store, current, self._setup.total_image_steps, names, self._notify)
         try:
             while not self._controller.is_complete(current.state):
                 current = self._phase(current)
@@ -185,7 +117,7 @@ class _Loop:
             entry = replace(entry, root=replace(entry.root, latency=latency.of_root(self._experiment)))
             journal.append(entry)
             return replay.tell(self._controller, None, entry)
-        for note in start.notes_on_layout(_first_entry(self._store), entry):
+        for note in start.notes_on_layout(read_start(self._store), entry):
             self._notify(events.Note(note))
         current = replay.load(self._controller, self._store)
         if current.state.position.generation == 0:
@@ -304,7 +236,7 @@ class _Loop:
             f"Model {model.id} of task {model.task!r} gets {measured.correct} of {measured.counted} test images right, "
             f"but {before.correct} of {before.counted} when it was retained."
         )
-        if start.notes_on_layout(_first_entry(self._store), self._setup.start_entry):
+        if start.notes_on_layout(read_start(self._store), self._setup.start_entry):
             self._notify(events.Note(f"{text} The run has changed devices or software, where a few images may differ."))
             return
         raise CorruptionError(
@@ -328,9 +260,10 @@ _TITLES = {
 }
 
 
-def _announce(
+def announce(
     config: Config, store: Store, current: RunState, image_steps: int, names: Sequence[TaskName], notify: Notify
 ) -> None:
+    """Tells what a start of a run goes on with, or finds complete."""
     experiment = config.experiment
     notify(
         events.RunStarted(
@@ -346,7 +279,3 @@ def _announce(
             title=_TITLES.get(experiment.baseline.kind, ""),
         )
     )
-
-
-def _first_entry(store: Store) -> StartEntry:
-    return cast(StartEntry, next(store.journal.entries()))

@@ -48,11 +48,11 @@ def main() -> int:
     signal.signal(signal.SIGTERM, _terminate)
     try:
         data = json.loads(line)
-        from munet.run import loop  # JAX, where the suite has chosen the device
+        from munet.run import runs  # JAX, where the suite has chosen the device
 
         with Listeners([_Teller(tell), JsonLines()]) as listeners:
             config = codec.from_json(Config, data["config"], "The worker's job")
-            if not loop.evolve(config, data["workdir"], listeners):
+            if not runs.evolve(config, data["workdir"], listeners):
                 tell(error=f"stopped after runtime.max_hours = {config.runtime.max_hours:g}; the same command goes on")
                 return USER_INPUT
     except UserError as error:

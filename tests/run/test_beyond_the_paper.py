@@ -17,7 +17,7 @@ from munet.config.checks import validate
 from munet.evolution import costs
 from munet.progress import events
 from munet.report.verify.verify import remeasure, verify
-from munet.run import loop
+from munet.run import runs
 from munet.training.measure import latency
 from munet.types import GenerationEntry, Hyperparameters, StartEntry
 from munet.vit import architecture
@@ -56,7 +56,7 @@ class Clock:
 def test_a_resumed_run_equals_an_undisturbed_one(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock()
     monkeypatch.setattr(latency, "measure", clock)
-    loop.evolve(settings(data), str(tmp_path / "whole"), lambda _: None)
+    runs.evolve(settings(data), str(tmp_path / "whole"), lambda _: None)
     assert max(clock.asked[key] for key in clock.asked if not key.endswith("c2")) <= 2  # the baseline's run asks anew
     count = 0
 
@@ -67,14 +67,14 @@ def test_a_resumed_run_equals_an_undisturbed_one(data: Path, tmp_path: Path, mon
             raise _Stop
 
     with pytest.raises(_Stop):
-        loop.evolve(settings(data), str(tmp_path / "killed"), stop_after_two)
+        runs.evolve(settings(data), str(tmp_path / "killed"), stop_after_two)
     known = set(munet.open(str(tmp_path / "killed")).run_state.latencies)
     assert known
     rest = Clock()
     monkeypatch.setattr(latency, "measure", rest)
     unchanged = settings(data)
     unchanged.runtime.compare = ()
-    loop.evolve(unchanged, str(tmp_path / "killed"), lambda _: None)
+    runs.evolve(unchanged, str(tmp_path / "killed"), lambda _: None)
     assert not known & set(rest.asked)  # what the journal holds is not measured again
     assert tiny_run.results(tmp_path / "killed") == tiny_run.results(tmp_path / "whole")
     check(tmp_path / "whole", data)

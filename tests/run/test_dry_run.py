@@ -9,7 +9,7 @@ import pytest
 
 from munet.errors import UserError
 from munet.progress import events
-from munet.run import loop
+from munet.run import runs
 from munet.training.placement import devices
 from tests import tiny_run
 
@@ -19,7 +19,7 @@ def test_a_dry_run_writes_nothing(data: Path, tmp_path: Path, monkeypatch: pytes
     settings = tiny_run.config(data)
     settings.runtime.compare = ("multi_head", "full")
     monkeypatch.setattr(devices.DeviceLayout, "at_once", 2)  # as on two cores
-    loop.evolve(settings, str(tmp_path / "run"), told.append, dry_run=True)
+    runs.evolve(settings, str(tmp_path / "run"), told.append, dry_run=True)
     assert not (tmp_path / "run").exists()
     text = "\n".join(event.text for event in told if isinstance(event, events.Note))
     assert "4 phases (2 tasks x 2 iterations) of 2 generations of 2 children of 2 cycles" in text
@@ -50,7 +50,7 @@ def test_a_dry_run_without_data_and_root_says_what_it_can(data: Path, tmp_path: 
     settings.experiment.root = str(tmp_path / "B_16.npz")
     settings.runtime.data_dir = str(tmp_path)
     with pytest.raises(UserError) as caught:
-        loop.evolve(settings, str(tmp_path / "run"), told.append, dry_run=True)
+        runs.evolve(settings, str(tmp_path / "run"), told.append, dry_run=True)
     assert "tfds build mnist --file_format=array_record" in str(caught.value)
     assert "B_16.npz" in str(caught.value)
     assert not (tmp_path / "run").exists()

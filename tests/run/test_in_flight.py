@@ -10,7 +10,7 @@ from orbax.checkpoint import v1 as ocp
 
 import munet
 from munet.progress import events
-from munet.run import loop
+from munet.run import runs
 from munet.run.publishing import Publisher
 from tests import tiny_run
 
@@ -31,7 +31,7 @@ def one_generation(data: Path, workdir: str, checkpoint_minutes: float = 0) -> l
             raise _Stop
 
     with pytest.raises(_Stop):
-        loop.evolve(settings, workdir, listen)
+        runs.evolve(settings, workdir, listen)
     return told
 
 

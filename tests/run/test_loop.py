@@ -16,7 +16,7 @@ from munet.data.tasks import Task, load_tasks
 from munet.errors import CorruptionError, DiskFullError, WorkdirError
 from munet.progress import events
 from munet.report.verify.verify import remeasure, verify
-from munet.run import loop
+from munet.run import loop, runs
 from munet.run import setup as preparation
 from munet.training.measure import evaluation
 from tests import tiny_run
@@ -43,7 +43,7 @@ def test_test_images_are_looked_at_once_a_phase_and_only_at_its_end(data: Path, 
         ended += isinstance(event, events.PhaseEnded)
         assert sum(task.num_tested for task in setup.tasks) == ended, event
 
-    loop.run(setup, str(tmp_path / "run"), listen)
+    runs.run(setup, str(tmp_path / "run"), listen)
     assert [task.num_tested for task in setup.tasks] == [2, 2]
 
 
@@ -68,7 +68,7 @@ def test_a_complete_run_only_says_so(finished: tuple[Path, list[events.Event]], 
     workdir, _ = finished
     before = tiny_run.results(workdir)
     told: list[events.Event] = []
-    loop.evolve(tiny_run.config(data), str(workdir), told.append)
+    runs.evolve(tiny_run.config(data), str(workdir), told.append)
     assert [type(event).__name__ for event in told] == ["RunStarted", "Note", "RunEnded"]
     assert tiny_run.results(workdir) == before
 
@@ -84,7 +84,7 @@ def test_a_complete_run_says_so_without_data_and_root(
     told: list[events.Event] = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(preparation.RunSetup, "prepare", lambda config: pytest.fail("data and root are loaded"))
-        loop.evolve(settings, str(workdir), told.append)
+        runs.evolve(settings, str(workdir), told.append)
     assert [type(event).__name__ for event in told] == ["RunStarted", "Note", "RunEnded"]
     start = told[0]
     assert isinstance(start, events.RunStarted)
@@ -92,7 +92,7 @@ def test_a_complete_run_says_so_without_data_and_root(
     assert not leftover.exists()
     settings.experiment.seed = 7
     with pytest.raises(WorkdirError, match="seed: 0 -> 7"):
-        loop.evolve(settings, str(workdir), told.append)
+        runs.evolve(settings, str(workdir), told.append)
 
 
 def test_a_retained_model_that_no_longer_measures_the_same_stops_the_run(
@@ -113,8 +113,8 @@ def test_a_retained_model_that_no_longer_measures_the_same_stops_the_run(
     with monkeypatch.context() as patch:
         patch.setattr(loop, "measure", flaky)
         with pytest.raises(CorruptionError, match=r"Model \d of task 'left' gets (\d+) of 9 .*, but (?!\1)\d+ of 9"):
-            loop.evolve(settings, str(tmp_path / "run"), lambda _: None)
-    loop.evolve(settings, str(tmp_path / "run"), lambda _: None)  # a passing fault: nothing was written
+            runs.evolve(settings, str(tmp_path / "run"), lambda _: None)
+    runs.evolve(settings, str(tmp_path / "run"), lambda _: None)  # a passing fault: nothing was written
     assert munet.open(str(tmp_path / "run")).is_complete
 
 
@@ -132,7 +132,7 @@ def test_only_the_active_task_stays_in_memory(data: Path, tmp_path: Path, monkey
         if isinstance(event, events.PhaseEnded):
             in_memory.append({task.info.name for task in opened if "_splits" in vars(task)})
 
-    loop.evolve(tiny_run.config(data), str(tmp_path / "run"), look)
+    runs.evolve(tiny_run.config(data), str(tmp_path / "run"), look)
     assert in_memory == [{"left"}, {"right"}] * 2
 
 
@@ -149,7 +149,7 @@ def test_a_damaged_component_stops_the_run_and_is_named(data: Path, tmp_path: Pa
     content[-1] ^= 1
     victim.write_bytes(content)
     with pytest.raises(CorruptionError, match=victim.stem[:12]):
-        loop.evolve(tiny_run.config(data), str(tmp_path / "run"), lambda _: None)
+        runs.evolve(tiny_run.config(data), str(tmp_path / "run"), lambda _: None)
 
 
 def test_a_full_disk_loses_nothing(
@@ -163,9 +163,9 @@ def test_a_full_disk_loses_nothing(
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(DiskFullError):
-        loop.evolve(tiny_run.config(data), str(tmp_path / "run"), lambda _: None)
+        runs.evolve(tiny_run.config(data), str(tmp_path / "run"), lambda _: None)
     monkeypatch.setattr(os, "fsync", fsync)
-    loop.evolve(tiny_run.config(data), str(tmp_path / "run"), lambda _: None)
+    runs.evolve(tiny_run.config(data), str(tmp_path / "run"), lambda _: None)
     assert tiny_run.results(tmp_path / "run") == tiny_run.results(finished[0])
 
 
@@ -174,7 +174,7 @@ def test_baselines_run_beside_it(data: Path, tmp_path: Path) -> None:
     settings.experiment.tasks = settings.experiment.tasks[:1]
     settings.experiment.baseline.kind = "multi_head"
     told: list[events.Event] = []
-    loop.evolve(settings, str(tmp_path / "run"), told.append)
+    runs.evolve(settings, str(tmp_path / "run"), told.append)
     generations = [event.entry for event in told if isinstance(event, events.GenerationEnded)]
     assert len(generations) == 1
     children = generations[0].children

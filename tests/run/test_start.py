@@ -17,7 +17,7 @@ from munet.evolution.lookup import plan_component
 from munet.evolution.records import new_record
 from munet.evolution.state import State, initial_state
 from munet.report.verify.verify import verify
-from munet.run import loop
+from munet.run import runs
 from munet.run.start import RootComponents, all_differences, notes_on_layout, start_entry
 from munet.store import codec
 from munet.store.components import ComponentStore, component_id
@@ -113,7 +113,7 @@ def test_a_run_keeps_the_checkpoints_embedding_to_its_end(tmp_path: Path) -> Non
         mutation_probability=0.6,
         num_generations=2,
     )
-    loop.evolve(validate(config), str(tmp_path / "run"), lambda _: None)
+    runs.evolve(validate(config), str(tmp_path / "run"), lambda _: None)
     assert not verify(str(tmp_path / "run")).problems
     system = munet.open(str(tmp_path / "run"))
     source = system.state.components[system.root.components[POSITION]].parent

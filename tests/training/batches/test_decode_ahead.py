@@ -18,7 +18,7 @@ from munet.data import streamed
 from munet.data.augment import AugmentSettings
 from munet.data.splits import Split
 from munet.data.streamed import StreamedImages
-from munet.run.loop import evolve
+from munet.run.runs import evolve
 from munet.training.batches import decode_ahead, stream
 from munet.training.batches.resident import ResidentImages
 from munet.training.batches.stream import Resize, StreamSettings, TrainStream, batches_within, evaluation_batches

@@ -15,7 +15,7 @@ import pytest
 from jax import export
 from jax.sharding import Mesh
 
-from munet.run.loop import evolve
+from munet.run.runs import evolve
 from munet.training import assemble
 from munet.training.program import programs, sharding, signature
 from tests import tiny_run
