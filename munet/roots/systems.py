@@ -19,8 +19,7 @@ from munet.vit import architecture
 from munet.vit.architecture import HEAD, POSITION, Variant, is_adapter, is_block
 from munet.vit.augreg import Components
 from munet.vit.headers import Facts
-from munet.vit.init import resize_position_embedding
-from munet.vit.merging import merge_lora
+from munet.vit.init import merge_lora, resize_position_embedding
 
 SCHEME = "munet:"
 _NONE_FITS = "No model of this run is without residual adapters; a run with --config.insert_adapters=false has such."

@@ -11,10 +11,9 @@ from munet.errors import SuiteError, nearest
 from munet.progress.wording import count
 from munet.store import Store
 from munet.store.local import open_folder
-from munet.suites import devices, pages, record, results
+from munet.suites import pages, record, results, worker
 from munet.suites.execute import Outcome, Workers
-from munet.suites.inputs import check_inputs
-from munet.suites.plan import Run, plan
+from munet.suites.plan import Run, check_inputs, plan
 from munet.suites.reference import REFERENCES
 from munet.suites.report import FIGURES, PAGE, Report
 from munet.suites.suite import BENCHMARKS, SUITE_FILES, Suite
@@ -54,7 +53,7 @@ def benchmark(options: Options, say: Say) -> list[Outcome]:
     check_inputs(runs)
     done = [run for run in runs if is_complete(run)]
     todo = [run for run in runs if run not in done]
-    places = devices.places(options.workers) if todo else []
+    places = worker.places(options.workers) if todo else []
     kept = record.of_suite(suite, options.suite, options.repeats, tuple(map(str, options.overrides)), before)
     report = Report(options.workdir, suite, kept, options.reference)
     report.rows()  # of methods that only an earlier suite had, too: what cannot be read is said now

@@ -10,7 +10,7 @@ from jaxtyping import Bool, Int32
 from munet.config import Experiment
 from munet.data import loader
 from munet.data.tasks import Task
-from munet.evolution.verdicts import best_cycle
+from munet.evolution.judging import best_cycle
 from munet.quality import Quality, quality_of
 from munet.training.batches.stream import evaluation_batches
 from munet.types import CycleQualities
