@@ -33,6 +33,7 @@ from munet.progress.listeners import Listeners, listeners_for
 from munet.progress.terminal import LiveDisplay
 from munet.progress.tracker import Tracker
 from munet.store.codec import from_json
+from munet.text import count, duration
 from munet.types import ChildPlan, CycleQualities, GenerationEntry, Mutation, Quality, Verdict
 from tests.simulated_events import simulated_events
 
@@ -327,10 +328,10 @@ def test_qualities_and_verdicts_in_words() -> None:
      (172799.4, "47 h 59 min"), (172800, "2 days 00 h"), (1.61e9, "18,634 days 06 h")],
 )  # fmt: skip
 def test_durations(seconds: float, text: str) -> None:
-    assert wording.duration(seconds) == text
+    assert duration(seconds) == text
 
 
 def test_counts_and_rates() -> None:
-    assert (wording.count(1, "step"), wording.count(1000, "child", "children")) == ("1 step", "1,000 children")
+    assert (count(1, "step"), count(1000, "child", "children")) == ("1 step", "1,000 children")
     assert wording.describe_rate(None, None) == ""
     assert wording.describe_rate(5600.4, 61) == "5,600 images/s, 1 min 01 s left"

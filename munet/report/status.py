@@ -9,23 +9,21 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from munet.config import Experiment
 from munet.data import notation
 from munet.errors import UserError
 from munet.evolution import costs
-from munet.progress.wording import count
 from munet.quality import metric_words
 from munet.report import classes, confusion_svg
 from munet.system import view as systems
 from munet.system.view import System
+from munet.text import count, plain_console
 from munet.types import ModelId, Quality, TaskName
 
 MOST_TASKS = 1000  # of which is listed who shares with whom and descends from whom: lists as long as there are tasks
 _MOST_ANCESTORS = 8  # in a row of the table
-_PLAIN_WIDTH = 140  # where the output is no terminal
 
 
 def status_json(system: System, task: TaskName = "") -> dict[str, Any]:
@@ -126,9 +124,7 @@ def print_status(workdir: str, as_json: bool = False, task: str = "", confusion:
     if as_json:
         sys.stdout.write(json.dumps(status_json(system, task), indent=2) + "\n")
         return
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=_PLAIN_WIDTH)
+    console = plain_console()
     if task:
         console.print(classes.describe(system, task), highlight=False)
         if confusion:

@@ -21,11 +21,10 @@ from munet.data.open_settings import OpenSettings
 from munet.data.tasks import Task, open_task
 from munet.errors import UserError
 from munet.evolution import schedule
-from munet.progress.wording import count, duration
 from munet.run import estimates
 from munet.run.estimates import Images, Time, TimedProgram
 from munet.run.setup import baselines, image_steps, open_inputs, together
-from munet.text import byte_size
+from munet.text import byte_size, count, duration
 from munet.training.batches import resident as residency
 from munet.training.placement import child_memory
 from munet.training.placement.devices import DeviceLayout

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from munet.config.flags import Override
 from munet.errors import SuiteError, nearest
-from munet.progress.wording import count
 from munet.store import Store
 from munet.store.local import open_folder
 from munet.suites import pages, record, results, worker
@@ -17,6 +16,7 @@ from munet.suites.plan import Run, check_inputs, plan
 from munet.suites.reference import REFERENCES
 from munet.suites.report import FIGURES, PAGE, Report
 from munet.suites.suite import BENCHMARKS, SUITE_FILES, Suite
+from munet.text import count
 
 if TYPE_CHECKING:
     from munet.system.view import System
