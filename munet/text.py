@@ -1,7 +1,8 @@
-"""Numbers in words, the same wherever munet speaks: counts, times, shares, bytes; and the console that tables go to."""
+"""Numbers in words, the same wherever munet speaks (counts, times, shares, bytes, versions); the console of tables."""
 
 from __future__ import annotations
 
+import importlib.metadata
 import sys
 from typing import TYPE_CHECKING
 
@@ -40,6 +41,14 @@ def byte_size(number: float) -> str:
             value = number / size
             return f"{value:.1f} {unit}" if value < 10 else f"{value:,.0f} {unit}"
     return f"{number / 1024:.0f} KiB"
+
+
+def package_version(package: str) -> str:
+    """`0.3.0`: the version of an installed package; `not installed` if it is not."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
 
 
 def plain_console(width: int = 140) -> Console:

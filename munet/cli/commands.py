@@ -105,9 +105,9 @@ def verify(workdir: str, tests: bool, data_dir: str) -> int:
 
 def graph(workdir: str, format: str, output: str) -> None:
     """Writes the layer graph."""
-    from munet.report.graph import graph as graphs
+    from munet.report.graph import render
 
-    graphs.write(workdir, format, output)
+    render.write(workdir, format, output)
     if output not in ("", "-"):
         print(f"graph: {output}")
 
@@ -132,10 +132,11 @@ def data(
     from pathlib import Path
 
     from munet.config import Runtime
+    from munet.data.class_notes import notes_on_classes
     from munet.data.open_settings import OpenSettings, host_memory, share_of
     from munet.data.tasks import load_tasks
     from munet.report.data.contact_sheet import write_contact_sheet
-    from munet.report.data.describe import describe_tasks, notes_on_classes
+    from munet.report.data.describe import describe_tasks
 
     if not 0 <= max_bad_images <= 1:
         raise UserError(f"--max_bad_images={max_bad_images:g}: expected a share in [0, 1], e.g. 0.01.")

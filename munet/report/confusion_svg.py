@@ -7,7 +7,7 @@ from xml.sax.saxutils import escape
 
 from munet.errors import UserError
 from munet.report.classes import SplitCounts, recorded_test
-from munet.system.view import System
+from munet.system.view import RunView
 from munet.types import TaskName
 
 MAX_CLASSES = 40  # more are no longer readable: then those that are confused most
@@ -16,7 +16,7 @@ _FONT = "Helvetica Neue, Helvetica, Arial, Liberation Sans, DejaVu Sans, sans-se
 _MARGIN, _TITLE, _MAX_NAME = 24, 64, 18
 
 
-def write(system: System, task: TaskName, path: str) -> None:
+def write(system: RunView, task: TaskName, path: str) -> None:
     """Writes the matrix of a task's test split.
 
     Raises:

@@ -14,6 +14,7 @@ from typing import cast
 
 from munet.config import Config, as_begun, completed, differences, to_json
 from munet.data import loader
+from munet.data.class_notes import notes_on_classes
 from munet.data.open_settings import NO_ARRAYS, Arrays
 from munet.data.tasks import Task
 from munet.errors import CorruptionError
@@ -21,7 +22,6 @@ from munet.evolution import judging, schedule
 from munet.evolution.controller import Controller
 from munet.progress import events, wording
 from munet.progress.events import Notify
-from munet.report.data.describe import notes_on_classes
 from munet.run import start
 from munet.run.deadline import Deadline, TimeIsUpError
 from munet.run.dry_run import describe

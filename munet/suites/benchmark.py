@@ -19,7 +19,7 @@ from munet.suites.suite import BENCHMARKS, SUITE_FILES, Suite
 from munet.text import count
 
 if TYPE_CHECKING:
-    from munet.system.view import System
+    from munet.system.view import RunView
 
 Say = Callable[[str], None]
 
@@ -115,7 +115,7 @@ def images_behind(run: Run) -> int:
     return 0 if opened is None else opened.run_state.image_steps
 
 
-def _open(run: Run) -> System | None:
+def _open(run: Run) -> RunView | None:
     from munet.system import view
 
     return view.open(run.workdir) if len(Store(run.workdir).journal) else None

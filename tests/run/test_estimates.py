@@ -12,7 +12,7 @@ import pytest
 
 from benchmarks.profiling.compiled_memory import of_children
 from munet.config import Config, Experiment, Runtime
-from munet.data.memory import ArrayTask
+from munet.data.array_task import ArrayTask
 from munet.data.open_settings import OpenSettings
 from munet.data.streamed import StreamedImages
 from munet.data.tasks import open_task
