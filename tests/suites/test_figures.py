@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from munet.report import canvas
 from munet.suites import journals, summary
-from munet.suites.figures import CAPTIONS, canvas, figures, histograms, lineage, point_labels, tradeoff
+from munet.suites.figures import CAPTIONS, figures, histograms, lineage, point_labels, tradeoff
 from munet.suites.figures.point_labels import Label
 from munet.suites.journals import Lineage
 from munet.suites.suite import Method, Suite

@@ -6,7 +6,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from munet.suites.figures import canvas, point_labels
+from munet.report import canvas
+from munet.suites.figures import point_labels
 from munet.suites.figures.point_labels import Label
 from munet.suites.summary import MethodSummary
 
