@@ -50,7 +50,7 @@ def test_the_picture_has_a_line_a_task_and_their_mean(num_tasks: int, num_lines:
 
 def test_the_legend_says_where_each_line_ends() -> None:
     svg = to_svg(points(2), 40, "$one$ curve")
-    written = map(html.unescape, re.findall(r"<!-- (.*?) -->", svg))  # letters are paths, beside which stands what they say
+    written = map(html.unescape, re.findall(r"<!-- (.*?) -->", svg))  # beside the letters' paths
     assert {"$one$ curve", "task <0>: 20", "mean of 2 tasks: 20", "training: 1", "validation: 1"} <= set(written)
 
 
