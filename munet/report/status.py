@@ -17,7 +17,7 @@ from munet.errors import UserError
 from munet.evolution import costs
 from munet.quality import metric_words
 from munet.report import classes, confusion_svg
-from munet.system import view as systems
+from munet.system import view
 from munet.system.view import RunView
 from munet.text import count, plain_console
 from munet.types import ModelId, Quality, TaskName
@@ -118,7 +118,7 @@ def print_status(workdir: str, as_json: bool = False, task: str = "", confusion:
     """
     if confusion and not task:
         raise UserError(f"--confusion={confusion} draws the classes of one task: say which with --task=NAME.")
-    system = systems.open(workdir)
+    system = view.open(workdir)
     if confusion:
         confusion_svg.write(system, task, confusion)
     if as_json:

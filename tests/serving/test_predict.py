@@ -13,8 +13,8 @@ from munet.data.augment import prepare
 from munet.data.images import squash
 from munet.errors import CorruptionError, UserError
 from munet.serving.predict import Prediction, normalise
-from munet.vit import forward as vit
 from munet.vit.architecture import get_variant, is_block
+from munet.vit.forward import Params, logits, nest
 from tests.report.stored_run import write_run
 
 
@@ -31,15 +31,14 @@ def pixels(*shape: int) -> UInt8[np.ndarray, "..."]:
 def directly(opened: munet.System, task: str, images: UInt8[np.ndarray, "n h w c"]) -> Any:
     """Probabilities by one plain forward pass."""
     model = opened.models[task]
-    params = {name: vit.nest(leaves) for name, leaves in opened.load(task).items()}
+    params = {name: nest(leaves) for name, leaves in opened.load(task).items()}
 
     @jax.jit
-    def forward(params: vit.Params, images: Array) -> Array:
+    def forward(params: Params, images: Array) -> Array:
         ready = prepare(images, int(model.hyperparameters["image_size"]), False)
-        return vit.logits(get_variant("demo/16"), params, ready, num_blocks=sum(map(is_block, model.components)))
+        return logits(get_variant("demo/16"), params, ready, num_blocks=sum(map(is_block, model.components)))
 
-    logits = forward(params, images)
-    exponentials = np.exp(np.asarray(logits, np.float64))
+    exponentials = np.exp(np.asarray(forward(params, images), np.float64))
     return exponentials / exponentials.sum(1, keepdims=True)
 
 
