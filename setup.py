@@ -41,20 +41,18 @@ setup(
         "msgspec>=0.19",
         "numpy>=2.0",
         "optax>=0.2.4",
-        "orbax-checkpoint>=0.11.30",
+        "orbax-checkpoint>=0.11.30,<1.0",
         "pillow>=10.4",
         "pyarrow>=17.0",
         "rich>=13.7",
         "safetensors>=0.4.5",
-        "scikit-learn>=1.5",
         "scipy>=1.14",
         "tensorflow-datasets>=4.9.7",
     ],
     extras_require={
         "cuda": ["jax[cuda]"],
         "tpu": ["jax[tpu]"],
-        "gcs": ["gcsfs>=2024.6", "etils[epath-gcs]>=1.9"],
-        "tensorboard": ["tensorboard>=2.17"],
+        "gcs": ["gcsfs>=2024.12", "etils[epath-gcs]>=1.9"],
         "hf": ["datasets>=4.0"],  # Hugging Face sets; brings pyarrow and pandas
         "tfds-prepare": ["tensorflow>=2.18"],  # only to prepare a data set; reading one needs no TensorFlow
         "dev": [

@@ -39,8 +39,8 @@ from jaxtyping import UInt8
 from munet.config import Config
 from munet.config.checks import validate
 from munet.config.files import load_config
+from munet.data.array_task import ArrayTask
 from munet.data.builtin import glyphs
-from munet.data.memory import ArrayTask
 from munet.data.open_settings import OpenSettings
 from munet.data.tasks import open_task
 from munet.data.tfds.missing_sets import MissingSetError

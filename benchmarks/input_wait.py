@@ -3,7 +3,8 @@
     python benchmarks/input_wait.py [--images=1000] [--segments=3] [--threads=1,2] [--data_dir=DIR]
 
 Prints one JSON line. Sets: folders of JPEG files of 80 x 80 and PNG files of 72 x 72 pixels (random crops of the two
-photographs of scikit-learn), and, where `--data_dir` (`$TFDS_DATA_DIR`) has them, prepared sets in array_record form.
+photographs of scikit-learn, which must be installed), and, where `--data_dir` (`$TFDS_DATA_DIR`) has them, prepared
+sets in array_record form.
 For each, and each number of decoding threads: `images_per_s` when nothing else is done, of which `cpu_us` is the
 processor time of one image, and the wait for input of a step, in milliseconds, when the device takes so long for one
 that `steps_ms` says (the host sleeps meanwhile, as it does beside an accelerator; the first segment is not counted).

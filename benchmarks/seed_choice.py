@@ -41,7 +41,7 @@ import munet
 from munet.config import Baseline, Config, Defaults, Experiment, Runtime
 from munet.config.checks import validate
 from munet.data import loader
-from munet.data.memory import ArrayTask
+from munet.data.array_task import ArrayTask
 from munet.data.splits import Split, content_order, rank_in_class
 from munet.data.tasks import load_task
 from munet.evolution.search_space import default_hyperparameters

@@ -6,10 +6,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from munet.api import evolve, verify
-    from munet.data.memory import ArrayTask as Task
+    from munet.api import System, evolve, open, verify
+    from munet.data.array_task import ArrayTask as Task
     from munet.roots.features import load_root
-    from munet.system.view import System, open
 
 __version__ = "0.3.0"
 
@@ -17,11 +16,11 @@ __all__ = ["System", "Task", "__version__", "evolve", "load_root", "open", "veri
 
 # Public names by the module that holds them: imported when first used, so that `munet --help` need not wait for JAX.
 _LAZY = {
-    "System": "munet.system.view:System",
-    "Task": "munet.data.memory:ArrayTask",
+    "System": "munet.api:System",
+    "Task": "munet.data.array_task:ArrayTask",
     "evolve": "munet.api:evolve",
     "load_root": "munet.roots.features:load_root",
-    "open": "munet.system.view:open",
+    "open": "munet.api:open",
     "verify": "munet.api:verify",
 }
 

@@ -1,4 +1,8 @@
-"""`munet.evolve` and `munet.verify`: in Python what the commands of these names do, also for tasks from arrays."""
+"""What Python users call: `munet.evolve`, `munet.verify`, `munet.open`, and the `System` that they give.
+
+`evolve` and `verify` do what the commands of these names do, also for tasks from arrays. JAX is loaded when
+something is trained, measured or predicted, not before.
+"""
 
 from __future__ import annotations
 
@@ -10,18 +14,27 @@ import json
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import UInt8
 
 from munet.config import Config, Experiment, differences, to_json
 from munet.config.checks import validate
 from munet.config.flags import assign
-from munet.data.memory import ArrayTask
+from munet.data.array_task import ArrayTask
 from munet.errors import DataError, DiskFullError, UserError
 from munet.progress.events import Note, RunEnded, RunFailed
 from munet.progress.listeners import listeners_for
 from munet.report.verify.problems import VerifyReport
-from munet.system.view import System, open
+from munet.system import view
+from munet.system.view import RunView
 from munet.types import TaskName
+
+if TYPE_CHECKING:
+    from munet.report.graph.graph import Graph
+    from munet.serving.predict import Prediction
 
 _MAX_NAMES = 3  # task names in the name of a work directory
 
@@ -101,6 +114,51 @@ def verify(workdir: str | System, tasks: Tasks = (), *, tests: bool = True, data
     place = workdir.workdir if isinstance(workdir, System) else workdir
     arrays = _arrays(_as_tasks(tasks))
     return checks.verify(place, checks.remeasure(data_dir, arrays=arrays) if tests else None)
+
+
+@dataclass(frozen=True, repr=False)
+class System(RunView):
+    """The retained models of a run and the components they share: all of `RunView`, and what is done with it.
+
+    Attributes:
+      store: where the components are.
+      start: the journal's first entry: tasks, configuration, versions.
+      run_state: the journal folded.
+    """
+
+    def __repr__(self) -> str:
+        from munet.report import notebook
+
+        return notebook.text(self)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the table of `munet status`."""
+        from munet.report import notebook
+
+        return notebook.html(self)
+
+    def predict(self, task: TaskName, images: UInt8[np.ndarray, "n h w c"] | Sequence[Any]) -> Prediction:
+        """Classifies images with the task's model; see `munet.serving.predict.predict`."""
+        from munet.serving import predict
+
+        return predict.predict(self, task, images)
+
+    def graph(self) -> Graph:
+        """The layer graph of the system (paper Fig. 2)."""
+        from munet.report.graph import graph
+
+        return graph.of_run(self)
+
+
+def open(workdir: str) -> System:
+    """The system of the run in `workdir`, which may be going on.
+
+    Raises:
+      WorkdirError: there is no run, or one of a newer format.
+      CorruptionError: the journal is damaged.
+    """
+    opened = view.open(workdir)
+    return System(opened.store, opened.start, opened.run_state)
 
 
 def _as_tasks(tasks: Tasks) -> list[ArrayTask | str]:

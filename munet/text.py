@@ -1,6 +1,37 @@
-"""Bytes in words."""
+"""Numbers in words, the same wherever munet speaks (counts, times, shares, bytes, versions); the console of tables."""
 
 from __future__ import annotations
+
+import importlib.metadata
+import sys
+from typing import TYPE_CHECKING
+
+from munet.types import Quality
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def count(number: int, one: str, many: str = "") -> str:
+    """`1 step`, `2 steps`, `1,000 children`."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def duration(seconds: float) -> str:
+    """`8 s`, `3 min 05 s`, `2 h 10 min`, `6 days 02 h`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{seconds:.1f} s" if seconds < 9.95 else f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    if whole < 2 * 86400:
+        return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    return f"{whole // 86400:,} days {whole % 86400 // 3600:02d} h"
+
+
+def percent(quality: Quality) -> str:
+    """`98.2`, of a hundred; enough digits that one image more shows where the set is small."""
+    return f"{100 * quality.value:.1f}"
 
 
 def byte_size(number: float) -> str:
@@ -10,3 +41,18 @@ def byte_size(number: float) -> str:
             value = number / size
             return f"{value:.1f} {unit}" if value < 10 else f"{value:,.0f} {unit}"
     return f"{number / 1024:.0f} KiB"
+
+
+def package_version(package: str) -> str:
+    """`0.3.0`: the version of an installed package; `not installed` if it is not."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def plain_console(width: int = 140) -> Console:
+    """A console on standard output: as wide as its window, or `width` letters in a pipe, where there is none to fit."""
+    from rich.console import Console
+
+    return Console() if sys.stdout.isatty() else Console(width=width)

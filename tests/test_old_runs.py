@@ -21,7 +21,8 @@ RUNS = ("finished", "interrupted")
 SETTINGS = {
     "tasks": "builtin:digits,builtin:glyphs/armenian", "num_blocks": 1, "num_task_iterations": 1, "num_generations": 3,
     "children_per_generation": 2, "cycles_per_child": 2, "batch_size": 64, "max_batches_per_cycle": 6,
-    "min_batches_per_cycle": 1, "mutation_probability": 0.4, "checkpoint_minutes": 0, "block_megabytes": 4, "compare": "",
+    "min_batches_per_cycle": 1, "mutation_probability": 0.4, "checkpoint_minutes": 0, "block_megabytes": 4,
+    "compare": "",
 }  # fmt: skip
 
 

@@ -81,7 +81,6 @@ def test_pins_are_those_of_the_issue() -> None:
         "tpu",
         "cuda",
         "gcs",
-        "tensorboard",
         "tfds-prepare",
         "hf",
         "dev",

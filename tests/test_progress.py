@@ -320,17 +320,6 @@ def test_qualities_and_verdicts_in_words() -> None:
     assert wording.short_verdict(Verdict(False, "")) == "not finite"
 
 
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(0.04, "0.0 s"), (9.94, "9.9 s"), (9.97, "10 s"), (59.4, "59 s"), (59.6, "1 min 00 s"), (185, "3 min 05 s"),
-     (3599.7, "1 h 00 min"), (7800, "2 h 10 min"),
-     (172799.4, "47 h 59 min"), (172800, "2 days 00 h"), (1.61e9, "18,634 days 06 h")],
-)  # fmt: skip
-def test_durations(seconds: float, text: str) -> None:
-    assert wording.duration(seconds) == text
-
-
-def test_counts_and_rates() -> None:
-    assert (wording.count(1, "step"), wording.count(1000, "child", "children")) == ("1 step", "1,000 children")
+def test_rates() -> None:
     assert wording.describe_rate(None, None) == ""
     assert wording.describe_rate(5600.4, 61) == "5,600 images/s, 1 min 01 s left"

@@ -10,12 +10,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from munet.errors import DiskFullError, UserError
+from munet.text import plain_console
 
 if TYPE_CHECKING:
     from munet.config import Config
     from munet.config.flags import Override
-
-_PLAIN_WIDTH = 140  # of tables in pipes, where there is no window to fit
 
 
 def evolve(config: str, workdir: str, overrides: Sequence[Override], dry_run: bool) -> None:
@@ -52,8 +51,6 @@ def evolve(config: str, workdir: str, overrides: Sequence[Override], dry_run: bo
 
 def _print_results(settings: Config, workdir: str) -> None:
     """The table that a run ends with: against its baselines if it has any, else its status."""
-    from rich.console import Console
-
     from munet.report import status, tables
     from munet.run import runs
     from munet.system import view
@@ -64,8 +61,7 @@ def _print_results(settings: Config, workdir: str) -> None:
     kinds = {settings.experiment.baseline.kind: workdir}
     kinds |= {kind: runs.baseline_workdir(workdir, kind) for kind in settings.runtime.compare}
     systems = {tables.display_name(kind): view.open(place) for kind, place in reversed(kinds.items())}
-    console = Console() if sys.stdout.isatty() else Console(width=_PLAIN_WIDTH)
-    console.print(tables.comparison(systems).rich())
+    plain_console().print(tables.comparison(systems).rich())
 
 
 def pretrain(config: str, workdir: str, overrides: Sequence[Override], dry_run: bool) -> None:
@@ -109,9 +105,9 @@ def verify(workdir: str, tests: bool, data_dir: str) -> int:
 
 def graph(workdir: str, format: str, output: str) -> None:
     """Writes the layer graph."""
-    from munet.report.graph import graph as graphs
+    from munet.report.graph import render
 
-    graphs.write(workdir, format, output)
+    render.write(workdir, format, output)
     if output not in ("", "-"):
         print(f"graph: {output}")
 
@@ -135,13 +131,12 @@ def data(
     """
     from pathlib import Path
 
-    from rich.console import Console
-
     from munet.config import Runtime
+    from munet.data.class_notes import notes_on_classes
     from munet.data.open_settings import OpenSettings, host_memory, share_of
     from munet.data.tasks import load_tasks
     from munet.report.data.contact_sheet import write_contact_sheet
-    from munet.report.data.describe import describe_tasks, notes_on_classes
+    from munet.report.data.describe import describe_tasks
 
     if not 0 <= max_bad_images <= 1:
         raise UserError(f"--max_bad_images={max_bad_images:g}: expected a share in [0, 1], e.g. 0.01.")
@@ -151,7 +146,7 @@ def data(
         check_target(Path(to_folder).expanduser())
     limit = share_of(host_memory(), Runtime().resident_share)
     loaded = load_tasks(tasks, OpenSettings(data_dir, max_bad_images=max_bad_images, max_resident=limit, say=_say))
-    console = Console() if sys.stdout.isatty() else Console(width=_PLAIN_WIDTH)
+    console = plain_console()
     console.print(describe_tasks(loaded))
     for task in loaded:
         for note in task.notes:

@@ -7,15 +7,12 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING
 
 from munet.config import Config
+from munet.data.array_task import ArrayTask
 from munet.types import TaskName
 
-if TYPE_CHECKING:
-    from munet.data.memory import ArrayTask
-
-Arrays = Mapping[TaskName, "ArrayTask"]  # tasks whose arrays were handed over in Python, by name
+Arrays = Mapping[TaskName, ArrayTask]  # tasks whose arrays were handed over in Python, by name
 NO_ARRAYS: Arrays = MappingProxyType({})
 
 

@@ -1,4 +1,8 @@
-"""Builds a child's plan from its parent: seed children unmutated, all others mutated (Algorithm 1, lines 26-34)."""
+"""Builds a child's plan from its parent: seed children unmutated, all others mutated (Algorithm 1, lines 26-34).
+
+Baselines are children too: fixed ways of fine-tuning the root on the same engine (spec section 6). One generation of
+replicas a task, all from the root with default settings; only which layers they train differs.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ from collections.abc import Iterable
 from munet.config import Experiment
 from munet.evolution import lookup, mutations
 from munet.evolution.draws import Draws
-from munet.evolution.search_space import DATA_SETTINGS, model_settings, select
+from munet.evolution.search_space import DATA_SETTINGS, default_hyperparameters, model_settings, select
 from munet.evolution.state import State
 from munet.types import (
     ChildPlan,
@@ -20,6 +24,7 @@ from munet.types import (
     TaskInfo,
 )
 from munet.vit import architecture
+from munet.vit.architecture import HEAD, NORM
 
 
 def seed_child(
@@ -91,6 +96,34 @@ def mutated_child(
     plans, new = mutations.clone_by_chance(experiment, plans, draws)
     fired += new
     return ChildPlan(id, task.name, parent.id, False, settings, tuple(plans), tuple(fired))
+
+
+def trained_layers(experiment: Experiment) -> frozenset[ComponentName]:
+    """The components of the root that the baseline trains copies of, besides the new head."""
+    baseline, num_blocks = experiment.baseline, experiment.num_blocks
+    if baseline.kind == "full":
+        return frozenset(architecture.path_names(num_blocks)) - {HEAD}
+    if baseline.kind == "top_layers":
+        top = range(baseline.frozen_blocks, num_blocks)
+        return frozenset({NORM, *map(architecture.block_name, top)})
+    return frozenset({NORM})  # multi_head, adapters and lora
+
+
+def baseline_child(state: State, experiment: Experiment, task: TaskInfo, id: ModelId) -> ChildPlan:
+    """One replica of the baseline, from the root with default settings."""
+    hyperparameters = default_hyperparameters(experiment)
+    every = range(experiment.num_blocks)
+    path = architecture.path_names(experiment.num_blocks)
+    if experiment.baseline.kind == "adapters":
+        path = architecture.path_names(experiment.num_blocks, adapters=every)
+        hyperparameters["adapter_dim"] = experiment.baseline.adapter_dim
+    if experiment.baseline.kind == "lora":
+        path = architecture.path_names(experiment.num_blocks, loras=every)
+        hyperparameters["lora_rank"] = experiment.baseline.lora_rank
+    plans = plan_path(state, experiment, task, state.root, path, hyperparameters, inherit=False)
+    inserted = [Mutation("insert", name, forced=True) for name in path if architecture.is_inserted(name)]
+    plans, cloned = mutations.clone_by_rule(plans, trained_layers(experiment))
+    return ChildPlan(id, task.name, state.root.id, False, hyperparameters, tuple(plans), (*inserted, *cloned))
 
 
 def plan_path(

@@ -1,7 +1,7 @@
 """The controller: proposes children, judges them, and folds the journal into a state (paper section 3, Algorithm 1).
 
 Pure and without state of its own: every answer depends on the configuration and the state given, and on nothing else.
-Baselines go through the same class (`schedule.py`, `baselines.py`).
+Baselines go through the same class (`schedule.py`, `children.py`).
 """
 
 from __future__ import annotations
@@ -13,15 +13,14 @@ from typing import Protocol
 from munet.config import Experiment
 from munet.errors import CorruptionError
 from munet.evolution import judging, schedule
-from munet.evolution.baselines import baseline_child
-from munet.evolution.children import mutated_child, seed_child
+from munet.evolution.children import baseline_child, mutated_child, seed_child
 from munet.evolution.draws import Draws, generation_draws
+from munet.evolution.judging import judge_child
 from munet.evolution.mutations import mutate_settings
 from munet.evolution.parents import sample_parent
 from munet.evolution.search_space import DATA_SETTINGS, default_hyperparameters, select
 from munet.evolution.state import EvolutionError, State, initial_state
 from munet.evolution.transitions import add_generation, begin_phase, choose_seeds, close_phase
-from munet.evolution.verdicts import judge_child
 from munet.types import (
     ChildPlan,
     CycleQualities,

@@ -1,6 +1,7 @@
 """Scores: Eq. 2, quality with a penalty for size, and Eq. 3, where a shared parameter is divided among its users.
 
-Beyond the paper, FLOPs and latency may count too (`costs.py`).
+And what follows from them when a child is trained: its best cycle is retained, and it is kept iff it is better than its
+parent (Algorithm 1, lines 36-50). Beyond the paper, FLOPs and latency may count too (`costs.py`).
 
 Nothing here is stored: scores follow from quality and the sharing at hand, and change when other models change.
 """
@@ -14,7 +15,7 @@ from collections.abc import Iterable
 from munet.config import Experiment
 from munet.evolution import costs
 from munet.evolution.state import EvolutionError, State
-from munet.types import ChildPlan, ComponentId, ModelRecord, Quality, TaskName
+from munet.types import ChildPlan, ComponentId, CycleQualities, ModelRecord, Quality, TaskName, Verdict
 from munet.vit import architecture
 
 
@@ -108,3 +109,55 @@ def total_params(state: State) -> int:
 def params_per_task(state: State) -> float:
     """Unique parameters in use / tasks with a model: also the mean of their accounted parameters (Tables 1, 2)."""
     return total_params(state) / len(state.retained) if state.retained else 0.0
+
+
+def best_cycle(training: CycleQualities) -> int | None:
+    """The first cycle with the highest quality among those before the child diverged; None if there is none."""
+    best: int | None = None
+    for cycle, quality in enumerate(training.qualities[: training.diverged_at]):
+        # As fractions: no rounding decides between two cycles.
+        if best is None or quality.ratio > training.qualities[best].ratio:
+            best = cycle
+    return best
+
+
+def judge_child(
+    state: State,
+    experiment: Experiment,
+    child: ChildPlan,
+    training: CycleQualities,
+    num_classes: int,
+    latency: float | None = None,
+) -> Verdict:
+    """Keeps a child iff its best cycle scores strictly higher than its parent, or its parent is of another task.
+
+    Args:
+      state: the state that the child was planned in.
+      experiment: the configuration.
+      child: the child.
+      training: what training it gave.
+      num_classes: of its task.
+      latency: seconds an image, where the score counts it.
+    """
+    parent = state.models[child.parent]
+    to_beat = score(state, parent, experiment) if parent.task == child.task else None
+    cycle = best_cycle(training)
+    end = "" if training.diverged_at is None else f"; diverged in cycle {training.diverged_at + 1}"
+    if cycle is None:
+        return Verdict(False, "gave no finite result" + end, parent_score=to_beat)
+    own = score_of_child(state, experiment, child, training.qualities[cycle], num_classes, latency)
+    if experiment.flops_factor < 1 or experiment.latency_factor < 1:  # the paper's own score goes without saying
+        end = f" (penalised for {', '.join(costs.penalised_for(experiment))}){end}"
+    if to_beat is None:
+        reason = f"{own:.4f}, and its parent was not trained on {child.task}"
+    elif own > to_beat:
+        reason = "{} > {} of its parent".format(*_distinct(own, to_beat))
+    else:
+        reason = "never beat its parent's {1} (best {0})".format(*_distinct(own, to_beat))
+    return Verdict(to_beat is None or own > to_beat, reason + end, cycle, own, to_beat)
+
+
+def _distinct(first: float, second: float) -> tuple[str, str]:
+    """Both numbers with the fewest digits, at least 4, that tell them apart if they differ."""
+    digits = next((n for n in range(4, 17) if f"{first:.{n}f}" != f"{second:.{n}f}"), 4)
+    return f"{first:.{digits}f}", f"{second:.{digits}f}"

@@ -13,7 +13,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 from munet.joint.preparation import JointSetup
 from munet.methods.pretraining import recipe
 from munet.methods.pretraining.recipe import Set
-from munet.progress.wording import count, duration
+from munet.text import count, duration
 from munet.vit.architecture import get_variant
 
 _MIB = 1 << 20

@@ -19,8 +19,8 @@ from munet.joint.saving import JointSaves
 from munet.joint.workdir import CurvePoint, Workdir
 from munet.methods.pretraining import card, recipe
 from munet.methods.pretraining.recipe import JointState, Set
-from munet.progress.wording import duration
 from munet.report import curve
+from munet.text import duration
 
 Say = Callable[[str], None]
 

@@ -21,8 +21,8 @@ from munet.joint.preparation import JointSetup
 from munet.joint.saving import JointSaves
 from munet.joint.workdir import Result, Workdir, check_same, recipe_differences
 from munet.methods.pretraining import card
-from munet.progress.wording import count
 from munet.run import start
+from munet.text import count
 from munet.types import Quality, TaskName
 from munet.vit import forward
 from munet.vit.architecture import HEAD

@@ -17,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from munet.progress import wording
 from munet.progress.events import Event, PhaseEnded, RunEnded, RunFailed, RunStarted
 from munet.progress.tracker import Tracker
+from munet.text import duration
 
 TIMEOUT_SECONDS = 60.0  # of one call; then it is killed, with all that it started in its session
 _LAST_BYTES = 4096  # of what a failed call says, for its last line
@@ -51,7 +52,7 @@ class Hook:
                 pass  # it was complete before
             case RunEnded(is_complete=is_complete, seconds=seconds):
                 name = "complete" if is_complete else "stopped"
-                self._call(name, f"{name} after {wording.duration(seconds)}", {"SECONDS": f"{seconds:.0f}"})
+                self._call(name, f"{name} after {duration(seconds)}", {"SECONDS": f"{seconds:.0f}"})
             case RunFailed(error=error):
                 self._call("failed", f"failed: {error}", {"ERROR": error})
             case _:

@@ -18,6 +18,7 @@ from munet.progress.events import (
     RunStarted,
 )
 from munet.progress.tracker import Tracker
+from munet.text import count, duration, percent
 from munet.types import ChildEntry
 
 
@@ -66,7 +67,7 @@ class PlainLines:
                 return []  # said on stderr, whole
             case RunEnded():
                 state = "complete" if event.is_complete else "interrupted"
-                return ["", f"{state} after {wording.duration(event.seconds)}"]
+                return ["", f"{state} after {duration(event.seconds)}"]
 
     def _generation_line(self, event: GenerationEnded) -> str:
         """`generation 2/4: best 91.2 %, 2 of 4 children kept; 12 s, 5,600 images/s, 65 s left; 40% of the run`."""
@@ -81,14 +82,14 @@ class PlainLines:
         best = max(qualities, key=lambda quality: quality.value, default=None)
         return (
             f"  generation {event.entry.position.generation + 1}{of}: "
-            f"{f'best {wording.percent(best)} %, ' if best else ''}{kept} of "
-            f"{wording.count(len(children), 'child', 'children')} kept; {self._rate(event.seconds)}"
+            f"{f'best {percent(best)} %, ' if best else ''}{kept} of "
+            f"{count(len(children), 'child', 'children')} kept; {self._rate(event.seconds)}"
         )
 
     def _rate(self, seconds: float) -> str:
         tracker = self._tracker
         rate = wording.describe_rate(tracker.images_per_second, tracker.seconds_left)
-        return f"{wording.duration(seconds)}{', ' if rate else ''}{rate}; {tracker.fraction:.0%} of the run"
+        return f"{duration(seconds)}{', ' if rate else ''}{rate}; {tracker.fraction:.0%} of the run"
 
 
 def _child_lines(children: tuple[ChildEntry, ...]) -> list[str]:

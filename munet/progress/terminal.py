@@ -24,6 +24,7 @@ from munet.progress.events import (
     RunStarted,
 )
 from munet.progress.tracker import Tracker
+from munet.text import duration, percent
 from munet.types import ChildEntry, ChildPlan, GenerationEntry, GenerationPlan, Quality
 
 KEPT, PRUNED, QUIET, TITLE, GAIN = "green", "yellow", "bright_black", "bold", "cyan"
@@ -63,7 +64,7 @@ class LiveDisplay:
                 self._live.stop()
                 state = "complete" if event.is_complete else "interrupted"
                 console.print()
-                console.print(Text(f"{state} after {wording.duration(event.seconds)}", TITLE))
+                console.print(Text(f"{state} after {duration(event.seconds)}", TITLE))
 
     def close(self) -> None:
         """Stops redrawing and shows the cursor again."""
@@ -80,7 +81,7 @@ class LiveDisplay:
         return Group(*parts)
 
     def _heading(self, generation: GenerationStarted) -> Text:
-        elapsed = wording.duration(time.monotonic() - self._since)
+        elapsed = duration(time.monotonic() - self._since)
         what = wording.describe_generation(generation, self._tracker.run)
         return Text("  ", overflow="ellipsis", no_wrap=True).append(elapsed, GAIN).append(f" in {what}")
 
@@ -120,7 +121,7 @@ def _qualities(qualities: list[Quality], best: Quality | None) -> Text:
     is_first = True
     for quality in qualities:
         is_best = best is not None and is_first and quality == best
-        text.append(("" if not text else " ") + f"{wording.percent(quality):>4}", TITLE if is_best else "")
+        text.append(("" if not text else " ") + f"{percent(quality):>4}", TITLE if is_best else "")
         is_first = is_first and not is_best
     return text
 
@@ -136,7 +137,7 @@ def _finished(event: GenerationEnded, run: RunStarted | None, has_room: bool) ->
         table.add_row(*(cells if has_room else cells[:-1]))
     of = f"/{run.num_generations}" if run else ""
     number = event.entry.position.generation + 1
-    heading = Text(f"  generation {number}{of}, {wording.duration(event.seconds)}", QUIET)
+    heading = Text(f"  generation {number}{of}, {duration(event.seconds)}", QUIET)
     return Group(heading, *_data(event.entry), table)
 
 

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 
 from munet.progress.events import GenerationStarted, PhaseEnded, PhaseStarted, RunStarted
 from munet.quality import metric_words
-from munet.types import ROOT_MODEL, ChildPlan, ComponentName, CycleQualities, ModelId, Mutation, Quality, Verdict
+from munet.text import count, duration, percent
+from munet.types import ROOT_MODEL, ChildPlan, ComponentName, CycleQualities, ModelId, Mutation, Verdict
 
 
 def short_component(name: ComponentName) -> str:
@@ -51,11 +52,6 @@ def _change(mutation: Mutation) -> str:
     if not mutation.effective:
         return f"{name} stays {mutation.before}"
     return f"{name} {mutation.before} -> {mutation.after}"
-
-
-def percent(quality: Quality) -> str:
-    """`98.2`, of a hundred; enough digits that one image more shows where the set is small."""
-    return f"{100 * quality.value:.1f}"
 
 
 def describe_qualities(training: CycleQualities, best_cycle: int | None = None) -> str:
@@ -136,23 +132,6 @@ def describe_phase_end(event: PhaseEnded) -> str:
         f"test {percent(test)} %{plain}, {event.params:,} parameters, "
         f"{event.accounted_params:,.0f} accounted"
     )
-
-
-def count(number: int, one: str, many: str = "") -> str:
-    """`1 step`, `2 steps`, `1,000 children`."""
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
-
-
-def duration(seconds: float) -> str:
-    """`8 s`, `3 min 05 s`, `2 h 10 min`, `6 days 02 h`."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{seconds:.1f} s" if seconds < 9.95 else f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    if whole < 2 * 86400:
-        return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
-    return f"{whole // 86400:,} days {whole % 86400 // 3600:02d} h"
 
 
 def describe_rate(images_per_second: float | None, seconds_left: float | None) -> str:

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from munet.errors import UserError
 from munet.quality import metric_words
-from munet.system.view import System
+from munet.system.view import RunView
 from munet.types import TaskName
 
 MAX_ROWS, MAX_PAIRS = 30, 10  # shown on a terminal; `--json` has all
@@ -53,7 +53,7 @@ class ClassCounts:
     test: SplitCounts | None
 
 
-def class_counts(system: System, task: TaskName) -> ClassCounts:
+def class_counts(system: RunView, task: TaskName) -> ClassCounts:
     """What the last closed phase of a task recorded.
 
     Raises:
@@ -70,7 +70,7 @@ def class_counts(system: System, task: TaskName) -> ClassCounts:
     return ClassCounts(validation if is_new else None, test if entry.test_counted_per_class else None)
 
 
-def counts_json(system: System, task: TaskName) -> dict[str, Any]:
+def counts_json(system: RunView, task: TaskName) -> dict[str, Any]:
     """The counts of a task as JSON values: `validation` and `test`, null where not recorded."""
     counts = class_counts(system, task)
     return {
@@ -79,7 +79,7 @@ def counts_json(system: System, task: TaskName) -> dict[str, Any]:
     }
 
 
-def recorded_test(system: System, task: TaskName) -> SplitCounts:
+def recorded_test(system: RunView, task: TaskName) -> SplitCounts:
     """Test counts with confusions.
 
     Raises:
@@ -93,7 +93,7 @@ def recorded_test(system: System, task: TaskName) -> SplitCounts:
     return test
 
 
-def describe(system: System, task: TaskName) -> RenderableType:
+def describe(system: RunView, task: TaskName) -> RenderableType:
     """A table of classes, worst test accuracy first, and the pairs that are confused most.
 
     Raises:

@@ -2,21 +2,50 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from xml.sax.saxutils import escape
 
 from munet.errors import UserError
+from munet.report import drawing
 from munet.report.classes import SplitCounts, recorded_test
-from munet.system.view import System
+from munet.report.drawing import FAINT, INK, PAPER
+from munet.system.view import RunView
 from munet.types import TaskName
 
 MAX_CLASSES = 40  # more are no longer readable: then those that are confused most
-_RIGHT, _WRONG, _INK, _FAINT, _PAPER = "#0072B2", "#D55E00", "#1A1D21", "#5B626B", "#F4F5F6"
-_FONT = "Helvetica Neue, Helvetica, Arial, Liberation Sans, DejaVu Sans, sans-serif"
+_RIGHT, _WRONG = drawing.TASK_COLOURS[0], drawing.TASK_COLOURS[3]
 _MARGIN, _TITLE, _MAX_NAME = 24, 64, 18
 
 
-def write(system: System, task: TaskName, path: str) -> None:
+@dataclass(frozen=True)
+class _Grid:
+    """Where cells lie.
+
+    Attributes:
+      left, top: pixels to the first cell.
+      side: of a cell, in pixels.
+      places: the row, and column, of each class that is shown.
+    """
+
+    left: int
+    top: int
+    side: int
+    places: Mapping[int, int]
+
+
+@dataclass(frozen=True)
+class _Cell:
+    """How many images of the class `label`, of all that were counted, were taken for the class `predicted`."""
+
+    label: int
+    predicted: int
+    images: int
+    counted: int
+
+
+def write(system: RunView, task: TaskName, path: str) -> None:
     """Writes the matrix of a task's test split.
 
     Raises:
@@ -36,58 +65,54 @@ def write(system: System, task: TaskName, path: str) -> None:
 def to_svg(task: TaskName, class_names: tuple[str, ...], counts: SplitCounts) -> str:
     """The picture; each cell has a tooltip."""
     shown = _shown(counts)
-    side = max(14, min(34, 640 // max(len(shown), 1)))
     names = [_short(class_names[label]) for label in shown]
-    left = _MARGIN + 12 + 7 * max(map(len, names), default=0)
-    top = _MARGIN + _TITLE + 7 * max(map(len, names), default=0)
+    longest = 7 * max(map(len, names), default=0)
+    side = max(14, min(34, 640 // max(len(shown), 1)))
+    places = {label: place for place, label in enumerate(shown)}
+    grid = _Grid(_MARGIN + 12 + longest, _MARGIN + _TITLE + longest, side, places)
     size = side * len(shown)
-    width, height = max(left + size, 690) + _MARGIN, top + size + _MARGIN
+    title = f"{task}: what is taken for what"
     which = f"{len(shown)} classes" if len(shown) == len(class_names) else _chosen(len(shown), len(class_names))
+    what = f"Test split, {which}. Rows: the class; columns: the answer. Shade: share of the row's images."
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" '
-        f'font-family="{_FONT}" fill="{_INK}"><rect width="100%" height="100%" fill="#FFFFFF"/>',
-        f'<text x="{_MARGIN}" y="{_MARGIN + 14}" font-size="17" font-weight="600">{escape(task)}: what is taken for '
-        "what</text>",
-        f'<text x="{_MARGIN}" y="{_MARGIN + 34}" font-size="12" fill="{_FAINT}">Test split, {which}. Rows: the class; '
-        "columns: the answer. Shade: share of the row's images.</text>",
-        f'<rect x="{left}" y="{top}" width="{size}" height="{size}" fill="{_PAPER}"/>',
+        *drawing.head(max(grid.left + size, 690) + _MARGIN, grid.top + size + _MARGIN, title),
+        drawing.label(_MARGIN, _MARGIN + 14, title, size=17, weight="600"),
+        drawing.label(_MARGIN, _MARGIN + 34, what, size=12, fill=FAINT),
+        f'<rect x="{grid.left}" y="{grid.top}" width="{size}" height="{size}" fill="{PAPER}"/>',
+        *_names(grid, names),
     ]
-    upright = all(len(name) <= 2 for name in names)  # 0, 1, 2 need no turning
-    for place, name in enumerate(names):
-        middle = place * side + side / 2
-        turn = (
-            f'x="{left + middle:.1f}" y="{top - 6}" text-anchor="middle"'
-            if upright
-            else f'transform="translate({left + middle + 4:.1f} {top - 6}) rotate(-90)"'
-        )
-        parts.append(
-            f'<text x="{left - 6}" y="{top + middle + 4:.1f}" font-size="11" text-anchor="end">{escape(name)}</text>'
-            f'<text {turn} font-size="11">{escape(name)}</text>'
-        )
-    column = {label: place for place, label in enumerate(shown)}
-    cells = [(label, label, counts.correct[label]) for label in shown]
-    cells += [(a, b, images) for a, b, images in counts.confusions or () if a in column and b in column]
-    for label, predicted, images in cells:
-        if images:
-            parts.append(_cell(class_names, counts, label, predicted, images, left, top, side, column))
+    cells = [_Cell(one, one, counts.correct[one], counts.counted[one]) for one in shown]
+    cells += [
+        _Cell(one, other, images, counts.counted[one])
+        for one, other, images in counts.confusions or ()
+        if {one, other} <= places.keys()
+    ]
+    parts += [_drawn(cell, grid, class_names) for cell in cells if cell.images]
     return "\n".join([*parts, "</svg>", ""])
 
 
-def _cell(
-    class_names: tuple[str, ...], counts: SplitCounts, label: int, predicted: int, images: int,
-    left: int, top: int, side: int, column: dict[int, int],
-) -> str:  # fmt: skip
-    share = images / counts.counted[label]
-    x, y = left + column[predicted] * side, top + column[label] * side
-    colour = _RIGHT if label == predicted else _WRONG
-    what = f"{class_names[label]} taken for {class_names[predicted]}: {images:,} of {counts.counted[label]:,}"
+def _names(grid: _Grid, names: Sequence[str]) -> Iterator[str]:
+    """The classes, left of their rows and above their columns."""
+    upright = all(len(name) <= 2 for name in names)  # 0, 1, 2 need no turning
+    for place, name in enumerate(names):
+        middle = place * grid.side + grid.side / 2
+        yield drawing.label(grid.left - 6, grid.top + middle + 4, name, size=11, anchor="end")
+        if upright:
+            yield drawing.label(grid.left + middle, grid.top - 6, name, size=11, anchor="middle")
+        else:
+            turn = f"translate({grid.left + middle + 4:.1f} {grid.top - 6}) rotate(-90)"
+            yield f'<g transform="{turn}">{drawing.label(0, 0, name, size=11)}</g>'
+
+
+def _drawn(cell: _Cell, grid: _Grid, class_names: Sequence[str]) -> str:
+    share, side = cell.images / cell.counted, grid.side
+    x, y = grid.left + grid.places[cell.predicted] * side, grid.top + grid.places[cell.label] * side
+    colour = _RIGHT if cell.label == cell.predicted else _WRONG
+    what = f"{class_names[cell.label]} taken for {class_names[cell.predicted]}: {cell.images:,} of {cell.counted:,}"
     number = ""
     if side >= 22:
-        ink = "#FFFFFF" if share > 0.5 else _INK
-        number = (
-            f'<text x="{x + side / 2:.1f}" y="{y + side / 2 + 4:.1f}" font-size="10" text-anchor="middle" '
-            f'fill="{ink}">{images}</text>'
-        )
+        ink = "#FFFFFF" if share > 0.5 else INK
+        number = drawing.label(x + side / 2, y + side / 2 + 4, str(cell.images), size=10, fill=ink, anchor="middle")
     return (
         f'<g class="cell"><title>{escape(what)}</title><rect x="{x}" y="{y}" width="{side - 1}" height="{side - 1}" '
         f'fill="{colour}" fill-opacity="{0.15 + 0.85 * share:.2f}"/>{number}</g>'

@@ -1,15 +1,18 @@
-"""Colours of tasks, safe for colour-blind readers; the same in every picture of a run."""
+"""Colours of tasks, safe for colour-blind readers, the same in every picture of a run; parts of plain SVGs."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from xml.sax.saxutils import escape
 
 # Okabe and Ito's set without yellow and black (too light, or taken by text), then members of Tol's "muted" set.
 TASK_COLOURS = (
     "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#882255", "#999933", "#332288", "#A9714B",
 )  # fmt: skip
 ROOT_COLOUR = "#C9CDD2"
+INK, FAINT, HAIRLINE, PAPER = "#1A1D21", "#5B626B", "#E6E8EB", "#F4F5F6"  # text, quiet text, lines, empty fields
 _DASHES = ("", "9 4", "2 3.5")  # when the colours are used up: again, dashed, then dotted
+_FONT = "Helvetica Neue, Helvetica, Arial, Liberation Sans, DejaVu Sans, sans-serif"
 
 
 @dataclass(frozen=True)
@@ -29,8 +32,42 @@ def text_colour(background: str) -> str:
     """Near-black or white, whichever stands out more from `background` (`#RRGGBB`); WCAG contrast."""
     brightness = _luminance(background)
     against_white = 1.05 / (brightness + 0.05)
-    against_dark = (brightness + 0.05) / (_luminance("#1A1D21") + 0.05)
-    return "#FFFFFF" if against_white > against_dark else "#1A1D21"
+    against_dark = (brightness + 0.05) / (_luminance(INK) + 0.05)
+    return "#FFFFFF" if against_white > against_dark else INK
+
+
+def head(width: float, height: float, title: str) -> list[str]:
+    """The first elements of an SVG of that many pixels: itself (to be closed), its title, and white paper."""
+    return [
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height:.0f}" '
+        f'viewBox="0 0 {width:.0f} {height:.0f}" role="img" font-family="{_FONT}">',
+        f"<title>{escape(title)}</title>",
+        f'<rect width="{width:.0f}" height="{height:.0f}" rx="8" fill="#FFFFFF"/>',
+    ]
+
+
+def label(
+    x: float, y: float, text: str, *, size: float, fill: str = INK, anchor: str = "start", weight: str = "400"
+) -> str:
+    """A line of text as an SVG element.
+
+    Args:
+      x, y: of the anchor, on the base line, in pixels.
+      text: the line, not escaped.
+      size: of the font, in pixels.
+      fill: its colour.
+      anchor: which part of the text `x` is of: `start`, `middle` or `end`.
+      weight: of the font, as in CSS.
+    """
+    return (
+        f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size:g}" font-weight="{weight}" text-anchor="{anchor}" '
+        f'fill="{fill}">{escape(text)}</text>'
+    )
+
+
+def text_width(text: str, size: float) -> float:
+    """Width of `text`, generously: the viewer's font is unknown, and DejaVu Sans is the widest of the usual ones."""
+    return size * sum(0.45 if letter in "iljtfr .,:;|'()/" else 0.82 if letter in "mwMW%" else 0.64 for letter in text)
 
 
 def _luminance(colour: str) -> float:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from html import escape
 
 from munet.report.status import headings, rows, summary
-from munet.system.view import System
+from munet.system.view import RunView
 
 _SHOWN = 3  # columns of the few lines: the task, its validation and its test quality
 
 
-def text(system: System) -> str:
+def text(system: RunView) -> str:
     """Tasks with their accuracies, and where the run stands."""
     table = [tuple(name.replace("\n", " ") for name in headings(system)), *rows(system)]
     cells = [row[:_SHOWN] for row in table]
@@ -22,7 +22,7 @@ def text(system: System) -> str:
     return "\n".join([f"System in {system.workdir}", *lines, *summary(system)])
 
 
-def html(system: System) -> str:
+def html(system: RunView) -> str:
     """The table and the lines of `munet status`."""
     head = "".join(f"<th>{escape(name)}</th>" for name in headings(system))
     body = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows(system))

@@ -9,26 +9,24 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from munet.config import Experiment
 from munet.data import notation
 from munet.errors import UserError
 from munet.evolution import costs
-from munet.progress.wording import count
 from munet.quality import metric_words
 from munet.report import classes, confusion_svg
-from munet.system import view as systems
-from munet.system.view import System
+from munet.system import view
+from munet.system.view import RunView
+from munet.text import count, plain_console
 from munet.types import ModelId, Quality, TaskName
 
 MOST_TASKS = 1000  # of which is listed who shares with whom and descends from whom: lists as long as there are tasks
 _MOST_ANCESTORS = 8  # in a row of the table
-_PLAIN_WIDTH = 140  # where the output is no terminal
 
 
-def status_json(system: System, task: TaskName = "") -> dict[str, Any]:
+def status_json(system: RunView, task: TaskName = "") -> dict[str, Any]:
     """The status as JSON values; keys are only ever added (docs/status.md).
 
     Args:
@@ -81,7 +79,7 @@ def status_json(system: System, task: TaskName = "") -> dict[str, Any]:
     }
 
 
-def _task_json(system: System, task: TaskName, lists: bool) -> dict[str, Any]:
+def _task_json(system: RunView, task: TaskName, lists: bool) -> dict[str, Any]:
     model = system.model(task)
     return {
         "quality": model.quality.value if model.quality else None,
@@ -120,15 +118,13 @@ def print_status(workdir: str, as_json: bool = False, task: str = "", confusion:
     """
     if confusion and not task:
         raise UserError(f"--confusion={confusion} draws the classes of one task: say which with --task=NAME.")
-    system = systems.open(workdir)
+    system = view.open(workdir)
     if confusion:
         confusion_svg.write(system, task, confusion)
     if as_json:
         sys.stdout.write(json.dumps(status_json(system, task), indent=2) + "\n")
         return
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=_PLAIN_WIDTH)
+    console = plain_console()
     if task:
         console.print(classes.describe(system, task), highlight=False)
         if confusion:
@@ -140,7 +136,7 @@ def print_status(workdir: str, as_json: bool = False, task: str = "", confusion:
         console.print(line, highlight=False, markup=False)
 
 
-def table(system: System) -> Table:
+def table(system: RunView) -> Table:
     """The tasks solved so far, one a row."""
     result = Table(title=f"System in {system.workdir}", title_style="bold")
     result.add_column("task", no_wrap=True)
@@ -154,7 +150,7 @@ def table(system: System) -> Table:
     return result
 
 
-def headings(system: System) -> tuple[str, ...]:
+def headings(system: RunView) -> tuple[str, ...]:
     """Of the columns of `rows`."""
     # With balanced accuracy as quality, plain accuracy stands beside it.
     plain = ("validation", "test"), ()
@@ -164,7 +160,7 @@ def headings(system: System) -> tuple[str, ...]:
     return ("task", *first, *second, "score", *prices, "shares with (components)", "model, from root")
 
 
-def rows(system: System) -> Iterator[tuple[str, ...]]:
+def rows(system: RunView) -> Iterator[tuple[str, ...]]:
     """The tasks solved so far, one a row."""
     is_balanced = system.experiment.quality_metric != "accuracy"
     has_latency = system.experiment.latency_factor < 1
@@ -187,14 +183,14 @@ def rows(system: System) -> Iterator[tuple[str, ...]]:
         )
 
 
-def _lineage(system: System, model: ModelId) -> str:
+def _lineage(system: RunView, model: ModelId) -> str:
     """From the root to the model; of a long lineage the end."""
     ids = [ancestor.id for ancestor in islice(system.state.lineage(model), _MOST_ANCESTORS + 1)]
     shown = ["..." if len(ids) > _MOST_ANCESTORS else "root" if id == system.root.id else str(id) for id in ids[-1:]]
     return " > ".join([*shown, *map(str, reversed(ids[:-1]))])
 
 
-def summary(system: System) -> list[str]:
+def summary(system: RunView) -> list[str]:
     """What the table does not say, line by line."""
     experiment, position = system.experiment, system.position
     progress = f"{system.run_state.generations} of {count(system.num_generations, 'generation')}"

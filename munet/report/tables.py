@@ -12,7 +12,7 @@ from rich.text import Text
 
 from munet.data import notation
 from munet.quality import metric_words
-from munet.system.view import System
+from munet.system.view import RunView
 from munet.types import TaskName
 
 MUNET = "muNet"
@@ -113,7 +113,7 @@ class ComparisonTable:
         return "\n".join([*lines, "", self.verdict, ""])
 
 
-def comparison(systems: Mapping[str, System]) -> ComparisonTable:
+def comparison(systems: Mapping[str, RunView]) -> ComparisonTable:
     """Compares systems over the tasks that any of them has, in the order of the first.
 
     Args:
@@ -137,7 +137,7 @@ def display_name(kind: str) -> str:
     return _BASELINE_NAMES.get(kind, kind)
 
 
-def _cell(system: System, task: TaskName, metric: str) -> Cell:
+def _cell(system: RunView, task: TaskName, metric: str) -> Cell:
     model = system.models.get(task)
     if model is None:
         return Cell(None, None)
@@ -146,7 +146,7 @@ def _cell(system: System, task: TaskName, metric: str) -> Cell:
     return Cell(value, system.accounted_params(task))
 
 
-def _mean_cell(system: System, cells: Sequence[Cell]) -> Cell:
+def _mean_cell(system: RunView, cells: Sequence[Cell]) -> Cell:
     tests = [cell.test for cell in cells if cell.test is not None]
     is_whole = bool(cells) and len(tests) == len(cells)
     return Cell(math.fsum(tests) / len(tests) if is_whole else None, system.params_per_task if is_whole else None)

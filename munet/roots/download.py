@@ -11,18 +11,21 @@ import fcntl
 import json
 import os
 import shutil
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import TracebackType
+from typing import Self, TextIO
 
 from munet.errors import CheckpointError, DiskFullError, UserError
 from munet.roots import cached_files
-from munet.roots.meter import Meter
 from munet.roots.remote_file import Changed, Interrupted, RemoteFile, Unreachable
 from munet.store.local import disk_full_named, make_directory, sync_directory
 
 _ATTEMPTS = 6  # without a byte of progress
 _LONGEST_WAIT = 20.0  # seconds between attempts
+_PAUSE = 10.0  # seconds between lines about a transfer, where no terminal shows it
 
 
 def fetch(
@@ -174,3 +177,40 @@ def _only_one(place: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+class Meter:
+    """Says how far a transfer is, on standard error: a bar on a terminal, now and then a line elsewhere.
+
+    A context manager, for as long as the transfer lasts; nothing is shown of one that is over at once.
+    """
+
+    def __init__(self, what: str, stream: TextIO | None = None):
+        self._what, self._stream = what, stream or sys.stderr
+        self._next = time.monotonic() + (0.5 if self._stream.isatty() else 2.0)
+        self._is_shown = False
+
+    def show(self, done: int, total: int | None) -> None:
+        """Says how many bytes are there, of how many (None: nobody knows)."""
+        now = time.monotonic()
+        if now < self._next:
+            return
+        share = f"{done / total:4.0%} of {total / 1e6:,.0f} MB" if total else f"{done / 1e6:,.0f} MB"
+        if self._stream.isatty():
+            self._next = now + 0.25
+            self._stream.write(f"\r\x1b[2K{self._what}: {share}")
+        else:
+            self._next = now + _PAUSE
+            self._stream.write(f"{self._what}: {share}\n")
+        self._stream.flush()
+        self._is_shown = True
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._is_shown and self._stream.isatty():
+            self._stream.write("\r\x1b[2K")
+            self._stream.flush()

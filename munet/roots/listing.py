@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 import json
 import shlex
-import sys
 from typing import Any
 
 from munet.roots import cached_files, names
 from munet.roots.checkpoint import Checkpoint, describe
 from munet.roots.resolve import DEMO, find
+from munet.text import plain_console
 from munet.vit.architecture import get_variant
 from munet.vit.augreg import demo_root_path
 from munet.vit.headers import Facts
@@ -97,10 +97,9 @@ def _row(name: str, variant: str, found: cached_files.Remembered | None, source:
 
 
 def _print_table(rows: list[dict[str, Any]]) -> None:
-    from rich.console import Console
     from rich.table import Table
 
-    console = Console() if sys.stdout.isatty() else Console(width=_PLAIN_WIDTH)
+    console = plain_console(_PLAIN_WIDTH)
     table = Table()
     table.add_column("root", overflow="fold")
     table.add_column("variant")

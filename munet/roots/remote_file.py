@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import quote, urlsplit
 
-from munet import __version__
 from munet.errors import CheckpointError
+from munet.text import package_version
 
 _CHUNK = 1 << 20
 _TIMEOUT = 30.0  # seconds without a byte
@@ -77,7 +77,7 @@ class HttpSource:
     @contextmanager
     def open(self, offset: int, version: str) -> Iterator[Stream]:
         """A stream by HTTP, with a range where the server has that version still."""
-        headers = {"User-Agent": f"munet/{__version__}", "Accept-Encoding": "identity"}
+        headers = {"User-Agent": f"munet/{package_version('munet')}", "Accept-Encoding": "identity"}
         if offset and version:
             headers |= {"Range": f"bytes={offset}-", "If-Range": version}
         with self._errors(offset):

@@ -13,14 +13,13 @@ from pathlib import Path
 from munet.errors import CheckpointError, UserError
 from munet.roots.checkpoint import Checkpoint
 from munet.system import view
-from munet.system.view import System
+from munet.system.view import RunView
 from munet.types import TaskName
 from munet.vit import architecture
 from munet.vit.architecture import HEAD, POSITION, Variant, is_adapter, is_block
 from munet.vit.augreg import Components
 from munet.vit.headers import Facts
-from munet.vit.init import resize_position_embedding
-from munet.vit.merging import merge_lora
+from munet.vit.init import merge_lora, resize_position_embedding
 
 SCHEME = "munet:"
 _NONE_FITS = "No model of this run is without residual adapters; a run with --config.insert_adapters=false has such."
@@ -75,7 +74,7 @@ def open_system(reference: str) -> Checkpoint:
 
 
 def _load(
-    opened: System, task: TaskName, variant: Variant, facts: Facts, num_blocks: int, image_size: int | None
+    opened: RunView, task: TaskName, variant: Variant, facts: Facts, num_blocks: int, image_size: int | None
 ) -> Components:
     if num_blocks > facts.num_blocks:
         raise CheckpointError(
@@ -93,7 +92,7 @@ def _load(
     return components
 
 
-def _adapters(opened: System, task: TaskName) -> list[str]:
+def _adapters(opened: RunView, task: TaskName) -> list[str]:
     return [name for name in opened.models[task].components if is_adapter(name)]
 
 

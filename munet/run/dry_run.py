@@ -21,12 +21,11 @@ from munet.data.open_settings import OpenSettings
 from munet.data.tasks import Task, open_task
 from munet.errors import UserError
 from munet.evolution import schedule
-from munet.progress.wording import count, duration
 from munet.run import estimates
 from munet.run.estimates import Images, Time, TimedProgram
 from munet.run.setup import baselines, image_steps, open_inputs, together
-from munet.text import byte_size
-from munet.training.batches import resident as residency
+from munet.text import byte_size, count, duration
+from munet.training.batches.resident import max_resident
 from munet.training.placement import child_memory
 from munet.training.placement.devices import DeviceLayout
 from munet.training.program.signature import Signature
@@ -111,7 +110,7 @@ def _opened(config: Config, layout: DeviceLayout, say: Callable[[str], None]) ->
     Raises:
       UserError: images cannot be decoded.
     """
-    limit = residency.max_resident(config.runtime, layout)
+    limit = max_resident(config.runtime, layout)
     tasks, _, problems = open_inputs(config, say, max_resident=limit)
     planned = [_Planned(task.info, task) for task in tasks]
     planned = planned or [_plan(uri, config, limit) for uri in config.experiment.tasks]

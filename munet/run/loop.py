@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from munet.config import Config
+from munet.data.class_notes import notes_on_classes
 from munet.data.tasks import Task
 from munet.errors import CorruptionError
 from munet.evolution import judging, schedule
 from munet.progress import events, wording
 from munet.progress.events import Notify
-from munet.report.data.describe import notes_on_classes
 from munet.run import start
 from munet.run.publishing import Publisher
 from munet.run.setup import RunSetup

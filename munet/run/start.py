@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import platform
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from munet.evolution.search_space import default_hyperparameters
 from munet.roots import Checkpoint
 from munet.store.components import ComponentStore, array_leaves, component_id
 from munet.store.journal import FORMAT_VERSION
+from munet.text import package_version
 from munet.training.assemble import FlatArrays, resized_position
 from munet.types import ROOT_MODEL, ComponentId, ComponentName, ComponentRecord, ModelRecord, StartEntry, TaskInfo
 from munet.vit import architecture
@@ -189,15 +189,8 @@ def notes_on_layout(found: Environment, wanted: Environment) -> list[str]:
 
 def versions() -> dict[str, str]:
     """Versions of Python and of the packages that matter for a result."""
-    return {"python": platform.python_version()} | {name: _version(name) for name in _PACKAGES}
+    return {"python": platform.python_version()} | {name: package_version(name) for name in _PACKAGES}
 
 
 def _root_record(name: ComponentName, arrays: FlatArrays) -> ComponentRecord:
     return ComponentRecord(name, array_leaves(arrays), "root")
-
-
-def _version(package: str) -> str:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return "not installed"

@@ -23,7 +23,7 @@ from munet.vit import architecture, forward
 from munet.vit.architecture import Variant
 
 if TYPE_CHECKING:
-    from munet.system.view import System
+    from munet.system.view import RunView
 
 _SMALLEST, _CHUNK = 8, 256  # images in a batch, powers of two
 
@@ -68,7 +68,7 @@ class Prediction:
         return len(self.probabilities)
 
 
-def predict(system: System, task: TaskName, images: UInt8[np.ndarray, "n h w c"] | Sequence[Any]) -> Prediction:
+def predict(system: RunView, task: TaskName, images: UInt8[np.ndarray, "n h w c"] | Sequence[Any]) -> Prediction:
     """Classifies images with the retained model of a task.
 
     Args:

@@ -8,19 +8,18 @@ from typing import TYPE_CHECKING
 
 from munet.config.flags import Override
 from munet.errors import SuiteError, nearest
-from munet.progress.wording import count
 from munet.store import Store
 from munet.store.folders import open_folder
-from munet.suites import devices, pages, record, results
+from munet.suites import pages, record, results, worker
 from munet.suites.execute import Outcome, Workers
-from munet.suites.inputs import check_inputs
-from munet.suites.plan import Run, plan
+from munet.suites.plan import Run, check_inputs, plan
 from munet.suites.reference import REFERENCES
 from munet.suites.report import FIGURES, PAGE, Report
 from munet.suites.suite import BENCHMARKS, SUITE_FILES, Suite
+from munet.text import count
 
 if TYPE_CHECKING:
-    from munet.system.view import System
+    from munet.system.view import RunView
 
 Say = Callable[[str], None]
 
@@ -54,7 +53,7 @@ def benchmark(options: Options, say: Say) -> list[Outcome]:
     check_inputs(runs)
     done = [run for run in runs if is_complete(run)]
     todo = [run for run in runs if run not in done]
-    places = devices.places(options.workers) if todo else []
+    places = worker.places(options.workers) if todo else []
     kept = record.of_suite(suite, options.suite, options.repeats, tuple(map(str, options.overrides)), before)
     report = Report(options.workdir, suite, kept, options.reference)
     report.rows()  # of methods that only an earlier suite had, too: what cannot be read is said now
@@ -116,7 +115,7 @@ def images_behind(run: Run) -> int:
     return 0 if opened is None else opened.run_state.image_steps
 
 
-def _open(run: Run) -> System | None:
+def _open(run: Run) -> RunView | None:
     from munet.system import view
 
     return view.open(run.workdir) if len(Store(run.workdir).journal) else None

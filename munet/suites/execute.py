@@ -18,9 +18,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
-from munet.progress import wording
 from munet.suites import worker
 from munet.suites.plan import Run
+from munet.text import duration
 
 Environment = Mapping[str, str]
 _COMMAND = (sys.executable, "-m", "munet.suites.worker")
@@ -92,7 +92,7 @@ class Workers:
                 if self._is_stopped:
                     return
                 outcome = Outcome(run, time.monotonic() - started, error)
-                lasted = wording.duration(outcome.seconds)
+                lasted = duration(outcome.seconds)
                 self._say(f"{run.name}: FAILED after {lasted}: {error}" if error else f"{run.name}: done in {lasted}")
                 self._on_end(outcome)
 

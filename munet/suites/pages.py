@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from munet.progress.wording import count
 from munet.suites import paired, summary
 from munet.suites.figures import CAPTIONS
-from munet.suites.formats import accuracy, millions, table
 from munet.suites.paired import Comparison, Interval
 from munet.suites.rows import Row
-from munet.suites.summary import MethodSummary
+from munet.suites.summary import MethodSummary, accuracy, millions, table
+from munet.text import count
 
 _MISSING = "-"
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from importlib import resources
 
 from munet.store import codec
-from munet.suites import formats, summary
+from munet.suites import summary
 from munet.suites.rows import Row
 from munet.suites.summary import MethodSummary
 from munet.types import TaskName
@@ -143,15 +143,15 @@ def _means(pairs: Sequence[tuple[MethodSummary, PaperMethod]], common: Sequence[
         [
             own.title,
             f"{100 * own.test.max:.2f} / {theirs.max:.2f}",
-            f"{formats.accuracy(own.test)} / {theirs.mean:.2f} ± {theirs.std:.2f}",
+            f"{summary.accuracy(own.test)} / {theirs.mean:.2f} ± {theirs.std:.2f}",
             f"{_percent([100 * own.by_task[task][0].mean if task in own.by_task else None for task in common])} / "
             f"{_percent([value[0] if (value := theirs.test.get(task)) else None for task in common])}",
-            f"{formats.millions(own.params_per_task)} / {theirs.params_per_task / 1e6:.2f}",
+            f"{summary.millions(own.params_per_task)} / {theirs.params_per_task / 1e6:.2f}",
             f"{own.device_hours.mean:.3f} / {theirs.core_hours:.2f}",
         ]
         for own, theirs in pairs
     ]
-    return formats.table(head, body)
+    return summary.table(head, body)
 
 
 def _by_task(
@@ -162,7 +162,7 @@ def _by_task(
 ) -> str:
     """Test (index 0) or validation (1) of each task."""
     body = [[own.title, *(_cell(own, theirs, task, index) for task in common)] for own, theirs in pairs]
-    return formats.table(["method", *(labels[task] for task in common)], body)
+    return summary.table(["method", *(labels[task] for task in common)], body)
 
 
 def _cell(own: MethodSummary, theirs: PaperMethod, task: TaskName, index: int) -> str:

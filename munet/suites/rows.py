@@ -10,7 +10,7 @@ from munet.config import without_places
 from munet.data import notation
 from munet.store import codec
 from munet.system import view
-from munet.system.view import System
+from munet.system.view import RunView
 from munet.types import GenerationEntry, TaskName
 
 TIMES = ("device_seconds", "run_device_seconds")  # columns that differ between equal runs
@@ -151,7 +151,7 @@ class _Spent:
     seconds: float = 0.0
 
 
-def _spent(opened: System) -> dict[TaskName, _Spent]:
+def _spent(opened: RunView) -> dict[TaskName, _Spent]:
     spent: dict[TaskName, _Spent] = defaultdict(_Spent)
     for entry in opened.store.journal.entries():
         if isinstance(entry, GenerationEntry):
@@ -164,7 +164,7 @@ def _spent(opened: System) -> dict[TaskName, _Spent]:
     return spent
 
 
-def _experiment_hash(opened: System) -> str:
+def _experiment_hash(opened: RunView) -> str:
     settings = without_places(opened.start.experiment) | {"seed": 0}
     return hashlib.sha256(codec.canonical(settings)).hexdigest()
 

@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from munet.data import cache
-from munet.progress.wording import count, duration
 from munet.run import estimates
 from munet.run.estimates import Time, TimedProgram
 from munet.run.setup import RunSetup
 from munet.suites.plan import Run
+from munet.text import count, duration
 from munet.training.placement.devices import DeviceLayout
 from munet.training.program.signature import Signature
 

@@ -1,19 +1,18 @@
-"""`munet.open(workdir)`: a run's multitask system for reading, also while the run goes on (DESIGN section 5).
+"""What a run's work directory says of its multitask system, for reading, also while the run goes on (DESIGN section 5).
 
-A system is the journal folded, at the moment of opening; opening again shows what has happened since. Nothing here
-writes, and JAX is loaded only by `predict`.
+A view is the journal folded, at the moment of opening; opening again shows what has happened since. Nothing here
+writes or needs JAX. Reports read a view; `munet.open` makes of it the `System` that predicts and draws itself.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-from jaxtyping import UInt8
 
 from munet.config import Experiment
 from munet.errors import CorruptionError, UserError, nearest
@@ -38,13 +37,9 @@ from munet.types import (
 )
 from munet.vit import architecture, flops
 
-if TYPE_CHECKING:
-    from munet.report.graph.graph import Graph
-    from munet.serving.predict import Prediction
-
 
 @dataclass(frozen=True, repr=False)
-class System:
+class RunView:
     """The retained models of a run and the components they share.
 
     Attributes:
@@ -56,17 +51,6 @@ class System:
     store: Store = field(repr=False)
     start: StartEntry = field(repr=False)
     run_state: RunState = field(repr=False)
-
-    def __repr__(self) -> str:
-        from munet.report import notebook
-
-        return notebook.text(self)
-
-    def _repr_html_(self) -> str:
-        """What a notebook shows: the table of `munet status`."""
-        from munet.report import notebook
-
-        return notebook.html(self)
 
     @property
     def workdir(self) -> str:
@@ -251,21 +235,9 @@ class System:
         """
         return {name: self.store.components.get(id)[1] for name, id in self.model(task).components.items()}
 
-    def predict(self, task: TaskName, images: UInt8[np.ndarray, "n h w c"] | Sequence[Any]) -> Prediction:
-        """Classifies images with the task's model; see `munet.serving.predict.predict`."""
-        from munet.serving import predict
 
-        return predict.predict(self, task, images)
-
-    def graph(self) -> Graph:
-        """The layer graph of the system (paper Fig. 2)."""
-        from munet.report.graph import graph
-
-        return graph.build(self.tasks, self.models, self.components, self.trained_last)
-
-
-def open(workdir: str) -> System:
-    """The system of the run in `workdir`, which may be going on.
+def open(workdir: str) -> RunView:
+    """A view of the run in `workdir`, which may be going on.
 
     Raises:
       WorkdirError: there is no run, or one of a newer format.
@@ -273,7 +245,7 @@ def open(workdir: str) -> System:
     """
     store = Store.open(workdir)
     start = read_start(store)
-    return System(store, start, replay.load(Controller(read_experiment(start), start.tasks), store))
+    return RunView(store, start, replay.load(Controller(read_experiment(start), start.tasks), store))
 
 
 def read_start(store: Store) -> StartEntry:

@@ -27,11 +27,9 @@ from munet.vit.architecture import (
     is_adapter,
     is_block,
 )
-from munet.vit.headers import Facts, variant_of
-from munet.vit.init import resize_position_embedding
-from munet.vit.merging import merge_lora
+from munet.vit.headers import Facts, listing, variant_of
+from munet.vit.init import merge_lora, resize_position_embedding
 from munet.vit.npz_file import DTYPES, ArrayHeader, open_npz
-from munet.vit.opening import listing
 
 Components = dict[ComponentName, dict[str, np.ndarray]]  # arrays by path inside each component
 

@@ -20,9 +20,8 @@ from munet.vit import architecture
 from munet.vit.architecture import EMBEDDING, HEAD, POSITION, Variant, component_leaves
 from munet.vit.augreg import Components
 from munet.vit.foreign_config import ForeignConfig, fold_scaling, read_config
-from munet.vit.headers import Facts, variant_of
+from munet.vit.headers import Facts, listing, variant_of
 from munet.vit.init import resize_position_embedding
-from munet.vit.opening import listing
 from munet.vit.safetensors_file import DTYPES, Tensor, open_tensors
 from munet.vit.timm_names import NAME_SCHEMES, NameScheme, Place
 

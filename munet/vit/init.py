@@ -1,4 +1,4 @@
-"""Initial values of new components, and position embeddings for another image size (spec sections 2 and 5).
+"""Values of components: new ones, position embeddings for another image size (spec sections 2 and 5), merged updates.
 
 New adapters and low-rank updates change nothing and new heads are zero. Values come straight from a counter generator's
 raw words, so they are the same on every device and with every JAX version; nothing here needs JAX.
@@ -16,9 +16,21 @@ from scipy.special import ndtr, ndtri
 from munet import rng
 from munet.types import ComponentName, Leaf
 from munet.vit import architecture
-from munet.vit.architecture import HEAD, POSITION, Variant, is_adapter, is_block, is_lora
+from munet.vit.architecture import (
+    HEAD,
+    LORA_PROJECTIONS,
+    POSITION,
+    Variant,
+    block_name,
+    is_adapter,
+    is_block,
+    is_lora,
+    layer_index,
+)
 
 POSITION_STDDEV = 0.02
+
+FlatArrays = Mapping[str, np.ndarray]  # arrays of one component by path
 
 
 def init_component(
@@ -114,3 +126,22 @@ def _interpolate(values: Float[np.ndarray, "old *rest"], new: int) -> Float[np.n
     weight = (places - below).reshape(-1, *[1] * (values.ndim - 1))
     result: np.ndarray = values[below] * (1 - weight) + values[above] * weight
     return result
+
+
+def merge_lora(components: Mapping[ComponentName, FlatArrays]) -> dict[ComponentName, FlatArrays]:
+    """The same function without low-rank updates: `W + A B` where block i has a `lora_i`; all else is as it was.
+
+    For programs that know plain ViTs only (LoRA, section 4.1). Equal up to float32 rounding: the sum is rounded once
+    more than the two products apart.
+    """
+    merged = {name: arrays for name, arrays in components.items() if not is_lora(name)}
+    for name in components.keys() - merged.keys():
+        block = block_name(layer_index(name) or 0)
+        arrays = dict(merged[block])
+        for projection in LORA_PROJECTIONS:
+            path = f"MultiHeadDotProductAttention_1/{projection}/kernel"
+            first, second = components[name][f"{projection}/A"], components[name][f"{projection}/B"]
+            product = np.tensordot(first.astype(np.float64), second.astype(np.float64), axes=1)
+            arrays[path] = (arrays[path] + product).astype(arrays[path].dtype)
+        merged[block] = arrays
+    return merged

@@ -15,7 +15,7 @@ from pathlib import PurePath
 import numpy as np
 
 from munet.errors import CheckpointError
-from munet.vit.opening import listing, open_file
+from munet.vit.headers import listing, open_file
 
 DTYPES = ("float16", "float32", "float64")
 

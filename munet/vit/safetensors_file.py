@@ -15,7 +15,7 @@ import ml_dtypes
 import numpy as np
 
 from munet.errors import CheckpointError
-from munet.vit.opening import listing, open_file
+from munet.vit.headers import listing, open_file
 
 # NumPy's type by the format's name, for those that become float32.
 DTYPES: dict[str, np.dtype[Any]] = {

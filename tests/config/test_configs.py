@@ -16,7 +16,7 @@ from munet.config.flags import Override, parse_any_config, parse_as, parse_confi
 from munet.config.pretrain import PretrainConfig
 from munet.data.uris import parse_uri
 from munet.errors import UserError
-from munet.evolution import baselines
+from munet.evolution import children
 from munet.evolution.search_space import insertions
 from munet.vit import architecture
 
@@ -161,7 +161,7 @@ def test_the_baselines_have_the_papers_parameters(spec: str, classes: tuple[int,
     experiment = parse_config(spec).experiment
     variant, size = architecture.get_variant(experiment.variant), experiment.defaults.image_size
     count = functools.partial(architecture.num_params, variant, image_size=size)
-    trained = baselines.trained_layers(experiment)
+    trained = children.trained_layers(experiment)
     trunk = set(architecture.path_names(experiment.num_blocks)) - {architecture.HEAD}
     total = sum(count(name) for name in trunk - trained)
     adapters = experiment.num_blocks if experiment.baseline.kind == "adapters" else 0

@@ -11,8 +11,8 @@ import pytest
 from munet.config import Experiment
 from munet.evolution import costs, judging
 from munet.evolution.controller import Controller, replay
+from munet.evolution.judging import judge_child
 from munet.evolution.state import EvolutionError
-from munet.evolution.verdicts import judge_child
 from munet.store import codec
 from munet.types import CycleQualities, GenerationEntry, Quality
 from tests.evolution.simulation import make_experiment, make_tasks, simulate

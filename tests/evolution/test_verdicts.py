@@ -6,8 +6,8 @@ import pytest
 
 from munet.config import Experiment
 from munet.evolution.children import mutated_child
+from munet.evolution.judging import best_cycle, judge_child
 from munet.evolution.search_space import default_hyperparameters
-from munet.evolution.verdicts import best_cycle, judge_child
 from munet.types import ChildPlan, CycleQualities, ModelId, Quality, Verdict
 from tests.evolution.simulation import make_experiment, make_tasks
 from tests.evolution.world import World, draws

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from munet.report.graph import graph as graphs
+from munet.report.graph.graph import Graph, build
 from munet.types import ComponentId, ComponentRecord, Leaf, ModelRecord, Origin, Quality, TaskInfo, TaskName
 
 INPUT = ("embedding", "cls", "posembed_input")
@@ -37,9 +37,9 @@ class HandMade:
         self.tasks.append(info)
         self.models[task] = ModelRecord(len(self.tasks), task, 0, {}, path, quality, 0, Quality(1, 2))
 
-    def graph(self) -> graphs.Graph:
+    def graph(self) -> Graph:
         """The graph of what was added."""
-        return graphs.build(self.tasks, self.models, self.components, self.last.get)
+        return build(self.tasks, self.models, self.components, self.last.get)
 
 
 @pytest.fixture

@@ -122,7 +122,8 @@ def test_the_matrix_is_drawn(tmp_path: Path) -> None:
     status.print_status(str(tmp_path), task="task0", confusion=str(tmp_path / "c.svg"))
     root = ElementTree.fromstring((tmp_path / "c.svg").read_text())
     titles = [title.text for title in root.iter("{http://www.w3.org/2000/svg}title")]
-    assert len(titles) == 2 + len(PAIRS)  # two classes have images right
+    assert titles[0] == "task0: what is taken for what"
+    assert len(titles[1:]) == 2 + len(PAIRS)  # two classes have images right
     names = view.open(str(tmp_path)).task("task0").class_names
     assert f"{names[1]} taken for {names[2]}: 4 of 5" in titles
 

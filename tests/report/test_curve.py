@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import re
 from xml.etree import ElementTree
 
 import jax
@@ -38,12 +40,18 @@ def points(num_tasks: int, count: int = 3) -> list[CurvePoint]:
 def test_the_picture_has_a_line_a_task_and_their_mean(num_tasks: int, num_lines: int) -> None:
     svg = to_svg(points(num_tasks), 40, "a & b")
     tree = ElementTree.fromstring(svg)
-    lines = tree.findall("{http://www.w3.org/2000/svg}polyline")
-    assert len(lines) == num_lines + 2  # and two losses
-    assert all(len((line.get("points") or "").split()) == 3 for line in lines)
-    assert "a &amp; b" in svg
-    assert "training: 1<" in svg
+    assert tree.findtext(".//{http://purl.org/dc/elements/1.1/}title") == "a & b"
+    paths = [path.get("d") or "" for path in tree.iter("{http://www.w3.org/2000/svg}path") if path.get("style")]
+    lines = [path for path in paths if path.count("L") == 2 and "z" not in path]  # through three points
+    assert len(lines) == 2 * (num_lines + 2)  # two losses too, and each again in a legend
+    assert to_svg(points(num_tasks), 40, "a & b") == svg
     assert ElementTree.fromstring(to_svg(points(num_tasks, 1), 1, "one point")) is not None
+
+
+def test_the_legend_says_where_each_line_ends() -> None:
+    svg = to_svg(points(2), 40, "$one$ curve")
+    written = map(html.unescape, re.findall(r"<!-- (.*?) -->", svg))  # beside the letters' paths
+    assert {"$one$ curve", "task <0>: 20", "mean of 2 tasks: 20", "training: 1", "validation: 1"} <= set(written)
 
 
 def test_measuring_counts_every_image_once() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from benchmarks.profiling.compiled_memory import of_children
 from munet.config import Config, Experiment, Runtime
-from munet.data.memory import ArrayTask
+from munet.data.array_task import ArrayTask
 from munet.data.open_settings import OpenSettings
 from munet.data.streamed import StreamedImages
 from munet.data.tasks import open_task
@@ -22,7 +22,6 @@ from munet.run.estimates import TimedProgram
 from munet.training.batches.resident import max_resident
 from munet.training.measure import timing
 from munet.training.measure.timing import StepTime
-from munet.training.placement import devices as placement
 from munet.training.placement import input_memory
 from munet.training.placement.child_memory import child_memory
 from munet.training.placement.devices import DeviceLayout
@@ -68,7 +67,7 @@ def test_children_stacked_on_a_device_take_as_much_each() -> None:
 
 
 def test_a_device_holds_as_many_children_as_the_layout_says(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(placement, "num_cores", lambda: 2)
+    monkeypatch.setattr("munet.training.placement.devices.num_cores", lambda: 2)
     config = Config(replace(EXPERIMENT, children_per_generation=8), Runtime())
     four: Any = tuple(FakeDevice(id) for id in range(4))
     one, all_of_them, spread = (

@@ -17,7 +17,7 @@ from munet.errors import CorruptionError, DiskFullError, WorkdirError
 from munet.progress import events
 from munet.report.verify.verify import remeasure, verify
 from munet.run import loop, runs
-from munet.run import setup as preparation
+from munet.run.setup import RunSetup
 from munet.training.measure import evaluation
 from tests import tiny_run
 from tests.interrupted import partial
@@ -35,7 +35,7 @@ def test_a_run_tells_its_story_in_order(finished: tuple[Path, list[events.Event]
 
 
 def test_test_images_are_looked_at_once_a_phase_and_only_at_its_end(data: Path, tmp_path: Path) -> None:
-    setup = preparation.RunSetup.prepare(tiny_run.config(data))
+    setup = RunSetup.prepare(tiny_run.config(data))
     ended = 0
 
     def listen(event: events.Event) -> None:
@@ -83,7 +83,7 @@ def test_a_complete_run_says_so_without_data_and_root(
     leftover.write_bytes(b"not collected: the run was killed at its very end")
     told: list[events.Event] = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(preparation.RunSetup, "prepare", lambda config: pytest.fail("data and root are loaded"))
+        patch.setattr(RunSetup, "prepare", lambda config: pytest.fail("data and root are loaded"))
         runs.evolve(settings, str(workdir), told.append)
     assert [type(event).__name__ for event in told] == ["RunStarted", "Note", "RunEnded"]
     start = told[0]
@@ -125,7 +125,7 @@ def test_only_the_active_task_stays_in_memory(data: Path, tmp_path: Path, monkey
         opened.extend(load_tasks(*arguments, **options))
         return opened
 
-    monkeypatch.setattr(preparation, "load_tasks", remember)
+    monkeypatch.setattr("munet.run.setup.load_tasks", remember)
     in_memory: list[set[str]] = []
 
     def look(event: events.Event) -> None:

@@ -8,43 +8,41 @@ import numpy as np
 import pytest
 from jaxtyping import Array, UInt8
 
+import munet
 from munet.data.augment import prepare
 from munet.data.images import squash
 from munet.errors import CorruptionError, UserError
 from munet.serving.predict import Prediction, normalise
-from munet.system import view
-from munet.system.view import System
-from munet.vit import forward as vit
 from munet.vit.architecture import get_variant, is_block
+from munet.vit.forward import Params, logits, nest
 from tests.report.stored_run import write_run
 
 
 @pytest.fixture
-def opened(tmp_path: Path) -> System:
+def opened(tmp_path: Path) -> munet.System:
     write_run(tmp_path, num_blocks=1, mutation_probability=0.6)
-    return view.open(str(tmp_path))
+    return munet.open(str(tmp_path))
 
 
 def pixels(*shape: int) -> UInt8[np.ndarray, "..."]:
     return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
 
 
-def directly(opened: System, task: str, images: UInt8[np.ndarray, "n h w c"]) -> Any:
+def directly(opened: munet.System, task: str, images: UInt8[np.ndarray, "n h w c"]) -> Any:
     """Probabilities by one plain forward pass."""
     model = opened.models[task]
-    params = {name: vit.nest(leaves) for name, leaves in opened.load(task).items()}
+    params = {name: nest(leaves) for name, leaves in opened.load(task).items()}
 
     @jax.jit
-    def forward(params: vit.Params, images: Array) -> Array:
+    def forward(params: Params, images: Array) -> Array:
         ready = prepare(images, int(model.hyperparameters["image_size"]), False)
-        return vit.logits(get_variant("demo/16"), params, ready, num_blocks=sum(map(is_block, model.components)))
+        return logits(get_variant("demo/16"), params, ready, num_blocks=sum(map(is_block, model.components)))
 
-    logits = forward(params, images)
-    exponentials = np.exp(np.asarray(logits, np.float64))
+    exponentials = np.exp(np.asarray(forward(params, images), np.float64))
     return exponentials / exponentials.sum(1, keepdims=True)
 
 
-def test_probabilities_are_those_of_the_model(opened: System) -> None:
+def test_probabilities_are_those_of_the_model(opened: munet.System) -> None:
     images = pixels(5, 20, 24, 3)
     prediction = opened.predict("task1", images)
     assert prediction.probabilities.shape == (5, 5)
@@ -60,7 +58,7 @@ def test_names_indices_and_confidences_agree() -> None:
     assert len(prediction) == 2
 
 
-def test_a_list_of_images_of_many_shapes_keeps_its_order(opened: System) -> None:
+def test_a_list_of_images_of_many_shapes_keeps_its_order(opened: munet.System) -> None:
     images = [pixels(20, 24), pixels(20, 24, 3), pixels(20, 24, 1), 255 - pixels(20, 24, 4)]
     together = opened.predict("task1", images).probabilities
     for index in (1, 2, 3):
@@ -71,20 +69,20 @@ def test_a_list_of_images_of_many_shapes_keeps_its_order(opened: System) -> None
     assert not np.allclose(together[1], together[3], atol=1e-3)
 
 
-def test_more_images_than_a_chunk(opened: System, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_images_than_a_chunk(opened: munet.System, monkeypatch: pytest.MonkeyPatch) -> None:
     images = pixels(9, 20, 24, 3)
     whole = opened.predict("task1", images).probabilities
     monkeypatch.setattr("munet.serving.predict._CHUNK", 8)
     np.testing.assert_allclose(opened.predict("task1", images).probabilities, whole, atol=1e-5)
 
 
-def test_photos_are_squashed_as_in_training(opened: System) -> None:
+def test_photos_are_squashed_as_in_training(opened: munet.System) -> None:
     photo, canvas = pixels(300, 200, 3), 2 * 64  # twice the largest image size
     expected = opened.predict("task1", [squash(photo, canvas)]).probabilities
     assert (opened.predict("task1", [photo]).probabilities == expected).all()
 
 
-def test_no_images_give_no_predictions(opened: System) -> None:
+def test_no_images_give_no_predictions(opened: munet.System) -> None:
     prediction = opened.predict("task0", [])
     assert (len(prediction), prediction.names, prediction.confidences.tolist()) == (0, [], [])
     assert prediction.probabilities.shape == (0, 3)
@@ -104,17 +102,17 @@ def test_transparent_pixels_are_white() -> None:
         ([np.zeros((0, 8, 3), np.uint8)], "Image 0 has shape"),
     ],
 )
-def test_what_are_no_images_is_refused(opened: System, images: Any, message: str) -> None:
+def test_what_are_no_images_is_refused(opened: munet.System, images: Any, message: str) -> None:
     with pytest.raises(UserError, match=message):
         opened.predict("task0", images)
 
 
-def test_an_unknown_task_is_refused(opened: System) -> None:
+def test_an_unknown_task_is_refused(opened: munet.System) -> None:
     with pytest.raises(UserError, match="Did you mean"):
         opened.predict("task9", pixels(1, 8, 8, 1))
 
 
-def test_a_damaged_component_is_never_used(opened: System) -> None:
+def test_a_damaged_component_is_never_used(opened: munet.System) -> None:
     file = Path(opened.workdir) / "components" / f"{opened.models['task0'].components['head']}.safetensors"
     data = file.read_bytes()
     file.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))

@@ -13,7 +13,7 @@ import pytest
 
 from munet.config import Config
 from munet.errors import UserError
-from munet.suites import devices
+from munet.suites import worker
 from munet.suites.execute import Outcome, Workers
 from munet.suites.plan import Run
 from munet.suites.suite import Method
@@ -100,33 +100,33 @@ def test_what_the_caller_raises_ends_everything(tmp_path: Path) -> None:
 
 
 def test_places_are_disjoint_gpus_or_the_one_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(devices, "_devices", lambda: ("gpu", 4))
+    monkeypatch.setattr(worker, "_devices", lambda: ("gpu", 4))
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    assert devices.places(0) == [{"CUDA_VISIBLE_DEVICES": str(index)} for index in range(4)]
-    assert devices.places(3) == [{"CUDA_VISIBLE_DEVICES": ids} for ids in ("0,3", "1", "2")]
+    assert worker.places(0) == [{"CUDA_VISIBLE_DEVICES": str(index)} for index in range(4)]
+    assert worker.places(3) == [{"CUDA_VISIBLE_DEVICES": ids} for ids in ("0,3", "1", "2")]
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5,7,8,9")
-    assert devices.places(2) == [{"CUDA_VISIBLE_DEVICES": ids} for ids in ("5,8", "7,9")]
+    assert worker.places(2) == [{"CUDA_VISIBLE_DEVICES": ids} for ids in ("5,8", "7,9")]
     with pytest.raises(UserError, match="--workers=5, but JAX sees 4 GPU"):
-        devices.places(5)
-    monkeypatch.setattr(devices, "_devices", lambda: ("tpu", 8))
-    assert devices.places(0) == [{}]
+        worker.places(5)
+    monkeypatch.setattr(worker, "_devices", lambda: ("tpu", 8))
+    assert worker.places(0) == [{}]
     with pytest.raises(UserError, match="on tpu a run uses all 8 devices"):
-        devices.places(2)
+        worker.places(2)
     with pytest.raises(UserError, match="--workers=-1: expected 0"):
-        devices.places(-1)
+        worker.places(-1)
 
 
 def test_workers_on_a_cpu_get_as_many_cores_each(monkeypatch: pytest.MonkeyPatch) -> None:
     """As many, since a run is repeatable on one number of cores only."""
-    monkeypatch.setattr(devices, "_devices", lambda: ("cpu", 1))
+    monkeypatch.setattr(worker, "_devices", lambda: ("cpu", 1))
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {2, 3, 4, 6, 7}, raising=False)
     name = "MUNET_WORKER_CORES"
-    assert devices.places(0) == devices.places(1) == [{}]
-    assert devices.places(2) == [{name: "2,3"}, {name: "4,6"}]
-    assert devices.places(6) == [{}] * 6
+    assert worker.places(0) == worker.places(1) == [{}]
+    assert worker.places(2) == [{name: "2,3"}, {name: "4,6"}]
+    assert worker.places(6) == [{}] * 6
     kept: list[set[int]] = []
     monkeypatch.setattr(os, "sched_setaffinity", lambda _, cores: kept.append(cores), raising=False)
-    devices.keep_to_own_cores()
+    worker.keep_to_own_cores()
     monkeypatch.setenv(name, "4,6")
-    devices.keep_to_own_cores()
+    worker.keep_to_own_cores()
     assert kept == [{4, 6}]

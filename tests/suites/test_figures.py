@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from munet.report import canvas
 from munet.suites import journals, summary
-from munet.suites.figures import CAPTIONS, canvas, figures, histograms, labels, lineage, tradeoff
-from munet.suites.figures.labels import Label
+from munet.suites.figures import CAPTIONS, figures, histograms, lineage, point_labels, tradeoff
+from munet.suites.figures.point_labels import Label
 from munet.suites.journals import Lineage
 from munet.suites.suite import Method, Suite
 from munet.types import HyperparameterValue
@@ -50,7 +51,7 @@ def test_labels_cover_neither_each_other_nor_points(count: int) -> None:
         axis = axes[0, 0]
         axis.plot(*places.T, "o")
         axis.set_xlim(-0.2, 1.2)
-        labels.write(figure, axis, curves)
+        point_labels.write(figure, axis, curves)
         figure.draw_without_rendering()
         boxes = [text.get_window_extent() for text in axis.texts]
         assert not any(one.overlaps(other) for one, other in itertools.combinations(boxes, 2))

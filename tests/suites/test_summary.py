@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from munet.suites import csv_files, formats, pages, summary
+from munet.suites import csv_files, pages, summary
 from munet.suites.summary import Sample
 from tests.suites.rows import rows
 
@@ -67,8 +67,8 @@ def test_the_best_of_every_column_is_bold_and_deviations_of_nothing_are_left_out
     page = pages.markdown(own, suite="x", against="full")
     assert "| FULL | 50.00 ± 0.00 | **87.50 ± 17.68** | **68.75 ± 8.84** |" in page
     assert "| MUNET | **75.00 ± 0.00** | 62.50 ± 17.68 | **68.75 ± 8.84** |" in page
-    assert formats.millions(Sample((1_000_000.0, 1_000_001.0))) == "1.000"
-    assert formats.millions(Sample((1_000_000.0, 1_010_000.0))) == "1.005 ± 0.007"
+    assert summary.millions(Sample((1_000_000.0, 1_000_001.0))) == "1.000"
+    assert summary.millions(Sample((1_000_000.0, 1_010_000.0))) == "1.005 ± 0.007"
 
 
 def test_balanced_accuracy_is_called_so() -> None:

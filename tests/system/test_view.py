@@ -133,7 +133,7 @@ def test_reading_leaves_the_work_directory_as_it_is(run: Path) -> None:
         return {path: path.stat().st_mtime_ns for path in sorted(run.rglob("*"))}
 
     before = listing()
-    opened = view.open(str(run))
+    opened = munet.open(str(run))
     opened.graph()
     opened.load("task0")
     assert listing() == before

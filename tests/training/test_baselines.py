@@ -39,7 +39,7 @@ KINDS: dict[str, tuple[Baseline, set[str]]] = {
 
 
 def replicas(baseline: Baseline, trained: set[str], count: int, **settings: Any) -> list[ChildPlan]:
-    """Children as `munet.evolution.baselines` makes them, whose components the tests' loader has."""
+    """Children as `munet.evolution.children` makes them, whose components the tests' loader has."""
     names = path_names(NUM_BLOCKS, range(NUM_BLOCKS) if baseline.kind == "adapters" else range(0))
     values = hyperparameters(adapter_dim=baseline.adapter_dim, **settings)
     return [

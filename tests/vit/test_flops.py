@@ -10,8 +10,8 @@ import pytest
 
 from munet.evolution import costs
 from munet.vit import flops
-from munet.vit import forward as vit
 from munet.vit.architecture import EMBEDDING, HEAD, NORM, Variant, get_variant, model_leaves, path_names
+from munet.vit.forward import logits, nest
 from tests.evolution.simulation import make_experiment, make_tasks
 
 SIZES: dict[str, Any] = {"image_size": 32, "adapter_dim": 8, "lora_rank": 4}
@@ -43,7 +43,7 @@ def test_it_is_what_xla_counts(variant: str, names: tuple[str, ...], size: int) 
     sizes = {**SIZES, "image_size": size, "adapter_dim": 64, "lora_rank": 16}
     model = get_variant(variant)
     shapes = {
-        name: vit.nest(
+        name: nest(
             {
                 path: jax.ShapeDtypeStruct(leaf.shape, np.dtype(leaf.dtype))
                 for path, leaf in model_leaves(model, name, sizes, 10).items()
@@ -53,7 +53,7 @@ def test_it_is_what_xla_counts(variant: str, names: tuple[str, ...], size: int) 
     }
     blocks = sum(name.startswith("encoderblock") for name in names)
     images = jax.ShapeDtypeStruct((1, size, size, 3), np.dtype(np.float32))
-    lowered = jax.jit(lambda params, images: vit.logits(model, params, images, num_blocks=blocks)).lower(shapes, images)
+    lowered = jax.jit(lambda params, images: logits(model, params, images, num_blocks=blocks)).lower(shapes, images)
     counted = lowered.compile().cost_analysis()
     assert counted is not None
     assert flops.forward(model, names, sizes, 10) == pytest.approx(counted["flops"], rel=0.05)
@@ -92,7 +92,7 @@ def test_a_train_step_is_what_xla_counts(tuned: set[str], passed: set[str]) -> N
     model, size = get_variant("Ti/16"), 64
     names = path_names(2)
     shapes = {
-        name: vit.nest(
+        name: nest(
             {
                 path: jax.ShapeDtypeStruct(leaf.shape, np.dtype(leaf.dtype))
                 for path, leaf in model_leaves(model, name, {**SIZES, "image_size": size}, 10).items()
@@ -105,7 +105,7 @@ def test_a_train_step_is_what_xla_counts(tuned: set[str], passed: set[str]) -> N
     lowest = -1 if EMBEDDING in tuned else 1
 
     def loss(own: Any, others: Any, images: Any) -> Any:
-        values = vit.logits(model, {**own, **others}, images, num_blocks=2, first_trainable=lowest)
+        values = logits(model, {**own, **others}, images, num_blocks=2, first_trainable=lowest)
         return values.sum()
 
     images = jax.ShapeDtypeStruct((8, size, size, 3), np.dtype(np.float32))

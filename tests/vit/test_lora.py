@@ -10,7 +10,7 @@ import pytest
 
 from munet.vit.architecture import get_variant, num_params, path_names
 from munet.vit.forward import flatten, nest
-from munet.vit.merging import merge_lora
+from munet.vit.init import merge_lora
 from tests.vit.trees import TINY, initial_params, random_params, train
 
 BOTH = (0, 1)

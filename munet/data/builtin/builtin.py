@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
 from munet.data.builtin.scripts import SCRIPTS
@@ -11,6 +13,7 @@ from munet.data.splits import Source, source_of_arrays
 from munet.errors import DataError, nearest
 
 _DIGITS = "digits"
+_DIGITS_FILE = Path(__file__).parents[2] / "assets" / "digits.npz"
 _GLYPHS = "glyphs/"
 
 
@@ -28,27 +31,16 @@ def open_builtin(uri: TaskUri, settings: OpenSettings) -> Source:
     name, cache_dir = uri.path, settings.cache_dir
     if name not in known:
         raise DataError(f"{uri.text}: there is no built-in set {name!r}. {nearest(name, known)}")
-    arrays = _digits(cache_dir) if name == _DIGITS else _glyphs(name.removeprefix(_GLYPHS), cache_dir)
+    arrays = _digits() if name == _DIGITS else _glyphs(name.removeprefix(_GLYPHS), cache_dir)
     class_names = [str(label) for label in arrays["class_names"]]
     return source_of_arrays(uri.text, arrays["images"], arrays["labels"], class_names, seed=settings.seed)
 
 
-def _digits(cache_dir: str) -> Arrays:
-    """The UCI handwritten digits that scikit-learn ships: 1,797 images of 8x8 pixels."""
-
-    def build() -> Arrays:
-        # Importing scikit-learn takes seconds, so only when the cache does not have them.
-        from sklearn.datasets import load_digits
-
-        bunch = load_digits()
-        images = np.rint(bunch.images * (255 / 16)).astype(np.uint8)[..., None]
-        return {
-            "images": images,
-            "labels": bunch.target.astype(np.int64),
-            "class_names": bunch.target_names.astype(str),
-        }
-
-    return cached_arrays(cache_dir, content_key("digits", 1), build)
+def _digits() -> Arrays:
+    """The UCI handwritten digits that ship with munet (assets/digits.md): 1,797 images of 8x8 pixels."""
+    with np.load(_DIGITS_FILE) as file:
+        images, labels = file["images"][..., None], file["labels"].astype(np.int64)
+    return {"images": images, "labels": labels, "class_names": np.arange(10).astype(str)}
 
 
 def _glyphs(script: str, cache_dir: str) -> Arrays:

@@ -8,7 +8,7 @@ from pathlib import Path
 from munet.config.pretrain import PretrainConfig, Recipe
 from munet.joint.workdir import Result
 from munet.methods.pretraining import recipe as recipes
-from munet.progress.wording import duration, percent
+from munet.text import duration, percent
 from munet.types import TaskInfo
 from munet.vit.architecture import get_variant
 

@@ -1,14 +1,15 @@
-"""The layer graph as JSON: stable, documented in docs/graph.md."""
+"""The layer graph as text for programs: JSON, stable and documented in docs/graph.md, and Graphviz' DOT language."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
-from munet.report.graph.graph import Graph
+from munet.report import drawing
+from munet.report.graph.graph import Graph, Node
 
 
-def to_text(graph: Graph) -> str:
+def to_json_text(graph: Graph) -> str:
     """The graph as indented JSON text."""
     return json.dumps(to_json(graph), indent=2) + "\n"
 
@@ -55,3 +56,49 @@ def to_json(graph: Graph) -> dict[str, Any]:
         ],
         "edges": [{"source": edge.source, "target": edge.target, "task": edge.task} for edge in graph.edges],
     }
+
+
+def to_dot(graph: Graph) -> str:
+    """DOT text: input at the bottom, one rank per layer, one coloured edge per task and step."""
+    styles = {task.name: drawing.task_style(index) for index, task in enumerate(graph.tasks)}
+    lines = [
+        "digraph munet {",
+        "  rankdir=BT;",
+        "  outputorder=edgesfirst;",
+        '  node [shape=box, style="filled,rounded", fontname="Helvetica", fontsize=11, color="#5B626B"];',
+        "  edge [arrowhead=none, penwidth=2];",
+    ]
+    for layer, name in enumerate(graph.layers):
+        members = [node for node in graph.nodes if node.layer == layer]
+        lines.append(f"  {{ rank=same;  // {name}")
+        for node in members:
+            owner = node.tasks[0] if node.kind != "component" else node.trained_last
+            fill = styles[owner].colour if owner else drawing.ROOT_COLOUR
+            lines.append(
+                f"    {_quote(node.id)} [label={_quote(label(graph, node))}, fillcolor={_quote(fill)}, "
+                f"fontcolor={_quote(drawing.text_colour(fill))}, tooltip={_quote(f'{node.params:,} parameters')}];"
+            )
+        lines.append("  }")
+    for edge in graph.edges:
+        style = styles[edge.task]
+        pattern = ", style=dashed" if style.dash else ""
+        lines.append(
+            f"  {_quote(edge.source)} -> {_quote(edge.target)} "
+            f"[color={_quote(style.colour)}{pattern}, tooltip={_quote(edge.task)}];"
+        )
+    return "\n".join([*lines, "}", ""])
+
+
+def label(graph: Graph, node: Node) -> str:
+    """What a node says without its layer's name beside it."""
+    if node.kind == "task":
+        return node.tasks[0]
+    if node.kind == "head":
+        task = next(task for task in graph.tasks if task.name == node.tasks[0])
+        return f"{task.quality.value:.1%}"
+    return f"{graph.layers[node.layer]} ({node.num_tasks_trained})"
+
+
+def _quote(text: str) -> str:
+    """A DOT string: JSON's escapes of quotes and backslashes are DOT's too."""
+    return json.dumps(text, ensure_ascii=False)

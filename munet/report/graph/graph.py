@@ -1,4 +1,4 @@
-"""The layer graph of a system (paper Fig. 2 and 9; spec section 9) as a value; `dot`, `graph_json`, `svg` draw it.
+"""The layer graph of a system (paper Fig. 2 and 9; spec section 9) as a value; `render.py` writes and draws it.
 
 Bottom: the tasks. Top: their heads, labelled with validation accuracy; the encoder norm is part of the head. Between
 them: components, each once, in the layer that its name says; edges are the tasks' paths.
@@ -6,14 +6,12 @@ them: components, each once, in the layer that its name says; edges are the task
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
 from typing import Literal
 
-from munet.errors import UserError, nearest
+from munet.system.view import RunView
 from munet.types import (
     ComponentId,
     ComponentName,
@@ -27,7 +25,6 @@ from munet.types import (
 )
 from munet.vit import architecture
 
-FORMATS = ("dot", "json", "svg")
 _INPUTS = (architecture.EMBEDDING, architecture.CLS, architecture.POSITION)
 _IN_HEAD = (architecture.NORM, architecture.HEAD)
 _INPUT_LABELS = {
@@ -183,51 +180,9 @@ def build(
     return Graph(shown, layers, tuple(sorted(nodes.values(), key=lambda node: node.layer)), tuple(edges))
 
 
-def render(graph: Graph, format: str) -> str:
-    """The graph as text: `dot`, `json` or `svg`.
-
-    Raises:
-      UserError: no such format; the message names the nearest.
-    """
-    from munet.report.graph import dot, formats, svg
-
-    if format == "dot":
-        return dot.to_dot(graph)
-    if format == "json":
-        return formats.to_text(graph)
-    if format == "svg":
-        return svg.to_svg(graph)
-    raise UserError(f"There is no graph format {format!r}. {nearest(format, FORMATS)}")
-
-
-def write(workdir: str, format: str = "", output: str = "") -> None:
-    """Writes the graph of the system in `workdir` to the file `output`, or to standard output ("" or "-").
-
-    Args:
-      workdir: of a run, finished or not.
-      format: `dot`, `json` or `svg`; "": the ending of `output`, else `svg`.
-      output: the file to write.
-
-    Raises:
-      UserError: no such format, no system there, or the file cannot be written.
-    """
-    from munet.system import view
-
-    is_file = output not in ("", "-")
-    if not format:
-        format = Path(output).suffix.removeprefix(".") if is_file else "svg"
-    if format not in FORMATS:
-        raise UserError(f"There is no graph format {format!r}. {nearest(format, FORMATS)}")
-    text = render(view.open(workdir).graph(), format)
-    if not is_file:
-        sys.stdout.write(text)
-        return
-    try:
-        Path(output).write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UserError(
-            f"The graph cannot be written to {output}: {error.strerror}. Give a file in a folder that exists."
-        ) from error
+def of_run(run: RunView) -> Graph:
+    """The graph of the models that a run retains at present."""
+    return build(run.tasks, run.models, run.components, run.trained_last)
 
 
 def _part(component: ComponentId, record: ComponentRecord) -> Part:

@@ -8,11 +8,10 @@ from xml.sax.saxutils import escape, quoteattr
 
 from munet.quality import metric_words
 from munet.report import drawing
+from munet.report.drawing import FAINT, HAIRLINE, INK, label, text_width
 from munet.report.graph import layered
 from munet.report.graph.graph import Graph, Node
 
-_INK, _FAINT, _HAIRLINE = "#1A1D21", "#5B626B", "#E6E8EB"
-_FONT = "Helvetica Neue, Helvetica, Arial, Liberation Sans, DejaVu Sans, sans-serif"
 _BOX_HEIGHT, _ROW = 36.0, 92.0
 _MARGIN, _TITLE_HEIGHT, _LEGEND_LINE = 24.0, 62.0, 22.0
 _LINE, _LINE_GAP = 2.6, 5.5  # width of a path, and distance of two beside each other
@@ -47,10 +46,10 @@ def to_svg(graph: Graph) -> str:
     links = [layered.Link(source, target, len(tasks)) for (source, target), tasks in bundles.items()]
     placed = layered.arrange(rows, widths, links, gap=_GAP, line_gap=_LINE_GAP)
 
-    labels_width = max(_width(name, 12) for name in graph.layers) + 20
+    labels_width = max(text_width(name, 12) for name in graph.layers) + 20
     legend = _legend_items(graph)
     title = _title(graph)
-    inner = max(placed.width, _width(title[0], 17) - labels_width, _width(title[1], 12) - labels_width, 340.0)
+    inner = max(placed.width, text_width(title[0], 17) - labels_width, text_width(title[1], 12) - labels_width, 340.0)
     left = _MARGIN + labels_width + (inner - placed.width) / 2
     width = _MARGIN + labels_width + inner + _MARGIN
     legend_rows = _wrap(legend, width - 2 * _MARGIN)
@@ -60,20 +59,17 @@ def to_svg(graph: Graph) -> str:
 
     y = {layer: bottom - _BOX_HEIGHT / 2 - layer * _ROW for layer in range(len(rows))}
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height:.0f}" '
-        f'viewBox="0 0 {width:.0f} {height:.0f}" role="img" font-family="{_FONT}">',
-        f"<title>{escape(title[0])}</title>",
-        f'<rect width="{width:.0f}" height="{height:.0f}" rx="8" fill="#FFFFFF"/>',
-        _label(_MARGIN, _MARGIN + 16, title[0], size=17, weight="600"),
-        _label(_MARGIN, _MARGIN + 37, title[1], size=12, fill=_FAINT),
+        *drawing.head(width, height, title[0]),
+        label(_MARGIN, _MARGIN + 16, title[0], size=17, weight="600"),
+        label(_MARGIN, _MARGIN + 37, title[1], size=12, fill=FAINT),
     ]
     for layer, name in enumerate(graph.layers):
         right = width - _MARGIN
         parts.append(
             f'<line x1="{_MARGIN + labels_width:.1f}" y1="{y[layer]:.1f}" x2="{right:.1f}" y2="{y[layer]:.1f}" '
-            f'stroke="{_HAIRLINE}"/>'
+            f'stroke="{HAIRLINE}"/>'
         )
-        parts.append(_label(_MARGIN, y[layer] + 4, name, size=12, fill=_FAINT))
+        parts.append(label(_MARGIN, y[layer] + 4, name, size=12, fill=FAINT))
     parts += _paths(graph, placed, bundles, widths, left, y)
     parts += [
         _box(graph, node, texts[node.id], left + placed.x[node.id], y[node.layer], widths[node.id])
@@ -190,7 +186,7 @@ def _box(graph: Graph, node: Node, text: _Text, x: float, y: float, width: float
     style = drawing.task_style(numbers[owner]) if owner else drawing.Style(drawing.ROOT_COLOUR)
     is_filled = node.kind == "component"
     fill = style.colour if is_filled else "#FFFFFF"
-    ink = drawing.text_colour(fill) if is_filled else _INK
+    ink = drawing.text_colour(fill) if is_filled else INK
     dash = f' stroke-dasharray="{style.dash}"' if style.dash and not is_filled else ""
     radius = _BOX_HEIGHT / 2 if node.kind == "task" else 6
     return (
@@ -198,8 +194,8 @@ def _box(graph: Graph, node: Node, text: _Text, x: float, y: float, width: float
         f"<title>{escape(_tooltip(graph, node))}</title>"
         f'<rect x="{x - width / 2:.1f}" y="{y - _BOX_HEIGHT / 2:.1f}" width="{width:.1f}" height="{_BOX_HEIGHT:.1f}" '
         f'rx="{radius:g}" fill="{fill}" stroke="{style.colour}" stroke-width="2"{dash}/>'
-        + _label(x, y - 2, text.main, size=13, fill=ink, anchor="middle", weight="600")
-        + _label(x, y + 12, text.detail, size=10.5, fill=ink, anchor="middle")
+        + label(x, y - 2, text.main, size=13, fill=ink, anchor="middle", weight="600")
+        + label(x, y + 12, text.detail, size=10.5, fill=ink, anchor="middle")
         + "</g>"
     )
 
@@ -224,7 +220,7 @@ def _wrap(items: Iterable[tuple[str, str]], width: float) -> list[list[tuple[flo
     rows: list[list[tuple[float, str, str]]] = []
     x = 0.0
     for kind, text in items:
-        needed = (0 if kind == "count" else 30) + _width(text, 10) + 24
+        needed = (0 if kind == "count" else 30) + text_width(text, 10) + 24
         if not rows or x + needed - 24 > width:
             rows.append([])
             x = 0.0
@@ -250,27 +246,13 @@ def _legend(rows: Sequence[Sequence[tuple[float, str, str]]], top: float) -> lis
                     f'<rect x="{x}" y="{y - 7}" width="22" height="14" rx="3" fill="{fill}" stroke="{edge}" '
                     'stroke-width="2"/>'
                 )
-            parts.append(_label(x + (0 if kind == "count" else 30), y + 4, text, size=11.5, fill=_FAINT))
+            parts.append(label(x + (0 if kind == "count" else 30), y + 4, text, size=11.5, fill=FAINT))
     return parts
-
-
-def _label(
-    x: float, y: float, text: str, *, size: float, fill: str = _INK, anchor: str = "start", weight: str = "400"
-) -> str:
-    return (
-        f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size:g}" font-weight="{weight}" text-anchor="{anchor}" '
-        f'fill="{fill}">{escape(text)}</text>'
-    )
-
-
-def _width(text: str, size: float) -> float:
-    """Width of `text`, generously: the viewer's font is unknown, and DejaVu Sans is the widest of the usual ones."""
-    return size * sum(0.45 if letter in "iljtfr .,:;|'()/" else 0.82 if letter in "mwMW%" else 0.64 for letter in text)
 
 
 def _box_width(node: Node, text: _Text) -> float:
     lines = _LINE_GAP * len(node.tasks) + 20
-    return max(_width(text.main, 13.5) + 22, _width(text.detail, 10.5) + 22, lines, 64.0)
+    return max(text_width(text.main, 13.5) + 22, text_width(text.detail, 10.5) + 22, lines, 64.0)
 
 
 def _count(params: int) -> str:

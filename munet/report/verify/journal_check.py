@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import munet
 from munet.errors import CorruptionError, UserError, WorkdirError
 from munet.evolution.controller import Controller
 from munet.evolution.state import State
@@ -17,11 +16,12 @@ from munet.report.verify.problems import RESTORE, VerifyReport
 from munet.store import Store
 from munet.system import replay
 from munet.system.replay import RunState
-from munet.system.view import System, read_experiment
+from munet.system.view import RunView, read_experiment
+from munet.text import package_version
 from munet.types import GenerationEntry, JournalEntry, PhaseEntry, StartEntry
 
 
-def check_journal(store: Store, report: VerifyReport) -> System | None:
+def check_journal(store: Store, report: VerifyReport) -> RunView | None:
     """The system of the longest sound beginning of the journal; None when not even the first entry is sound."""
     start: StartEntry | None = None
     controller: Controller | None = None
@@ -50,7 +50,7 @@ def check_journal(store: Store, report: VerifyReport) -> System | None:
             is_sound = False
     if start is None or folded is None:
         return None
-    system = System(store, start, folded)
+    system = RunView(store, start, folded)
     if is_sound:
         _check_snapshots(system, report)
     return system
@@ -101,7 +101,7 @@ def _decisions(controller: Controller, state: State, entry: JournalEntry) -> Ite
             yield "Its balanced test accuracy is not the one that its classes give."
 
 
-def _check_snapshots(system: System, report: VerifyReport) -> None:
+def _check_snapshots(system: RunView, report: VerifyReport) -> None:
     """A snapshot vouches for the journal up to its length, also for the last entry, which no later one does."""
     store = system.store
     for length, head in store.snapshots.heads().items():
@@ -124,10 +124,11 @@ def _check_snapshots(system: System, report: VerifyReport) -> None:
 
 
 def _version_advice(start: StartEntry) -> str:
-    version = start.versions.get("munet", munet.__version__)
-    if version == munet.__version__:
+    here = package_version("munet")
+    version = start.versions.get("munet", here)
+    if version == here:
         return RESTORE
-    return f"It was begun by munet {version}, this is {munet.__version__}: check with that version. {RESTORE}"
+    return f"It was begun by munet {version}, this is {here}: check with that version. {RESTORE}"
 
 
 def _place(store: Store, index: int) -> str:

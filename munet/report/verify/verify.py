@@ -19,7 +19,7 @@ from munet.errors import CorruptionError, UserError
 from munet.report.verify.journal_check import check_journal
 from munet.report.verify.problems import VerifyReport
 from munet.store import Store
-from munet.system.view import System
+from munet.system.view import RunView
 from munet.types import ComponentId, ComponentRecord, Quality, TaskName
 from munet.vit import architecture
 
@@ -27,7 +27,7 @@ __all__ = ["Measure", "VerifyReport", "remeasure", "run", "verify"]
 
 _REPEATS = 3  # when problems were found while the run went on
 
-Measure = Callable[[System, TaskName], Quality]  # the test quality of a task's model, measured again
+Measure = Callable[[RunView, TaskName], Quality]  # the test quality of a task's model, measured again
 
 
 def verify(workdir: str, measure: Measure | None = None) -> VerifyReport:
@@ -105,7 +105,7 @@ def remeasure(data_dir: str = "", cache_dir: str = "", arrays: Arrays = NO_ARRAY
     runtime = Runtime()
     limit = max_resident(runtime, DeviceLayout.detect(runtime))
 
-    def measure(system: System, task: TaskName) -> Quality:
+    def measure(system: RunView, task: TaskName) -> Quality:
         info, model, experiment = system.task(task), system.model(task), system.experiment
         size = max(experiment.search_space.image_size)
         # The run decided how many unreadable files it accepts; here the fingerprint tells whether the data is the same.
@@ -139,7 +139,7 @@ def _check_components(store: Store, report: VerifyReport) -> dict[ComponentId, C
     return sound
 
 
-def _check_models(system: System, sound: Mapping[ComponentId, ComponentRecord], report: VerifyReport) -> None:
+def _check_models(system: RunView, sound: Mapping[ComponentId, ComponentRecord], report: VerifyReport) -> None:
     """Every model has all its components, with the recorded descent; retained ones with the shapes they mean."""
     there = system.store.components.ids()
     users: dict[ComponentId, list[str]] = {}
@@ -163,7 +163,7 @@ def _check_models(system: System, sound: Mapping[ComponentId, ComponentRecord], 
                 report.add(_place(system.store, identity), text)
 
 
-def _shape_problems(system: System, task: TaskName, name: str, identity: ComponentId) -> list[str]:
+def _shape_problems(system: RunView, task: TaskName, name: str, identity: ComponentId) -> list[str]:
     record, model = system.components[identity], system.model(task)
     variant = architecture.get_variant(system.experiment.variant)
     expected = architecture.model_leaves(variant, name, model.hyperparameters, system.task(task).num_classes)
@@ -172,7 +172,7 @@ def _shape_problems(system: System, task: TaskName, name: str, identity: Compone
     return [f"Model {model.id} of {task} uses it as {name}, but its name ({record.name}) or shapes are others."]
 
 
-def _check_accounting(system: System, report: VerifyReport) -> None:
+def _check_accounting(system: RunView, report: VerifyReport) -> None:
     """The accounted parameters of all retained models add up to the unique parameters in use (spec section 13)."""
     report.total_params = sum(record.num_params for record in system.components.values())
     accounted = math.fsum(system.accounted_params(task) for task in system.models)
@@ -184,7 +184,7 @@ def _check_accounting(system: System, report: VerifyReport) -> None:
 
 
 def _check_test(
-    system: System,
+    system: RunView,
     task: TaskName,
     sound: Mapping[ComponentId, ComponentRecord],
     measure: Measure | None,

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from munet.suites.figures import canvas
+from munet.report import canvas
 from munet.types import HyperparameterValue
 
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from munet.suites.figures import canvas
+from munet.report import canvas
 from munet.suites.journals import Lineage
 from munet.types import TaskName
 

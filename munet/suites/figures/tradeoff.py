@@ -6,8 +6,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from munet.suites.figures import canvas, labels
-from munet.suites.figures.labels import Label
+from munet.report import canvas
+from munet.suites.figures import point_labels
+from munet.suites.figures.point_labels import Label
 from munet.suites.summary import MethodSummary
 
 _LOG_FROM = 8.0  # a larger ratio of sizes needs a logarithmic axis
@@ -62,7 +63,7 @@ def draw(
         axis.set_xlabel(size.label)
         axis.set_ylabel(f"mean test {metric} (%)")
         figure.legend(loc="outside upper center", ncols=min(2, len(groups)))
-        labels.write(figure, axis, written)
+        point_labels.write(figure, axis, written)
         return canvas.svg(figure)
 
 

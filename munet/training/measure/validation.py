@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Int32
 
 from munet.data.splits import Split
-from munet.evolution.verdicts import best_cycle
+from munet.evolution.judging import best_cycle
 from munet.quality import Quality, quality_of
 from munet.training.batches.stream import Resize, evaluation_batches
 from munet.training.work import TaskWork

@@ -5,7 +5,7 @@ import pytest
 
 from munet.data.builtin import glyphs, scripts
 from munet.data.open_settings import OpenSettings
-from munet.data.splits import SPLITS, Source
+from munet.data.splits import SPLITS, Source, source_of_arrays
 from munet.data.uris import open_source, parse_uri
 from munet.errors import DataError
 
@@ -26,6 +26,24 @@ def test_digits(tmp_path_factory: pytest.TempPathFactory) -> None:
     parts = source.load()
     assert parts["train"].images.shape == (source.num_examples["train"], 8, 8, 1)
     assert {0, 255} <= set(np.unique(parts["train"].decoded)) <= {round(level * 255 / 16) for level in range(17)}
+
+
+def test_digits_are_those_of_scikit_learn() -> None:
+    """The same images in the same order, so that runs begun with those go on, where it is installed to compare with."""
+    load_digits = pytest.importorskip("sklearn.datasets", reason="scikit-learn is not installed").load_digits
+    source, theirs = _open("digits", OpenSettings(cache_dir="off")), load_digits()
+    images = np.rint(theirs.images * (255 / 16)).astype(np.uint8)[..., None]
+    expected = source_of_arrays("builtin:digits", images, theirs.target.astype(np.int64), source.class_names, seed=0)
+    assert source.fingerprint == expected.fingerprint
+    assert source.class_names == tuple(map(str, theirs.target_names))
+
+
+def test_digits_need_no_scikit_learn_and_stay_what_they_are() -> None:
+    """The fingerprint stands in the journals of runs."""
+    assert (
+        _open("digits", OpenSettings(cache_dir="off")).fingerprint
+        == "60b70b259a1bfae13a85613902b1714b75364dbc1535275ace70894a13e1cc01"
+    )
 
 
 def test_glyphs_of_a_script(greek: Source) -> None:

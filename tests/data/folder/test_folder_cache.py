@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from munet.data import photos
-from munet.data.folder import index as folder_index
+from munet.data.folder.index import index_files
 from munet.errors import DataError
 from tests.data.folder.test_folder import fill, image, load, pixels_of
 
@@ -107,13 +107,13 @@ def test_an_emptied_cache_does_not_matter(tmp_path: Path) -> None:
 
 def test_a_file_that_changes_while_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(tmp_path, {"a": 10, "b": 10})
-    really_index = folder_index.index_files
+    really_index = index_files
 
     def slow(*arguments: Any) -> Any:
         facts = really_index(*arguments)
         image(77).save(tmp_path / "a" / "0.png")
         return facts
 
-    monkeypatch.setattr(folder_index, "index_files", slow)
+    monkeypatch.setattr("munet.data.folder.index.index_files", slow)
     with pytest.raises(DataError, match=r"a/0\.png changed while it was read"):
         load(tmp_path)

@@ -22,8 +22,3 @@ def test_a_row_says_splits_counts_classes_and_shape(tmp_path: Path) -> None:
     row = next(line for line in text.splitlines() if "6x5" in line)
     cells = [cell.strip() for cell in row.split("│")[2:-1]]
     assert cells == ["3", "40", "5", "5", "8 to 24", "6x5 colour", "0, 1, 2"]
-
-
-def test_long_lists_of_names_are_cut() -> None:
-    assert describe.class_names_text(list("abc")) == "a, b, c"
-    assert describe.class_names_text([str(index) for index in range(1_623)]) == "0, 1, 2, 3, 4, 5 and 1,617 more"

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from munet.errors import UserError
-from munet.report.graph import graph as graphs
+from munet.report.graph import render
+from munet.report.graph.graph import of_run
 from munet.system import view
 from munet.types import Quality
 from tests.report.stored_run import write_run
@@ -65,7 +66,7 @@ def test_tasks_without_a_model_are_left_out(two_tasks: Any) -> None:
 
 
 def test_json_form_is_stable(two_tasks: Any) -> None:
-    data = json.loads(graphs.render(two_tasks.graph(), "json"))
+    data = json.loads(render.render(two_tasks.graph(), "json"))
     assert list(data) == ["format", "version", "num_params", "layers", "tasks", "nodes", "edges"]
     assert (data["format"], data["version"]) == ("munet-graph", 1)
     assert data["tasks"][0] == {
@@ -92,7 +93,7 @@ def test_json_form_is_stable(two_tasks: Any) -> None:
 
 def test_unknown_format_names_the_nearest(two_tasks: Any) -> None:
     with pytest.raises(UserError, match="Did you mean 'svg'"):
-        graphs.render(two_tasks.graph(), "svgz")
+        render.render(two_tasks.graph(), "svgz")
 
 
 def test_a_path_never_goes_down(many_tasks: Callable[[int], Any]) -> None:
@@ -107,7 +108,7 @@ def test_unmeasured_test_quality_is_null(two_tasks: Any) -> None:
     del two_tasks.models["one"]
     two_tasks.model("three", Quality(1, 1), *model.components.values())
     object.__setattr__(two_tasks.models["three"], "test_quality", None)
-    assert json.loads(graphs.render(two_tasks.graph(), "json"))["tasks"][0]["test_quality"] is None
+    assert json.loads(render.render(two_tasks.graph(), "json"))["tasks"][0]["test_quality"] is None
 
 
 def test_a_norm_that_heads_share_is_counted_once(two_tasks: Any) -> None:
@@ -120,7 +121,7 @@ def test_a_norm_that_heads_share_is_counted_once(two_tasks: Any) -> None:
 def test_the_graph_of_a_run_agrees_with_its_system(tmp_path: Path) -> None:
     write_run(tmp_path, num_classes=(3, 5, 7))
     opened = view.open(str(tmp_path))
-    graph = opened.graph()
+    graph = of_run(opened)
     assert graph.num_params == opened.total_params
     assert {part.id for node in graph.nodes for part in node.parts} == set(opened.components)
     for task, model in opened.models.items():
@@ -128,22 +129,22 @@ def test_the_graph_of_a_run_agrees_with_its_system(tmp_path: Path) -> None:
         assert on_path == set(model.components.values())
 
 
-@pytest.mark.parametrize("format", graphs.FORMATS)
+@pytest.mark.parametrize("format", render.FORMATS)
 def test_write_chooses_the_format_by_the_ending(
     tmp_path: Path, format: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = tmp_path / "run"
     write_run(run)
     output = tmp_path / f"picture.{format}"
-    graphs.write(str(run), output=str(output))
-    graphs.write(str(run), format=format)
-    assert output.read_text("utf-8") == graphs.render(view.open(str(run)).graph(), format) == capsys.readouterr().out
+    render.write(str(run), output=str(output))
+    render.write(str(run), format=format)
+    assert output.read_text("utf-8") == render.render(of_run(view.open(str(run))), format) == capsys.readouterr().out
 
 
 def test_write_refuses_what_it_cannot_write(tmp_path: Path) -> None:
     run = tmp_path / "run"
     write_run(run)
     with pytest.raises(UserError, match=r"no graph format 'png'. Valid: dot, json, svg"):
-        graphs.write(str(run), output=str(tmp_path / "a.png"))
+        render.write(str(run), output=str(tmp_path / "a.png"))
     with pytest.raises(UserError, match="in a folder that exists"):
-        graphs.write(str(run), output=str(tmp_path / "nowhere" / "a.svg"))
+        render.write(str(run), output=str(tmp_path / "nowhere" / "a.svg"))

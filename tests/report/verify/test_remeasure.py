@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+import munet
 from munet.data.tasks import load_task
 from munet.errors import UserError
 from munet.report.verify.verify import remeasure, verify
@@ -19,7 +20,7 @@ URI = "builtin:digits"
 def test_test_accuracy_measured_again_is_that_of_prediction(tmp_path: Path) -> None:
     task = load_task(URI, cache_dir="off")
     write_run(tmp_path, tasks=(task.info,), num_blocks=1)
-    opened = view.open(str(tmp_path))
+    opened = munet.open(str(tmp_path))
     with task.testing():
         split = task.split("test")
     predicted = opened.predict("digits", split.decoded).indices

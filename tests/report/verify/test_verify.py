@@ -14,7 +14,7 @@ from munet.report.verify.verify import VerifyReport, verify
 from munet.store import Store
 from munet.store.codec import dumps
 from munet.system import view
-from munet.system.view import System
+from munet.system.view import RunView
 from munet.types import ComponentId, ComponentRecord, Position, Quality, SeedsEntry, StartEntry, TaskName
 from tests.report.stored_run import write_run
 
@@ -234,7 +234,7 @@ def test_a_snapshot_of_another_state_is_found(run: Path) -> None:
 def test_measured_tests_are_compared(run: Path) -> None:
     asked: list[TaskName] = []
 
-    def measure(opened: System, task: TaskName) -> Quality:
+    def measure(opened: RunView, task: TaskName) -> Quality:
         asked.append(task)
         if task == "task1":
             return Quality(0, 100)
@@ -256,7 +256,7 @@ def test_a_damaged_model_is_not_measured(run: Path) -> None:
     edit(component_file(run, "task0", "head"), flip_last_byte)
     asked: list[TaskName] = []
 
-    def measure(opened: System, task: TaskName) -> Quality:
+    def measure(opened: RunView, task: TaskName) -> Quality:
         asked.append(task)
         return opened.models[task].test_quality or Quality(0, 1)
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from munet.evolution.verdicts import best_cycle
+from munet.evolution.judging import best_cycle
 from munet.quality import quality_of
 from munet.training.batches import stream
 from munet.training.in_flight import InFlight

@@ -15,9 +15,8 @@ from munet.errors import DeviceMemoryError, UserError
 from munet.text import byte_size
 from munet.training import wave
 from munet.training.batches.stream import segment_size
-from munet.training.placement import devices as placement
 from munet.training.placement import fitting, input_memory, out_of_memory
-from munet.training.placement.devices import DeviceLayout
+from munet.training.placement.devices import DeviceLayout, place
 from munet.training.placement.fitting import Spread
 from munet.training.placement.grouping import Group
 from munet.training.program import programs
@@ -102,12 +101,12 @@ def test_whatever_is_placed_fits_and_every_child_is_placed_once() -> None:
         reserved, memory = int(random.integers(0, GIB)), int(2 ** random.uniform(31, 36))
         given = layout(count, memory, int(random.choice([1, 3, 1 << 16])))
         try:
-            chunks = placement.place(groups, given, reserved)
+            chunks = place(groups, given, reserved)
         except UserError:
             assert fitting.choose_spread([group.signature for group in groups], count, memory - reserved) is None
             continue
         placed += 1
-        assert chunks == placement.place(groups, given, reserved)
+        assert chunks == place(groups, given, reserved)
         assert sorted(member for chunk in chunks for member in chunk.members) == list(range(ends[-1]))
         kept: dict[Any, int] = defaultdict(int)
         work: dict[Any, int] = defaultdict(int)
@@ -126,33 +125,33 @@ def test_whatever_is_placed_fits_and_every_child_is_placed_once() -> None:
 
 
 def test_without_a_known_limit_children_are_placed_as_ever() -> None:
-    chunks = placement.place([Group(LARGE, tuple(range(8)))], layout(8, None))
+    chunks = place([Group(LARGE, tuple(range(8)))], layout(8, None))
     assert [(chunk.mesh.devices.shape, chunk.size, chunk.wave) for chunk in chunks] == [((8, 1, 1), 8, 0)]
 
 
 @pytest.mark.parametrize("mesh", [(8, 1, 1), (2, 4, 1), (2, 2, 2), (1, 4, 2)])
 def test_a_mesh_that_is_given_is_taken(mesh: tuple[int, ...]) -> None:
     groups = [Group(SMALL, (0, 2, 3)), Group(WIDE, (1,))]
-    chunks = placement.place(groups, layout(8, None, 1, mesh))
+    chunks = place(groups, layout(8, None, 1, mesh))
     assert {chunk.mesh.devices.shape[1:] for chunk in chunks} == {mesh[1:]}
     assert max(chunk.mesh.shape["child"] for chunk in chunks) == (3 if mesh[0] == 8 else 1)
-    assert placement.place(groups[:1], layout(8, None, 1, mesh))[0].mesh.shape["child"] == min(mesh[0], 3)
+    assert place(groups[:1], layout(8, None, 1, mesh))[0].mesh.shape["child"] == min(mesh[0], 3)
     if mesh[0] >= 2:  # groups have devices of their own
         assert not set(chunks[0].mesh.devices.flat) & set(chunks[-1].mesh.devices.flat)
 
 
 def test_what_fits_nowhere_is_told_before_it_is_tried() -> None:
     with pytest.raises(UserError) as caught:
-        placement.place([Group(LARGE, (0,))], layout(4, 3 * GIB), reserved=GIB)
+        place([Group(LARGE, (0,))], layout(4, 3 * GIB), reserved=GIB)
     text = str(caught.value)
     best = min(fitting.need(LARGE, spread).total for spread in fitting.choices([LARGE], 4))
     assert f"evaluated in batches of 256 images, takes {byte_size(best)} on each of 4 devices" in text
     assert "a device has 3.0 GiB" in text
     assert "Lower the image sizes or num_blocks" in text
     with pytest.raises(UserError, match=r"Lower runtime\.block_megabytes, the image sizes"):
-        placement.place([Group(LARGE, (0,))], layout(4, 3 * GIB), reserved=2 * GIB)
+        place([Group(LARGE, (0,))], layout(4, 3 * GIB), reserved=2 * GIB)
     with pytest.raises(UserError, match=r"Leave runtime\.mesh empty"):
-        placement.place([Group(WIDE, (0,))], layout(4, 4 * GIB, 1, (4, 1, 1)))
+        place([Group(WIDE, (0,))], layout(4, 4 * GIB, 1, (4, 1, 1)))
 
 
 def test_a_mesh_must_have_as_many_devices_as_are_used() -> None:
@@ -179,7 +178,7 @@ def test_a_program_passes_in_the_fewest_parts_whatever_others_need() -> None:
     small = replace(LARGE, image_size=32)
     room = fitting.need(LARGE, Spread(parts=8)).total
     assert fitting.need(LARGE, Spread(parts=4)).total > room > fitting.need(small, Spread()).total
-    chunks = placement.place([Group(LARGE, (0,)), Group(small, (1,))], layout(1, room, 1))
+    chunks = place([Group(LARGE, (0,)), Group(small, (1,))], layout(1, room, 1))
     assert [(chunk.group.signature, chunk.parts) for chunk in chunks] == [(LARGE, 8), (small, 1)]
 
 
@@ -188,9 +187,9 @@ def test_an_uneven_batch_passes_on_the_mesh_that_is_given(memory: int | None) ->
     """Of a set of 333 images: each device of `data` has all of a part."""
     program = replace(SMALL, batch_size=333)
     given = replace(layout(8, memory, 1, (2, 4, 1)), microbatch=32)
-    (chunk,) = placement.place([Group(program, (0,))], given)
+    (chunk,) = place([Group(program, (0,))], given)
     assert (chunk.spread, chunk.need.total > 0) == (Spread(4, 1, 11), True)
-    (whole,) = placement.place([Group(program, (0,))], replace(given, microbatch=0))
+    (whole,) = place([Group(program, (0,))], replace(given, microbatch=0))
     assert whole.spread == Spread(4, 1, 1)
 
 
@@ -323,6 +322,6 @@ def test_a_device_that_runs_out_of_memory_is_told_with_what_to_change(monkeypatc
 
 
 def test_other_errors_of_a_device_pass() -> None:
-    chunk = placement.place([Group(SMALL, (0,))], layout(1, None))[0]
+    chunk = place([Group(SMALL, (0,))], layout(1, None))[0]
     with pytest.raises(jax.errors.JaxRuntimeError, match="INTERNAL"), out_of_memory.explained("training", chunk):
         raise jax.errors.JaxRuntimeError("INTERNAL: something else")

@@ -8,7 +8,7 @@ import itertools
 import jax
 import pytest
 
-from munet.training.placement import devices as placement
+from munet.training.placement.devices import DeviceLayout, _share_slots, place
 from munet.training.placement.grouping import CostModel, Group, compile_seconds, group_children, step_seconds
 from munet.training.program import signature
 from munet.training.program.signature import Signature
@@ -172,7 +172,7 @@ def test_grouping_does_not_depend_on_the_order_of_known_programs() -> None:
 )
 def test_devices_are_shared_in_proportion(sizes: list[int], devices: int, shares: list[int]) -> None:
     fake = [object() for _ in range(devices)]
-    given = placement._share_slots(sizes, fake)
+    given = _share_slots(sizes, fake)
     assert [len(share) for share in given] == shares
     if sum(shares) <= devices:
         used = [id(device) for share in given for device in share]
@@ -182,6 +182,6 @@ def test_devices_are_shared_in_proportion(sizes: list[int], devices: int, shares
 def test_chunks_hold_every_child_once() -> None:
     groups = [Group(FULL, (0, 2, 4)), Group(HEAD_ONLY, (1, 3))]
     for per_device in (1, 2, 8):
-        chunks = placement.place(groups, placement.DeviceLayout(tuple(jax.devices()[:1]), per_device))
+        chunks = place(groups, DeviceLayout(tuple(jax.devices()[:1]), per_device))
         assert sorted(member for chunk in chunks for member in chunk.members) == [0, 1, 2, 3, 4]
         assert all(len(chunk.members) <= per_device for chunk in chunks)

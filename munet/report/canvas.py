@@ -1,22 +1,21 @@
-"""What all figures share: a quiet style, colours that colour-blind readers tell apart, SVG that repeats exactly."""
+"""What pictures drawn with matplotlib share: a quiet style, colours that all tell apart, SVG that repeats exactly."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from munet.report.drawing import TASK_COLOURS
+from munet.report.drawing import INK, TASK_COLOURS
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
-DASHES = ("-", "--", ":", "-.")
 _STYLE: dict[Any, Any] = {
     "figure.facecolor": "white",
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.edgecolor": "#5A6270",
-    "axes.labelcolor": "#1A1D21",
+    "axes.labelcolor": INK,
     "axes.titlesize": 11,
     "axes.titleweight": "bold",
     "axes.grid": True,
@@ -28,6 +27,7 @@ _STYLE: dict[Any, Any] = {
     "font.size": 10,
     "legend.frameon": False,
     "lines.linewidth": 1.8,
+    "text.parse_math": False,  # a $ in a name is a $
     "svg.fonttype": "path",  # the same in every browser, whatever fonts there are
     "svg.hashsalt": "munet",  # ids that repeat
 }
@@ -51,11 +51,9 @@ def canvas(width: float, height: float, rows: int = 1, columns: int = 1, **optio
         yield figure, figure.subplots(rows, columns, squeeze=False, **options)
 
 
-def svg(figure: Any) -> bytes:
-    """The figure as SVG; equal figures have equal bytes."""
+def svg(figure: Any, title: str = "") -> bytes:
+    """The figure as SVG, with a title for programs and for readers who do not see; equal figures have equal bytes."""
+    named = {"Title": title} if title else {}
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": "munet"})
+    figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": "munet"} | named)
     return buffer.getvalue()
-
-
-Draw = Callable[[], bytes | None]  # None: there is nothing to show

@@ -3,7 +3,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from munet.report.graph.dot import to_dot
+from munet.report.graph.formats import to_dot
 
 
 def test_every_node_and_edge_is_declared_once(two_tasks: Any) -> None:
