@@ -8,6 +8,7 @@ counter-based generators keyed by the same hash. Nothing here needs JAX.
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Int, UInt32
@@ -52,3 +53,30 @@ def permutations(path: Path, length: int, first: int, count: int) -> Int[np.ndar
     philox = np.random.Philox(key=int.from_bytes(digest(path)[16:32], "big"), counter=first * per_order)
     words = philox.random_raw(count * per_order * 4).reshape(count, per_order * 4)
     return np.argsort(words[:, :length], axis=1, kind="stable")
+
+
+@dataclass(frozen=True)
+class Draws:
+    """Draws below one path; the same purpose always gives the same number.
+
+    Attributes:
+      path: the common beginning of the paths of all draws.
+    """
+
+    path: Path
+
+    def at(self, *parts: str | int) -> Draws:
+        """Draws further down the path."""
+        return Draws((*self.path, *parts))
+
+    def uniform(self, *purpose: str | int) -> float:
+        """A number in [0, 1)."""
+        return uniform((*self.path, *purpose))
+
+    def fires(self, kind: str, target: str, probability: float) -> bool:
+        """Whether a possible mutation happens."""
+        return self.uniform("fire", kind, target) < probability
+
+    def goes_up(self, kind: str, target: str) -> bool:
+        """Direction of a step along an ordered list: up or down with equal probability."""
+        return self.uniform("direction", kind, target) < 0.5

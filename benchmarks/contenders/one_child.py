@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from flax.traverse_util import flatten_dict, unflatten_dict
 
 from benchmarks.contenders import cases
 from benchmarks.contenders.process import serve
@@ -71,13 +72,16 @@ class OneChild:
     def trained(self) -> dict[str, list[float]]:
         """The sum of each child's trained head."""
         results = {child.id: self._train(child)["head"] for child in self._plan.children}
-        return {str(id): [float(leaf.sum()) for leaf in forward.flatten(head).values()] for id, head in results.items()}
+        return {
+            str(id): [float(leaf.sum()) for leaf in flatten_dict(head, sep="/").values()]
+            for id, head in results.items()
+        }
 
     def _train(self, child: ChildPlan) -> Params:
         """Trains a child and gives the best version of what trains."""
         case = self._case
         arrays = {
-            part.name: forward.nest(assemble.component_arrays(child, part, self._work, self._load))
+            part.name: unflatten_dict(assemble.component_arrays(child, part, self._work, self._load), sep="/")
             for part in child.components
         }
         trains = {part.name for part in child.components if part.trainable}

@@ -10,9 +10,9 @@ from collections.abc import Iterable
 
 from munet.config import Experiment
 from munet.evolution import lookup, mutations
-from munet.evolution.draws import Draws
 from munet.evolution.search_space import DATA_SETTINGS, default_hyperparameters, model_settings, select
 from munet.evolution.state import State
+from munet.rng import Draws
 from munet.types import (
     ChildPlan,
     ComponentName,

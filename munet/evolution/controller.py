@@ -14,13 +14,13 @@ from munet.config import Experiment
 from munet.errors import CorruptionError
 from munet.evolution import judging, schedule
 from munet.evolution.children import baseline_child, mutated_child, seed_child
-from munet.evolution.draws import Draws, generation_draws
 from munet.evolution.judging import judge_child
 from munet.evolution.mutations import mutate_settings
 from munet.evolution.parents import sample_parent
 from munet.evolution.search_space import DATA_SETTINGS, default_hyperparameters, select
-from munet.evolution.state import EvolutionError, State, initial_state
+from munet.evolution.state import EvolutionError, State, generation_draws, initial_state
 from munet.evolution.transitions import add_generation, begin_phase, choose_seeds, close_phase
+from munet.rng import Draws
 from munet.types import (
     ChildPlan,
     CycleQualities,
@@ -65,6 +65,10 @@ class Controller:
     def __init__(self, experiment: Experiment, tasks: Sequence[TaskInfo]):
         self.experiment = experiment
         self.tasks = tuple(tasks)
+        self._num_generations = schedule.num_generations(experiment)
+        self._num_task_iterations = schedule.num_task_iterations(experiment)
+        self._most_seed_parents = schedule.most_seed_parents(experiment)
+        self._is_baseline = schedule.is_baseline(experiment)
 
     def task(self, state: State) -> TaskInfo:
         """The task that the state's position makes the active one."""
@@ -72,11 +76,11 @@ class Controller:
 
     def is_phase_over(self, state: State) -> bool:
         """Whether every generation of the phase is judged, so that `best` is to be tested and told."""
-        return state.position.generation >= schedule.num_generations(self.experiment)
+        return state.position.generation >= self._num_generations
 
     def is_complete(self, state: State) -> bool:
         """Whether every phase is closed."""
-        return state.position.task_iteration >= schedule.num_task_iterations(self.experiment)
+        return state.position.task_iteration >= self._num_task_iterations
 
     def score(self, state: State, model: ModelRecord) -> float:
         """Eq. 2 of a trained model in the system at hand."""
@@ -103,7 +107,7 @@ class Controller:
         Empty where nothing is to be chosen, or it has been: else a `SeedsEntry` must be told before `ask`. The children
         say whose features to look at and at which image size; they are never trained, and their ids mean nothing.
         """
-        if len(state.seeds) <= schedule.most_seed_parents(self.experiment):
+        if len(state.seeds) <= self._most_seed_parents:
             return ()
         task = self.task(state)
         draws = generation_draws(self.experiment.seed, state.position, task.name)
@@ -121,10 +125,10 @@ class Controller:
         """
         if self.is_complete(state) or self.is_phase_over(state):
             raise EvolutionError(f"There is no generation left at {state.position}.")
-        if len(state.seeds) > schedule.most_seed_parents(self.experiment):
+        if len(state.seeds) > self._most_seed_parents:
             raise EvolutionError(f"The seed parents at {state.position} are yet to be chosen by fit.")
         fired: list[Mutation] = []
-        if schedule.is_baseline(self.experiment):
+        if self._is_baseline:
             children = [
                 baseline_child(state, self.experiment, self.task(state), state.next_model_id + index)
                 for index in range(self.experiment.children_per_generation)
@@ -178,7 +182,7 @@ class Controller:
             return add_generation(state, entry)
         state = close_phase(state, entry)
         position = self._next_phase(state.position)
-        if position.task_iteration >= schedule.num_task_iterations(self.experiment):
+        if position.task_iteration >= self._num_task_iterations:
             return replace(state, position=position)
         return begin_phase(state, self.experiment, position, self.tasks[position.task_index].name)
 
@@ -188,7 +192,7 @@ class Controller:
             return ()
         if self.is_phase_over(state):
             return PhaseEntry
-        is_chosen = len(state.seeds) <= schedule.most_seed_parents(self.experiment)
+        is_chosen = len(state.seeds) <= self._most_seed_parents
         return GenerationEntry if is_chosen else SeedsEntry
 
     def _next_phase(self, position: Position) -> Position:

@@ -58,6 +58,11 @@ def _share(state: State, component: ComponentId, task: TaskName) -> float:
     return state.components[component].num_params / (1 + state.num_other_users(component, task))
 
 
+def counts_costs(experiment: Experiment) -> bool:
+    """Whether the score counts more than size: the paper's own does not."""
+    return experiment.flops_factor < 1 or experiment.latency_factor < 1
+
+
 def score(state: State, model: ModelRecord, experiment: Experiment) -> float:
     """Eq. 2 of a trained model in the system at hand, with the penalties for FLOPs and latency where they count.
 
@@ -67,6 +72,8 @@ def score(state: State, model: ModelRecord, experiment: Experiment) -> float:
     if model.task is None or model.quality is None:
         raise EvolutionError(f"Model {model.id} was never trained on a task and has no score.")
     size_aware = penalised(model.quality, accounted_params(state, model.components.values(), model.task), experiment)
+    if not counts_costs(experiment):
+        return size_aware
     return size_aware * costs.penalty(
         experiment,
         model.components,
@@ -85,8 +92,10 @@ def score_of_child(
     Raises:
       EvolutionError: latency counts, but there is none.
     """
-    accounted = accounted_params_of_child(state, child, experiment, num_classes)
-    return penalised(quality, accounted, experiment) * costs.penalty(
+    size_aware = penalised(quality, accounted_params_of_child(state, child, experiment, num_classes), experiment)
+    if not counts_costs(experiment):
+        return size_aware
+    return size_aware * costs.penalty(
         experiment,
         [plan.name for plan in child.components],
         child.hyperparameters,
@@ -146,7 +155,7 @@ def judge_child(
     if cycle is None:
         return Verdict(False, "gave no finite result" + end, parent_score=to_beat)
     own = score_of_child(state, experiment, child, training.qualities[cycle], num_classes, latency)
-    if experiment.flops_factor < 1 or experiment.latency_factor < 1:  # the paper's own score goes without saying
+    if counts_costs(experiment):  # the paper's own score goes without saying
         end = f" (penalised for {', '.join(costs.penalised_for(experiment))}){end}"
     if to_beat is None:
         reason = f"{own:.4f}, and its parent was not trained on {child.task}"

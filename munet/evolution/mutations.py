@@ -10,8 +10,8 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 
 from munet.config import Experiment
-from munet.evolution.draws import Draws
 from munet.evolution.search_space import insertions, step, values_of
+from munet.rng import Draws
 from munet.types import ComponentName, ComponentPlan, Hyperparameters, HyperparameterValue, Mutation
 from munet.vit.architecture import NORM, adapter_name, lora_name
 

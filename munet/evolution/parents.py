@@ -8,10 +8,10 @@ from itertools import islice
 from typing import Any
 
 from munet.config import Experiment
-from munet.evolution.draws import Draws
 from munet.evolution.schedule import chooses_by_fit, most_seed_parents
 from munet.evolution.sorted_map import SortedMap
 from munet.evolution.state import State
+from munet.rng import Draws
 from munet.types import ROOT_MODEL, ComponentId, ModelId, TaskName
 from munet.vit.architecture import HEAD
 

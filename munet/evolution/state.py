@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from munet.errors import UserError
 from munet.evolution.ancestry import Ancestry
 from munet.evolution.sorted_map import SortedMap
+from munet.rng import Draws
 from munet.types import (
     ROOT_MODEL,
     ComponentId,
@@ -146,3 +147,13 @@ def initial_state(start: StartEntry) -> State:
         seeds=(ROOT_MODEL,),
         next_model_id=ROOT_MODEL + 1,
     )
+
+
+def phase_draws(seed: int, position: Position, task: TaskName) -> Draws:
+    """Draws of a phase."""
+    return Draws((seed, position.task_iteration, task))
+
+
+def generation_draws(seed: int, position: Position, task: TaskName) -> Draws:
+    """Draws of a generation; a child's are below `at(child_index)`, which the generation's own leave out."""
+    return phase_draws(seed, position, task).at(position.generation)

@@ -8,11 +8,10 @@ from dataclasses import replace
 
 from munet.config import Experiment
 from munet.evolution.ancestry import Ancestry
-from munet.evolution.draws import phase_draws
 from munet.evolution.parents import best_fitting, seed_parents
 from munet.evolution.schedule import is_baseline
 from munet.evolution.sorted_map import SortedMap
-from munet.evolution.state import State, root_positions
+from munet.evolution.state import State, phase_draws, root_positions
 from munet.types import (
     ChildEntry,
     ComponentId,

@@ -10,6 +10,7 @@ import hashlib
 import io
 
 import numpy as np
+from flax.traverse_util import flatten_dict
 
 from munet.config import to_json
 from munet.config.pretrain import PretrainConfig
@@ -24,7 +25,6 @@ from munet.methods.pretraining import card
 from munet.run import start
 from munet.text import count
 from munet.types import Quality, TaskName
-from munet.vit import forward
 from munet.vit.architecture import HEAD
 from munet.vit.augreg import Components, save_augreg
 
@@ -105,7 +105,7 @@ def _finish(setup: JointSetup, place: Workdir, trained: Trained, command: str) -
     """Measures the test splits, this once, and puts the root and its card in place."""
     config = setup.config
     components: Components = {
-        name: {leaf: np.asarray(array) for leaf, array in forward.flatten(tree).items()}
+        name: {leaf: np.asarray(array) for leaf, array in flatten_dict(tree, sep="/").items()}
         for name, tree in trained.state.params.items()
     }
     head_params = _num_params({HEAD: components[HEAD]})

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax.traverse_util import unflatten_dict
 from jaxtyping import Array, Float, Int, UInt8
 
 from munet.data import augment
@@ -84,7 +85,9 @@ def predict(system: RunView, task: TaskName, images: UInt8[np.ndarray, "n h w c"
     model, info = system.model(task), system.task(task)
     pixels = normalise(images)
     variant = architecture.get_variant(system.experiment.variant)
-    params = {name: jax.tree.map(jnp.asarray, forward.nest(leaves)) for name, leaves in system.load(task).items()}
+    params = {
+        name: jax.tree.map(jnp.asarray, unflatten_dict(leaves, sep="/")) for name, leaves in system.load(task).items()
+    }
     num_blocks = sum(map(architecture.is_block, model.components))
     size, antialias = int(model.hyperparameters["image_size"]), system.experiment.antialias
     canvas = 2 * max(system.experiment.search_space.image_size)  # as the task's own images were limited

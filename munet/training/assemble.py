@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax.traverse_util import unflatten_dict
 from jaxtyping import Array, Float
 
 from munet import rng
@@ -23,7 +24,7 @@ from munet.training.work import TaskWork
 from munet.types import ChildPlan, ComponentId, ComponentName, ComponentPlan, Leaf
 from munet.vit import architecture
 from munet.vit.architecture import Variant
-from munet.vit.forward import Gates, nest
+from munet.vit.forward import Gates
 from munet.vit.init import init_component, resize_position_embedding
 
 FlatArrays = Mapping[str, np.ndarray]  # arrays of one component by path
@@ -121,7 +122,7 @@ def pad(arrays: FlatArrays, signature: Signature, name: ComponentName) -> Nested
     padded = {path: np.zeros(leaf.shape, leaf.dtype) for path, leaf in leaves.items()}
     for path, array in arrays.items():
         padded[path][tuple(slice(size) for size in array.shape)] = array
-    return nest(padded)
+    return unflatten_dict(padded, sep="/")
 
 
 def gates(names: Collection[ComponentName], signature: Signature, *, adapter_dim: int, num_classes: int) -> Gates:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax.traverse_util import flatten_dict
 
 from munet.threads import in_threads
 from munet.training import assemble
@@ -22,7 +23,6 @@ from munet.training.program import programs
 from munet.training.program.signature import Signature
 from munet.training.work import TaskWork
 from munet.types import ChildPlan, ComponentName
-from munet.vit.forward import flatten
 
 Tree = TypeVar("Tree")
 
@@ -117,7 +117,7 @@ class ChunkTraining:
         """What each child trained, unpadded, at its best cycle."""
         trained = [[plan.name for plan in child.components if plan.trainable] for child in self.children]
         best = jax.device_get({name: self.state.best[name] for name in set().union(*trained)})  # once for all children
-        stacked = {name: flatten(nested) for name, nested in best.items()}
+        stacked = {name: flatten_dict(nested, sep="/") for name, nested in best.items()}
         return [
             {
                 name: assemble.extract(

@@ -121,26 +121,3 @@ def _apply(module: nn.Module, params: Any, *inputs: Any) -> Any:
 
 def _at(gate: Float[Array, " num_blocks"] | None, index: int) -> Float[Array, ""] | None:
     return None if gate is None else gate[index]
-
-
-def nest(flat: Mapping[str, Any]) -> dict[str, Any]:
-    """Nested dicts of a flat mapping with "/" paths, sorted: `{"a/b": x}` -> `{"a": {"b": x}}`."""
-    nested: dict[str, Any] = {}
-    for path in sorted(flat):
-        *parents, leaf = path.split("/")
-        place = nested
-        for parent in parents:
-            place = place.setdefault(parent, {})
-        place[leaf] = flat[path]
-    return nested
-
-
-def flatten(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """The inverse of `nest`: arrays by "/" path, sorted by path."""
-    flat: dict[str, Any] = {}
-    for name, value in nested.items():
-        if isinstance(value, Mapping):
-            flat |= flatten(value, f"{prefix}{name}/")
-        else:
-            flat[prefix + name] = value
-    return dict(sorted(flat.items()))

@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax.traverse_util import unflatten_dict
 from jaxtyping import Array, Float
 
 from munet.errors import UserError
@@ -37,7 +38,9 @@ class Root:
     _params: forward.Params = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        params = {name: jax.tree.map(jnp.asarray, forward.nest(leaves)) for name, leaves in self.components.items()}
+        params = {
+            name: jax.tree.map(jnp.asarray, unflatten_dict(leaves, sep="/")) for name, leaves in self.components.items()
+        }
         object.__setattr__(self, "_params", params)
 
     def features(self, images: Float[np.ndarray, "n size size 3"]) -> Float[np.ndarray, "n width"]:

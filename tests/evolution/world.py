@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 from munet.config import Experiment
-from munet.evolution.draws import Draws
 from munet.evolution.search_space import default_hyperparameters
 from munet.evolution.state import State
+from munet.rng import Draws
 from munet.types import (
     ROOT_MODEL,
     ChildPlan,

@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import numpy as np
 import pytest
+from flax.traverse_util import unflatten_dict
 from jaxtyping import Array, UInt8
 
 import munet
@@ -14,7 +15,7 @@ from munet.data.images import squash
 from munet.errors import CorruptionError, UserError
 from munet.serving.predict import Prediction, normalise
 from munet.vit.architecture import get_variant, is_block
-from munet.vit.forward import Params, logits, nest
+from munet.vit.forward import Params, logits
 from tests.report.stored_run import write_run
 
 
@@ -31,7 +32,7 @@ def pixels(*shape: int) -> UInt8[np.ndarray, "..."]:
 def directly(opened: munet.System, task: str, images: UInt8[np.ndarray, "n h w c"]) -> Any:
     """Probabilities by one plain forward pass."""
     model = opened.models[task]
-    params = {name: nest(leaves) for name, leaves in opened.load(task).items()}
+    params = {name: unflatten_dict(leaves, sep="/") for name, leaves in opened.load(task).items()}
 
     @jax.jit
     def forward(params: Params, images: Array) -> Array:

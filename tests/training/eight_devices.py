@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax.traverse_util import flatten_dict
 
 from benchmarks.profiling import compiled_memory
 from munet.config import Config
@@ -28,7 +29,6 @@ from munet.training.program import sharding
 from munet.training.program.signature import Signature
 from munet.types import ChildPlan
 from munet.vit import forward
-from munet.vit.forward import flatten
 from tests.training.children import (
     VARIANT,
     FakeTask,
@@ -70,7 +70,7 @@ def five_steps(mesh: tuple[int, ...], microbatch: int = 0) -> None:
         for child in children:
             reached = expected(child, TASK, num_steps=5, steps_per_cycle=5)
             for name, arrays in trained[child.id].best.items():
-                for path, array in flatten(reached[name]).items():
+                for path, array in flatten_dict(reached[name], sep="/").items():
                     np.testing.assert_allclose(arrays[path], array, rtol=0, atol=1e-5, err_msg=f"{name} {path}")
             assert trained[child.id].training.qualities[0].correct == num_correct(settings, child, reached), child.id
 
@@ -86,7 +86,7 @@ def spread_out(settings: Config, children: list[ChildPlan]) -> None:
         seen |= set(chunk.mesh.devices.flat)
         model = chunk.mesh.shape["model"]
         for tree in (run.state.tuned, run.state.momentum, run.state.best, run.fixed):
-            for path, leaf in flatten(tree).items():
+            for path, leaf in flatten_dict(tree, sep="/").items():
                 assert leaf.sharding.device_set == set(chunk.mesh.devices.flat), path
                 split = sharding.split_axis(path, leaf.shape[1:], model) is not None
                 part = leaf.addressable_shards[0].data.size

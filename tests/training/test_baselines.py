@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
+from flax.traverse_util import flatten_dict, unflatten_dict
 
 from munet import rng
 from munet.config import Baseline, Config
@@ -20,7 +21,6 @@ from munet.training.work import TaskWork
 from munet.types import ChildPlan, ComponentPlan
 from munet.vit import forward
 from munet.vit.architecture import HEAD, NORM, block_name, path_names
-from munet.vit.forward import flatten, nest
 from tests.training import reference
 from tests.training.children import VARIANT, FakeTask, config, generation, highest_precision, hyperparameters, loader_of
 
@@ -98,7 +98,7 @@ def test_five_steps_equal_a_plain_optax_loop(kind: str) -> None:
             assert set(found[child.id].best) == trained
             reached = reference.train(
                 VARIANT,
-                {plan.name: nest(load(plan.source or "")) for plan in child.components},
+                {plan.name: unflatten_dict(load(plan.source or ""), sep="/") for plan in child.components},
                 trained,
                 child.hyperparameters,
                 batches(task, child, settings, replica, num_steps=5),
@@ -106,7 +106,7 @@ def test_five_steps_equal_a_plain_optax_loop(kind: str) -> None:
                 clip_norm=settings.experiment.clip_norm,
             )
             for name, arrays in found[child.id].best.items():
-                for path, array in flatten(reached[name]).items():
+                for path, array in flatten_dict(reached[name], sep="/").items():
                     where = f"replica {replica} {name} {path}"
                     np.testing.assert_allclose(arrays[path], array, rtol=0, atol=1e-5, err_msg=where)
     first, second = (found[child.id].best[HEAD] for child in children)
@@ -129,7 +129,7 @@ def test_full_fine_tuning_ends_where_a_plain_loop_ends() -> None:
         ours.append(train(settings, [child], task, load)[1].training.qualities[-1].value)
         reached = reference.train(
             VARIANT,
-            {component.name: nest(load(component.source or "")) for component in child.components},
+            {component.name: unflatten_dict(load(component.source or ""), sep="/") for component in child.components},
             trained,
             child.hyperparameters,
             batches(task, child, settings, 0, num_steps=3 * steps),

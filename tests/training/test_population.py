@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax.traverse_util import flatten_dict, unflatten_dict
 
 from munet.data.augment import AugmentSettings
 from munet.training.batches import stream
@@ -19,7 +20,6 @@ from munet.training.placement import devices, grouping
 from munet.training.program import signature
 from munet.types import ChildPlan, ComponentPlan, Quality
 from munet.vit.architecture import HEAD, NORM, path_names
-from munet.vit.forward import flatten, nest
 from tests.training import reference
 from tests.training.children import (
     VARIANT,
@@ -56,7 +56,7 @@ def batches(task: FakeTask, child: ChildPlan, num_steps: int) -> list[reference.
 
 def expected(child: ChildPlan, task: FakeTask, num_steps: int, steps_per_cycle: int) -> dict[str, Any]:
     load = loader_of([child])
-    params = {plan.name: nest(load(plan.source or "")) for plan in child.components}
+    params = {plan.name: unflatten_dict(load(plan.source or ""), sep="/") for plan in child.components}
     trainable = {plan.name for plan in child.components if plan.trainable}
     return reference.train(
         VARIANT,
@@ -77,7 +77,7 @@ def assert_equals_reference(children: list[ChildPlan], settings: Any) -> None:
         for child in children:
             reached = expected(child, task, num_steps=5, steps_per_cycle=5)
             for name, arrays in trained[child.id].best.items():
-                for path, array in flatten(reached[name]).items():
+                for path, array in flatten_dict(reached[name], sep="/").items():
                     np.testing.assert_allclose(
                         arrays[path], array, rtol=0, atol=1e-5, err_msg=f"{child.id} {name} {path}"
                     )

@@ -7,11 +7,12 @@ from typing import Any
 import jax
 import numpy as np
 import pytest
+from flax.traverse_util import unflatten_dict
 
 from munet.evolution import costs
 from munet.vit import flops
 from munet.vit.architecture import EMBEDDING, HEAD, NORM, Variant, get_variant, model_leaves, path_names
-from munet.vit.forward import logits, nest
+from munet.vit.forward import logits
 from tests.evolution.simulation import make_experiment, make_tasks
 
 SIZES: dict[str, Any] = {"image_size": 32, "adapter_dim": 8, "lora_rank": 4}
@@ -43,11 +44,12 @@ def test_it_is_what_xla_counts(variant: str, names: tuple[str, ...], size: int) 
     sizes = {**SIZES, "image_size": size, "adapter_dim": 64, "lora_rank": 16}
     model = get_variant(variant)
     shapes = {
-        name: nest(
+        name: unflatten_dict(
             {
                 path: jax.ShapeDtypeStruct(leaf.shape, np.dtype(leaf.dtype))
                 for path, leaf in model_leaves(model, name, sizes, 10).items()
-            }
+            },
+            sep="/",
         )
         for name in names
     }
@@ -92,11 +94,12 @@ def test_a_train_step_is_what_xla_counts(tuned: set[str], passed: set[str]) -> N
     model, size = get_variant("Ti/16"), 64
     names = path_names(2)
     shapes = {
-        name: nest(
+        name: unflatten_dict(
             {
                 path: jax.ShapeDtypeStruct(leaf.shape, np.dtype(leaf.dtype))
                 for path, leaf in model_leaves(model, name, {**SIZES, "image_size": size}, 10).items()
-            }
+            },
+            sep="/",
         )
         for name in names
     }

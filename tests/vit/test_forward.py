@@ -264,11 +264,3 @@ def test_bfloat16_activations_stay_close_to_float32() -> None:
     assert rounded.dtype == jnp.float32
     np.testing.assert_allclose(rounded, exact, atol=0.15)
     assert not np.array_equal(rounded, exact)
-
-
-def test_nest_and_flatten_are_inverse() -> None:
-    flat = {"b/kernel": 2, "a": 1, "b/bias": 3, "b/c/d": 4}
-    nested = forward.nest(flat)
-    assert nested == {"a": 1, "b": {"bias": 3, "c": {"d": 4}, "kernel": 2}}
-    assert forward.flatten(nested) == flat
-    assert list(forward.flatten(nested)) == sorted(flat)

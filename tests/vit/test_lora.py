@@ -7,9 +7,9 @@ from typing import Any
 import jax
 import numpy as np
 import pytest
+from flax.traverse_util import flatten_dict, unflatten_dict
 
 from munet.vit.architecture import get_variant, num_params, path_names
-from munet.vit.forward import flatten, nest
 from munet.vit.init import merge_lora
 from tests.vit.trees import TINY, initial_params, random_params, train
 
@@ -62,9 +62,9 @@ def test_it_updates_queries_and_values_of_its_own_block() -> None:
 
 def test_merging_gives_the_same_function_and_plain_blocks() -> None:
     params = trained_like()
-    flat = merge_lora({name: flatten(leaves) for name, leaves in params.items()})
+    flat = merge_lora({name: flatten_dict(leaves, sep="/") for name, leaves in params.items()})
     assert set(flat) == set(path_names(2))
-    merged = {name: nest(leaves) for name, leaves in flat.items()}
+    merged = {name: unflatten_dict(leaves, sep="/") for name, leaves in flat.items()}
     assert np.abs(train(merged)[1] - train(without(params))[1]).max() > 1e-2
     np.testing.assert_allclose(train(merged)[1], train(params)[1], atol=2e-6)
 

@@ -13,6 +13,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax.traverse_util import unflatten_dict
 
 from munet import rng
 from munet.vit import forward
@@ -51,7 +52,7 @@ def initial_params(
             lora_rank=lora_rank,
         )
         flat = init_component(rng.key_data(("test", name)), variant, name, leaves)
-        params[name] = forward.nest(flat)
+        params[name] = unflatten_dict(flat, sep="/")
     return params
 
 

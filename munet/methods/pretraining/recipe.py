@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from flax.traverse_util import unflatten_dict
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Float, Int, Int32, Key, UInt8, UInt32
 
@@ -92,7 +93,7 @@ def initial_state(recipe: Recipe, num_classes: int, steps: int) -> JointState:
     for name in path_names(recipe.num_blocks):
         leaves = component_leaves(variant, name, image_size=recipe.image_size, adapter_dim=0, num_classes=num_classes)
         flat = init_component(rng.key_data((*rng_path(recipe), name)), variant, name, leaves)
-        params[name] = forward.nest({path: jnp.asarray(array) for path, array in flat.items()})
+        params[name] = unflatten_dict({path: jnp.asarray(array) for path, array in flat.items()}, sep="/")
     return JointState(params, optimizer(recipe, steps).init(params), jnp.float32(0))
 
 

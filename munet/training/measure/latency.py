@@ -13,6 +13,7 @@ from dataclasses import replace
 
 import jax
 import numpy as np
+from flax.traverse_util import unflatten_dict
 
 from munet.config import Experiment
 from munet.evolution import costs
@@ -74,7 +75,7 @@ def measure(
     size, num_blocks = int(hyperparameters["image_size"]), sum(map(architecture.is_block, names))
     leaves = {name: architecture.model_leaves(variant, name, hyperparameters, num_classes) for name in names}
     params = {
-        name: forward.nest({path: np.zeros(leaf.shape, leaf.dtype) for path, leaf in arrays.items()})
+        name: unflatten_dict({path: np.zeros(leaf.shape, leaf.dtype) for path, leaf in arrays.items()}, sep="/")
         for name, arrays in leaves.items()
     }
     program = jax.jit(lambda params, images: forward.logits(variant, params, images, num_blocks=num_blocks))

@@ -9,6 +9,7 @@ from typing import cast
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax.traverse_util import unflatten_dict
 
 from munet.data.splits import Split
 from munet.data.tasks import Task
@@ -151,6 +152,9 @@ def test_class_tokens_are_the_features_of_the_model() -> None:
     images = jnp.asarray(task.split("train").decoded.astype(np.float32) / 127.5 - 1)
     blocks = sum(name.startswith("encoderblock") for name in components)
     expected = forward.features(
-        VARIANT, {name: forward.nest(arrays) for name, arrays in components.items()}, images, num_blocks=blocks
+        VARIANT,
+        {name: unflatten_dict(arrays, sep="/") for name, arrays in components.items()},
+        images,
+        num_blocks=blocks,
     )
     np.testing.assert_allclose(tokens, expected, atol=2e-4)
