@@ -65,10 +65,10 @@ def balanced_indices(
     start, stop = first_step * batch_size, (first_step + num_steps) * batch_size
     first, end = start // len(sizes), -(-stop // len(sizes))
     rounds = rng.permutations((*path, "round"), len(sizes), first, end - first).reshape(-1)
-    slots = rounds[start - first * len(sizes) : stop - first * len(sizes)]  # indices of classes
+    wanted = rounds[start - first * len(sizes) : stop - first * len(sizes)]  # indices of classes
     occurrence = np.arange(start, stop) // len(sizes)  # of that class before: one in every round
-    stream = np.empty(len(slots), np.int64)
-    for size in np.unique(sizes[slots]):  # classes of one size go through their images in step: one draw for all
+    stream = np.empty(len(wanted), np.int64)
+    for size in np.unique(sizes[wanted]):  # classes of one size go through their images in step: one draw for all
         equal = np.flatnonzero(sizes == size)
         first_epoch, end_epoch = first // size, -(-end // size)
         orders = rng.permutations(
@@ -77,10 +77,10 @@ def balanced_indices(
             int(first_epoch) * len(equal),
             int(end_epoch - first_epoch) * len(equal),
         ).reshape(-1, len(equal), size)
-        there = np.flatnonzero(sizes[slots] == size)
+        there = np.flatnonzero(sizes[wanted] == size)
         epoch, place = np.divmod(occurrence[there], size)
-        order = orders[epoch - first_epoch, np.searchsorted(equal, slots[there]), place]
-        stream[there] = by_class[starts[slots[there]] + order]
+        order = orders[epoch - first_epoch, np.searchsorted(equal, wanted[there]), place]
+        stream[there] = by_class[starts[wanted[there]] + order]
     stream = stream.astype(np.int32)
     return stream.reshape(num_steps, batch_size)
 

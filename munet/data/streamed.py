@@ -11,7 +11,7 @@ from jaxtyping import Int, Int64, UInt8
 from munet.data.images import Pixels
 from munet.threads import in_threads
 
-PART_BYTES = 1_000_000  # decoded at a time by one thread: enough that handing it over costs nothing beside
+SLICE_BYTES = 1_000_000  # decoded at a time by one thread: enough that handing it over costs nothing beside
 
 Read = Callable[[Sequence[int]], Sequence[Pixels]]
 
@@ -56,9 +56,9 @@ class StreamedImages:
         return height * width * channels
 
     @property
-    def part(self) -> int:
+    def slice_size(self) -> int:
         """How many images a thread decodes at a time."""
-        return max(PART_BYTES // self.image_bytes, 1)
+        return max(SLICE_BYTES // self.image_bytes, 1)
 
     def __len__(self) -> int:
         return len(self.records)
@@ -83,15 +83,17 @@ class StreamedImages:
             return self.take(np.array([range(len(self))[key]]))[0]
         indices = np.arange(len(self))[key]
         taken = np.empty((len(indices), *self.image_shape), np.uint8)
-        for start, part in self._parts(indices):
-            taken[start : start + len(part)] = part
+        for start, found in self._slices(indices):
+            taken[start : start + len(found)] = found
         return taken
 
     def __iter__(self) -> Iterator[Pixels]:
-        for _, part in self._parts(np.arange(len(self))):
-            yield from part
+        for _, found in self._slices(np.arange(len(self))):
+            yield from found
 
-    def _parts(self, indices: Int[np.ndarray, " k"]) -> Iterator[tuple[int, UInt8[np.ndarray, "part h w c"]]]:
-        """Where each part begins, and its images; from all cores, a few parts ahead."""
-        starts = range(0, len(indices), self.part)
-        return zip(starts, in_threads(lambda start: self.take(indices[start : start + self.part]), starts), strict=True)
+    def _slices(self, indices: Int[np.ndarray, " k"]) -> Iterator[tuple[int, UInt8[np.ndarray, "slice h w c"]]]:
+        """Where each slice begins, and its images; from all cores, a few slices ahead."""
+        starts = range(0, len(indices), self.slice_size)
+        return zip(
+            starts, in_threads(lambda start: self.take(indices[start : start + self.slice_size]), starts), strict=True
+        )

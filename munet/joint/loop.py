@@ -110,7 +110,7 @@ class Training:
         return state
 
     def _windows(self, first: int) -> Iterator[tuple[int, int]]:
-        """Steps in pieces (first, end) of at most `_STRIDE`, which end wherever the curve has a point."""
+        """Steps in windows (first, end) of at most `_STRIDE`, which end wherever the curve has a point."""
         while first < self._setup.num_steps:
             next_point = (first // self._interval + 1) * self._interval
             stop = min(first + _STRIDE, next_point, self._setup.num_steps)

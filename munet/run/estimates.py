@@ -179,8 +179,8 @@ def training_images(config: Config, task: Task, layout: DeviceLayout) -> Images:
         return Images(True, input_memory.training_bytes(info.num_train, segment * batch, one), held)
     feed = host_bytes(
         StreamedImages.of_array(images) if isinstance(images, np.ndarray) else images,
-        group_size=batch,
-        groups_in_use=2 * segment,
+        request_size=batch,
+        requests_in_use=2 * segment,
         ahead=segment,
         num_threads=config.runtime.decoding_threads,
     )

@@ -61,8 +61,8 @@ def features(
       variant: static.
       params: every component but the head; `residual_adapter_i` and `lora_i` where there are such (`... in params`).
       images: in [-1, 1]; the size is a multiple of the patch.
-      num_blocks: slots of this program; static.
-      gates: which slots the child has.
+      num_blocks: of this program; static.
+      gates: which of them, and which inserted layers, the child has.
       first_trainable: static: nothing below this stage gets a gradient, and no work is done for one. Stage i is
         adapter i, block i and its low-rank update, -1 everything from the embedding on, `num_blocks` the norm only.
         None: as -1.
@@ -81,7 +81,7 @@ def features(
             dim = params[adapter]["Dense_0"]["kernel"].shape[-1]
             gate = _at(gates.adapters, index)
             x = _apply(layers.ResidualAdapter(dim), params[adapter], x, gate, gates.adapter_units)
-        # Only the class token is read after the last slot, whichever slots are gated off: an exact saving, a fifth of
+        # Only the class token is read after the last block, whichever blocks are gated off: an exact saving, a fifth of
         # a training step of Ti/16 with 3 blocks.
         num_queries = 1 if index == num_blocks - 1 else x.shape[1]
         gate = _at(gates.blocks, index)

@@ -157,7 +157,7 @@ class LowRank(nn.Module):
 class LowRankUpdate(nn.Module):
     """`lora_i`: adds `x A B` to the query and value projections of block i's attention (LoRA; Hu et al. 2021).
 
-    The paper's factor alpha / r is 1 here (alpha = r). A slot of zeros, and zeros that pad a lower rank, add exactly 0
+    The paper's factor alpha / r is 1 here (alpha = r). Updates of zeros, and zeros that pad a lower rank, add exactly 0
     and get gradients of exactly 0, since each factor's gradient is a multiple of the other: no gate, no mask.
     """
 

@@ -53,9 +53,9 @@ class Source:
 
 def test_it_reads_like_an_array(monkeypatch: pytest.MonkeyPatch) -> None:
     source = Source()
-    monkeypatch.setattr(streamed, "PART_BYTES", 7 * 60)
+    monkeypatch.setattr(streamed, "SLICE_BYTES", 7 * 60)
     images, array = source.images(), source.array
-    assert (images.shape, images.nbytes, len(images), images.part) == (array.shape, array.nbytes, len(array), 7)
+    assert (images.shape, images.nbytes, len(images), images.slice_size) == (array.shape, array.nbytes, len(array), 7)
     for key in (
         3,
         -1,
@@ -86,7 +86,7 @@ def test_channels_are_those_of_the_set() -> None:
 
 
 def feed(source: Source, groups: Sequence[np.ndarray], **options: Any) -> Feed:
-    return Feed(source.images(), groups, **{"group_size": len(groups[0]), "ahead": 2, "num_threads": 3, **options})
+    return Feed(source.images(), groups, **{"request_size": len(groups[0]), "ahead": 2, "num_threads": 3, **options})
 
 
 def taken(feed: Feed, groups: Sequence[np.ndarray], source: Source) -> list[np.ndarray]:
@@ -100,7 +100,7 @@ def taken(feed: Feed, groups: Sequence[np.ndarray], source: Source) -> list[np.n
 
 @pytest.mark.parametrize("part", [1, 4, 1000])
 def test_a_feed_gives_the_groups_in_order(part: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(streamed, "PART_BYTES", part * 60)
+    monkeypatch.setattr(streamed, "SLICE_BYTES", part * 60)
     source = Source()
     groups = [RNG.integers(0, 50, 10) for _ in range(7)] + [np.array([5, 5, 1])]
     with feed(source, groups) as opened:
@@ -122,10 +122,10 @@ def soon(condition: Callable[[], bool]) -> bool:
 
 def test_what_a_feed_holds_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """However slow the consumer, a fast decoder stops: the set is twenty times what may be alive."""
-    monkeypatch.setattr(streamed, "PART_BYTES", 2 * 60)
+    monkeypatch.setattr(streamed, "SLICE_BYTES", 2 * 60)
     source = Source(count=2000)
     groups = list(np.arange(2000).reshape(-1, 10))
-    bound = host_bytes(source.images(), group_size=10, groups_in_use=1, ahead=2, num_threads=3) // 60
+    bound = host_bytes(source.images(), request_size=10, requests_in_use=1, ahead=2, num_threads=3) // 60
     assert bound < 2000 / 20
     with feed(source, groups) as opened:
         for number in range(20):
@@ -136,7 +136,7 @@ def test_what_a_feed_holds_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_threads_end_with_the_feed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(streamed, "PART_BYTES", 60)
+    monkeypatch.setattr(streamed, "SLICE_BYTES", 60)
     source = Source(count=500)
     groups = list(np.arange(500).reshape(-1, 10))
     assert soon(lambda: not prefetching())
@@ -152,7 +152,10 @@ def test_what_goes_wrong_in_a_thread_is_told_where_images_are_taken() -> None:
         raise DataError(f"{numbers[0]} changed while it was read.")
 
     images = StreamedImages(read, np.arange(4), (2, 2, 3))
-    with Feed(images, [np.array([3, 1])], group_size=2, ahead=1) as opened, pytest.raises(DataError, match="3 changed"):
+    with (
+        Feed(images, [np.array([3, 1])], request_size=2, ahead=1) as opened,
+        pytest.raises(DataError, match="3 changed"),
+    ):
         opened.take(np.zeros((2, 2, 2, 3), np.uint8))
 
 

@@ -43,7 +43,7 @@ class LayeredLayout:
 
 
 @dataclass(frozen=True)
-class _Segment:
+class _Stretch:
     """A link or a piece of one between two adjacent layers."""
 
     lower: str
@@ -71,7 +71,7 @@ def arrange(
     level = {name: index for index, layer in enumerate(layers) for name in layer}
     order = [list(layer) for layer in layers]
     width = dict(widths)
-    segments: list[list[_Segment]] = [[] for _ in layers]  # by the layer of the lower end
+    stretches: list[list[_Stretch]] = [[] for _ in layers]  # by the layer of the lower end
     chains: dict[tuple[str, str], list[str]] = {}
     for link in links:
         names = [link.source]
@@ -82,10 +82,10 @@ def arrange(
         names.append(link.target)
         chains[link.source, link.target] = names[1:-1]
         for start, (lower, upper) in enumerate(pairwise(names), start=level[link.source]):
-            segments[start].append(_Segment(lower, upper, link.weight))
+            stretches[start].append(_Stretch(lower, upper, link.weight))
 
-    order = _untangle(order, segments)
-    x = _fit(order, segments, width, gap, width.keys() - level.keys())
+    order = _untangle(order, stretches)
+    x = _fit(order, stretches, width, gap, width.keys() - level.keys())
     left = min((x[name] - width[name] / 2 for name in x), default=0.0)
     right = max((x[name] + width[name] / 2 for name in x), default=0.0)
     return LayeredLayout(
@@ -96,28 +96,28 @@ def arrange(
     )
 
 
-def num_crossings(lower: Sequence[str], upper: Sequence[str], segments: Sequence[tuple[str, str, int]]) -> int:
-    """Lines that cross between two adjacent layers, each segment as (lower, upper, weight)."""
+def num_crossings(lower: Sequence[str], upper: Sequence[str], stretches: Sequence[tuple[str, str, int]]) -> int:
+    """Lines that cross between two adjacent layers, each stretch as (lower, upper, weight)."""
     below = {name: index for index, name in enumerate(lower)}
     above = {name: index for index, name in enumerate(upper)}
     total = 0
-    for index, (a, b, weight) in enumerate(segments):
-        for c, d, other in segments[index + 1 :]:
+    for index, (a, b, weight) in enumerate(stretches):
+        for c, d, other in stretches[index + 1 :]:
             if (below[a] - below[c]) * (above[b] - above[d]) < 0:
                 total += weight * other
     return total
 
 
-def _crossings(order: Sequence[Sequence[str]], segments: Sequence[Sequence[_Segment]]) -> int:
+def _crossings(order: Sequence[Sequence[str]], stretches: Sequence[Sequence[_Stretch]]) -> int:
     return sum(
-        num_crossings(order[index], order[index + 1], [(s.lower, s.upper, s.weight) for s in segments[index]])
+        num_crossings(order[index], order[index + 1], [(s.lower, s.upper, s.weight) for s in stretches[index]])
         for index in range(len(order) - 1)
     )
 
 
-def _untangle(order: list[list[str]], segments: Sequence[Sequence[_Segment]]) -> list[list[str]]:
+def _untangle(order: list[list[str]], stretches: Sequence[Sequence[_Stretch]]) -> list[list[str]]:
     """Sweeps up and down, sorting each layer by its neighbours' barycentres; keeps the best order seen."""
-    best, fewest = [list(layer) for layer in order], _crossings(order, segments)
+    best, fewest = [list(layer) for layer in order], _crossings(order, stretches)
     for sweep in range(_SWEEPS):
         if fewest == 0:
             break
@@ -127,12 +127,12 @@ def _untangle(order: list[list[str]], segments: Sequence[Sequence[_Segment]]) ->
             fixed = index - 1 if is_upward else index + 1
             rank = {name: position for position, name in enumerate(order[fixed])}
             neighbours: dict[str, list[tuple[float, int]]] = {name: [] for name in order[index]}
-            for segment in segments[min(index, fixed)]:
-                own, other = (segment.upper, segment.lower) if is_upward else (segment.lower, segment.upper)
-                neighbours[own].append((rank[other], segment.weight))
+            for stretch in stretches[min(index, fixed)]:
+                own, other = (stretch.upper, stretch.lower) if is_upward else (stretch.lower, stretch.upper)
+                neighbours[own].append((rank[other], stretch.weight))
             middle = {name: _mean(neighbours[name], place) for place, name in enumerate(order[index])}
             order[index] = sorted(order[index], key=middle.__getitem__)
-        crossings = _crossings(order, segments)
+        crossings = _crossings(order, stretches)
         if crossings < fewest:
             best, fewest = [list(layer) for layer in order], crossings
     return best
@@ -140,19 +140,19 @@ def _untangle(order: list[list[str]], segments: Sequence[Sequence[_Segment]]) ->
 
 def _fit(
     order: Sequence[Sequence[str]],
-    segments: Sequence[Sequence[_Segment]],
+    stretches: Sequence[Sequence[_Stretch]],
     width: Mapping[str, float],
     gap: float,
     bends: Set[str],
 ) -> dict[str, float]:
     """Centres: every layer is pulled to its neighbours' mean, keeping its order and distances."""
     neighbours: dict[str, list[tuple[str, int]]] = {name: [] for layer in order for name in layer}
-    for layer_segments in segments:
-        for segment in layer_segments:
+    for layer_stretches in stretches:
+        for stretch in layer_stretches:
             # Lines that pass layers are kept straight before boxes are centred over each other.
-            weight = segment.weight * (_STRAIGHTEN if {segment.lower, segment.upper} <= bends else 1)
-            neighbours[segment.lower].append((segment.upper, weight))
-            neighbours[segment.upper].append((segment.lower, weight))
+            weight = stretch.weight * (_STRAIGHTEN if {stretch.lower, stretch.upper} <= bends else 1)
+            neighbours[stretch.lower].append((stretch.upper, weight))
+            neighbours[stretch.upper].append((stretch.lower, weight))
     x: dict[str, float] = {}
     for layer in order:
         x |= dict(

@@ -42,7 +42,7 @@ class StepFeed:
         self._next_step, self._end_step = steps.start, steps.stop
         self._sent: Array | None = None
         windows = _Steps(indices, steps.start, steps.stop, max(segment_size, _WINDOW))
-        self._feed = Feed(images, windows, group_size=batch_size, ahead=segment_size, num_threads=num_threads)
+        self._feed = Feed(images, windows, request_size=batch_size, ahead=segment_size, num_threads=num_threads)
 
     @property
     def waited(self) -> float:
@@ -113,7 +113,7 @@ class PieceFeed:
     def __init__(self, images: StreamedImages, pieces: Sequence[tuple[int, int]]):
         indices = [np.arange(first, first + count) for first, count in pieces]
         self._shapes = iter([(count, *images.image_shape) for _, count in pieces])
-        self._feed = Feed(images, indices, group_size=max((count for _, count in pieces), default=0), ahead=1)
+        self._feed = Feed(images, indices, request_size=max((count for _, count in pieces), default=0), ahead=1)
 
     def next(self) -> UInt8[np.ndarray, "k h w c"]:
         """The images of the next piece.

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from munet.training.program.signature import INPUT_STAGE, Signature, stage
 from munet.vit import architecture, flops
 
-_SLOT_CODE = 0.25  # code of an inserted slot over that of a block
+_INSERTED_CODE = 0.25  # code of an inserted layer over that of a block
 _REUSE_CHANCE = 0.5  # that a program which trains more than it must saves another one later
 
 
@@ -24,8 +24,8 @@ class CostModel:
     Attributes:
       flops_per_second: sustained rate of a train step's forward pass.
       backward_factor: time of an operation of the backward pass over one of the forward pass.
-      adapter_share: time of an adapter slot besides its products over that of a block (its norm and its activations).
-      lora_share: the same of a low-rank slot.
+      adapter_share: time of an adapter besides its products over that of a block (its norm and its activations).
+      lora_share: the same of a low-rank update.
       compile_seconds: what compiling the forward pass of a block costs; its backward pass costs twice that.
       generations_served: how many generations a new program is expected to serve, sharing that cost.
     """
@@ -73,19 +73,19 @@ def step_seconds(signature: Signature, model: CostModel) -> float:
     forward, backward = map(float, step_flops(signature))
     variant = architecture.get_variant(signature.variant)
     tokens = variant.num_tokens(signature.image_size)
-    # What an inserted slot costs besides its products, as a share of a block's.
+    # What an inserted layer costs besides its products, as a share of a block's.
     share = model.adapter_share * bool(signature.adapter_dim) + model.lora_share * bool(signature.lora_rank)
-    slot = share * 4 * tokens * variant.width * (2 * variant.width + variant.mlp_dim)
-    forward += signature.num_blocks * slot
-    backward += 2 * (signature.num_blocks - max(signature.first_trainable, 0)) * slot
+    inserted = share * 4 * tokens * variant.width * (2 * variant.width + variant.mlp_dim)
+    forward += signature.num_blocks * inserted
+    backward += 2 * (signature.num_blocks - max(signature.first_trainable, 0)) * inserted
     return signature.batch_size * (forward + model.backward_factor * backward) / model.flops_per_second
 
 
 def compile_seconds(signature: Signature, model: CostModel) -> float:
     """Estimated time to compile the program."""
-    slot = 1.0 + _SLOT_CODE * (bool(signature.adapter_dim) + bool(signature.lora_rank))
+    inserted = 1.0 + _INSERTED_CODE * (bool(signature.adapter_dim) + bool(signature.lora_rank))
     passed = signature.num_blocks - max(signature.first_trainable, 0)
-    return model.compile_seconds * slot * (signature.num_blocks + 2 * passed)
+    return model.compile_seconds * inserted * (signature.num_blocks + 2 * passed)
 
 
 def _widened(needed: Signature, steps: int, model: CostModel) -> Signature:

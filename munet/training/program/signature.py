@@ -1,7 +1,7 @@
 """The static signature of a train program: what changes the amount of work (DESIGN section 4).
 
 Children of a generation differ mostly in *values* (masks, gates, learning rates), which a program takes as arrays. What
-must be compiled in is the depth, the lowest stage that trains, the width of adapter slots, and the shapes of a batch.
+must be compiled in is the depth, the lowest stage that trains, the width of inserted layers, and the shapes of a batch.
 A *stage* is a block together with the adapter before it and its low-rank update; stage -1 is the input (embedding,
 class token, position embedding), and the stage after the last block is the head with the encoder norm.
 """
@@ -32,11 +32,11 @@ class Signature:
       variant: ViT family member, e.g. `Ti/16`.
       num_blocks: depth; shallower children run in it with their upper blocks gated off.
       first_trainable: lowest stage with a trainable component: -1 for the input, `num_blocks` for head and norm only.
-      adapter_dim: width of the adapter slots before every block; 0: the program has no adapters.
+      adapter_dim: width of the adapters before every block; 0: the program has none.
       image_size: pixels on a side.
       batch_size: images a step.
       head_size: padded number of classes.
-      lora_rank: rank of the low-rank slots at every block; 0: the program has none.
+      lora_rank: rank of the low-rank updates at every block; 0: the program has none.
       frozen: blocks, from the lowest trainable stage up, that only pass gradients on to what trains below and beside
         them, so that no gradients of their own weights are made: a third of a block's work.
       dtype: of activations and products, "float32" or "bfloat16"; parameters, norms, softmax and loss are float32.
@@ -192,12 +192,12 @@ def head_size(num_classes: int) -> int:
 
 
 def adapter_bucket(dim: int) -> int:
-    """The width of adapter slots that hold adapters of width `dim`."""
+    """The width that a program gives to adapters of width `dim`."""
     return bucket(dim, _ADAPTER_BUCKETS)
 
 
 def lora_bucket(rank: int) -> int:
-    """The rank of low-rank slots that hold updates of rank `rank`."""
+    """The rank that a program gives to low-rank updates of rank `rank`."""
     return bucket(rank, _LORA_BUCKETS)
 
 

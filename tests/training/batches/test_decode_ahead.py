@@ -48,7 +48,7 @@ def steps_of(images: Any, labels: np.ndarray, order: list[tuple[int, int]], **op
 def test_batches_are_the_same(part: int, class_balanced: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Over epochs, from any step on, with steps done again: whatever an interrupted run may ask for."""
     split = FakeTask(num_train=50, size=20).split("train")
-    monkeypatch.setattr(streamed, "PART_BYTES", part * 20 * 20 * 3)
+    monkeypatch.setattr(streamed, "SLICE_BYTES", part * 20 * 20 * 3)
     order = [(0, 3), (3, 3), (6, 1), (7, 3), (30, 2), (32, 3), (3, 3), (39, 1), (40, 2)]
     resident = steps_of(split.images, split.labels, order, class_balanced=class_balanced)
     lazy = steps_of(StreamedImages.of_array(split.decoded), split.labels, order, class_balanced=class_balanced)
