@@ -35,7 +35,7 @@ def share_of(memory: int | None, share: float) -> float:
 
 
 def _silent(text: str) -> None:
-    """Tells nobody."""
+    """Takes what would be said of work that takes long, and tells nobody."""
 
 
 @dataclass(frozen=True)

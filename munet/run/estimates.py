@@ -74,7 +74,7 @@ class DeviceUse:
 
     @property
     def total(self) -> int:
-        """All of it."""
+        """Bytes of children, batches and training images together."""
         return self.children + self.batches + self.resident
 
 

@@ -61,7 +61,7 @@ class RootComponents:
             self.ids[architecture.POSITION] = self._add(record, resized)
 
     def put(self, store: ComponentStore) -> None:
-        """Publishes them."""
+        """Publishes the root's components in a run's store."""
         for identity, record in self.published.items():
             store.put(record, self._arrays[identity])
 

@@ -78,7 +78,7 @@ class Population:
         self._active: _ActiveTask | None = None
 
     def plan(self, generation: GenerationPlan, work: TaskWork, known: Collection[str] = ()) -> Placed:
-        """See `Trainer`."""
+        """Groups the children and places them on the devices; see `Trainer.plan`."""
         programs = [Signature.parse(program) for program in known]
         waves = []
         for path, children in self._streams(generation, work):
@@ -92,7 +92,7 @@ class Population:
         return Placed(generation, work, (*waves[:-1], replace(waves[-1], is_last=True)))
 
     def train(self, placed: Placed, on_cycle: OnCycle) -> dict[ModelId, TrainedChild]:
-        """See `Trainer`."""
+        """Trains the waves one after the other; see `Trainer.train`."""
         if self._in_flight:
             self._in_flight.begin()
         task, trained = self._task(placed.generation.task), dict[ModelId, TrainedChild]()

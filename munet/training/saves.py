@@ -108,7 +108,7 @@ class Saves:
         _remove(saved)
 
     def clear(self) -> None:
-        """Removes every save."""
+        """Removes every save of the folder, and the folder."""
         self.wait()
         if self._folder.exists():
             _remove([self._folder])

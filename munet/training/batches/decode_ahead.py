@@ -73,7 +73,7 @@ class StepFeed:
         self._sent = images
 
     def close(self) -> None:
-        """Ends its threads."""
+        """Ends the threads that decode."""
         self._feed.close()
 
 
@@ -126,5 +126,5 @@ class PieceFeed:
         return room
 
     def close(self) -> None:
-        """Ends its threads."""
+        """Ends the threads that decode."""
         self._feed.close()

@@ -42,7 +42,7 @@ class Measurement:
 
     @property
     def quality(self) -> Quality:
-        """Over all classes."""
+        """The quality that the counts of all classes give, by the metric."""
         return quality_of(self.metric, self.correct_per_class, self.counted_per_class)
 
 

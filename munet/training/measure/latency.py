@@ -91,5 +91,5 @@ def measure(
 
 
 def rounded(seconds: float) -> float:
-    """Two significant digits."""
+    """A time to two significant digits: the rest is noise."""
     return float(f"{seconds:.1e}")

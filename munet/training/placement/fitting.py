@@ -49,7 +49,7 @@ class Need:
 
     @property
     def total(self) -> int:
-        """Both."""
+        """Bytes that a child keeps and works with together."""
         return self.kept + self.working
 
 
