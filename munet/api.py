@@ -12,9 +12,12 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ml_collections import ConfigDict
+
 from munet.config import Config, Experiment, differences, to_json
 from munet.config.checks import validate
-from munet.config.flags import assign
+from munet.config.config_dicts import from_config_dict
+from munet.config.fields import assign
 from munet.data.memory import ArrayTask
 from munet.errors import DataError, DiskFullError, UserError
 from munet.progress.events import Note, RunEnded, RunFailed
@@ -32,7 +35,7 @@ def evolve(
     tasks: Tasks,
     root: str | None = None,
     workdir: str | None = None,
-    config: Config | str | None = None,
+    config: Config | ConfigDict | str | None = None,
     *,
     quiet: bool = False,
     settings: Mapping[str, Any] | None = None,
@@ -45,8 +48,8 @@ def evolve(
       root: the pretrained root, as in `experiment.root`; None: the config's, which is `"demo"` in `base`.
       workdir: where the run is kept; None: `runs/NAMES-HASH` in the current directory, a place of its own for every
         choice of tasks, arrays and settings, so that a changed call starts another run.
-      config: the settings to begin with: a `munet.config.Config`, or `FILE[:VARIANT]` as on the command line; None:
-        `base`, the paper's budget.
+      config: the settings to begin with: a `munet.config.Config`, a `ConfigDict` of `munet.config.default`, or
+        `FILE[:VARIANT]` as on the command line; None: `base`, the paper's budget.
       quiet: print nothing; the log in the work directory is written all the same.
       settings: fields by their full or short names, such as `{"search_space.image_size": (32,)}`.
       **named_settings: fields whose names are unambiguous, such as `num_generations=4`; `munet config` lists them.
@@ -124,7 +127,10 @@ def _arrays(tasks: Sequence[ArrayTask | str]) -> dict[TaskName, ArrayTask]:
 
 
 def _config(
-    tasks: Sequence[ArrayTask | str], root: str | None, config: Config | str | None, settings: Mapping[str, Any]
+    tasks: Sequence[ArrayTask | str],
+    root: str | None,
+    config: Config | ConfigDict | str | None,
+    settings: Mapping[str, Any],
 ) -> Config:
     """The validated settings of a call.
 
@@ -136,6 +142,8 @@ def _config(
 
     if config is None or isinstance(config, str):
         chosen = load_config(config or "base")
+    elif isinstance(config, ConfigDict):
+        chosen = from_config_dict(config)
     elif isinstance(config, Config):
         chosen = copy.deepcopy(config)
     else:

@@ -10,20 +10,13 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from munet.config.evolve import BASELINES
 from munet.data import notation
 from munet.quality import metric_words
 from munet.system.view import System
 from munet.types import TaskName
 
 MUNET = "muNet"
-_BASELINE_NAMES = {
-    "": MUNET,
-    "multi_head": "multi-head",
-    "top_layers": "top layers",
-    "full": "full fine-tuning",
-    "adapters": "residual adapters",
-    "lora": "LoRA",
-}
 _MISSING = "-"
 
 
@@ -134,7 +127,8 @@ def comparison(systems: Mapping[str, System]) -> ComparisonTable:
 
 def display_name(kind: str) -> str:
     """The name for people of `experiment.baseline.kind`; "" is muNet itself."""
-    return _BASELINE_NAMES.get(kind, kind)
+    names: dict[str, str] = {"": MUNET} | {str(kind): name for kind, name in BASELINES.items()}
+    return names.get(kind, kind).removeprefix("fine-tune ")  # columns are narrow
 
 
 def _cell(system: System, task: TaskName, metric: str) -> Cell:

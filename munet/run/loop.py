@@ -13,6 +13,7 @@ from functools import partial
 from typing import cast
 
 from munet.config import Config, as_begun, completed, differences, to_json
+from munet.config.evolve import BASELINES
 from munet.data import loader
 from munet.data.open_settings import NO_ARRAYS, Arrays
 from munet.data.tasks import Task
@@ -335,15 +336,6 @@ class _Loop:
         return after
 
 
-_TITLES = {
-    "multi_head": "baseline: multi-head",
-    "top_layers": "baseline: fine-tune top layers",
-    "full": "baseline: full fine-tuning",
-    "adapters": "baseline: residual adapters",
-    "lora": "baseline: LoRA",
-}
-
-
 def _announce(
     config: Config, store: Store, current: RunState, image_steps: int, names: Sequence[TaskName], notify: Notify
 ) -> None:
@@ -359,7 +351,7 @@ def _announce(
             generations_done=current.generations,
             image_steps_done=current.image_steps,
             image_steps_total=image_steps,
-            title=_TITLES.get(experiment.baseline.kind, ""),
+            title=f"baseline: {BASELINES[kind]}" if (kind := experiment.baseline.kind) else "",
         )
     )
 
