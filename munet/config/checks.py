@@ -32,32 +32,35 @@ def validate(config: C, unasked: Collection[str] = ()) -> C:
     Raises:
       ConfigError: all problems in one message.
     """
-    problems = field_problems(config)
-    found = [text for texts in problems.values() for text in texts]
+    mistyped, others = field_problems(config)
+    problems = [*mistyped.values(), *others]
     for rule, *paths in _RULES[type(config)]:
-        # A rule is for fields that are right by themselves.
-        if not any(f"{path}.".startswith(f"{wrong}.") for path in paths for wrong in (*problems, *unasked)):
-            found += rule(*(operator.attrgetter(path)(config) for path in paths))
-    if found:
-        raise ConfigError(found)
+        if not any(f"{path}.".startswith(f"{wrong}.") for path in paths for wrong in (*mistyped, *unasked)):
+            problems += rule(*(operator.attrgetter(path)(config) for path in paths))
+    if problems:
+        raise ConfigError(problems)
     return config
 
 
-def field_problems(config: Any) -> dict[str, list[str]]:
-    """What is wrong with fields and groups by themselves, by full name; the others get their types, in place."""
-    problems: dict[str, list[str]] = {}
+def field_problems(config: Any) -> tuple[dict[str, str], list[str]]:
+    """What is wrong with fields by themselves; those of the right types get them exactly, in place.
+
+    Returns:
+      The problem of each mistyped field or group by its full name, and those of all values that are not allowed.
+    """
+    mistyped: dict[str, str] = {}
+    others: list[str] = []
     for path, entry in entries(type(config)).items():
-        if any(path.startswith(f"{wrong}.") for wrong in problems):
+        if any(path.startswith(f"{wrong}.") for wrong in mistyped):
             continue
         try:
             value = entry.typed(operator.attrgetter(path)(config))
-            found = entry.problems(value)
-            set_value(config, path, value)
         except ValueError as error:
-            found = [str(error)]
-        if found:
-            problems[path] = found
-    return problems
+            mistyped[path] = str(error)
+        else:
+            others += entry.problems(value)
+            set_value(config, path, value)
+    return mistyped, others
 
 
 def _repeated(where: str, values: Collection[Any]) -> Iterator[str]:

@@ -52,8 +52,8 @@ def from_config_dict(given: ConfigDict, kinds: Sequence[type[Any]] = (Config,)) 
     try:
         assign(config, values)
     except ConfigError as error:
-        others = (text for texts in field_problems(config).values() for text in texts)
-        raise ConfigError([*error.problems, *others]) from error
+        mistyped, others = field_problems(config)
+        raise ConfigError([*error.problems, *mistyped.values(), *others]) from error
     return config
 
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
-from munet.config.values import CropShare, Factor, HueShare, Limit, NonNegative, Positive, Range, Share, Width
+from munet.config.values import Automatic, CropShare, Factor, HueShare, NonNegative, Positive, Range, Share, Width
 from munet.quality import Metric
 
 Schedule = Literal["constant", "cosine", "restarts"]
@@ -40,8 +40,7 @@ class SearchSpace:
     )  # fmt: skip
     # over the whole training, or restarted every cycle
     schedule: tuple[Schedule, ...] = ("constant", "cosine", "restarts")
-    # share of the steps that rise to the peak
-    warmup_ratio: tuple[Share, ...] = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4)
+    warmup_ratio: tuple[Share, ...] = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4)  # share of the steps that rise to the peak
     momentum: tuple[Share, ...] = (0.7, 0.8, 0.85, 0.9, 0.95, 0.98, 0.99)  # of SGD
     nesterov: tuple[bool, ...] = (False, True)  # look-ahead momentum
     # smallest share of the image that a random crop keeps; 1: no crop
@@ -159,21 +158,21 @@ class Runtime:
     cache_dir: str = ""  # decoded data and compiled programs; "": $MUNET_CACHE_DIR, else ~/.cache/munet; "off": none
     max_bad_images: Share = 0.01  # share of a folder's files that may be unreadable; they are named and left out
     resident_share: Share = 0.25  # of a device's memory; larger training sets are streamed from their files; 0: all
-    decoding_threads: NonNegative = 0  # that decode a streamed set; 0: one a core
-    num_devices: NonNegative = 0  # accelerators to use; 0: all
-    children_per_dispatch: NonNegative = 0  # stacked on one device at most; 0: all that fit on GPU/TPU, 1 on CPU
+    decoding_threads: Automatic = 0  # that decode a streamed set; 0: one a core
+    num_devices: Automatic = 0  # accelerators to use; 0: all
+    children_per_dispatch: Automatic = 0  # stacked on one device at most; 0: all that fit on GPU/TPU, 1 on CPU
     # slots for children, and over how many devices each one's batches and layers are spread, e.g. 2,2,2 on eight
     # devices (child, data, model); (): as many children side by side as fit
     mesh: tuple[int, ...] = ()
     # images of a batch that pass through the model at a time, at most, their gradients summed up; 0: on a CPU what its
     # caches hold best, elsewhere the whole batch, or as much of it as fits
-    microbatch: NonNegative = 0
+    microbatch: Automatic = 0
     # memory of a device (10^9 bytes) to plan with; 0: nine tenths of what it has
-    device_memory_gb: Limit = 0.0
+    device_memory_gb: Annotated[float, Range(0, zero="what the device has")] = 0.0
     block_megabytes: Positive = 64  # size of one segment of augmented batches
     checkpoint_minutes: float = 2.0  # how often a generation in training is saved; 0: after every cycle; <0: never
-    # stop after this time, at the end of a cycle; the same command goes on; 0: no limit
-    max_hours: Limit = 0.0
+    # stop after this time, at the end of a cycle; the same command goes on
+    max_hours: Annotated[float, Range(0, zero="no limit")] = 0.0
     notify: str = ""  # command run at phase ends and at the end, e.g. a mail: docs/howto/long_runs.md
     compare: tuple[BaselineKind, ...] = ()  # after evolving, run these on the same budget
 

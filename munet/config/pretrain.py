@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated
 
-from munet.config.values import CropShare, HueShare, Limit, NonNegative, Positive, Range, Share
+from munet.config.values import Automatic, CropShare, HueShare, NonNegative, Positive, Range, Share
 
 
 @dataclass(slots=True)
@@ -18,7 +18,7 @@ class Recipe:
     num_blocks: Positive = 3  # transformer blocks
     image_size: int = 32  # pixels on a side, a multiple of the patch; all images are resized to it
 
-    num_epochs: Limit = 0.0  # length of training in passes over all training images; give this or num_steps
+    num_epochs: Annotated[float, Range(0)] = 0.0  # passes over all training images; give this or num_steps
     num_steps: NonNegative = 0  # length of training in steps; give this or num_epochs
     batch_size: Positive = 512  # images a step, all devices together; at most all training images
     learning_rate: Annotated[float, Range(0, 100, excluded=0)] = 2e-3  # AdamW's, at the peak
@@ -51,8 +51,8 @@ class PretrainRuntime:
     data_dir: str = ""  # prepared TFDS data; "": $TFDS_DATA_DIR, else ~/tensorflow_datasets
     cache_dir: str = ""  # decoded data and compiled programs; "": $MUNET_CACHE_DIR, else ~/.cache/munet; "off": none
     max_bad_images: Share = 0.01  # share of a folder's files that may be unreadable; they are named and left out
-    num_devices: NonNegative = 0  # accelerators that share every batch; 0: all
-    validate_every: NonNegative = 0  # steps between two lines of the validation curve; 0: an epoch
+    num_devices: Automatic = 0  # accelerators that share every batch; 0: all
+    validate_every: Automatic = 0  # steps between two lines of the validation curve; 0: an epoch
     checkpoint_minutes: float = 2.0  # how often the training state is saved; 0: as often as can be; <0: never
     keep_head: bool = True  # write the head into the root's file, too: munet passes over it, other programs may use it
     # a paragraph for the end of the root's card: sources, licences; a recipe's own goes with its tasks

@@ -136,7 +136,7 @@ def _explained(error: Exception, classes: tuple[type, ...]) -> str:
     for pattern in (r"'(\w+)' object has no attribute '(\w+)'", r"(\w+)\.__init__\(\) got an unexpected .* '(\w+)'"):
         if (found := re.match(pattern, text)) and found[1] in (names := _field_names(classes)):
             return f"{type(error).__name__}: {text}. {nearest(found[2], names[found[1]])}"
-    if not any(Path(frame.filename).name == "config_dict.py" for frame in traceback.extract_tb(error.__traceback__)):
+    if Path(traceback.extract_tb(error.__traceback__)[-1].filename).name != "config_dict.py":
         return ""
     if found := re.match(
         r"Could not override field '(\w+)' .*?\. (.*) is of .*<class '(\w+)'>.* '(?:.*\.)?(\w+)'>", text
@@ -144,7 +144,7 @@ def _explained(error: Exception, classes: tuple[type, ...]) -> str:
         words = {kind.__name__: expected for kind, (expected, *_) in EXPECTED.items()}
         expected = words.get(found[4], "a tuple" if found[4] == "tuple" else "a group of fields")
         return f"{found[1]} = {found[2]}: expected {expected}, got {found[3]} {found[2]}."
-    if found := re.match(r"\W*(?:Key \W*)?(\w+)", text):
+    if found := re.fullmatch(r"\W*(?:Key \W*)?(\w+)\W*( does not exist.*|nDid you mean.*)?", text, re.DOTALL):
         every = {name for names in _field_names(classes).values() for name in names}
         return f"there is no field {found[1]!r}. {nearest(found[1], every)}"
     return ""

@@ -13,11 +13,12 @@ from munet.errors import nearest
 
 @dataclass(frozen=True)
 class Range:
-    """The numbers from `low` to `high`, both included unless one of them is `excluded`."""
+    """The numbers from `low` to `high`, both included unless one of them is `excluded`; `zero` is what 0 means."""
 
     low: float
     high: float = math.inf
     excluded: float | None = None
+    zero: str = ""
 
     def __contains__(self, value: float) -> bool:
         return self.low <= value <= self.high and value != self.excluded
@@ -27,17 +28,18 @@ class Range:
             return f"{self.low:g} to {self.high:g}" + ("" if self.excluded is None else f", not {self.excluded:g}")
         if self.excluded == self.low:
             return f"above {self.low:g}"
-        return f"{self.low:g} or more" if self.low == 0 else f"at least {self.low:g}"
+        zero = f" ({self.zero})" if self.zero else ""
+        return f"0{zero} or more" if self.low == 0 else f"at least {self.low:g}"
 
 
 NonNegative = Annotated[int, Range(0)]
+Automatic = Annotated[int, Range(0, zero="automatic")]
 Positive = Annotated[int, Range(1)]
 Width = Annotated[int, Range(1, 1 << 16)]  # of an inserted layer
 Share = Annotated[float, Range(0, 1)]
 Factor = Annotated[float, Range(0, 1, excluded=0)]
 CropShare = Annotated[float, Range(1e-6, 1)]  # no image is cropped to nothing
 HueShare = Annotated[float, Range(0, 0.5)]  # half a turn in either direction reaches every hue
-Limit = Annotated[float, Range(0)]
 
 # What a value is called where it is written in Python, as text, and as text for a list.
 EXPECTED = {
@@ -127,7 +129,7 @@ class Setting:
         if self.limits and not all(element in self.limits for element in elements):
             return [f"{self.path} = {value!r}: expected {'each ' if self.is_tuple else ''}{self.limits}."]
         says = f"{self.path} names" if self.is_tuple else f"{self.path} ="
-        wrong = [element for element in elements if self.choices and element not in self.choices]
+        wrong = [element for element in dict.fromkeys(elements) if self.choices and element not in self.choices]
         return [f"{says} {element!r}. {nearest(element, self.choices)}" for element in wrong]
 
     def _element(self, value: Any) -> Any:
