@@ -129,7 +129,7 @@ class Setting:
         if self.limits and not all(element in self.limits for element in elements):
             return [f"{self.path} = {value!r}: expected {'each ' if self.is_tuple else ''}{self.limits}."]
         says = f"{self.path} names" if self.is_tuple else f"{self.path} ="
-        wrong = [element for element in dict.fromkeys(elements) if self.choices and element not in self.choices]
+        wrong = dict.fromkeys(element for element in elements if self.choices and element not in self.choices)
         return [f"{says} {element!r}. {nearest(element, self.choices)}" for element in wrong]
 
     def _element(self, value: Any) -> Any:
