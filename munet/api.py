@@ -147,7 +147,9 @@ def _config(
     elif isinstance(config, Config):
         chosen = copy.deepcopy(config)
     else:
-        raise UserError(f"config is a {type(config).__name__}; expected a munet.config.Config or e.g. 'characters'.")
+        raise UserError(
+            f"config is a {type(config).__name__}; expected a munet.config.Config, a ConfigDict or e.g. 'characters'."
+        )
     assign(chosen, settings, others=list(inspect.signature(evolve).parameters)[:-1])
     chosen.experiment.tasks = tuple(task if isinstance(task, str) else task.uri for task in tasks)
     if root is not None:

@@ -18,7 +18,7 @@ from munet.quality import Metric
 Schedule = Literal["constant", "cosine", "restarts"]
 Insertion = Literal["adapter", "lora"]
 BaselineKind = Literal["multi_head", "top_layers", "full", "adapters", "lora"]
-BASELINES: Mapping[BaselineKind, str] = {  # what people call them
+BASELINES: Mapping[str, str] = {  # what people call them
     "multi_head": "multi-head",
     "top_layers": "fine-tune top layers",
     "full": "full fine-tuning",

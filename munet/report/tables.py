@@ -127,8 +127,7 @@ def comparison(systems: Mapping[str, System]) -> ComparisonTable:
 
 def display_name(kind: str) -> str:
     """The name for people of `experiment.baseline.kind`; "" is muNet itself."""
-    names: dict[str, str] = {"": MUNET} | {str(kind): name for kind, name in BASELINES.items()}
-    return names.get(kind, kind).removeprefix("fine-tune ")  # columns are narrow
+    return {"": MUNET, **BASELINES}.get(kind, kind).removeprefix("fine-tune ")  # columns are narrow
 
 
 def _cell(system: System, task: TaskName, metric: str) -> Cell:

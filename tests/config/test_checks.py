@@ -20,6 +20,7 @@ from munet.config import (
     to_json,
 )
 from munet.config.checks import validate
+from munet.config.evolve import BASELINES
 from munet.config.fields import settings_of
 from munet.config.files import load_config
 from munet.config.flags import parse_config
@@ -101,6 +102,11 @@ def test_all_problems_are_told_together() -> None:
     )  # fmt: skip
     assert len(caught.value.problems) == 7
     assert all(any(problem.startswith(name) for problem in caught.value.problems) for name in names)
+
+
+def test_every_baseline_has_a_name_for_people() -> None:
+    assert tuple(BASELINES) == settings_of()["runtime.compare"].choices
+    assert ("", *BASELINES) == settings_of()["experiment.baseline.kind"].choices
 
 
 def test_schedules_are_those_of_the_optimizer() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from ml_collections import ConfigDict
 
+import munet
 from munet.config import Config, Experiment, PretrainConfig, Recipe, apply, default
 from munet.config.config_dicts import from_config_dict
 from munet.config.files import load_any_config, load_as, load_config
@@ -161,3 +162,16 @@ def test_a_config_dict_stays_what_it_was() -> None:
     given = ConfigDict({"experiment": {"tasks": ["a"]}})
     from_config_dict(given)
     assert given.to_dict() == {"experiment": {"tasks": ["a"]}}
+
+
+def test_python_takes_a_config_dict_and_says_what_is_wrong_with_it() -> None:
+    with pytest.raises(ConfigError, match=r"there is no field 'experiment\.sed'\. Did you mean 'experiment\.seed'"):
+        munet.evolve("builtin:digits", config=ConfigDict({"experiment": {"sed": 1}}))
+    config = default()
+    config.experiment.num_blocks = 0
+    with pytest.raises(ConfigError, match=r"experiment\.num_blocks = 0: expected at least 1\."):
+        munet.evolve("builtin:digits", config=config)
+    with pytest.raises(
+        UserError, match=r"config is a int; expected a munet\.config\.Config, a ConfigDict or e\.g\. 'char"
+    ):
+        munet.evolve("builtin:digits", config=3)  # type: ignore[arg-type]  # what a user may give
