@@ -11,11 +11,14 @@ from ml_collections import ConfigDict
 
 from munet.config.checks import C
 from munet.config.config_dicts import from_config_dict
-from munet.config.evolve import Baseline, Config, Defaults, Experiment, Fidelity, Runtime, SearchSpace
-from munet.config.pretrain import PretrainConfig, PretrainRuntime, Recipe
+from munet.config.evolve import Config
+from munet.config.fields import entries
+from munet.config.pretrain import PretrainConfig
 from munet.config.python_files import FileKind
 from munet.errors import ConfigError, UserError
 
+AnyConfig = Config | PretrainConfig
+_COMMANDS: dict[type[Any], str] = {Config: "munet evolve", PretrainConfig: "munet pretrain"}
 CONFIG_FILES = FileKind(
     "config",
     "get_config",
@@ -24,12 +27,8 @@ CONFIG_FILES = FileKind(
         "munet.config.PretrainConfig": PretrainConfig,
         "ml_collections.ConfigDict": ConfigDict,
     },
-    classes=(
-        Config, Experiment, Runtime, SearchSpace, Defaults, Fidelity, Baseline, PretrainConfig, Recipe, PretrainRuntime,
-    ),
-)  # fmt: skip
-AnyConfig = Config | PretrainConfig
-_COMMANDS: dict[type[Any], str] = {Config: "munet evolve", PretrainConfig: "munet pretrain"}
+    classes=tuple({entry.owner for kind in _COMMANDS for entry in entries(kind).values()}),
+)
 
 
 def load_config(spec: str) -> Config:
