@@ -16,6 +16,7 @@ import json
 import tempfile
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 
@@ -23,7 +24,7 @@ import munet
 from munet.config.files import load_config
 from munet.data.splits import Split, SplitName, Splits, rank_in_class
 from munet.data.tasks import SPLITS, Task, load_task
-from munet.quality import quality_of
+from munet.quality import Metric, quality_of
 from munet.run import runs
 from munet.run.setup import RunSetup
 from munet.run.start import RootComponents
@@ -62,7 +63,7 @@ def main() -> None:
     means: dict[str, list[float]] = {}
     for seed in map(int, options.seeds.split(",")):
         task = long_tail(load_task(options.task, cache_dir="off", seed=seed), options.ratio)
-        for metric, is_balanced in itertools.product(("accuracy", "balanced_accuracy"), (False, True)):
+        for metric, is_balanced in itertools.product(get_args(Metric), (False, True)):
             config = load_config("demo")
             experiment = replace(
                 config.experiment, seed=seed, tasks=(options.task,), num_task_iterations=1, num_generations=6,

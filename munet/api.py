@@ -19,10 +19,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import UInt8
+from ml_collections import ConfigDict
 
 from munet.config import Config, Experiment, differences, to_json
 from munet.config.checks import validate
-from munet.config.flags import assign
+from munet.config.config_dicts import from_config_dict
+from munet.config.fields import assign
 from munet.data.array_task import ArrayTask
 from munet.errors import DataError, DiskFullError, UserError
 from munet.progress.events import Note, RunEnded, RunFailed
@@ -45,7 +47,7 @@ def evolve(
     tasks: Tasks,
     root: str | None = None,
     workdir: str | None = None,
-    config: Config | str | None = None,
+    config: Config | ConfigDict | str | None = None,
     *,
     quiet: bool = False,
     settings: Mapping[str, Any] | None = None,
@@ -58,8 +60,8 @@ def evolve(
       root: the pretrained root, as in `experiment.root`; None: the config's, which is `"demo"` in `base`.
       workdir: where the run is kept; None: `runs/NAMES-HASH` in the current directory, a place of its own for every
         choice of tasks, arrays and settings, so that a changed call starts another run.
-      config: the settings to begin with: a `munet.config.Config`, or `FILE[:VARIANT]` as on the command line; None:
-        `base`, the paper's budget.
+      config: the settings to begin with: a `munet.config.Config`, a `ConfigDict` of `munet.config.default`, or
+        `FILE[:VARIANT]` as on the command line; None: `base`, the paper's budget.
       quiet: print nothing; the log in the work directory is written all the same.
       settings: fields by their full or short names, such as `{"search_space.image_size": (32,)}`.
       **named_settings: fields whose names are unambiguous, such as `num_generations=4`; `munet config` lists them.
@@ -182,7 +184,10 @@ def _arrays(tasks: Sequence[ArrayTask | str]) -> dict[TaskName, ArrayTask]:
 
 
 def _config(
-    tasks: Sequence[ArrayTask | str], root: str | None, config: Config | str | None, settings: Mapping[str, Any]
+    tasks: Sequence[ArrayTask | str],
+    root: str | None,
+    config: Config | ConfigDict | str | None,
+    settings: Mapping[str, Any],
 ) -> Config:
     """The validated settings of a call.
 
@@ -194,10 +199,14 @@ def _config(
 
     if config is None or isinstance(config, str):
         chosen = load_config(config or "base")
+    elif isinstance(config, ConfigDict):
+        chosen = from_config_dict(config)
     elif isinstance(config, Config):
         chosen = copy.deepcopy(config)
     else:
-        raise UserError(f"config is a {type(config).__name__}; expected a munet.config.Config or e.g. 'characters'.")
+        raise UserError(
+            f"config is a {type(config).__name__}; expected a munet.config.Config, a ConfigDict or e.g. 'characters'."
+        )
     assign(chosen, settings, others=list(inspect.signature(evolve).parameters)[:-1])
     chosen.experiment.tasks = tuple(task if isinstance(task, str) else task.uri for task in tasks)
     if root is not None:

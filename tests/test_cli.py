@@ -140,11 +140,11 @@ def test_bad_input_gives_2_a_message_and_leaves_nothing(
 def test_config_lists_every_field(capsys: pytest.CaptureFixture[str]) -> None:
     import json
 
-    from munet.config import field_paths
+    from munet.config.fields import settings_of
 
     assert main(["config", "--config=characters:scale_0.3", "--config.seed=7"]) == 0
     out = capsys.readouterr().out
-    for path in field_paths():
+    for path in settings_of():
         assert f"--config.{path}=" in out
     assert "--config.experiment.scale_factor=0.3" in out
     assert "--config.experiment.seed=7" in out

@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -114,7 +115,7 @@ def kill_at(where: str, count: int, when: str) -> None:
     os.replace = replace  # type: ignore[assignment]  # a stand-in that takes what the store passes
 
 
-def main(workdir: str, data: str, moment: str = "", seed_choice: str = "newest") -> None:
+def main(workdir: str, data: str, moment: str = "", seed_choice: Any = "newest") -> None:
     if moment:
         where, count, when = moment.split(":")
         kill_at(where, int(count), when)

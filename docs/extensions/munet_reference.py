@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import inspect
+import operator
 import textwrap
 from collections.abc import Iterable
+from typing import Any
 
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from munet import config as settings
 from munet.cli import parser
-from munet.cli.settings import as_flag, value_of
-from munet.config import pretrain as pretraining
-from munet.config.fields import field_docs, group_docs
+from munet.config import Config, PretrainConfig
+from munet.config.fields import as_flag, docs_of, entries
 
 
 class Commands(SphinxDirective):
@@ -35,27 +35,25 @@ class Commands(SphinxDirective):
 
 
 class Settings(Commands):
-    """Every setting with its default and its meaning, one table a group; with the argument `pretrain`, those of it."""
+    """Every setting with its default, its meaning and what it may be, one table a group; `pretrain`: those of it."""
 
     optional_arguments = 1
 
     def run(self) -> list[nodes.Node]:
         """One section a group of settings."""
         kind = self.arguments[0] if self.arguments else ""
-        module, config = {
-            "": (settings, settings.Config()),
-            "pretrain": (pretraining, pretraining.PretrainConfig()),
-        }[kind]
-        self.env.note_dependency(str(inspect.getsourcefile(module)))
+        config: type[Any] = {"": Config, "pretrain": PretrainConfig}[kind]
+        self.env.note_dependency(str(inspect.getsourcefile(config)))
         prefix = f"settings-{kind}-" if kind else "settings-"
-        groups = group_docs(config)
-        rows: dict[str, list[tuple[str, str, str]]] = {group: [] for group in groups}
-        for path, doc in field_docs(config).items():
-            group, _, name = path.rpartition(".")
-            rows[group].append((name, as_flag(value_of(config, path)) or '""', doc))
+        docs, fields = docs_of(config), entries(config)
+        rows: dict[str, list[tuple[str, str, str]]] = {path: [] for path, entry in fields.items() if entry.is_group}
+        for path, entry in fields.items():
+            if not entry.is_group:
+                default = as_flag(operator.attrgetter(path)(config()))
+                rows[path.rpartition(".")[0]].append((entry.name, default or '""', docs[path]))
         return [
-            self._section(group, prefix + group.replace(".", "-"), nodes.paragraph("", groups[group]), _table(entries))
-            for group, entries in rows.items()
+            self._section(group, prefix + group.replace(".", "-"), nodes.paragraph("", docs[group]), _table(settings))
+            for group, settings in rows.items()
         ]
 
 

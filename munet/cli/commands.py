@@ -24,13 +24,13 @@ def evolve(config: str, workdir: str, overrides: Sequence[Override], dry_run: bo
       UserError: the config, the data, the root or the work directory cannot be used.
       KeyboardInterrupt: the user ended it; everything committed is kept.
     """
-    from munet.config.files import default_workdir
+    from munet.config.files import CONFIG_FILES
     from munet.config.flags import parse_config
     from munet.progress.events import RunEnded, RunFailed
     from munet.progress.listeners import listeners_for
 
     settings = parse_config(config, overrides)  # before JAX is imported: a typo is answered at once
-    workdir = workdir or default_workdir(config)
+    workdir = workdir or CONFIG_FILES.default_workdir(config)
     from munet.run import runs
 
     started = time.monotonic()
@@ -73,13 +73,13 @@ def pretrain(config: str, workdir: str, overrides: Sequence[Override], dry_run: 
     """
     import shlex
 
-    from munet.config.files import default_workdir, load_as
+    from munet.config.files import CONFIG_FILES, load_as
     from munet.config.flags import parse_as
     from munet.config.pretrain import PretrainConfig, without_foreign_text
 
     settings = parse_as(PretrainConfig, config, overrides)  # before JAX is imported: a typo is answered at once
     without_foreign_text(settings, load_as(PretrainConfig, config))
-    workdir = workdir or default_workdir(config)
+    workdir = workdir or CONFIG_FILES.default_workdir(config)
     from munet.joint import run
 
     words = ["munet", "pretrain", f"--config={config}", f"--workdir={workdir}", *map(str, overrides)]
@@ -192,8 +192,8 @@ def config(config: str, overrides: Sequence[Override], json: bool) -> None:
     """Lists every setting with its value and its meaning."""
     import shutil
 
-    from munet.cli import settings
     from munet.config import to_json
+    from munet.config.fields import describe
     from munet.config.flags import parse_any_config
 
     values = parse_any_config(config, overrides)
@@ -202,7 +202,7 @@ def config(config: str, overrides: Sequence[Override], json: bool) -> None:
 
         print(dumps(to_json(values), indent=2))
         return
-    for line in settings.describe(values, max(shutil.get_terminal_size((110, 24)).columns - 1, 60)):
+    for line in describe(values, max(shutil.get_terminal_size((110, 24)).columns - 1, 60)):
         print(line)
 
 

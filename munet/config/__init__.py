@@ -2,36 +2,13 @@
 
 from __future__ import annotations
 
-from munet.config.evolve import (
-    BEFORE,
-    Baseline,
-    Config,
-    Defaults,
-    Experiment,
-    Fidelity,
-    Runtime,
-    SearchSpace,
-    as_begun,
-    completed,
-    differences,
-    field_paths,
-    to_json,
-    without_places,
-)
+from munet.config.config_dicts import default
+from munet.config.differences import BEFORE, as_begun, completed, differences, to_json, without_places
+from munet.config.evolve import Baseline, Config, Defaults, Experiment, Fidelity, Runtime, SearchSpace
+from munet.config.pretrain import PretrainConfig, PretrainRuntime, Recipe
+from munet.config.variants import apply
 
 __all__ = [
-    "BEFORE",
-    "Baseline",
-    "Config",
-    "Defaults",
-    "Experiment",
-    "Fidelity",
-    "Runtime",
-    "SearchSpace",
-    "as_begun",
-    "completed",
-    "differences",
-    "field_paths",
-    "to_json",
-    "without_places",
-]
+    "BEFORE", "Baseline", "Config", "Defaults", "Experiment", "Fidelity", "PretrainConfig", "PretrainRuntime", "Recipe",
+    "Runtime", "SearchSpace", "apply", "as_begun", "completed", "default", "differences", "to_json", "without_places",
+]  # fmt: skip

@@ -1,17 +1,30 @@
-"""Every setting and its default, in two parts (DESIGN decision 9); `config_checks.validate` checks them once.
+"""Every setting of a run, with its default and what it may be, in two parts (DESIGN decision 9).
 
-`experiment` changes the result and must match when a run is resumed; `runtime` does not and is free. A config file
-exposes `get_config(variant) -> Config`; fields are overridden as `--config.experiment.seed=1`, or shorter
-`--config.seed=1` where that is unambiguous. The classes are assigned to while config files and flags are read, and
-read-only after they were checked; they have slots, so that assigning to a misspelt field fails.
+`experiment` changes the result and must match when a run is resumed; `runtime` does not and is free. A comment says
+what a setting means, its type what it may be: checks, messages, `munet config` and the docs are made from them. The
+classes are assigned to while config files and flags are read, and read-only after they were checked; they have slots,
+so that assigning to a misspelt field fails.
 """
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Literal
+
+from munet.config.values import Automatic, CropShare, Factor, HueShare, NonNegative, Positive, Range, Share, Width
+from munet.quality import Metric
+
+Schedule = Literal["constant", "cosine", "restarts"]
+Insertion = Literal["adapter", "lora"]
+BaselineKind = Literal["multi_head", "top_layers", "full", "adapters", "lora"]
+BASELINES: Mapping[str, str] = {  # what people call them
+    "multi_head": "multi-head",
+    "top_layers": "fine-tune top layers",
+    "full": "full fine-tuning",
+    "adapters": "residual adapters",
+    "lora": "LoRA",
+}
 
 
 @dataclass(slots=True)
@@ -22,30 +35,27 @@ class SearchSpace:
     """
 
     # of the schedule's peak; constant runs at half of it
-    learning_rate: tuple[float, ...] = (1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
-    schedule: tuple[str, ...] = ("constant", "cosine", "restarts")  # over the whole training, or restarted every cycle
-    # share of the steps that rise to the peak
-    warmup_ratio: tuple[float, ...] = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4)
-    momentum: tuple[float, ...] = (0.7, 0.8, 0.85, 0.9, 0.95, 0.98, 0.99)  # of SGD
+    learning_rate: tuple[Annotated[float, Range(0, 100)], ...] = (
+        1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5,
+    )  # fmt: skip
+    # over the whole training, or restarted every cycle
+    schedule: tuple[Schedule, ...] = ("constant", "cosine", "restarts")
+    warmup_ratio: tuple[Share, ...] = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4)  # share of the steps that rise to the peak
+    momentum: tuple[Share, ...] = (0.7, 0.8, 0.85, 0.9, 0.95, 0.98, 0.99)  # of SGD
     nesterov: tuple[bool, ...] = (False, True)  # look-ahead momentum
     # smallest share of the image that a random crop keeps; 1: no crop
-    crop_area_min: tuple[float, ...] = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
-    crop_aspect_min: tuple[float, ...] = (0.25, 0.5, 0.75, 1.0)  # a crop's sides differ by at most this ratio
+    crop_area_min: tuple[CropShare, ...] = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+    crop_aspect_min: tuple[CropShare, ...] = (0.25, 0.5, 0.75, 1.0)  # a crop's sides differ by at most this ratio
     flip: tuple[bool, ...] = (False, True)  # left/right, with probability 0.5
     # shifted by at most this, of the range [0, 1]
-    brightness_delta: tuple[float, ...] = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2)
-    contrast_delta: tuple[float, ...] = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2)  # times 1 - delta to 1 + delta
-    saturation_delta: tuple[float, ...] = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2)  # times 1 - delta to 1 + delta
-    hue_delta: tuple[float, ...] = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2)  # turned by at most this share of the circle
+    brightness_delta: tuple[Share, ...] = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2)
+    contrast_delta: tuple[Share, ...] = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2)  # times 1 - delta to 1 + delta
+    saturation_delta: tuple[Share, ...] = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2)  # times 1 - delta to 1 + delta
+    hue_delta: tuple[HueShare, ...] = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2)  # turned by at most this share of the circle
     image_size: tuple[int, ...] = (16, 32, 48, 64)  # pixels on a side
-    adapter_dim: tuple[int, ...] = (8, 16, 32, 64, 128)  # inner width of a model's residual adapters
-    lora_rank: tuple[int, ...] = (
-        2,
-        4,
-        8,
-        16,
-        32,
-    )  # rank of a model's low-rank updates; evolves where they are inserted
+    adapter_dim: tuple[Width, ...] = (8, 16, 32, 64, 128)  # inner width of a model's residual adapters
+    # rank of a model's low-rank updates; evolves where they are inserted
+    lora_rank: tuple[Width, ...] = (2, 4, 8, 16, 32)
 
 
 @dataclass(slots=True)
@@ -53,7 +63,7 @@ class Defaults:
     """The root model's hyper-parameters, where every lineage starts (spec section 4, bold values)."""
 
     learning_rate: float = 0.01
-    schedule: str = "cosine"
+    schedule: Schedule = "cosine"
     warmup_ratio: float = 0.1
     momentum: float = 0.9
     nesterov: bool = False
@@ -73,64 +83,66 @@ class Defaults:
 class Fidelity:
     """Where the paper and its published code differ: one field each, the spec's resolution as default."""
 
-    trainability: str = "inherited"  # "inherited": what a parent may train is copied (code); "frozen": shared (paper)
-    encoder_norm: str = "forced"  # "forced": mutated children always clone it (code); "chance": a layer like others
+    # "inherited": what a parent may train is copied (code); "frozen": shared (paper)
+    trainability: Literal["inherited", "frozen"] = "inherited"
+    # "forced": mutated children always clone it (code); "chance": a layer like others
+    encoder_norm: Literal["forced", "chance"] = "forced"
     seed_trains_norm: bool = False  # seed children also train the encoder norm (code: the head only)
-    seed_order: str = "newest"  # "newest" id first (code); "random" without replacement (paper)
-    offspring_count: str = "cumulative"  # "cumulative" over task iterations (code); "per_activation"
-    data_settings: str = "generation"  # drawn once a "generation" (code); "child": drawn for every child (paper)
+    # "newest" id first (code); "random" without replacement (paper)
+    seed_order: Literal["newest", "random"] = "newest"
+    # "cumulative" over task iterations (code); "per_activation"
+    offspring_count: Literal["cumulative", "per_activation"] = "cumulative"
+    # drawn once a "generation" (code); "child": drawn for every child (paper)
+    data_settings: Literal["generation", "child"] = "generation"
     allow_block_growth: bool = True  # a removed top block can grow back (code); the paper only removes
     adapter_before_first_block: bool = True  # also before block 0 (code); False: only between blocks (paper)
 
 
 @dataclass(slots=True)
 class Baseline:
-    """A fixed way of fine-tuning the root instead of evolution (spec section 6), on the same engine and budget.
+    """A fixed way of fine-tuning the root instead of evolution (spec section 6), on the same engine and budget."""
 
-    `kind`: "" (evolve), `multi_head`, `top_layers`, `full`, `adapters` or `lora`.
-    """
-
-    kind: str = ""  # "": evolve; "multi_head", "top_layers", "full", "adapters", "lora"
-    frozen_blocks: int = 0  # for `top_layers`: blocks kept frozen at the bottom
-    adapter_dim: int = 512  # for `adapters`
-    lora_rank: int = 8  # for `lora`
+    kind: Literal["", BaselineKind] = ""  # "": evolve
+    frozen_blocks: NonNegative = 0  # for `top_layers`: blocks kept frozen at the bottom; at most `num_blocks`
+    adapter_dim: Positive = 512  # for `adapters`
+    lora_rank: Positive = 8  # for `lora`
 
 
 @dataclass(slots=True)
 class Experiment:
     """Everything that changes the result."""
 
-    seed: int = 0  # every draw of the run is derived from it
+    seed: NonNegative = 0  # every draw of the run is derived from it
     tasks: tuple[str, ...] = ()  # task URIs in order, e.g. "tfds:mnist", "builtin:digits"
     # "demo", a path (.npz, .safetensors, a model's folder), augreg:NAME, https://, gs:// or munet:WORKDIR?task=TASK
     root: str = "demo"
     variant: str = "demo/16"  # the root's architecture: demo/16, Ti/16, S/16, B/16, L/16, ...
-    num_blocks: int = 3  # how many of the root's first blocks are used
+    num_blocks: Positive = 3  # how many of the root's first blocks are used
 
-    num_task_iterations: int = 2  # how often every task is active
-    num_generations: int = 8  # generations in a phase
-    children_per_generation: int = 8  # proposed together and trained side by side
-    cycles_per_child: int = 5  # train/validation cycles
-    batch_size: int = 512  # at most; a smaller training set is one batch
-    max_batches_per_cycle: int = 100  # a cycle is one epoch up to this
-    min_batches_per_cycle: int = 10  # at least, on small sets; 0 in the paper's configs
-    max_validation_batches: int = 10  # of batch_size: validation uses the first images up to this
+    num_task_iterations: Positive = 2  # how often every task is active
+    num_generations: Positive = 8  # generations in a phase
+    children_per_generation: Positive = 8  # proposed together and trained side by side
+    cycles_per_child: Positive = 5  # train/validation cycles
+    batch_size: Positive = 512  # at most; a smaller training set is one batch
+    max_batches_per_cycle: Positive = 100  # a cycle is one epoch up to this
+    min_batches_per_cycle: NonNegative = 10  # at least, on small sets; 0 in the paper's configs
+    max_validation_batches: Positive = 10  # of batch_size: validation uses the first images up to this
     # "accuracy", or "balanced_accuracy": the mean over the classes of the share of their images that is right
-    quality_metric: str = "accuracy"
+    quality_metric: Metric = "accuracy"
     class_balanced: bool = False  # training batches have every class equally often, however rare it is
-    scale_factor: float = 1.0  # s of Eq. 2 in (0, 1]; 1: no size penalty
-    flops_factor: float = 1.0  # s_flops, the same for forward FLOPs relative to the root's; 1: they do not count
-    latency_factor: float = 1.0  # s_latency, the same for measured seconds an image; 1: they are not measured
-    mutation_probability: float = 0.1  # mu: with which each possible mutation fires
-    max_seed_parents: int = 0  # seed parents a phase starts with at most; 0: all (the paper)
+    scale_factor: Factor = 1.0  # s of Eq. 2; 1: no size penalty
+    flops_factor: Factor = 1.0  # s_flops, the same for forward FLOPs relative to the root's; 1: they do not count
+    latency_factor: Factor = 1.0  # s_latency, the same for measured seconds an image; 1: they are not measured
+    mutation_probability: Share = 0.1  # mu: with which each possible mutation fires
+    max_seed_parents: NonNegative = 0  # seed parents a phase starts with at most; 0: all (the paper)
     # which, where there are more than max_seed_parents: the "newest" models, or those whose frozen features "fit" best
-    seed_choice: str = "newest"
+    seed_choice: Literal["newest", "fit"] = "newest"
     auto_tune: bool = True  # evolve hyper-parameters (the number of blocks always evolves)
-    insertions: tuple[str, ...] = ("adapter",)  # what may be inserted at a block: "adapter" (the paper), "lora"
+    insertions: tuple[Insertion, ...] = ("adapter",)  # what may be inserted at a block: "adapter" (the paper), "lora"
     insert_adapters: bool = True  # False: no residual adapters, whatever `insertions` names
-    clip_norm: float = 1.0  # gradients are clipped to this global norm
+    clip_norm: Annotated[float, Range(0, excluded=0)] = 1.0  # gradients are clipped to this global norm
     # of activations and products: "auto" is bfloat16 on GPU and TPU, float32 on a CPU; parameters are always float32
-    compute_dtype: str = "auto"
+    compute_dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     antialias: bool = False  # filter images when they shrink
     search_space: SearchSpace = field(default_factory=SearchSpace)
     defaults: Defaults = field(default_factory=Defaults)
@@ -144,23 +156,25 @@ class Runtime:
 
     data_dir: str = ""  # prepared TFDS data; "": $TFDS_DATA_DIR, else ~/tensorflow_datasets
     cache_dir: str = ""  # decoded data and compiled programs; "": $MUNET_CACHE_DIR, else ~/.cache/munet; "off": none
-    max_bad_images: float = 0.01  # share of a folder's files that may be unreadable; they are named and left out
-    resident_share: float = 0.25  # of a device's memory; larger training sets are streamed from their files; 0: all
-    decoding_threads: int = 0  # that decode a streamed set; 0: one a core
-    num_devices: int = 0  # accelerators to use; 0: all
-    children_per_dispatch: int = 0  # stacked on one device at most; 0: all that fit on GPU/TPU, 1 on CPU
+    max_bad_images: Share = 0.01  # share of a folder's files that may be unreadable; they are named and left out
+    resident_share: Share = 0.25  # of a device's memory; larger training sets are streamed from their files; 0: all
+    decoding_threads: Automatic = 0  # that decode a streamed set; 0: one a core
+    num_devices: Automatic = 0  # accelerators to use; 0: all
+    children_per_dispatch: Automatic = 0  # stacked on one device at most; 0: all that fit on GPU/TPU, 1 on CPU
     # slots for children, and over how many devices each one's batches and layers are spread, e.g. 2,2,2 on eight
     # devices (child, data, model); (): as many children side by side as fit
     mesh: tuple[int, ...] = ()
     # images of a batch that pass through the model at a time, at most, their gradients summed up; 0: on a CPU what its
     # caches hold best, elsewhere the whole batch, or as much of it as fits
-    microbatch: int = 0
-    device_memory_gb: float = 0.0  # memory of a device (10^9 bytes) to plan with; 0: nine tenths of what it has
-    block_megabytes: int = 64  # size of one segment of augmented batches
+    microbatch: Automatic = 0
+    # memory of a device (10^9 bytes) to plan with; 0: nine tenths of what it has
+    device_memory_gb: Annotated[float, Range(0, zero="what the device has")] = 0.0
+    block_megabytes: Positive = 64  # size of one segment of augmented batches
     checkpoint_minutes: float = 2.0  # how often a generation in training is saved; 0: after every cycle; <0: never
-    max_hours: float = 0.0  # stop after this time, at the end of a cycle; the same command goes on; 0: no limit
+    # stop after this time, at the end of a cycle; the same command goes on
+    max_hours: Annotated[float, Range(0, zero="no limit")] = 0.0
     notify: str = ""  # command run at phase ends and at the end, e.g. a mail: docs/howto/long_runs.md
-    compare: tuple[str, ...] = ()  # after evolving, run these on the same budget: "multi_head", "full", ...
+    compare: tuple[BaselineKind, ...] = ()  # after evolving, run these on the same budget
 
 
 @dataclass(slots=True)
@@ -169,82 +183,3 @@ class Config:
 
     experiment: Experiment = field(default_factory=Experiment)
     runtime: Runtime = field(default_factory=Runtime)
-
-
-def field_paths(config: Any = None, prefix: str = "") -> dict[str, type]:
-    """Every leaf field as `experiment.search_space.momentum` with its value's type, in order of definition."""
-    config = Config() if config is None else config
-    paths: dict[str, type] = {}
-    for item in dataclasses.fields(config):
-        value = getattr(config, item.name)
-        if dataclasses.is_dataclass(value):
-            paths |= field_paths(value, f"{prefix}{item.name}.")
-        else:
-            paths[prefix + item.name] = type(value)
-    return paths
-
-
-def to_json(config: Any) -> dict[str, Any]:
-    """A config, or a part of one, as plain JSON values (tuples become lists)."""
-    result: dict[str, Any] = {}
-    for item in dataclasses.fields(config):
-        value = getattr(config, item.name)
-        if dataclasses.is_dataclass(value):
-            result[item.name] = to_json(value)
-        else:
-            result[item.name] = list(value) if isinstance(value, tuple) else value
-    return result
-
-
-def differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> list[str]:
-    """Fields in which two `to_json` values differ, each as `name: old -> new`."""
-    found: list[str] = []
-    for name in [*old, *(name for name in new if name not in old)]:
-        before, after = old.get(name), new.get(name)
-        if isinstance(before, dict) and isinstance(after, dict):
-            found += differences(before, after, f"{prefix}{name}.")
-        elif before != after:
-            found.append(f"{prefix}{name}: {before!r} -> {after!r}")
-    return found
-
-
-# What versions did that had no such field yet, where its default is something else.
-BEFORE = {"compute_dtype": "float32", "seed_choice": "newest"}
-
-
-def completed(experiment: Mapping[str, object]) -> dict[str, Any]:
-    """The `experiment` part as an older version wrote it, with what that version did for fields that it did not have.
-
-    That is the default of the field, or what `BEFORE` says.
-    """
-    return _merged({**to_json(Experiment()), **BEFORE}, experiment)
-
-
-def as_begun(experiment: Experiment, begun: Mapping[str, object]) -> tuple[Experiment, list[str]]:
-    """The settings with which a run that an older version began goes on: it does what that version did.
-
-    Args:
-      experiment: as it is given now, by a config file that may have changed with munet.
-      begun: the `experiment` part of the run's journal.
-
-    Returns:
-      The settings, and which fields are not as given, each as `name: given -> taken`.
-    """
-    older: dict[str, Any] = {
-        name: value for name, value in BEFORE.items() if name not in begun and getattr(experiment, name) != value
-    }
-    taken = dataclasses.replace(experiment, **older)
-    return taken, differences(to_json(experiment), to_json(taken))
-
-
-def without_places(experiment: Mapping[str, object]) -> dict[str, Any]:
-    """The `experiment` part, completed, without what only says where root and data are."""
-    return {name: value for name, value in completed(experiment).items() if name not in ("root", "tasks")}
-
-
-def _merged(defaults: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    merged = {**defaults, **given}
-    for name, default in defaults.items():
-        if isinstance(default, dict) and isinstance(given.get(name), dict):
-            merged[name] = _merged(default, given[name])
-    return merged

@@ -1,42 +1,34 @@
-"""Finds and runs config files: `--config=demo`, `--config=configs/characters.py:scale_0.3,no_autotune`.
+"""Config files, `get_config(variant)` in Python: what they give, for the command that is to run it.
 
-A config file is Python with `get_config(variant) -> Config`, or `-> PretrainConfig` for `munet pretrain`. The package's
-own are found by name from anywhere.
+`--config=demo` is one of the package's own, `--config=configs/characters.py:scale_0.3,no_autotune` a variant in a file.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from munet.config import Baseline, Config, Defaults, Experiment, Fidelity, Runtime, SearchSpace
-from munet.config.pretrain import PretrainConfig, PretrainRuntime, Recipe
+from ml_collections import ConfigDict
+
+from munet.config.checks import C
+from munet.config.config_dicts import from_config_dict
+from munet.config.evolve import Config
+from munet.config.fields import entries
+from munet.config.pretrain import PretrainConfig
 from munet.config.python_files import FileKind
-from munet.errors import UserError
+from munet.errors import ConfigError, UserError
 
 AnyConfig = Config | PretrainConfig
-C = TypeVar("C", bound=Config | PretrainConfig)
-
-CLASSES = (Config, Experiment, Runtime, SearchSpace, Defaults, Fidelity, Baseline)
-_PRETRAINING = (PretrainConfig, Recipe, PretrainRuntime)
-_KIND = FileKind("config", "config file", "get_config", (Config, PretrainConfig), classes=(*CLASSES, *_PRETRAINING))
 _COMMANDS: dict[type[Any], str] = {Config: "munet evolve", PretrainConfig: "munet pretrain"}
-
-
-def shipped_configs() -> dict[str, Path]:
-    """The package's own config files by name, e.g. `demo`."""
-    return _KIND.shipped()
-
-
-def find_config(spec: str) -> tuple[Path, str]:
-    """The file and the variant ("" if none) that `FILE[:VARIANT]` means.
-
-    A path that exists is taken as it is; otherwise `demo`, `demo.py` and `configs/demo.py` mean the package's own.
-
-    Raises:
-      UserError: no such file; the message names the nearest.
-    """
-    return _KIND.find(spec)
+CONFIG_FILES = FileKind(
+    "config",
+    "get_config",
+    {
+        "munet.config.Config": Config,
+        "munet.config.PretrainConfig": PretrainConfig,
+        "ml_collections.ConfigDict": ConfigDict,
+    },
+    classes=tuple({entry.owner for kind in _COMMANDS for entry in entries(kind).values()}),
+)
 
 
 def load_config(spec: str) -> Config:
@@ -48,33 +40,26 @@ def load_as(kind: type[C], spec: str) -> C:
     """The config in `spec` for the command that takes configs of this kind, not yet validated.
 
     Raises:
-      UserError: as `load_any_config`, or it is for another command.
-      ConfigError: as `load_any_config`.
+      UserError: as `FileKind.load`, or it is for another command.
+      ConfigError: it has fields that there are not; the message names the nearest.
     """
-    config = load_any_config(spec)
+    config = load_any_config(spec, kind)
     if not isinstance(config, kind):
-        raise UserError(
-            f"--config={spec} is for {_COMMANDS[type(config)]}, and this is {_COMMANDS[kind]}: "
-            f"`{_COMMANDS[type(config)]} --config={spec}`."
-        )
+        given = _COMMANDS[type(config)]
+        raise UserError(f"--config={spec} is for {given}, and this is {_COMMANDS[kind]}: `{given} --config={spec}`.")
     return config
 
 
-def load_any_config(spec: str) -> AnyConfig:
-    """Runs the config file that `spec` (`FILE[:VARIANT]`) names and returns its config, not yet validated.
-
-    Raises:
-      UserError: the file is missing, fails, has no `get_config`, has no such variant, or returns something else.
-      ConfigError: it sets a field that there is not; the message names the nearest.
-    """
-    config: AnyConfig = _KIND.load(spec)
+def load_any_config(spec: str, preferred: type[Any] = Config) -> AnyConfig:
+    """The config in `spec`, of whatever command; of `preferred` if it may be of both. Raises as `load_as`."""
+    given = CONFIG_FILES.load(spec)
+    if not isinstance(given, ConfigDict):
+        config: AnyConfig = given
+        return config
+    try:
+        config = from_config_dict(given, sorted(_COMMANDS, key=lambda kind: kind is not preferred))
+    except ConfigError as error:
+        raise ConfigError([f"--config={spec}: {problem}" for problem in error.problems]) from error
+    except UserError as error:
+        raise UserError(f"--config={spec}: {error}") from error
     return config
-
-
-def default_workdir(spec: str) -> str:
-    """Where a run is kept unless the user says otherwise: `runs/characters-scale_0.3`.
-
-    Raises:
-      UserError: as `find_config`.
-    """
-    return _KIND.default_workdir(spec)

@@ -1,78 +1,142 @@
-"""Whether a config's values are of the types that its fields declare: config files are Python and check nothing."""
+"""What a setting may be, and how a value that was given for it, in Python or as text, becomes one of its type."""
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import math
 import typing
-from collections.abc import Iterable
-from typing import Any
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
 
-_EXPECTED = {bool: "True or False", int: "a whole number", float: "a finite number", str: "text"}
+from munet.errors import nearest
 
 
-def fix_types(config: Any, prefix: str = "") -> dict[str, str]:
-    """Finds fields of wrong types; whole numbers where floats belong become floats, lists become tuples, in place.
+@dataclass(frozen=True)
+class Range:
+    """The numbers from `low` to `high`, both included unless one of them is `excluded`; `zero` is what 0 means."""
 
-    Args:
-      config: a config or a part of one.
-      prefix: what its fields' full names begin with, e.g. `experiment.`.
+    low: float
+    high: float = math.inf
+    excluded: float | None = None
+    zero: str = ""
 
-    Returns:
-      The problem of each mistyped field or group by its full name.
+    def __contains__(self, value: float) -> bool:
+        return self.low <= value <= self.high and value != self.excluded
+
+    def __str__(self) -> str:
+        if self.high < math.inf:
+            return f"{self.low:g} to {self.high:g}" + ("" if self.excluded is None else f", not {self.excluded:g}")
+        if self.excluded == self.low:
+            return f"above {self.low:g}"
+        zero = f" ({self.zero})" if self.zero else ""
+        return f"0{zero} or more" if self.low == 0 else f"at least {self.low:g}"
+
+
+NonNegative = Annotated[int, Range(0)]
+Automatic = Annotated[int, Range(0, zero="automatic")]
+Positive = Annotated[int, Range(1)]
+Width = Annotated[int, Range(1, 1 << 16)]  # of an inserted layer
+Share = Annotated[float, Range(0, 1)]
+Factor = Annotated[float, Range(0, 1, excluded=0)]
+CropShare = Annotated[float, Range(1e-6, 1)]  # no image is cropped to nothing
+HueShare = Annotated[float, Range(0, 0.5)]  # half a turn in either direction reaches every hue
+
+# What a value is called where it is written in Python, as text, and as text for a list.
+EXPECTED = {
+    bool: ("True or False", "true or false", "true or false, separated by commas"),
+    int: ("a whole number", "a whole number", "whole numbers separated by commas, such as 16,32"),
+    float: ("a finite number", "a number", "numbers separated by commas, such as 0.1,0.2"),
+    str: ("text", "text", "names separated by commas"),
+}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What one field of a config may be.
+
+    Attributes:
+      path: its full name, such as `experiment.search_space.momentum`.
+      owner: the class that it is a field of.
+      kind: bool, int, float or str, of its value or of each element of it; a class of settings if it is a group.
+      is_tuple: whether its value is a tuple of such elements.
+      limits: in which numbers must be; None: any are allowed.
+      choices: among which texts must be; (): any are allowed.
     """
-    problems: dict[str, str] = {}
-    hints = typing.get_type_hints(type(config))
-    for item in dataclasses.fields(config):
-        path, declared, value = prefix + item.name, hints[item.name], getattr(config, item.name)
-        if isinstance(declared, type) and dataclasses.is_dataclass(declared):
-            if type(value) is declared:
-                problems |= fix_types(value, f"{path}.")
-            else:
-                problems[path] = f"{path} is a {type(value).__name__}: expected a {declared.__name__}(...)."
-            continue
+
+    path: str
+    owner: type[Any]
+    kind: type[Any]
+    is_tuple: bool = False
+    limits: Range | None = None
+    choices: tuple[str, ...] = ()
+
+    @classmethod
+    def declared(cls, path: str, owner: type[Any], annotation: Any) -> Setting:
+        """The setting of a field with an annotation such as `tuple[Annotated[int, Range(1)], ...]`."""
+        is_tuple = typing.get_origin(annotation) is tuple
+        kind, limits = typing.get_args(annotation)[0] if is_tuple else annotation, None
+        if typing.get_origin(kind) is Annotated:
+            kind, limits = typing.get_args(kind)
+        choices = typing.get_args(kind) if typing.get_origin(kind) is Literal else ()
+        return cls(path, owner, str if choices else kind, is_tuple, limits, choices)
+
+    @property
+    def name(self) -> str:
+        """Its name in its class."""
+        return self.path.rpartition(".")[2]
+
+    @property
+    def is_group(self) -> bool:
+        """Whether it has settings of its own."""
+        return dataclasses.is_dataclass(self.kind)
+
+    @property
+    def allowed(self) -> str:
+        """The limits or the choices, for people; "" where all values of the type are allowed."""
+        return str(self.limits or ", ".join(choice or '""' for choice in self.choices))
+
+    @property
+    def as_text(self) -> str:
+        """What is expected of it on the command line: `a number`, `names separated by commas`."""
+        return EXPECTED[self.kind][2 if self.is_tuple else 1]
+
+    def typed(self, value: Any) -> Any:
+        """The value in the type of the field: `1` as `1.0` and a list as a tuple, where the field has those.
+
+        Raises:
+          ValueError: the value is of another type; the message says what was expected.
+        """
+        if self.is_group:
+            if type(value) is not self.kind:
+                raise ValueError(f"{self.path} is a {type(value).__name__}: expected a {self.kind.__name__}(...).")
+            return value
         try:
-            setattr(config, item.name, _typed(declared, value))
-        except TypeError as error:
-            problems[path] = f"{path} = {value!r}: {error}"
-    return problems
+            if not self.is_tuple:
+                return self._element(value)
+            if isinstance(value, str):
+                example = f"({value!r},)" if self.kind is str else "(1, 2)"
+                raise ValueError(f"expected a tuple, not one string; write {example}.")
+            if not isinstance(value, tuple | list):
+                expected = EXPECTED[self.kind][0]
+                raise ValueError(f"expected a tuple, each element {expected}; got {type(value).__name__}.")
+            return tuple(self._element(element) for element in value)
+        except ValueError as error:
+            raise ValueError(f"{self.path} = {value!r}: {error}") from error
 
+    def problems(self, value: Any) -> list[str]:
+        """What is wrong with a value of the right type: a sentence for each problem."""
+        elements = value if self.is_tuple else (value,)
+        if self.limits and not all(element in self.limits for element in elements):
+            return [f"{self.path} = {value!r}: expected {'each ' if self.is_tuple else ''}{self.limits}."]
+        says = f"{self.path} names" if self.is_tuple else f"{self.path} ="
+        wrong = dict.fromkeys(element for element in elements if self.choices and element not in self.choices)
+        return [f"{says} {element!r}. {nearest(element, self.choices)}" for element in wrong]
 
-def with_defaults(config: Any, paths: Iterable[str]) -> Any:
-    """A copy of a config in which the named fields and groups have their defaults."""
-    config = copy.deepcopy(config)
-    for path in paths:
-        *groups, name = path.split(".")
-        owner = config
-        for group in groups:
-            owner = getattr(owner, group)
-        setattr(owner, name, getattr(type(owner)(), name))
-    return config
-
-
-def _typed(declared: Any, value: Any) -> Any:
-    """The value as the annotation wants it.
-
-    Raises:
-      TypeError: it is of another type; the message says what was expected.
-    """
-    if typing.get_origin(declared) is not tuple:
-        return _scalar(declared, value)
-    kind = typing.get_args(declared)[0]
-    if isinstance(value, str):
-        example = f"({value!r},)" if kind is str else "(1, 2)"
-        raise TypeError(f"expected a tuple, not one string; write {example}.")
-    if not isinstance(value, tuple | list):
-        raise TypeError(f"expected a tuple, each element {_EXPECTED[kind]}; got {type(value).__name__}.")
-    return tuple(_scalar(kind, element) for element in value)
-
-
-def _scalar(kind: type, value: Any) -> Any:
-    # True is an int to Python, but no number to anybody who writes a config.
-    fits = isinstance(value, int | float if kind is float else kind) and isinstance(value, bool) == (kind is bool)
-    if not fits:
-        raise TypeError(f"expected {_EXPECTED[kind]}, got {type(value).__name__} {value!r}.")
-    if kind is float and not math.isfinite(value):
-        raise TypeError(f"expected {_EXPECTED[kind]}, got {value!r}.")
-    return kind(value)
+    def _element(self, value: Any) -> Any:
+        # True is an int to Python, but no number to anybody who writes a config.
+        kind, expected = self.kind, EXPECTED[self.kind][0]
+        if not isinstance(value, int | float if kind is float else kind) or isinstance(value, bool) != (kind is bool):
+            raise ValueError(f"expected {expected}, got {type(value).__name__} {value!r}.")
+        if kind is float and not math.isfinite(value):
+            raise ValueError(f"expected {expected}, got {value!r}.")
+        return kind(value)

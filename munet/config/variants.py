@@ -6,20 +6,22 @@ adds what is its own, such as a reduced budget.
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 from collections.abc import Callable, Mapping
+from typing import Any
 
-from munet.config import Baseline, Config
+from munet.config.evolve import BASELINES, Baseline, Config
 from munet.errors import UserError, nearest
 
 Variant = Callable[[Config], None]
-_NUMBERED = ("scale_0.3", "top_layers_1", "adapters_512", "lora_8")  # what a message offers
 
 
 def apply(config: Config, names: str, own: Mapping[str, Variant]) -> Config:
     """Changes `config` in place as variants ask, and returns it.
 
     Args:
-      config: what the file starts from.
+      config: what the file starts from; a `ConfigDict` of `munet.config.default` is changed in the same way.
       names: joined by commas, applied in order. `munet` (nothing changed), `no_autotune`, `no_adapters`, `scale_S`
         (score's scale factor), `multi_head`, `top_layers_K` (the K lowest blocks frozen), `adapters_D` (residual
         adapters of width D), `full`, and those of `own`. Beyond the paper: `lora_R` (the baseline, rank R) and
@@ -42,51 +44,39 @@ def _apply(config: Config, name: str, known: Mapping[str, Variant]) -> None:
         known[name](config)
         return
     prefix, _, number = name.rpartition("_")
-    if prefix not in ("scale", "top_layers", "adapters", "lora"):
-        raise UserError(f"there is no variant {name!r}. {nearest(name, (*known, *_NUMBERED))}")
-    experiment = config.experiment
     try:
         if prefix == "scale":
-            experiment.scale_factor = float(number)
-        elif prefix == "top_layers":
-            experiment.baseline = Baseline("top_layers", frozen_blocks=int(number))
-        elif prefix == "adapters":
-            experiment.baseline = Baseline("adapters", adapter_dim=int(number))
+            config.experiment.scale_factor = float(number)
+        elif prefix in _NUMBERED:
+            _set_baseline(config, prefix, **{_NUMBERED[prefix]: int(number)})
         else:
-            experiment.baseline = Baseline("lora", lora_rank=int(number))
+            raise UserError(f"there is no variant {name!r}. {nearest(name, (*known, *_EXAMPLES))}")
     except ValueError as error:
+        if isinstance(error, UserError):
+            raise
         raise UserError(f"variant {name!r}: {number!r} is not the number expected after {prefix + '_'!r}.") from error
 
 
-def _munet(config: Config) -> None:
-    """Nothing changed: a name for the paper's own settings."""
+def _set_baseline(config: Config, kind: str, **numbers: int) -> None:
+    changed = {"kind": kind, **numbers}
+    for name, value in (dataclasses.asdict(Baseline()) | changed).items():
+        setattr(config.experiment.baseline, name, value)
 
 
-def _no_autotune(config: Config) -> None:
-    config.experiment.auto_tune = False
-
-
-def _no_adapters(config: Config) -> None:
-    config.experiment.insert_adapters = False
+def _set(name: str, value: Any) -> Variant:
+    return lambda config: setattr(config.experiment, name, value)
 
 
 def _insert_lora(config: Config) -> None:
-    others = (kind for kind in config.experiment.insertions if kind != "lora")
-    config.experiment.insertions = (*others, "lora")
+    config.experiment.insertions = (*(kind for kind in config.experiment.insertions if kind != "lora"), "lora")
 
 
-def _baseline(kind: str) -> Variant:
-    def change(config: Config) -> None:
-        config.experiment.baseline = Baseline(kind)
-
-    return change
-
-
+_NUMBERED = {"top_layers": "frozen_blocks", "adapters": "adapter_dim", "lora": "lora_rank"}  # by a field of `Baseline`
+_EXAMPLES = ("scale_0.3", "top_layers_1", "adapters_512", "lora_8")  # what a message offers
 _SHARED: dict[str, Variant] = {
-    "munet": _munet,
-    "no_autotune": _no_autotune,
-    "no_adapters": _no_adapters,
+    "munet": lambda _: None,  # a name for the paper's own settings
+    "no_autotune": _set("auto_tune", False),
+    "no_adapters": _set("insert_adapters", False),
     "insert_lora": _insert_lora,
-    "multi_head": _baseline("multi_head"),
-    "full": _baseline("full"),
+    **{kind: functools.partial(_set_baseline, kind=kind) for kind in BASELINES if kind not in _NUMBERED},
 }

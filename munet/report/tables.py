@@ -10,20 +10,13 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from munet.config.evolve import BASELINES
 from munet.data import notation
 from munet.quality import metric_words
 from munet.system.view import RunView
 from munet.types import TaskName
 
 MUNET = "muNet"
-_BASELINE_NAMES = {
-    "": MUNET,
-    "multi_head": "multi-head",
-    "top_layers": "top layers",
-    "full": "full fine-tuning",
-    "adapters": "residual adapters",
-    "lora": "LoRA",
-}
 _MISSING = "-"
 
 
@@ -134,7 +127,7 @@ def comparison(systems: Mapping[str, RunView]) -> ComparisonTable:
 
 def display_name(kind: str) -> str:
     """The name for people of `experiment.baseline.kind`; "" is muNet itself."""
-    return _BASELINE_NAMES.get(kind, kind)
+    return {"": MUNET, **BASELINES}.get(kind, kind).removeprefix("fine-tune ")  # columns are narrow
 
 
 def _cell(system: RunView, task: TaskName, metric: str) -> Cell:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from munet.config import Config
+from munet.config.evolve import BASELINES
 from munet.data.class_notes import notes_on_classes
 from munet.data.tasks import Task
 from munet.errors import CorruptionError
@@ -251,15 +252,6 @@ class Loop:
         return after
 
 
-_TITLES = {
-    "multi_head": "baseline: multi-head",
-    "top_layers": "baseline: fine-tune top layers",
-    "full": "baseline: full fine-tuning",
-    "adapters": "baseline: residual adapters",
-    "lora": "baseline: LoRA",
-}
-
-
 def announce(
     config: Config, store: Store, current: RunState, image_steps: int, names: Sequence[TaskName], notify: Notify
 ) -> None:
@@ -276,6 +268,6 @@ def announce(
             generations_done=current.generations,
             image_steps_done=current.image_steps,
             image_steps_total=image_steps,
-            title=_TITLES.get(experiment.baseline.kind, ""),
+            title=f"baseline: {BASELINES[kind]}" if (kind := experiment.baseline.kind) else "",
         )
     )

@@ -73,7 +73,9 @@ class Suite:
         return next(method for method in self.methods if method.name == name)
 
 
-SUITE_FILES = FileKind("suite", "suite file", "get_suite", Suite, folder="suites", classes=(Suite, Method))
+SUITE_FILES = FileKind(
+    "suite", "get_suite", {"munet.suites.suite.Suite": Suite}, folder="suites", classes=(Suite, Method)
+)
 BENCHMARKS = ("characters", "decathlon")
 FIGURES = ("figure_3", "figure_4")
 

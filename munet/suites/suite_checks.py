@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from munet.config import flags
+from munet.config import fields
 from munet.errors import nearest
 from munet.suites.suite import BENCHMARKS, FIGURES, Method, Suite
 
@@ -105,7 +105,7 @@ def setting_problems(where: str, names: Iterable[str]) -> list[str]:
 def full_name(name: str) -> str:
     """The full name of a setting; "" if there is none."""
     try:
-        return flags.full_name(name)
+        return fields.full_name(name)
     except ValueError:
         return ""
 

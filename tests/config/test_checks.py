@@ -20,9 +20,13 @@ from munet.config import (
     to_json,
 )
 from munet.config.checks import validate
+from munet.config.evolve import BASELINES
+from munet.config.fields import settings_of
 from munet.config.files import load_config
 from munet.config.flags import parse_config
+from munet.config.values import Range
 from munet.errors import ConfigError
+from munet.training.program.optimizer import SCHEDULES
 
 
 def valid() -> Config:
@@ -98,6 +102,34 @@ def test_all_problems_are_told_together() -> None:
     )  # fmt: skip
     assert len(caught.value.problems) == 7
     assert all(any(problem.startswith(name) for problem in caught.value.problems) for name in names)
+
+
+def test_every_baseline_has_a_name_for_people() -> None:
+    assert tuple(BASELINES) == settings_of()["runtime.compare"].choices
+    assert ("", *BASELINES) == settings_of()["experiment.baseline.kind"].choices
+
+
+def test_schedules_are_those_of_the_optimizer() -> None:
+    assert settings_of()["experiment.search_space.schedule"].choices == SCHEDULES
+
+
+@pytest.mark.parametrize(
+    ("limits", "inside", "outside", "words"),
+    [
+        (Range(0), (0, 3), (-1,), "0 or more"),
+        (Range(0, zero="no limit"), (0, 3), (-1,), "0 (no limit) or more"),
+        (Range(1), (1, 3), (0,), "at least 1"),
+        (Range(0, excluded=0), (0.1,), (0, -1), "above 0"),
+        (Range(0, 0.5), (0, 0.5), (0.6,), "0 to 0.5"),
+        (Range(0, 1, excluded=1), (0, 0.9), (1, 2), "0 to 1, not 1"),
+    ],
+)
+def test_a_range_says_what_is_in_it(
+    limits: Range, inside: tuple[float, ...], outside: tuple[float, ...], words: str
+) -> None:
+    assert str(limits) == words
+    assert all(value in limits for value in inside)
+    assert not any(value in limits for value in outside)
 
 
 def test_the_journal_does_not_tell_whole_floats_and_lists_apart() -> None:

@@ -11,7 +11,7 @@ import tensorflow_datasets as tfds
 
 from munet.config import Config
 from munet.config.checks import validate
-from munet.config.files import default_workdir, find_config, load_config, shipped_configs
+from munet.config.files import CONFIG_FILES, load_config
 from munet.config.flags import Override, parse_any_config, parse_as, parse_config
 from munet.config.pretrain import PretrainConfig
 from munet.data.uris import parse_uri
@@ -43,8 +43,8 @@ def write(folder: Path, text: str) -> str:
 
 def test_every_shipped_config_opens_with_command_cost_and_result() -> None:
     names = {"demo", "base", "characters", "decathlon", "pretrain_demo", "pretrain_cifar100"}
-    assert set(shipped_configs()) >= names
-    for name, path in shipped_configs().items():
+    assert set(CONFIG_FILES.shipped()) >= names
+    for name, path in CONFIG_FILES.shipped().items():
         text = path.read_text()
         command = "munet pretrain" if name.startswith("pretrain") else "munet evolve"
         assert command in text, name
@@ -244,12 +244,12 @@ def test_a_config_file_that_exists_goes_before_the_shipped_one(tmp_path: Path, m
     assert load_config(f"{spec}:b:c").experiment.tasks == ("b:c",)
     (tmp_path / "demo.py").write_text(text)
     monkeypatch.chdir(tmp_path)
-    assert find_config("demo.py") == (Path("demo.py"), "")
-    assert find_config("demo")[0] == shipped_configs()["demo"]
-    assert find_config("configs/demo.py")[0] == shipped_configs()["demo"]
+    assert CONFIG_FILES.find("demo.py") == (Path("demo.py"), "")
+    assert CONFIG_FILES.find("demo")[0] == CONFIG_FILES.shipped()["demo"]
+    assert CONFIG_FILES.find("configs/demo.py")[0] == CONFIG_FILES.shipped()["demo"]
 
 
 def test_default_workdir_tells_configs_and_variants_apart() -> None:
-    assert default_workdir("demo") == "runs/demo"
-    assert default_workdir("characters:scale_0.3,no_autotune") == "runs/characters-scale_0.3-no_autotune"
-    assert default_workdir("characters:../x") == "runs/characters-..-x"
+    assert CONFIG_FILES.default_workdir("demo") == "runs/demo"
+    assert CONFIG_FILES.default_workdir("characters:scale_0.3,no_autotune") == "runs/characters-scale_0.3-no_autotune"
+    assert CONFIG_FILES.default_workdir("characters:../x") == "runs/characters-..-x"

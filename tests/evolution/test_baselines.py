@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from munet.config import Baseline, Experiment
+from munet.config.evolve import BaselineKind
 from munet.evolution import judging, schedule
 from munet.evolution.controller import Controller
 from munet.evolution.state import initial_state
@@ -22,7 +23,7 @@ DECATHLON = make_tasks(1000, 10, 100, 43, 2, 1623, 101, 100, 47, 102)  # spec 7.
 INPUTS = {"embedding", "cls", "posembed_input"}
 
 
-def baseline(kind: str, tasks: Any = CHARACTERS, **options: Any) -> Experiment:
+def baseline(kind: BaselineKind, tasks: Any = CHARACTERS, **options: Any) -> Experiment:
     children = options.pop("children", 2)
     large = tasks is DECATHLON
     experiment = make_experiment(
@@ -57,7 +58,7 @@ def baseline(kind: str, tasks: Any = CHARACTERS, **options: Any) -> Experiment:
         ("lora", {"lora_rank": 32}, "0.301"),
     ],
 )
-def test_params_per_task_on_benchmark_1(kind: str, options: dict[str, int], expected: str) -> None:
+def test_params_per_task_on_benchmark_1(kind: BaselineKind, options: dict[str, int], expected: str) -> None:
     assert params_per_task(baseline(kind, **options), CHARACTERS, 3) == expected
 
 
@@ -78,7 +79,7 @@ def test_params_per_task_of_lora_are_those_of_the_formula(rank: int) -> None:
         ("adapters", {"adapter_dim": 512}, "18.28"),
     ],
 )
-def test_params_per_task_on_benchmark_2(kind: str, options: dict[str, int], expected: str) -> None:
+def test_params_per_task_on_benchmark_2(kind: BaselineKind, options: dict[str, int], expected: str) -> None:
     digits = len(expected.split(".")[1])
     assert params_per_task(baseline(kind, DECATHLON, **options), DECATHLON, digits) == expected
 
@@ -152,7 +153,7 @@ def test_every_adapter_width_has_exactly_the_derived_parameters(counts: Counts, 
         ("lora", {"lora_rank": 4}, {"lora_0", "lora_1", "lora_2"}),
     ],
 )
-def test_trained_layers(kind: str, options: dict[str, int], expected: set[str]) -> None:
+def test_trained_layers(kind: BaselineKind, options: dict[str, int], expected: set[str]) -> None:
     experiment = baseline(kind, children=3, **options)
     plan = Controller(experiment, CHARACTERS).ask(initial_state(start_entry(experiment, CHARACTERS)))
     assert [child.id for child in plan.children] == [1, 2, 3]

@@ -5,6 +5,7 @@ from dataclasses import fields
 import pytest
 
 from munet.config import Baseline, Experiment, SearchSpace
+from munet.config.evolve import Insertion
 from munet.evolution.search_space import (
     DATA_SETTINGS,
     LORA_SETTINGS,
@@ -42,7 +43,7 @@ def test_only_runs_with_lora_have_a_rank() -> None:
         ((), True, ()),
     ],
 )
-def test_what_may_be_inserted(kinds: tuple[str, ...], adapters: bool, expected: tuple[str, ...]) -> None:
+def test_what_may_be_inserted(kinds: tuple[Insertion, ...], adapters: bool, expected: tuple[str, ...]) -> None:
     assert insertions(Experiment(insertions=kinds, insert_adapters=adapters)) == expected
 
 

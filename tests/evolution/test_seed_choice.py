@@ -55,7 +55,9 @@ def test_candidates_are_all_models_where_they_are_few() -> None:
 
 
 @pytest.mark.parametrize("order", ["newest", "random"])
-def test_of_very_many_models_the_root_the_newest_and_the_most_used_are_candidates(order: str) -> None:
+def test_of_very_many_models_the_root_the_newest_and_the_most_used_are_candidates(
+    order: Any,
+) -> None:
     tasks = make_tasks(*[10] * 300)
     world = make_world(8, tasks, fidelity=Fidelity(seed_order=order))
     used = world.add("task1")

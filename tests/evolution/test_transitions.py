@@ -131,7 +131,7 @@ def test_the_previous_best_may_stay() -> None:
 
 
 @pytest.mark.parametrize(("rule", "expected"), [("cumulative", 5), ("per_activation", 0)])
-def test_offspring_counts_last_from_one_activation_to_the_next(rule: str, expected: int) -> None:
+def test_offspring_counts_last_from_one_activation_to_the_next(rule: Any, expected: int) -> None:
     world = make_world(fidelity=Fidelity(offspring_count=rule))
     own = world.add("task0", active=True)
     other = world.add("task1", offspring=5)

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from munet.config.pretrain import PretrainConfig, PretrainRuntime, Recipe, validate
+from munet.config.checks import validate
+from munet.config.pretrain import PretrainConfig, PretrainRuntime, Recipe
 
 
 def write_task(path: Path, size: int = 8, channels: int = 0) -> str:

@@ -10,7 +10,7 @@ import pytest
 
 from munet import roots
 from munet.config import Config, Experiment
-from munet.config.files import load_any_config, shipped_configs
+from munet.config.files import CONFIG_FILES, load_any_config
 from munet.errors import CheckpointError
 from munet.roots import cached_files, names
 from munet.run import start
@@ -53,7 +53,7 @@ def test_names_known_are_well_formed_and_of_variants_that_we_have() -> None:
         assert names._NAME.fullmatch(name), name
         assert known.variant in VARIANTS, name
         assert names.full_name(name) == name
-    configs = [config for name in shipped_configs() if isinstance(config := load_any_config(name), Config)]
+    configs = [config for name in CONFIG_FILES.shipped() if isinstance(config := load_any_config(name), Config)]
     configured = {config.experiment.root for config in configs}
     released = {root.removeprefix(names.SCHEME) for root in configured if root.startswith(names.SCHEME)}
     assert released

@@ -12,6 +12,7 @@ import pytest
 
 from benchmarks.profiling.compiled_memory import of_children
 from munet.config import Config, Experiment, Runtime
+from munet.config.evolve import Insertion
 from munet.data.array_task import ArrayTask
 from munet.data.open_settings import OpenSettings
 from munet.data.streamed import StreamedImages
@@ -168,7 +169,7 @@ def test_time_counts_every_step_of_every_child() -> None:
 
 @pytest.mark.parametrize("insertions", [(), ("adapter",), ("adapter", "lora")])
 @pytest.mark.parametrize("probability", [0.1, 0.3, 0.9])
-def test_what_trains_more_takes_longer(insertions: tuple[str, ...], probability: float) -> None:
+def test_what_trains_more_takes_longer(insertions: tuple[Insertion, ...], probability: float) -> None:
     experiment = replace(EXPERIMENT, insertions=insertions, mutation_probability=probability, children_per_generation=8)
     devices: Any = tuple(FakeDevice(id) for id in range(3))
     for place_of in (layout(), layout(4), DeviceLayout(devices, 1)):

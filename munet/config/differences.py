@@ -1,0 +1,71 @@
+"""Configs as plain values, and how they differ: from one another, and from what an older version wrote of them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from munet.config.evolve import Experiment
+
+# What versions did that had no such field yet, where its default is something else.
+BEFORE = {"compute_dtype": "float32", "seed_choice": "newest"}
+
+
+def to_json(config: Any) -> dict[str, Any]:
+    """A config, or a part of one, as plain JSON values (tuples become lists)."""
+
+    def plain(items: list[tuple[str, Any]]) -> dict[str, Any]:
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in items}
+
+    return dataclasses.asdict(config, dict_factory=plain)
+
+
+def differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> list[str]:
+    """Fields in which two `to_json` values differ, each as `name: old -> new`."""
+    found: list[str] = []
+    for name in [*old, *(name for name in new if name not in old)]:
+        before, after = old.get(name), new.get(name)
+        if isinstance(before, dict) and isinstance(after, dict):
+            found += differences(before, after, f"{prefix}{name}.")
+        elif before != after:
+            found.append(f"{prefix}{name}: {before!r} -> {after!r}")
+    return found
+
+
+def completed(experiment: Mapping[str, object]) -> dict[str, Any]:
+    """The `experiment` part as an older version wrote it, with what that version did for fields that it did not have.
+
+    That is the default of the field, or what `BEFORE` says.
+    """
+    return _merged({**to_json(Experiment()), **BEFORE}, experiment)
+
+
+def as_begun(experiment: Experiment, begun: Mapping[str, object]) -> tuple[Experiment, list[str]]:
+    """The settings with which a run that an older version began goes on: it does what that version did.
+
+    Args:
+      experiment: as it is given now, by a config file that may have changed with munet.
+      begun: the `experiment` part of the run's journal.
+
+    Returns:
+      The settings, and which fields are not as given, each as `name: given -> taken`.
+    """
+    older: dict[str, Any] = {
+        name: value for name, value in BEFORE.items() if name not in begun and getattr(experiment, name) != value
+    }
+    taken = dataclasses.replace(experiment, **older)
+    return taken, differences(to_json(experiment), to_json(taken))
+
+
+def without_places(experiment: Mapping[str, object]) -> dict[str, Any]:
+    """The `experiment` part, completed, without what only says where root and data are."""
+    return {name: value for name, value in completed(experiment).items() if name not in ("root", "tasks")}
+
+
+def _merged(defaults: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    merged = {**defaults, **given}
+    for name, default in defaults.items():
+        if isinstance(default, dict) and isinstance(given.get(name), dict):
+            merged[name] = _merged(default, given[name])
+    return merged
