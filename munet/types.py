@@ -249,7 +249,7 @@ class SeedsEntry:
     Attributes:
       position: the beginning of the phase.
       task: the active one.
-      fits: the estimate of every candidate, in [0, 1] (`training/fit.py`); which are taken follows from it.
+      fits: the estimate of every candidate, in [0, 1] (`training/measure/trunk_fit.py`); which are taken follows from it.
     """
 
     position: Position

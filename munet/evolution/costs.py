@@ -62,7 +62,7 @@ def relative_flops(
 
 
 def root_flops(experiment: Experiment) -> int:
-    """Forward FLOPs of the root at the default image size with a 2-class head, as `scoring.root_params` has it."""
+    """Forward FLOPs of the root at the default image size with a 2-class head, as `judging.root_params` has it."""
     return _root_flops(experiment.variant, experiment.num_blocks, experiment.defaults.image_size)
 
 
