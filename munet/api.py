@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import UInt8
-from ml_collections import ConfigDict
 
 from munet.config import Config, Experiment, differences, to_json
 from munet.config.checks import validate
@@ -35,6 +34,8 @@ from munet.system.view import RunView
 from munet.types import TaskName
 
 if TYPE_CHECKING:
+    from ml_collections import ConfigDict
+
     from munet.report.graph.graph import Graph
     from munet.serving.predict import Prediction
 
@@ -195,6 +196,8 @@ def _config(
       UserError: the config file cannot be used.
       ConfigError: unknown names, wrong types or values; all of a kind together.
     """
+    from ml_collections import ConfigDict  # takes 0.1 s, which nobody waits for who opens a run
+
     from munet.config.files import load_config
 
     if config is None or isinstance(config, str):
