@@ -30,7 +30,7 @@ def main() -> None:
 def _table(options: Any) -> None:
     from benchmarks.profiling import compiled_memory
     from munet.training.placement import fitting
-    from munet.training.placement.child_memory import child_memory
+    from munet.training.placement.device_memory import child_memory
     from munet.training.placement.fitting import Spread
     from munet.training.program.accumulation import part_size
     from munet.training.program.signature import Signature

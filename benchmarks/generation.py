@@ -49,10 +49,11 @@ from munet.run.publishing import Publisher
 from munet.run.setup import RunSetup
 from munet.store.journal import Journal
 from munet.training import wave
-from munet.training.batches import resident, stream
+from munet.training.batches import stream
 from munet.training.chunk_training import ChunkTraining
 from munet.training.in_flight import InFlight
 from munet.training.measure.validation import Validation
+from munet.training.population import ResidentImages
 from munet.training.program import programs
 from munet.training.wave import WaveTrainer
 from munet.vit import architecture
@@ -64,18 +65,18 @@ PARTS: dict[str, tuple[tuple[Any, str], ...]] = {
     "sampling": ((Controller, "ask"),),
     "compile": ((wave, "compile_ahead"),),  # where it waits for other threads; the rest by JAX's events
     "transfer": (
-        (resident.ResidentImages, "of"),
+        (ResidentImages, "of"),
         (ChunkTraining, "start"),
         (ChunkTraining, "best_arrays"),
         (jax, "device_put"),
         (jax, "device_get"),
     ),
     "augment": ((stream.TrainStream, "segment"),),
-    "train": ((WaveTrainer, "_train_on"),),
+    "train": ((WaveTrainer, "_dispatch_training"),),
     "validate": (
         (Validation, "__init__"),
         (stream, "_prepare_batches"),
-        (WaveTrainer, "_evaluate_on"),
+        (WaveTrainer, "_dispatch_evaluation"),
         (ChunkTraining, "keep_best"),
         (programs, "keep_best"),
     ),

@@ -223,7 +223,7 @@ class ChildCost:
     """What training a child cost. Never part of any decision or hash of a component."""
 
     image_steps: int  # images seen in training, all cycles
-    seconds: float  # device time attributed to the child (its share of its group's)
+    seconds: float  # device time attributed to the child (its share of its wave's)
     program: str = ""  # static signature of the train program that it ran in
 
 
@@ -249,7 +249,7 @@ class SeedsEntry:
     Attributes:
       position: the beginning of the phase.
       task: the active one.
-      fits: the estimate of every candidate, in [0, 1] (`training/measure/trunk_fit.py`); which are taken follows from it.
+      fits: the estimate of every candidate, in [0, 1] (`measure/trunk_fit.py`); which are taken follows from it.
     """
 
     position: Position

@@ -23,7 +23,7 @@ from benchmarks.contenders import cases
 from benchmarks.contenders.process import serve
 from munet.data.augment import AugmentSettings
 from munet.training import assemble
-from munet.training.batches.stream import EVALUATION_BATCH, StreamSettings, TrainStream
+from munet.training.batches.stream import EVALUATION_BATCH, Resize, StreamSettings, TrainStream
 from munet.training.program import optimizer, signature
 from munet.training.program.optimizer import OptimizerSettings
 from munet.training.work import TaskWork
@@ -56,7 +56,7 @@ class OneChild:
             train.labels,
             AugmentSettings.from_hyperparameters(self._plan.children[0].hyperparameters),
             (case.seed, position.task_iteration, "noise", position.generation, "batches"),
-            StreamSettings(case.batch_size, 1, case.image_size, self._config.experiment.antialias),
+            StreamSettings(case.batch_size, 1, Resize(case.image_size, self._config.experiment.antialias)),
         )
         self._batches = [] if makes_batches else [self._make(step) for step in range(case.cycles * case.steps)]
         self._validation = (np.asarray(validation.images, np.float32) / 127.5 - 1, np.asarray(validation.labels))

@@ -27,7 +27,7 @@ def batch_indices(
 ) -> Int32[np.ndarray, "num_steps batch_size"]:
     """Training examples of some consecutive steps.
 
-    The stream of examples is one permutation after another, one an epoch; steps count on over cycles and a batch may
+    The sequence of examples is one permutation after another, one an epoch; steps count on over cycles and a batch may
     straddle two epochs, so any window of steps can be made alone.
 
     Args:
@@ -40,9 +40,9 @@ def batch_indices(
     start, stop = first_step * batch_size, (first_step + num_steps) * batch_size
     first_epoch, end_epoch = start // num_examples, -(-stop // num_examples)
     epochs = [_epoch(path, epoch, num_examples) for epoch in range(first_epoch, end_epoch)]
-    stream = np.concatenate(epochs) if epochs else np.empty(0, np.int64)
+    sequence = np.concatenate(epochs) if epochs else np.empty(0, np.int64)
     offset = first_epoch * num_examples
-    return stream[start - offset : stop - offset].astype(np.int32).reshape(num_steps, batch_size)
+    return sequence[start - offset : stop - offset].astype(np.int32).reshape(num_steps, batch_size)
 
 
 def balanced_indices(
@@ -50,10 +50,10 @@ def balanced_indices(
 ) -> Int32[np.ndarray, "num_steps batch_size"]:
     """As `batch_indices`, with every class equally often, however few images it has.
 
-    The stream is one round after another; a round is a permutation of the classes that have images, so whole rounds are
-    exactly balanced and in any other window two classes differ by two examples at most. In round `r` a class gives its
-    `r`-th image: permutations of its own images follow each other, so these too come equally often, and a class of one
-    image gives it in every round. A cycle has as many steps as without balancing; only what fills them differs.
+    The sequence is one round after another; a round is a permutation of the classes that have images, so whole rounds
+    are exactly balanced and in any other window two classes differ by two examples at most. In round `r` a class gives
+    its `r`-th image: permutations of its own images follow each other, so these too come equally often, and a class of
+    one image gives it in every round. A cycle has as many steps as without balancing; only what fills them differs.
 
     Args:
       path: of the draw; `(*path, "round")` orders the rounds, `(*path, "size", n)` the images of classes of `n`.
@@ -67,7 +67,7 @@ def balanced_indices(
     rounds = rng.permutations((*path, "round"), len(sizes), first, end - first).reshape(-1)
     wanted = rounds[start - first * len(sizes) : stop - first * len(sizes)]  # indices of classes
     occurrence = np.arange(start, stop) // len(sizes)  # of that class before: one in every round
-    stream = np.empty(len(wanted), np.int64)
+    sequence = np.empty(len(wanted), np.int64)
     for size in np.unique(sizes[wanted]):  # classes of one size go through their images in step: one draw for all
         equal = np.flatnonzero(sizes == size)
         first_epoch, end_epoch = first // size, -(-end // size)
@@ -80,9 +80,9 @@ def balanced_indices(
         there = np.flatnonzero(sizes[wanted] == size)
         epoch, place = np.divmod(occurrence[there], size)
         order = orders[epoch - first_epoch, np.searchsorted(equal, wanted[there]), place]
-        stream[there] = by_class[starts[wanted[there]] + order]
-    stream = stream.astype(np.int32)
-    return stream.reshape(num_steps, batch_size)
+        sequence[there] = by_class[starts[wanted[there]] + order]
+    sequence = sequence.astype(np.int32)
+    return sequence.reshape(num_steps, batch_size)
 
 
 @lru_cache(maxsize=4)  # the blocks of an epoch follow each other

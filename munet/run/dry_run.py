@@ -22,11 +22,11 @@ from munet.data.tasks import Task, open_task
 from munet.errors import UserError
 from munet.evolution import schedule
 from munet.run import estimates
-from munet.run.estimates import Images, Time, TimedProgram
+from munet.run.estimates import ImagePlace, Time, TimedProgram
 from munet.run.setup import baselines, image_steps, open_inputs, together
 from munet.text import byte_size, count, duration
 from munet.training.batches.resident import max_resident
-from munet.training.placement import child_memory
+from munet.training.placement import device_memory
 from munet.training.placement.devices import DeviceLayout
 from munet.training.program.signature import Signature
 from munet.training.work import TaskWork
@@ -50,7 +50,7 @@ class _Planned:
 
     info: TaskInfo
     task: Task | None
-    images: Images | None = None  # where its training images will be; None if unknown
+    images: ImagePlace | None = None  # where its training images will be; None if unknown
 
     def located(self, config: Config, layout: DeviceLayout) -> _Planned:
         """The same, with where its images will be; they are decoded for that, and dropped again."""
@@ -216,7 +216,7 @@ def _memory_table(config: Config, layout: DeviceLayout, planned: Sequence[_Plann
     table.add_row(f"training images{more}", *[byte_size(resident)] * len(columns))
     table.add_section()
     table.add_row("all", *(byte_size(use.total) for use in uses))
-    limit = layout.memory or child_memory.usable(layout.devices)  # on a CPU only shown
+    limit = layout.memory or device_memory.usable(layout.devices)  # on a CPU only shown
     kind = escape(layout.devices[0].device_kind)
     verdicts = ["unknown"] * len(uses)
     if limit is not None:

@@ -20,14 +20,14 @@ from munet.errors import UserError
 from munet.evolution import schedule
 from munet.evolution.search_space import insertions
 from munet.run import rehearsal
-from munet.training.batches.feed import host_bytes
+from munet.training.batches.decode_ahead import host_bytes
 from munet.training.batches.resident import is_resident, max_resident
 from munet.training.batches.stream import segment_size
 from munet.training.measure import timing
 from munet.training.measure.timing import StepTime
-from munet.training.placement import grouping, input_memory
-from munet.training.placement.child_memory import Memory, child_memory
+from munet.training.placement import device_memory, grouping
 from munet.training.placement.chunks import Chunk
+from munet.training.placement.device_memory import Memory, child_memory
 from munet.training.placement.devices import DeviceLayout, place
 from munet.training.placement.grouping import CostModel
 from munet.training.program import signature
@@ -91,7 +91,7 @@ def device_use(
       resident: bytes of training images on the device.
     """
     group = grouping.Group(program, tuple(range(config.experiment.children_per_generation)))
-    batches = input_memory.batch_bytes(config, program.batch_size, program.image_size, num_validated)
+    batches = device_memory.batch_bytes(config, program.batch_size, program.image_size, num_validated)
     refused = None
     try:
         chunks = place([group], layout, batches + resident)
@@ -105,7 +105,7 @@ def device_use(
         mesh=tuple(chunks[0].mesh.devices.shape),
         microbatch=part_size(program.batch_size, spread.parts, spread.data),
         child=child_memory(program, spread.data, spread.model, spread.parts),
-        at_once=min(layout.at_once * max(stacked.values()), held),
+        at_once=min(layout.chunks_at_once * max(stacked.values()), held),
         held=held,
         num_waves=len(waves),
         batches=batches,
@@ -150,7 +150,7 @@ def check_fits(config: Config, tasks: Sequence[TaskInfo], layout: DeviceLayout) 
 
 
 @dataclass(frozen=True)
-class Images:
+class ImagePlace:
     """Where a task's training images are while it trains, in bytes.
 
     Attributes:
@@ -163,7 +163,7 @@ class Images:
     host: int
 
 
-def training_images(config: Config, task: Task, layout: DeviceLayout) -> Images:
+def training_images(config: Config, task: Task, layout: DeviceLayout) -> ImagePlace:
     """Where the images of an opened task will be; of those that are streamed at most, with the smallest image size.
 
     Raises:
@@ -176,7 +176,7 @@ def training_images(config: Config, task: Task, layout: DeviceLayout) -> Images:
     size = min(experiment.search_space.image_size) if experiment.auto_tune else experiment.defaults.image_size
     segment = segment_size(config, batch, size, one)
     if is_resident(images, max_resident(config.runtime, layout)):
-        return Images(True, input_memory.training_bytes(info.num_train, segment * batch, one), held)
+        return ImagePlace(True, device_memory.training_bytes(info.num_train, segment * batch, one), held)
     feed = host_bytes(
         StreamedImages.of_array(images) if isinstance(images, np.ndarray) else images,
         request_size=batch,
@@ -184,7 +184,7 @@ def training_images(config: Config, task: Task, layout: DeviceLayout) -> Images:
         ahead=segment,
         num_threads=config.runtime.decoding_threads,
     )
-    return Images(False, input_memory.training_bytes(0, segment * batch, one), held + feed)
+    return ImagePlace(False, device_memory.training_bytes(0, segment * batch, one), held + feed)
 
 
 def full_training(experiment: Experiment, task: TaskInfo, image_size: int = 0, adapter_dim: int = 0) -> Signature:

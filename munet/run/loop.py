@@ -24,8 +24,9 @@ from munet.system.view import read_start
 from munet.training.in_flight import InFlight
 from munet.training.measure import latency, trunk_fit
 from munet.training.measure.evaluation import measure
+from munet.training.placement.chunks import Placed
 from munet.training.population import Population
-from munet.training.trainer import Trainer
+from munet.training.trainer import TrainedChild, Trainer
 from munet.training.work import TaskWork
 from munet.types import (
     ChildPlan,
@@ -83,7 +84,8 @@ class Loop:
         self._setup, self._store, self._notify = setup, store, notify
         self._experiment = setup.config.experiment
         self._controller = setup.controller
-        self._publisher = Publisher(store.components, architecture.get_variant(self._experiment.variant))
+        infos = [task.info for task in setup.tasks]
+        self._publisher = Publisher(store.components, architecture.get_variant(self._experiment.variant), infos)
         minutes = setup.config.runtime.checkpoint_minutes
         # There in any case: an earlier start may have saved what is to be cleared.
         self._in_flight = InFlight(
@@ -138,12 +140,11 @@ class Loop:
         for note in notes_on_classes(task) if position == Position(0, position.task_index, 0) else ():
             self._notify(events.Note(note))
         while not self._controller.is_phase_over(current.state):
-            self._deadline.check()
             if candidates := self._controller.seed_candidates(current.state):
                 current = self._choose_seeds(current, task, work, candidates)
             else:
                 current = self._generation(current, work)
-        self._deadline.check()
+            self._deadline.check()
         return self._close_phase(current, task, work)
 
     def _choose_seeds(self, current: RunState, task: Task, work: TaskWork, candidates: Sequence[ChildPlan]) -> RunState:
@@ -162,15 +163,19 @@ class Loop:
         plan = self._controller.ask(current.state)
         placed = self._trainer.plan(plan, work, current.programs)
         self._notify(events.GenerationStarted(plan, work.batch_size, work.steps_per_cycle, placed.num_programs))
-        results = self._trainer.train(placed, self._cycle_ended)
-        if self._experiment.latency_factor < 1:
-            results = latency.measured(self._experiment, placed, results, current.latencies)
+        results = self._trained(placed, current)
         verdicts = self._controller.judge(current.state, plan, results)
         entry = self._publisher.publish(current.state, plan, results, verdicts)
         current = self._commit(current, entry)
         self._in_flight.clear()
         self._notify(events.GenerationEnded(entry, time.perf_counter() - started))
         return current
+
+    def _trained(self, placed: Placed, current: RunState) -> dict[ModelId, TrainedChild]:
+        """Trains a generation; where the score counts latency, that was measured before, with nothing else at work."""
+        latencies = latency.of_children(self._experiment, placed, current.latencies)
+        results = self._trainer.train(placed, self._cycle_ended)
+        return {child: replace(result, latency=latencies.get(child)) for child, result in results.items()}
 
     def _is_last_cycle(self) -> bool:
         """Asked once a cycle, when it is about to be saved: then it must be, and the run ends after it."""

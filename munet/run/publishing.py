@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from munet.evolution.records import new_record, publishes
 from munet.evolution.state import State
 from munet.store.collector import Collector
-from munet.store.components import ComponentStore, array_leaves, component_id
+from munet.store.components import ComponentStore, component_id
 from munet.training.assemble import FlatArrays, resized_position
 from munet.training.trainer import TrainedChild
 from munet.types import (
@@ -21,9 +21,10 @@ from munet.types import (
     GenerationEntry,
     GenerationPlan,
     ModelId,
+    TaskInfo,
     Verdict,
 )
-from munet.vit.architecture import Variant
+from munet.vit.architecture import Variant, model_leaves
 
 
 class Publisher:
@@ -32,12 +33,14 @@ class Publisher:
     Args:
       store: where components go.
       variant: the run's ViT family member.
+      tasks: of the run; whoever only collects needs none.
     """
 
-    def __init__(self, store: ComponentStore, variant: Variant):
+    def __init__(self, store: ComponentStore, variant: Variant, tasks: Sequence[TaskInfo] = ()):
         self._store = store
         self._collector = Collector(store)
         self._variant = variant
+        self._num_classes = {task.name: task.num_classes for task in tasks}
         self._cache: dict[ComponentId, FlatArrays] = {}
 
     def load(self, identity: ComponentId) -> FlatArrays:
@@ -99,7 +102,8 @@ class Publisher:
                 continue
             untrained = self._resized(child, plan.source) if plan.action == "resize" and plan.source else None
             arrays = best[plan.name] if plan.trainable or untrained is None else untrained
-            leaves = array_leaves(arrays)
+            # What the child was planned with: the store refuses arrays of other shapes or precision.
+            leaves = model_leaves(self._variant, plan.name, child.hyperparameters, self._num_classes[child.task])
             resized_id = None
             if untrained is not None:
                 frozen = new_record(state, child, replace(plan, trainable=False), verdict.best_cycle, leaves)

@@ -39,7 +39,7 @@ from munet.types import (
 )
 from munet.vit import architecture
 
-Invent = Callable[[ChildPlan, int], CycleQualities]  # a child and its number of cycles -> what training it gave
+Invention = Callable[[ChildPlan, int], CycleQualities]  # a child and its number of cycles -> what training it gave
 
 
 class InventedChild(NamedTuple):
@@ -50,7 +50,7 @@ class InventedChild(NamedTuple):
 
 
 def plans(
-    experiment: Experiment, tasks: Sequence[TaskInfo], invention: Invent | None = None
+    experiment: Experiment, tasks: Sequence[TaskInfo], invention: Invention | None = None
 ) -> Iterator[GenerationPlan]:
     """Every generation of a rehearsed run, in order; arguments as for `next_entry`."""
     controller = Controller(experiment, tasks)
@@ -160,7 +160,7 @@ def invent_fits(controller: Controller, state: State) -> SeedsEntry:
 
 
 def next_entry(
-    controller: Controller, state: State, invention: Invent = invent
+    controller: Controller, state: State, invention: Invention = invent
 ) -> SeedsEntry | GenerationEntry | PhaseEntry:
     """What a run would journal next, if training gave what `invention` says."""
     if controller.seed_candidates(state):

@@ -13,11 +13,11 @@ from munet.data.uris import relative_path
 from munet.errors import CheckpointError, WorkdirError
 from munet.evolution.search_space import default_hyperparameters
 from munet.roots import Checkpoint
-from munet.store.components import ComponentStore, array_leaves, component_id
+from munet.store.components import ComponentStore, component_id
 from munet.store.journal import FORMAT_VERSION
 from munet.text import package_version
 from munet.training.assemble import FlatArrays, resized_position
-from munet.types import ROOT_MODEL, ComponentId, ComponentName, ComponentRecord, ModelRecord, StartEntry, TaskInfo
+from munet.types import ROOT_MODEL, ComponentId, ComponentName, ComponentRecord, Leaf, ModelRecord, StartEntry, TaskInfo
 from munet.vit import architecture
 
 _PACKAGES = ("munet", "jax", "jaxlib", "flax", "optax", "numpy", "safetensors")
@@ -56,7 +56,7 @@ class RootComponents:
         own = arrays[architecture.POSITION]
         resized = resized_position(own, experiment.defaults.image_size, variant)
         if any(resized[path].shape != own[path].shape for path in own):
-            leaves = array_leaves(resized)
+            leaves = _leaves(resized)
             record = ComponentRecord(architecture.POSITION, leaves, "root-resized", self.ids[architecture.POSITION])
             self.ids[architecture.POSITION] = self._add(record, resized)
 
@@ -193,4 +193,9 @@ def versions() -> dict[str, str]:
 
 
 def _root_record(name: ComponentName, arrays: FlatArrays) -> ComponentRecord:
-    return ComponentRecord(name, array_leaves(arrays), "root")
+    return ComponentRecord(name, _leaves(arrays), "root")
+
+
+def _leaves(arrays: FlatArrays) -> dict[str, Leaf]:
+    """Shapes and dtypes of a component's arrays by path, as its record holds them."""
+    return {path: Leaf(arrays[path].shape, str(arrays[path].dtype)) for path in sorted(arrays)}

@@ -19,7 +19,7 @@ import safetensors.numpy
 from munet.errors import CorruptionError
 from munet.store.codec import canonical, from_json, loads, to_json
 from munet.store.folders import open_folder
-from munet.types import ComponentId, ComponentRecord, Leaf
+from munet.types import ComponentId, ComponentRecord
 
 _SUFFIX = ".safetensors"
 _ID = re.compile(r"[0-9a-f]{64}")
@@ -227,8 +227,3 @@ def _id(record: ComponentRecord, arrays: Mapping[str, np.ndarray]) -> ComponentI
             add(text.encode("utf-8"))
         add(array.reshape(-1).view(np.uint8).data)
     return hasher.hexdigest()
-
-
-def array_leaves(arrays: Mapping[str, np.ndarray]) -> dict[str, Leaf]:
-    """Shapes and dtypes of a component's arrays by path, as its record holds them."""
-    return {path: Leaf(arrays[path].shape, str(arrays[path].dtype)) for path in sorted(arrays)}

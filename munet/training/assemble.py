@@ -25,9 +25,9 @@ from munet.types import ChildPlan, ComponentId, ComponentName, ComponentPlan, Le
 from munet.vit import architecture
 from munet.vit.architecture import Variant
 from munet.vit.forward import Gates
+from munet.vit.init import FlatArrays as FlatArrays
 from munet.vit.init import init_component, resize_position_embedding
 
-FlatArrays = Mapping[str, np.ndarray]  # arrays of one component by path
 Load = Callable[[ComponentId], FlatArrays]  # arrays of a published component
 Nested = dict[str, Any]
 

@@ -164,21 +164,24 @@ class ChunkTraining:
 
 
 def compile_ahead(
-    chunks: Sequence[ChunkTraining], segment_shape: Sequence[int], piece_shapes: Sequence[tuple[int, ...]]
+    trainings: Sequence[ChunkTraining], segment_shape: Sequence[int], piece_shapes: Sequence[tuple[int, ...]]
 ) -> None:
     """Compiles what the chunks of a wave will run, programs side by side; nothing is done for those that are there.
 
     Args:
-      chunks: of the wave.
+      trainings: of the wave.
       segment_shape: of the images of a segment of batches.
       piece_shapes: of the images of each piece of the validation set.
     """
     wanted: dict[Any, Callable[[], None]] = {}
-    for chunk in chunks:
-        wanted.setdefault((chunk.train_program, chunk.chunk.size), partial(chunk.compile_training, segment_shape))
-    for chunk in chunks:
+    for training in trainings:
+        wanted.setdefault(
+            (training.train_program, training.chunk.size), partial(training.compile_training, segment_shape)
+        )
+    for training in trainings:
         for shape in piece_shapes:
-            key = (chunk.evaluate_program, chunk.chunk.size, shape)
-            wanted.setdefault(key, partial(chunk.compile_evaluation, shape))
+            wanted.setdefault(
+                (training.evaluate_program, training.chunk.size, shape), partial(training.compile_evaluation, shape)
+            )
     for _ in in_threads(lambda compile: compile(), wanted.values()):
         pass

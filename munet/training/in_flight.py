@@ -31,8 +31,8 @@ class SaveKey:
     """What is in training, and in which shape: only a save of exactly this can go on.
 
     Attributes:
-      path: key of the generation's batches.
-      ids: its children, or those of one stream.
+      path: key of the wave's batches.
+      ids: its children.
       chunks: a line for each chunk: what decides the arrays of its state.
       num_strata: that each of its qualities has.
     """
@@ -55,7 +55,7 @@ class SaveKey:
 
 @dataclass(frozen=True)
 class SavedWave:
-    """A generation as it was after `cycle` (from 0)."""
+    """A wave as it was after `cycle` (from 0)."""
 
     cycle: int
     states: tuple[ChildState, ...]
@@ -91,7 +91,7 @@ class InFlight:
 
     def save(
         self,
-        what: SaveKey,
+        key: SaveKey,
         cycle: int,
         states: Sequence[ChildState],
         scores: CycleScores,
@@ -112,12 +112,12 @@ class InFlight:
             "qualities": np.array([[_counts(quality) for quality in scores.qualities[item]] for item in ids], np.int64),
             "diverged": np.array([scores.diverged.get(item, -1) for item in ids], np.int64),
         }
-        self._saves.save(what.prefix, f"{what.name}-{cycle:06d}", tree)
+        self._saves.save(key.prefix, f"{key.name}-{cycle:06d}", tree)
 
-    def restore(self, what: SaveKey, like: Sequence[ChildState]) -> SavedWave | None:
-        """The newest complete save of `what`, placed as `like` is; None if there is none that can be used."""
-        complete = [item for item in self._saves.complete(what.prefix) if _cycle(item) is not None]
-        fitting = [item for item in complete if item.name.startswith(f"{what.name}-")]
+    def restore(self, key: SaveKey, like: Sequence[ChildState]) -> SavedWave | None:
+        """The newest complete save of `key`, placed as `like` is; None if there is none that can be used."""
+        complete = [item for item in self._saves.complete(key.prefix) if _cycle(item) is not None]
+        fitting = [item for item in complete if item.name.startswith(f"{key.name}-")]
         if complete and not fitting:
             self._note(
                 "The generation in training was saved with its children grouped otherwise (other devices, "
@@ -126,7 +126,7 @@ class InFlight:
         if not fitting:
             return None
         try:
-            return _load(self._saves, fitting[-1], what, like)
+            return _load(self._saves, fitting[-1], key, like)
         except Exception as error:  # Orbax and TensorStore raise what they like; none of it matters to the run
             self._saves.refuse(fitting, error, "the generation is trained from its beginning")
             return None
@@ -140,7 +140,7 @@ class InFlight:
         self._saves.wait()
 
 
-def _load(saves: Saves, saved: epath.Path, what: SaveKey, like: Sequence[ChildState]) -> SavedWave:
+def _load(saves: Saves, saved: epath.Path, key: SaveKey, like: Sequence[ChildState]) -> SavedWave:
     """Reads a save.
 
     Raises:
@@ -148,8 +148,8 @@ def _load(saves: Saves, saved: epath.Path, what: SaveKey, like: Sequence[ChildSt
     """
     cycle = _cycle(saved) or 0
     # NumPy leaves say "on the host" to Orbax.
-    row = np.zeros(len(what.ids), np.int64)
-    table = np.zeros((len(what.ids), cycle + 1, 2 + 3 * what.num_strata), np.int64)
+    row = np.zeros(len(key.ids), np.int64)
+    table = np.zeros((len(key.ids), cycle + 1, 2 + 3 * key.num_strata), np.int64)
     wanted = {
         "states": [jax.tree.map(abstract, state._asdict()) for state in like],
         "ids": row,
@@ -158,8 +158,8 @@ def _load(saves: Saves, saved: epath.Path, what: SaveKey, like: Sequence[ChildSt
     }
     tree = saves.load(saved, wanted)
     found = [int(item) for item in tree["ids"]]
-    if found != sorted(what.ids):
-        raise ValueError(f"it holds children {found}, not {sorted(what.ids)}")
+    if found != sorted(key.ids):
+        raise ValueError(f"it holds children {found}, not {sorted(key.ids)}")
     return SavedWave(
         cycle,
         tuple(ChildState(**state) for state in tree["states"]),

@@ -16,23 +16,25 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from itertools import groupby
-from typing import NamedTuple
+from weakref import WeakValueDictionary, ref
 
+import jax
+import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, UInt8
 
 from munet import rng
 from munet.config import Config
 from munet.data.augment import AugmentSettings
-from munet.data.splits import Split
+from munet.data.splits import Images, Split, SplitName
 from munet.data.streamed import StreamedImages
 from munet.data.tasks import Task
 from munet.evolution.search_space import DATA_SETTINGS
 from munet.training.assemble import Load
-from munet.training.batches.resident import ResidentImages, is_resident, max_resident
-from munet.training.batches.stream import StreamSettings, TrainStream, segment_size
+from munet.training.batches.resident import is_resident, max_resident
+from munet.training.batches.stream import Resize, StreamSettings, TrainStream, segment_size
 from munet.training.in_flight import InFlight
-from munet.training.measure.validation import Validation
-from munet.training.placement import grouping, input_memory
+from munet.training.placement import device_memory, grouping
 from munet.training.placement.chunks import Placed, Wave
 from munet.training.placement.devices import DeviceLayout, place
 from munet.training.program import signature
@@ -41,15 +43,6 @@ from munet.training.trainer import OnCycle, TrainedChild
 from munet.training.wave import WaveTrainer
 from munet.training.work import TaskWork
 from munet.types import ChildPlan, GenerationPlan, ModelId, TaskName
-
-
-class _ActiveTask(NamedTuple):
-    """The images of the task in training; kept from generation to generation."""
-
-    name: TaskName
-    train: Split
-    images: UInt8[Array, "n h w c"] | StreamedImages  # of `train`, on the device or as what streams to it
-    validation: Split
 
 
 class Population:
@@ -75,12 +68,12 @@ class Population:
         self._in_flight = in_flight
         self._resident = ResidentImages(max_resident(config.runtime, layout))
         self._waves = WaveTrainer(layout, load, in_flight)
-        self._active: _ActiveTask | None = None
+        self._splits = WeakValueDictionary[tuple[TaskName, SplitName], Split]()
 
     def plan(self, generation: GenerationPlan, work: TaskWork, known: Collection[str] = ()) -> Placed:
         """Groups the children and places them on the devices; see `Trainer.plan`."""
         programs = [Signature.parse(program) for program in known]
-        waves = []
+        waves: list[Wave] = []
         for path, children in self._streams(generation, work):
             groups = self._groups(children, work, programs)
             reserved = 0
@@ -88,27 +81,26 @@ class Population:
                 reserved = self._reserved(generation.task, work, int(children[0].hyperparameters["image_size"]))
             chunks = place(groups, self._layout, reserved)
             for _, wave in groupby(chunks, key=lambda chunk: chunk.wave):
-                waves.append(Wave(path, tuple(children), tuple(wave), is_last=False))
+                waves.append(Wave(path, tuple(children), tuple(wave)))
         return Placed(generation, work, (*waves[:-1], replace(waves[-1], is_last=True)))
 
     def train(self, placed: Placed, on_cycle: OnCycle) -> dict[ModelId, TrainedChild]:
         """Trains the waves one after the other; see `Trainer.train`."""
         if self._in_flight:
             self._in_flight.begin()
-        task, trained = self._task(placed.generation.task), dict[ModelId, TrainedChild]()
+        task, trained = placed.generation.task, dict[ModelId, TrainedChild]()
         for wave in placed.waves:
             with closing(self._batches(wave, task, placed.work)) as stream:
-                validation = Validation(task.validation, placed.work, wave.image_size)
+                validation = self._split(task, "validation")
                 trained |= self._waves.train(wave, placed.work, stream, validation, on_cycle)
         return trained
 
-    def _task(self, name: TaskName) -> _ActiveTask:
-        """The images of the active task; those of the one before make room first."""
-        if self._active is None or self._active.name != name:
-            self._active, task = None, self._tasks[name]
-            train = task.split("train")
-            self._active = _ActiveTask(name, train, self._resident.of(train.images), task.split("validation"))
-        return self._active
+    def _split(self, task: TaskName, name: SplitName) -> Split:
+        """A split of a task; held weakly, so that what the loop releases is free at once."""
+        split = self._splits.get((task, name))
+        if split is None:
+            split = self._splits[task, name] = self._tasks[task].split(name)
+        return split
 
     def _streams(self, generation: GenerationPlan, work: TaskWork) -> list[tuple[rng.Path, list[ChildPlan]]]:
         """Children that see the same batches, with the key of those batches."""
@@ -130,24 +122,48 @@ class Population:
 
     def _reserved(self, task: TaskName, work: TaskWork, image_size: int) -> int:
         """Bytes of each device that batches, validation images and training images take."""
-        images = self._task(task).train.images
+        images = self._split(task, "train").images
         one = math.prod(images.shape[1:])
         resident = len(images) if is_resident(images, self._resident.limit) else 0
-        batches = input_memory.batch_bytes(self._config, work.batch_size, image_size, work.num_validated, one)
+        batches = device_memory.batch_bytes(self._config, work.batch_size, image_size, work.num_validated, one)
         segment = segment_size(self._config, work.batch_size, image_size, one) * work.batch_size
-        return batches + input_memory.training_bytes(resident, segment, one)
+        return batches + device_memory.training_bytes(resident, segment, one)
 
-    def _batches(self, wave: Wave, task: _ActiveTask, work: TaskWork) -> TrainStream:
+    def _batches(self, wave: Wave, task: TaskName, work: TaskWork) -> TrainStream:
         """The batches of a wave."""
-        one = math.prod(task.train.images.shape[1:])
+        train = self._split(task, "train")
+        one = math.prod(train.images.shape[1:])
         settings = StreamSettings(
             batch_size=work.batch_size,
             segment_size=segment_size(self._config, work.batch_size, wave.image_size, one),
-            image_size=wave.image_size,
-            antialias=work.antialias,
+            resize=Resize(wave.image_size, work.antialias),
             class_balanced=work.class_balanced,
             num_steps=work.num_steps,
             decoding_threads=self._config.runtime.decoding_threads,
         )
         augmentation = AugmentSettings.from_hyperparameters(wave.children[0].hyperparameters)
-        return TrainStream(task.images, task.train.labels, augmentation, wave.path, settings)
+        return TrainStream(self._resident.of(train.images), train.labels, augmentation, wave.path, settings)
+
+
+class ResidentImages:
+    """The training images of the task in training, on the device; kept from generation to generation.
+
+    Args:
+      limit: bytes; more than these stay where they are.
+    """
+
+    def __init__(self, limit: float = math.inf) -> None:
+        self.limit = limit
+        self._held: tuple[ref[Images], jax.Array | StreamedImages] | None = None
+
+    def of(self, images: Images) -> UInt8[Array, "n h w c"] | StreamedImages:
+        """`images` on the device, or as what streams to it. Others that are there make room first."""
+        if self._held is None or self._held[0]() is not images:
+            self._held = None
+            self._held = ref(images), self._placed(images)
+        return self._held[1]
+
+    def _placed(self, images: Images) -> jax.Array | StreamedImages:
+        if isinstance(images, np.ndarray):
+            return jnp.asarray(images) if is_resident(images, self.limit) else StreamedImages.of_array(images)
+        return images

@@ -48,7 +48,7 @@ class Trainer(Protocol):
           known: the train programs that the run has used before, as the journal calls them; they decide the grouping.
 
         Raises:
-          UserError: a child fits no device.
+          UserError: a child fits no device, or training images, whose size matters to that, cannot be read.
         """
 
     def train(self, placed: Placed, on_cycle: OnCycle) -> dict[ModelId, TrainedChild]:

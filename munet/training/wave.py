@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+from munet.data.splits import Split
 from munet.threads import in_threads
 from munet.training.assemble import Load
 from munet.training.batches.stream import Segment, TrainStream
@@ -44,7 +45,7 @@ class WaveTrainer:
         self._layout, self._load, self._in_flight = layout, load, in_flight
 
     def train(
-        self, wave: Wave, work: TaskWork, stream: TrainStream, validation: Validation, on_cycle: OnCycle
+        self, wave: Wave, work: TaskWork, stream: TrainStream, validation_split: Split, on_cycle: OnCycle
     ) -> dict[ModelId, TrainedChild]:
         """Trains the children of a wave and returns them by id.
 
@@ -52,68 +53,72 @@ class WaveTrainer:
           wave: where they train.
           work: what each of them is.
           stream: their batches.
-          validation: the images that their qualities are counted on.
+          validation_split: of their task; the images that qualities are counted on are its first.
           on_cycle: told after each cycle.
         """
         started = time.perf_counter()
-        chunks = [ChunkTraining.start(chunk, wave.of(chunk), work, self._load) for chunk in wave.chunks]
+        trainings = [ChunkTraining.start(chunk, wave.of(chunk), work, self._load) for chunk in wave.chunks]
+        validation = Validation(validation_split, work, wave.image_size)
         ids = tuple(child.id for child in wave.trained)
-        key = SaveKey(wave.path, ids, tuple(map(str, chunks)), validation.num_strata)
-        first, scores = self._restored(key, chunks)
+        key = SaveKey(wave.path, ids, tuple(map(str, trainings)), validation.num_strata)
+        first, scores = self._restored(key, trainings)
         if first < work.num_cycles:
-            compile_ahead(chunks, stream.segment_shape, [piece.images.shape for piece in validation.pieces])
+            compile_ahead(trainings, stream.segment_shape, [piece.images.shape for piece in validation.pieces])
         for cycle in range(first, work.num_cycles):
             cycle_started = time.perf_counter()
-            scores = self._train_cycle(cycle, chunks, stream, validation, scores)
+            self._train_on(stream, cycle, trainings)
+            scores = self._validated(validation, cycle, trainings, scores)
             if self._in_flight:
                 # A stream that is over is not trained again after a kill in one that follows.
                 ends_stream = cycle + 1 == work.num_cycles and not wave.is_last
-                self._in_flight.save(key, cycle, [chunk.state for chunk in chunks], scores, ends_stream)
+                self._in_flight.save(key, cycle, [training.state for training in trainings], scores, ends_stream)
             image_steps = work.image_steps_per_cycle * len(ids)
             on_cycle(cycle, scores.latest, image_steps, time.perf_counter() - cycle_started)
         seconds = self._attributed(wave.chunks, time.perf_counter() - started)
         image_steps = work.image_steps_per_cycle * work.num_cycles
         return {
             child.id: TrainedChild(
-                scores.of(child.id), best, ChildCost(image_steps, seconds[chunk.program], str(chunk.program))
+                scores.of(child.id), best, ChildCost(image_steps, seconds[training.program], str(training.program))
             )
-            for chunk in chunks
-            for child, best in zip(chunk.children, chunk.best_arrays(), strict=True)
+            for training in trainings
+            for child, best in zip(training.children, training.best_arrays(), strict=True)
         }
 
-    def _train_cycle(
-        self,
-        cycle: int,
-        chunks: Sequence[ChunkTraining],
-        stream: TrainStream,
-        validation: Validation,
-        scores: CycleScores,
-    ) -> CycleScores:
-        """One cycle of every chunk: its steps, then its validation; the scores after it."""
-        steps = chunks[0].work.steps_per_cycle
+    def _train_on(self, stream: TrainStream, cycle: int, trainings: Sequence[ChunkTraining]) -> None:
+        """Every chunk trains on the batches of a cycle."""
+        steps = trainings[0].work.steps_per_cycle
         for first, length in stream.segments(cycle * steps, steps):
-            with out_of_memory.explained("preparing batches for", chunks[0].chunk):
+            with out_of_memory.explained("preparing batches for", trainings[0].chunk):
                 segment = stream.segment(first, length)
-            self._train_on(segment, chunks)
-        answers = self._evaluate_on(validation, chunks)
-        for chunk, answer in zip(chunks, answers, strict=True):
-            scores = chunk.keep_best(cycle, answer, validation, scores)
+            self._dispatch_training(segment, trainings)
+
+    def _validated(
+        self, validation: Validation, cycle: int, trainings: Sequence[ChunkTraining], scores: CycleScores
+    ) -> CycleScores:
+        """Every chunk is validated and keeps what is best of its children; the scores after the cycle."""
+        answers = self._dispatch_evaluation(validation, trainings)
+        for training, answer in zip(trainings, answers, strict=True):
+            scores = training.keep_best(cycle, answer, validation, scores)
         return scores
 
-    def _train_on(self, segment: Segment, chunks: Sequence[ChunkTraining]) -> None:
+    def _dispatch_training(self, segment: Segment, trainings: Sequence[ChunkTraining]) -> None:
         """Every chunk trains on a segment of batches."""
-        self._side_by_side(lambda chunk: chunk.train(segment), chunks)
+        self._side_by_side(lambda training: training.train(segment), trainings)
 
-    def _evaluate_on(self, validation: Validation, chunks: Sequence[ChunkTraining]) -> list[list[programs.Evaluation]]:
+    def _dispatch_evaluation(
+        self, validation: Validation, trainings: Sequence[ChunkTraining]
+    ) -> list[list[programs.Evaluation]]:
         """What the children of every chunk say of each piece, still on the devices."""
-        return self._side_by_side(lambda chunk: chunk.evaluate(validation), chunks)
+        return self._side_by_side(lambda training: training.evaluate(validation), trainings)
 
-    def _side_by_side(self, work: Callable[[ChunkTraining], Result], chunks: Sequence[ChunkTraining]) -> list[Result]:
+    def _side_by_side(
+        self, work: Callable[[ChunkTraining], Result], trainings: Sequence[ChunkTraining]
+    ) -> list[Result]:
         """Dispatches the work of all chunks; where several work at a time, waits for it."""
-        at_once = self._layout.at_once
-        if at_once == 1 or len(chunks) == 1:
-            return [work(chunk) for chunk in chunks]
-        return list(in_threads(lambda chunk: chunk.wait_for(work(chunk)), chunks, at_once))
+        at_once = self._layout.chunks_at_once
+        if at_once == 1 or len(trainings) == 1:
+            return [work(training) for training in trainings]
+        return list(in_threads(lambda training: training.wait_for(work(training)), trainings, at_once))
 
     def _attributed(self, chunks: Sequence[Chunk], seconds: float) -> dict[Signature, float]:
         """Shares the time that a wave took among its children by their programs' estimated cost."""
@@ -122,11 +127,11 @@ class WaveTrainer:
         total = sum(weights[chunk.group.signature] * len(chunk.members) for chunk in chunks)
         return {program: seconds * weight / total for program, weight in weights.items()}
 
-    def _restored(self, key: SaveKey, chunks: Sequence[ChunkTraining]) -> tuple[int, CycleScores]:
+    def _restored(self, key: SaveKey, trainings: Sequence[ChunkTraining]) -> tuple[int, CycleScores]:
         """Goes on inside a wave that was saved; the first cycle to train, and the scores before it."""
-        saved = self._in_flight.restore(key, [chunk.state for chunk in chunks]) if self._in_flight else None
+        saved = self._in_flight.restore(key, [training.state for training in trainings]) if self._in_flight else None
         if saved is None:
             return 0, CycleScores.before(key.ids)
-        for chunk, state in zip(chunks, saved.states, strict=True):
-            chunk.state = state
+        for training, state in zip(trainings, saved.states, strict=True):
+            training.state = state
         return saved.cycle + 1, saved.scores

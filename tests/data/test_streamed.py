@@ -18,7 +18,7 @@ from munet.data.splits import SPLITS, Split, SplitName, content_order
 from munet.data.streamed import StreamedImages
 from munet.data.tasks import Task, load_task, open_task
 from munet.errors import DataError
-from munet.training.batches.feed import Feed, host_bytes
+from munet.training.batches.decode_ahead import Feed, host_bytes
 from tests.data.folder.test_folder import fill, image
 
 RNG = np.random.default_rng(0)

@@ -12,11 +12,11 @@ from typing import Any
 from munet.config import Defaults, Experiment, SearchSpace
 from munet.evolution.controller import Controller
 from munet.evolution.state import State, initial_state
-from munet.run.rehearsal import Invent, invent, next_entry, start_entry
+from munet.run.rehearsal import Invention, invent, next_entry, start_entry
 from munet.types import CycleQualities, JournalEntry, Quality, TaskInfo
 
 __all__ = [
-    "Invent",
+    "Invention",
     "Simulation",
     "constant",
     "invent",
@@ -42,7 +42,7 @@ def make_experiment(tasks: Sequence[TaskInfo], **changes: Any) -> Experiment:
     return replace(Experiment(tasks=tuple(task.uri for task in tasks)), **changes)
 
 
-def constant(correct: int, counted: int = 100) -> Invent:
+def constant(correct: int, counted: int = 100) -> Invention:
     """A trainer that gives every child the same quality in every cycle."""
     return lambda child, cycles: CycleQualities((Quality(correct, counted),) * cycles)
 
@@ -64,7 +64,7 @@ class Simulation:
 def simulate(
     experiment: Experiment,
     tasks: Sequence[TaskInfo],
-    trainer: Invent = invent,
+    trainer: Invention = invent,
     stop: Callable[[State], bool] = lambda _: False,
 ) -> Simulation:
     """Runs the controller until it is complete or `stop` says so."""

@@ -10,7 +10,7 @@ from munet.errors import CorruptionError
 from munet.evolution.controller import Controller
 from munet.evolution.state import EvolutionError, State
 from munet.types import GenerationEntry, PhaseEntry, Position, Quality
-from tests.evolution.simulation import Invent, constant, invent, make_experiment, make_tasks, next_entry
+from tests.evolution.simulation import Invention, constant, invent, make_experiment, make_tasks, next_entry
 from tests.evolution.world import World
 
 TASKS = make_tasks(10, 10, 10)
@@ -22,7 +22,7 @@ def make_world(**changes: Any) -> World:
     return World(make_experiment(TASKS, **settings), TASKS)
 
 
-def generation(world: World, state: State, trainer: Invent = invent) -> tuple[GenerationEntry, State]:
+def generation(world: World, state: State, trainer: Invention = invent) -> tuple[GenerationEntry, State]:
     controller = Controller(world.experiment, TASKS)
     entry = next_entry(controller, state, trainer)
     assert isinstance(entry, GenerationEntry)

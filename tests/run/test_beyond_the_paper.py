@@ -19,9 +19,11 @@ from munet.progress import events
 from munet.report.verify.verify import remeasure, verify
 from munet.run import runs
 from munet.training.measure import latency
+from munet.training.wave import WaveTrainer
 from munet.types import GenerationEntry, Hyperparameters, StartEntry
 from munet.vit import architecture
 from tests import tiny_run
+from tests.interrupted import Stop, until
 
 
 class _Stop(Exception):
@@ -102,6 +104,30 @@ def check(workdir: Path, data: Path) -> None:
         assert baseline.graph().layers == ("task", "input", "LoRA 0", "block 0", "head"), task
 
 
+def test_latencies_are_measured_before_training_begins(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing else is at work then, no save in the background either."""
+    order: list[str] = []
+    train = WaveTrainer.train
+
+    def measure(*_: Any) -> float:
+        order.append("latency")
+        return 1e-3
+
+    def watched(self: WaveTrainer, *arguments: Any) -> Any:
+        order.append("training")
+        return train(self, *arguments)
+
+    monkeypatch.setattr(latency, "measure", measure)
+    monkeypatch.setattr(WaveTrainer, "train", watched)
+    with pytest.raises(Stop):
+        runs.evolve(settings(data), str(tmp_path), until(events.GenerationEnded))
+    assert order.count("training") >= 1
+    assert "latency" in order
+    assert "latency" not in order[order.index("training") :]
+
+
 def test_a_measurement_is_a_time_of_this_device(data: Path) -> None:
     experiment = settings(data).experiment
     started = time.perf_counter()
@@ -111,5 +137,5 @@ def test_a_measurement_is_a_time_of_this_device(data: Path) -> None:
     assert measured == latency.rounded(measured)
     experiment.latency_factor = 1.0
     assert latency.of_root(experiment) is None
-    child: Any = object()  # is not even looked at
-    assert latency.of_children(experiment, [child], 3, {}) == {}
+    placed: Any = object()  # is not even looked at
+    assert latency.of_children(experiment, placed, {}) == {}

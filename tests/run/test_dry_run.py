@@ -18,7 +18,7 @@ def test_a_dry_run_writes_nothing(data: Path, tmp_path: Path, monkeypatch: pytes
     told: list[events.Event] = []
     settings = tiny_run.config(data)
     settings.runtime.compare = ("multi_head", "full")
-    monkeypatch.setattr(devices.DeviceLayout, "at_once", 2)  # as on two cores
+    monkeypatch.setattr(devices.DeviceLayout, "chunks_at_once", 2)  # as on two cores
     runs.evolve(settings, str(tmp_path / "run"), told.append, dry_run=True)
     assert not (tmp_path / "run").exists()
     text = "\n".join(event.text for event in told if isinstance(event, events.Note))

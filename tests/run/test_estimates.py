@@ -23,8 +23,8 @@ from munet.run.estimates import TimedProgram
 from munet.training.batches.resident import max_resident
 from munet.training.measure import timing
 from munet.training.measure.timing import StepTime
-from munet.training.placement import input_memory
-from munet.training.placement.child_memory import child_memory
+from munet.training.placement import device_memory
+from munet.training.placement.device_memory import child_memory
 from munet.training.placement.devices import DeviceLayout
 from munet.training.placement.fitting import Spread, choices, need
 from munet.training.program.signature import Signature
@@ -86,7 +86,7 @@ def test_a_device_is_planned_as_a_run_would_use_it() -> None:
     """Children in turns where they do not fit together, over several devices where one does not fit alone."""
     config = Config(replace(EXPERIMENT, children_per_generation=8), Runtime())
     four: Any = tuple(FakeDevice(id) for id in range(4))
-    memory, reserved = child_memory(PROGRAM), input_memory.batch_bytes(config, 64, 32, 100)
+    memory, reserved = child_memory(PROGRAM), device_memory.batch_bytes(config, 64, 32, 100)
 
     def use(devices: Any, num_bytes: int) -> estimates.DeviceUse:
         given = DeviceLayout(devices, 1 << 16, memory=reserved + num_bytes)
@@ -116,7 +116,7 @@ def test_a_run_that_fits_nowhere_is_refused_and_what_mutations_may_lead_to_is_to
     )
 
     def check(num_bytes: int, image_size: int = 64, experiment: Experiment = config.experiment) -> str | None:
-        reserved = input_memory.batch_bytes(config, 64, image_size, 100)
+        reserved = device_memory.batch_bytes(config, 64, image_size, 100)
         given = DeviceLayout(tuple(jax.devices()[:1]), 1, memory=num_bytes + reserved)
         return estimates.check_fits(replace(config, experiment=experiment), [TASK], given)
 
@@ -222,7 +222,7 @@ def test_a_dry_run_decodes_nothing_of_a_streamed_set(tmp_path: Path) -> None:
         assert isinstance(item.task.split("train").images, StreamedImages) == (expected == "streamed")
 
 
-def test_images_of_a_streamed_task_take_a_few_blocks_whatever_their_number(tmp_path: Path) -> None:
+def test_images_of_a_streamed_task_take_a_few_segments_whatever_their_number(tmp_path: Path) -> None:
     """A folder is in neither memory as a whole, arrays are in the host's; resident images are what they are."""
     fill(tmp_path, {"a": 20, "b": 20})
     arrays = ArrayTask(
@@ -242,5 +242,5 @@ def test_images_of_a_streamed_task_take_a_few_blocks_whatever_their_number(tmp_p
             if is_resident:
                 assert (found.device, found.host) == ((num_train + 2 * 4) * one, num_images * one)
             else:
-                assert found.device == 2 * 2 * 4 * one  # two blocks of two batches of four
-                assert found.host == on_host + (3 * 2 * 4 + 2 * 4) * one  # three blocks, and what one thread works on
+                assert found.device == 2 * 2 * 4 * one  # two segments of two batches of four
+                assert found.host == on_host + (3 * 2 * 4 + 2 * 4) * one  # three segments, and what one thread works on

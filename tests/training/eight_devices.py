@@ -23,7 +23,7 @@ from munet.config import Config
 from munet.training.chunk_training import ChunkTraining
 from munet.training.in_flight import InFlight
 from munet.training.measure.validation import Validation
-from munet.training.placement.child_memory import child_memory
+from munet.training.placement.device_memory import child_memory
 from munet.training.placement.fitting import Spread
 from munet.training.program import sharding
 from munet.training.program.signature import Signature

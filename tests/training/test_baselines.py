@@ -66,7 +66,7 @@ def batches(task: Any, child: ChildPlan, settings: Config, replica: int, num_ste
         AugmentSettings.from_hyperparameters(child.hyperparameters),
         path,
         StreamSettings(
-            settings.experiment.batch_size, num_steps, int(child.hyperparameters["image_size"]), antialias=False
+            settings.experiment.batch_size, num_steps, Resize(int(child.hyperparameters["image_size"]), antialias=False)
         ),
     )
     segment = stream.segment(0, num_steps)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import weakref
 from typing import Any
 
 import jax
@@ -13,10 +14,10 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 
 from munet.data.augment import AugmentSettings
 from munet.training.batches import stream
-from munet.training.batches.resident import ResidentImages
-from munet.training.batches.stream import StreamSettings, TrainStream
+from munet.training.batches.stream import Resize, StreamSettings, TrainStream
 from munet.training.chunk_training import ChunkTraining
 from munet.training.placement import devices, grouping
+from munet.training.population import ResidentImages
 from munet.training.program import signature
 from munet.types import ChildPlan, ComponentPlan, Quality
 from munet.vit.architecture import HEAD, NORM, path_names
@@ -25,6 +26,8 @@ from tests.training.children import (
     VARIANT,
     FakeTask,
     config,
+    engine,
+    generation,
     highest_precision,
     hyperparameters,
     loader_of,
@@ -48,7 +51,7 @@ def batches(task: FakeTask, child: ChildPlan, num_steps: int) -> list[reference.
         task.split("train").labels,
         AugmentSettings.from_hyperparameters(child.hyperparameters),
         (0, 0, "fake", 0, "batches"),
-        StreamSettings(16, num_steps, int(child.hyperparameters["image_size"]), antialias=False),
+        StreamSettings(16, num_steps, Resize(int(child.hyperparameters["image_size"]), antialias=False)),
     )
     segment = batches_of.segment(0, num_steps)
     return [(np.asarray(segment.images[index]), np.asarray(segment.labels[index])) for index in range(num_steps)]
@@ -304,13 +307,23 @@ def test_training_images_are_uploaded_once_a_task() -> None:
     assert resident.of(left) is not first
 
 
+def test_the_engine_holds_nothing_of_a_task_that_was_released() -> None:
+    """On the host: the images of the next task need the room."""
+    task, children = FakeTask(), [random_child(1, id=1, max_blocks=1, image_size=16)]
+    made = engine(config(), children, task)
+    made.train(made.plan(generation(children), work_of(config(), task)), lambda *_: None)
+    held = [weakref.ref(one) for split in task._splits.values() for one in (split, split.images)]
+    task._splits.clear()
+    assert [one() for one in held] == [None] * 6
+
+
 def test_pieces_of_a_set_are_made_as_they_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[int] = []
     piece = stream._piece
 
-    def spy(images: Any, *arguments: Any) -> Any:
-        made.append(len(images))
-        return piece(images, *arguments)
+    def spy(padded: Any, labels: Any, *arguments: Any) -> Any:
+        made.append(len(labels))
+        return piece(padded, labels, *arguments)
 
     monkeypatch.setattr(stream, "_piece", spy)
     monkeypatch.setattr(stream, "_PIECE_BATCHES", 1)

@@ -1,20 +1,117 @@
-"""Images from wherever they are to the arrays that go to the device: training steps, and sets that are evaluated on."""
+"""Decoding ahead of training: Grain's threads decode the next images while the present ones are in use.
+
+The order is ours (`loader.py`), not Grain's, so that a streamed set is trained on in the same batches as one that is on
+the device.
+"""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Protocol
 
 import numpy as np
-from jaxtyping import Array, Float, Int32, UInt8
+from jaxtyping import Array, Float, Int, Int32, UInt8
 
 from munet.data.streamed import StreamedImages
-from munet.training.batches.feed import Feed
+from munet.threads import num_cores
 
 _WINDOW = 32  # steps whose indices are computed at once, at least: an epoch's order is a large array to look into
 _WINDOWS = 4  # that are kept: the one in use and those that threads are ahead in
 
 Indices = Callable[[int, int], Int32[np.ndarray, "num_steps batch"]]
+
+
+class Requests(Protocol):
+    """The images that are wanted one request after the other, by index: a sequence, made as it is asked for."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, request: int) -> Int[np.ndarray, " k"]: ...
+
+
+class Feed:
+    """Requests of images of a streamed set, in order, decoded ahead by threads; a context that ends them.
+
+    What is decoded and not taken yet is bounded, whatever the size of the set.
+
+    Args:
+      images: the set.
+      requests: indices of the images of each request; asked for by several threads at a time.
+      request_size: images in a request; the last may have fewer.
+      ahead: how many requests may be decoded before they are asked for; at least one is.
+      num_threads: that decode; 0: one a core.
+
+    Attributes:
+      waited: seconds that `take` has waited for images.
+    """
+
+    def __init__(
+        self, images: StreamedImages, requests: Requests, *, request_size: int, ahead: int, num_threads: int = 0
+    ):
+        import grain  # here, because it takes two seconds and most runs stream nothing
+
+        slices = _Slices(images, requests, request_size)
+        threads = num_threads or num_cores()
+        options = grain.ReadOptions(
+            num_threads=threads, prefetch_buffer_size=max(ahead, 1) * slices.per_request + threads
+        )
+        self._per_request = slices.per_request
+        self._slices: Any = iter(grain.MapDataset.source(slices).to_iter_dataset(options))
+        self.waited = 0.0
+
+    def take(self, room: UInt8[np.ndarray, "k h w c"]) -> None:
+        """Fills `room` with the images of the next request; as many as it has.
+
+        Raises:
+          DataError: an image cannot be decoded.
+        """
+        filled = 0
+        for _ in range(self._per_request):
+            started = time.perf_counter()
+            found = next(self._slices)
+            self.waited += time.perf_counter() - started
+            room[filled : filled + len(found)] = found
+            filled += len(found)
+
+    def close(self) -> None:
+        """Ends the threads, each after the slice that it is decoding."""
+        self._slices.close()
+
+    def __enter__(self) -> Feed:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class _Slices:
+    """What Grain reads from: every request in slices of the same size, so that several threads share one."""
+
+    def __init__(self, images: StreamedImages, requests: Requests, request_size: int):
+        self._images, self._requests = images, requests
+        self._size = min(images.slice_size, max(request_size, 1))
+        self.per_request = -(-request_size // self._size)
+
+    def __len__(self) -> int:
+        return len(self._requests) * self.per_request
+
+    def __getitem__(self, index: int) -> UInt8[np.ndarray, "k h w c"]:
+        request, number = divmod(int(index), self.per_request)
+        return self._images.take(self._requests[request][number * self._size : (number + 1) * self._size])
+
+
+def host_bytes(
+    images: StreamedImages, *, request_size: int, requests_in_use: int, ahead: int, num_threads: int = 0
+) -> int:
+    """The most that a feed holds decoded: what is in use, what is ahead, and what its threads work on."""
+    threads = num_threads or num_cores()
+    size = min(images.slice_size, max(request_size, 1))
+    return ((requests_in_use + max(ahead, 1)) * request_size + 2 * threads * size) * images.image_bytes
 
 
 class StepFeed:
@@ -41,8 +138,8 @@ class StepFeed:
         self._shape = (segment_size, batch_size, *images.image_shape)
         self._next_step, self._end_step = steps.start, steps.stop
         self._sent: Array | None = None
-        windows = _Steps(indices, steps.start, steps.stop, max(segment_size, _WINDOW))
-        self._feed = Feed(images, windows, request_size=batch_size, ahead=segment_size, num_threads=num_threads)
+        requests = _Steps(indices, steps.start, steps.stop, max(segment_size, _WINDOW))
+        self._feed = Feed(images, requests, request_size=batch_size, ahead=segment_size, num_threads=num_threads)
 
     @property
     def waited(self) -> float:
@@ -88,43 +185,14 @@ class _Steps:
     def __len__(self) -> int:
         return self._end - self._first
 
-    def __getitem__(self, group: int) -> Int32[np.ndarray, " batch"]:
-        number, place = divmod(group, self._window)
+    def __getitem__(self, step: int) -> Int32[np.ndarray, " batch"]:
+        number, place = divmod(step, self._window)
         with self._lock:
             window = self._held.get(number)
             if window is None:
                 first = self._first + number * self._window
                 window = self._held[number] = self._indices(first, min(self._window, self._end - first))
-                while (
-                    len(self._held) > _WINDOWS
-                ):  # a thread that lags behind may ask for the oldest, and lose it at once
+                # A thread that lags behind may ask for the oldest, and lose it at once.
+                while len(self._held) > _WINDOWS:
                     del self._held[min(self._held)]
             return window[place]
-
-
-class PieceFeed:
-    """Consecutive pieces of a streamed split, each decoded while the one before is used.
-
-    Args:
-      images: of the split.
-      pieces: first image and number of images of each.
-    """
-
-    def __init__(self, images: StreamedImages, pieces: Sequence[tuple[int, int]]):
-        indices = [np.arange(first, first + count) for first, count in pieces]
-        self._shapes = iter([(count, *images.image_shape) for _, count in pieces])
-        self._feed = Feed(images, indices, request_size=max((count for _, count in pieces), default=0), ahead=1)
-
-    def next(self) -> UInt8[np.ndarray, "k h w c"]:
-        """The images of the next piece.
-
-        Raises:
-          DataError: an image cannot be decoded.
-        """
-        room = np.empty(next(self._shapes), np.uint8)
-        self._feed.take(room)
-        return room
-
-    def close(self) -> None:
-        """Ends the threads that decode."""
-        self._feed.close()

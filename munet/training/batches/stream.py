@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
@@ -24,7 +24,7 @@ from munet.data import loader
 from munet.data.augment import AugmentSettings, augment, prepare
 from munet.data.streamed import StreamedImages
 from munet.data.tasks import Split
-from munet.training.batches.decode_ahead import PieceFeed, StepFeed
+from munet.training.batches.decode_ahead import Feed, StepFeed
 from munet.vit import architecture
 
 EVALUATION_BATCH = 256  # images in one evaluation batch, whatever the training batch
@@ -70,7 +70,7 @@ class StreamSettings:
 
     Attributes:
       batch_size, segment_size: images a step, steps a segment.
-      image_size, antialias: of the batches; see `Resize`.
+      resize: of the images.
       class_balanced: whether every class comes equally often (see `loader.balanced_indices`).
       num_steps: of the generation: what a streamed set decodes ahead ends there.
       decoding_threads: of a streamed set; 0: one a core.
@@ -78,15 +78,14 @@ class StreamSettings:
 
     batch_size: int
     segment_size: int
-    image_size: int
-    antialias: bool
+    resize: Resize
     class_balanced: bool = False
     num_steps: int = 0
     decoding_threads: int = 0
 
 
 class TrainStream:
-    """The batches of one generation, the same for all children that share data settings.
+    """The batches of one stream: what all children see that share data settings.
 
     Args:
       images, labels: the training set. Images on the device stay there as uint8; those of a streamed set are decoded
@@ -108,13 +107,13 @@ class TrainStream:
         self._labels = labels
         self._augmentation, self._path, self._settings = augmentation, path, settings
         self._feed: StepFeed | None = None
-        self._program = partial(_augment_segment, resize=Resize(settings.image_size, settings.antialias))
+        self._program = partial(_augment_segment, resize=settings.resize)
         self._key = jax.random.wrap_key_data(jnp.asarray(rng.key_data((*path, "augment"))), impl="threefry2x32")
 
     @property
     def segment_shape(self) -> tuple[int, ...]:
         """Of the images of a segment."""
-        size = self._settings.image_size
+        size = self._settings.resize.image_size
         return (self._settings.segment_size, self._settings.batch_size, size, size, architecture.CHANNELS)
 
     def segments(self, first_step: int, num_steps: int) -> list[tuple[int, int]]:
@@ -214,16 +213,21 @@ def evaluation_batches(split: Split, resize: Resize, max_images: int | None = No
         _PIECE_BYTES, EVALUATION_BATCH, resize.image_size, math.prod(split.images.shape[1:]), at_most=_PIECE_BATCHES
     )
     step = batches * EVALUATION_BATCH
-    pieces = [(first, min(step, count - first)) for first in range(0, count, step)]
-    if not isinstance(split.images, StreamedImages):
-        for first, length in pieces:
-            yield _piece(split.images[first : first + length], split.labels[first : first + length], batches, resize)
-        return
-    if not pieces:
-        return
-    with closing(PieceFeed(split.images, pieces)) as feed:
-        for first, length in pieces:
-            yield _piece(feed.next(), split.labels[first : first + length], batches, resize)
+    pieces = [slice(first, min(first + step, count)) for first in range(0, count, step)]
+    with ExitStack() as stack:
+        feed = None
+        if isinstance(split.images, StreamedImages) and pieces:
+            indices = [np.arange(piece.start, piece.stop) for piece in pieces]
+            feed = stack.enter_context(Feed(split.images, indices, request_size=min(step, count), ahead=1))
+        for piece in pieces:
+            labels = split.labels[piece]
+            padded = np.zeros((batches, EVALUATION_BATCH, *split.images.shape[1:]), np.uint8)
+            room = padded.reshape(-1, *padded.shape[2:])[: len(labels)]
+            if feed:
+                feed.take(room)
+            else:
+                room[...] = split.images[piece]
+            yield _piece(padded, labels, resize)
 
 
 def segment_size(config: Config, batch_size: int, image_size: int, source_bytes: int = 0) -> int:
@@ -255,11 +259,9 @@ def batches_within(num_bytes: int, batch_size: int, image_size: int, source_byte
 
 
 def _piece(
-    images: UInt8[np.ndarray, "counted h w c"], labels: Int32[np.ndarray, " counted"], batches: int, resize: Resize
+    padded: UInt8[np.ndarray, "batches n h w c"], labels: Int32[np.ndarray, " counted"], resize: Resize
 ) -> LabelledBatches:
-    """Images and their labels, padded to so many full batches and prepared on the device."""
-    padded = np.zeros((batches, EVALUATION_BATCH, *images.shape[1:]), np.uint8)
-    padded.reshape(-1, *images.shape[1:])[: len(labels)] = images
+    """Full batches, of whose images as many count as there are labels, prepared on the device."""
     used = -(-len(labels) // EVALUATION_BATCH)
     return LabelledBatches(_prepare_batches(padded, jnp.int32(used), resize=resize), labels, used)
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Mapping
-from dataclasses import replace
 
 import jax
 import numpy as np
@@ -19,8 +18,7 @@ from munet.config import Experiment
 from munet.evolution import costs
 from munet.evolution.search_space import default_hyperparameters
 from munet.training.placement.chunks import Placed
-from munet.training.trainer import TrainedChild
-from munet.types import ChildPlan, ComponentName, Hyperparameters, ModelId
+from munet.types import ComponentName, Hyperparameters, ModelId
 from munet.vit import architecture, forward
 from munet.vit.architecture import CHANNELS
 
@@ -35,36 +33,25 @@ def of_root(experiment: Experiment) -> float | None:
     return measure(experiment, names, default_hyperparameters(experiment), costs.ROOT_CLASSES)
 
 
-def of_children(
-    experiment: Experiment, children: Collection[ChildPlan], num_classes: int, known: Mapping[str, float]
-) -> dict[ModelId, float]:
-    """Seconds an image of each child; empty where latency does not count.
+def of_children(experiment: Experiment, placed: Placed, known: Mapping[str, float]) -> dict[ModelId, float]:
+    """Seconds an image of each child of a generation; empty where latency does not count.
 
     Args:
       experiment: the run's.
-      children: of a generation.
-      num_classes: of their task.
+      placed: the generation.
       known: latencies that the journal has, by `costs.structure`; a structure is measured once a run.
     """
     if experiment.latency_factor == 1:
         return {}
     by_structure = dict(known)
     result: dict[ModelId, float] = {}
-    for child in children:
+    for child in placed.generation.children:
         names = [plan.name for plan in child.components]
-        key = costs.structure(names, child.hyperparameters, num_classes)
+        key = costs.structure(names, child.hyperparameters, placed.work.num_classes)
         if key not in by_structure:
-            by_structure[key] = measure(experiment, names, child.hyperparameters, num_classes)
+            by_structure[key] = measure(experiment, names, child.hyperparameters, placed.work.num_classes)
         result[child.id] = by_structure[key]
     return result
-
-
-def measured(
-    experiment: Experiment, placed: Placed, results: Mapping[ModelId, TrainedChild], known: Mapping[str, float]
-) -> dict[ModelId, TrainedChild]:
-    """The results of a generation with the latency of each child; arguments otherwise as for `of_children`."""
-    found = of_children(experiment, placed.generation.children, placed.work.num_classes, known)
-    return {child: replace(result, latency=found[child]) for child, result in results.items()}
 
 
 def measure(

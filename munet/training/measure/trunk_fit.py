@@ -7,7 +7,7 @@ test images are never looked at.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -17,7 +17,7 @@ from munet import rng
 from munet.data.splits import Split, rank_in_class
 from munet.data.tasks import Task
 from munet.training import assemble
-from munet.training.assemble import FlatArrays
+from munet.training.assemble import FlatArrays, Load
 from munet.training.batches.stream import LabelledBatches, Resize, evaluation_batches
 from munet.training.measure.one_model import OneModel
 from munet.training.program import programs, signature
@@ -34,7 +34,7 @@ def measure(
     candidates: Sequence[ChildPlan],
     task: Task,
     position: Position,
-    load: Callable[[ComponentId], FlatArrays],
+    load: Load,
 ) -> dict[ModelId, float]:
     """The fit of every candidate's parent, in [0, 1]; trunks that several of them share are looked at once.
 

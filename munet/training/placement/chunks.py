@@ -20,7 +20,7 @@ from munet.types import ChildPlan, GenerationPlan
 
 @dataclass(frozen=True)
 class Chunk:
-    """Children of one group that run in one dispatch on one mesh; `members` index the generation's children."""
+    """Children of one group that run in one dispatch on one mesh; `members` index the children of its stream."""
 
     group: Group
     members: tuple[int, ...]
@@ -75,7 +75,7 @@ class Wave:
     path: rng.Path
     children: tuple[ChildPlan, ...]
     chunks: tuple[Chunk, ...]
-    is_last: bool = True
+    is_last: bool = False
 
     def of(self, chunk: Chunk) -> list[ChildPlan]:
         """The children of one of its chunks."""

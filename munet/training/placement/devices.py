@@ -23,8 +23,7 @@ from jax.sharding import Mesh
 from munet.config import Runtime
 from munet.errors import UserError
 from munet.threads import num_cores
-from munet.training.placement import child_memory as memory
-from munet.training.placement import fitting
+from munet.training.placement import device_memory, fitting
 from munet.training.placement.chunks import Chunk, in_waves
 from munet.training.placement.fitting import Spread
 from munet.training.placement.grouping import CostModel, Group
@@ -56,8 +55,8 @@ class DeviceLayout:
     def detect(cls, runtime: Runtime) -> DeviceLayout:
         """The devices that JAX shows, limited by `runtime.num_devices`.
 
-        On a CPU children are not stacked unless told otherwise, but at work side by side (`at_once`); elsewhere as much
-        of a group is stacked as fits.
+        On a CPU children are not stacked unless told otherwise, but work side by side (`chunks_at_once`); elsewhere as
+        much of a group is stacked as fits.
 
         Raises:
           UserError: more devices are asked for than there are, or a mesh of another size.
@@ -73,7 +72,7 @@ class DeviceLayout:
         if mesh and math.prod(mesh) != len(used):
             raise UserError(fitting.mesh_problem(mesh, len(used), len(devices)))
         stacked = runtime.children_per_dispatch or (1 if devices[0].platform == "cpu" else 1 << 16)
-        return cls(used, stacked, mesh, memory.budget(used, runtime.device_memory_gb), runtime.microbatch)
+        return cls(used, stacked, mesh, device_memory.budget(used, runtime.device_memory_gb), runtime.microbatch)
 
     def describe(self) -> dict[str, object]:
         """What the journal keeps of the layout: bitwise equality is promised on one layout only."""
@@ -93,7 +92,7 @@ class DeviceLayout:
         }
 
     @property
-    def at_once(self) -> int:
+    def chunks_at_once(self) -> int:
         """How many chunks are at work at the same time: on a CPU without a limit one for each core, elsewhere 1."""
         return self.cores if self._is_cpu and len(self.devices) == 1 and self.memory is None else 1
 
@@ -109,8 +108,8 @@ class DeviceLayout:
         if not self._is_cpu:
             return 1
         chunks = sum(-(-len(group.members) // self.children_per_device) for group in groups)
-        at_once = min(self.cores, max(self.at_once, len(self.devices)), chunks)
-        return fitting.cached_parts(program, self.cores / at_once)
+        working = min(self.cores, max(self.chunks_at_once, len(self.devices)), chunks)
+        return fitting.cached_parts(program, self.cores / working)
 
     @property
     def _is_cpu(self) -> bool:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from munet.errors import UserError
 from munet.text import byte_size
 from munet.training.batches.stream import EVALUATION_BATCH
-from munet.training.placement.child_memory import child_memory, evaluation_bytes
+from munet.training.placement.device_memory import child_memory, evaluation_bytes
 from munet.training.program.accumulation import part_size
 from munet.training.program.signature import Signature
 from munet.vit import architecture
@@ -162,7 +162,7 @@ def too_large(
         if in_training
         else f"evaluated in batches of {EVALUATION_BATCH} images,"
     )
-    # Of what batches and images take, a block's size is the user's; half of the memory is more than they should have.
+    # Of what batches and images take, a segment's size is the user's; half of the memory is more than they should have.
     smaller = "runtime.block_megabytes, " if 2 * reserved > memory else ""
     return UserError(
         f"A child of {program.variant} with {program.num_blocks} blocks at {program.image_size} pixels, {doing} takes "

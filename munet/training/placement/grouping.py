@@ -40,7 +40,7 @@ class CostModel:
 
 @dataclass(frozen=True)
 class Group:
-    """Children, by their index in the generation, that run in one program."""
+    """Children, by their index in their stream, that run in one program."""
 
     signature: Signature
     members: tuple[int, ...]

@@ -1,4 +1,4 @@
-"""The compiled programs: train a block of steps, evaluate, keep the best version (DESIGN section 4).
+"""The compiled programs: train on a segment of batches, evaluate, keep the best version (DESIGN section 4).
 
 Each is written for one child and mapped over a leading child axis; on a mesh of several devices every device maps over
 its own children and nothing is exchanged, unless a child is itself spread over devices (sharding.py). A program is made
@@ -69,10 +69,10 @@ def compiler_options(mesh: Mesh) -> dict[str, int] | None:
 
 @cache
 def train_program(signature: Signature, mesh: Mesh, clip_norm: float, num_parts: int = 1) -> Callable[..., ChildState]:
-    """`(state, fixed, control, images, labels, num_steps) -> state`: the first `num_steps` batches of a block.
+    """`(state, fixed, control, images, labels, num_steps) -> state`: the first `num_steps` batches of a segment.
 
-    `images` is [block, batch, size, size, 3] in [-1, 1], `labels` [block, batch]; both are the same for all children.
-    `state` is donated. Batches pass in `num_parts` parts, one after the other (accumulation.py).
+    `images` is [segment, batch, size, size, 3] in [-1, 1], `labels` [segment, batch]; both are the same for all
+    children. `state` is donated. Batches pass in `num_parts` parts, one after the other (accumulation.py).
     """
     variant = architecture.get_variant(signature.variant)
     part = part_size(signature.batch_size, num_parts, mesh.shape["data"])

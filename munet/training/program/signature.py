@@ -76,8 +76,8 @@ class Signature:
         Raises:
           ValueError: `text` is no signature.
         """
-        variant, *parts = text.split(":")
-        values = {part[:1]: part[1:] for part in parts}
+        variant, *words = text.split(":")
+        values = {word[:1]: word[1:] for word in words}
         if not set("btainh") <= set(values) <= set("btainhrfzd"):
             raise ValueError(f"{text!r} is no signature of a program")
         frozen = tuple(map(int, values.pop("z").split("."))) if "z" in values else ()
@@ -148,6 +148,7 @@ class Signature:
 
 @functools.cache  # asked for with every array of every child
 def _tunes(signature: Signature, name: ComponentName) -> bool:
+    """See `Signature.tunes`."""
     own = stage(name, signature.num_blocks)
     return own in signature.trained_blocks if architecture.is_block(name) else own >= signature.first_trainable
 

@@ -20,8 +20,8 @@ from munet.data.splits import Split
 from munet.data.streamed import StreamedImages
 from munet.run.runs import evolve
 from munet.training.batches import decode_ahead, stream
-from munet.training.batches.resident import ResidentImages
 from munet.training.batches.stream import Resize, StreamSettings, TrainStream, batches_within, evaluation_batches
+from munet.training.population import ResidentImages
 from tests import tiny_run
 from tests.data.test_streamed import prefetching, soon
 from tests.training.children import FakeTask, hyperparameters
@@ -33,7 +33,7 @@ def steps_of(images: Any, labels: np.ndarray, order: list[tuple[int, int]], **op
         labels,
         AugmentSettings.from_hyperparameters(hyperparameters(crop_area_min=0.3)),
         (0, 0, "fake", 0, "batches"),
-        StreamSettings(16, 3, 16, antialias=False, num_steps=40, **options),
+        StreamSettings(16, 3, Resize(16, antialias=False), num_steps=40, **options),
     )
     found = []
     for first, length in order:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,24 @@ def test_the_metric_decides_which_cycle_is_best() -> None:
     diverged = CycleScores.before([7]).after(0, {7: (qualities[0], True)}).after(1, {7: (qualities[1], False)})
     assert not diverged.is_best(7)
     assert diverged.after(2, {7: (qualities[1], True)}).of(7).diverged_at == 1  # once is for good
+
+
+def test_one_set_is_on_the_device_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What placement counts with: also where a generation trains in several waves."""
+    alive: list[int] = []
+    made: list[weakref.ref[Validation]] = []
+    begin = Validation.__init__
+
+    def watched(self: Validation, *arguments: Any) -> None:
+        alive.append(sum(one() is not None for one in made))
+        made.append(weakref.ref(self))
+        begin(self, *arguments)
+
+    monkeypatch.setattr(Validation, "__init__", watched)
+    settings = config()
+    settings.experiment.baseline.kind = "full"  # replicas see batches of their own
+    train([random_child(1, id=id, max_blocks=1, image_size=SIZE) for id in (1, 2, 3)], settings)
+    assert alive == [0, 0, 0]
 
 
 def test_confusions_are_sorted_and_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

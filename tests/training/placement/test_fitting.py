@@ -15,7 +15,7 @@ from munet.errors import DeviceMemoryError, UserError
 from munet.text import byte_size
 from munet.training import wave
 from munet.training.batches.stream import segment_size
-from munet.training.placement import fitting, input_memory, out_of_memory
+from munet.training.placement import device_memory, fitting, out_of_memory
 from munet.training.placement.devices import DeviceLayout, place
 from munet.training.placement.fitting import Spread
 from munet.training.placement.grouping import Group
@@ -216,8 +216,8 @@ def test_more_and_more_parts_are_tried_down_to_single_images() -> None:
 def test_chunks_are_counted_for_the_cores_that_each_has() -> None:
     program = Signature.parse("Ti/16:b3:t-1:a0:i32:n512:h64")
     given = replace(DeviceLayout.detect(Runtime(num_devices=1)), cores=4)
-    assert given.at_once == 4
-    assert replace(given, memory=GIB).at_once == 1
+    assert given.chunks_at_once == 4
+    assert replace(given, memory=GIB).chunks_at_once == 1
     for sizes, parts in (((1,), 1), ((1, 1), 2), ((4,), 4), ((1, 3), 4)):
         ends = np.cumsum(sizes).tolist()
         groups = [Group(program, tuple(range(end - size, end))) for size, end in zip(sizes, ends, strict=True)]
@@ -242,9 +242,9 @@ def one_device(settings: Config) -> DeviceLayout:
 def reserved(settings: Config, source_bytes: int) -> int:
     """Bytes that batches, validation images and training images of the default task take."""
     work, (images, size) = work_of(settings), (64, 16)
-    batches = input_memory.batch_bytes(settings, work.batch_size, size, work.num_validated, source_bytes)
+    batches = device_memory.batch_bytes(settings, work.batch_size, size, work.num_validated, source_bytes)
     segment = segment_size(settings, work.batch_size, size, source_bytes) * work.batch_size
-    return batches + input_memory.training_bytes(images, segment, source_bytes)
+    return batches + device_memory.training_bytes(images, segment, source_bytes)
 
 
 def program_of(settings: Config, children: list[ChildPlan]) -> Signature:

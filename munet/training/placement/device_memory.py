@@ -1,4 +1,4 @@
-"""Bytes that children take on a device, and that a device has: what placement and dry runs decide by.
+"""Bytes that children and images take on a device, and that a device has: what placement and dry runs decide by.
 
 Counted where it can be (parameters, optimiser, batches), estimated for activations; `tests/run/test_estimates.py` and
 `tests/training/program/test_sharding.py` hold both against what XLA sets aside.
@@ -13,8 +13,9 @@ from dataclasses import dataclass
 
 import jax
 
+from munet.config import Config
 from munet.data.open_settings import host_memory
-from munet.training.batches.stream import EVALUATION_BATCH
+from munet.training.batches.stream import EVALUATION_BATCH, segment_size
 from munet.training.program.accumulation import part_size
 from munet.training.program.sharding import split_axis
 from munet.training.program.signature import Signature
@@ -96,6 +97,23 @@ def image_bytes(count: int, image_size: int) -> int:
     return count * image_size * image_size * architecture.CHANNELS * 4
 
 
+def batch_bytes(config: Config, batch_size: int, image_size: int, num_validated: int, source_bytes: int = 0) -> int:
+    """Of two segments of batches, since one trains while the next is made, and of the validation images."""
+    segment = segment_size(config, batch_size, image_size, source_bytes) * batch_size
+    return image_bytes(2 * segment + num_validated, image_size)
+
+
+def training_bytes(num_resident: int, segment_images: int, source_bytes: int) -> int:
+    """Of the training images that batches are made from.
+
+    Args:
+      num_resident: that are on the device for good; 0: a streamed set's, which waits there a segment ahead.
+      segment_images: that a segment is made from, gathered.
+      source_bytes: of each.
+    """
+    return ((num_resident or segment_images) + segment_images) * source_bytes
+
+
 def budget(devices: Sequence[jax.Device], given_gb: float = 0.0) -> int | None:
     """Bytes of each device to plan with: what the user says, or a share of what there is; None: there is no limit.
 
@@ -156,5 +174,5 @@ def _params(program: Signature, name: ComponentName, model: int) -> int:
 
 
 def _share(length: int, devices: int) -> int:
-    """What one of several devices has of an axis: an even part, or all of it if there is none."""
+    """What one of several devices has of an axis: an even share, or all of it if there is none."""
     return length // devices if length % devices == 0 else length
