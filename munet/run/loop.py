@@ -173,9 +173,11 @@ class Loop:
 
     def _trained(self, placed: Placed, current: RunState) -> dict[ModelId, TrainedChild]:
         """Trains a generation; where the score counts latency, that was measured before, with nothing else at work."""
+        if self._experiment.latency_factor == 1:
+            return self._trainer.train(placed, self._cycle_ended)
         latencies = latency.of_children(self._experiment, placed, current.latencies)
         results = self._trainer.train(placed, self._cycle_ended)
-        return {child: replace(result, latency=latencies.get(child)) for child, result in results.items()}
+        return {child: replace(result, latency=latencies[child]) for child, result in results.items()}
 
     def _is_last_cycle(self) -> bool:
         """Asked once a cycle, when it is about to be saved: then it must be, and the run ends after it."""

@@ -137,5 +137,3 @@ def test_a_measurement_is_a_time_of_this_device(data: Path) -> None:
     assert measured == latency.rounded(measured)
     experiment.latency_factor = 1.0
     assert latency.of_root(experiment) is None
-    placed: Any = object()  # is not even looked at
-    assert latency.of_children(experiment, placed, {}) == {}

@@ -34,15 +34,13 @@ def of_root(experiment: Experiment) -> float | None:
 
 
 def of_children(experiment: Experiment, placed: Placed, known: Mapping[str, float]) -> dict[ModelId, float]:
-    """Seconds an image of each child of a generation; empty where latency does not count.
+    """Seconds an image of each child of a generation.
 
     Args:
       experiment: the run's.
       placed: the generation.
       known: latencies that the journal has, by `costs.structure`; a structure is measured once a run.
     """
-    if experiment.latency_factor == 1:
-        return {}
     by_structure = dict(known)
     result: dict[ModelId, float] = {}
     for child in placed.generation.children:
