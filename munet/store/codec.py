@@ -42,7 +42,8 @@ def to_json(value: object) -> Any:
         whole numbers where a float is declared, are written as what was meant.
 
     Raises:
-      ValueError: a field holds what its annotation does not allow, or a float that is not finite. A fault of ours.
+      ValueError: a field holds what its annotation does not allow, or a float that is not finite (of an `object` field
+        `dumps` says so). A fault of ours.
     """
     if value is None or type(value) in (bool, int, str) or (type(value) is float and math.isfinite(value)):
         return value
@@ -84,10 +85,11 @@ def from_json(cls: type[T], data: object, where: str = "") -> T:
         `data`.
     """
     try:
-        _fitted(cls, data)
+        read = _fitted(cls, data, is_read=True)
     except _Mismatch as error:
         raise CorruptionError(f"{where or 'JSON value'} is not what was written: {error}") from None
-    return msgspec.convert(data, cls, str_keys=True)
+    # From the attributes: of JSON, msgspec would leave fields that are missing out of the instances' own.
+    return msgspec.convert(read, cls, from_attributes=True)
 
 
 def dumps(data: object) -> bytes:
@@ -133,48 +135,51 @@ class _Mismatch(TypeError):
     """A value that does not fit its annotation; the message names the place in it and what was expected there."""
 
 
-def _fitted(hint: Any, data: object) -> Any:
+def _fitted(hint: Any, data: object, *, is_read: bool = False) -> Any:
     """JSON as what has the form of `hint`: what `msgspec.to_builtins` writes as that dataclass is to be written.
 
     Args:
       hint: a dataclass, or an annotation that a field of one may have.
       data: a JSON value, in which keys of mappings may be ints.
+      is_read: whether fields that are missing get their defaults; else they stay missing.
 
     Raises:
       _Mismatch: unknown keys, missing ones without a default, or a wrong type.
     """
     try:
-        return msgspec.convert(data, _form(hint), str_keys=True)
+        return msgspec.convert(data, _form(hint, is_read), str_keys=True)
     except msgspec.ValidationError as error:
         raise _Mismatch(_problem(hint, data) or str(error)) from None
 
 
 @functools.cache
-def _form(hint: Any) -> Any:
+def _form(hint: Any, is_read: bool = False) -> Any:
     """The annotation with a strict `Struct` for every dataclass, lists for tuples, and finite floats only."""
     if hint is float:
         return _FINITE
     if dataclasses.is_dataclass(hint):
-        return _struct(hint)
+        return _struct(hint, is_read)
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin is tuple:
-        return list[_form(arguments[0])]  # type: ignore[misc]
+        return list[_form(arguments[0], is_read)]  # type: ignore[misc]
     if origin is Literal or not arguments:
         return hint
-    forms = tuple(map(_form, arguments))
+    forms = tuple(_form(argument, is_read) for argument in arguments)
     return typing.Union[forms] if origin in _UNIONS else origin[forms]  # noqa: UP007 - built at run time
 
 
-def _struct(cls: Any) -> Any:
-    """A class that leaves out what is to be left out; any other default only says that the field may be missing."""
+def _struct(cls: Any, is_read: bool) -> Any:
+    """For reading a class with the defaults; for writing one that leaves out what is to be left out."""
     hints, fields = typing.get_type_hints(cls), []
     for field in dataclasses.fields(cls):
-        default: Any = msgspec.NODEFAULT
-        if field.metadata.get("omit_default"):
-            default = [] if field.default == () else field.default
-        elif field.default is not dataclasses.MISSING or field.default_factory is not dataclasses.MISSING:
-            default = msgspec.UNSET
-        fields.append((field.name, _form(hints[field.name]), msgspec.field(default=default)))
+        options: dict[str, Any] = {}
+        if field.default is not dataclasses.MISSING:
+            options["default"] = [] if field.default == () else field.default
+        elif field.default_factory is not dataclasses.MISSING:
+            options["default_factory"] = field.default_factory
+        if options and not is_read and not field.metadata.get("omit_default"):
+            options = {"default": msgspec.UNSET}
+        fields.append((field.name, _form(hints[field.name], is_read), msgspec.field(**options)))
     return msgspec.defstruct(cls.__name__, fields, forbid_unknown_fields=True, omit_defaults=True, kw_only=True)
 
 
@@ -183,20 +188,36 @@ def _problem(hint: Any, data: Any, place: str = "") -> str:
     try:
         msgspec.convert(data, _form(hint), str_keys=True)
         return ""
-    except msgspec.ValidationError as error:
+    except msgspec.ValidationError:
+        at = f"at {place.lstrip('.')}: " if place else ""
+        if dataclasses.is_dataclass(cls := _without_none(hint)) and type(data) is dict and (keys := _keys(cls, data)):
+            return at + keys
         for step, inner, value in _parts(hint, data):
             if problem := _problem(inner, value, place + step):
                 return problem
         shown = repr(data)
         found = f"{type(data).__name__} {shown if len(shown) <= 60 else shown[:57] + '...'}"
-        at = f"at {place.lstrip('.')}: " if place else ""
-        return f"{at}expected {_named(hint)}, found {found} ({error})"
+        return f"{at}expected {_named(hint)}, found {found}"
+
+
+def _keys(cls: Any, data: dict[str, Any]) -> str:
+    """What is wrong with the keys of an object that is to be a dataclass; "" if nothing is."""
+    fields = dataclasses.fields(cls)
+    required = {field.name for field in fields if field.default is field.default_factory is dataclasses.MISSING}
+    unknown, missing = sorted(data.keys() - {field.name for field in fields}), sorted(required - data.keys())
+    return f"{cls.__name__} with unknown keys {unknown} and missing keys {missing}" if unknown or missing else ""
+
+
+def _without_none(hint: Any) -> Any:
+    """X of `X | None`."""
+    if typing.get_origin(hint) not in _UNIONS:
+        return hint
+    return next((inner for inner in typing.get_args(hint) if inner is not type(None)), hint)
 
 
 def _parts(hint: Any, data: Any) -> Iterator[tuple[str, Any, Any]]:
     """The values right inside `data`: the step to each, its annotation, and the value."""
-    if typing.get_origin(hint) in _UNIONS:  # X | None; others have no parts
-        hint = next((inner for inner in typing.get_args(hint) if inner is not type(None)), hint)
+    hint = _without_none(hint)
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if dataclasses.is_dataclass(hint) and type(data) is dict:
         yield from ((f".{key}", inner, data[key]) for key, inner in typing.get_type_hints(hint).items() if key in data)

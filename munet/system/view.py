@@ -53,6 +53,11 @@ class RunView:
     run_state: RunState = field(repr=False)
 
     @property
+    def ledger(self) -> RunState:
+        """The name that `run_state` had until version 0.3."""
+        return self.run_state
+
+    @property
     def workdir(self) -> str:
         """The run's directory or URL."""
         return self.store.path

@@ -48,6 +48,15 @@ def test_files_for_version_0_3_find_the_variants_where_they_were(tmp_path: Path)
     assert alias.Variant is variants.Variant
 
 
+def test_files_for_version_0_3_find_the_settings_of_a_pre_training_where_they_were(tmp_path: Path) -> None:
+    text = (
+        "from munet.pretraining.config import PretrainConfig, PretrainRuntime, Recipe\n\n"
+        "def get_config():\n    return PretrainConfig(Recipe(tasks=('a',), num_steps=3), PretrainRuntime())\n"
+    )
+    (tmp_path / "old.py").write_text(text)
+    assert parse_as(PretrainConfig, str(tmp_path / "old.py")).experiment.num_steps == 3
+
+
 def test_the_room_has_what_config_files_import() -> None:
     names = {"Config", "Experiment", "Runtime", "SearchSpace", "Defaults", "Fidelity", "Baseline", "PretrainConfig"}
     assert names | {"apply", "default"} <= set(munet.config.__all__)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import random
@@ -20,7 +21,7 @@ from munet.errors import CorruptionError
 from munet.store import Store
 from munet.store.codec import canonical, dumps, from_json, loads, to_json
 from munet.system import replay
-from munet.types import ComponentRecord, GenerationEntry, ModelRecord, Quality, StartEntry
+from munet.types import ComponentRecord, GenerationEntry, ModelRecord, Position, Quality, StartEntry
 from tests.store.samples import entry
 
 OLD_RUNS = Path(__file__).parents[1] / "fixtures" / "runs_0.3.0.tar.xz"
@@ -122,8 +123,11 @@ def changed(**changes: Any) -> dict[str, Any]:
         (changed(inner={"number": True, "ratio": 0.5}), "inner.number: expected int"),
         (changed(inner={"number": 1.0, "ratio": 0.5}), "inner.number: expected int"),
         (changed(inner={"number": 1, "ratio": "0.5"}), "inner.ratio: expected a finite float"),
-        (changed(inner={"ratio": 1}), r"inner: expected Inner, found .*missing required field `number`"),
-        (changed(inner={"number": 1, "ratio": 1, "x": 1}), r"inner: expected Inner, found .*unknown field `x`"),
+        (changed(inner={"ratio": 1}), r"inner: Inner with unknown keys \[\] and missing keys \['number'\]"),
+        (
+            changed(inner={"number": 1, "ratio": 1, "x": 1}),
+            r"inner: Inner with unknown keys \['x'\] and missing keys \[\]",
+        ),
         (changed(inner={"number": 1, "ratio": math.inf}), "inner.ratio: expected a finite float, found float inf"),
         (changed(maybe=[]), r"maybe: expected Inner \| None, found list \[\]"),
         (changed(many=[{"number": 1, "ratio": 1}, None]), r"many\[1\]: expected Inner, found NoneType None"),
@@ -226,6 +230,20 @@ def test_what_an_older_version_wrote_is_written_again_to_the_same_bytes(old_runs
             header = loads(opened.read(int.from_bytes(opened.read(8), "little")), file.name)
         written = header["__metadata__"]["munet"].encode()
         assert canonical(to_json(from_json(ComponentRecord, loads(written, file.name)))) == written
+
+
+def test_what_lacked_a_field_is_written_as_what_has_its_default(old_runs: Path) -> None:
+    """As an older version wrote it: hashes over what is written again must not depend on where it came from."""
+    dropped = 0
+    for entry_of_old in Store(old_runs / "finished").journal.entries():
+        written = to_json(entry_of_old)
+        for item in dataclasses.fields(entry_of_old):
+            if item.default is not dataclasses.MISSING and item.name in written:
+                older = from_json(type(entry_of_old), {name: written[name] for name in written if name != item.name})
+                assert to_json(older) == to_json(dataclasses.replace(older)), item.name
+                dropped += 1
+    assert dropped > 10
+    assert to_json(from_json(Position, {})) == to_json(Position())
 
 
 def test_thousands_of_models_take_no_time() -> None:

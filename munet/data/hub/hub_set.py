@@ -238,8 +238,8 @@ def _built(
         except RuntimeError:  # here the library's word for a set that is code
             advice = " No code of a set is run; many have a parquet form at ?revision=refs/convert/parquet."
             raise
-        except ValueError:
-            advice = " Choose one: ?config=NAME." if _lacks_config(library, source, options) else ""
+        except ValueError:  # ... and for a config that it lacks, or for several of which none is named
+            advice = " Choose one: ?config=NAME."
             raise
         kind = type(builder).__module__.rpartition(".")[2]
         if kind not in _READ:
@@ -262,15 +262,6 @@ def _built(
     except (OSError, ValueError, RuntimeError, KeyError, ImportError, library.exceptions.DatasetsError) as error:
         raise DataError(f"{uri}: {source!r} cannot be opened: {_lines(error)}{advice}") from error
     return loaded
-
-
-def _lacks_config(library: Any, source: str, options: Mapping[str, str]) -> bool:
-    """Whether the set has no such config as asked for, or several and none is asked for."""
-    try:
-        names = library.get_dataset_config_names(source, revision=options.get("revision"))
-    except (OSError, ValueError, RuntimeError, KeyError, ImportError, library.exceptions.DatasetsError):
-        return False
-    return options["config"] not in names if "config" in options else len(names) > 1
 
 
 def _library(uri: str) -> Any:
