@@ -23,7 +23,7 @@ setup(
     # The config files stand beside the package in a checkout and are installed inside it.
     packages=[*find_namespace_packages(include=["munet", "munet.*"]), "munet.configs", "munet.configs.suites"],
     package_dir={"munet.configs": "configs", "munet.configs.suites": "configs/suites"},
-    package_data={"munet": ["assets/*", "report/page/*"]},
+    package_data={"munet": ["assets/*"]},
     entry_points={"console_scripts": ["munet = munet.cli:main"]},
     install_requires=[
         "absl-py>=2.1",

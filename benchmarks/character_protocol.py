@@ -1,7 +1,7 @@
 """The paper's whole character benchmark at 32 pixels, by the clock: with an empty cache, then with a full one.
 
-    python benchmarks/character_protocol.py [--data_dir=DIR] [--root=Ti_16.npz] [--work=DIR]
-    python benchmarks/character_protocol.py --scale=0.01 --variant=demo/16      # shrunk, to see that it works
+    python -m benchmarks.character_protocol [--data_dir=DIR] [--root=Ti_16.npz] [--work=DIR]
+    python -m benchmarks.character_protocol --scale=0.01 --variant=demo/16      # shrunk, to see that it works
 
 Prints one JSON line. Eight tasks x 2 iterations x 8 generations x 8 children x 5 cycles x up to 100 batches of 512:
 293,120 child-steps. The settings are those of `--config=characters` but for the image size, which is fixed. Each of the
@@ -232,7 +232,8 @@ def run_both(options: argparse.Namespace) -> dict[str, Any]:
     runs = {}
     for name in ("cold", "warm"):
         given = [f"--{key}={value}" for key, value in vars(options).items() if key != "run"]
-        command = [sys.executable, __file__, *given, f"--run={name}", f"--begun={time.time()}"]
+        module = [sys.executable, "-m", "benchmarks.character_protocol"]
+        command = [*module, *given, f"--run={name}", f"--begun={time.time()}"]
         output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
         runs[name] = json.loads(output.splitlines()[-1])
     same = {name: runs["cold"].pop(name) for name in ("device", "jax", "stand_ins")}

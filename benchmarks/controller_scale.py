@@ -1,6 +1,6 @@
 """What a run costs beside training, at 10 to 10,000 tasks: controller, journal, snapshots, component files, resuming.
 
-    python benchmarks/controller_scale.py [--tasks=10,100,1000,10000] [--phases=6] [--directory=DIR]
+    python -m benchmarks.controller_scale [--tasks=10,100,1000,10000] [--phases=6] [--directory=DIR]
 
 Prints one JSON line. Nothing is trained: qualities are invented (`munet/run/rehearsal.py`), and a component's
 file holds a few bytes under its real name. All else is a run's own code: decisions, journal, snapshots and component

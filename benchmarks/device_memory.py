@@ -1,6 +1,6 @@
 """Bytes on each device for one child of a program, and the mesh that it is placed on: nothing is trained.
 
-    python benchmarks/device_memory.py [--program=L/16:b24:t-1:a0:i384:n256:h64] [--devices=1,4,8] [--memory_gb=80]
+    python -m benchmarks.device_memory [--program=L/16:b24:t-1:a0:i384:n256:h64] [--devices=1,4,8] [--memory_gb=80]
 
 Prints a table in Markdown. With `--check` every program is compiled for simulated devices, and XLA's own number is put
 beside the estimate; that takes minutes for a deep one, so it is done with fewer blocks (`:b2`).

@@ -1,9 +1,9 @@
 """How long a folder of photos takes to become a task: hashed, decoded and cached, and opened again from the cache.
 
-    python benchmarks/folder.py [--count=2000] [--distinct=200] [--max_image_size=64] [--place=/tmp]
+    python -m benchmarks.folder [--count=2000] [--distinct=200] [--max_image_size=64] [--place=/tmp]
 
-Prints one JSON line. The photos, of 1 to 12 megapixels, are random crops of the two photographs of scikit-learn,
-which must be installed, enlarged, with a sensor's noise, as JPEG of quality 85. `--distinct` of them are made; the
+Prints one JSON line. The photos, of 1 to 12 megapixels, are random crops of the two photographs of scikit-learn
+(which must be installed), enlarged, with a sensor's noise, as JPEG of quality 85. `--distinct` of them are made; the
 others are copies whose bytes differ in a comment, so that each file has to be hashed and decoded. Making them is not
 counted. Each measurement is a process of its own; `cpu_s` is what its threads took, `wall_s` what the clock says.
 """

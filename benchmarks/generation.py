@@ -1,7 +1,7 @@
 """Where the wall time of a generation goes, and how much of it the device does nothing.
 
-    python benchmarks/generation.py [--task=builtin:digits] [--root=demo] [--variant=demo/16] [--children=4] [--seed=0]
-    python benchmarks/generation.py --config=characters --config.data_dir=DIR --task=tfds:mnist --root=random
+    python -m benchmarks.generation [--task=builtin:digits] [--root=demo] [--variant=demo/16] [--children=4] [--seed=0]
+    python -m benchmarks.generation --config=characters --config.data_dir=DIR --task=tfds:mnist --root=random
 
 Prints one JSON line. The generations of one phase are run by a run's own code, in new work directories, four times over
 with equal draws, in one process:

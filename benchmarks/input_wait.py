@@ -1,6 +1,6 @@
 """How long training waits for the images of a streamed set: B/16 at 80 pixels, batches of 256 (the decathlon's shape).
 
-    python benchmarks/input_wait.py [--images=1000] [--segments=3] [--threads=1,2] [--data_dir=DIR]
+    python -m benchmarks.input_wait [--images=1000] [--segments=3] [--threads=1,2] [--data_dir=DIR]
 
 Prints one JSON line. Sets: folders of JPEG files of 80 x 80 and PNG files of 72 x 72 pixels (random crops of the two
 photographs of scikit-learn, which must be installed), and, where `--data_dir` (`$TFDS_DATA_DIR`) has them, prepared

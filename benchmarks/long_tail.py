@@ -1,6 +1,6 @@
 """What the settings for imbalanced classes are worth: a built-in task cut to a long tail, tested on all classes alike.
 
-    python benchmarks/long_tail.py [--task=builtin:glyphs/cyrillic] [--seeds=0,1,2] [--ratio=36]
+    python -m benchmarks.long_tail [--task=builtin:glyphs/cyrillic] [--seeds=0,1,2] [--ratio=36]
 
 Prints one JSON line a run and one for the means. The training and validation images of the first class stay, the last
 class keeps one in `--ratio` of them, those between follow geometrically; the test split stays whole, so that its plain

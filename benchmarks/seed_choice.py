@@ -1,6 +1,6 @@
 """How often the seed parents chosen by fit contain the truly best one: 50 tasks, a fine-tuned model of each.
 
-    python benchmarks/seed_choice.py --root=ROOT.npz --data_dir=TFDS_FOLDER [--cache=FOLDER] [--others]
+    python -m benchmarks.seed_choice --root=ROOT.npz --data_dir=TFDS_FOLDER [--cache=FOLDER] [--others]
 
 Prints one JSON line. The tasks: 20 scripts of `builtin:glyphs/`, seven sets of numerals and clothes, 23 omniglot
 alphabets (35 x 35 pixels, means of 3 x 3), each cut to some 800 training and 500 validation images (omniglot: 12 and 8

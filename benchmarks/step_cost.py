@@ -1,6 +1,6 @@
 """What a train step of each kind of child costs, and its compilation: the numbers behind the grouping cost model.
 
-    python benchmarks/step_cost.py [--variant=Ti/16] [--batch_size=256] [--repeats=3]
+    python -m benchmarks.step_cost [--variant=Ti/16] [--batch_size=256] [--repeats=3]
 
 Prints one JSON line. Programs are timed in turn, `--repeats` times over, so that a busy machine disturbs all alike; the
 ratios to the full step are what to compare. `estimated` is what the cost model of this device says.

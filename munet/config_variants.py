@@ -3,3 +3,6 @@
 from __future__ import annotations
 
 from munet.config.variants import *  # noqa: F403
+from munet.config.variants import Change
+
+Variant = Change

@@ -184,7 +184,7 @@ def _hyperparameter(name: str, values: Sequence[Any], default: Any) -> Iterator[
 
 
 def _length(epochs: float, steps: int) -> Iterator[str]:
-    if bool(epochs) == bool(steps):
+    if bool(epochs) == bool(steps) and epochs >= 0 and steps >= 0:  # of what is negative enough is said
         yield (
             f"experiment.num_epochs = {epochs:g} and experiment.num_steps = {steps}: give the length of training in "
             "one of the two, and 0 for the other."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from munet.config.checks import field_problems
@@ -45,7 +45,9 @@ def from_config_dict(given: ConfigDict, kinds: Sequence[type[Any]] = (Config,)) 
     try:
         values = _flat(given.to_dict())
     except RequiredValueError as error:
-        raise UserError(f"a required value of the ConfigDict is missing: {error}.") from error
+        raise UserError(f"values that the ConfigDict requires are missing: {', '.join(_missing(given))}.") from error
+    except TypeError as error:
+        raise UserError(f"a ConfigDict of settings has texts as keys: {error}.") from error
     names = {path.rpartition(".")[2] for path in values}
     known = {kind: names & {setting.name for setting in settings_of(kind).values()} for kind in kinds}
     config = max(kinds, key=lambda kind: len(known[kind]))()
@@ -55,6 +57,21 @@ def from_config_dict(given: ConfigDict, kinds: Sequence[type[Any]] = (Config,)) 
         mistyped, others = field_problems(config)
         raise ConfigError([*error.problems, *mistyped.values(), *others]) from error
     return config
+
+
+def _missing(group: ConfigDict, prefix: str = "") -> Iterator[str]:
+    """Names of the values that are required and not given."""
+    from ml_collections import ConfigDict
+    from ml_collections.config_dict import FieldReference, RequiredValueError
+
+    for name, value in group.items(preserve_field_references=True):
+        if isinstance(value, ConfigDict):
+            yield from _missing(value, f"{prefix}{name}.")
+        elif isinstance(value, FieldReference):
+            try:
+                value.get()
+            except RequiredValueError:
+                yield f"{prefix}{name}"
 
 
 def _flat(group: dict[str, Any], prefix: str = "") -> dict[str, Any]:

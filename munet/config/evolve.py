@@ -47,7 +47,7 @@ class SearchSpace:
     crop_area_min: tuple[CropShare, ...] = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
     crop_aspect_min: tuple[CropShare, ...] = (0.25, 0.5, 0.75, 1.0)  # a crop's sides differ by at most this ratio
     flip: tuple[bool, ...] = (False, True)  # left/right, with probability 0.5
-    # shifted by at most this, of the range [0, 1]
+    # shifted by at most this, where black is 0 and white 1
     brightness_delta: tuple[Share, ...] = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2)
     contrast_delta: tuple[Share, ...] = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2)  # times 1 - delta to 1 + delta
     saturation_delta: tuple[Share, ...] = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2)  # times 1 - delta to 1 + delta
@@ -179,7 +179,7 @@ class Runtime:
 
 @dataclass(slots=True)
 class Config:
-    """A run's settings."""
+    """All settings of a run: those that change its result, and those that are free."""
 
     experiment: Experiment = field(default_factory=Experiment)
     runtime: Runtime = field(default_factory=Runtime)

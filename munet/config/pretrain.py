@@ -37,7 +37,7 @@ class Recipe:
     crop_area_min: CropShare = 1.0  # smallest share of the image that a random crop, resized, keeps; 1: no crop
     crop_aspect_min: CropShare = 0.75  # such a crop's sides differ by at most this ratio
     flip: bool = True  # left/right, with probability 0.5
-    brightness_delta: Share = 0.0  # shifted by at most this, of the range [0, 1]
+    brightness_delta: Share = 0.0  # shifted by at most this, where black is 0 and white 1
     contrast_delta: Share = 0.0  # times 1 - delta to 1 + delta
     saturation_delta: Share = 0.0  # times 1 - delta to 1 + delta
     hue_delta: HueShare = 0.0  # turned by at most this share of the circle

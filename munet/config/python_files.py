@@ -139,14 +139,18 @@ def _explained(error: Exception, classes: tuple[type, ...]) -> str:
     if Path(traceback.extract_tb(error.__traceback__)[-1].filename).name != "config_dict.py":
         return ""
     if found := re.match(
-        r"Could not override field '(\w+)' .*?\. (.*) is of .*<class '(\w+)'>.* '(?:.*\.)?(\w+)'>", text
+        r"Could not override field '(\w+)' .*?\. (.*) is of .*<class '(\w+)'>.* '(?:.*\.)?(\w+)'>", text, re.DOTALL
     ):
         words = {kind.__name__: expected for kind, (expected, *_) in EXPECTED.items()}
         expected = words.get(found[4], "a tuple" if found[4] == "tuple" else "a group of fields")
         return f"{found[1]} = {found[2]}: expected {expected}, got {found[3]} {found[2]}."
     if found := re.fullmatch(r"\W*(?:Key \W*)?(\w+)\W*( does not exist.*|nDid you mean.*)?", text, re.DOTALL):
-        every = {name for names in _field_names(classes).values() for name in names}
-        return f"there is no field {found[1]!r}. {nearest(found[1], every)}"
+        names = _field_names(classes)
+        if owners := [cls for cls, fields in names.items() if found[1] in fields]:
+            return f"there is no field {found[1]!r} there: it is one of {' and of '.join(owners)}."
+        return (
+            f"there is no field {found[1]!r}. {nearest(found[1], {name for group in names.values() for name in group})}"
+        )
     return ""
 
 

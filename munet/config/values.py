@@ -13,19 +13,24 @@ from munet.errors import nearest
 
 @dataclass(frozen=True)
 class Range:
-    """The numbers from `low` to `high`, both included unless one of them is `excluded`; `zero` is what 0 means."""
+    """The numbers from `low` to `high`, both included unless one of them is `excluded`.
+
+    `zero` and `one` are what 0 and 1 mean.
+    """
 
     low: float
     high: float = math.inf
     excluded: float | None = None
     zero: str = ""
+    one: str = ""
 
     def __contains__(self, value: float) -> bool:
         return self.low <= value <= self.high and value != self.excluded
 
     def __str__(self) -> str:
         if self.high < math.inf:
-            return f"{self.low:g} to {self.high:g}" + ("" if self.excluded is None else f", not {self.excluded:g}")
+            words = f"{self.low:g} to {self.high:g}" + ("" if self.excluded is None else f", not {self.excluded:g}")
+            return f"{words}; 1: {self.one}" if self.one else words
         if self.excluded == self.low:
             return f"above {self.low:g}"
         zero = f" ({self.zero})" if self.zero else ""
@@ -37,7 +42,7 @@ Automatic = Annotated[int, Range(0, zero="automatic")]
 Positive = Annotated[int, Range(1)]
 Width = Annotated[int, Range(1, 1 << 16)]  # of an inserted layer
 Share = Annotated[float, Range(0, 1)]
-Factor = Annotated[float, Range(0, 1, excluded=0)]
+Factor = Annotated[float, Range(0, 1, excluded=0, one="no penalty")]
 CropShare = Annotated[float, Range(1e-6, 1)]  # no image is cropped to nothing
 HueShare = Annotated[float, Range(0, 0.5)]  # half a turn in either direction reaches every hue
 
@@ -127,7 +132,8 @@ class Setting:
         """What is wrong with a value of the right type: a sentence for each problem."""
         elements = value if self.is_tuple else (value,)
         if self.limits and not all(element in self.limits for element in elements):
-            return [f"{self.path} = {value!r}: expected {'each ' if self.is_tuple else ''}{self.limits}."]
+            each = "" if not self.is_tuple else "each from " if self.limits.high < math.inf else "each "
+            return [f"{self.path} = {value!r}: expected {each}{self.limits}."]
         says = f"{self.path} names" if self.is_tuple else f"{self.path} ="
         wrong = dict.fromkeys(element for element in elements if self.choices and element not in self.choices)
         return [f"{says} {element!r}. {nearest(element, self.choices)}" for element in wrong]

@@ -14,10 +14,10 @@ from typing import Any
 from munet.config.evolve import BASELINES, Baseline, Config
 from munet.errors import UserError, nearest
 
-Variant = Callable[[Config], None]
+Change = Callable[[Config], None]
 
 
-def apply(config: Config, names: str, own: Mapping[str, Variant]) -> Config:
+def apply(config: Config, names: str, own: Mapping[str, Change]) -> Config:
     """Changes `config` in place as variants ask, and returns it.
 
     Args:
@@ -39,7 +39,7 @@ def apply(config: Config, names: str, own: Mapping[str, Variant]) -> Config:
     return config
 
 
-def _apply(config: Config, name: str, known: Mapping[str, Variant]) -> None:
+def _apply(config: Config, name: str, known: Mapping[str, Change]) -> None:
     if name in known:
         known[name](config)
         return
@@ -63,7 +63,7 @@ def _set_baseline(config: Config, kind: str, **numbers: int) -> None:
         setattr(config.experiment.baseline, name, value)
 
 
-def _set(name: str, value: Any) -> Variant:
+def _set(name: str, value: Any) -> Change:
     return lambda config: setattr(config.experiment, name, value)
 
 
@@ -73,7 +73,7 @@ def _insert_lora(config: Config) -> None:
 
 _NUMBERED = {"top_layers": "frozen_blocks", "adapters": "adapter_dim", "lora": "lora_rank"}  # by a field of `Baseline`
 _EXAMPLES = ("scale_0.3", "top_layers_1", "adapters_512", "lora_8")  # what a message offers
-_SHARED: dict[str, Variant] = {
+_SHARED: dict[str, Change] = {
     "munet": lambda _: None,  # a name for the paper's own settings
     "no_autotune": _set("auto_tune", False),
     "no_adapters": _set("insert_adapters", False),

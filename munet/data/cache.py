@@ -22,7 +22,7 @@ import numpy as np
 _MANIFEST = "manifest.json"
 _LEFTOVER_SECONDS = 3600.0  # an unfinished entry older than this belongs to a process that was killed
 
-Arrays = Mapping[str, np.ndarray]
+NamedArrays = Mapping[str, np.ndarray]
 Allocate = Callable[[str, tuple[int, ...]], np.ndarray]  # a uint8 array of zeros to be filled, by name and shape
 logger = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ def content_key(*parts: object) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:40]
 
 
-def cached_arrays(cache_dir: str, key: str, build: Callable[[], Arrays]) -> Arrays:
+def cached_arrays(cache_dir: str, key: str, build: Callable[[], NamedArrays]) -> NamedArrays:
     """The arrays of an entry, read from the cache or else built and put there.
 
     Args:
@@ -65,7 +65,7 @@ def cached_arrays(cache_dir: str, key: str, build: Callable[[], Arrays]) -> Arra
     return arrays
 
 
-def cached_large_arrays(cache_dir: str, key: str, build: Callable[[Allocate], Arrays]) -> Arrays:
+def cached_large_arrays(cache_dir: str, key: str, build: Callable[[Allocate], NamedArrays]) -> NamedArrays:
     """As `cached_arrays`, for arrays that need not fit the memory: they stay on disk, mapped and read-only.
 
     Args:
@@ -118,7 +118,7 @@ def _on_disk(temporary: Path, name: str, shape: tuple[int, ...]) -> np.ndarray:
         return _in_memory(name, shape)
 
 
-def _read(place: Path, *, is_mapped: bool = False) -> Arrays | None:
+def _read(place: Path, *, is_mapped: bool = False) -> NamedArrays | None:
     """The arrays of an entry; None where there is none or it is damaged (it is removed then, to be built again)."""
     try:
         manifest = json.loads((place / _MANIFEST).read_text())
@@ -145,7 +145,7 @@ def _read_array(path: Path, digest: str, is_mapped: bool) -> np.ndarray:
         return array
 
 
-def _write(place: Path, arrays: Arrays) -> None:
+def _write(place: Path, arrays: NamedArrays) -> None:
     temporary = _new_entry(place)
     try:
         _finish(temporary, place, arrays)
@@ -160,7 +160,7 @@ def _new_entry(place: Path) -> Path:
     return Path(tempfile.mkdtemp(prefix=".tmp-", dir=place.parent))
 
 
-def _finish(temporary: Path, place: Path, arrays: Arrays) -> None:
+def _finish(temporary: Path, place: Path, arrays: NamedArrays) -> None:
     """Writes what is not there yet and the manifest, and puts the entry in place."""
     manifest = {}
     for name, array in arrays.items():

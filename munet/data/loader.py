@@ -85,7 +85,7 @@ def balanced_indices(
     return sequence.reshape(num_steps, batch_size)
 
 
-@lru_cache(maxsize=4)  # the blocks of an epoch follow each other
+@lru_cache(maxsize=4)  # the segments of an epoch follow each other
 def _epoch(path: rng.Path, epoch: int, num_examples: int) -> Int[np.ndarray, " num_examples"]:
     """The order of the examples in one epoch; read-only, because it is shared."""
     order = rng.permutation((*path, "epoch", epoch), num_examples)

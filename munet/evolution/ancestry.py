@@ -21,7 +21,7 @@ Key = tuple[ComponentName, int] | TaskName
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class Ascent:
     """The way up from a model.
 
     Attributes:
@@ -43,7 +43,7 @@ class Step:
 class Ancestry:
     """The steps of all models, and of some that are no longer there and others descend from."""
 
-    steps: SortedMap[ModelId, Step]
+    steps: SortedMap[ModelId, Ascent]
 
     @classmethod
     def of(cls, models: Mapping[ModelId, ModelRecord], components: Mapping[ComponentId, ComponentRecord]) -> Ancestry:
@@ -57,15 +57,15 @@ class Ancestry:
         gone: Iterable[ModelId] = (),
     ) -> Ancestry:
         """With more models, or another parent for some that have no descendants, and without those in `gone`."""
-        fresh: dict[ModelId, Step] = {}
+        fresh: dict[ModelId, Ascent] = {}
 
-        def step(model: ModelId) -> Step:
+        def step(model: ModelId) -> Ascent:
             return fresh[model] if model in fresh else self.steps[model]
 
         for model in sorted(models, key=lambda model: model.id):  # parents are older
             own = _keys(model, components)
             if model.parent is None:
-                fresh[model.id] = Step(None, None, 0, own)
+                fresh[model.id] = Ascent(None, None, 0, own)
                 continue
             above = step(model.parent)
             jump, skipped = model.parent, frozenset[Key]()
@@ -73,7 +73,7 @@ class Ancestry:
                 middle = step(above.jump)
                 if middle.jump is not None and above.depth - middle.depth == middle.depth - step(middle.jump).depth:
                     jump, skipped = middle.jump, above.own | above.skipped | middle.own | middle.skipped
-            fresh[model.id] = Step(model.parent, jump, above.depth + 1, own, skipped)
+            fresh[model.id] = Ascent(model.parent, jump, above.depth + 1, own, skipped)
         return Ancestry(self.steps.changed(fresh, gone))
 
     def having(self, model: ModelId, key: Key) -> Iterator[ModelId]:

@@ -49,7 +49,7 @@ def describe(setup: JointSetup) -> list[str]:
 
 
 @dataclass(frozen=True)
-class _Measured:
+class _StepTimes:
     """Seconds of wall time, and the size of the state."""
 
     compilation: float
@@ -57,7 +57,7 @@ class _Measured:
     state_bytes: int
 
 
-def _measure(setup: JointSetup, num_steps: int = 3) -> _Measured:
+def _measure(setup: JointSetup, num_steps: int = 3) -> _StepTimes:
     """Compiles the train step and times some, on a state that is thrown away."""
     config = setup.config.experiment
     everywhere = NamedSharding(setup.mesh, PartitionSpec())
@@ -75,7 +75,7 @@ def _measure(setup: JointSetup, num_steps: int = 3) -> _Measured:
         jax.block_until_ready(state)
         times.append(time.perf_counter() - started)
     step_seconds = statistics.median(times[1:])
-    return _Measured(times[0] - step_seconds, step_seconds, num_bytes)
+    return _StepTimes(times[0] - step_seconds, step_seconds, num_bytes)
 
 
 def _kept_bytes(setup: JointSetup) -> int:

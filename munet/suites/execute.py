@@ -22,7 +22,7 @@ from munet.suites import worker
 from munet.suites.plan import Run
 from munet.text import duration
 
-Environment = Mapping[str, str]
+Variables = Mapping[str, str]
 _COMMAND = (sys.executable, "-m", "munet.suites.worker")
 
 
@@ -48,7 +48,7 @@ class Workers:
 
     def __init__(
         self,
-        places: Sequence[Environment],
+        places: Sequence[Variables],
         say: Callable[[str], None],
         on_end: Callable[[Outcome], None],
         inherit: Sequence[int] = (),
@@ -78,7 +78,7 @@ class Workers:
                 self._stop()
                 raise
 
-    def _serve(self, place: Environment, total: int) -> None:
+    def _serve(self, place: Variables, total: int) -> None:
         """One worker after another on one place, until nothing is left."""
         while True:
             with self._turn:
@@ -96,7 +96,7 @@ class Workers:
                 self._say(f"{run.name}: FAILED after {lasted}: {error}" if error else f"{run.name}: done in {lasted}")
                 self._on_end(outcome)
 
-    def _one(self, run: Run, place: Environment) -> str:
+    def _one(self, run: Run, place: Variables) -> str:
         """One run in a process of its own; what went wrong, or ""."""
         with self._process(place) as process:
             if process is None or process.stdin is None or process.stdout is None:
@@ -120,7 +120,7 @@ class Workers:
         return error or f"the worker ended with exit code {code}"
 
     @contextlib.contextmanager
-    def _process(self, place: Environment) -> Iterator[subprocess.Popen[str] | None]:
+    def _process(self, place: Variables) -> Iterator[subprocess.Popen[str] | None]:
         with self._turn:
             if self._is_stopped:
                 yield None

@@ -153,9 +153,25 @@ def test_a_template_may_be_a_config_dict(tmp_path: Path) -> None:
     assert parse_any_config(write(tmp_path)) == Config()
 
 
-def test_a_required_value_that_is_missing_is_named_so(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="a required value of the ConfigDict is missing"):
-        load_config(write(tmp_path, result="ConfigDict({'seed': config_dict.required_placeholder(int)})"))
+def test_required_values_that_are_missing_are_named(tmp_path: Path) -> None:
+    required = "config_dict.required_placeholder"
+    result = f"ConfigDict({{'seed': {required}(int), 'runtime': {{'workdir': {required}(str), 'notify': 'a'}}}})"
+    with pytest.raises(UserError, match=r"the ConfigDict requires are missing: runtime\.workdir, seed\."):
+        load_config(write(tmp_path, result=result))
+
+
+@pytest.mark.parametrize(
+    ("result", "message"),
+    [
+        ("ConfigDict({'runtime': 3})", "'runtime' is a group of fields; set one of them, e.g. runtime.data_dir."),
+        ("ConfigDict({3: 4})", "there is no field '3'."),
+        ("ConfigDict({3: 4, 'seed': 1})", "texts as keys"),
+    ],
+)
+def test_what_is_no_setting_is_said_so(tmp_path: Path, result: str, message: str) -> None:
+    with pytest.raises(UserError) as caught:
+        load_config(write(tmp_path, result=result))
+    assert message in str(caught.value)
 
 
 def test_a_config_dict_stays_what_it_was() -> None:

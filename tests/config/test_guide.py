@@ -45,7 +45,7 @@ def test_files_for_version_0_3_find_the_variants_where_they_were(tmp_path: Path)
     import munet.config_variants as alias
 
     assert alias.apply is variants.apply
-    assert alias.Variant is variants.Variant
+    assert alias.Variant is variants.Change
 
 
 def test_files_for_version_0_3_find_the_settings_of_a_pre_training_where_they_were(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ class Builder:
         return {"images": np.arange(12, dtype=np.uint8).reshape(3, 4), "names": np.array(["a", "bc", "ä"])}
 
 
-def _check(arrays: cache.Arrays) -> None:
+def _check(arrays: cache.NamedArrays) -> None:
     expected = Builder()()
     assert set(arrays) == set(expected)
     for name, array in expected.items():
@@ -42,7 +42,7 @@ def test_built_once(tmp_path: Path) -> None:
 
 
 def test_large_arrays_cannot_be_changed_by_who_built_or_who_reads_them(tmp_path: Path) -> None:
-    def build(allocate: cache.Allocate) -> cache.Arrays:
+    def build(allocate: cache.Allocate) -> cache.NamedArrays:
         images = allocate("images", (3, 4))
         images[:] = 1
         return {"images": images}

@@ -239,7 +239,7 @@ def test_a_damaged_first_entry_is_refused(run: Path) -> None:
     del content["entry"]["tasks"]
     path.write_text(json.dumps(content))
     for function in (Store.open, Store.create_or_open):
-        with pytest.raises(CorruptionError, match=r"00000000.json is not what was written.*missing .*field `tasks`"):
+        with pytest.raises(CorruptionError, match=r"00000000.json is not what was written.*missing keys \['tasks'\]"):
             function(run)
 
 

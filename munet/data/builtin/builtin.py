@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from munet.data.builtin.scripts import SCRIPTS
-from munet.data.cache import Arrays, cached_arrays, content_key
+from munet.data.cache import NamedArrays, cached_arrays, content_key
 from munet.data.open_settings import OpenSettings, TaskUri
 from munet.data.splits import Source, source_of_arrays
 from munet.errors import DataError, nearest
@@ -36,14 +36,14 @@ def open_builtin(uri: TaskUri, settings: OpenSettings) -> Source:
     return source_of_arrays(uri.text, arrays["images"], arrays["labels"], class_names, seed=settings.seed)
 
 
-def _digits() -> Arrays:
+def _digits() -> NamedArrays:
     """The UCI handwritten digits that ship with munet (assets/digits.md): 1,797 images of 8x8 pixels."""
     with np.load(_DIGITS_FILE) as file:
         images, labels = file["images"][..., None], file["labels"].astype(np.int64)
     return {"images": images, "labels": labels, "class_names": np.arange(10).astype(str)}
 
 
-def _glyphs(script: str, cache_dir: str) -> Arrays:
+def _glyphs(script: str, cache_dir: str) -> NamedArrays:
     """A rendered script. Another version of the font renderer may draw other pixels, so it is part of the key."""
     import matplotlib
     from PIL import __version__ as pillow_version
@@ -51,7 +51,7 @@ def _glyphs(script: str, cache_dir: str) -> Arrays:
 
     from munet.data.builtin import glyphs
 
-    def build() -> Arrays:
+    def build() -> NamedArrays:
         images, labels, characters = glyphs.render(script)
         return {"images": images, "labels": labels, "class_names": np.array(characters)}
 

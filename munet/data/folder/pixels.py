@@ -21,7 +21,7 @@ from PIL import features
 
 from munet.data import images as pixels
 from munet.data import photos
-from munet.data.cache import Allocate, Arrays, cached_arrays, cached_large_arrays, content_key
+from munet.data.cache import Allocate, NamedArrays, cached_arrays, cached_large_arrays, content_key
 from munet.data.folder.image_files import Listing
 from munet.data.folder.index import FileFacts, Progress
 from munet.data.open_settings import OpenSettings, TaskUri
@@ -86,7 +86,7 @@ class FolderPixels:
         return canvas_of(self.facts, self.settings)
 
     @cached_property
-    def _outcome(self) -> Arrays:
+    def _outcome(self) -> NamedArrays:
         """`problems`: why each content is none of use, and `images` `[contents, h, w, c]` (zero where it is damaged).
 
         Of a set that is streamed, `channels` instead of images.
@@ -101,12 +101,12 @@ class FolderPixels:
             return cached_arrays(cache_dir, content_key("folder outcome", *what), self._survey)
         return cached_large_arrays(cache_dir, content_key("folder", *what), self._build)
 
-    def _survey(self) -> Arrays:
+    def _survey(self) -> NamedArrays:
         """Decodes every content once, and forgets the pixels."""
         problems, is_grey = self._decode_all(lambda *_: None)
         return {"problems": np.array(problems), "channels": np.array(1 if is_grey else 3)}
 
-    def _build(self, allocate: Allocate) -> Arrays:
+    def _build(self, allocate: Allocate) -> NamedArrays:
         has_colours = not all(fact.is_grey for fact in self.facts if not fact.problem)
         images = allocate("images", (len(self.rows), *self._canvas.shape, 3 if has_colours else 1))
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from munet.errors import Problem, UserError
+from munet.text import count
 
 RESTORE = "Restore it from a copy of the work directory, or start again in a new one."
 
@@ -49,18 +50,13 @@ class VerifyReport:
             yield f"   {problem.advice}"
         yield from self.notes
         checked = (
-            f"{_count(self.num_entries, 'journal entry', 'journal entries')}, "
-            f"{_count(self.num_components, 'component')}, {_count(self.num_models, 'model')} "
+            f"{count(self.num_entries, 'journal entry', 'journal entries')}, "
+            f"{count(self.num_components, 'component')}, {count(self.num_models, 'model')} "
             f"({self.total_params:,} parameters in use)"
         )
         if self.num_tested:
-            checked += f", {_count(self.num_tested, 'test accuracy', 'test accuracies')} measured again"
-        count = len(self.problems)
-        if count:
-            yield f"{count} problem{'s' * (count > 1)} in {self.workdir}; checked: {checked}."
+            checked += f", {count(self.num_tested, 'test accuracy', 'test accuracies')} measured again"
+        if self.problems:
+            yield f"{count(len(self.problems), 'problem')} in {self.workdir}; checked: {checked}."
         else:
             yield f"{self.workdir} is sound: {checked}."
-
-
-def _count(number: int, one: str, many: str = "") -> str:
-    return f"{number} {one if number == 1 else many or one + 's'}"

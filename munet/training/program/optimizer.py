@@ -6,7 +6,7 @@ three schedules of the search space are one formula selected by a value.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import jax
 import jax.numpy as jnp
@@ -14,10 +14,11 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, Int
 
+from munet.config.evolve import Schedule
 from munet.types import Hyperparameters
 
 Params = Any  # a pytree of float32 arrays
-SCHEDULES = ("constant", "cosine", "restarts")
+SCHEDULES: tuple[Schedule, ...] = get_args(Schedule)
 
 
 class OptimizerSettings(NamedTuple):
@@ -35,7 +36,7 @@ class OptimizerSettings(NamedTuple):
         cls, hyperparameters: Hyperparameters, *, steps_per_cycle: int, num_cycles: int
     ) -> OptimizerSettings:
         """Reads a child's hyper-parameters; warm-up steps are computed here, on the host."""
-        schedule = SCHEDULES.index(str(hyperparameters["schedule"]))
+        schedule = SCHEDULES.index(hyperparameters["schedule"])
         horizon = steps_per_cycle if SCHEDULES[schedule] == "restarts" else steps_per_cycle * num_cycles
         return cls(
             learning_rate=jnp.float32(hyperparameters["learning_rate"]),
