@@ -101,7 +101,7 @@ def nearest(given: str, choices: Iterable[str], listed: str = "Valid") -> str:
       listed: what a list of them begins with.
 
     Returns:
-      `"Did you mean 'x'?"` when something is close, else `"Valid: a, b, c."`, of very many the first.
+      "Did you mean 'x'?" when something is close, else "Valid: a, b, c.", of very many the first.
     """
     options = sorted(set(choices))
     if not options:
@@ -111,6 +111,6 @@ def nearest(given: str, choices: Iterable[str], listed: str = "Valid") -> str:
 
 
 def did_you_mean(given: str, choices: Iterable[str]) -> str:
-    """`"Did you mean 'x'?"` with the choices that are close to `given`, the closest first; "" when none is."""
+    """The question whether one of the choices close to `given` was meant, the closest first; "" when none is close."""
     close = difflib.get_close_matches(given, sorted(set(choices)), n=_MAX_CLOSE, cutoff=0.6)
     return f"Did you mean {' or '.join(map(repr, close))}?" if close else ""
