@@ -1,9 +1,10 @@
-"""Numbers in words, the same wherever munet speaks (counts, times, shares, bytes, versions); the console of tables."""
+"""Numbers in words, the same wherever munet speaks (counts, times, shares, bytes, versions); tables in text."""
 
 from __future__ import annotations
 
 import importlib.metadata
 import sys
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from munet.types import Quality
@@ -49,6 +50,12 @@ def package_version(package: str) -> str:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
         return "not installed"
+
+
+def markdown_table(head: Sequence[str], body: Iterable[Sequence[str]]) -> str:
+    """A table in Markdown, numbers to the right; a `|` in a cell stays what it is."""
+    rows = [head, ["---", *["---:"] * (len(head) - 1)], *body]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows)
 
 
 def plain_console(width: int = 140) -> Console:

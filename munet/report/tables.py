@@ -14,6 +14,7 @@ from munet.config.evolve import BASELINES
 from munet.data import notation
 from munet.quality import metric_words
 from munet.system.view import RunView
+from munet.text import markdown_table
 from munet.types import TaskName
 
 MUNET = "muNet"
@@ -96,14 +97,14 @@ class ComparisonTable:
     def markdown(self) -> str:
         """For a page; the best of a row is bold. Ends with the verdict."""
         head = ["task", *self.names, *(f"parameters, {name}" for name in self.names)]
-        lines = [_line(head), _line(["---", *["---:"] * (len(head) - 1)])]
+        body = []
         for row in (*self.rows, self.mean):
             accuracies = [
                 f"**{_percent(cell.test)}**" if index in row.best else _percent(cell.test)
                 for index, cell in enumerate(row.cells)
             ]
-            lines.append(_line([row.name, *accuracies, *(_count(cell.params) for cell in row.cells)]))
-        return "\n".join([*lines, "", self.verdict, ""])
+            body.append([row.name, *accuracies, *(_count(cell.params) for cell in row.cells)])
+        return f"{markdown_table(head, body)}\n\n{self.verdict}\n"
 
 
 def comparison(systems: Mapping[str, RunView]) -> ComparisonTable:
@@ -151,10 +152,6 @@ def _percent(value: float | None) -> str:
 
 def _count(value: float | None) -> str:
     return _MISSING if value is None else f"{value:,.0f}"
-
-
-def _line(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
 def _and(names: Sequence[str]) -> str:

@@ -8,8 +8,8 @@ from munet.suites import paired, summary
 from munet.suites.figures import CAPTIONS
 from munet.suites.paired import Comparison, Interval
 from munet.suites.rows import Row
-from munet.suites.summary import MethodSummary, accuracy, millions, table
-from munet.text import count
+from munet.suites.summary import MethodSummary, accuracy, millions
+from munet.text import count, markdown_table
 
 _MISSING = "-"
 
@@ -113,7 +113,7 @@ def _methods_table(found: Sequence[MethodSummary]) -> str:
         ]
         for method in found
     ]
-    return table(head, body)
+    return markdown_table(head, body)
 
 
 def _paired_table(comparisons: Sequence[Comparison]) -> str:
@@ -125,7 +125,7 @@ def _paired_table(comparisons: Sequence[Comparison]) -> str:
         "won / tied / lost",
         "seeds x tasks",
     ]
-    return table(head, [_paired_line(item) for item in comparisons])
+    return markdown_table(head, [_paired_line(item) for item in comparisons])
 
 
 def _paired_line(item: Comparison) -> list[str]:
@@ -155,7 +155,7 @@ def _task_table(found: Sequence[MethodSummary], labels: dict[str, str], index: i
             cells.append(_MISSING if spread is None else _bold(accuracy(spread), is_best))
         mean = (method.test, method.validation)[index]
         body.append([method.title, *cells, _bold(accuracy(mean), mean.mean == best)])
-    return table(["method", *labels.values(), "mean"], body)
+    return markdown_table(["method", *labels.values(), "mean"], body)
 
 
 def _data_table(rows: Sequence[Row]) -> str:
@@ -174,7 +174,7 @@ def _data_table(rows: Sequence[Row]) -> str:
                 _SPLITS.get(row.split, f"`{row.split}`"),
             ]
         )
-    return table(["task", "classes", "train", "validation", "test", "split"], body)
+    return markdown_table(["task", "classes", "train", "validation", "test", "split"], body)
 
 
 def _interval(interval: Interval | None) -> str:

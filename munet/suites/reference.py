@@ -17,6 +17,7 @@ from munet.store import codec
 from munet.suites import summary
 from munet.suites.rows import Row
 from munet.suites.summary import MethodSummary
+from munet.text import markdown_table
 from munet.types import TaskName
 
 REFERENCES = ("paper",)
@@ -151,7 +152,7 @@ def _means(pairs: Sequence[tuple[MethodSummary, PaperMethod]], common: Sequence[
         ]
         for own, theirs in pairs
     ]
-    return summary.table(head, body)
+    return markdown_table(head, body)
 
 
 def _by_task(
@@ -162,7 +163,7 @@ def _by_task(
 ) -> str:
     """Test (index 0) or validation (1) of each task."""
     body = [[own.title, *(_cell(own, theirs, task, index) for task in common)] for own, theirs in pairs]
-    return summary.table(["method", *(labels[task] for task in common)], body)
+    return markdown_table(["method", *(labels[task] for task in common)], body)
 
 
 def _cell(own: MethodSummary, theirs: PaperMethod, task: TaskName, index: int) -> str:

@@ -179,12 +179,6 @@ def _few(names: Sequence[str]) -> str:
     return ", ".join(names) if len(names) <= 4 else f"{', '.join(names[:3])} and {len(names) - 3} more"
 
 
-def table(head: Sequence[str], body: Iterable[Sequence[str]]) -> str:
-    """A Markdown table; numbers to the right."""
-    lines = [_line(head), _line(["---", *["---:"] * (len(head) - 1)]), *map(_line, body)]
-    return "\n".join(lines)
-
-
 def accuracy(sample: Sample) -> str:
     """`91.41 ± 1.06` percent; without a deviation if there is only one run."""
     return f"{100 * sample.mean:.2f}" + ("" if sample.std is None else f" ± {100 * sample.std:.2f}")
@@ -194,7 +188,3 @@ def millions(sample: Sample) -> str:
     """`1.525`, with its deviation where runs differ."""
     text, deviation = f"{sample.mean / 1e6:.3f}", f"{(sample.std or 0.0) / 1e6:.3f}"
     return f"{text} ± {deviation}" if float(deviation) else text
-
-
-def _line(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
