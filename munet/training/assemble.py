@@ -111,15 +111,7 @@ def assemble(child: ChildPlan, signature: Signature, work: TaskWork, load: Load)
 
 def pad(arrays: FlatArrays, signature: Signature, name: ComponentName) -> Nested:
     """A component in its program's shapes, the rest zeros; no arrays give a component that is absent."""
-    leaves = architecture.component_leaves(
-        architecture.get_variant(signature.variant),
-        name,
-        image_size=signature.image_size,
-        adapter_dim=max(signature.adapter_dim, 1),
-        num_classes=signature.head_size,
-        lora_rank=max(signature.lora_rank, 1),
-    )
-    padded = {path: np.zeros(leaf.shape, leaf.dtype) for path, leaf in leaves.items()}
+    padded = {path: np.zeros(leaf.shape, leaf.dtype) for path, leaf in signature.leaves(name).items()}
     for path, array in arrays.items():
         padded[path][tuple(slice(size) for size in array.shape)] = array
     return unflatten_dict(padded, sep="/")

@@ -159,17 +159,9 @@ def _work_space(program: Signature, model: int) -> float:
 
 def _params(program: Signature, name: ComponentName, model: int) -> int:
     """Parameters of a component that lie on one device."""
-    leaves = architecture.component_leaves(
-        architecture.get_variant(program.variant),
-        name,
-        image_size=program.image_size,
-        adapter_dim=max(program.adapter_dim, 1),
-        num_classes=program.head_size,
-        lora_rank=max(program.lora_rank, 1),
-    )
     return sum(
         math.prod(leaf.shape) // (1 if split_axis(f"{name}/{path}", leaf.shape, model) is None else model)
-        for path, leaf in leaves.items()
+        for path, leaf in program.leaves(name).items()
     )
 
 

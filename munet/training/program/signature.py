@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from munet.training.work import TaskWork
-from munet.types import ChildPlan, ComponentName, Hyperparameters
+from munet.types import ChildPlan, ComponentName, Hyperparameters, Leaf
 from munet.vit import architecture
 
 INPUT_STAGE = -1
@@ -139,6 +139,17 @@ class Signature:
         blocks = range(self.num_blocks)
         return architecture.path_names(
             self.num_blocks, blocks if self.adapter_dim else (), blocks if self.lora_rank else ()
+        )
+
+    def leaves(self, name: ComponentName) -> dict[str, Leaf]:
+        """The arrays of a component in the program's shapes; of one that the program has not, as narrow as can be."""
+        return architecture.component_leaves(
+            architecture.get_variant(self.variant),
+            name,
+            image_size=self.image_size,
+            adapter_dim=max(self.adapter_dim, 1),
+            num_classes=self.head_size,
+            lora_rank=max(self.lora_rank, 1),
         )
 
     def tunes(self, name: ComponentName) -> bool:
