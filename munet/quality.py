@@ -8,6 +8,7 @@ every child; classes of equal size are interchangeable, so their counts are adde
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -81,6 +82,15 @@ def quality_of(metric: str, correct_per_class: Sequence[int], counted_per_class:
         by_size.setdefault(counted, []).append(correct)
     strata = (Stratum(size, len(by_size[size]), sum(by_size[size])) for size in sorted(by_size) if size)
     return Quality(sum(correct_per_class), sum(counted_per_class), () if metric == "accuracy" else tuple(strata))
+
+
+def standard_error(quality: Quality) -> float:
+    """The binomial standard error of a quality: how far it lies from that on endless images, about.
+
+    Half an image is added to the right ones and to the wrong ones, so that a flawless result has an error, too.
+    """
+    share = (quality.value * quality.counted + 0.5) / (quality.counted + 1)
+    return math.sqrt(share * (1 - share) / (quality.counted + 1))
 
 
 def metric_words(metric: str) -> str:

@@ -222,7 +222,7 @@ class ModelRecord:
 class ChildCost:
     """What training a child cost. Never part of any decision or hash of a component."""
 
-    image_steps: int  # images seen in training, all cycles
+    image_steps: int  # images seen in training, all cycles; forward passes for a head of class means count a third
     seconds: float  # device time attributed to the child (its share of its wave's)
     program: str = ""  # static signature of the train program that it ran in
 
@@ -250,11 +250,13 @@ class SeedsEntry:
       position: the beginning of the phase.
       task: the active one.
       fits: the estimate of every candidate, in [0, 1] (`measure/trunk_fit.py`); which are taken follows from it.
+      image_steps: training images that cost as much as the estimates' forward passes.
     """
 
     position: Position
     task: TaskName
     fits: Mapping[ModelId, float]
+    image_steps: int = field(default=0, metadata={"omit_default": True})
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from munet.config.evolve import Config, SearchSpace
 from munet.config.fields import entries, set_value
 from munet.config.pretrain import PretrainConfig
+from munet.config.stages import problems as stage_problems
 from munet.errors import ConfigError, UserError
 from munet.vit import architecture
 
@@ -156,6 +157,13 @@ def _insertions(insertions: Sequence[str]) -> Iterator[str]:
     return _repeated("experiment.insertions names", insertions)
 
 
+def _grid(learning_rates: Sequence[float], augmentations: Sequence[str]) -> Iterator[str]:
+    for name, values in {"learning_rates": learning_rates, "augmentations": augmentations}.items():
+        if not values:
+            yield f"experiment.baseline.{name} is empty: a tuned baseline tries at least one."
+        yield from _repeated(f"experiment.baseline.{name} = {values!r} has", values)
+
+
 def _frozen(frozen_blocks: int, num_blocks: int) -> Iterator[str]:
     if frozen_blocks > num_blocks:
         yield (
@@ -199,6 +207,8 @@ _RULES: dict[type[Any], list[tuple[Any, ...]]] = {
         (_shared_batch, "runtime.mesh", "experiment.batch_size"),
         (_shared_layers, "runtime.mesh", "experiment.variant"),
         (_tasks, "experiment.tasks"),
+        (stage_problems, "experiment.stages", "experiment.images_per_task"),
+        (_grid, "experiment.baseline.learning_rates", "experiment.baseline.augmentations"),
         (_insertions, "experiment.insertions"),
         (_compared, "experiment.baseline.kind", "runtime.compare"),
         (_variant, "experiment.variant"),

@@ -17,13 +17,21 @@ from munet.quality import Metric
 
 Schedule = Literal["constant", "cosine", "restarts"]
 Insertion = Literal["adapter", "lora"]
-BaselineKind = Literal["multi_head", "top_layers", "full", "adapters", "lora"]
+NewHeads = Literal["zeros", "class_means"]
+VersionChoice = Literal["highest", "latest_within_error"]
+BaselineKind = Literal[
+    "multi_head", "top_layers", "full", "adapters", "lora", "tuned", "tuned_multi_head", "tuned_adapters", "tuned_lora"
+]
 BASELINES: Mapping[str, str] = {  # what people call them
     "multi_head": "multi-head",
     "top_layers": "fine-tune top layers",
     "full": "full fine-tuning",
     "adapters": "residual adapters",
     "lora": "LoRA",
+    "tuned": "tuned fine-tuning",
+    "tuned_multi_head": "tuned multi-head",
+    "tuned_adapters": "tuned adapters",
+    "tuned_lora": "tuned LoRA",
 }
 
 
@@ -102,10 +110,15 @@ class Fidelity:
 class Baseline:
     """A fixed way of fine-tuning the root instead of evolution (spec section 6), on the same engine and budget."""
 
-    kind: Literal["", BaselineKind] = ""  # "": evolve
+    # "": evolve; `tuned` and `tuned_...`: the best by validation of a grid of settings, at the same total of images
+    kind: Literal["", BaselineKind] = ""
     frozen_blocks: NonNegative = 0  # for `top_layers`: blocks kept frozen at the bottom; at most `num_blocks`
     adapter_dim: Positive = 512  # for `adapters`
     lora_rank: Positive = 8  # for `lora`
+    replicas: NonNegative = 0  # equal ones, of which the best by validation counts; 0: children_per_generation
+    learning_rates: tuple[Annotated[float, Range(0, 100)], ...] = (0.05, 0.1)  # of the grid of `tuned`
+    # of the grid of `tuned`: "defaults" of the run, "light" (crops from half the image, no flips) or "none"
+    augmentations: tuple[Literal["defaults", "light", "none"], ...] = ("light", "none")
 
 
 @dataclass(slots=True)
@@ -123,6 +136,11 @@ class Experiment:
     num_generations: Positive = 8  # generations in a phase
     children_per_generation: Positive = 8  # proposed together and trained side by side
     cycles_per_child: Positive = 5  # train/validation cycles
+    # of a phase, in order, instead of equal generations: KIND:CHILDREN or KIND:CHILDRENxCYCLES, such as
+    # explore:8,narrow:4,train:1, which is also called race
+    stages: tuple[str, ...] = ()
+    # training images a task for everything together: stages that name no cycles share them; 0: all name theirs
+    images_per_task: NonNegative = 0
     batch_size: Positive = 512  # at most; a smaller training set is one batch
     max_batches_per_cycle: Positive = 100  # a cycle is one epoch up to this
     min_batches_per_cycle: NonNegative = 10  # at least, on small sets; 0 in the paper's configs
@@ -134,6 +152,17 @@ class Experiment:
     flops_factor: Factor = 1.0  # s_flops, the same for forward FLOPs relative to the root's; 1: they do not count
     latency_factor: Factor = 1.0  # s_latency, the same for measured seconds an image; 1: they are not measured
     mutation_probability: Share = 0.1  # mu: with which each possible mutation fires
+    # with which a hyper-parameter that mutates jumps to any other value of its list; else it moves one step (the paper)
+    jump_probability: Share = 0.0
+    clone_probability: Share = 1.0  # with which an `explore` stage's child clones each layer that it could share
+    new_heads: NewHeads = "zeros"  # of a new task: "zeros" (the paper), or made from the "class_means" of features
+    # which version of a child counts, and which of a stage's models go on: the "highest" quality, or the
+    # "latest_within_error": of those within one standard error of it the latest, and the larger learning rate
+    version_choice: VersionChoice = "highest"
+    # of Eq. 2; "growing": none in the first stage of a phase, all in the last
+    size_penalty: Literal["whole_phase", "growing"] = "whole_phase"
+    # among which tasks Eq. 3 divides a layer of the root: those that use it, or "all_tasks" of the run from the start
+    root_users: Literal["users", "all_tasks"] = "users"
     max_seed_parents: NonNegative = 0  # seed parents a phase starts with at most; 0: all (the paper)
     # which, where there are more than max_seed_parents: the "newest" models, or those whose frozen features "fit" best
     seed_choice: Literal["newest", "fit"] = "newest"

@@ -7,10 +7,13 @@ replicas a task, all from the root with default settings; only which layers they
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from munet.config import Experiment
 from munet.evolution import lookup, mutations
 from munet.evolution.search_space import DATA_SETTINGS, default_hyperparameters, model_settings, select
+from munet.evolution.spread import as_mutations
+from munet.evolution.stages import trained_kind
 from munet.evolution.state import State
 from munet.rng import Draws
 from munet.types import (
@@ -93,31 +96,84 @@ def mutated_child(
     plans = plan_path(state, experiment, task, parent, path, settings, inherit=inherit)
     plans, new = mutations.clone_by_rule(plans, mutations.forced_clones(experiment, is_seed=False))
     fired += new
-    plans, new = mutations.clone_by_chance(experiment, plans, draws)
+    plans, new = mutations.clone_by_chance(experiment.mutation_probability, plans, draws)
     fired += new
     return ChildPlan(id, task.name, parent.id, False, settings, tuple(plans), tuple(fired))
 
 
+def explored_child(
+    state: State,
+    experiment: Experiment,
+    task: TaskInfo,
+    id: ModelId,
+    parent: ModelRecord,
+    settings: Hyperparameters,
+    draws: Draws,
+) -> ChildPlan:
+    """A child of an `explore` stage: settings as they were spread, each layer cloned with `clone_probability`.
+
+    Args:
+      state: the current state.
+      experiment: the configuration.
+      task: the active task.
+      id: the child's id.
+      parent: a seed parent, or the task's best model.
+      settings: the settings that evolve (`spread.py`); the others are the parent's.
+      draws: those of the child.
+    """
+    child = continued_child(state, experiment, task, id, parent, settings)
+    plans, cloned = mutations.clone_by_chance(experiment.clone_probability, child.components, draws)
+    changed = as_mutations(parent.hyperparameters, settings)
+    return replace(child, components=tuple(plans), mutations=(*changed, *child.mutations, *cloned))
+
+
+def continued_child(
+    state: State,
+    experiment: Experiment,
+    task: TaskInfo,
+    id: ModelId,
+    parent: ModelRecord,
+    settings: Hyperparameters | None = None,
+) -> ChildPlan:
+    """A child of a `narrow` or `train` stage: goes on training what its parent trained; nothing is drawn.
+
+    Args:
+      state, experiment, task, id, parent: as for `explored_child`.
+      settings: what differs from the parent's; None: nothing.
+    """
+    names = (*model_settings(experiment), *DATA_SETTINGS)
+    hyperparameters = {**select(parent.hyperparameters, names), **(settings or {})}
+    path = architecture.path_names(
+        lookup.num_blocks(parent), lookup.adapter_indices(parent), lookup.lora_indices(parent)
+    )
+    plans = plan_path(state, experiment, task, parent, path, hyperparameters, inherit=True)
+    plans, forced = mutations.clone_by_rule(plans, mutations.forced_clones(experiment, is_seed=False))
+    return ChildPlan(id, task.name, parent.id, False, hyperparameters, tuple(plans), tuple(forced))
+
+
 def trained_layers(experiment: Experiment) -> frozenset[ComponentName]:
     """The components of the root that the baseline trains copies of, besides the new head."""
-    baseline, num_blocks = experiment.baseline, experiment.num_blocks
-    if baseline.kind == "full":
+    kind, num_blocks = trained_kind(experiment), experiment.num_blocks
+    if kind == "full":
         return frozenset(architecture.path_names(num_blocks)) - {HEAD}
-    if baseline.kind == "top_layers":
-        top = range(baseline.frozen_blocks, num_blocks)
+    if kind == "top_layers":
+        top = range(experiment.baseline.frozen_blocks, num_blocks)
         return frozenset({NORM, *map(architecture.block_name, top)})
     return frozenset({NORM})  # multi_head, adapters and lora
 
 
-def baseline_child(state: State, experiment: Experiment, task: TaskInfo, id: ModelId) -> ChildPlan:
-    """One replica of the baseline, from the root with default settings."""
-    hyperparameters = default_hyperparameters(experiment)
+def baseline_child(
+    state: State, experiment: Experiment, task: TaskInfo, id: ModelId, settings: Hyperparameters | None = None
+) -> ChildPlan:
+    """One replica of the baseline, from the root with default settings but for `settings`."""
+    hyperparameters = {**default_hyperparameters(experiment), **(settings or {})}
+    kind = trained_kind(experiment)
     every = range(experiment.num_blocks)
     path = architecture.path_names(experiment.num_blocks)
-    if experiment.baseline.kind == "adapters":
+    if kind == "adapters":
         path = architecture.path_names(experiment.num_blocks, adapters=every)
         hyperparameters["adapter_dim"] = experiment.baseline.adapter_dim
-    if experiment.baseline.kind == "lora":
+    if kind == "lora":
         path = architecture.path_names(experiment.num_blocks, loras=every)
         hyperparameters["lora_rank"] = experiment.baseline.lora_rank
     plans = plan_path(state, experiment, task, state.root, path, hyperparameters, inherit=False)

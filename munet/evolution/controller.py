@@ -11,13 +11,16 @@ from dataclasses import replace
 from typing import Protocol
 
 from munet.config import Experiment
+from munet.config.stages import Stage
 from munet.errors import CorruptionError
-from munet.evolution import judging, schedule
-from munet.evolution.children import baseline_child, mutated_child, seed_child
+from munet.evolution import evidence, grid, judging, schedule
+from munet.evolution.children import baseline_child, continued_child, explored_child, mutated_child, seed_child
 from munet.evolution.judging import judge_child
 from munet.evolution.mutations import mutate_settings
 from munet.evolution.parents import sample_parent
-from munet.evolution.search_space import DATA_SETTINGS, default_hyperparameters, select
+from munet.evolution.search_space import DATA_SETTINGS, default_hyperparameters, model_settings, select
+from munet.evolution.spread import spread, tuned_names
+from munet.evolution.stages import stages
 from munet.evolution.state import EvolutionError, State, generation_draws, initial_state
 from munet.evolution.transitions import add_generation, begin_phase, choose_seeds, close_phase
 from munet.rng import Draws
@@ -65,10 +68,11 @@ class Controller:
     def __init__(self, experiment: Experiment, tasks: Sequence[TaskInfo]):
         self.experiment = experiment
         self.tasks = tuple(tasks)
-        self._num_generations = schedule.num_generations(experiment)
+        self._stages = stages(experiment)
         self._num_task_iterations = schedule.num_task_iterations(experiment)
         self._most_seed_parents = schedule.most_seed_parents(experiment)
         self._is_baseline = schedule.is_baseline(experiment)
+        self._tuned = tuned_names(experiment, (*model_settings(experiment), *DATA_SETTINGS))
 
     def task(self, state: State) -> TaskInfo:
         """The task that the state's position makes the active one."""
@@ -76,11 +80,27 @@ class Controller:
 
     def is_phase_over(self, state: State) -> bool:
         """Whether every generation of the phase is judged, so that `best` is to be tested and told."""
-        return state.position.generation >= self._num_generations
+        return state.position.generation >= len(self._stages)
 
     def is_complete(self, state: State) -> bool:
         """Whether every phase is closed."""
         return state.position.task_iteration >= self._num_task_iterations
+
+    def stage(self, state: State) -> Stage:
+        """The stage of the phase that the next generation is.
+
+        Raises:
+          EvolutionError: the phase is over.
+        """
+        if self.is_phase_over(state):
+            raise EvolutionError(f"There is no generation left at {state.position}.")
+        return self._stages[state.position.generation]
+
+    def cycles(self, state: State) -> int:
+        """Cycles that each child of the next generation trains."""
+        return schedule.cycles(
+            self.experiment, self.task(state), state.position.generation, images_spent=state.phase_images
+        )
 
     def score(self, state: State, model: ModelRecord) -> float:
         """Eq. 2 of a trained model in the system at hand."""
@@ -128,13 +148,18 @@ class Controller:
         if len(state.seeds) > self._most_seed_parents:
             raise EvolutionError(f"The seed parents at {state.position} are yet to be chosen by fit.")
         fired: list[Mutation] = []
+        stage = self.stage(state)
         if self._is_baseline:
             children = [
-                baseline_child(state, self.experiment, self.task(state), state.next_model_id + index)
-                for index in range(self.experiment.children_per_generation)
+                baseline_child(state, self.experiment, self.task(state), state.next_model_id + index, settings)
+                for index, settings in enumerate(grid.settings(self.experiment))
             ]
+        elif stage.kind == "explore":
+            children = self._explore(state, stage)
+        elif stage.kind in ("narrow", "train"):
+            children = self._go_on(state, stage)
         else:
-            children, fired = self._evolve(state)
+            children, fired = self._evolve(state, stage)
         return GenerationPlan(state.position, self.task(state).name, tuple(children), tuple(fired))
 
     def judge(
@@ -179,7 +204,7 @@ class Controller:
                 )
             return choose_seeds(state, self.experiment, entry)
         if isinstance(entry, GenerationEntry):
-            return add_generation(state, entry)
+            return self._learn(state, entry)
         state = close_phase(state, entry)
         position = self._next_phase(state.position)
         if position.task_iteration >= self._num_task_iterations:
@@ -203,9 +228,58 @@ class Controller:
     def _ranked(self, state: State) -> list[ModelRecord]:
         """The active population by decreasing score; lower ids first among equals."""
         models = [state.models[id] for id in sorted(state.active)]
-        return sorted(models, key=lambda model: -self.score(state, model))
+        return judging.ranked(state, self.experiment, models)
 
-    def _evolve(self, state: State) -> tuple[list[ChildPlan], list[Mutation]]:
+    def _explore(self, state: State, stage: Stage) -> list[ChildPlan]:
+        """Children of the seed parents and the task's best model in turn, their settings spread by earlier races."""
+        experiment, task = self.experiment, self.task(state)
+        draws = generation_draws(experiment.seed, state.position, task.name)
+        parents = [*(state.models[seed] for seed in state.seeds), *self._ranked(state)[:1]]
+        spread_out = spread(experiment, state.evidence, self._tuned, draws.at("spread"), stage.children)
+        return [
+            explored_child(
+                state,
+                experiment,
+                task,
+                state.next_model_id + index,
+                parents[index % len(parents)],
+                settings,
+                draws.at(index),
+            )
+            for index, settings in enumerate(spread_out)
+        ]
+
+    def _go_on(self, state: State, stage: Stage) -> list[ChildPlan]:
+        """Children that go on training what the best models have trained; where these are fewer, several of each."""
+        ranked = judging.promising(state, self.experiment, self._ranked(state))[: stage.children]
+        if not ranked:
+            self.best(state)  # says what to do
+        return [
+            continued_child(
+                state,
+                self.experiment,
+                self.task(state),
+                state.next_model_id + index,
+                ranked[index % len(ranked)],
+            )
+            for index in range(stage.children)
+        ]
+
+    def _learn(self, state: State, entry: GenerationEntry) -> State:
+        """The state after a generation, with what its settings say if it was a race."""
+        after = add_generation(state, entry)
+        if not self._stages[state.position.generation].is_race:
+            return after
+        results = [
+            (
+                child.plan.hyperparameters,
+                None if child.verdict.best_cycle is None else child.training.qualities[child.verdict.best_cycle],
+            )
+            for child in entry.children
+        ]
+        return replace(after, evidence=evidence.after_race(self.experiment, state.evidence, results, self._tuned))
+
+    def _evolve(self, state: State, stage: Stage) -> tuple[list[ChildPlan], list[Mutation]]:
         """The children, and the mutations of the data settings that they share."""
         experiment, task = self.experiment, self.task(state)
         draws = generation_draws(experiment.seed, state.position, task.name)
@@ -214,7 +288,7 @@ class Controller:
         offspring = {model.id: model.offspring for model in ranked}
         order = [model.id for model in ranked]
         children: list[ChildPlan] = []
-        for index in range(experiment.children_per_generation):
+        for index in range(stage.children):
             id = state.next_model_id + index
             if index < len(state.seeds):
                 parent = state.models[state.seeds[index]]

@@ -10,11 +10,14 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from munet.config import Experiment
+from munet.config.evolve import VersionChoice
 from munet.evolution import costs
+from munet.evolution.schedule import num_generations
 from munet.evolution.state import EvolutionError, State
+from munet.quality import standard_error
 from munet.types import ChildPlan, ComponentId, CycleQualities, ModelRecord, Quality, TaskName, Verdict
 from munet.vit import architecture
 
@@ -29,22 +32,40 @@ def _root_params(variant: str, num_blocks: int, image_size: int) -> int:
     return architecture.root_params(architecture.get_variant(variant), num_blocks=num_blocks, image_size=image_size)
 
 
-def penalised(quality: Quality, accounted: float, experiment: Experiment) -> float:
-    """Eq. 2: q * s^(accounted / root)."""
-    return quality.value * math.pow(experiment.scale_factor, accounted / root_params(experiment))
+def penalised(quality: Quality, accounted: float, experiment: Experiment, weight: float = 1.0) -> float:
+    """Eq. 2: q * s^(accounted / root), of the exponent only `weight`."""
+    return quality.value * math.pow(experiment.scale_factor, weight * accounted / root_params(experiment))
 
 
-def accounted_params(state: State, components: Iterable[ComponentId], task: TaskName) -> float:
-    """Eq. 3: every parameter divided by 1 + the number of other tasks' retained models that use it."""
+def penalty_weight(state: State, experiment: Experiment) -> float:
+    """How much of the size penalty counts for models of the active task: where it grows, all in the last stage."""
+    last = num_generations(experiment) - 1
+    if experiment.size_penalty == "whole_phase" or last < 1:
+        return 1.0
+    return min(state.position.generation / last, 1.0)
+
+
+def accounted_params(
+    state: State, components: Iterable[ComponentId], task: TaskName, experiment: Experiment | None = None
+) -> float:
+    """Eq. 3: every parameter divided by 1 + the number of other tasks' retained models that use it.
+
+    Args:
+      state: the system at hand.
+      components: of a model.
+      task: that the model solves.
+      experiment: for the score, where `root_users` says among how many tasks the root's layers are divided; None: those
+        that use them.
+    """
     # fsum is exact before its one rounding: models that share alike score alike, in whatever order they are summed.
-    return math.fsum(_share(state, id, task) for id in components)
+    return math.fsum(_share(state, id, task, experiment) for id in components)
 
 
 def accounted_params_of_child(state: State, child: ChildPlan, experiment: Experiment, num_classes: int) -> float:
     """Eq. 3 for a child that is not built yet: what it trains is its own, the rest is shared."""
     variant = architecture.get_variant(experiment.variant)
     return math.fsum(
-        _share(state, plan.source, child.task)
+        _share(state, plan.source, child.task, experiment)
         if plan.action == "share" and plan.source is not None
         else sum(
             leaf.size
@@ -54,8 +75,11 @@ def accounted_params_of_child(state: State, child: ChildPlan, experiment: Experi
     )
 
 
-def _share(state: State, component: ComponentId, task: TaskName) -> float:
-    return state.components[component].num_params / (1 + state.num_other_users(component, task))
+def _share(state: State, component: ComponentId, task: TaskName, experiment: Experiment | None) -> float:
+    record, users = state.components[component], 1 + state.num_other_users(component, task)
+    if experiment is not None and experiment.root_users == "all_tasks" and record.is_root:
+        users = max(users, len(experiment.tasks))
+    return record.num_params / users
 
 
 def counts_costs(experiment: Experiment) -> bool:
@@ -71,7 +95,9 @@ def score(state: State, model: ModelRecord, experiment: Experiment) -> float:
     """
     if model.task is None or model.quality is None:
         raise EvolutionError(f"Model {model.id} was never trained on a task and has no score.")
-    size_aware = penalised(model.quality, accounted_params(state, model.components.values(), model.task), experiment)
+    accounted = accounted_params(state, model.components.values(), model.task, experiment)
+    weight = penalty_weight(state, experiment) if model.id in state.active else 1.0
+    size_aware = penalised(model.quality, accounted, experiment, weight)
     if not counts_costs(experiment):
         return size_aware
     return size_aware * costs.penalty(
@@ -92,7 +118,8 @@ def score_of_child(
     Raises:
       EvolutionError: latency counts, but there is none.
     """
-    size_aware = penalised(quality, accounted_params_of_child(state, child, experiment, num_classes), experiment)
+    accounted = accounted_params_of_child(state, child, experiment, num_classes)
+    size_aware = penalised(quality, accounted, experiment, penalty_weight(state, experiment))
     if not counts_costs(experiment):
         return size_aware
     return size_aware * costs.penalty(
@@ -120,14 +147,64 @@ def params_per_task(state: State) -> float:
     return total_params(state) / len(state.retained) if state.retained else 0.0
 
 
-def best_cycle(training: CycleQualities) -> int | None:
-    """The first cycle with the highest quality among those before the child diverged; None if there is none."""
+def best_cycle(training: CycleQualities, choice: VersionChoice = "highest") -> int | None:
+    """The cycle whose version counts, among those before the child diverged; None if there is none.
+
+    The first one with the highest quality, or the last one within a standard error of it. Whoever follows training and
+    asks after every cycle whether it is the last one ends with the same: a later cycle only takes its place if it is
+    within the error of the highest of all until then.
+    """
     best: int | None = None
     for cycle, quality in enumerate(training.qualities[: training.diverged_at]):
         # As fractions: no rounding decides between two cycles.
         if best is None or quality.ratio > training.qualities[best].ratio:
             best = cycle
-    return best
+    if best is None or choice == "highest":
+        return best
+    least = training.qualities[best].value - standard_error(training.qualities[best])
+    counted = enumerate(training.qualities[: training.diverged_at])
+    return max(cycle for cycle, quality in counted if quality.value >= least)
+
+
+def ranked(state: State, experiment: Experiment, models: Iterable[ModelRecord]) -> list[ModelRecord]:
+    """Models of the active task by decreasing score; the first ones given first among equals.
+
+    Where versions within one standard error of the best count as equal, these come first, the latest foremost.
+    """
+    scores = {model.id: score(state, model, experiment) for model in models}
+    found = sorted(models, key=lambda model: -scores[model.id])
+    if not found or experiment.version_choice == "highest":
+        return found
+    least = scores[found[0].id] - _error(scores[found[0].id], found[0].quality)
+    return sorted(found, key=lambda model: (0, -model.id) if scores[model.id] >= least else (1, -scores[model.id]))
+
+
+def promising(state: State, experiment: Experiment, ranked: Sequence[ModelRecord]) -> Sequence[ModelRecord]:
+    """Ranked models in the order in which they are to be trained further.
+
+    Short races prefer harmless settings. Where versions within one standard error count as equal, so do settings,
+    and of those the larger learning rate comes first.
+    """
+    if experiment.version_choice == "highest" or not ranked:
+        return ranked
+    scores = {model.id: score(state, model, experiment) for model in ranked}
+    best = max(ranked, key=lambda model: scores[model.id])
+    least = scores[best.id] - _error(scores[best.id], best.quality)
+    return sorted(
+        ranked,
+        key=lambda model: (
+            (0, -float(model.hyperparameters["learning_rate"]), -model.id)
+            if scores[model.id] >= least
+            else (1, -scores[model.id], 0)
+        ),
+    )
+
+
+def _error(score: float, quality: Quality | None) -> float:
+    """The standard error of a score: its quality's, in the same proportion."""
+    if quality is None or not quality.value:
+        return 0.0
+    return standard_error(quality) * score / quality.value
 
 
 def judge_child(
@@ -140,6 +217,8 @@ def judge_child(
 ) -> Verdict:
     """Keeps a child iff its best cycle scores strictly higher than its parent, or its parent is of another task.
 
+    Where versions within one standard error count as equal, a child is also kept if it is no further below its parent.
+
     Args:
       state: the state that the child was planned in.
       experiment: the configuration.
@@ -150,20 +229,25 @@ def judge_child(
     """
     parent = state.models[child.parent]
     to_beat = score(state, parent, experiment) if parent.task == child.task else None
-    cycle = best_cycle(training)
+    cycle = best_cycle(training, experiment.version_choice)
     end = "" if training.diverged_at is None else f"; diverged in cycle {training.diverged_at + 1}"
     if cycle is None:
         return Verdict(False, "gave no finite result" + end, parent_score=to_beat)
     own = score_of_child(state, experiment, child, training.qualities[cycle], num_classes, latency)
     if counts_costs(experiment):  # the paper's own score goes without saying
         end = f" (penalised for {', '.join(costs.penalised_for(experiment))}){end}"
+    is_equal = to_beat is not None and (
+        experiment.version_choice == "latest_within_error" and own > to_beat - _error(own, training.qualities[cycle])
+    )
     if to_beat is None:
         reason = f"{own:.4f}, and its parent was not trained on {child.task}"
     elif own > to_beat:
         reason = "{} > {} of its parent".format(*_distinct(own, to_beat))
+    elif is_equal:
+        reason = "later, and {} is within a standard error of its parent's {}".format(*_distinct(own, to_beat))
     else:
         reason = "never beat its parent's {1} (best {0})".format(*_distinct(own, to_beat))
-    return Verdict(to_beat is None or own > to_beat, reason + end, cycle, own, to_beat)
+    return Verdict(to_beat is None or own > to_beat or is_equal, reason + end, cycle, own, to_beat)
 
 
 def _distinct(first: float, second: float) -> tuple[str, str]:

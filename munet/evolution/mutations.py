@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 
 from munet.config import Experiment
-from munet.evolution.search_space import insertions, step, values_of
+from munet.evolution.search_space import insertions, other, step, values_of
 from munet.rng import Draws
 from munet.types import ComponentName, ComponentPlan, Hyperparameters, HyperparameterValue, Mutation
 from munet.vit.architecture import NORM, adapter_name, lora_name
@@ -32,6 +32,8 @@ def mutate_settings(
 ) -> tuple[dict[str, HyperparameterValue], list[Mutation]]:
     """Moves each of the settings called `names` one step along its list, or not; nothing without auto-tuning.
 
+    With `jump_probability` a move goes to any other value instead.
+
     A list of a single value fixes its setting: there is no action that could fire.
     """
     mutated = dict(settings)
@@ -41,7 +43,12 @@ def mutate_settings(
         if len(values) < 2 or not draws.fires("hyperparameter", name, experiment.mutation_probability):
             continue
         before = settings[name]
-        mutated[name] = after = step(values, before, up=draws.goes_up("hyperparameter", name))
+        jump = experiment.jump_probability  # drawn only where it can happen: other runs' draws are as they ever were
+        if jump and draws.uniform("jump", name) < jump:
+            after = other(values, before, draws.uniform("jump to", name))
+        else:
+            after = step(values, before, up=draws.goes_up("hyperparameter", name))
+        mutated[name] = after
         mutations.append(Mutation("hyperparameter", name, before, after, effective=after != before))
     return mutated, mutations
 
@@ -103,13 +110,13 @@ def clone_by_rule(
 
 
 def clone_by_chance(
-    experiment: Experiment, plans: Iterable[ComponentPlan], draws: Draws
+    probability: float, plans: Iterable[ComponentPlan], draws: Draws
 ) -> tuple[list[ComponentPlan], list[Mutation]]:
     """Draws a clone mutation for every layer that is still frozen."""
     result: list[ComponentPlan] = []
     mutations: list[Mutation] = []
     for plan in plans:
-        if is_cloneable(plan) and draws.fires("clone", plan.name, experiment.mutation_probability):
+        if is_cloneable(plan) and draws.fires("clone", plan.name, probability):
             mutations.append(Mutation("clone", plan.name))
             result.append(clone(plan))
         else:

@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 from munet.config import Experiment
+from munet.data import loader
+from munet.errors import UserError
+from munet.evolution import stages
+from munet.types import TaskInfo
+
+FORWARD_SHARE = 3  # forward passes that cost as much as training on an image: forward and backward, twice as long
 
 
 def is_baseline(experiment: Experiment) -> bool:
@@ -16,13 +22,23 @@ def num_task_iterations(experiment: Experiment) -> int:
 
 
 def num_generations(experiment: Experiment) -> int:
-    """Generations in a phase."""
-    return 1 if is_baseline(experiment) else experiment.num_generations
+    """Generations in a phase, one for each of its stages."""
+    return len(stages.stages(experiment))
+
+
+def num_children(experiment: Experiment) -> int:
+    """Children in a phase."""
+    return sum(stage.children for stage in stages.stages(experiment))
+
+
+def most_children(experiment: Experiment) -> int:
+    """Children of the largest generation."""
+    return max(stage.children for stage in stages.stages(experiment))
 
 
 def most_seed_parents(experiment: Experiment) -> int:
     """Seed parents that a phase takes at most: it has no more children than it has."""
-    children = num_generations(experiment) * experiment.children_per_generation
+    children = num_children(experiment)
     return min(experiment.max_seed_parents or children, children)
 
 
@@ -44,18 +60,71 @@ def num_entries(experiment: Experiment, num_tasks: int, num_phases: int) -> int:
     return num_phases * (num_generations(experiment) + 1) + chosen
 
 
-def cycles_per_child(experiment: Experiment) -> int:
-    """Train/validation cycles of one child; a baseline's replicas get the whole budget of a lineage at once."""
-    if not is_baseline(experiment):
-        return experiment.cycles_per_child
-    return experiment.cycles_per_child * experiment.num_generations * experiment.num_task_iterations
+def images_per_cycle(experiment: Experiment, task: TaskInfo) -> int:
+    """Training images that a child sees in a cycle."""
+    batch = loader.effective_batch_size(task.num_train, experiment)
+    return batch * loader.steps_per_cycle(task.num_train, experiment)
 
 
-def total_child_cycles(experiment: Experiment, num_tasks: int) -> int:
-    """Cycles of all children of a whole run; equal for evolution and its baselines."""
-    phases = num_tasks * num_task_iterations(experiment)
-    children = num_generations(experiment) * experiment.children_per_generation
-    return phases * children * cycles_per_child(experiment)
+def images_per_phase(experiment: Experiment) -> int:
+    """The budget of a phase in training images; 0: there is none, and every stage names its cycles."""
+    return experiment.images_per_task // num_task_iterations(experiment)
+
+
+def cycles(experiment: Experiment, task: TaskInfo, generation: int, images_spent: int) -> int:
+    """Train/validation cycles of each child of a generation.
+
+    Args:
+      experiment: the configuration.
+      task: the active task.
+      generation: which of the phase.
+      images_spent: in the phase before it, forward passes counted by `as_images`.
+    """
+    left = images_per_phase(experiment) - images_spent
+    return stages.cycles(experiment, generation, left, images_per_cycle(experiment, task))
+
+
+def as_images(forward_passes: int) -> int:
+    """Training images that cost as much as some forward passes, rounded up."""
+    return -(-forward_passes // FORWARD_SHARE)
+
+
+def planned_cycles(experiment: Experiment, task: TaskInfo) -> tuple[int, ...]:
+    """Cycles of each child of every generation of a phase, if every child trains to its end.
+
+    What forward passes cost (fits, class means) is not known before, and shortens the later ones.
+    """
+    spent, planned = 0, []
+    one = images_per_cycle(experiment, task)
+    for generation, stage in enumerate(stages.stages(experiment)):
+        planned.append(cycles(experiment, task, generation, spent))
+        spent += stage.children * planned[-1] * one
+    return tuple(planned)
+
+
+def images_of_phase(experiment: Experiment, task: TaskInfo) -> int:
+    """Training images of a phase, all children together, if every child trains to its end."""
+    planned = zip(stages.stages(experiment), planned_cycles(experiment, task), strict=True)
+    return images_per_cycle(experiment, task) * sum(stage.children * number for stage, number in planned)
+
+
+def check_budget(experiment: Experiment, task: TaskInfo) -> None:
+    """Whether a phase's budget pays at least a cycle for each of its children.
+
+    Raises:
+      UserError: it does not; the message says what would.
+    """
+    budget, needed = images_per_phase(experiment), images_of_phase(experiment, task)
+    if 0 < budget < needed:
+        one = images_per_cycle(experiment, task)
+        iterations = num_task_iterations(experiment)
+        listed = ", ".join(map(str, stages.stages(experiment)))
+        raise UserError(
+            f"experiment.images_per_task = {experiment.images_per_task:,} does not pay for the stages of "
+            f"{task.name!r}: a cycle of it is {one:,} images, and {listed} need at least "
+            f"{needed:,}. Give --config.images_per_task={needed * iterations} or more, or make cycles shorter "
+            "(--config.max_batches_per_cycle, --config.batch_size)."
+        )
 
 
 def streams_per_child(experiment: Experiment) -> bool:

@@ -33,7 +33,7 @@ def insertions(experiment: Experiment) -> tuple[str, ...]:
 
 def model_settings(experiment: Experiment) -> tuple[str, ...]:
     """Names of the hyper-parameters that every model has for itself."""
-    has_lora = experiment.baseline.kind == "lora" or "lora" in insertions(experiment)
+    has_lora = experiment.baseline.kind.endswith("lora") or "lora" in insertions(experiment)
     return (*MODEL_SETTINGS, *LORA_SETTINGS) if has_lora else MODEL_SETTINGS
 
 
@@ -51,6 +51,12 @@ def values_of(experiment: Experiment, name: str) -> Sequence[HyperparameterValue
     """The ordered values of a hyper-parameter."""
     values: Sequence[HyperparameterValue] = getattr(experiment.search_space, name)
     return values
+
+
+def other(values: Sequence[HyperparameterValue], value: HyperparameterValue, share: float) -> HyperparameterValue:
+    """One of the values in `values` but `value`: the one at `share`, in [0, 1), of their list."""
+    others = [one for one in values if one != value]
+    return others[int(share * len(others))]
 
 
 def step(values: Sequence[HyperparameterValue], value: HyperparameterValue, *, up: bool) -> HyperparameterValue:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from munet.errors import UserError
 from munet.evolution.ancestry import Ancestry
+from munet.evolution.evidence import Evidence
 from munet.evolution.sorted_map import SortedMap
 from munet.rng import Draws
 from munet.types import (
@@ -52,8 +53,10 @@ class State:
       heirs: the models in `models` whose parent is a model, in order of id; the root's are left out.
       positions: the position embeddings of the root, in order of id: the checkpoint's, and those resized from it.
       ancestry: who descends from whom. Two of them may say the same in different ways.
+      phase_images: training images that the phase has cost so far, forward passes counted in part.
+      evidence: what earlier races say of settings.
 
-    The last four are indices: `State.of` makes them.
+    The four before the last two are indices: `State.of` makes them.
     """
 
     position: Position
@@ -67,6 +70,8 @@ class State:
     heirs: SortedMap[ModelId, tuple[ModelId, ...]]
     positions: tuple[ComponentId, ...]
     ancestry: Ancestry = field(compare=False, repr=False)
+    phase_images: int = 0
+    evidence: Evidence = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -79,6 +84,8 @@ class State:
         active: tuple[ModelId, ...],
         seeds: tuple[ModelId, ...],
         next_model_id: ModelId,
+        phase_images: int = 0,
+        evidence: Evidence | None = None,
     ) -> State:
         """A state from what is not an index; the work grows with everything there is."""
         users = Counter(id for model in retained.values() for id in models[model].components.values())
@@ -98,6 +105,8 @@ class State:
             heirs=SortedMap(heirs),
             positions=root_positions(components),
             ancestry=Ancestry.of(models, components),
+            phase_images=phase_images,
+            evidence=evidence or {},
         )
 
     @property

@@ -29,7 +29,11 @@ _MOST_FORMER = 64  # models that are gone, beside as many as there are, before t
 
 def choose_seeds(state: State, experiment: Experiment, entry: SeedsEntry) -> State:
     """Leaves only those of the candidates that fit best."""
-    return replace(state, seeds=best_fitting(state, experiment, entry.fits))
+    return replace(
+        state,
+        seeds=best_fitting(state, experiment, entry.fits),
+        phase_images=state.phase_images + entry.image_steps,
+    )
 
 
 def add_generation(state: State, entry: GenerationEntry) -> State:
@@ -59,6 +63,7 @@ def add_generation(state: State, entry: GenerationEntry) -> State:
         heirs=state.heirs.changed(heirs),
         positions=tuple(sorted((*state.positions, *root_positions(published)))),
         ancestry=state.ancestry.changed(kept, components),
+        phase_images=state.phase_images + sum(child.cost.image_steps for child in entry.children),
     )
 
 
@@ -100,6 +105,7 @@ def begin_phase(state: State, experiment: Experiment, position: Position, task: 
     return replace(
         state,
         position=position,
+        phase_images=0,
         active=() if previous is None else (previous,),
         seeds=() if is_baseline(experiment) else seed_parents(state, experiment, task, draws),
     )

@@ -21,8 +21,8 @@ class RunStarted:
     Attributes:
       workdir: where the run is kept.
       task_names: in the order in which they become active.
-      num_task_iterations, num_generations, children_per_generation, cycles_per_child: the budget, as the run uses it
-        (baselines differ from the config).
+      num_task_iterations, num_generations: of the run (baselines differ from the config).
+      stages: of a phase, a generation each, as a config writes them: `evolve:8x5`.
       generations_done: judged in earlier starts of this run.
       image_steps_done: training images that those generations saw, all children together.
       image_steps_total: the same at the end of the run; `generations_done` included.
@@ -33,8 +33,7 @@ class RunStarted:
     task_names: tuple[str, ...]
     num_task_iterations: int
     num_generations: int
-    children_per_generation: int
-    cycles_per_child: int
+    stages: tuple[str, ...]
     generations_done: int = 0
     image_steps_done: int = 0
     image_steps_total: int = 0
@@ -58,12 +57,14 @@ class GenerationStarted:
       batch_size: images a step.
       steps_per_cycle: steps of one cycle of one child.
       num_programs: groups of children that share a compiled train program.
+      num_cycles: cycles of each child.
     """
 
     plan: GenerationPlan
     batch_size: int
     steps_per_cycle: int
     num_programs: int
+    num_cycles: int = 0
 
 
 @dataclass(frozen=True)

@@ -97,8 +97,8 @@ class LiveDisplay:
 
     def _child_row(self, child: ChildPlan) -> tuple[RenderableType, ...]:
         qualities = self._tracker.qualities.get(child.id, [])
-        run = self._tracker.run
-        waiting = (run.cycles_per_child - len(qualities)) if run else 0
+        generation = self._tracker.generation
+        waiting = (generation.num_cycles - len(qualities)) if generation else 0
         cells = _qualities(qualities, max(qualities, key=lambda q: q.ratio, default=None))
         return (
             Text("    " + wording.model_name(child.id)),

@@ -83,11 +83,22 @@ def describe_run(run: RunStarted) -> str:
     """One line about the run's size."""
     text = (
         f"{run.title or 'muNet'} in {run.workdir}: {count(len(run.task_names), 'task')}, "
-        f"{count(run.num_task_iterations, 'task iteration')} of {count(run.num_generations, 'generation')} "
-        f"of {count(run.children_per_generation, 'child', 'children')}, "
-        f"{count(run.cycles_per_child, 'cycle')} a child"
+        f"{count(run.num_task_iterations, 'task iteration')} of {describe_stages(run.stages)}"
     )
     return f"{text}; {count(run.generations_done, 'generation')} done before" if run.generations_done else text
+
+
+def describe_stages(stages: Sequence[str]) -> str:
+    """Equal generations together: `8 generations of 8 children, 5 cycles a child`; others: `explore:8, train:1`."""
+    only = set(stages)
+    kind, _, size = next(iter(only)).partition(":") if len(only) == 1 else ("", "", "")
+    children, _, cycles = size.partition("x")
+    if kind not in ("evolve", "replicas") or not cycles:
+        return f"{count(len(stages), 'stage')}: {', '.join(stages)}"
+    return (
+        f"{count(len(stages), 'generation')} of {count(int(children), 'child', 'children')}, "
+        f"{count(int(cycles), 'cycle')} a child"
+    )
 
 
 def describe_phase(phase: PhaseStarted, run: RunStarted | None) -> str:
@@ -105,7 +116,7 @@ def describe_phase(phase: PhaseStarted, run: RunStarted | None) -> str:
 def describe_generation(generation: GenerationStarted, run: RunStarted | None) -> str:
     """`generation 2/4: 4 children, 3 cycles of 11 steps of 128 images, 2 programs`."""
     of = f"/{run.num_generations}" if run else ""
-    cycles = f"{count(run.cycles_per_child, 'cycle')} of " if run else ""
+    cycles = f"{count(generation.num_cycles, 'cycle')} of " if generation.num_cycles else ""
     return (
         f"generation {generation.plan.position.generation + 1}{of}: "
         f"{count(len(generation.plan.children), 'child', 'children')}, {cycles}"

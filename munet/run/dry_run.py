@@ -21,6 +21,8 @@ from munet.data.open_settings import OpenSettings
 from munet.data.tasks import Task, open_task
 from munet.errors import UserError
 from munet.evolution import schedule
+from munet.evolution.stages import stages
+from munet.progress import wording
 from munet.run import estimates
 from munet.run.estimates import ImagePlace, Time, TimedProgram
 from munet.run.setup import baselines, image_steps, open_inputs, together
@@ -140,11 +142,7 @@ def _totals(config: Config, tasks: Sequence[TaskInfo]) -> Iterator[str]:
     phases = (
         f"{count(len(tasks) * iterations, 'phase')} ({count(len(tasks), 'task')} x {count(iterations, 'iteration')})"
     )
-    yield (
-        f"{phases} of {count(schedule.num_generations(experiment), 'generation')} of "
-        f"{count(experiment.children_per_generation, 'child', 'children')} of "
-        f"{count(schedule.cycles_per_child(experiment), 'cycle')}"
-    )
+    yield f"{phases} of {wording.describe_stages(tuple(map(str, stages(experiment))))}"
     yield f"{image_steps(experiment, tasks):,} training images in all"
     if compared := [one.experiment for one in baselines(config)]:
         kinds = ", ".join(one.baseline.kind for one in compared)
@@ -157,12 +155,11 @@ def _tasks_table(planned: Sequence[_Planned], experiment: Experiment) -> Table:
         "Tasks", "classes", "train", "validation", "test images", "a cycle", "steps a phase", "on disk", "host memory",
         "training images",
     )  # fmt: skip
-    children = experiment.children_per_generation * schedule.num_generations(experiment)
     steps_of_all, totals = 0, [0, 0]
     for item in planned:
         info = item.info
         work = TaskWork.of(experiment, info)
-        in_phase = work.num_steps * children
+        in_phase = schedule.images_of_phase(experiment, info) // work.batch_size
         sizes = [
             None if item.task is None else item.task.source.num_bytes, None if item.images is None else item.images.host
         ]  # fmt: skip

@@ -90,7 +90,7 @@ def device_use(
       num_validated: validation images.
       resident: bytes of training images on the device.
     """
-    group = grouping.Group(program, tuple(range(config.experiment.children_per_generation)))
+    group = grouping.Group(program, tuple(range(schedule.most_children(config.experiment))))
     batches = device_memory.batch_bytes(config, program.batch_size, program.image_size, num_validated)
     refused = None
     try:
@@ -284,11 +284,12 @@ class Time:
 
 def run_time(experiment: Experiment, tasks: Sequence[TaskInfo], layout: DeviceLayout, measured: TimedProgram) -> Time:
     """The time of a run, or of a baseline."""
-    by_name = {task.name: TaskWork.of(experiment, task) for task in tasks}
+    generations = range(schedule.num_generations(experiment))
+    by_name = {task.name: [TaskWork.of(experiment, task, place) for place in generations] for task in tasks}
     seconds = dict.fromkeys(("head_only", "rehearsed", "full"), 0.0)
     programs: set[Signature] = set()
     for plan in rehearsal.plans(experiment, tasks):
-        work = by_name[plan.task]
+        work = by_name[plan.task][plan.position.generation]
         groups = _groups(plan, work, programs, layout)
         programs |= {group.signature for group in groups}
         for name, trained in {

@@ -12,6 +12,7 @@ from munet.data.class_notes import notes_on_classes
 from munet.data.tasks import Task
 from munet.errors import CorruptionError
 from munet.evolution import judging, schedule
+from munet.evolution.stages import stages
 from munet.progress import events, wording
 from munet.progress.events import Notify
 from munet.run import start
@@ -151,8 +152,8 @@ class Loop:
         """Measures how well the candidates fit the task; once committed, that is never measured again."""
         started = time.perf_counter()
         position = current.state.position
-        fits = trunk_fit.measure(work, candidates, task, position, self._publisher.read)
-        current = self._commit(current, SeedsEntry(position, task.info.name, fits))
+        fits, images = trunk_fit.measure(work, candidates, task, position, self._publisher.read)
+        current = self._commit(current, SeedsEntry(position, task.info.name, fits, schedule.as_images(images)))
         text = wording.describe_seeds(current.state.seeds, fits, time.perf_counter() - started)
         self._notify(events.Note(text))
         return current
@@ -161,8 +162,10 @@ class Loop:
         """One generation: proposed, trained, judged and committed."""
         started = time.perf_counter()
         plan = self._controller.ask(current.state)
+        work = replace(work, num_cycles=self._controller.cycles(current.state))
         placed = self._trainer.plan(plan, work, current.programs)
-        self._notify(events.GenerationStarted(plan, work.batch_size, work.steps_per_cycle, placed.num_programs))
+        sizes = (work.batch_size, work.steps_per_cycle, placed.num_programs, work.num_cycles)
+        self._notify(events.GenerationStarted(plan, *sizes))
         results = self._trained(placed, current)
         verdicts = self._controller.judge(current.state, plan, results)
         entry = self._publisher.publish(current.state, plan, results, verdicts)
@@ -270,8 +273,7 @@ def announce(
             task_names=tuple(names),
             num_task_iterations=schedule.num_task_iterations(experiment),
             num_generations=schedule.num_generations(experiment),
-            children_per_generation=experiment.children_per_generation,
-            cycles_per_child=schedule.cycles_per_child(experiment),
+            stages=tuple(map(str, stages(experiment))),
             generations_done=current.generations,
             image_steps_done=current.image_steps,
             image_steps_total=image_steps,

@@ -127,6 +127,7 @@ def run_generation(
     """Judges and records a generation whose training gave `trainings`."""
     classes = controller.task(state).num_classes
     latencies = _latencies(controller.experiment, plan, classes)
+    images_per_cycle = schedule.images_per_cycle(controller.experiment, controller.task(state))
     results = {id: InventedChild(training, latencies.get(id)) for id, training in trainings.items()}
     verdicts = controller.judge(state, plan, results)
     entries: list[ChildEntry] = []
@@ -137,7 +138,7 @@ def run_generation(
         if verdict.is_kept and verdict.best_cycle is not None:
             ids, new = publish(controller.experiment, state, child, verdict.best_cycle, classes)
             published |= new
-        cost = ChildCost(0, 0.0)
+        cost = ChildCost(len(trainings[child.id].qualities) * images_per_cycle, 0.0)
         entries.append(ChildEntry(child, trainings[child.id], verdict, cost, ids, latencies.get(child.id)))
     return GenerationEntry(plan.position, plan.task, tuple(entries), published, plan.data_mutations)
 
@@ -169,5 +170,5 @@ def next_entry(
         best = controller.best(state)
         return PhaseEntry(state.position, controller.task(state).name, best.id, Quality(best.id % 101, 100))
     plan = controller.ask(state)
-    cycles = schedule.cycles_per_child(controller.experiment)
+    cycles = controller.cycles(state)
     return run_generation(controller, state, plan, {child.id: invention(child, cycles) for child in plan.children})

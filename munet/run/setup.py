@@ -19,7 +19,6 @@ from munet.evolution.controller import Controller
 from munet.run import estimates, start
 from munet.training.batches import resident
 from munet.training.placement.devices import DeviceLayout
-from munet.training.work import TaskWork
 from munet.types import StartEntry, TaskInfo
 
 
@@ -70,6 +69,8 @@ class RunSetup:
             say(f"root {config.experiment.root}: {note}")
         infos = [task.info for task in tasks]
         for one in (config, *baselines(config)):
+            for info in infos:
+                schedule.check_budget(one.experiment, info)
             if warning := estimates.check_fits(one, infos, layout):
                 say(warning)
         return cls(config, tuple(tasks), root, layout)
@@ -93,10 +94,8 @@ class RunSetup:
 
 def image_steps(experiment: Experiment, tasks: Sequence[TaskInfo]) -> int:
     """Training images that all children of a run on these tasks see."""
-    children = experiment.children_per_generation * schedule.num_generations(experiment)
     phases = schedule.num_task_iterations(experiment)
-    works = [TaskWork.of(experiment, task) for task in tasks]
-    return phases * children * sum(work.num_cycles * work.image_steps_per_cycle for work in works)
+    return phases * sum(schedule.images_of_phase(experiment, task) for task in tasks)
 
 
 def open_inputs(

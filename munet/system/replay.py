@@ -18,7 +18,7 @@ from munet.evolution.state import State, initial_state
 from munet.store import codec
 from munet.store.store import Store
 from munet.system import state_file
-from munet.types import GenerationEntry, JournalEntry, ModelId, StartEntry
+from munet.types import GenerationEntry, JournalEntry, ModelId, SeedsEntry, StartEntry
 
 # A snapshot is due when a quarter as many children have come since the last one as there are models: to fold a child
 # again takes some ten times as long as to read a model.
@@ -60,6 +60,8 @@ def tell(controller: Controller, run_state: RunState | None, entry: JournalEntry
     if run_state is None:
         raise CorruptionError("The journal does not begin with its start entry.", "Restore it, or start a new run.")
     after = replace(run_state, state=controller.tell(run_state.state, entry), length=run_state.length + 1)
+    if isinstance(entry, SeedsEntry):
+        return replace(after, image_steps=run_state.image_steps + entry.image_steps)
     if not isinstance(entry, GenerationEntry):
         return after
     spent = [child.cost for child in entry.children]

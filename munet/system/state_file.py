@@ -59,6 +59,8 @@ def to_json(state: State) -> dict[str, Any]:
         "active": list(state.active),
         "seeds": list(state.seeds),
         "next_model_id": state.next_model_id,
+        "phase_images": state.phase_images,
+        "evidence": state.evidence,
     }
 
 
@@ -106,6 +108,8 @@ def _state(data: Any) -> State:
         active=tuple(data["active"]),
         seeds=tuple(data["seeds"]),
         next_model_id=data["next_model_id"],
+        phase_images=data["phase_images"],
+        evidence={name: tuple((count, total) for count, total in row) for name, row in data["evidence"].items()},
     )
 
 

@@ -23,7 +23,7 @@ from munet.training.program.signature import Signature
 from munet.training.work import TaskWork
 from munet.types import ChildPlan, ComponentId, ComponentName, ComponentPlan, Leaf
 from munet.vit import architecture
-from munet.vit.architecture import Variant
+from munet.vit.architecture import HEAD, Variant
 from munet.vit.forward import Gates
 from munet.vit.init import FlatArrays as FlatArrays
 from munet.vit.init import init_component, resize_position_embedding
@@ -79,7 +79,9 @@ def leaves_of(child: ChildPlan, name: ComponentName, variant: Variant, num_class
     return architecture.model_leaves(variant, name, child.hyperparameters, num_classes)
 
 
-def assemble(child: ChildPlan, signature: Signature, work: TaskWork, load: Load) -> ChildArrays:
+def assemble(
+    child: ChildPlan, signature: Signature, work: TaskWork, load: Load, head: FlatArrays | None = None
+) -> ChildArrays:
     """Builds one child for a program that covers it.
 
     Args:
@@ -87,6 +89,7 @@ def assemble(child: ChildPlan, signature: Signature, work: TaskWork, load: Load)
       signature: the program's; it must cover the child's own.
       work: its classes before padding, the run's seed, and the length of training, for the schedule.
       load: arrays of a published component.
+      head: what a new head starts from, where that is not drawn (`measure/class_means.py`).
     """
     plans = {plan.name: plan for plan in child.components}
     tuned: Nested = {}
@@ -96,6 +99,8 @@ def assemble(child: ChildPlan, signature: Signature, work: TaskWork, load: Load)
         flat: FlatArrays = {}
         if name in plans:
             flat = component_arrays(child, plans[name], work, load)
+        if name == HEAD and head is not None:
+            flat = head
         if signature.tunes(name):
             tuned[name] = pad(flat, signature, name)
             masks[name] = jnp.float32(name in plans and plans[name].trainable)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import jax
@@ -22,7 +23,7 @@ from munet.training.placement.chunks import Chunk
 from munet.training.program import programs
 from munet.training.program.signature import Signature
 from munet.training.work import TaskWork
-from munet.types import ChildPlan, ComponentName
+from munet.types import ChildPlan, ComponentName, ModelId
 
 Tree = TypeVar("Tree")
 
@@ -46,9 +47,23 @@ class ChunkTraining:
     state: programs.ChildState
 
     @classmethod
-    def start(cls, chunk: Chunk, children: list[ChildPlan], work: TaskWork, load: Load) -> ChunkTraining:
-        """Puts the children of a chunk on its devices; padding repeats the first child and is ignored later."""
-        arrays = [assemble.assemble(child, chunk.group.signature, work, load) for child in children]
+    def start(
+        cls,
+        chunk: Chunk,
+        children: list[ChildPlan],
+        work: TaskWork,
+        load: Load,
+        heads: Mapping[ModelId, FlatArrays] = MappingProxyType({}),
+    ) -> ChunkTraining:
+        """Puts the children of a chunk on its devices; padding repeats the first child and is ignored later.
+
+        Args:
+          chunk, children, work: what is trained where.
+          load: arrays of a published component.
+          heads: what new heads start from, where they are not drawn.
+        """
+        program = chunk.group.signature
+        arrays = [assemble.assemble(child, program, work, load, heads.get(child.id)) for child in children]
         stacked = assemble.stack(arrays + [arrays[0]] * (chunk.size - len(arrays)))
         with out_of_memory.explained("preparing", chunk):
             state, fixed, control = chunk.put((programs.init_state(stacked.tuned), stacked.fixed, stacked.control))
@@ -109,7 +124,7 @@ class ChunkTraining:
         own = zip(self.children, found, sound, strict=False)  # those that fill up a chunk are nobody
         scores = scores.after(cycle, {child.id: (quality, bool(is_sound)) for child, quality, is_sound in own})
         are_best = np.zeros(len(found), bool)
-        are_best[: len(self.children)] = [scores.is_best(child.id) for child in self.children]
+        are_best[: len(self.children)] = [scores.is_best(child.id, self.work.version_choice) for child in self.children]
         self.state = programs.keep_best(self.state, jax.device_put(are_best, self.chunk.by_child), is_finite)
         return scores
 

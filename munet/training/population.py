@@ -34,6 +34,7 @@ from munet.training.assemble import Load
 from munet.training.batches.resident import is_resident, max_resident
 from munet.training.batches.stream import Resize, StreamSettings, TrainStream, segment_size
 from munet.training.in_flight import InFlight
+from munet.training.measure.class_means import Heads
 from munet.training.placement import device_memory, grouping
 from munet.training.placement.chunks import Placed, Wave
 from munet.training.placement.devices import DeviceLayout, place
@@ -67,6 +68,7 @@ class Population:
         self._config, self._layout, self._tasks = config, layout, tasks
         self._in_flight = in_flight
         self._resident = ResidentImages(max_resident(config.runtime, layout))
+        self._load = load
         self._waves = WaveTrainer(layout, load, in_flight)
         self._splits = WeakValueDictionary[tuple[TaskName, SplitName], Split]()
 
@@ -89,11 +91,22 @@ class Population:
         if self._in_flight:
             self._in_flight.begin()
         task, trained = placed.generation.task, dict[ModelId, TrainedChild]()
+        heads = self._heads(placed.generation, placed.work)
+        starts = heads.of(placed.generation.children) if heads else {}
         for wave in placed.waves:
             with closing(self._batches(wave, task, placed.work)) as stream:
                 validation = self._split(task, "validation")
-                trained |= self._waves.train(wave, placed.work, stream, validation, on_cycle)
-        return trained
+                trained |= self._waves.train(wave, placed.work, stream, validation, on_cycle, starts)
+        if not heads:
+            return trained
+        return {child: _with_images(result, heads.cost(child)) for child, result in trained.items()}
+
+    def _heads(self, generation: GenerationPlan, work: TaskWork) -> Heads | None:
+        """Where new heads come from; None: they are drawn."""
+        if work.new_heads == "zeros":
+            return None
+        path: rng.Path = (work.seed, generation.position.task_iteration, generation.task)
+        return Heads(work, self._split(generation.task, "train"), self._load, path)
 
     def _split(self, task: TaskName, name: SplitName) -> Split:
         """A split of a task; held weakly, so that what the loop releases is free at once."""
@@ -143,6 +156,11 @@ class Population:
         )
         augmentation = AugmentSettings.from_hyperparameters(wave.children[0].hyperparameters)
         return TrainStream(self._resident.of(train.images), train.labels, augmentation, wave.path, settings)
+
+
+def _with_images(result: TrainedChild, images: int) -> TrainedChild:
+    """What training a child gave, with what was done for its head."""
+    return replace(result, cost=replace(result.cost, image_steps=result.cost.image_steps + images))
 
 
 class ResidentImages:

@@ -10,12 +10,13 @@ the host hears once a cycle.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import TypeVar
 
 from munet.data.splits import Split
 from munet.threads import in_threads
-from munet.training.assemble import Load
+from munet.training.assemble import FlatArrays, Load
 from munet.training.batches.stream import Segment, TrainStream
 from munet.training.chunk_training import ChunkTraining, compile_ahead
 from munet.training.in_flight import InFlight, SaveKey
@@ -45,7 +46,13 @@ class WaveTrainer:
         self._layout, self._load, self._in_flight = layout, load, in_flight
 
     def train(
-        self, wave: Wave, work: TaskWork, stream: TrainStream, validation_split: Split, on_cycle: OnCycle
+        self,
+        wave: Wave,
+        work: TaskWork,
+        stream: TrainStream,
+        validation_split: Split,
+        on_cycle: OnCycle,
+        heads: Mapping[ModelId, FlatArrays] = MappingProxyType({}),
     ) -> dict[ModelId, TrainedChild]:
         """Trains the children of a wave and returns them by id.
 
@@ -55,9 +62,10 @@ class WaveTrainer:
           stream: their batches.
           validation_split: of their task; the images that qualities are counted on are its first.
           on_cycle: told after each cycle.
+          heads: what new heads start from, where they are not drawn.
         """
         started = time.perf_counter()
-        trainings = [ChunkTraining.start(chunk, wave.of(chunk), work, self._load) for chunk in wave.chunks]
+        trainings = [ChunkTraining.start(chunk, wave.of(chunk), work, self._load, heads) for chunk in wave.chunks]
         validation = Validation(validation_split, work, wave.image_size)
         ids = tuple(child.id for child in wave.trained)
         key = SaveKey(wave.path, ids, tuple(map(str, trainings)), validation.num_strata)

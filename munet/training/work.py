@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from munet.config import Experiment
+from munet.config.evolve import NewHeads, VersionChoice
 from munet.data import loader
 from munet.evolution import schedule
 from munet.training.program import precision
@@ -33,6 +34,8 @@ class TaskWork:
       has_own_batches: whether every child sees batches of its own (replicas of a baseline).
       clip_norm: of the gradients.
       seed: the run's; new parameters are drawn from it.
+      new_heads: what a child's new head starts from.
+      version_choice: which version of a child counts.
     """
 
     variant: Variant
@@ -49,17 +52,23 @@ class TaskWork:
     has_own_batches: bool
     clip_norm: float
     seed: int
+    new_heads: NewHeads = "zeros"
+    version_choice: VersionChoice = "highest"
 
     @classmethod
-    def of(cls, experiment: Experiment, task: TaskInfo) -> TaskWork:
-        """The work of a task in a run with these settings, on the devices that JAX shows."""
+    def of(cls, experiment: Experiment, task: TaskInfo, generation: int = 0) -> TaskWork:
+        """The work of a task in a run with these settings, on the devices that JAX shows.
+
+        How long a child trains is as planned before the phase; where its stages share a budget, what it really has left
+        decides (`Controller.cycles`).
+        """
         return cls(
             variant=architecture.get_variant(experiment.variant),
             num_blocks=experiment.num_blocks,
             num_classes=task.num_classes,
             batch_size=loader.effective_batch_size(task.num_train, experiment),
             steps_per_cycle=loader.steps_per_cycle(task.num_train, experiment),
-            num_cycles=schedule.cycles_per_child(experiment),
+            num_cycles=schedule.planned_cycles(experiment, task)[generation],
             num_validated=loader.num_validated(task.num_validation, experiment),
             metric=experiment.quality_metric,
             dtype=precision.compute_dtype(experiment),
@@ -68,6 +77,8 @@ class TaskWork:
             has_own_batches=schedule.streams_per_child(experiment),
             clip_norm=experiment.clip_norm,
             seed=experiment.seed,
+            new_heads="zeros" if schedule.is_baseline(experiment) else experiment.new_heads,
+            version_choice=experiment.version_choice,
         )
 
     @cached_property

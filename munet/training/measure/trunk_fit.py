@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from munet import rng
 from munet.data.splits import Split, rank_in_class
@@ -35,8 +35,10 @@ def measure(
     task: Task,
     position: Position,
     load: Load,
-) -> dict[ModelId, float]:
-    """The fit of every candidate's parent, in [0, 1]; trunks that several of them share are looked at once.
+) -> tuple[dict[ModelId, float], int]:
+    """The fit of every candidate's parent, in [0, 1], and how many images passed through a trunk for that.
+
+    Trunks that several of them share are looked at once.
 
     Trunks are looked at one after the other, so that one at a time is in memory.
 
@@ -50,11 +52,11 @@ def measure(
     train = task.split("train")
     drawn = draw(train.labels, (work.seed, position.task_iteration, task.info.name, "fit"))
     if not len(drawn):  # no class has two images: all fit alike
-        return {child.parent: 0.0 for child in candidates}
+        return {child.parent: 0.0 for child in candidates}, 0
     images = Split(train.images[drawn], train.labels[drawn])
     by_trunk: dict[tuple[tuple[str, str], ...], list[ChildPlan]] = {}
     for child in candidates:
-        by_trunk.setdefault(_trunk(child), []).append(child)
+        by_trunk.setdefault(trunk_of(child), []).append(child)
     found: dict[ModelId, float] = {}
     held: dict[ComponentId, FlatArrays] = {}
     pieces: dict[int, list[LabelledBatches]] = {}
@@ -69,10 +71,10 @@ def measure(
         tokens = class_tokens(work, components, child.hyperparameters, pieces[size])
         value = leave_one_out(tokens, images.labels)
         found |= {child.parent: value for child in children}
-    return {child.parent: found[child.parent] for child in candidates}
+    return {child.parent: found[child.parent] for child in candidates}, len(drawn) * len(by_trunk)
 
 
-def _trunk(child: ChildPlan) -> tuple[tuple[str, str], ...]:
+def trunk_of(child: ChildPlan) -> tuple[tuple[str, str], ...]:
     """What decides a child's features: equal for equal trunks."""
     size = ("image_size", f"{child.hyperparameters['image_size']:05}")
     return (size, *((plan.name, plan.source or "") for plan in child.components if plan.name != HEAD))
@@ -146,13 +148,31 @@ def leave_one_out(features: Float[np.ndarray, "n width"], labels: Int[np.ndarray
     """
     if not np.isfinite(features).all():
         return 0.0
-    x = features.astype(np.float64)  # so that no sum's order decides
-    _, own, sizes = np.unique(labels, return_inverse=True, return_counts=True)
-    sums = np.zeros((len(sizes), x.shape[1]))
-    np.add.at(sums, own, x)
-    means = sums / sizes[:, None]
-    rows = np.arange(len(x))
-    distances = (means**2).sum(axis=1) - 2 * x @ means.T + (x**2).sum(axis=1)[:, None]
-    without = (sums[own] - x) / (sizes[own] - 1)[:, None]
-    distances[rows, own] = ((x - without) ** 2).sum(axis=1)
+    own = np.unique(labels, return_inverse=True)[1]
+    distances, _, _ = squared_distances(features.astype(np.float64), own)  # so that no sum's order decides
     return float((distances.argmin(axis=1) == own).mean())
+
+
+def squared_distances(
+    features: Float[np.ndarray, "n width"], own: Int[np.ndarray, " n"]
+) -> tuple[Float[np.ndarray, "n classes"], Float[np.ndarray, "classes width"], Bool[np.ndarray, " n"]]:
+    """Squared distances to the means of the classes, that of an image's own class being made without the image.
+
+    Args:
+      features: of the images, in float64.
+      own: the class of each, numbered without gaps.
+
+    Returns:
+      The distances, the means of all images of each class, and whether an image's class has others; where it has none,
+      its distance to it is that to itself, 0.
+    """
+    sizes = np.bincount(own)
+    sums = np.zeros((len(sizes), features.shape[1]))
+    np.add.at(sums, own, features)
+    means = sums / sizes[:, None]
+    rows = np.arange(len(features))
+    distances = (means**2).sum(axis=1) - 2 * features @ means.T + (features**2).sum(axis=1)[:, None]
+    others = sizes[own] - 1
+    without = np.where(others[:, None], sums[own] - features, features) / np.maximum(others, 1)[:, None]
+    distances[rows, own] = ((features - without) ** 2).sum(axis=1)
+    return distances, means, others > 0

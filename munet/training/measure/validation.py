@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Bool, Int32
 
+from munet.config.evolve import VersionChoice
 from munet.data.splits import Split
 from munet.evolution.judging import best_cycle
 from munet.quality import Quality, quality_of
@@ -78,9 +79,9 @@ class CycleScores:
         """What training has given a child so far."""
         return CycleQualities(self.qualities[child], self.diverged.get(child))
 
-    def is_best(self, child: ModelId) -> bool:
+    def is_best(self, child: ModelId, choice: VersionChoice = "highest") -> bool:
         """Whether the last cycle is the one that the controller would choose if training ended now."""
-        return best_cycle(self.of(child)) == len(self.qualities[child]) - 1
+        return best_cycle(self.of(child), choice) == len(self.qualities[child]) - 1
 
     @property
     def latest(self) -> dict[ModelId, Quality]:

@@ -1,0 +1,62 @@
+"""Settings spread over the search space: a stratified draw for the children of an `explore` stage.
+
+Of n children each takes one of n equal strata of every setting's distribution, in an order of its own for each setting
+(a Latin hypercube): the values come up as often as their weights say, and not by luck all the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from munet.config import Experiment
+from munet.evolution import evidence
+from munet.evolution.evidence import Evidence
+from munet.evolution.search_space import select, values_of
+from munet.rng import Draws
+from munet.types import Hyperparameters, HyperparameterValue, Mutation
+
+
+def tuned_names(experiment: Experiment, names: Sequence[str]) -> tuple[str, ...]:
+    """Of these settings those that evolve: none without auto-tuning, none with a single value."""
+    return tuple(name for name in names if experiment.auto_tune and len(values_of(experiment, name)) > 1)
+
+
+def spread(
+    experiment: Experiment, known: Evidence, names: Sequence[str], draws: Draws, count: int
+) -> list[dict[str, HyperparameterValue]]:
+    """Values of the settings called `names`, for each of `count` children.
+
+    Args:
+      experiment: whose search space it is.
+      known: what earlier races say; it weighs the values.
+      names: settings that evolve.
+      draws: the generation's.
+      count: how many children.
+    """
+    found: list[dict[str, HyperparameterValue]] = [{} for _ in range(count)]
+    for name in names:
+        weights = evidence.weights(experiment, known, name)
+        order = sorted(range(count), key=lambda child: draws.uniform("stratum", name, child))
+        for stratum, child in enumerate(order):
+            quantile = (stratum + draws.uniform("inside", name, child)) / count
+            found[child][name] = values_of(experiment, name)[_at(weights, quantile)]
+    return found
+
+
+def as_mutations(before: Hyperparameters, after: Hyperparameters) -> list[Mutation]:
+    """The settings that differ, as mutations of a child."""
+    return [
+        Mutation("hyperparameter", name, before[name], value)
+        for name, value in select(after, list(after)).items()
+        if before[name] != value
+    ]
+
+
+def _at(weights: Sequence[float], quantile: float) -> int:
+    """The index of the value at a quantile of the distribution."""
+    total = 0.0
+    for index, weight in enumerate(weights):
+        total += weight
+        if quantile < total:
+            return index
+    return len(weights) - 1
