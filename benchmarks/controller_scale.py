@@ -37,7 +37,6 @@ from unittest import mock
 from munet import config
 from munet.config import Experiment
 from munet.config.files import load_config
-from munet.evolution import schedule
 from munet.evolution.controller import Controller
 from munet.run import rehearsal
 from munet.store import Store
@@ -120,7 +119,7 @@ class Run:
                 continue
             with meter.part("ask"):
                 plan = controller.ask(state)
-            cycles = schedule.cycles_per_child(experiment)
+            cycles = controller.cycles(state)
             trainings = {child.id: rehearsal.invent(child, cycles) for child in plan.children}
             with meter.part("judge"):
                 entry = rehearsal.run_generation(controller, state, plan, trainings)

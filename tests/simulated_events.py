@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from munet.config import Experiment
+from munet.evolution.stages import stages
 from munet.progress import (
     CycleEnded,
     Event,
@@ -46,7 +47,7 @@ def simulated_events(workdir: str = "runs/demo", mutation_probability: float = 0
     total = sum(isinstance(entry, GenerationEntry) for entry in run.entries) * children * per_child
     yield RunStarted(
         workdir, tuple(task.name for task in tasks), experiment.num_task_iterations, experiment.num_generations,
-        children, experiment.cycles_per_child, image_steps_total=total,
+        tuple(map(str, stages(experiment))), image_steps_total=total,
     )  # fmt: skip
     previous = None
     for entry, state in zip(run.entries[1:], run.states[1:], strict=True):
@@ -60,7 +61,7 @@ def simulated_events(workdir: str = "runs/demo", mutation_probability: float = 0
             continue
         plans = tuple(child.plan for child in entry.children)
         plan = GenerationPlan(entry.position, entry.task, plans, entry.data_mutations)
-        yield GenerationStarted(plan, BATCH, STEPS, 2)
+        yield GenerationStarted(plan, BATCH, STEPS, 2, experiment.cycles_per_child)
         for cycle in range(experiment.cycles_per_child):
             qualities = {child.plan.id: child.training.qualities[cycle] for child in entry.children}
             yield CycleEnded(cycle, qualities, children * STEPS * BATCH, 0.5)

@@ -175,7 +175,7 @@ def test_evolve_passes_config_workdir_and_dry_run(
 
 
 def test_dry_run_writes_nothing(evolve: Callable[..., list[dict[str, Any]]], tmp_path: Path) -> None:
-    started = RunStarted(str(tmp_path), ("a",), 1, 1, 1, 1)
+    started = RunStarted(str(tmp_path), ("a",), 1, 1, ("evolve:1x1",))
     evolve(lambda notify: notify(started))
     assert main(["evolve", "--dry_run"]) == 0
     assert list(tmp_path.iterdir()) == []

@@ -62,7 +62,7 @@ def test_the_command_hears_how_it_ended(tmp_path: Path, end: RunEnded | RunFaile
 def test_what_never_began_or_was_complete_is_not_told(tmp_path: Path) -> None:
     hook = Hook(f"touch {tmp_path}/called", warn=pytest.fail)
     hook(RunFailed("DataError: no such set"))
-    hook(RunStarted(str(tmp_path), ("a",), 1, 1, 1, 1))
+    hook(RunStarted(str(tmp_path), ("a",), 1, 1, ("evolve:1x1",)))
     hook(RunEnded(True, 0.0))
     hook.close()
     assert not list(tmp_path.iterdir())

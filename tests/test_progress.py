@@ -169,7 +169,7 @@ def test_tracker_counts_images_and_estimates_the_time_left() -> None:
 def test_tracker_follows_a_rate_that_changes() -> None:
     clock = Clock()
     tracker = Tracker(clock)
-    tracker(RunStarted("d", ("a",), 1, 1, 1, 1, image_steps_total=10_000))
+    tracker(RunStarted("d", ("a",), 1, 1, ("evolve:1x1",), image_steps_total=10_000))
     for seconds, rate in ((300, 10.0), (300, 1.0)):
         for _ in range(seconds):
             clock.now += 1
@@ -179,7 +179,9 @@ def test_tracker_follows_a_rate_that_changes() -> None:
 
 def test_tracker_starts_from_what_a_resumed_run_had_done() -> None:
     tracker = Tracker(Clock())
-    tracker(RunStarted("d", ("a",), 1, 1, 1, 1, generations_done=1, image_steps_done=300, image_steps_total=400))
+    tracker(
+        RunStarted("d", ("a",), 1, 1, ("evolve:1x1",), generations_done=1, image_steps_done=300, image_steps_total=400)
+    )
     assert tracker.fraction == 0.75
     generation = next(event for event in EVENTS if isinstance(event, GenerationStarted))
     ended = next(event for event in EVENTS if isinstance(event, GenerationEnded))
@@ -206,7 +208,7 @@ def test_log_has_every_event_in_order_and_comes_back(tmp_path: Path) -> None:
 
 
 def start(workdir: Path | str) -> RunStarted:
-    return RunStarted(str(workdir), ("a",), 1, 1, 1, 1)
+    return RunStarted(str(workdir), ("a",), 1, 1, ("evolve:1x1",))
 
 
 def test_log_is_appended_to_and_events_before_the_start_wait(tmp_path: Path) -> None:

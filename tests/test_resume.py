@@ -41,9 +41,10 @@ def test_seed_parents_chosen_by_fit_are_measured_once_and_journalled(
     measured: list[dict[int, float]] = []
     whole = trunk_fit.measure
 
-    def remember(*arguments: Any) -> dict[int, float]:
-        measured.append(whole(*arguments))
-        return measured[-1]
+    def remember(*arguments: Any) -> tuple[dict[int, float], int]:
+        fits, images = whole(*arguments)
+        measured.append(fits)
+        return fits, images
 
     monkeypatch.setattr(trunk_fit, "measure", remember)
     told: list[events.Event] = []

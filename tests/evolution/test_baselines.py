@@ -182,11 +182,13 @@ def test_every_task_starts_from_the_root_in_one_generation() -> None:
 
 def test_budget_equals_that_of_evolution() -> None:
     tuned = make_experiment(CHARACTERS)
-    assert schedule.cycles_per_child(baseline("full")) == 80  # benchmark 1: 5 * 8 * 2
-    assert schedule.cycles_per_child(replace(baseline("full"), cycles_per_child=30)) == 480  # benchmark 2
+    task = CHARACTERS[0]
+    assert schedule.planned_cycles(baseline("full"), task) == (80,)  # benchmark 1: 5 * 8 * 2
+    assert schedule.planned_cycles(replace(baseline("full"), cycles_per_child=30), task) == (480,)  # benchmark 2
     for kind in ("multi_head", "adapters"):
         fixed = replace(tuned, baseline=Baseline(kind))
-        assert schedule.total_child_cycles(fixed, 8) == schedule.total_child_cycles(tuned, 8) == 8 * 2 * 8 * 8 * 5
+        one = schedule.images_per_cycle(tuned, task)
+        assert schedule.images_of_phase(fixed, task) == 2 * schedule.images_of_phase(tuned, task) == 2 * 8 * 8 * 5 * one
         assert (schedule.num_task_iterations(fixed), schedule.num_generations(fixed)) == (1, 1)
         assert schedule.streams_per_child(fixed)
     assert not schedule.streams_per_child(tuned)

@@ -64,6 +64,8 @@ def assert_indices_are_those_made_from_scratch(state: State) -> None:
         active=state.active,
         seeds=state.seeds,
         next_model_id=state.next_model_id,
+        phase_images=state.phase_images,
+        evidence=state.evidence,
     )
     assert state == fresh
     for model in state.models.values():

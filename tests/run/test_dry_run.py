@@ -22,7 +22,7 @@ def test_a_dry_run_writes_nothing(data: Path, tmp_path: Path, monkeypatch: pytes
     runs.evolve(settings, str(tmp_path / "run"), told.append, dry_run=True)
     assert not (tmp_path / "run").exists()
     text = "\n".join(event.text for event in told if isinstance(event, events.Note))
-    assert "4 phases (2 tasks x 2 iterations) of 2 generations of 2 children of 2 cycles" in text
+    assert "4 phases (2 tasks x 2 iterations) of 2 generations of 2 children, 2 cycles a child" in text
     assert "ms a step of 16" in text
     evolved = 4 * 2 * 2 * 2 * 2 * 16  # phases, generations, children, cycles, steps, images
     assert f"{evolved:,} training images in all" in text

@@ -51,7 +51,7 @@ def measure(children: list[ChildPlan], loaded: list[ComponentId] | None = None, 
         return load(identity)
 
     work, task = replace(WORK, seed=seed), cast(Task, TrainOnly(num_train=700, size=SIZE))
-    return trunk_fit.measure(work, children, task, Position(), remember)
+    return trunk_fit.measure(work, children, task, Position(), remember)[0]
 
 
 def test_a_draw_is_the_same_every_time_and_takes_all_classes_alike() -> None:
@@ -81,7 +81,7 @@ def test_where_no_class_has_two_images_all_fit_alike() -> None:
     assert not len(trunk_fit.draw(np.arange(5, dtype=np.int32), ("a",)))
     children = seed_children(2)
     fits = trunk_fit.measure(WORK, children, cast(Task, Single(size=SIZE)), Position(), loader_of(children))
-    assert fits == {10: 0.0, 11: 0.0}
+    assert fits == ({10: 0.0, 11: 0.0}, 0)
 
 
 def test_fit_is_what_leaving_out_every_image_by_hand_gives() -> None:
