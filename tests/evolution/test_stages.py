@@ -1,0 +1,225 @@
+"""Phases of several stages: who goes on, with which settings, for how long, and that the budget is kept exactly."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from munet.config import Baseline, Experiment
+from munet.errors import UserError
+from munet.evolution import schedule
+from munet.evolution.controller import Controller
+from munet.evolution.judging import best_cycle
+from munet.evolution.stages import stages
+from munet.quality import standard_error
+from munet.types import ChildPlan, CycleQualities, GenerationEntry, PhaseEntry, Quality
+from tests.evolution.simulation import Simulation, make_experiment, make_tasks, simulate
+
+TASKS = make_tasks(10, 37, 5)
+RACE: dict[str, Any] = {
+    "stages": ("race",), "images_per_task": 30_000, "num_task_iterations": 1, "batch_size": 64,
+    "max_batches_per_cycle": 10, "max_seed_parents": 2,
+}  # fmt: skip
+
+
+def race(**changes: Any) -> Experiment:
+    return make_experiment(TASKS, **{**RACE, **changes})
+
+
+def generations(run: Simulation) -> list[GenerationEntry]:
+    return [entry for entry in run.entries if isinstance(entry, GenerationEntry)]
+
+
+def by_rate(child: ChildPlan, cycles: int) -> CycleQualities:
+    """The larger the learning rate, the better, a little more with every cycle."""
+    value = round(400 + 400 * float(child.hyperparameters["learning_rate"]))
+    return CycleQualities(tuple(Quality(value + cycle, 1000) for cycle in range(cycles)))
+
+
+def test_a_phase_explores_narrows_and_trains() -> None:
+    run = simulate(race(), TASKS, by_rate)
+    explored, narrowed, trained = generations(run)[:3]
+    assert [len(entry.children) for entry in (explored, narrowed, trained)] == [8, 4, 1]
+    assert all(child.plan.parent == 0 for child in explored.children)  # there is only the root yet
+    assert all(part.trainable for child in explored.children for part in child.plan.components)  # cloned, each
+    rates = {child.plan.id: child.plan.hyperparameters["learning_rate"] for child in explored.children}
+    best = sorted(rates, key=lambda child: (-float(rates[child]), child))[:4]
+    assert sorted(child.plan.parent for child in narrowed.children) == sorted(best)
+    for child in (*narrowed.children, *trained.children):
+        parent = next(
+            one.plan for entry in (explored, narrowed) for one in entry.children if one.plan.id == child.plan.parent
+        )
+        assert child.plan.hyperparameters == parent.hyperparameters
+        assert {part.name for part in child.plan.components if part.action == "clone"} >= {"encoderblock_0", "head"}
+    assert trained.children[0].plan.hyperparameters["learning_rate"] == max(rates.values())
+    ends = [entry for entry in run.entries if isinstance(entry, PhaseEntry)]
+    assert [end.retained for end in ends] == [entry.children[0].plan.id for entry in generations(run)[2::3]]
+
+
+def test_settings_come_up_as_often_as_their_share_says() -> None:
+    explored = generations(simulate(race(), TASKS, by_rate))[0]
+    flips = Counter(child.plan.hyperparameters["flip"] for child in explored.children)
+    assert flips == {True: 4, False: 4}
+    momenta = Counter(child.plan.hyperparameters["momentum"] for child in explored.children)
+    assert max(momenta.values()) <= 2  # of seven values, by eight strata
+
+
+def test_later_races_draw_what_was_better_in_earlier_ones() -> None:
+    tasks = make_tasks(*[10] * 8)
+    run = simulate(replace(race(), tasks=tuple(task.uri for task in tasks)), tasks, by_rate)
+    rates = [
+        [float(child.plan.hyperparameters["learning_rate"]) for child in entry.children]
+        for entry in generations(run)[::3]
+    ]
+    first, last = rates[0], [rate for few in rates[-3:] for rate in few]
+    assert sum(rate >= 0.1 for rate in last) / len(last) > 2 * sum(rate >= 0.1 for rate in first) / len(first)
+    assert min(last) < 0.02  # none is given up for good
+
+
+@given(
+    st.integers(20_000, 400_000),
+    st.sampled_from(
+        [("race",), ("explore:4", "train:1"), ("explore:8x1", "train:2"), ("evolve:3", "evolve:3x2", "train:1")]
+    ),
+    st.integers(1, 2),
+)
+def test_a_phase_spends_its_budget_but_for_less_than_a_cycle_a_child(
+    images: int, names: tuple[str, ...], iterations: int
+) -> None:
+    experiment = race(stages=names, images_per_task=images, num_task_iterations=iterations)
+    task = TASKS[0]
+    spent = schedule.images_of_phase(experiment, task)
+    budget = images // iterations
+    last = stages(experiment)[-1].children * schedule.images_per_cycle(experiment, task)
+    assert budget - last < spent <= budget
+
+
+def test_what_is_not_spent_goes_to_later_stages() -> None:
+    experiment = race()
+    task = TASKS[0]
+    one = schedule.images_per_cycle(experiment, task)
+    planned = schedule.planned_cycles(experiment, task)
+    spent = 8 * planned[0] * one + 4 * planned[1] * one
+    assert schedule.cycles(experiment, task, 2, spent - 3 * one) == planned[2] + 3
+    assert schedule.cycles(experiment, task, 2, spent + one // 2) in (planned[2], planned[2] - 1)
+
+
+def test_a_budget_that_pays_no_cycle_for_every_child_is_refused() -> None:
+    with pytest.raises(
+        UserError, match=r"images_per_task = 5,000 does not pay .* --config.images_per_task=8320 or more"
+    ):
+        schedule.check_budget(race(images_per_task=5000), TASKS[0])
+    schedule.check_budget(race(images_per_task=8320), TASKS[0])
+
+
+def test_without_stages_a_phase_is_the_papers() -> None:
+    assert list(map(str, stages(make_experiment(TASKS)))) == ["evolve:8x5"] * 8
+
+
+@pytest.mark.parametrize("kind", ["tuned", "tuned_adapters", "tuned_lora", "tuned_multi_head"])
+def test_a_tuned_baseline_tries_its_grid_with_the_images_of_evolution(kind: Any) -> None:
+    experiment = race(baseline=Baseline(kind))
+    (entry, *_) = generations(simulate(experiment, TASKS, by_rate))
+    tried = [
+        tuple(child.plan.hyperparameters[name] for name in ("learning_rate", "crop_area_min", "flip"))
+        for child in entry.children
+    ]
+    assert tried == [(0.05, 0.5, False), (0.1, 0.5, False), (0.05, 1.0, False), (0.1, 1.0, False)]
+    one = schedule.images_per_cycle(experiment, TASKS[0])
+    cycles = {len(child.training.qualities) for child in entry.children}
+    assert cycles == {30_000 // (4 * one)}
+    plain = simulate(
+        replace(experiment, baseline=Baseline(kind.removeprefix("tuned_").replace("tuned", "full"))), TASKS
+    )
+    trained = [
+        {part.name for part in found.children[0].plan.components if part.trainable}
+        for found in (entry, generations(plain)[0])
+    ]
+    assert trained[0] == trained[1]
+
+
+@given(st.lists(st.tuples(st.integers(0, 60), st.booleans()), min_size=1, max_size=12))
+def test_whoever_follows_training_ends_with_the_version_that_counts(cycles: list[tuple[int, bool]]) -> None:
+    qualities = tuple(Quality(correct, 60) for correct, _ in cycles)
+    kept = None
+    for count in range(1, len(qualities) + 1):
+        if best_cycle(CycleQualities(qualities[:count]), "latest_within_error") == count - 1:
+            kept = count - 1
+    assert kept == best_cycle(CycleQualities(qualities), "latest_within_error")
+
+
+def test_of_versions_within_one_standard_error_the_latest_counts() -> None:
+    qualities = [Quality(correct, 100) for correct in (50, 92, 90, 80)]
+    assert standard_error(qualities[1]) == pytest.approx(0.0273, abs=1e-3)
+    assert best_cycle(CycleQualities(tuple(qualities))) == 1
+    assert best_cycle(CycleQualities(tuple(qualities)), "latest_within_error") == 2
+    assert best_cycle(CycleQualities(tuple(qualities), diverged_at=2), "latest_within_error") == 1
+
+
+def test_of_settings_within_one_standard_error_the_larger_rate_goes_on() -> None:
+    def alike(child: ChildPlan, cycles: int) -> CycleQualities:
+        return CycleQualities((Quality(500 - child.id, 1000),) * cycles)
+
+    for choice, expected in (("latest_within_error", "the largest"), ("highest", "the first")):
+        run = simulate(race(version_choice=choice), TASKS, alike)
+        explored, narrowed = generations(run)[:2]
+        rates = {child.plan.id: float(child.plan.hyperparameters["learning_rate"]) for child in explored.children}
+        parents = [child.plan.parent for child in narrowed.children]
+        if expected == "the first":
+            assert parents == [1, 2, 3, 4]
+        else:
+            assert [rates[parent] for parent in parents] == sorted(rates.values(), reverse=True)[:4]
+
+
+def test_a_growing_penalty_is_none_at_first_and_whole_at_last() -> None:
+    experiment = race(scale_factor=0.3, size_penalty="growing")
+    run = simulate(experiment, TASKS, by_rate)
+    controller = Controller(experiment, TASKS)
+    for _state, entry in zip(run.states, run.entries[1:], strict=False):
+        if not isinstance(entry, GenerationEntry):
+            continue
+        for child in entry.children:
+            assert child.verdict.score is not None
+            assert child.verdict.best_cycle is not None
+            quality = child.training.qualities[child.verdict.best_cycle].value
+            if entry.position.generation == 0:
+                assert child.verdict.score == pytest.approx(quality)
+            else:
+                assert child.verdict.score < quality
+    whole = replace(experiment, size_penalty="whole_phase")
+    for task, model in run.final.retained.items():
+        assert task
+        record = run.final.models[model]
+        assert controller.score(run.final, record) == Controller(whole, TASKS).score(run.final, record)
+
+
+def test_the_root_can_count_as_shared_by_all_from_the_start() -> None:
+    scores = []
+    for users in ("users", "all_tasks"):
+        experiment = race(scale_factor=0.3, clone_probability=0.0, root_users=users)
+        scores.append(generations(simulate(experiment, TASKS, by_rate))[0].children[0].verdict.score)
+    assert scores[0] is not None
+    assert scores[1] is not None
+    assert scores[1] > scores[0]
+
+
+def test_a_jump_goes_to_any_other_value() -> None:
+    changes = {"mutation_probability": 1.0, "jump_probability": 1.0, "num_generations": 3}
+    run = simulate(make_experiment(TASKS, **changes), TASKS)
+    steps = [
+        abs(VALUES.index(mutation.before) - VALUES.index(mutation.after))  # type: ignore[arg-type]
+        for entry in generations(run)
+        for child in entry.children
+        for mutation in child.plan.mutations
+        if mutation.target == "learning_rate" and mutation.kind == "hyperparameter"
+    ]
+    assert 0 not in steps
+    assert max(steps) > 4
+
+
+VALUES = list(Experiment().search_space.learning_rate)

@@ -1,0 +1,107 @@
+"""Runs whose phases have stages: within their budget, the same however often interrupted, and sound afterwards."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import munet
+from munet.config import Config
+from munet.config.checks import validate
+from munet.errors import UserError
+from munet.progress import events
+from munet.report.verify.verify import verify
+from munet.run import runs
+from munet.store import Store
+from munet.types import GenerationEntry, SeedsEntry
+from tests import tiny_run
+from tests.interrupted import Stop, until
+
+BUDGET = 700
+
+
+def race(data: Path) -> Config:
+    """The tiny run as a race: two tasks, cycles of 32 images."""
+    config = tiny_run.config(data)
+    experiment = config.experiment
+    experiment.num_task_iterations, experiment.stages, experiment.images_per_task = 1, ("race",), BUDGET
+    experiment.new_heads, experiment.seed_choice = "class_means", "fit"
+    experiment.version_choice = "latest_within_error"
+    return validate(config)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("race") / "data"
+    tiny_run.write_data(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def finished(data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[events.Event]]:
+    told: list[events.Event] = []
+    workdir = tmp_path_factory.mktemp("finished") / "run"
+    runs.evolve(race(data), str(workdir), told.append)
+    return workdir, told
+
+
+def test_a_race_keeps_its_budget_with_all_that_it_looked_at(finished: tuple[Path, list[events.Event]]) -> None:
+    entries = list(Store.open(finished[0]).journal.entries())
+    for task in ("left", "right"):
+        own = [entry for entry in entries if isinstance(entry, GenerationEntry | SeedsEntry) and entry.task == task]
+        spent = sum(entry.image_steps for entry in own if isinstance(entry, SeedsEntry))
+        spent += sum(
+            child.cost.image_steps for entry in own if isinstance(entry, GenerationEntry) for child in entry.children
+        )
+        assert BUDGET - 32 < spent <= BUDGET
+        races = [entry for entry in own if isinstance(entry, GenerationEntry)]
+        assert [len(entry.children) for entry in races] == [8, 4, 1]
+        heads = [child.cost.image_steps - 32 * len(child.training.qualities) for child in races[0].children]
+        assert heads[0] == 24  # 72 training images passed through the first child's trunk
+        assert sum(heads) == 24 * sum(image_steps > 0 for image_steps in heads)
+    assert any(isinstance(entry, SeedsEntry) and entry.image_steps for entry in entries)
+    system = munet.open(str(finished[0]))
+    assert system.run_state.image_steps <= 2 * BUDGET
+
+
+def test_an_interrupted_race_ends_as_an_undisturbed_one(
+    finished: tuple[Path, list[events.Event]], data: Path, tmp_path: Path
+) -> None:
+    for kind in (events.CycleEnded, events.GenerationEnded, events.CycleEnded, events.PhaseEnded, events.CycleEnded):
+        with pytest.raises(Stop):
+            runs.evolve(race(data), str(tmp_path / "run"), until(kind))
+    runs.evolve(race(data), str(tmp_path / "run"), lambda _: None)
+    assert tiny_run.results(tmp_path / "run") == tiny_run.results(finished[0])
+
+
+def test_a_race_is_sound(finished: tuple[Path, list[events.Event]]) -> None:
+    """Every child, its settings and every verdict follow from the seed and the entries before it."""
+    report = verify(str(finished[0]))
+    assert report.is_sound, report
+
+
+def test_what_a_dry_run_says_of_stages(data: Path, tmp_path: Path) -> None:
+    told: list[events.Event] = []
+    settings = race(data)
+    settings.runtime.compare = ("tuned",)
+    runs.evolve(settings, str(tmp_path / "run"), told.append, dry_run=True)
+    text = "\n".join(event.text for event in told if isinstance(event, events.Note))
+    assert "2 phases (2 tasks x 1 iteration) of 3 stages: explore:8, narrow:4, train:1" in text
+
+
+def test_a_budget_that_is_too_small_is_refused_before_anything_is_written(data: Path, tmp_path: Path) -> None:
+    settings = race(data)
+    settings.experiment.images_per_task = 100
+    with pytest.raises(UserError, match=r"images_per_task = 100 does not pay for the stages of 'left'"):
+        runs.evolve(settings, str(tmp_path / "run"), lambda _: None)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_tuned_baseline_of_a_race_runs(data: Path, tmp_path: Path) -> None:
+    settings = race(data)
+    settings.experiment.baseline.kind = "tuned"
+    runs.evolve(settings, str(tmp_path / "run"), lambda _: None)
+    system = munet.open(str(tmp_path / "run"))
+    assert system.run_state.image_steps <= 2 * BUDGET
+    assert all(float(model.hyperparameters["learning_rate"]) in (0.05, 0.1) for model in system.models.values())
