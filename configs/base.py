@@ -1,26 +1,29 @@
-"""A start for your own tasks: the paper's budget a phase, with the 8 seed parents that fit the new task best.
+"""A start for your own tasks: a race of settings, then the best one to the end, on a budget of images a task.
 
     munet evolve --config=base --workdir=runs/mine --config.tasks=npz:/data/birds.npz,npz:/data/leaves.npz \
         --config.root=/data/Ti_16.npz --config.variant=Ti/16 --config.defaults.image_size=64
-    munet evolve --config=base:quick --workdir=runs/look --config.tasks=folder:/data/birds    # a first look, in minutes
+    munet evolve --config=base:quick --workdir=runs/look --config.tasks=folder:/data/birds    # a first look
 
-Cost: `--dry_run` says; with tasks of some thousand images, hours on a laptop (there, lower num_generations,
-children_per_generation and max_batches_per_cycle). `base:quick` takes about two minutes a task on two CPU cores,
-whatever the task's size.
-Expected result: one model a task, which `munet status` shows; add --config.compare=full to see what full fine-tuning
-gives for the same number of images.
+Variants: `full` (81,920 training images a task), `quick` (20,480) and `paper` (the paper's phases of 64 children with
+single steps from the defaults, 8 seed parents by fit: for budgets of millions of images a task).
+
+Cost: `--dry_run` says; `--config.images_per_task=N` changes it. `base:quick` takes about a minute a task on two CPU
+cores, whatever the task's size.
+Expected result: one model a task, which `munet status` shows; add --config.compare=tuned to see what fine-tuning gives
+that tries four settings with as many images. docs/howto/small_budgets.md says what to change when.
 """
 
 from __future__ import annotations
 
-from munet.config import Config, Experiment, SearchSpace
+from munet.config import Config, Defaults, Experiment, SearchSpace
 from munet.errors import UserError, nearest
 
-_VARIANTS = ("full", "quick")
+_VARIANTS = ("full", "quick", "paper")
+IMAGES = {"full": 81_920, "quick": 20_480}
 
 
 def get_config(variant: str = "full") -> Config:
-    """Nearly the defaults of munet/config/evolve.py, or few and short phases; tasks are named on the command line.
+    """The settings of a variant; tasks are named on the command line.
 
     Raises:
       UserError: no such variant.
@@ -29,21 +32,33 @@ def get_config(variant: str = "full") -> Config:
         raise UserError(f"there is no variant {variant!r}. {nearest(variant, _VARIANTS)}")
     experiment = Experiment(tasks=(), root="demo", variant="demo/16", num_blocks=3, max_seed_parents=8)
     experiment.seed_choice = "fit"
-    if variant == "quick":
-        experiment.num_task_iterations = 1
-        experiment.num_generations = 6
-        experiment.children_per_generation = 2
-        experiment.cycles_per_child = 2
-        experiment.batch_size = 80
-        experiment.max_batches_per_cycle = 30
-        experiment.mutation_probability = 0.2  # the paper's 0.1 is for phases of 64 children, not of 12
-        experiment.max_seed_parents = 2
-        # Short lists with long steps: 12 children cannot walk the paper's long ones. One image size: one program.
-        experiment.search_space = SearchSpace(
-            learning_rate=(0.002, 0.01, 0.05, 0.2),
-            warmup_ratio=(0.1, 0.3),
-            momentum=(0.8, 0.9, 0.98),
-            crop_area_min=(0.05, 0.2, 0.5, 1.0),
-            image_size=(32,),
-        )
+    if variant != "paper":
+        race(experiment, IMAGES[variant])
     return Config(experiment)
+
+
+def race(experiment: Experiment, images_per_task: int) -> None:
+    """The settings of a race on a small budget, in place; docs/howto/small_budgets.md says what each of them is for."""
+    experiment.num_task_iterations = 1
+    experiment.stages, experiment.images_per_task = ("race",), images_per_task
+    experiment.new_heads, experiment.version_choice = "class_means", "latest_within_error"
+    experiment.max_seed_parents = 2
+    experiment.batch_size = 64  # more steps for the same images; a cycle is ten of them
+    experiment.max_batches_per_cycle, experiment.min_batches_per_cycle = 10, 10
+    experiment.max_validation_batches = 16
+    # Short lists with long steps, high rates among them: a race of eight cannot tell more apart.
+    experiment.search_space = SearchSpace(
+        learning_rate=(0.02, 0.05, 0.1, 0.2),
+        schedule=("cosine",),
+        warmup_ratio=(0.1,),
+        momentum=(0.9,),
+        nesterov=(False,),
+        crop_area_min=(0.3, 0.6, 1.0),
+        crop_aspect_min=(0.75,),
+        flip=(False, True),
+        brightness_delta=(0.0,),
+        contrast_delta=(0.0,),
+        saturation_delta=(0.0,),
+        hue_delta=(0.0,),
+    )
+    experiment.defaults = Defaults(learning_rate=0.05, crop_area_min=1.0, flip=False)

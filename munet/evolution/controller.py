@@ -19,7 +19,7 @@ from munet.evolution.judging import judge_child
 from munet.evolution.mutations import mutate_settings
 from munet.evolution.parents import sample_parent
 from munet.evolution.search_space import DATA_SETTINGS, default_hyperparameters, model_settings, select
-from munet.evolution.spread import spread, tuned_names
+from munet.evolution.spread import raced_names, spread
 from munet.evolution.stages import stages
 from munet.evolution.state import EvolutionError, State, generation_draws, initial_state
 from munet.evolution.transitions import add_generation, begin_phase, choose_seeds, close_phase
@@ -72,7 +72,7 @@ class Controller:
         self._num_task_iterations = schedule.num_task_iterations(experiment)
         self._most_seed_parents = schedule.most_seed_parents(experiment)
         self._is_baseline = schedule.is_baseline(experiment)
-        self._tuned = tuned_names(experiment, (*model_settings(experiment), *DATA_SETTINGS))
+        self._raced = raced_names(experiment, (*model_settings(experiment), *DATA_SETTINGS))
 
     def task(self, state: State) -> TaskInfo:
         """The task that the state's position makes the active one."""
@@ -235,7 +235,7 @@ class Controller:
         experiment, task = self.experiment, self.task(state)
         draws = generation_draws(experiment.seed, state.position, task.name)
         parents = [*(state.models[seed] for seed in state.seeds), *self._ranked(state)[:1]]
-        spread_out = spread(experiment, state.evidence, self._tuned, draws.at("spread"), stage.children)
+        spread_out = spread(experiment, state.evidence, self._raced, draws.at("spread"), stage.children)
         return [
             explored_child(
                 state,
@@ -277,7 +277,7 @@ class Controller:
             )
             for child in entry.children
         ]
-        return replace(after, evidence=evidence.after_race(self.experiment, state.evidence, results, self._tuned))
+        return replace(after, evidence=evidence.after_race(self.experiment, state.evidence, results, self._raced))
 
     def _evolve(self, state: State, stage: Stage) -> tuple[list[ChildPlan], list[Mutation]]:
         """The children, and the mutations of the data settings that they share."""

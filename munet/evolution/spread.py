@@ -15,10 +15,17 @@ from munet.evolution.search_space import select, values_of
 from munet.rng import Draws
 from munet.types import Hyperparameters, HyperparameterValue, Mutation
 
+# What decides shapes: a child has its parent's layers, and its parent's image size costs what the others' does.
+_OF_SHAPES = ("image_size", "adapter_dim", "lora_rank")
 
-def tuned_names(experiment: Experiment, names: Sequence[str]) -> tuple[str, ...]:
-    """Of these settings those that evolve: none without auto-tuning, none with a single value."""
-    return tuple(name for name in names if experiment.auto_tune and len(values_of(experiment, name)) > 1)
+
+def raced_names(experiment: Experiment, names: Sequence[str]) -> tuple[str, ...]:
+    """Of these settings those that a race compares: none without auto-tuning, none with a single value, no shapes."""
+    return tuple(
+        name
+        for name in names
+        if experiment.auto_tune and name not in _OF_SHAPES and len(values_of(experiment, name)) > 1
+    )
 
 
 def spread(

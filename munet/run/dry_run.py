@@ -144,10 +144,26 @@ def _totals(config: Config, tasks: Sequence[TaskInfo]) -> Iterator[str]:
     )
     yield f"{phases} of {wording.describe_stages(tuple(map(str, stages(experiment))))}"
     yield f"{image_steps(experiment, tasks):,} training images in all"
+    if schedule.images_per_phase(experiment):
+        yield from _shared_budget(experiment, tasks)
     if compared := [one.experiment for one in baselines(config)]:
         kinds = ", ".join(one.baseline.kind for one in compared)
         also = sum(image_steps(one, tasks) for one in compared)
         yield f"{also:,} more for the baselines to compare with: {kinds}"
+
+
+def _shared_budget(experiment: Experiment, tasks: Sequence[TaskInfo]) -> Iterator[str]:
+    """What the stages of a phase get of its budget; tasks that get the same together."""
+    alike: dict[str, list[str]] = {}
+    for task in tasks:
+        planned = zip(stages(experiment), schedule.planned_cycles(experiment, task), strict=True)
+        paid = ", ".join(str(replace(stage, cycles=cycles)) for stage, cycles in planned)
+        size = f"a cycle is {schedule.images_per_cycle(experiment, task):,} images"
+        alike.setdefault(f"{paid} (children x cycles; {size})", []).append(task.name)
+    for paid, names in alike.items():
+        yield f"{', '.join(names)}: {paid}"
+    if experiment.new_heads == "class_means" or experiment.seed_choice == "fit":
+        yield "Forward passes for seed parents and heads count as a third of an image each, which the last stage lacks."
 
 
 def _tasks_table(planned: Sequence[_Planned], experiment: Experiment) -> Table:

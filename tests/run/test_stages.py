@@ -88,6 +88,8 @@ def test_what_a_dry_run_says_of_stages(data: Path, tmp_path: Path) -> None:
     runs.evolve(settings, str(tmp_path / "run"), told.append, dry_run=True)
     text = "\n".join(event.text for event in told if isinstance(event, events.Note))
     assert "2 phases (2 tasks x 1 iteration) of 3 stages: explore:8, narrow:4, train:1" in text
+    assert "left, right: explore:8x1, narrow:4x1, train:1x9 (children x cycles; a cycle is 32 images)" in text
+    assert "1,280 more for the baselines to compare with: tuned" in text
 
 
 def test_a_budget_that_is_too_small_is_refused_before_anything_is_written(data: Path, tmp_path: Path) -> None:

@@ -1,0 +1,54 @@
+"""Evolution and fine-tuning where a task has 20,480 training images for everything, choosing settings included.
+
+    munet benchmark --suite=small_budgets --repeats=3              # the sets on which the recipe was settled
+    munet benchmark --suite=small_budgets:held_out --repeats=3     # sets that had no part in any choice
+    munet benchmark --suite=small_budgets --config.images_per_task=81920
+
+Methods: `race` (--config=base:quick), `tuned` (full fine-tuning, the best by validation of four settings) and `full`
+(as the paper has it: rate 0.01, crops from 5%, flips; the best of four replicas). All see the same total of images a task.
+The sets are those of `../shared/tfds`, the root is of `../shared/roots`.
+
+Cost: a run of `race` took about two minutes on two CPU cores.
+Expected result: docs/results/small_budgets.md.
+"""
+
+from __future__ import annotations
+
+from munet.errors import UserError, nearest
+from munet.suites.suite import Method, Suite
+
+TASKS = {
+    "choice": ("tfds:cmaterdb/bangla", "tfds:cmaterdb/devanagari", "tfds:cmaterdb/telugu", "tfds:kmnist_t10k"),
+    "held_out": ("tfds:mnist", "tfds:omniglot?split=clean", "tfds:fashion_mnist"),
+}
+SETTINGS = {
+    "root": "../shared/roots/ti16_3blocks_32px_cifar100.npz",
+    "variant": "Ti/16",
+    "data_dir": "../shared/tfds",
+    "max_validation_batches": 8,
+    "children_per_generation": 4,  # replicas of `full`
+}
+# The paper's defaults, which evolution starts from there.
+PAPER = {
+    "defaults.learning_rate": 0.01,
+    "defaults.crop_area_min": 0.05,
+    "defaults.flip": True,
+    "search_space.learning_rate": (0.01,),
+    "search_space.crop_area_min": (0.05,),
+}
+
+
+def get_suite(variant: str = "choice") -> Suite:
+    """The suite of a variant.
+
+    Raises:
+      UserError: no such variant; the message names the nearest.
+    """
+    if variant not in TASKS:
+        raise UserError(f"there is no variant {variant!r}. {nearest(variant, TASKS)}")
+    methods = (
+        Method("race", "base:quick", label="muNet, a race"),
+        Method("tuned", "base:quick", {"baseline.kind": "tuned"}, label="Tuned fine-tuning"),
+        Method("full", "base:quick", {"baseline.kind": "full", **PAPER}, label="Full fine-tuning"),
+    )
+    return Suite(methods, tasks=TASKS[variant], settings=SETTINGS, against="tuned")
