@@ -5,7 +5,7 @@
     munet benchmark --suite=small_budgets --config.images_per_task=81920
 
 Methods: `race` (--config=base:quick), `tuned` (full fine-tuning, the best by validation of four settings) and `full`
-(as the paper has it: rate 0.01, crops from 5%, flips; the best of four replicas). All see the same total of images a task.
+(as the paper has it: rate 0.01, crops from 5%, flips; the best of four replicas). All have as many images a task.
 The sets are those of `../shared/tfds`, the root is of `../shared/roots`.
 
 Cost: a run of `race` took about two minutes on two CPU cores.
