@@ -90,7 +90,7 @@ def _temporary(target: Path) -> Iterator[Path]:
             place.mkdir()
             try:
                 yield place
-                place.rename(target)  # over an empty directory too, but over no other
+                os.replace(place, target)  # noqa: PTH105 - over an empty directory too, but over no other
             except BaseException:
                 shutil.rmtree(place, ignore_errors=True)
                 raise

@@ -1,0 +1,46 @@
+"""Writes a compressed system in forked processes that are killed at every system call; a program, as `store.killing`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.compression.compressed_run import compressed, write, write_smooth_run
+from tests.store.killing import collect, contents, fork, watched
+
+
+def main(base: Path) -> None:
+    """After each kill there is nothing at the place, or all; the next try has all."""
+    system = write_smooth_run(base / "run")
+    found = compressed(system)
+    before = contents(base / "run")
+    with watched(0, "never") as calls:
+        write(system, found, base / "undisturbed")
+    expected = contents(base / "undisturbed")
+    kills = 0
+    # Every component is written in the same way: the first calls, the last ones, and some in between.
+    for number in [*range(1, 40), *range(40, len(calls) - 30, 11), *range(len(calls) - 30, len(calls) + 1)]:
+        to = base / "small"
+
+        def body(acknowledge: Callable[[], None], number: int = number, to: Path = to) -> None:
+            with watched(number, "before"):
+                write(system, found, to)
+
+        was_killed, _ = collect(*fork(body))
+        assert was_killed
+        if to.exists():
+            assert contents(to) == expected, f"killed at call {number}: half of it is there"
+        else:
+            with watched(0, "never"):
+                write(system, found, to)
+            assert contents(to) == expected, f"killed at call {number}: the next try differs"
+        assert not list(base.glob(".tmp-*")), f"killed at call {number}: leftovers"
+        assert contents(base / "run") == before
+        to.rename(base / f"done-{number}")
+        kills += 1
+    print(kills)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
