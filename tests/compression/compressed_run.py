@@ -36,12 +36,12 @@ def measure_of(system: RunView) -> Measure:
             for path, array in arrays.items():
                 lost += float(np.sum(np.square(array - components[name][path])))
                 size += float(np.sum(np.square(array)))
-        return Quality(90 - round(1000 * lost / size), 100)
+        return Quality(90 - round(300 * lost / size), 100)
 
     return measure
 
 
-def compressed(system: RunView, tolerance: float = 20) -> Compression:
+def compressed(system: RunView, tolerance: float = 8) -> Compression:
     """The system's models in low rank."""
     load = functools.cache(system.store.components.load)
     return compress(system.state, system.models, load, measure_of(system), tolerance=tolerance, ranks=(1, 4))
@@ -61,7 +61,7 @@ def entry_of(system: RunView, found: Compression) -> CompressionEntry:
                 system.model(task).id, found.components[task], found.after[task], found.before[task], measured
             )
         )
-    return CompressionEntry(system.position, tuple(models), found.published, 20.0)
+    return CompressionEntry(system.position, tuple(models), found.published, 8.0)
 
 
 def write(system: RunView, found: Compression, to: Path) -> None:

@@ -93,7 +93,7 @@ def test_a_base_that_would_be_kept_for_too_little_is_none(system: RunView) -> No
 def test_no_task_loses_more_than_it_may(system: RunView) -> None:
     measure = measure_of(system)
     sizes = []
-    for tolerance in (0, 5, 20, 100):
+    for tolerance in (0, 5, 8, 100):
         found = compressed(system, tolerance)
         for task in system.models:
             assert found.before[task].value - found.after[task].value <= tolerance / 100 + 1e-12
