@@ -5,6 +5,7 @@ Usable on a finished run (`munet compress`) and on a model that a run has just f
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
@@ -114,14 +115,16 @@ class _Search:
             self._updates.clear()  # the decompositions of one task's layers at a time
             own = {item.id: item for item in found if task in item.users and item not in chosen}
 
-            def holds(ranks: Ranks, own: Mapping[ComponentId, Candidate] = own) -> bool:
-                all_ranks = {**chosen, **{own[id]: rank for id, rank in ranks.items()}}
-                touched = {user for id in ranks for user in own[id].users}
-                return all(self.quality(user, all_ranks).ratio >= self._least[user] for user in sorted(touched))
-
             layers = [self._layer(item, shares) for item in own.values()]
-            chosen |= {own[id]: rank for id, rank in choice.choose(layers, holds).items()}
+            found_ranks = choice.choose(layers, functools.partial(self._holds, chosen, own))
+            chosen |= {own[id]: rank for id, rank in found_ranks.items()}
         return chosen
+
+    def _holds(self, decided: Chosen, own: Mapping[ComponentId, Candidate], ranks: Ranks) -> bool:
+        """Whether every task that has any of these layers is still good enough with them."""
+        every = {**decided, **{own[id]: rank for id, rank in ranks.items()}}
+        users = sorted({user for id in ranks for user in own[id].users})
+        return all(self.quality(user, every).ratio >= self._least[user] for user in users)
 
     def wasted_bases(self, chosen: Chosen) -> set[ComponentId]:
         """Bases that cost more than the layers on them save."""

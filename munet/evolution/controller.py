@@ -17,8 +17,8 @@ from munet.evolution.children import baseline_child, mutated_child, seed_child
 from munet.evolution.judging import judge_child
 from munet.evolution.mutations import mutate_settings
 from munet.evolution.parents import sample_parent
-from munet.evolution.search_space import DATA_SETTINGS, default_hyperparameters, select
 from munet.evolution.replacing import compressed
+from munet.evolution.search_space import DATA_SETTINGS, default_hyperparameters, select
 from munet.evolution.state import EvolutionError, State, generation_draws, initial_state
 from munet.evolution.transitions import add_generation, begin_phase, choose_seeds, close_phase
 from munet.rng import Draws

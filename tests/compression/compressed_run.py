@@ -49,7 +49,7 @@ def compressed(system: RunView, tolerance: float = 8) -> Compression:
 
 def entry_of(system: RunView, found: Compression) -> CompressionEntry:
     """The journal's entry, with test counts made up."""
-    models = []
+    models: list[CompressedModel] = []
     for task in sorted(found.components, key=lambda task: system.model(task).id):
         id = system.state.next_model_id + len(models)
         counted = (20,) * system.task(task).num_classes

@@ -1,4 +1,4 @@
-"""Writes a compressed system in forked processes that are killed at every system call; a program, as `store.killing`."""
+"""Writes a compressed system in forked processes killed at every system call; a program, as `store.killing` is."""
 
 from __future__ import annotations
 

@@ -101,7 +101,7 @@ def test_a_base_stays_as_long_as_it_is_one(world: World) -> None:
     assert old not in after.models
     assert f"{BLOCK}@{old}" in after.components
     assert after.num_users[f"{BLOCK}@{old}"] == 1
-    better = replace(after.models[other], id=9, components=after.models[other].components | {BLOCK: f"{BLOCK}@0"})
+    better = replace(after.models[other], id=9, components={**after.models[other].components, BLOCK: f"{BLOCK}@0"})
     active = replace(after, models=after.models.changed({9: better}), active=(9, other))
     active = replace(active, ancestry=type(active.ancestry).of(active.models, active.components))
     end = close_phase(active, PhaseEntry(active.position, "task1", 9, Quality(1, 2)))

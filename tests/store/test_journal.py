@@ -13,8 +13,8 @@ import pytest
 
 from munet.errors import CorruptionError, DiskFullError, WorkdirError
 from munet.store import Journal
-from munet.store.journal import NEWEST_VERSION
 from munet.store.codec import dumps
+from munet.store.journal import NEWEST_VERSION
 from munet.types import JournalEntry, Position, SeedsEntry
 from tests.store.samples import entry
 

@@ -38,7 +38,7 @@ def test_what_comes_back_is_the_base_plus_the_product(rank: int) -> None:
     assert {path: array.shape for path, array in back.items()} == SHAPES
     for path, (rows, columns) in SIDES.items():
         u, v = stored[f"{path}/U"], stored[f"{path}/V"]
-        assert (u.shape[-1], v.shape[0], u.dtype, v.dtype) == (rank, rank, np.float32, np.float32)
+        assert (u.shape[-1], v.shape[0], u.dtype.name, v.dtype.name) == (rank, rank, "float32", "float32")
         product = u.reshape(rows, rank).astype(np.float64) @ v.reshape(rank, columns)
         np.testing.assert_allclose(back[path], base[path] + product.reshape(base[path].shape), rtol=1e-6, atol=1e-6)
         np.testing.assert_allclose(np.linalg.norm(u), np.linalg.norm(v), rtol=1e-5)  # the singular values are shared

@@ -108,7 +108,7 @@ class Graph:
 
     @property
     def num_params(self) -> int:
-        """Unique parameters in use: a norm that two heads share is counted once, a base that no task uses as it is too."""
+        """Unique parameters in use, each once: a norm that two heads share, and a base that no path shows."""
         shown = [part for node in self.nodes for part in node.parts]
         bases = [part.base for part in shown if part.base is not None]
         return sum({part.id: part.params for part in (*shown, *bases)}.values())
