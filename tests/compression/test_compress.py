@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,16 +13,19 @@ import pytest
 from munet.compression.candidates import candidates
 from munet.compression.compress import compress
 from munet.errors import CorruptionError
+from munet.evolution import judging
 from munet.report.graph import graph
 from munet.report.status import status_json
 from munet.report.verify.verify import verify
 from munet.store.components import component_id
 from munet.system import view
 from munet.system.view import RunView
-from munet.types import ModelId
+from munet.types import ModelId, Quality
+from munet.vit.init import FlatArrays
 from tests.compression.compressed_run import compressed, entry_of, measure_of, write, write_smooth_run
 from tests.evolution.simulation import make_experiment, make_tasks
 from tests.evolution.world import World
+from tests.report.stored_run import arrays_of
 
 TASKS = make_tasks(10, 10, 10)
 
@@ -69,25 +73,33 @@ def test_what_other_tasks_use_stays(world: World) -> None:
     assert f"encoderblock_0@{first}" in bases(world, first, second)
 
 
-def test_a_base_that_would_be_kept_for_too_little_is_none(system: RunView) -> None:
-    """One task alone on a block of the root that no task uses: the base is as large as what it replaces."""
-    found = compressed(system)
-    state = system.state
-    assert found.published
-    for record in found.published.values():
-        assert record.base is not None
-        if not state.num_users.get(record.base, 0):
-            users = [r for r in found.published.values() if r.base == record.base]
-            saved = sum(state.components[r.parent or ""].num_params - r.num_params for r in users)
-            saved += sum(  # layers that became the base itself
-                state.components[old].num_params
-                for task, new in found.components.items()
-                for name, old in system.model(task).components.items()
-                if new[name] == record.base
-            )
-            assert saved > state.components[record.base].num_params
-    after = system.controller.tell(state, entry_of(system, found))
-    assert sum(after.components[id].num_params for id in after.num_users) < system.total_params
+@pytest.mark.parametrize("spoilt", [(), ("task0",)])
+def test_a_base_is_only_kept_where_it_saves_more_than_it_has(world: World, spoilt: tuple[str, ...]) -> None:
+    """Two blocks on one of the root's that no task uses; where but one of them may become low-rank, neither does."""
+    models = [world.add(task, own=["encoderblock_0"]) for task in ("task0", "task1")]
+    state = world.state()
+    chosen = {f"task{index}": state.models[model] for index, model in enumerate(models)}
+
+    def load(id: str) -> dict[str, np.ndarray]:
+        return arrays_of(replace(state.components[id], model=len(id) + int(id[-1])))
+
+    def measure(task: str, components: Mapping[str, FlatArrays]) -> Quality:
+        block, own = components["encoderblock_0"], load(chosen[task].components["encoderblock_0"])
+        is_base = np.array_equal(block["LayerNorm_0/bias"], load("encoderblock_0@0")["LayerNorm_0/bias"])
+        is_whole = all(np.array_equal(block[path], own[path]) for path in own)
+        return Quality(9 if is_whole or not (is_base or task in spoilt) else 0, 10)
+
+    found = compress(state, chosen, load, measure, tolerance=0)
+    assert len(found.published) == (0 if spoilt else 2)
+    assert all(record.base == "encoderblock_0@0" for record in found.published.values())
+    assert found.after == found.before
+    # The graph and the sum of all users' shares count the base, which no path shows.
+    for task, components in found.components.items():
+        world.models[chosen[task].id] = replace(chosen[task], components=components)
+    world.components |= found.published
+    after = world.state()
+    drawn = graph.build(TASKS, {task: after.models[model.id] for task, model in chosen.items()}, after.components, str)
+    assert drawn.num_params == judging.total_params(after) < judging.total_params(state) + bool(spoilt)
 
 
 def test_no_task_loses_more_than_it_may(system: RunView) -> None:
