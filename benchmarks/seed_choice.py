@@ -140,7 +140,7 @@ def features(system: munet.System, task: ArrayTask, file: Path) -> Mapping[str, 
 
 
 def _tokens(system: munet.System, model: Any, pieces: Any) -> np.ndarray:
-    components = {name: system.store.components.get(id)[1] for name, id in model.components.items() if name != HEAD}
+    components = {name: system.store.components.load(id) for name, id in model.components.items() if name != HEAD}
     return trunk_fit.class_tokens(
         TaskWork.of(system.experiment, system.tasks[0]), components, model.hyperparameters, pieces
     )

@@ -22,8 +22,9 @@ TaskName = str
 HyperparameterValue = bool | int | float | str
 Hyperparameters = Mapping[str, HyperparameterValue]  # every name that evolution/search_space.py gives the run
 
-Origin = Literal["root", "root-resized", "init", "clone"]
+Origin = Literal["root", "root-resized", "init", "clone", "low_rank"]
 ROOT_MODEL: ModelId = 0
+ROWS, COLUMNS = "/U", "/V"  # what the two factors of a low-rank leaf have behind its path
 
 
 @dataclass(frozen=True)
@@ -45,13 +46,16 @@ class ComponentRecord:
 
     Attributes:
       name: the layer it is, e.g. `encoderblock_0`.
-      leaves: arrays by path inside the component, e.g. `MlpBlock_3/Dense_0/kernel`, sorted by path.
+      leaves: arrays by path inside the component, e.g. `MlpBlock_3/Dense_0/kernel`, sorted by path, as they are stored;
+        of a matrix that is stored in low rank the two factors, `.../kernel/U` and `.../kernel/V`.
       origin: `root` (from the checkpoint), `root-resized` (its position embedding at another image size, the
-        checkpoint's own being `parent`), `init` (new parameters) or `clone` (trained from a copy of `parent`).
+        checkpoint's own being `parent`), `init` (new parameters), `clone` (trained from a copy of `parent`) or
+        `low_rank` (`parent` stored as what it adds to `base`).
       parent: the component it was copied from, if any (it may have been collected since).
-      model: the model that created it (0: the root).
+      model: the model that created it (0: the root); of a low-rank one the model that trained its parent.
       cycles: training cycles received on each task, inherited ones included, in the order of the tasks' first ones;
         of a long descent only the last (`evolution/records.py`).
+      base: the component that a low-rank one is added to; it is kept and counted as long as the other is used.
     """
 
     name: ComponentName
@@ -60,11 +64,31 @@ class ComponentRecord:
     parent: ComponentId | None = None
     model: ModelId = ROOT_MODEL
     cycles: Mapping[TaskName, int] = field(default_factory=dict)
+    base: ComponentId | None = field(default=None, metadata={"omit_default": True})
 
     @cached_property  # asked for with every score
     def num_params(self) -> int:
-        """Number of parameters, all leaves together."""
+        """Number of parameters, all leaves together: those that are stored, without a base's."""
         return sum(leaf.size for leaf in self.leaves.values())
+
+    @cached_property
+    def layer_leaves(self) -> Mapping[str, Leaf]:
+        """The arrays of the layer as whoever loads it gets them: a matrix where two factors are stored."""
+        if self.base is None:
+            return self.leaves
+        layer: dict[str, Leaf] = {}
+        for path, leaf in self.leaves.items():
+            if path.endswith(ROWS):
+                columns = self.leaves[path.removesuffix(ROWS) + COLUMNS]
+                layer[path.removesuffix(ROWS)] = Leaf((*leaf.shape[:-1], *columns.shape[1:]), leaf.dtype)
+            elif not path.endswith(COLUMNS):
+                layer[path] = leaf
+        return {path: layer[path] for path in sorted(layer)}
+
+    @cached_property
+    def layer_size(self) -> int:
+        """Number of elements of the layer's arrays, however few parameters are stored of it."""
+        return sum(leaf.size for leaf in self.layer_leaves.values())
 
     @property
     def is_root(self) -> bool:
@@ -296,6 +320,42 @@ class PhaseEntry:
 
 
 @dataclass(frozen=True)
+class CompressedModel:
+    """A task's model stored in fewer parameters: another model, for it computes other numbers.
+
+    Attributes:
+      replaces: the retained model that it stands for; hyper-parameters and lineage are that one's.
+      components: component id by component name, in path order.
+      quality: validation quality, measured alone.
+      uncompressed: that of the model it replaces, measured in the same way.
+      measured: the new model's id, its test quality, and the counts by class, as the end of a phase has them.
+    """
+
+    replaces: ModelId
+    components: Mapping[ComponentName, ComponentId]
+    quality: Quality
+    uncompressed: Quality
+    measured: PhaseEntry
+
+
+@dataclass(frozen=True)
+class CompressionEntry:
+    """Retained models of a complete run replaced by compressed ones (`munet compress`).
+
+    Attributes:
+      position: of a complete run.
+      models: the new ones, in the order of the models that they replace.
+      published: the records of the components that they brought.
+      tolerance: points of validation quality that a task might lose; None: a standard error of it.
+    """
+
+    position: Position
+    models: tuple[CompressedModel, ...]
+    published: Mapping[ComponentId, ComponentRecord] = field(default_factory=dict)
+    tolerance: float | None = None
+
+
+@dataclass(frozen=True)
 class TaskInfo:
     """What the journal's first entry holds of a task; resuming on other data is refused."""
 
@@ -329,4 +389,4 @@ class StartEntry:
     folder: str = field(default="", metadata={"omit_default": True})  # from which relative paths of tasks go; "": none
 
 
-JournalEntry = StartEntry | SeedsEntry | GenerationEntry | PhaseEntry
+JournalEntry = StartEntry | SeedsEntry | GenerationEntry | PhaseEntry | CompressionEntry

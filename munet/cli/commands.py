@@ -103,6 +103,25 @@ def verify(workdir: str, tests: bool, data_dir: str) -> int:
     return 2 if checks.run(workdir, checks.remeasure(data_dir) if tests else None) else 0
 
 
+def compress(workdir: str, to: str, tolerance: float | None, tasks: str, data_dir: str) -> None:
+    """Writes a smaller copy of a finished system, and prints what it costs and saves.
+
+    Raises:
+      UserError: the run, its data or a directory cannot be used, or nothing can be saved.
+    """
+    from munet.compression import new_workdir
+
+    new_workdir.check_places(workdir, to)  # before JAX is imported
+    from munet.compression.finished import compress_run
+    from munet.report import compressed
+
+    names = tuple(name for name in tasks.split(",") if name)
+    found = compress_run(workdir, to, tolerance=tolerance, tasks=names, data_dir=data_dir, say=_say)
+    console = plain_console()
+    console.print(compressed.table(found.before, found.after, found.compression.before))
+    console.print(compressed.summary(found.before, found.after), highlight=False, markup=False)
+
+
 def graph(workdir: str, format: str, output: str) -> None:
     """Writes the layer graph."""
     from munet.report.graph import render

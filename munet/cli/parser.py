@@ -25,6 +25,7 @@ Commands:
   status     what a run has reached
   graph      draw which layers the tasks share
   verify     check that every stored file is what was written
+  compress   a smaller copy of a finished system: layers stored as low-rank updates
   data       show tasks: splits, classes, a contact sheet
   roots      list pretrained models to begin with, or fetch and inspect one
   config     list every setting, its value and its meaning
@@ -201,6 +202,27 @@ def _verify(commands: Any) -> argparse.ArgumentParser:
     return parser
 
 
+def _compress(commands: Any) -> argparse.ArgumentParser:
+    parser = _command(
+        commands,
+        "compress",
+        "Writes a smaller copy of a finished run's system: layers are stored as low-rank updates of what they were\n"
+        "cloned from, in the lowest ranks whose validation quality holds. The run itself stays as it is.",
+    )
+    _workdir(parser)
+    parser.add_argument("--to", default="", metavar="NEW", help="a new or empty directory for the smaller system")
+    parser.add_argument(
+        "--tolerance", type=float, default=None, metavar="POINTS",
+        help="validation quality that a task may lose, in points (default: its standard error)",
+    )  # fmt: skip
+    parser.add_argument("--tasks", default="", metavar="A,B", help="compress only these tasks' models (default: all)")
+    parser.add_argument(
+        "--data_dir", default="", metavar="DIR",
+        help="prepared TFDS data (default: $TFDS_DATA_DIR, else ~/tensorflow_datasets)",
+    )  # fmt: skip
+    return parser
+
+
 def _graph(commands: Any) -> argparse.ArgumentParser:
     parser = _command(commands, "graph", "Draws the layers that the tasks' models are made of, and which they share.")
     _workdir(parser)
@@ -307,6 +329,7 @@ _COMMANDS: dict[str, Callable[[Any], argparse.ArgumentParser]] = {
     "status": _status,
     "graph": _graph,
     "verify": _verify,
+    "compress": _compress,
     "data": _data,
     "roots": _roots,
     "config": _config,

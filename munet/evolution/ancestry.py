@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from munet.evolution.sorted_map import SortedMap
 from munet.types import ComponentId, ComponentName, ComponentRecord, ModelId, ModelRecord, TaskName
 
-# What is looked for: a component by name and number of parameters, or a model of a task.
+# What is looked for: a component by name and size, or a model of a task.
 Key = tuple[ComponentName, int] | TaskName
 
 
@@ -90,5 +90,5 @@ class Ancestry:
 
 
 def _keys(model: ModelRecord, components: Mapping[ComponentId, ComponentRecord]) -> frozenset[Key]:
-    keys: set[Key] = {(name, components[id].num_params) for name, id in model.components.items()}
+    keys: set[Key] = {(name, components[id].layer_size) for name, id in model.components.items()}
     return frozenset(keys if model.task is None else keys | {model.task})

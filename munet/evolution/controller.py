@@ -18,6 +18,7 @@ from munet.evolution.children import baseline_child, continued_child, explored_c
 from munet.evolution.judging import judge_child
 from munet.evolution.mutations import mutate_settings
 from munet.evolution.parents import sample_parent
+from munet.evolution.replacing import compressed
 from munet.evolution.search_space import DATA_SETTINGS, default_hyperparameters, model_settings, select
 from munet.evolution.spread import raced_names, spread
 from munet.evolution.stages import stages
@@ -26,6 +27,7 @@ from munet.evolution.transitions import add_generation, begin_phase, choose_seed
 from munet.rng import Draws
 from munet.types import (
     ChildPlan,
+    CompressionEntry,
     CycleQualities,
     GenerationEntry,
     GenerationPlan,
@@ -182,12 +184,19 @@ class Controller:
             for result in (results[child.id],)
         }
 
-    def tell(self, state: State, entry: SeedsEntry | GenerationEntry | PhaseEntry) -> State:
+    def tell(self, state: State, entry: SeedsEntry | GenerationEntry | PhaseEntry | CompressionEntry) -> State:
         """The state after a journal entry.
 
         Raises:
           CorruptionError: the entry does not follow on the state.
         """
+        if isinstance(entry, CompressionEntry):
+            if not self.is_complete(state) or entry.position != state.position:
+                raise CorruptionError(
+                    f"The journal has models compressed at {entry.position}, where the run is at {state.position}.",
+                    _ADVICE,
+                )
+            return compressed(state, entry)
         fits = isinstance(entry, self._expected(state))
         if not fits or entry.position != state.position or entry.task != self.task(state).name:
             raise CorruptionError(

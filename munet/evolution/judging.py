@@ -58,21 +58,20 @@ def accounted_params(
         that use them.
     """
     # fsum is exact before its one rounding: models that share alike score alike, in whatever order they are summed.
-    return math.fsum(_share(state, id, task, experiment) for id in components)
+    return math.fsum(_share(state, used, task, experiment) for id in components for used in state.with_base(id))
 
 
 def accounted_params_of_child(state: State, child: ChildPlan, experiment: Experiment, num_classes: int) -> float:
     """Eq. 3 for a child that is not built yet: what it trains is its own, the rest is shared."""
     variant = architecture.get_variant(experiment.variant)
-    return math.fsum(
-        _share(state, plan.source, child.task, experiment)
-        if plan.action == "share" and plan.source is not None
-        else sum(
-            leaf.size
-            for leaf in architecture.model_leaves(variant, plan.name, child.hyperparameters, num_classes).values()
-        )
-        for plan in child.components
-    )
+    shares: list[float] = []
+    for plan in child.components:
+        if plan.action == "share" and plan.source is not None:
+            shares += [_share(state, used, child.task, experiment) for used in state.with_base(plan.source)]
+        else:
+            leaves = architecture.model_leaves(variant, plan.name, child.hyperparameters, num_classes)
+            shares.append(sum(leaf.size for leaf in leaves.values()))
+    return math.fsum(shares)
 
 
 def _share(state: State, component: ComponentId, task: TaskName, experiment: Experiment | None) -> float:
@@ -134,7 +133,7 @@ def score_of_child(
 
 def num_classes(state: State, model: ModelRecord) -> int:
     """Outputs of a model's head."""
-    return state.components[model.components[architecture.HEAD]].leaves["bias"].size
+    return state.components[model.components[architecture.HEAD]].layer_leaves["bias"].size
 
 
 def total_params(state: State) -> int:

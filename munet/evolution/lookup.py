@@ -102,7 +102,7 @@ def _resized_position(state: State, leaves: Mapping[str, Leaf]) -> ComponentPlan
 
 
 def _has_shapes(state: State, component: ComponentId, leaves: Mapping[str, Leaf]) -> bool:
-    own = state.components[component].leaves
+    own = state.components[component].layer_leaves
     return own.keys() == leaves.keys() and all(own[path].shape == leaf.shape for path, leaf in leaves.items())
 
 

@@ -41,8 +41,8 @@ class State:
     Attributes:
       position: where the run stands.
       models: the root, the retained model of every task, and the active population of the current phase.
-      components: the record of every component that a model in `models` uses, and of the checkpoint's own position
-        embedding, from which others are resized.
+      components: the record of every component that a model in `models` uses, bases of low-rank ones too, and of the
+        checkpoint's own position embedding, from which others are resized.
       retained: the retained model of each task that has one.
       active: the active population A in order of id.
       seeds: seed parents of this phase that are still to be used, in order of use; where they are yet to be chosen by
@@ -88,7 +88,7 @@ class State:
         evidence: Evidence | None = None,
     ) -> State:
         """A state from what is not an index; the work grows with everything there is."""
-        users = Counter(id for model in retained.values() for id in models[model].components.values())
+        users = Counter(id for model in retained.values() for id in _used_by(models[model], components))
         heirs: dict[ModelId, tuple[ModelId, ...]] = {}
         for id in sorted(models):
             if parent := models[id].parent:  # neither None nor the root
@@ -123,8 +123,16 @@ class State:
             current = record.parent
 
     def components_of(self, models: Iterable[ModelId]) -> set[ComponentId]:
-        """The components that some models use."""
-        return {id for model in models for id in self.models[model].components.values()}
+        """The components that some models use, bases too."""
+        return {id for model in models for id in self.used_by(self.models[model])}
+
+    def used_by(self, model: ModelRecord) -> tuple[ComponentId, ...]:
+        """The components that a model uses, each before the base that it may have."""
+        return _used_by(model, self.components)
+
+    def with_base(self, component: ComponentId) -> tuple[ComponentId, ...]:
+        """The component, and the one that it is added to if it is stored in low rank."""
+        return _with_base(component, self.components)
 
     def num_other_users(self, component: ComponentId, task: TaskName) -> int:
         """How many tasks other than `task` have a retained model that uses the component: n of Eq. 3."""
@@ -132,12 +140,22 @@ class State:
         own = self.retained.get(task) if count else None
         if own is None:
             return count
-        # A model has a component under the component's own name.
-        return count - (self.models[own].components.get(self.components[component].name) == component)
+        # A model has a component under the component's own name, and the base of a low-rank one under that one's.
+        used = self.models[own].components.get(self.components[component].name)
+        return count - (used is not None and component in self.with_base(used))
 
     def is_trainable(self, component: ComponentId, task: TaskName) -> bool:
         """Whether a model of the active task may train (a copy of) it without a clone mutation (spec section 3)."""
         return not self.components[component].is_root and self.num_other_users(component, task) == 0
+
+
+def _used_by(model: ModelRecord, components: Mapping[ComponentId, ComponentRecord]) -> tuple[ComponentId, ...]:
+    return tuple(used for id in model.components.values() for used in _with_base(id, components))
+
+
+def _with_base(component: ComponentId, components: Mapping[ComponentId, ComponentRecord]) -> tuple[ComponentId, ...]:
+    base = components[component].base
+    return (component,) if base is None else (component, base)
 
 
 def root_positions(components: Mapping[ComponentId, ComponentRecord]) -> tuple[ComponentId, ...]:

@@ -133,8 +133,8 @@ def _nearest_ancestor(state: State, model: ModelRecord, dropped: Iterable[ModelI
 def _users(state: State, entry: PhaseEntry) -> dict[ComponentId, int]:
     """The users of what the active task's model used before the end of the phase, and of what it uses then."""
     previous = state.retained.get(entry.task)
-    before = () if previous is None else state.models[previous].components.values()
-    change = Counter(state.models[entry.retained].components.values())
+    before = () if previous is None else state.used_by(state.models[previous])
+    change = Counter(state.used_by(state.models[entry.retained]))
     change.subtract(before)
     return {id: state.num_users.get(id, 0) + number for id, number in change.items()}
 

@@ -56,7 +56,7 @@ def open_system(reference: str) -> Checkpoint:
         )
     variant = architecture.get_variant(opened.experiment.variant)
     ids = {name: id for name, id in model.components.items() if name != HEAD}
-    tokens = opened.components[ids[POSITION]].leaves["pos_embedding"].shape[1]
+    tokens = opened.components[ids[POSITION]].layer_leaves["pos_embedding"].shape[1]
     facts = Facts(
         layout="munet",
         variant=variant,

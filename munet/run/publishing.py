@@ -46,12 +46,12 @@ class Publisher:
     def load(self, identity: ComponentId) -> FlatArrays:
         """Arrays of a published component, read and checked once."""
         if identity not in self._cache:
-            self._cache[identity] = self._store.get(identity)[1]
+            self._cache[identity] = self._store.load(identity)
         return self._cache[identity]
 
     def read(self, identity: ComponentId) -> FlatArrays:
         """As `load`, but what is not in memory yet is not kept there: for a look at many models."""
-        return self._cache[identity] if identity in self._cache else self._store.get(identity)[1]
+        return self._cache[identity] if identity in self._cache else self._store.load(identity)
 
     def publish(
         self,

@@ -17,6 +17,7 @@ import numpy as np
 import safetensors.numpy
 
 from munet.errors import CorruptionError
+from munet.store import low_rank
 from munet.store.codec import canonical, from_json, loads, to_json
 from munet.store.folders import open_folder
 from munet.types import ComponentId, ComponentRecord
@@ -100,6 +101,20 @@ class ComponentStore:
         if _id(record, arrays) != identity:
             raise self._corrupt(identity, "does not hold the bytes that its name is the hash of")
         return record, arrays
+
+    def load(self, identity: ComponentId) -> dict[str, np.ndarray]:
+        """A layer's arrays (read-only) by path, every byte checked: the one place where low-rank ones become whole.
+
+        Raises:
+          CorruptionError: as for `get`, also of its base.
+        """
+        record, arrays = self.get(identity)
+        if record.base is None:
+            return arrays
+        base_record, base = self.get(record.base)
+        if base_record.base is not None or not record.layer_leaves.items() <= base_record.leaves.items():
+            raise self._corrupt(identity, f"has a base ({record.base[:12]}) that is no whole layer of its shapes")
+        return low_rank.materialised(arrays, base)
 
     def record(self, identity: ComponentId) -> ComponentRecord:
         """A component's record from the file's header alone, so without checking the hash.

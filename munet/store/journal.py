@@ -15,15 +15,18 @@ from typing import Any
 from munet.errors import CorruptionError, WorkdirError
 from munet.store.codec import dumps, from_json, loads, to_json
 from munet.store.folders import open_folder
-from munet.types import GenerationEntry, JournalEntry, PhaseEntry, SeedsEntry, StartEntry
+from munet.types import CompressionEntry, GenerationEntry, JournalEntry, PhaseEntry, SeedsEntry, StartEntry
 
-FORMAT_VERSION = 1  # of the work directory as a whole
+FORMAT_VERSION = 1  # of the work directory as a whole, as a run begins it
+LOW_RANK_VERSION = 2  # of entries with what versions of munet before low-rank components cannot read
+NEWEST_VERSION = LOW_RANK_VERSION  # that this munet reads
 
 _KINDS: dict[str, type[JournalEntry]] = {
     "start": StartEntry,
     "seeds": SeedsEntry,
     "generation": GenerationEntry,
     "phase": PhaseEntry,
+    "compression": CompressionEntry,
 }
 _KEYS = {"format", "kind", "previous", "entry"}
 _NAME = re.compile(r"(\d{8})\.json")
@@ -81,7 +84,7 @@ class Journal:
         """
         length = len(self)
         kind = next(kind for kind, cls in _KINDS.items() if cls is type(entry))
-        content = {"format": FORMAT_VERSION, "kind": kind, "previous": self.hash_at(length), "entry": to_json(entry)}
+        content = {"format": _version(entry), "kind": kind, "previous": self.hash_at(length), "entry": to_json(entry)}
         data = dumps(content) + b"\n"
         try:
             self._folder.create(_name(length), data)
@@ -127,9 +130,9 @@ class Journal:
         if content.get("kind") == "start" and isinstance(entry, dict) and isinstance(version, int):
             declared = entry.get("format_version")
             version = max(version, declared) if isinstance(declared, int) else version
-        if isinstance(version, int) and version > FORMAT_VERSION:
+        if isinstance(version, int) and version > NEWEST_VERSION:
             raise WorkdirError(
-                f"{where} has format version {version}, this munet reads up to {FORMAT_VERSION}:",
+                f"{where} has format version {version}, this munet reads up to {NEWEST_VERSION}:",
                 "install a newer munet, or give another work directory.",
             )
         if (
@@ -166,6 +169,14 @@ class Journal:
                     _ADVICE,
                 )
         return length
+
+
+def _version(entry: JournalEntry) -> int:
+    """The oldest format that has all of an entry: a munet that knows only older ones says so, and guesses nothing."""
+    if isinstance(entry, SeedsEntry | PhaseEntry):
+        return FORMAT_VERSION
+    has_bases = any(record.base is not None for record in entry.published.values())
+    return LOW_RANK_VERSION if has_bases or isinstance(entry, CompressionEntry) else FORMAT_VERSION
 
 
 def _name(index: int) -> str:

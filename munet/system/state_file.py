@@ -30,6 +30,7 @@ def to_json(state: State) -> dict[str, Any]:
             places.get(record.parent, record.parent) if record.parent is not None else None,
             record.model,
             record.cycles,  # the longest of all, so not copied
+            *([] if record.base is None else [places[record.base]]),
         ]
         for id, record in state.components.items()
     ]
@@ -82,8 +83,16 @@ def _state(data: Any) -> State:
     ]
     ids: list[str] = [row[0] for row in data["components"]]
     components = {
-        id: ComponentRecord(name, shapes[shape], origin, ids[parent] if type(parent) is int else parent, model, cycles)
-        for id, name, shape, origin, parent, model, cycles in data["components"]
+        id: ComponentRecord(
+            name,
+            shapes[shape],
+            origin,
+            ids[parent] if type(parent) is int else parent,
+            model,
+            cycles,
+            ids[base[0]] if base else None,
+        )
+        for id, name, shape, origin, parent, model, cycles, *base in data["components"]
     }
     settings, paths = data["settings"], data["paths"]
     models = {

@@ -26,6 +26,7 @@ from munet.types import (
     ComponentId,
     ComponentName,
     ComponentRecord,
+    CompressionEntry,
     GenerationEntry,
     ModelId,
     ModelRecord,
@@ -95,8 +96,8 @@ class RunView:
 
     @cached_property
     def components(self) -> dict[ComponentId, ComponentRecord]:
-        """The components that retained models use, each once; the root's only where they are used."""
-        return {id: self.state.components[id] for model in self.models.values() for id in model.components.values()}
+        """The components that retained models use, each once, bases too; the root's only where they are used."""
+        return {id: self.state.components[id] for model in self.models.values() for id in self.state.used_by(model)}
 
     @property
     def position(self) -> Position:
@@ -158,8 +159,8 @@ class RunView:
         return self.controller.score(self.state, self.model(task))
 
     def params(self, task: TaskName) -> int:
-        """Parameters of a task's model, shared or not."""
-        return sum(self.components[id].num_params for id in self.model(task).components.values())
+        """Parameters of a task's model, shared or not, those of bases too."""
+        return sum(self.components[id].num_params for id in self.state.used_by(self.model(task)))
 
     def accounted_params(self, task: TaskName) -> float:
         """Eq. 3: a task's model with every parameter divided among the models that use it."""
@@ -172,7 +173,7 @@ class RunView:
 
     def shared_with(self, task: TaskName) -> dict[TaskName, int]:
         """Other tasks that use components of this task's model, with how many; the root's do not count."""
-        own = [id for id in self.model(task).components.values() if not self.components[id].is_root]
+        own = [id for id in self.state.used_by(self.model(task)) if not self.components[id].is_root]
         counts = Counter(other for id in own for other in self._users[id] if other != task)
         return {other: counts[other] for other in sorted(counts, key=self._places.__getitem__)}
 
@@ -183,11 +184,15 @@ class RunView:
     def last_phase(self, task: TaskName) -> PhaseEntry:
         """The journal's entry that closed the last closed phase of a task, with the counts by class of its model.
 
+        Of a model that was compressed since, what was measured then.
+
         Raises:
           UserError: no such task, or no model yet.
           CorruptionError: the entry is damaged.
         """
-        self.model(task)  # else there is none
+        model = self.model(task)  # else there is none
+        if model.id in (measured := self._measured_after):
+            return measured[model.id]
         index = self._places[task]
         iteration = self.position.task_iteration - (index >= self.position.task_index)
         num_phases = iteration * len(self.tasks) + index + 1
@@ -196,6 +201,16 @@ class RunView:
         if not isinstance(entry, PhaseEntry) or entry.task != task:
             raise CorruptionError(f"Entry {place} of the journal of {self.workdir} does not close a phase of {task!r}.")
         return entry
+
+    @cached_property
+    def _measured_after(self) -> dict[ModelId, PhaseEntry]:
+        """What was measured of models that came after the last phase."""
+        if not self.is_complete:
+            return {}
+        num_phases = self.position.task_iteration * len(self.tasks)
+        place = 1 + schedule.num_entries(self.experiment, len(self.tasks), num_phases)
+        after = [entry for entry in self.store.journal.entries(place) if isinstance(entry, CompressionEntry)]
+        return {model.measured.retained: model.measured for entry in after for model in entry.models}
 
     @cached_property
     def _places(self) -> dict[TaskName, int]:
@@ -207,7 +222,7 @@ class RunView:
         """The tasks whose models use each component."""
         users: dict[ComponentId, list[TaskName]] = {}
         for task, model in self.models.items():
-            for id in model.components.values():
+            for id in self.state.used_by(model):
                 users.setdefault(id, []).append(task)
         return users
 
@@ -224,12 +239,13 @@ class RunView:
     @cached_property
     def _task_that_published(self) -> dict[ComponentId, TaskName]:
         """From the whole journal: only needed for what models that are gone have left behind."""
-        return {
-            id: entry.task
-            for entry in self.store.journal.entries()
-            if isinstance(entry, GenerationEntry)
-            for id in entry.published
-        }
+        tasks: dict[ComponentId, TaskName] = {}
+        for entry in self.store.journal.entries():
+            if isinstance(entry, GenerationEntry):
+                tasks |= dict.fromkeys(entry.published, entry.task)
+            if isinstance(entry, CompressionEntry):  # trained was what is stored otherwise now
+                tasks |= {id: tasks[record.parent or ""] for id, record in entry.published.items()}
+        return tasks
 
     def load(self, task: TaskName) -> dict[ComponentName, dict[str, np.ndarray]]:
         """The arrays of a task's model by component name and path, every byte checked.
@@ -238,7 +254,7 @@ class RunView:
           UserError: no such task, or no model yet.
           CorruptionError: a component's file is damaged or missing.
         """
-        return {name: self.store.components.get(id)[1] for name, id in self.model(task).components.items()}
+        return {name: self.store.components.load(id) for name, id in self.model(task).components.items()}
 
 
 def open(workdir: str) -> RunView:

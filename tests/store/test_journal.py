@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from munet.errors import CorruptionError, DiskFullError, WorkdirError
-from munet.store import FORMAT_VERSION, Journal
+from munet.store import Journal
 from munet.store.codec import dumps
+from munet.store.journal import NEWEST_VERSION
 from munet.types import JournalEntry, Position, SeedsEntry
 from tests.store.samples import entry
 
@@ -157,8 +158,8 @@ def test_what_is_no_entry_is_refused(journal: Journal, data: bytes) -> None:
 
 
 def test_a_newer_format_is_said_to_be_one(journal: Journal) -> None:
-    edit(journal, 3, lambda content: content.update(format=FORMAT_VERSION + 1, surprise=1))
-    with pytest.raises(WorkdirError, match=r"format version 2.*reads up to 1: install a newer munet"):
+    edit(journal, 3, lambda content: content.update(format=NEWEST_VERSION + 1, surprise=1))
+    with pytest.raises(WorkdirError, match=r"format version 3.*reads up to 2: install a newer munet"):
         list(journal.entries())
 
 

@@ -17,7 +17,8 @@ from pathlib import Path
 import pytest
 
 from munet.errors import CorruptionError, DiskFullError, WorkdirError
-from munet.store import FORMAT_VERSION, Store
+from munet.store import Store
+from munet.store.journal import NEWEST_VERSION
 from munet.types import StartEntry
 from tests.store.samples import entry, put_published
 
@@ -225,10 +226,10 @@ def test_a_newer_format_is_refused(workdir: Path) -> None:
     start = entry(0)
     assert isinstance(start, StartEntry)
     store = Store(workdir)
-    store.journal.append(replace(start, format_version=FORMAT_VERSION + 1))
+    store.journal.append(replace(start, format_version=NEWEST_VERSION + 1))
     before = sorted(workdir.rglob("*"))
     for function in (Store.open, Store.create_or_open):
-        with pytest.raises(WorkdirError, match=r"format version 2, this munet reads up to 1"):
+        with pytest.raises(WorkdirError, match=r"format version 3, this munet reads up to 2"):
             function(workdir)
     assert sorted(workdir.rglob("*")) == before
 

@@ -14,7 +14,7 @@ from munet.types import ComponentRecord, Hyperparameters, Leaf, ModelRecord, Pos
 def test_no_field_is_forgotten() -> None:
     """Where this fails because a class has a new field: give it here, and to `state_file`."""
     leaves = {"w": Leaf((2, 3), "bfloat16"), "v": Leaf(())}
-    record = ComponentRecord("head", leaves, "clone", parent="gone", model=3, cycles={"b": 2, "a": 1})
+    record = ComponentRecord("head", leaves, "clone", parent="gone", model=3, cycles={"b": 2, "a": 1}, base="y")
     clone = ComponentRecord("head", dict(leaves), "clone", parent="x", model=4, cycles={"a": 1})
     quality = Quality(3, 4, (Stratum(2, 2, 3),))
     settings: Hyperparameters = {"one": 1, "float": 1.0, "yes": True, "name": "cosine"}

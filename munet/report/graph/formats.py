@@ -48,6 +48,7 @@ def to_json(graph: Graph) -> dict[str, Any]:
                         "params": part.params,
                         "origin": part.origin,
                         "cycles": dict(part.cycles),
+                        **({"base": {"id": part.base.id, "params": part.base.params}} if part.base else {}),
                     }
                     for part in node.parts
                 ],

@@ -36,13 +36,14 @@ _INPUT_LABELS = {
 
 @dataclass(frozen=True)
 class Part:
-    """A component as a node shows it."""
+    """A component as a node shows it; one that is stored in low rank, with the base that it is added to."""
 
     id: ComponentId
     name: ComponentName
     params: int
     origin: Origin
     cycles: Mapping[TaskName, int]  # training cycles per task, inherited ones included
+    base: Part | None = None
 
 
 @dataclass(frozen=True)
@@ -107,8 +108,10 @@ class Graph:
 
     @property
     def num_params(self) -> int:
-        """Unique parameters in use: a norm that two heads share is counted once."""
-        return sum({part.id: part.params for node in self.nodes for part in node.parts}.values())
+        """Unique parameters in use, each once: a norm that two heads share, and a base that no path shows."""
+        shown = [part for node in self.nodes for part in node.parts]
+        bases = [part.base for part in shown if part.base is not None]
+        return sum({part.id: part.params for part in (*shown, *bases)}.values())
 
     @property
     def num_shared(self) -> int:
@@ -145,7 +148,7 @@ def build(
     Args:
       tasks: in the run's order.
       models: the retained model of each task.
-      components: at least every component that they use.
+      components: at least every component that they use, bases too.
       trained_last: which task trained a component last, None for the root's.
     """
     infos = [info for info in tasks if info.name in models]
@@ -158,7 +161,7 @@ def build(
 
     def visit(node_id: str, kind: Literal["task", "component", "head"], layer: int, ids: list[ComponentId]) -> None:
         known = nodes.get(node_id)
-        parts = tuple(_part(component, components[component]) for component in ids)
+        parts = tuple(_part(component, components) for component in ids)
         last = next((task for task in map(trained_last, reversed(ids)) if task is not None), None)
         users = (*known.tasks, task) if known else (task,)
         nodes[node_id] = Node(node_id, kind, layer, parts, users, last)
@@ -185,8 +188,10 @@ def of_run(run: RunView) -> Graph:
     return build(run.tasks, run.models, run.components, run.trained_last)
 
 
-def _part(component: ComponentId, record: ComponentRecord) -> Part:
-    return Part(component, record.name, record.num_params, record.origin, dict(record.cycles))
+def _part(component: ComponentId, components: Mapping[ComponentId, ComponentRecord]) -> Part:
+    record = components[component]
+    base = None if record.base is None else _part(record.base, components)
+    return Part(component, record.name, record.num_params, record.origin, dict(record.cycles), base)
 
 
 def _graph_task(info: TaskInfo, model: ModelRecord) -> GraphTask:

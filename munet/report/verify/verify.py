@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 
 from rich.console import Console
 
-from munet.config import Runtime
-from munet.data.open_settings import NO_ARRAYS, Arrays, OpenSettings
+from munet.data.open_settings import NO_ARRAYS, Arrays
 from munet.errors import CorruptionError, UserError
 from munet.report.verify.journal_check import check_journal
 from munet.report.verify.problems import VerifyReport
@@ -95,31 +93,15 @@ def remeasure(data_dir: str = "", cache_dir: str = "", arrays: Arrays = NO_ARRAY
       cache_dir: decoded data; "": `$MUNET_CACHE_DIR`, else `~/.cache/munet`; "off": none.
       arrays: the `memory:` tasks, by name.
     """
-    from munet.data.tasks import open_task
-    from munet.data.uris import from_folder
-    from munet.training.batches.resident import max_resident
+    from munet.system.data import open_again
     from munet.training.measure import evaluation
-    from munet.training.placement.devices import DeviceLayout
     from munet.training.work import TaskWork
 
-    runtime = Runtime()
-    limit = max_resident(runtime, DeviceLayout.detect(runtime))
-
     def measure(system: RunView, task: TaskName) -> Quality:
-        info, model, experiment = system.task(task), system.model(task), system.experiment
-        size = max(experiment.search_space.image_size)
-        # The run decided how many unreadable files it accepts; here the fingerprint tells whether the data is the same.
-        settings = OpenSettings(
-            data_dir, cache_dir, experiment.seed, size, max_bad_images=1.0, max_resident=limit, arrays=arrays
-        )
-        data = open_task(from_folder(info.uri, system.start.folder), settings)
-        if replace(data.info, uri=info.uri) != info:
-            raise UserError(
-                f"{info.uri} is not the data that the run used: its fingerprint is {data.info.fingerprint[:12]}, the "
-                f"run's was {info.fingerprint[:12]}. Give the data directory that it used."
-            )
+        info, model = system.task(task), system.model(task)
+        data = open_again(system, task, data_dir, cache_dir, arrays)
         with data.testing():
-            work = TaskWork.of(experiment, info)
+            work = TaskWork.of(system.experiment, info)
             measured = evaluation.measure(work, system.load(task), model.hyperparameters, data.split("test"))
         return measured.quality
 
@@ -144,7 +126,7 @@ def _check_models(system: RunView, sound: Mapping[ComponentId, ComponentRecord],
     there = system.store.components.ids()
     users: dict[ComponentId, list[str]] = {}
     for model in system.state.models.values():  # the root and the active population too: resuming needs them
-        for identity in model.components.values():
+        for identity in system.state.used_by(model):
             users.setdefault(identity, []).append(f"{model.id} of {model.task}" if model.task else "0 (the root)")
     for identity, record in system.state.components.items():
         if record.origin == "root":  # its position embedding is resized for others, also where no model uses it
@@ -167,7 +149,7 @@ def _shape_problems(system: RunView, task: TaskName, name: str, identity: Compon
     record, model = system.components[identity], system.model(task)
     variant = architecture.get_variant(system.experiment.variant)
     expected = architecture.model_leaves(variant, name, model.hyperparameters, system.task(task).num_classes)
-    if record.name == name and dict(record.leaves) == expected:
+    if record.name == name and dict(record.layer_leaves) == expected:
         return []
     return [f"Model {model.id} of {task} uses it as {name}, but its name ({record.name}) or shapes are others."]
 

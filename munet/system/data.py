@@ -1,0 +1,50 @@
+"""The data of a run, opened again after it, to measure its models: the very data that it used, or none."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from munet.config import Runtime
+from munet.data.open_settings import NO_ARRAYS, Arrays, OpenSettings
+from munet.data.tasks import Task, open_task
+from munet.data.uris import from_folder
+from munet.errors import UserError
+from munet.system.view import RunView
+from munet.training.batches.resident import max_resident
+from munet.training.placement.devices import DeviceLayout
+from munet.types import TaskName
+
+
+def open_again(
+    system: RunView, task: TaskName, data_dir: str = "", cache_dir: str = "", arrays: Arrays = NO_ARRAYS
+) -> Task:
+    """A task of a run. Relative paths go from the current folder, else from the one in which the run was started.
+
+    Args:
+      system: the run.
+      task: one of its tasks.
+      data_dir: prepared TFDS data; "": `$TFDS_DATA_DIR`, else `~/tensorflow_datasets`.
+      cache_dir: decoded data; "": `$MUNET_CACHE_DIR`, else `~/.cache/munet`; "off": none.
+      arrays: the `memory:` tasks, by name.
+
+    Raises:
+      UserError: the data cannot be read, or is not what the run used.
+    """
+    info, experiment, runtime = system.task(task), system.experiment, Runtime()
+    # The run decided how many unreadable files it accepts; here the fingerprint tells whether the data is the same.
+    settings = OpenSettings(
+        data_dir,
+        cache_dir,
+        experiment.seed,
+        max(experiment.search_space.image_size),
+        max_bad_images=1.0,
+        max_resident=max_resident(runtime, DeviceLayout.detect(runtime)),
+        arrays=arrays,
+    )
+    data = open_task(from_folder(info.uri, system.start.folder), settings)
+    if replace(data.info, uri=info.uri) != info:
+        raise UserError(
+            f"{info.uri} is not the data that the run used: its fingerprint is {data.info.fingerprint[:12]}, the "
+            f"run's was {info.fingerprint[:12]}. Give the data directory that it used."
+        )
+    return data
