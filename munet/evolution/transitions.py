@@ -92,6 +92,7 @@ def close_phase(state: State, entry: PhaseEntry) -> State:
         num_users=in_use,
         heirs=_heirs(state, dropped, [models[id] for id in orphans]),
         positions=tuple(id for id in state.positions if id not in gone),
+        phase_images=0,
     )
     return replace(after, ancestry=_ancestry(state, after, dropped, entry.retained))
 

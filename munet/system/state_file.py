@@ -60,8 +60,9 @@ def to_json(state: State) -> dict[str, Any]:
         "active": list(state.active),
         "seeds": list(state.seeds),
         "next_model_id": state.next_model_id,
-        "phase_images": state.phase_images,
-        "evidence": state.evidence,
+        # Only where they say something: a run without stages is written as it ever was.
+        **({"phase_images": state.phase_images} if state.phase_images else {}),
+        **({"evidence": state.evidence} if state.evidence else {}),
     }
 
 
@@ -117,8 +118,10 @@ def _state(data: Any) -> State:
         active=tuple(data["active"]),
         seeds=tuple(data["seeds"]),
         next_model_id=data["next_model_id"],
-        phase_images=data["phase_images"],
-        evidence={name: tuple((count, total) for count, total in row) for name, row in data["evidence"].items()},
+        phase_images=data.get("phase_images", 0),
+        evidence={
+            name: tuple((count, total) for count, total in row) for name, row in data.get("evidence", {}).items()
+        },
     )
 
 
