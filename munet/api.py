@@ -62,7 +62,8 @@ def evolve(
       workdir: where the run is kept; None: `runs/NAMES-HASH` in the current directory, a place of its own for every
         choice of tasks, arrays and settings, so that a changed call starts another run.
       config: the settings to begin with: a `munet.config.Config`, a `ConfigDict` of `munet.config.default`, or
-        `FILE[:VARIANT]` as on the command line; None: `base`, the paper's budget.
+        `FILE[:VARIANT]` as on the command line; None: `base:paper`, the paper's phases, which
+        `num_generations` and the like cut short. `"base"` and `"base:quick"` race on a budget of `images_per_task`.
       quiet: print nothing; the log in the work directory is written all the same.
       settings: fields by their full or short names, such as `{"search_space.image_size": (32,)}`.
       **named_settings: fields whose names are unambiguous, such as `num_generations=4`; `munet config` lists them.
@@ -201,7 +202,7 @@ def _config(
     from munet.config.files import load_config
 
     if config is None or isinstance(config, str):
-        chosen = load_config(config or "base")
+        chosen = load_config(config or "base:paper")
     elif isinstance(config, ConfigDict):
         chosen = from_config_dict(config)
     elif isinstance(config, Config):

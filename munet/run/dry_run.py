@@ -100,6 +100,8 @@ def describe(
     yield _HOW_TIMED
     if not problems:  # else sizes are guesses
         for one in (config, *baselines(config)):
+            for info in infos:
+                schedule.check_budget(one.experiment, info)
             if warning := estimates.check_fits(one, infos, layout):
                 yield warning
     if problems:

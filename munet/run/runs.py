@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
-from munet.config import Config, as_begun, completed, differences, to_json
+from munet.config import Config, Experiment, as_begun, completed, differences, to_json
 from munet.data.open_settings import NO_ARRAYS, Arrays
 from munet.evolution.controller import Controller
 from munet.progress import events
@@ -23,6 +23,8 @@ from munet.store.store import Store
 from munet.system import replay
 from munet.system.view import read_start
 from munet.vit import architecture
+
+PAPER = Experiment()  # whose phases have no stages
 
 
 def evolve(config: Config, workdir: str, notify: Notify, dry_run: bool = False, arrays: Arrays = NO_ARRAYS) -> bool:
@@ -46,6 +48,10 @@ def evolve(config: Config, workdir: str, notify: Notify, dry_run: bool = False, 
     def say(text: str) -> None:
         notify(events.Note(text))
 
+    if config.experiment.stages and (ignored := ignored_sizes(config.experiment)):
+        say(
+            f"{' and '.join(ignored)} say nothing here: experiment.stages are the phase (--config=base:paper has none)."
+        )
     if dry_run:
         for line in describe(config, say):
             notify(events.Note(line))
@@ -63,6 +69,14 @@ def evolve(config: Config, workdir: str, notify: Notify, dry_run: bool = False, 
         notify(events.RunEnded(is_complete=False, seconds=time.perf_counter() - started))
         return False
     return True
+
+
+def ignored_sizes(experiment: Experiment) -> list[str]:
+    """Settings of the paper's phases that were changed beside stages, which take their place."""
+    names = ("num_generations", "cycles_per_child")
+    return [
+        f"experiment.{name} = {value}" for name in names if (value := getattr(experiment, name)) != getattr(PAPER, name)
+    ]
 
 
 def baseline_workdir(workdir: str, kind: str) -> str:

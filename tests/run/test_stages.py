@@ -85,18 +85,22 @@ def test_what_a_dry_run_says_of_stages(data: Path, tmp_path: Path) -> None:
     told: list[events.Event] = []
     settings = race(data)
     settings.runtime.compare = ("tuned",)
+    settings.experiment.num_generations = 3
     runs.evolve(settings, str(tmp_path / "run"), told.append, dry_run=True)
     text = "\n".join(event.text for event in told if isinstance(event, events.Note))
     assert "2 phases (2 tasks x 1 iteration) of 3 stages: explore:8, narrow:4, train:1" in text
     assert "left, right: explore:8x1, narrow:4x1, train:1x9 (children x cycles; a cycle is 32 images)" in text
+    assert "experiment.num_generations = 3" in text.splitlines()[0]
+    assert "say nothing here: experiment.stages are the phase" in text.splitlines()[0]
     assert "1,280 more for the baselines to compare with: tuned" in text
 
 
 def test_a_budget_that_is_too_small_is_refused_before_anything_is_written(data: Path, tmp_path: Path) -> None:
     settings = race(data)
     settings.experiment.images_per_task = 100
-    with pytest.raises(UserError, match=r"images_per_task = 100 does not pay for the stages of 'left'"):
-        runs.evolve(settings, str(tmp_path / "run"), lambda _: None)
+    for dry_run in (False, True):
+        with pytest.raises(UserError, match=r"images_per_task = 100 does not pay for the stages of 'left'"):
+            runs.evolve(settings, str(tmp_path / "run"), lambda _: None, dry_run=dry_run)
     assert not (tmp_path / "run").exists()
 
 
