@@ -28,8 +28,9 @@ from munet.training.measure.timing import StepTime
 from munet.training.placement import device_memory, grouping
 from munet.training.placement.chunks import Chunk
 from munet.training.placement.device_memory import Memory, child_memory
-from munet.training.placement.devices import DeviceLayout, place
+from munet.training.placement.devices import DeviceLayout
 from munet.training.placement.grouping import CostModel
+from munet.training.placement.placing import place
 from munet.training.program import signature
 from munet.training.program.accumulation import part_size
 from munet.training.program.signature import INPUT_STAGE, Signature
