@@ -1,6 +1,6 @@
 """The population engine: trains the children of a generation side by side (DESIGN section 4).
 
-    streams = children by the batches that they see
+    streams = children by the batches that they see            (placement/streams.py)
     groups  = children of a stream by static signature        (placement/grouping.py)
     chunks  = groups on devices, one dispatch each             (placement/placing.py)
     waves   = chunks that are on the devices at the same time  (placement/waves.py; wave.py trains them)
@@ -16,28 +16,21 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from itertools import groupby
-from weakref import WeakValueDictionary, ref
+from weakref import WeakValueDictionary
 
-import jax
-import jax.numpy as jnp
-import numpy as np
-from jaxtyping import Array, UInt8
-
-from munet import rng
 from munet.config import Config
 from munet.data.augment import AugmentSettings
-from munet.data.splits import Images, Split, SplitName
-from munet.data.streamed import StreamedImages
+from munet.data.splits import Split, SplitName
 from munet.data.tasks import Task
-from munet.evolution.search_space import DATA_SETTINGS
 from munet.training.assemble import Load
-from munet.training.batches.resident import is_resident, max_resident
+from munet.training.batches.resident import ResidentImages, is_resident, max_resident
 from munet.training.batches.stream import Resize, StreamSettings, TrainStream, segment_size
 from munet.training.in_flight import InFlight
 from munet.training.placement import device_memory, grouping
-from munet.training.placement.chunks import Placed, Stream, Wave
+from munet.training.placement.chunks import Placed, Wave
 from munet.training.placement.devices import DeviceLayout
 from munet.training.placement.placing import StreamGroups, place_streams
+from munet.training.placement.streams import Stream, streams_of
 from munet.training.placement.waves import Reserved
 from munet.training.program import signature
 from munet.training.program.signature import Signature
@@ -113,23 +106,12 @@ class Population:
 
     def _beside_each_other(self, generation: GenerationPlan, work: TaskWork) -> list[tuple[Stream, ...]]:
         """The streams of a generation, those together that may train in one wave."""
-        streams = self._streams(generation, work)
+        streams = streams_of(generation, work)
         if len(streams) == 1 or is_resident(self._split(generation.task, "train").images, self._resident.limit):
             return [tuple(streams)]
         # A streamed set decodes ahead for each stream, with threads for every core: several would share them, and hold
         # several times as much. Training waits for its input then anyway, so one follows the other.
         return [(stream,) for stream in streams]
-
-    def _streams(self, generation: GenerationPlan, work: TaskWork) -> list[Stream]:
-        """Children that see the same batches, with the key of those batches."""
-        position = generation.position
-        path: rng.Path = (work.seed, position.task_iteration, generation.task, position.generation, "batches")
-        if work.has_own_batches:
-            return [Stream((*path, "child", index), (child,)) for index, child in enumerate(generation.children)]
-        streams: dict[tuple[object, ...], list[ChildPlan]] = {}
-        for child in generation.children:
-            streams.setdefault(tuple(child.hyperparameters[name] for name in DATA_SETTINGS), []).append(child)
-        return [Stream(path, tuple(children)) for children in streams.values()]
 
     def _groups(
         self, children: Sequence[ChildPlan], work: TaskWork, known: Collection[Signature]
@@ -173,32 +155,3 @@ class Population:
         augmentation = AugmentSettings.from_hyperparameters(stream.children[0].hyperparameters)
         images = self._resident.of(train.images, None if device is self._layout.devices[0] else device)
         return TrainStream(images, train.labels, augmentation, stream.path, settings)
-
-
-class ResidentImages:
-    """The training images of the task in training, on each device that makes batches; generations share them.
-
-    Args:
-      limit: bytes; more than these stay where they are.
-    """
-
-    def __init__(self, limit: float = math.inf) -> None:
-        self.limit = limit
-        self._source: ref[Images] | None = None
-        self._held: dict[jax.Device | None, jax.Array | StreamedImages] = {}
-
-    def of(self, images: Images, device: jax.Device | None = None) -> UInt8[Array, "n h w c"] | StreamedImages:
-        """`images` on a device (None: the first), or as what streams to it. Others that are there make room first."""
-        if self._source is None or self._source() is not images:
-            self._held.clear()
-            self._source = ref(images)
-        if device not in self._held:
-            self._held[device] = self._placed(images, device)
-        return self._held[device]
-
-    def _placed(self, images: Images, device: jax.Device | None) -> jax.Array | StreamedImages:
-        if isinstance(images, np.ndarray):
-            if not is_resident(images, self.limit):
-                return StreamedImages.of_array(images)
-            return jnp.asarray(images) if device is None else jax.device_put(images, device)
-        return images

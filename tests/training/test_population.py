@@ -14,10 +14,10 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 
 from munet.data.augment import AugmentSettings
 from munet.training.batches import stream
+from munet.training.batches.resident import ResidentImages
 from munet.training.batches.stream import Resize, StreamSettings, TrainStream
 from munet.training.chunk_training import ChunkTraining
 from munet.training.placement import devices, grouping, placing
-from munet.training.population import ResidentImages
 from munet.training.program import signature
 from munet.types import ChildPlan, ComponentPlan, Quality
 from munet.vit.architecture import HEAD, NORM, path_names

@@ -11,22 +11,18 @@ import jax
 import pytest
 
 from munet.config import Config
-from munet.training import chunk_training
+from munet.data.splits import Split
+from munet.training import chunk_training, wave
 from munet.training.batches.stream import Segment, TrainStream
-from munet.training.measure import validation
+from munet.training.measure.validation import Validation
 from munet.training.placement import fitting
 from munet.training.placement.devices import DeviceLayout
 from munet.training.placement.fitting import Spread
 from munet.training.wave import WaveTrainer
-from munet.types import ChildPlan, HyperparameterValue
-from tests.training.children import config, engine, generation, placed, random_child, train, work_of
+from munet.training.work import TaskWork
+from munet.types import ChildPlan
+from tests.training.children import config, engine, generation, placed, random_child, train, with_settings, work_of
 from tests.training.test_in_flight import assert_same
-
-
-def with_settings(child: ChildPlan, id: int, **settings: HyperparameterValue) -> ChildPlan:
-    """A child of the same architecture with other settings, and arrays of its own."""
-    plans = tuple(replace(plan, source=f"{id}:{plan.name}") for plan in child.components)
-    return replace(child, id=id, hyperparameters={**child.hyperparameters, **settings}, components=plans)
 
 
 def mixed_children() -> list[ChildPlan]:
@@ -57,13 +53,13 @@ def test_children_of_several_streams_end_as_if_each_stream_had_trained_alone(cor
     """Bit for bit, with several image sizes and numbers of segments, one chunk after the other and two at a time."""
     children, settings = mixed_children(), settings_of_several_segments()
     layout = on_cores(settings, cores)
-    (wave,) = placed(settings, children, layout=layout).waves
-    assert [[child.id for child in stream.children] for stream in wave.streams] == [[1, 4], [2], [3]]
-    assert [child.id for child in wave.trained] == [1, 4, 2, 3]
+    (placed_wave,) = placed(settings, children, layout=layout).waves
+    assert [[child.id for child in stream.children] for stream in placed_wave.streams] == [[1, 4], [2], [3]]
+    assert [child.id for child in placed_wave.trained] == [1, 4, 2, 3]
     cycles: list[set[int]] = []
     together = train(settings, children, layout=layout, on_cycle=lambda _, found, *__: cycles.append(set(found)))
     assert cycles == [{1, 2, 3, 4}] * 2
-    for stream in wave.streams:
+    for stream in placed_wave.streams:
         alone = train(settings, list(stream.children), layout=layout)
         assert_same(alone, {id: together[id] for id in alone})
 
@@ -79,8 +75,8 @@ def test_replicas_train_side_by_side_unless_their_images_are_streamed() -> None:
     together = train(settings, children)
     settings.runtime.resident_share = 0.0
     waves = placed(settings, children).waves
-    assert [[child.id for child in wave.trained] for wave in waves] == [[1], [2], [3]]
-    assert [wave.is_last for wave in waves] == [False, False, True]
+    assert [[child.id for child in one.trained] for one in waves] == [[1], [2], [3]]
+    assert [one.is_last for one in waves] == [False, False, True]
     assert_same(train(settings, children), together)
 
 
@@ -101,19 +97,19 @@ def test_a_segment_is_made_once_a_stream_and_a_validation_once_an_image_size(mon
     children, settings = mixed_children(), settings_of_several_segments()
     made: list[tuple[int, int]] = []
     sizes: list[int] = []
-    segment, prepare = TrainStream.segment, validation.evaluation_batches
+    segment = TrainStream.segment
 
     def spy_segment(stream: TrainStream, first: int, length: int) -> Segment:
         result = segment(stream, first, length)
         made.append((result.images.shape[2], first))
         return result
 
-    def spy_validation(split: Any, resize: Any, **options: Any) -> Any:
-        sizes.append(resize.image_size)
-        return prepare(split, resize, **options)
+    def spy_validation(split: Split, work: TaskWork, image_size: int) -> Validation:
+        sizes.append(image_size)
+        return Validation(split, work, image_size)
 
     monkeypatch.setattr(TrainStream, "segment", spy_segment)
-    monkeypatch.setattr(validation, "evaluation_batches", spy_validation)
+    monkeypatch.setattr(wave, "Validation", spy_validation)
     train(settings, children)
     steps = work_of(settings).steps_per_cycle
     small = [(32, cycle * steps) for cycle in range(2) for _ in range(2)]
@@ -137,9 +133,8 @@ def test_streams_that_do_not_fit_together_train_one_after_the_other(monkeypatch:
         memory = reserved.training + reserved.validation + batches * reserved.batches + children_of_two
         tight = replace(layout, memory=memory)
         waves = placed(settings, children, layout=tight).waves
-        assert [[child.id for child in wave.trained] for wave in waves] == ids
-        assert len({wave.path for wave in waves}) == len(waves) if batches == 2 else 1
-        assert [wave.is_last for wave in waves] == [False] * (len(waves) - 1) + [True]
+        assert [[child.id for child in one.trained] for one in waves] == ids
+        assert [one.is_last for one in waves] == [False] * (len(waves) - 1) + [True]
         assert_same(train(settings, children, layout=tight), expected)
 
 
@@ -147,9 +142,9 @@ def test_the_time_of_a_wave_is_shared_by_what_children_cost() -> None:
     """Whatever their stream: those of larger images have more of it."""
     children, settings = mixed_children(), config()
     made = engine(settings, children, layout=on_cores(settings, 2))
-    (wave,) = made.plan(generation(children), work_of(settings)).waves
-    seconds = WaveTrainer(on_cores(settings, 2), lambda _: {})._attributed(wave.chunks, 10.0)
-    shares = {id: seconds[chunk.group.signature] for chunk in wave.chunks for id in [c.id for c in wave.of(chunk)]}
+    (found,) = made.plan(generation(children), work_of(settings)).waves
+    seconds = WaveTrainer(on_cores(settings, 2), lambda _: {})._attributed(found.chunks, 10.0)
+    shares = {id: seconds[chunk.group.signature] for chunk in found.chunks for id in [c.id for c in found.of(chunk)]}
     assert sum(shares.values()) == pytest.approx(10.0)
     assert shares[2] > shares[1] == shares[3]
 

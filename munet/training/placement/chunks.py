@@ -12,6 +12,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from munet import rng
 from munet.training.placement.fitting import Need, Spread, need
 from munet.training.placement.grouping import Group
+from munet.training.placement.streams import Stream
 from munet.training.program import sharding
 from munet.training.work import TaskWork
 from munet.types import ChildPlan, GenerationPlan
@@ -59,24 +60,6 @@ class Chunk:
         """What its children are estimated to take on each device, beside batches and images."""
         one, stacked = need(self.group.signature, self.spread), self.size // self.mesh.shape["child"]
         return Need(stacked * one.kept, stacked * one.working)
-
-
-@dataclass(frozen=True)
-class Stream:
-    """Children that see the same batches: the same images in the same order, augmented alike.
-
-    Attributes:
-      path: key of the batches; streams that differ in data settings alone have the same.
-      children: all that see them, in the order that the members of chunks index.
-    """
-
-    path: rng.Path
-    children: tuple[ChildPlan, ...]
-
-    @property
-    def image_size(self) -> int:
-        """Of all its children, in pixels on a side: it is a data setting."""
-        return int(self.children[0].hyperparameters["image_size"])
 
 
 @dataclass(frozen=True)
