@@ -103,7 +103,7 @@ def device_use(
         refused, chunks = error, place_streams(streams, replace(layout, memory=None, children_per_device=1))
     waves = [[chunk for chunk in chunks if chunk.wave == wave] for wave in range(chunks[-1].wave + 1)]
     stacked = {chunk: chunk.size // chunk.mesh.shape["child"] for chunk in chunks}
-    on_first = [[chunk for chunk in wave if _first(chunk) is layout.devices[0]] for wave in waves]
+    on_first = [[chunk for chunk in wave if _first(chunk) == layout.devices[0]] for wave in waves]
     held = max(sum(stacked[chunk] for chunk in wave) for wave in on_first)
     num_streams = max(len({chunk.stream for chunk in wave}) for wave in on_first)
     spread = chunks[0].spread

@@ -153,5 +153,5 @@ class Population:
             decoding_threads=self._config.runtime.decoding_threads,
         )
         augmentation = AugmentSettings.from_hyperparameters(stream.children[0].hyperparameters)
-        images = self._resident.of(train.images, None if device is self._layout.devices[0] else device)
+        images = self._resident.of(train.images, None if device == self._layout.devices[0] else device)
         return TrainStream(images, train.labels, augmentation, stream.path, settings)
