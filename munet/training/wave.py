@@ -129,7 +129,8 @@ class WaveTrainer:
         working = [training for training in trainings if training.chunk.stream in wanted]
 
         def with_segments() -> Iterator[tuple[ChunkTraining, Segment]]:
-            # A segment is made when its first chunk is about to train, and no longer held when its last one has.
+            # A segment is made when its first chunk is about to train (in threads a few chunks sooner, see `in_threads`),
+            # and no longer held when its last one has: so few are alive, however many streams there are.
             for index, own in groupby(working, key=lambda training: training.chunk.stream):
                 first, *others = own
                 with out_of_memory.explained("preparing batches for", first.chunk):

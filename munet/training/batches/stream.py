@@ -1,7 +1,7 @@
 """Batches on the device: the gather and augment programs, and the padded validation batches (DESIGN section 4).
 
 Separate from the train program, which sees only batches: so tasks of any source shape share it. Segments are augmented
-once and used by every child of the generation.
+once and used by every child of the stream.
 """
 
 from __future__ import annotations

@@ -155,3 +155,12 @@ def test_a_stream_that_waits_lets_others_pass_but_not_its_own_chunks() -> None:
     assert [(chunk.stream, chunk.members, chunk.wave) for chunk in chunks] == [
         (0, (0,), 0), (0, (1,), 0), (0, (2,), 1), (0, (3,), 1), (0, (4,), 2), (1, (0,), 2),
     ]  # fmt: skip
+
+
+def test_chunks_of_a_stream_keep_their_order() -> None:
+    """The last would fit into the first wave, and the next stream goes there."""
+    wide, small = (fitting.need(program, Spread()) for program in (WIDE, SMALL))
+    memory = wide.kept + small.kept + max(wide.working, small.working)
+    chunks = place_streams([stream((WIDE, 2), (SMALL, 1)), stream((SMALL, 1))], layout(1, memory, 1))
+    found = [(chunk.stream, chunk.members, chunk.wave) for chunk in chunks]
+    assert found == [(0, (0,), 0), (1, (0,), 0), (0, (1,), 1), (0, (2,), 1)]
