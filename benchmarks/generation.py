@@ -50,10 +50,10 @@ from munet.run.setup import RunSetup
 from munet.store.journal import Journal
 from munet.training import wave
 from munet.training.batches import stream
+from munet.training.batches.resident import ResidentImages
 from munet.training.chunk_training import ChunkTraining
 from munet.training.in_flight import InFlight
 from munet.training.measure.validation import Validation
-from munet.training.population import ResidentImages
 from munet.training.program import programs
 from munet.training.wave import WaveTrainer
 from munet.vit import architecture

@@ -19,8 +19,9 @@ from benchmarks.contenders.process import serve
 from benchmarks.profiling import compilations
 from munet.training.measure import timing
 from munet.training.placement import grouping
-from munet.training.placement.devices import DeviceLayout, place
+from munet.training.placement.devices import DeviceLayout
 from munet.training.placement.grouping import Group
+from munet.training.placement.placing import place
 from munet.training.population import Population
 from munet.training.program import programs
 from munet.training.program.signature import INPUT_STAGE, Signature

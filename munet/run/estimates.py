@@ -28,8 +28,11 @@ from munet.training.measure.timing import StepTime
 from munet.training.placement import device_memory, grouping
 from munet.training.placement.chunks import Chunk
 from munet.training.placement.device_memory import Memory, child_memory
-from munet.training.placement.devices import DeviceLayout, place
+from munet.training.placement.devices import DeviceLayout
 from munet.training.placement.grouping import CostModel
+from munet.training.placement.placing import StreamGroups, place_streams
+from munet.training.placement.streams import streams_of
+from munet.training.placement.waves import Reserved
 from munet.training.program import signature
 from munet.training.program.accumulation import part_size
 from munet.training.program.signature import INPUT_STAGE, Signature
@@ -52,7 +55,7 @@ class DeviceUse:
       at_once: children that a device works on at the same time.
       held: children whose parameters and optimiser are on it at the same time.
       num_waves: how often the generation's batches are made, because no more children fit at once.
-      batches: of a segment, and of the validation images.
+      batches: of the segments of all streams that train on it at the same time, and of the validation images.
       resident: of training images.
       refused: why they fit nowhere; None if they do. The other numbers are then of one child at a time.
     """
@@ -90,16 +93,19 @@ def device_use(
       num_validated: validation images.
       resident: bytes of training images on the device.
     """
-    group = grouping.Group(program, tuple(range(schedule.most_children(config.experiment))))
-    batches = device_memory.batch_bytes(config, program.batch_size, program.image_size, num_validated)
+    segments = device_memory.batch_bytes(config, program.batch_size, program.image_size, num_validated=0)
+    validation = device_memory.image_bytes(num_validated, program.image_size)
+    streams = _alike(config.experiment, program, Reserved(resident, segments, validation))
     refused = None
     try:
-        chunks = place([group], layout, batches + resident)
+        chunks = place_streams(streams, layout)
     except UserError as error:
-        refused, chunks = error, place([group], replace(layout, memory=None, children_per_device=1))
+        refused, chunks = error, place_streams(streams, replace(layout, memory=None, children_per_device=1))
     waves = [[chunk for chunk in chunks if chunk.wave == wave] for wave in range(chunks[-1].wave + 1)]
     stacked = {chunk: chunk.size // chunk.mesh.shape["child"] for chunk in chunks}
-    held = max(sum(stacked[chunk] for chunk in wave if _first(chunk) is layout.devices[0]) for wave in waves)
+    on_first = [[chunk for chunk in wave if _first(chunk) == layout.devices[0]] for wave in waves]
+    held = max(sum(stacked[chunk] for chunk in wave) for wave in on_first)
+    num_streams = max(len({chunk.stream for chunk in wave}) for wave in on_first)
     spread = chunks[0].spread
     return DeviceUse(
         mesh=tuple(chunks[0].mesh.devices.shape),
@@ -108,10 +114,18 @@ def device_use(
         at_once=min(layout.chunks_at_once * max(stacked.values()), held),
         held=held,
         num_waves=len(waves),
-        batches=batches,
+        batches=num_streams * segments + validation,
         resident=resident,
         refused=refused,
     )
+
+
+def _alike(experiment: Experiment, program: Signature, reserved: Reserved) -> list[StreamGroups]:
+    """The children of a generation in one program; in streams of their own where each of them may have one."""
+    count = schedule.most_children(experiment)
+    has_own = schedule.streams_per_child(experiment) or experiment.fidelity.data_settings == "child"
+    sizes = [1] * count if has_own else [count]
+    return [StreamGroups([grouping.Group(program, tuple(range(size)))], reserved) for size in sizes]
 
 
 def _first(chunk: Chunk) -> jax.Device:
@@ -133,7 +147,8 @@ def check_fits(config: Config, tasks: Sequence[TaskInfo], layout: DeviceLayout) 
     validated = max(TaskWork.of(experiment, task).num_validated for task in tasks)
     if schedule.is_baseline(experiment):
         plan = next(iter(rehearsal.plans(experiment, [task])))
-        programs = [group.signature for group in _groups(plan, TaskWork.of(experiment, task), set(), layout)]
+        streams = _streams(plan, TaskWork.of(experiment, task), set(), layout)
+        programs = list(dict.fromkeys(group.signature for groups in streams for group in groups))
     else:
         programs = [full_training(experiment, task)]
     for program in programs:
@@ -290,12 +305,12 @@ def run_time(experiment: Experiment, tasks: Sequence[TaskInfo], layout: DeviceLa
     programs: set[Signature] = set()
     for plan in rehearsal.plans(experiment, tasks):
         work = by_name[plan.task][plan.position.generation]
-        groups = _groups(plan, work, programs, layout)
-        programs |= {group.signature for group in groups}
+        streams = _streams(plan, work, programs, layout)
+        programs |= {group.signature for groups in streams for group in groups}
         for name, trained in {
-            "head_only": _head_only(groups),
-            "rehearsed": groups,
-            "full": _every_layer(groups),
+            "head_only": [_head_only(groups) for groups in streams],
+            "rehearsed": streams,
+            "full": [_every_layer(groups) for groups in streams],
         }.items():
             seconds[name] += _generation_seconds(work, trained, layout, measured)
     evaluation = {program.for_evaluation for program in programs}
@@ -319,18 +334,30 @@ def _every_layer(groups: Sequence[grouping.Group]) -> list[grouping.Group]:
     ]
 
 
-def _groups(plan: GenerationPlan, work: TaskWork, known: set[Signature], layout: DeviceLayout) -> list[grouping.Group]:
-    """The programs of a generation; children of other data settings are not kept apart, which changes little."""
-    own = [signature.of_child(child, work) for child in plan.children]
-    return grouping.group_children(own, steps=work.num_steps, known=known, model=layout.cost_model)
+def _streams(
+    plan: GenerationPlan, work: TaskWork, known: set[Signature], layout: DeviceLayout
+) -> list[list[grouping.Group]]:
+    """The groups of each stream of a generation."""
+    return [
+        grouping.group_children(
+            [signature.of_child(child, work) for child in stream.children],
+            steps=work.num_steps,
+            known=known,
+            model=layout.cost_model,
+        )
+        for stream in streams_of(plan, work)
+    ]
 
 
 def _generation_seconds(
-    work: TaskWork, groups: Sequence[grouping.Group], layout: DeviceLayout, measured: TimedProgram
+    work: TaskWork, streams: Sequence[Sequence[grouping.Group]], layout: DeviceLayout, measured: TimedProgram
 ) -> float:
-    """Training and validation of a generation: what the busiest device has to do."""
+    """Training and validation of a generation: what the busiest device has to do.
+
+    Its streams train side by side; those of a set that is streamed to the device do not, which is not known here.
+    """
     busy: dict[jax.Device, float] = {}
-    for chunk in place(groups, layout.unlimited):
+    for chunk in place_streams([StreamGroups(groups, Reserved()) for groups in streams], layout.unlimited):
         program = chunk.group.signature
         forward = replace(
             program,

@@ -82,7 +82,7 @@ class ChunkTraining:
         """Trains on a segment of batches; returns the state, which may not be there yet."""
         with out_of_memory.explained("training", self.chunk):
             images, labels = self.chunk.put_batches((segment.images, segment.labels))
-            steps = jnp.int32(segment.num_steps)
+            steps = np.int32(segment.num_steps)  # one of JAX would come from the first device, when that has time
             self.state = self.train_program(self.state, self.fixed, self.control, images, labels, steps)
         return self.state
 
@@ -91,7 +91,7 @@ class ChunkTraining:
         with out_of_memory.explained("evaluating", self.chunk):
             return [
                 self.evaluate_program(
-                    self._params, self.control.gates, self.chunk.put_batches(piece.images), jnp.int32(piece.num_batches)
+                    self._params, self.control.gates, self.chunk.put_batches(piece.images), np.int32(piece.num_batches)
                 )
                 for piece in validation.pieces
             ]
@@ -150,14 +150,14 @@ class ChunkTraining:
         labels = self._abstract(segment_shape[:2], jnp.int32)
         with out_of_memory.explained("compiling for", self.chunk):
             program: Any = self.train_program
-            program.lower(self.state, self.fixed, self.control, images, labels, jnp.int32(1)).compile()
+            program.lower(self.state, self.fixed, self.control, images, labels, np.int32(1)).compile()
 
     def compile_evaluation(self, piece_shape: Sequence[int]) -> None:
         """The same of the evaluation of a piece of `piece_shape` [batches, n, ...]."""
         with out_of_memory.explained("compiling for", self.chunk):
             program: Any = self.evaluate_program
             images = self._abstract(piece_shape, jnp.float32)
-            program.lower(self._params, self.control.gates, images, jnp.int32(1)).compile()
+            program.lower(self._params, self.control.gates, images, np.int32(1)).compile()
 
     @property
     def train_program(self) -> Callable[..., programs.ChildState]:
@@ -179,22 +179,24 @@ class ChunkTraining:
 
 
 def compile_ahead(
-    trainings: Sequence[ChunkTraining], segment_shape: Sequence[int], piece_shapes: Sequence[tuple[int, ...]]
+    trainings: Sequence[ChunkTraining],
+    segment_shapes: Sequence[Sequence[int]],
+    piece_shapes: Sequence[Sequence[tuple[int, ...]]],
 ) -> None:
     """Compiles what the chunks of a wave will run, programs side by side; nothing is done for those that are there.
 
     Args:
       trainings: of the wave.
-      segment_shape: of the images of a segment of batches.
-      piece_shapes: of the images of each piece of the validation set.
+      segment_shapes: of the images of a segment of batches, of each.
+      piece_shapes: of the images of the pieces of the validation set, of each.
     """
     wanted: dict[Any, Callable[[], None]] = {}
-    for training in trainings:
+    for training, segment_shape in zip(trainings, segment_shapes, strict=True):
         wanted.setdefault(
             (training.train_program, training.chunk.size), partial(training.compile_training, segment_shape)
         )
-    for training in trainings:
-        for shape in piece_shapes:
+    for training, shapes in zip(trainings, piece_shapes, strict=True):
+        for shape in shapes:
             wanted.setdefault(
                 (training.evaluate_program, training.chunk.size, shape), partial(training.compile_evaluation, shape)
             )

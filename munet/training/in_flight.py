@@ -31,7 +31,7 @@ class SaveKey:
     """What is in training, and in which shape: only a save of exactly this can go on.
 
     Attributes:
-      path: key of the wave's batches.
+      path: key of the wave's batches, those of all its streams.
       ids: its children.
       chunks: a line for each chunk: what decides the arrays of its state.
       num_strata: that each of its qualities has.
@@ -99,7 +99,7 @@ class InFlight:
     ) -> None:
         """Saves in the background if the last save is old enough; one that fails is told once, never raised.
 
-        A stream of batches that is over while others of its generation follow is saved sooner.
+        A wave whose streams are over while others of its generation follow is saved sooner.
         """
         is_last = self._is_last()  # asked in any case: who is asked remembers the answer
         is_due = self._saves.is_due_at_an_end if ends_stream else self._saves.is_due

@@ -1,43 +1,39 @@
 """The population engine: trains the children of a generation side by side (DESIGN section 4).
 
-    streams = children by the batches that they see
+    streams = children by the batches that they see            (placement/streams.py)
     groups  = children of a stream by static signature        (placement/grouping.py)
-    chunks  = groups on devices, one dispatch each             (placement/devices.py)
-    waves   = chunks that are on the devices at the same time  (wave.py trains them)
+    chunks  = groups on devices, one dispatch each             (placement/placing.py)
+    waves   = chunks that are on the devices at the same time  (placement/waves.py; wave.py trains them)
 
-Children that do not share batches (replicas of a baseline, data settings drawn for every child) are trained stream by
-stream. It is planned once: what the loop says of a generation is what will be trained.
+Children that do not share batches (replicas of a baseline, data settings drawn for every child) are streams that train
+side by side. It is planned once: what the loop says of a generation is what will be trained.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from itertools import groupby
-from weakref import WeakValueDictionary, ref
-
-import jax
-import jax.numpy as jnp
-import numpy as np
-from jaxtyping import Array, UInt8
+from weakref import WeakValueDictionary
 
 from munet import rng
 from munet.config import Config
 from munet.data.augment import AugmentSettings
-from munet.data.splits import Images, Split, SplitName
-from munet.data.streamed import StreamedImages
+from munet.data.splits import Split, SplitName
 from munet.data.tasks import Task
-from munet.evolution.search_space import DATA_SETTINGS
 from munet.training.assemble import Load
-from munet.training.batches.resident import is_resident, max_resident
+from munet.training.batches.resident import ResidentImages, is_resident, max_resident
 from munet.training.batches.stream import Resize, StreamSettings, TrainStream, segment_size
 from munet.training.in_flight import InFlight
 from munet.training.measure.class_means import Heads
 from munet.training.placement import device_memory, grouping
 from munet.training.placement.chunks import Placed, Wave
-from munet.training.placement.devices import DeviceLayout, place
+from munet.training.placement.devices import DeviceLayout
+from munet.training.placement.placing import StreamGroups, place_streams
+from munet.training.placement.streams import Stream, streams_of
+from munet.training.placement.waves import Reserved
 from munet.training.program import signature
 from munet.training.program.signature import Signature
 from munet.training.trainer import OnCycle, TrainedChild
@@ -76,14 +72,17 @@ class Population:
         """Groups the children and places them on the devices; see `Trainer.plan`."""
         programs = [Signature.parse(program) for program in known]
         waves: list[Wave] = []
-        for path, children in self._streams(generation, work):
-            groups = self._groups(children, work, programs)
-            reserved = 0
-            if self._layout.memory is not None:
-                reserved = self._reserved(generation.task, work, int(children[0].hyperparameters["image_size"]))
-            chunks = place(groups, self._layout, reserved)
+        for streams in self._beside_each_other(generation, work):
+            placed = [
+                StreamGroups(
+                    self._groups(stream.children, work, programs),
+                    self._reserved(generation.task, work, stream.image_size),
+                )
+                for stream in streams
+            ]
+            chunks = place_streams(placed, self._layout)
             for _, wave in groupby(chunks, key=lambda chunk: chunk.wave):
-                waves.append(Wave(path, tuple(children), tuple(wave)))
+                waves.append(Wave(streams, tuple(wave)))
         return Placed(generation, work, (*waves[:-1], replace(waves[-1], is_last=True)))
 
     def train(self, placed: Placed, on_cycle: OnCycle) -> dict[ModelId, TrainedChild]:
@@ -94,9 +93,13 @@ class Population:
         heads = self._heads(placed.generation, placed.work)
         starts = heads.of(placed.generation.children) if heads else {}
         for wave in placed.waves:
-            with closing(self._batches(wave, task, placed.work)) as stream:
+            with ExitStack() as stack:
+                streams = {
+                    index: stack.enter_context(closing(self._batches(wave, index, task, placed.work)))
+                    for index in wave.by_stream
+                }
                 validation = self._split(task, "validation")
-                trained |= self._waves.train(wave, placed.work, stream, validation, on_cycle, starts)
+                trained |= self._waves.train(wave, placed.work, streams, validation, on_cycle, starts)
         if not heads:
             return trained
         return {child: _with_images(result, heads.cost(child)) for child, result in trained.items()}
@@ -115,16 +118,14 @@ class Population:
             split = self._splits[task, name] = self._tasks[task].split(name)
         return split
 
-    def _streams(self, generation: GenerationPlan, work: TaskWork) -> list[tuple[rng.Path, list[ChildPlan]]]:
-        """Children that see the same batches, with the key of those batches."""
-        position = generation.position
-        path: rng.Path = (work.seed, position.task_iteration, generation.task, position.generation, "batches")
-        if work.has_own_batches:
-            return [((*path, "child", index), [child]) for index, child in enumerate(generation.children)]
-        streams: dict[tuple[object, ...], list[ChildPlan]] = {}
-        for child in generation.children:
-            streams.setdefault(tuple(child.hyperparameters[name] for name in DATA_SETTINGS), []).append(child)
-        return [(path, children) for children in streams.values()]
+    def _beside_each_other(self, generation: GenerationPlan, work: TaskWork) -> list[tuple[Stream, ...]]:
+        """The streams of a generation, those together that may train in one wave."""
+        streams = streams_of(generation, work)
+        if len(streams) == 1 or is_resident(self._split(generation.task, "train").images, self._resident.limit):
+            return [tuple(streams)]
+        # A streamed set decodes ahead for each stream, with threads for every core: several would share them, and hold
+        # several times as much. Training waits for its input then anyway, so one follows the other.
+        return [(stream,) for stream in streams]
 
     def _groups(
         self, children: Sequence[ChildPlan], work: TaskWork, known: Collection[Signature]
@@ -133,55 +134,43 @@ class Population:
         own = [signature.of_child(child, work) for child in children]
         return grouping.group_children(own, steps=work.num_steps, known=known, model=self._layout.cost_model)
 
-    def _reserved(self, task: TaskName, work: TaskWork, image_size: int) -> int:
-        """Bytes of each device that batches, validation images and training images take."""
+    def _reserved(self, task: TaskName, work: TaskWork, image_size: int) -> Reserved:
+        """What batches, validation images and training images of a stream take; nothing where nobody counts."""
+        if self._layout.memory is None:
+            return Reserved()
         images = self._split(task, "train").images
         one = math.prod(images.shape[1:])
         resident = len(images) if is_resident(images, self._resident.limit) else 0
-        batches = device_memory.batch_bytes(self._config, work.batch_size, image_size, work.num_validated, one)
         segment = segment_size(self._config, work.batch_size, image_size, one) * work.batch_size
-        return batches + device_memory.training_bytes(resident, segment, one)
+        gathered = segment * one
+        return Reserved(
+            training=device_memory.training_bytes(resident, segment, one) - gathered,
+            batches=device_memory.batch_bytes(self._config, work.batch_size, image_size, 0, one) + gathered,
+            validation=device_memory.image_bytes(work.num_validated, image_size),
+        )
 
-    def _batches(self, wave: Wave, task: TaskName, work: TaskWork) -> TrainStream:
-        """The batches of a wave."""
+    def _batches(self, wave: Wave, index: int, task: TaskName, work: TaskWork) -> TrainStream:
+        """The batches of a stream in a wave, made on the first device of the first chunk that trains on them.
+
+        Where a wave has one stream they are made on the first device of all, which has the training images anyway.
+        """
+        stream, chunks = wave.streams[index], wave.by_stream
+        device = chunks[index][0].mesh.devices.flat[0] if len(chunks) > 1 else self._layout.devices[0]
         train = self._split(task, "train")
         one = math.prod(train.images.shape[1:])
         settings = StreamSettings(
             batch_size=work.batch_size,
-            segment_size=segment_size(self._config, work.batch_size, wave.image_size, one),
-            resize=Resize(wave.image_size, work.antialias),
+            segment_size=segment_size(self._config, work.batch_size, stream.image_size, one),
+            resize=Resize(stream.image_size, work.antialias),
             class_balanced=work.class_balanced,
             num_steps=work.num_steps,
             decoding_threads=self._config.runtime.decoding_threads,
         )
-        augmentation = AugmentSettings.from_hyperparameters(wave.children[0].hyperparameters)
-        return TrainStream(self._resident.of(train.images), train.labels, augmentation, wave.path, settings)
+        augmentation = AugmentSettings.from_hyperparameters(stream.children[0].hyperparameters)
+        images = self._resident.of(train.images, None if device == self._layout.devices[0] else device)
+        return TrainStream(images, train.labels, augmentation, stream.path, settings)
 
 
 def _with_images(result: TrainedChild, images: int) -> TrainedChild:
     """What training a child gave, with what was done for its head."""
     return replace(result, cost=replace(result.cost, image_steps=result.cost.image_steps + images))
-
-
-class ResidentImages:
-    """The training images of the task in training, on the device; kept from generation to generation.
-
-    Args:
-      limit: bytes; more than these stay where they are.
-    """
-
-    def __init__(self, limit: float = math.inf) -> None:
-        self.limit = limit
-        self._held: tuple[ref[Images], jax.Array | StreamedImages] | None = None
-
-    def of(self, images: Images) -> UInt8[Array, "n h w c"] | StreamedImages:
-        """`images` on the device, or as what streams to it. Others that are there make room first."""
-        if self._held is None or self._held[0]() is not images:
-            self._held = None
-            self._held = ref(images), self._placed(images)
-        return self._held[1]
-
-    def _placed(self, images: Images) -> jax.Array | StreamedImages:
-        if isinstance(images, np.ndarray):
-            return jnp.asarray(images) if is_resident(images, self.limit) else StreamedImages.of_array(images)
-        return images

@@ -1,16 +1,17 @@
 """Trains a wave of children, cycle by cycle, and goes on inside one that was saved (DESIGN section 4).
 
-    for each cycle: for each segment of batches: every chunk trains on it; then every chunk validates
+    for each cycle: for each segment of batches: every chunk trains on that of its stream; then every chunk validates
 
 Programs are compiled side by side, before training. On a CPU as many chunks work at a time as there are cores;
-elsewhere work is dispatched in order, and the devices do it meanwhile. Batches are made once and shared by all chunks;
-the host hears once a cycle.
+elsewhere work is dispatched in order, and the devices do it meanwhile. Batches are made once and shared by all chunks
+of their stream; the host hears once a cycle.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
 from types import MappingProxyType
 from typing import TypeVar
 
@@ -30,6 +31,7 @@ from munet.training.trainer import OnCycle, TrainedChild
 from munet.training.work import TaskWork
 from munet.types import ChildCost, ModelId
 
+Given = TypeVar("Given")
 Result = TypeVar("Result")
 
 
@@ -49,7 +51,7 @@ class WaveTrainer:
         self,
         wave: Wave,
         work: TaskWork,
-        stream: TrainStream,
+        streams: Mapping[int, TrainStream],
         validation_split: Split,
         on_cycle: OnCycle,
         heads: Mapping[ModelId, FlatArrays] = MappingProxyType({}),
@@ -59,25 +61,32 @@ class WaveTrainer:
         Args:
           wave: where they train.
           work: what each of them is.
-          stream: their batches.
+          streams: their batches, by the streams that its chunks index.
           validation_split: of their task; the images that qualities are counted on are its first.
           on_cycle: told after each cycle.
           heads: what new heads start from, where they are not drawn.
         """
         started = time.perf_counter()
         trainings = [ChunkTraining.start(chunk, wave.of(chunk), work, self._load, heads) for chunk in wave.chunks]
-        validation = Validation(validation_split, work, wave.image_size)
+        sizes = {training.program.image_size for training in trainings}
+        validations = {size: Validation(validation_split, work, size) for size in sorted(sizes)}
         ids = tuple(child.id for child in wave.trained)
-        key = SaveKey(wave.path, ids, tuple(map(str, trainings)), validation.num_strata)
+        num_strata = validations[min(sizes)].num_strata  # of labels, whatever the size
+        key = SaveKey(wave.path, ids, tuple(map(str, trainings)), num_strata)
         first, scores = self._restored(key, trainings)
         if first < work.num_cycles:
-            compile_ahead(trainings, stream.segment_shape, [piece.images.shape for piece in validation.pieces])
+            shapes = {size: [piece.images.shape for piece in one.pieces] for size, one in validations.items()}
+            compile_ahead(
+                trainings,
+                [streams[training.chunk.stream].segment_shape for training in trainings],
+                [shapes[training.program.image_size] for training in trainings],
+            )
         for cycle in range(first, work.num_cycles):
             cycle_started = time.perf_counter()
-            self._train_on(stream, cycle, trainings)
-            scores = self._validated(validation, cycle, trainings, scores)
+            self._train_on(streams, cycle, trainings)
+            scores = self._validated(validations, cycle, trainings, scores)
             if self._in_flight:
-                # A stream that is over is not trained again after a kill in one that follows.
+                # A wave that is over is not trained again after a kill in one that follows.
                 ends_stream = cycle + 1 == work.num_cycles and not wave.is_last
                 self._in_flight.save(key, cycle, [training.state for training in trainings], scores, ends_stream)
             image_steps = work.image_steps_per_cycle * len(ids)
@@ -92,41 +101,62 @@ class WaveTrainer:
             for child, best in zip(training.children, training.best_arrays(), strict=True)
         }
 
-    def _train_on(self, stream: TrainStream, cycle: int, trainings: Sequence[ChunkTraining]) -> None:
-        """Every chunk trains on the batches of a cycle."""
+    def _train_on(self, streams: Mapping[int, TrainStream], cycle: int, trainings: Sequence[ChunkTraining]) -> None:
+        """Every chunk trains on the batches that its stream has for a cycle, in turns of a segment of each stream."""
         steps = trainings[0].work.steps_per_cycle
-        for first, length in stream.segments(cycle * steps, steps):
-            with out_of_memory.explained("preparing batches for", trainings[0].chunk):
-                segment = stream.segment(first, length)
-            self._dispatch_training(segment, trainings)
+        segments = {index: stream.segments(cycle * steps, steps) for index, stream in streams.items()}
+        for turn in range(max(map(len, segments.values()))):  # large images come in more segments than small ones
+            wanted = {index: own[turn] for index, own in segments.items() if turn < len(own)}
+            self._dispatch_training(streams, wanted, trainings)
 
     def _validated(
-        self, validation: Validation, cycle: int, trainings: Sequence[ChunkTraining], scores: CycleScores
+        self,
+        validations: Mapping[int, Validation],
+        cycle: int,
+        trainings: Sequence[ChunkTraining],
+        scores: CycleScores,
     ) -> CycleScores:
         """Every chunk is validated and keeps what is best of its children; the scores after the cycle."""
-        answers = self._dispatch_evaluation(validation, trainings)
+        answers = self._dispatch_evaluation(validations, trainings)
         for training, answer in zip(trainings, answers, strict=True):
-            scores = training.keep_best(cycle, answer, validation, scores)
+            scores = training.keep_best(cycle, answer, validations[training.program.image_size], scores)
         return scores
 
-    def _dispatch_training(self, segment: Segment, trainings: Sequence[ChunkTraining]) -> None:
-        """Every chunk trains on a segment of batches."""
-        self._side_by_side(lambda training: training.train(segment), trainings)
+    def _dispatch_training(
+        self,
+        streams: Mapping[int, TrainStream],
+        wanted: Mapping[int, tuple[int, int]],
+        trainings: Sequence[ChunkTraining],
+    ) -> None:
+        """Every chunk of some streams trains on a segment, given as the first of its steps and their number."""
+        working = [training for training in trainings if training.chunk.stream in wanted]
+
+        def with_segments() -> Iterator[tuple[ChunkTraining, Segment]]:
+            # A segment is made when its first chunk is about to train (in threads a few chunks sooner, see
+            # `in_threads`), and no longer held when its last one has: few are alive, however many streams there are.
+            for index, own in groupby(working, key=lambda training: training.chunk.stream):
+                first, *others = own
+                with out_of_memory.explained("preparing batches for", first.chunk):
+                    segment = streams[index].segment(*wanted[index])
+                yield from ((training, segment) for training in (first, *others))
+
+        self._side_by_side(ChunkTraining.train, with_segments(), len(working))
 
     def _dispatch_evaluation(
-        self, validation: Validation, trainings: Sequence[ChunkTraining]
+        self, validations: Mapping[int, Validation], trainings: Sequence[ChunkTraining]
     ) -> list[list[programs.Evaluation]]:
         """What the children of every chunk say of each piece, still on the devices."""
-        return self._side_by_side(lambda training: training.evaluate(validation), trainings)
+        each = ((training, validations[training.program.image_size]) for training in trainings)
+        return self._side_by_side(ChunkTraining.evaluate, each, len(trainings))
 
     def _side_by_side(
-        self, work: Callable[[ChunkTraining], Result], trainings: Sequence[ChunkTraining]
+        self, work: Callable[[ChunkTraining, Given], Result], each: Iterable[tuple[ChunkTraining, Given]], count: int
     ) -> list[Result]:
-        """Dispatches the work of all chunks; where several work at a time, waits for it."""
+        """Dispatches the work of `count` chunks; where several work at a time, waits for it."""
         at_once = self._layout.chunks_at_once
-        if at_once == 1 or len(trainings) == 1:
-            return [work(training) for training in trainings]
-        return list(in_threads(lambda training: training.wait_for(work(training)), trainings, at_once))
+        if at_once == 1 or count == 1:
+            return [work(training, given) for training, given in each]
+        return list(in_threads(lambda one: one[0].wait_for(work(*one)), each, at_once))
 
     def _attributed(self, chunks: Sequence[Chunk], seconds: float) -> dict[Signature, float]:
         """Shares the time that a wave took among its children by their programs' estimated cost."""

@@ -107,6 +107,22 @@ def test_a_device_is_planned_as_a_run_would_use_it() -> None:
     assert nowhere.total > memory.total // 50 + reserved
 
 
+def test_the_batches_of_all_streams_that_train_on_a_device_are_counted() -> None:
+    """Eight children in one stream, with data settings of their own, or as replicas: on one device and on four."""
+    experiment = replace(EXPERIMENT, children_per_generation=8)
+    child = replace(experiment, fidelity=replace(experiment.fidelity, data_settings="child"))
+    replicas = replace(experiment, baseline=replace(experiment.baseline, kind="full"))
+    devices: Any = tuple(FakeDevice(id) for id in range(4))
+    for one, on_one, on_four in ((experiment, 1, 1), (child, 8, 2), (replicas, 8, 2)):
+        config = Config(one, Runtime())
+        segments = device_memory.batch_bytes(config, PROGRAM.batch_size, PROGRAM.image_size, 0)
+        validation = device_memory.image_bytes(100, PROGRAM.image_size)
+        for place_of, count in ((layout(), on_one), (DeviceLayout(devices, 1), on_four)):
+            use = estimates.device_use(config, PROGRAM, place_of, num_validated=100)
+            assert use.batches == count * segments + validation
+            assert use.held == 8 // len(place_of.devices)
+
+
 def test_a_run_that_fits_nowhere_is_refused_and_what_mutations_may_lead_to_is_told() -> None:
     config = Config(replace(EXPERIMENT, children_per_generation=8), Runtime())
     most = estimates.most_demanding(config.experiment, TASK)

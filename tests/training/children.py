@@ -104,6 +104,13 @@ def random_child(
     return ChildPlan(id, "fake", 0, False, {**drawn, **settings}, tuple(plans))
 
 
+def with_settings(child: ChildPlan, id: int, **settings: HyperparameterValue) -> ChildPlan:
+    """A child of the same architecture with other settings, and arrays of its own."""
+    plans = tuple(dataclasses.replace(plan, source=f"{id}:{plan.name}") for plan in child.components)
+    drawn = {**child.hyperparameters, **settings}
+    return dataclasses.replace(child, id=id, hyperparameters=drawn, components=plans)
+
+
 def loader_of(children: list[ChildPlan]) -> Callable[[ComponentId], FlatArrays]:
     """Random arrays for every component that the children clone or share."""
     arrays: dict[ComponentId, FlatArrays] = {}

@@ -8,9 +8,11 @@ from __future__ import annotations
 import math
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from typing import Any
+from unittest import mock
 
 import jax
 import jax.numpy as jnp
@@ -20,6 +22,7 @@ from flax.traverse_util import flatten_dict
 
 from benchmarks.profiling import compiled_memory
 from munet.config import Config
+from munet.training.batches.stream import Segment
 from munet.training.chunk_training import ChunkTraining
 from munet.training.in_flight import InFlight
 from munet.training.measure.validation import Validation
@@ -27,7 +30,8 @@ from munet.training.placement.device_memory import child_memory
 from munet.training.placement.fitting import Spread
 from munet.training.program import sharding
 from munet.training.program.signature import Signature
-from munet.types import ChildPlan
+from munet.training.trainer import TrainedChild
+from munet.types import ChildPlan, ModelId
 from munet.vit import forward
 from tests.training.children import (
     VARIANT,
@@ -38,6 +42,7 @@ from tests.training.children import (
     placed,
     random_child,
     train,
+    with_settings,
     work_of,
 )
 from tests.training.test_population import expected
@@ -136,13 +141,52 @@ def goes_on(mesh: tuple[int, ...]) -> None:
         for child, at in zip(children, kept, strict=True):
             if at == best:
                 assert_same_arrays(shorter[child.id].best, whole[child.id].best)
+    resumed, cycles = killed_and_resumed(settings, children)
+    assert cycles == [2, 3]
+    for child in children:
+        assert resumed[child.id].training == whole[child.id].training
+        assert_same_arrays(resumed[child.id].best, whole[child.id].best)
+
+
+def streams() -> None:
+    """Eight children with data settings of their own: each on a device that also makes its batches; as alone."""
+    settings = config(cycles_per_child=2)
+    first = random_child(1, id=1, max_blocks=1, image_size=16)
+    children = [with_settings(first, id, crop_area_min=0.1 * id) for id in range(1, 9)]
+    (wave,) = placed(settings, children, TASK).waves
+    assert [chunk.mesh.devices.size for chunk in wave.chunks] == [1] * 8
+    assert {chunk.mesh.devices.flat[0] for chunk in wave.chunks} == set(jax.devices())
+    made: list[tuple[jax.Device, jax.Device]] = []
+    plain = ChunkTraining.train
+
+    def spy(run: ChunkTraining, segment: Segment) -> Any:
+        made.extend((*segment.images.devices(), *leaf.devices()) for leaf in (segment.labels, run.state.step))
+        return plain(run, segment)
+
+    with mock.patch.object(ChunkTraining, "train", spy):
+        together = train(settings, children, TASK)
+    assert all(batches == other for batches, other in made)
+    assert Counter(device for device, _ in made) == dict.fromkeys(jax.devices(), 2 * 2)  # cycles, arrays looked at
+    for child in children[:3]:
+        alone = train(settings, [child], TASK)[child.id]
+        assert alone.training == together[child.id].training
+        assert_same_arrays(alone.best, together[child.id].best)
+    resumed, cycles = killed_and_resumed(settings, children)
+    assert cycles == [1]
+    for child in children:
+        assert_same_arrays(resumed[child.id].best, together[child.id].best)
+
+
+def killed_and_resumed(settings: Config, children: list[ChildPlan]) -> tuple[dict[ModelId, TrainedChild], list[int]]:
+    """What is trained where a kill comes after half of the cycles, and the cycles that are left then."""
+    half = settings.experiment.cycles_per_child // 2
+
+    def stop(cycle: int, *_: object) -> None:
+        if cycle == half - 1:
+            raise KeyboardInterrupt
+
     with tempfile.TemporaryDirectory() as folder:
         in_flight = InFlight(f"{folder}/in_flight", minutes=0)
-
-        def stop(cycle: int, *_: object) -> None:
-            if cycle == 1:
-                raise KeyboardInterrupt
-
         with pytest.raises(KeyboardInterrupt):
             train(settings, children, TASK, in_flight, stop)
         in_flight.wait()
@@ -150,10 +194,7 @@ def goes_on(mesh: tuple[int, ...]) -> None:
         in_flight = InFlight(f"{folder}/in_flight", minutes=0)
         resumed = train(settings, children, TASK, in_flight, lambda cycle, *_: cycles.append(cycle))
         in_flight.clear()
-        assert cycles == [2, 3]
-    for child in children:
-        assert resumed[child.id].training == whole[child.id].training
-        assert_same_arrays(resumed[child.id].best, whole[child.id].best)
+    return resumed, cycles
 
 
 def assert_same_arrays(left: Any, right: Any) -> None:
@@ -175,6 +216,7 @@ SCENARIOS: dict[str, Callable[[], None]] = {
     "five_steps 2x2x2 in parts": partial(five_steps, (2, 2, 2), 4),
     "goes_on 1x2x2": partial(goes_on, (1, 2, 2)),
     "goes_on 2x2x2": partial(goes_on, (2, 2, 2)),
+    "streams": streams,
     "memory of activations": partial(
         memory, "Ti/16:b2:t-1:a0:i32:n256:h64", (1, 1, 1), (4, 1, 1), (1, 3, 1), (2, 3, 1), (2, 1, 4)
     ),

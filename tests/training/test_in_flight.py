@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from orbax.checkpoint import v1 as ocp
 
+from munet import rng
 from munet.training.in_flight import InFlight, SaveKey
 from munet.training.measure.validation import CycleScores
 from munet.training.program.programs import ChildState, init_state
@@ -31,14 +32,15 @@ def train(
     children: list[ChildPlan] = CHILDREN,
     on_cycle: Callable[..., None] = lambda *_: None,
     dispatch: int = 0,
+    share: float = 0.25,
 ) -> Any:
     settings = config(cycles_per_child=NUM_CYCLES, max_batches_per_cycle=2)
-    settings.runtime.children_per_dispatch = dispatch
+    settings.runtime.children_per_dispatch, settings.runtime.resident_share = dispatch, share
     return trained_by_engine(settings, children, None, in_flight, on_cycle)
 
 
-def stop(folder: Path, children: list[ChildPlan] = CHILDREN, after: int = 2) -> None:
-    """Trains and saves until `after` cycles have ended, all streams together."""
+def stop(folder: Path, children: list[ChildPlan] = CHILDREN, after: int = 2, **options: Any) -> None:
+    """Trains and saves until `after` cycles have ended, all waves together."""
     ended = 0
 
     def count(*_: Any) -> None:
@@ -49,16 +51,16 @@ def stop(folder: Path, children: list[ChildPlan] = CHILDREN, after: int = 2) -> 
 
     in_flight = InFlight(str(folder), minutes=0)
     with pytest.raises(_Stop):
-        train(in_flight, children, count)
+        train(in_flight, children, count, **options)
     in_flight.wait()
 
 
-def resume(folder: Path, children: list[ChildPlan] = CHILDREN, dispatch: int = 0) -> tuple[Any, list[int], list[str]]:
+def resume(folder: Path, children: list[ChildPlan] = CHILDREN, **options: Any) -> tuple[Any, list[int], list[str]]:
     """What a second start gives, the cycles it trained, and what it told."""
     cycles: list[int] = []
     told: list[str] = []
     in_flight = InFlight(str(folder), minutes=0, note=told.append)
-    trained = train(in_flight, children, lambda cycle, *_: cycles.append(cycle), dispatch)
+    trained = train(in_flight, children, lambda cycle, *_: cycles.append(cycle), **options)
     in_flight.clear()
     assert not folder.exists()
     return trained, cycles, told
@@ -85,14 +87,40 @@ def test_a_generation_goes_on_where_it_was_saved(whole: Any, tmp_path: Path) -> 
     assert_same(trained, whole)
 
 
-def test_streams_have_saves_of_their_own(tmp_path: Path) -> None:
-    """Two children of one architecture with data settings of their own: only their ids tell the saves apart."""
+def two_streams() -> list[ChildPlan]:
+    """Two children of one architecture with data settings of their own."""
     left = random_child(0, id=1, max_blocks=1, image_size=16)
     right = ChildPlan(**{**vars(left), "id": 2, "hyperparameters": {**left.hyperparameters, "crop_area_min": 1.0}})
-    stop(tmp_path / "in_flight", [left, right], after=NUM_CYCLES + 1)
-    trained, cycles, told = resume(tmp_path / "in_flight", [left, right])
+    return [left, right]
+
+
+def test_waves_have_saves_of_their_own(tmp_path: Path) -> None:
+    """Streams that train one after the other have one path: only the children's ids tell the saves apart."""
+    stop(tmp_path / "in_flight", two_streams(), after=NUM_CYCLES + 1, share=0.0)
+    trained, cycles, told = resume(tmp_path / "in_flight", two_streams(), share=0.0)
     assert (cycles, told) == ([1, 2], [])
-    assert_same(trained, train(None, [left, right]))
+    assert_same(trained, train(None, two_streams()))
+
+
+def test_streams_beside_each_other_go_on_together(tmp_path: Path) -> None:
+    """From one save that names them all, which neither of them alone takes for its own."""
+    stop(tmp_path / "in_flight", two_streams())
+    assert len(list((tmp_path / "in_flight").iterdir())) == 1
+    began: list[int] = []
+    for child in two_streams():
+        train(InFlight(str(tmp_path / "in_flight"), minutes=60), [child], lambda cycle, *_: began.append(cycle))
+    assert began == [0, 1, 2] * 2
+    trained, cycles, told = resume(tmp_path / "in_flight", two_streams())
+    assert (cycles, told) == ([2], [])
+    assert_same(trained, train(None, two_streams()))
+
+
+def test_a_save_of_one_stream_is_called_as_it_ever_was(tmp_path: Path) -> None:
+    """So that what was in training before an update goes on."""
+    stop(tmp_path / "in_flight")
+    (saved,) = (path.name for path in (tmp_path / "in_flight").iterdir())
+    path = (0, 0, "fake", 0, "batches")
+    assert saved.startswith(rng.digest((*path, "children", 1, 2)).hex()[:16])
 
 
 def test_a_save_of_other_chunks_is_told_and_left(whole: Any, tmp_path: Path) -> None:

@@ -14,10 +14,10 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 
 from munet.data.augment import AugmentSettings
 from munet.training.batches import stream
+from munet.training.batches.resident import ResidentImages
 from munet.training.batches.stream import Resize, StreamSettings, TrainStream
 from munet.training.chunk_training import ChunkTraining
-from munet.training.placement import devices, grouping
-from munet.training.population import ResidentImages
+from munet.training.placement import devices, grouping, placing
 from munet.training.program import signature
 from munet.types import ChildPlan, ComponentPlan, Quality
 from munet.vit.architecture import HEAD, NORM, path_names
@@ -202,7 +202,7 @@ def test_a_masked_component_of_a_tuned_stage_does_not_move() -> None:
     layout = devices.DeviceLayout.detect(settings.runtime)
     program = signature.of_child(child, work_of(config()))
     everything = dataclasses.replace(program, first_trainable=-1)
-    chunk = devices.place([grouping.Group(everything, (0,))], layout)[0]
+    chunk = placing.place([grouping.Group(everything, (0,))], layout)[0]
     run = ChunkTraining.start(chunk, [child], work_of(settings), loader_of([child]))
     before = jax.device_get(run.state.tuned)
     images, labels = zip(*batches(FakeTask(), child, 4), strict=True)
@@ -270,15 +270,18 @@ def test_the_best_cycle_is_kept_and_the_first_of_equals() -> None:
 def test_children_with_other_data_settings_get_other_batches() -> None:
     left = random_child(1, id=1, **NO_AUGMENTATION)
     right = ChildPlan(**{**vars(left), "id": 2, "hyperparameters": hyperparameters(flip=True, crop_area_min=0.01)})
-    assert [wave.trained for wave in placed(config(), [left, right]).waves] == [[left], [right]]
-    assert [wave.trained for wave in placed(config(), [left, left]).waves] == [[left, left]]
+    for children, streams in (([left, right], [(left,), (right,)]), ([left, left], [(left, left)])):
+        (wave,) = placed(config(), children).waves
+        assert [stream.children for stream in wave.streams] == streams
+        assert wave.trained == children
 
 
 def test_replicas_of_a_baseline_see_different_batches() -> None:
     settings = config()
     settings.experiment.baseline.kind = "full"
     child = random_child(1, id=1)
-    assert len({wave.path for wave in placed(settings, [child, child]).waves}) == 2
+    (wave,) = placed(settings, [child, child]).waves
+    assert len({stream.path for stream in wave.streams}) == 2
 
 
 def test_validation_counts_the_first_images_up_to_the_cap() -> None:
@@ -294,7 +297,7 @@ def test_programs_are_counted_once_over_all_streams() -> None:
     children = [random_child(1, id=id) for id in (1, 2, 3)]
     assert placed(settings, children).num_programs == 1
     settings.experiment.baseline.kind = "full"
-    assert len(placed(settings, children).waves) == 3
+    assert len(placed(settings, children).waves[0].streams) == 3
     assert placed(settings, children).num_programs == 1
 
 

@@ -1,7 +1,7 @@
 """Batches on the device: the gather and augment programs, and the padded validation batches (DESIGN section 4).
 
 Separate from the train program, which sees only batches: so tasks of any source shape share it. Segments are augmented
-once and used by every child of the generation.
+once and used by every child of the stream.
 """
 
 from __future__ import annotations
@@ -88,8 +88,8 @@ class TrainStream:
     """The batches of one stream: what all children see that share data settings.
 
     Args:
-      images, labels: the training set. Images on the device stay there as uint8; those of a streamed set are decoded
-        ahead of training, and come a segment at a time.
+      images, labels: the training set. Images on a device stay there as uint8, and batches are made there; those of a
+        streamed set are decoded ahead of training, and come a segment at a time.
       augmentation: of the images.
       path: key of the order and of the augmentations: (seed, iteration, task, generation[, child]).
       settings: what the batches are like.
@@ -104,11 +104,15 @@ class TrainStream:
         settings: StreamSettings,
     ):
         self._images = images if isinstance(images, StreamedImages) else jnp.asarray(images)
+        # Batches are made where the images lie. None: on the first device, and free to follow what they meet.
+        lies = self._images if isinstance(self._images, jax.Array) else None
+        self._home = lies.sharding if lies is not None and lies.committed else None
         self._labels = labels
         self._augmentation, self._path, self._settings = augmentation, path, settings
         self._feed: StepFeed | None = None
         self._program = partial(_augment_segment, resize=settings.resize)
-        self._key = jax.random.wrap_key_data(jnp.asarray(rng.key_data((*path, "augment"))), impl="threefry2x32")
+        key = jax.device_put(rng.key_data((*path, "augment")), self._home)
+        self._key = jax.random.wrap_key_data(key, impl="threefry2x32")
 
     @property
     def segment_shape(self) -> tuple[int, ...]:
@@ -132,12 +136,13 @@ class TrainStream:
             self._gathered(padded, first_step, num_steps),
             self._key,
             self._augmentation,
-            jnp.int32(first_step),
-            jnp.int32(num_steps),
+            # Of NumPy: those of JAX would come from the first device, when that has time.
+            np.int32(first_step),
+            np.int32(num_steps),
         )
         if self._feed:
             self._feed.sent(images)
-        return Segment(images, jnp.asarray(self._labels[padded]), num_steps)
+        return Segment(images, jax.device_put(self._labels[padded], self._home), num_steps)
 
     @property
     def waited(self) -> float:
@@ -185,8 +190,8 @@ def _augment_segment(
     images: UInt8[Array, "segment batch h w c"],
     key: Array,
     settings: AugmentSettings,
-    first_step: Int[Array, ""],
-    num_steps: Int[Array, ""],
+    first_step: Int[Array, ""] | np.int32,
+    num_steps: Int[Array, ""] | np.int32,
     *,
     resize: Resize,
 ) -> Float[Array, "segment batch size size 3"]:

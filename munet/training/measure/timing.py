@@ -15,8 +15,9 @@ from jax.experimental.compilation_cache import compilation_cache
 
 from munet.training.assemble import Control, gates, pad
 from munet.training.placement.chunks import Chunk
-from munet.training.placement.devices import DeviceLayout, place
+from munet.training.placement.devices import DeviceLayout
 from munet.training.placement.grouping import Group
+from munet.training.placement.placing import place
 from munet.training.program import programs
 from munet.training.program.optimizer import OptimizerSettings
 from munet.training.program.signature import Signature

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import jax
@@ -13,6 +12,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from munet import rng
 from munet.training.placement.fitting import Need, Spread, need
 from munet.training.placement.grouping import Group
+from munet.training.placement.streams import Stream
 from munet.training.program import sharding
 from munet.training.work import TaskWork
 from munet.types import ChildPlan, GenerationPlan
@@ -28,6 +28,7 @@ class Chunk:
     size: int  # length of the child axis: `members` plus padding up to a multiple of the mesh
     wave: int = 0  # chunks of one wave train side by side, waves one after the other
     parts: int = 1  # in which batches pass, one after the other
+    stream: int = 0  # of those that are placed together
 
     @property
     def by_child(self) -> NamedSharding:
@@ -63,33 +64,40 @@ class Chunk:
 
 @dataclass(frozen=True)
 class Wave:
-    """Chunks whose children are on the devices at the same time and see the same batches.
+    """Chunks whose children are on the devices at the same time.
 
     Attributes:
-      path: key of their batches.
-      children: all that see these batches, in the order that the members of chunks index.
-      chunks: those of this wave.
+      streams: that chunks index; some may have no chunk in this wave.
+      chunks: those of this wave, stream by stream.
       is_last: whether no other wave of the generation follows.
     """
 
-    path: rng.Path
-    children: tuple[ChildPlan, ...]
+    streams: tuple[Stream, ...]
     chunks: tuple[Chunk, ...]
     is_last: bool = False
 
     def of(self, chunk: Chunk) -> list[ChildPlan]:
         """The children of one of its chunks."""
-        return [self.children[index] for index in chunk.members]
+        return [self.streams[chunk.stream].children[index] for index in chunk.members]
 
     @property
     def trained(self) -> list[ChildPlan]:
-        """The children that this wave trains, in the generation's order."""
-        return [self.children[index] for index in sorted(index for chunk in self.chunks for index in chunk.members)]
+        """The children that this wave trains, stream by stream, in the generation's order in each."""
+        places = sorted((chunk.stream, index) for chunk in self.chunks for index in chunk.members)
+        return [self.streams[stream].children[index] for stream, index in places]
 
     @property
-    def image_size(self) -> int:
-        """Of all its children, in pixels on a side: it is a data setting."""
-        return int(self.children[0].hyperparameters["image_size"])
+    def by_stream(self) -> dict[int, list[Chunk]]:
+        """Its chunks by their stream."""
+        found: dict[int, list[Chunk]] = {}
+        for chunk in self.chunks:
+            found.setdefault(chunk.stream, []).append(chunk)
+        return found
+
+    @property
+    def path(self) -> rng.Path:
+        """Key of all batches that are trained on in it: its stream's, or those of its streams one after the other."""
+        return tuple(chain.from_iterable(self.streams[index].path for index in self.by_stream))
 
 
 @dataclass(frozen=True)
@@ -110,27 +118,3 @@ class Placed:
     def num_programs(self) -> int:
         """How many train programs the generation runs in, all waves together."""
         return len({chunk.group.signature for wave in self.waves for chunk in wave.chunks})
-
-
-def in_waves(chunks: Sequence[Chunk], room: int | None) -> list[Chunk]:
-    """Numbers the waves: a chunk begins a new one if it does not fit beside those before it.
-
-    All chunks of a wave keep their children on the devices; one at a time works there, where room is limited.
-    """
-    if room is None:
-        return list(chunks)
-    kept: Counter[jax.Device] = Counter()
-    working: dict[jax.Device, int] = {}
-    wave, placed = 0, []
-    for chunk in chunks:
-        own, work = chunk.need.kept, chunk.need.working
-        devices = list(chunk.mesh.devices.flat)
-        if any(device in working and kept[device] + own + max(working[device], work) > room for device in devices):
-            wave += 1
-            kept.clear()
-            working.clear()
-        for device in devices:
-            kept[device] += own
-            working[device] = max(working.get(device, 0), work)
-        placed.append(replace(chunk, wave=wave))
-    return placed

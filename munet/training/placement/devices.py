@@ -1,10 +1,8 @@
-"""Where children run: which devices each of them gets, and when (DESIGN section 4, "Placement of a group").
+"""The devices of a run, and what is known of them: how many, how large, how fast (DESIGN section 4).
 
 Mesh axes are (child, data, model). The devices are cut into slots: one device each, or as many as a child needs that
-does not fit on one (fitting.py); batches pass whole or in parts (accumulation.py). A generation's groups get disjoint
-sets of slots where there are enough; within a group, children are spread over its slots and, on each, stacked: a
-`Chunk` runs in one dispatch. Chunks that do not fit side by side train in waves, one wave after the other. On a CPU the
-chunks of a wave are at work at the same time, one on each core.
+does not fit on one (fitting.py); which child gets which is decided in placing.py. On a CPU the chunks of a wave are at
+work at the same time, one on each core.
 """
 
 from __future__ import annotations
@@ -13,8 +11,6 @@ import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
-from typing import TypeVar
 
 import jax
 import numpy as np
@@ -24,8 +20,6 @@ from munet.config import Runtime
 from munet.errors import UserError
 from munet.threads import num_cores
 from munet.training.placement import device_memory, fitting
-from munet.training.placement.chunks import Chunk, in_waves
-from munet.training.placement.fitting import Spread
 from munet.training.placement.grouping import CostModel, Group
 from munet.training.program.sharding import AXES
 
@@ -96,18 +90,19 @@ class DeviceLayout:
         """How many chunks are at work at the same time: on a CPU without a limit one for each core, elsewhere 1."""
         return self.cores if self._is_cpu and len(self.devices) == 1 and self.memory is None else 1
 
-    def least_parts(self, groups: Sequence[Group]) -> int:
+    def least_parts(self, groups: Sequence[Group], together: Sequence[Group] | None = None) -> int:
         """The fewest parts in which batches pass, if nothing else asks for more: what the user says, or is fastest.
 
         Args:
           groups: of the children that see the same batches; all have their size.
+          together: of all streams that share the cores; None: these groups alone.
         """
         program = groups[0].signature
         if self.microbatch:
             return -(-program.batch_size // self.microbatch)
         if not self._is_cpu:
             return 1
-        chunks = sum(-(-len(group.members) // self.children_per_device) for group in groups)
+        chunks = sum(-(-len(group.members) // self.children_per_device) for group in together or groups)
         working = min(self.cores, max(self.chunks_at_once, len(self.devices)), chunks)
         return fitting.cached_parts(program, self.cores / working)
 
@@ -141,54 +136,3 @@ _COST_MODELS = {
     "cpu": CostModel(flops_per_second=100e9, backward_factor=1.0, adapter_share=0.05, compile_seconds=0.45),
     "default": CostModel(flops_per_second=20e12, backward_factor=1.0, adapter_share=0.1, compile_seconds=1.7),
 }
-
-
-def place(groups: Sequence[Group], layout: DeviceLayout, reserved: int = 0) -> list[Chunk]:
-    """Assigns every group its devices and cuts it into chunks, in the order in which they are to train.
-
-    Args:
-      groups: of one stream of batches.
-      layout: the devices.
-      reserved: bytes of each device that batches and images take.
-
-    Raises:
-      UserError: a child does not fit, however it is spread.
-    """
-    room = None if layout.memory is None else layout.memory - reserved
-    programs = {group.signature: None for group in groups}
-    wanted = Spread(*layout.mesh[1:]) if layout.mesh else None
-    least_parts = layout.least_parts(groups)
-    spread = fitting.choose_spread(programs, len(layout.devices), room, mesh=wanted, least_parts=least_parts)
-    if spread is None:
-        assert layout.memory is not None  # without a limit the first choice fits
-        raise fitting.too_large(programs, wanted, len(layout.devices), layout.memory, reserved)
-    slots = [tuple(layout.devices[at : at + spread.size]) for at in range(0, len(layout.devices), spread.size)]
-    chunks = []
-    for group, own in zip(groups, _share_slots([len(g.members) for g in groups], slots), strict=True):
-        own_spread = fitting.on_mesh(group.signature, replace(spread, parts=1), room, least_parts)
-        stacked = min(layout.children_per_device, fitting.num_fitting(group.signature, own_spread, room))
-        for start in range(0, len(group.members), len(own) * stacked):
-            members = group.members[start : start + len(own) * stacked]
-            used = own[: min(len(own), len(members))]
-            mesh = Mesh(np.array(used).reshape(len(used), spread.data, spread.model), AXES)
-            size = -(-len(members) // len(used)) * len(used)
-            chunks.append(Chunk(group, members, mesh, size, parts=own_spread.parts))
-    return in_waves(chunks, room)
-
-
-_Slot = TypeVar("_Slot")
-
-
-def _share_slots(sizes: Sequence[int], slots: Sequence[_Slot]) -> list[tuple[_Slot, ...]]:
-    """Disjoint runs of slots in proportion to group sizes; groups share slots when there are too few."""
-    total, count = sum(sizes), len(slots)
-    if count >= total:
-        starts = np.cumsum([0, *sizes])
-        return [tuple(slots[a:b]) for a, b in pairwise(starts)]
-    if count < len(sizes):
-        return [(slots[index % count],) for index in range(len(sizes))]
-    shares = [1] * len(sizes)
-    while sum(shares) < count:  # the next slot goes where most children wait for each one
-        shares[max(range(len(sizes)), key=lambda index: sizes[index] / shares[index])] += 1
-    starts = np.cumsum([0, *shares])
-    return [tuple(slots[a:b]) for a, b in pairwise(starts)]

@@ -20,8 +20,8 @@ from munet.data.splits import Split
 from munet.data.streamed import StreamedImages
 from munet.run.runs import evolve
 from munet.training.batches import decode_ahead, stream
+from munet.training.batches.resident import ResidentImages
 from munet.training.batches.stream import Resize, StreamSettings, TrainStream, batches_within, evaluation_batches
-from munet.training.population import ResidentImages
 from tests import tiny_run
 from tests.data.test_streamed import prefetching, soon
 from tests.training.children import FakeTask, hyperparameters

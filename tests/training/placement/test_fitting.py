@@ -16,9 +16,10 @@ from munet.text import byte_size
 from munet.training import wave
 from munet.training.batches.stream import segment_size
 from munet.training.placement import device_memory, fitting, out_of_memory
-from munet.training.placement.devices import DeviceLayout, place
+from munet.training.placement.devices import DeviceLayout
 from munet.training.placement.fitting import Spread
 from munet.training.placement.grouping import Group
+from munet.training.placement.placing import place
 from munet.training.program import programs
 from munet.training.program.signature import Signature
 from munet.types import ChildPlan

@@ -8,8 +8,9 @@ import itertools
 import jax
 import pytest
 
-from munet.training.placement.devices import DeviceLayout, _share_slots, place
+from munet.training.placement.devices import DeviceLayout
 from munet.training.placement.grouping import CostModel, Group, compile_seconds, group_children, step_seconds
+from munet.training.placement.placing import _share_slots, place
 from munet.training.program import signature
 from munet.training.program.signature import Signature
 from tests.training.children import config, random_child, work_of

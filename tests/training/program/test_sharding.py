@@ -14,7 +14,14 @@ from munet.training.program.signature import Signature
 from munet.vit import architecture
 from tests.training.eight_devices import SCENARIOS
 
-_FAST = ("five_steps 2x4x1", "five_steps 2x2x2 in parts", "goes_on 2x2x2", "memory of activations", "memory of a head")
+_FAST = (
+    "five_steps 2x4x1",
+    "five_steps 2x2x2 in parts",
+    "goes_on 2x2x2",
+    "streams",
+    "memory of activations",
+    "memory of a head",
+)
 
 
 @pytest.mark.parametrize(
