@@ -17,7 +17,7 @@ from munet.config import Runtime
 from munet.training.measure.timing import measure
 from munet.training.placement.devices import DeviceLayout
 from munet.training.placement.grouping import step_seconds
-from munet.training.program.signature import INPUT_STAGE, Signature
+from munet.training.program.signature import INPUT_LEVEL, Signature
 
 
 def main() -> None:
@@ -31,7 +31,7 @@ def main() -> None:
     options = parser.parse_args()
     layout = DeviceLayout.detect(Runtime())
     full = Signature(
-        options.variant, options.num_blocks, INPUT_STAGE, 0, options.image_size, options.batch_size, head_size=64
+        options.variant, options.num_blocks, INPUT_LEVEL, 0, options.image_size, options.batch_size, head_size=64
     )
     programs = {
         "full": full,

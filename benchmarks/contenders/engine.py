@@ -24,7 +24,7 @@ from munet.training.placement.grouping import Group
 from munet.training.placement.placing import place
 from munet.training.population import Population
 from munet.training.program import programs
-from munet.training.program.signature import INPUT_STAGE, Signature
+from munet.training.program.signature import INPUT_LEVEL, Signature
 from munet.training.trainer import TrainedChild
 from munet.training.work import TaskWork
 from munet.types import ModelId
@@ -67,7 +67,7 @@ class Steps:
 
     def __init__(self, case: cases.Case):
         layout = DeviceLayout.detect(cases.config(case).runtime)
-        lowest = INPUT_STAGE if case.kind == "full" else case.num_blocks
+        lowest = INPUT_LEVEL if case.kind == "full" else case.num_blocks
         self._signature = Signature(
             case.variant, case.num_blocks, lowest, 0, case.image_size, case.batch_size, head_size=64
         )

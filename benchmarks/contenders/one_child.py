@@ -115,7 +115,7 @@ class OneChild:
         """The child's own step and prediction."""
         variant = self._variant
         num_blocks = sum(architecture.is_block(part.name) for part in child.components)
-        lowest = min(signature.stage(part.name, num_blocks) for part in child.components if part.trainable)
+        lowest = min(signature.level(part.name, num_blocks) for part in child.components if part.trainable)
         settings = OptimizerSettings.from_hyperparameters(
             child.hyperparameters, steps_per_cycle=self._case.steps, num_cycles=self._case.cycles
         )

@@ -155,6 +155,8 @@ class Experiment:
     # with which a hyper-parameter that mutates jumps to any other value of its list; else it moves one step (the paper)
     jump_probability: Share = 0.0
     clone_probability: Share = 1.0  # with which an `explore` stage's child clones each layer that it could share
+    # with which it trains what `insertions` names at each block: inserted where the parent has none, else cloned
+    insertion_probability: Share = 0.0
     new_heads: NewHeads = "zeros"  # of a new task: "zeros" (the paper), or made from the "class_means" of features
     # which version of a child counts, and which of a stage's models go on: the "highest" quality, or the
     # "latest_within_error": of those within one standard error of it the latest, and the larger learning rate

@@ -6,7 +6,7 @@ replicas a task, all from the root with default settings; only which layers they
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from munet.config import Experiment
@@ -82,23 +82,28 @@ def mutated_child(
     fired += new
     settings, new = mutations.mutate_settings(experiment, settings, names, draws)
     fired += new
-    remaining = range(blocks)  # what is inserted at a block goes with it
-    adapters, new = mutations.insert(
-        experiment, "adapter", blocks, lookup.adapter_indices(parent).intersection(remaining), draws
-    )
-    fired += new
-    loras, new = mutations.insert(
-        experiment, "lora", blocks, lookup.lora_indices(parent).intersection(remaining), draws
-    )
+    path, new = _path_with_insertions(experiment, experiment.mutation_probability, parent, blocks, draws)
     fired += new
     inherit = experiment.fidelity.trainability == "inherited"
-    path = architecture.path_names(blocks, adapters, loras)
     plans = plan_path(state, experiment, task, parent, path, settings, inherit=inherit)
     plans, new = mutations.clone_by_rule(plans, mutations.forced_clones(experiment, is_seed=False))
     fired += new
     plans, new = mutations.clone_by_chance(experiment.mutation_probability, plans, draws)
     fired += new
     return ChildPlan(id, task.name, parent.id, False, settings, tuple(plans), tuple(fired))
+
+
+def _path_with_insertions(
+    experiment: Experiment, probability: float, parent: ModelRecord, num_blocks: int, draws: Draws
+) -> tuple[tuple[ComponentName, ...], list[Mutation]]:
+    """The layers of a child with some of its parent's blocks, adapters and low-rank updates inserted by chance."""
+    fired: list[Mutation] = []
+    present: dict[str, frozenset[int]] = {}
+    for kind, of_parent in (("adapter", lookup.adapter_indices), ("lora", lookup.lora_indices)):
+        remaining = of_parent(parent).intersection(range(num_blocks))  # what is inserted at a block goes with it
+        present[kind], new = mutations.insert(experiment, probability, kind, num_blocks, remaining, draws)
+        fired += new
+    return architecture.path_names(num_blocks, present["adapter"], present["lora"]), fired
 
 
 def explored_child(
@@ -110,7 +115,10 @@ def explored_child(
     settings: Hyperparameters,
     draws: Draws,
 ) -> ChildPlan:
-    """A child of an `explore` stage: settings as they were spread, each layer cloned with `clone_probability`.
+    """A child of an `explore` stage: settings as they were spread, layers cloned and inserted by chance.
+
+    Each layer is cloned with `clone_probability`. What can be inserted at a block is trained with
+    `insertion_probability`: inserted where the parent has none, else cloned.
 
     Args:
       state: the current state.
@@ -121,10 +129,14 @@ def explored_child(
       settings: the settings that evolve (`spread.py`); the others are the parent's.
       draws: those of the child.
     """
-    child = continued_child(state, experiment, task, id, parent, settings)
-    plans, cloned = mutations.clone_by_chance(experiment.clone_probability, child.components, draws)
+    insertion = experiment.insertion_probability
+    path, inserted = _path_with_insertions(experiment, insertion, parent, lookup.num_blocks(parent), draws)
+    child = continued_child(state, experiment, task, id, parent, settings, path)
+    plans, cloned = mutations.clone_by_chance(
+        experiment.clone_probability, child.components, draws, of_insertions=insertion or None
+    )
     changed = as_mutations(parent.hyperparameters, settings)
-    return replace(child, components=tuple(plans), mutations=(*changed, *child.mutations, *cloned))
+    return replace(child, components=tuple(plans), mutations=(*changed, *inserted, *child.mutations, *cloned))
 
 
 def continued_child(
@@ -134,16 +146,18 @@ def continued_child(
     id: ModelId,
     parent: ModelRecord,
     settings: Hyperparameters | None = None,
+    path: Sequence[ComponentName] | None = None,
 ) -> ChildPlan:
     """A child of a `narrow` or `train` stage: goes on training what its parent trained; nothing is drawn.
 
     Args:
       state, experiment, task, id, parent: as for `explored_child`.
       settings: what differs from the parent's; None: nothing.
+      path: the child's layers; None: those of its parent.
     """
     names = (*model_settings(experiment), *DATA_SETTINGS)
     hyperparameters = {**select(parent.hyperparameters, names), **(settings or {})}
-    path = architecture.path_names(
+    path = path or architecture.path_names(
         lookup.num_blocks(parent), lookup.adapter_indices(parent), lookup.lora_indices(parent)
     )
     plans = plan_path(state, experiment, task, parent, path, hyperparameters, inherit=True)

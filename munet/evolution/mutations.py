@@ -13,7 +13,7 @@ from munet.config import Experiment
 from munet.evolution.search_space import insertions, other, step, values_of
 from munet.rng import Draws
 from munet.types import ComponentName, ComponentPlan, Hyperparameters, HyperparameterValue, Mutation
-from munet.vit.architecture import NORM, adapter_name, lora_name
+from munet.vit.architecture import NORM, adapter_name, is_inserted, lora_name
 
 
 def mutate_num_blocks(experiment: Experiment, num_blocks: int, draws: Draws) -> tuple[int, list[Mutation]]:
@@ -65,12 +65,13 @@ def insertable(experiment: Experiment, kind: str, num_blocks: int, present: Coll
 
 
 def insert(
-    experiment: Experiment, kind: str, num_blocks: int, present: Collection[int], draws: Draws
+    experiment: Experiment, probability: float, kind: str, num_blocks: int, present: Collection[int], draws: Draws
 ) -> tuple[frozenset[int], list[Mutation]]:
     """Draws an insertion for every block without one; returns all blocks of the child that have one.
 
     Args:
       experiment: the configuration.
+      probability: of each insertion.
       kind: `adapter` or `lora`.
       num_blocks: of the child.
       present: blocks that have one already.
@@ -79,7 +80,7 @@ def insert(
     inserted = [
         index
         for index in insertable(experiment, kind, num_blocks, present)
-        if draws.fires("insert", _NAMES[kind](index), experiment.mutation_probability)
+        if draws.fires("insert", _NAMES[kind](index), probability)
     ]
     return frozenset({*present, *inserted}), [Mutation("insert", _NAMES[kind](index)) for index in inserted]
 
@@ -110,13 +111,21 @@ def clone_by_rule(
 
 
 def clone_by_chance(
-    probability: float, plans: Iterable[ComponentPlan], draws: Draws
+    probability: float, plans: Iterable[ComponentPlan], draws: Draws, *, of_insertions: float | None = None
 ) -> tuple[list[ComponentPlan], list[Mutation]]:
-    """Draws a clone mutation for every layer that is still frozen."""
+    """Draws a clone mutation for every layer that is still frozen.
+
+    Args:
+      probability: of each clone.
+      plans: the child's path.
+      draws: those of the child.
+      of_insertions: the probability for adapters and low-rank updates, where it is another.
+    """
     result: list[ComponentPlan] = []
     mutations: list[Mutation] = []
     for plan in plans:
-        if is_cloneable(plan) and draws.fires("clone", plan.name, probability):
+        own = probability if of_insertions is None or not is_inserted(plan.name) else of_insertions
+        if is_cloneable(plan) and draws.fires("clone", plan.name, own):
             mutations.append(Mutation("clone", plan.name))
             result.append(clone(plan))
         else:

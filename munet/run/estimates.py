@@ -35,7 +35,7 @@ from munet.training.placement.streams import streams_of
 from munet.training.placement.waves import Reserved
 from munet.training.program import signature
 from munet.training.program.accumulation import part_size
-from munet.training.program.signature import INPUT_STAGE, Signature
+from munet.training.program.signature import INPUT_LEVEL, Signature
 from munet.training.work import TaskWork
 from munet.types import GenerationPlan, TaskInfo
 
@@ -208,7 +208,7 @@ def full_training(experiment: Experiment, task: TaskInfo, image_size: int = 0, a
     return Signature(
         variant=experiment.variant,
         num_blocks=experiment.num_blocks,
-        first_trainable=INPUT_STAGE,
+        first_trainable=INPUT_LEVEL,
         adapter_dim=adapter_dim,
         image_size=image_size or experiment.defaults.image_size,
         batch_size=work.batch_size,
@@ -330,7 +330,7 @@ def _head_only(groups: Sequence[grouping.Group]) -> list[grouping.Group]:
 def _every_layer(groups: Sequence[grouping.Group]) -> list[grouping.Group]:
     """The same programs, at the same image sizes and with the same insertions, training all there is."""
     return [
-        replace(group, signature=replace(group.signature, first_trainable=INPUT_STAGE, frozen=())) for group in groups
+        replace(group, signature=replace(group.signature, first_trainable=INPUT_LEVEL, frozen=())) for group in groups
     ]
 
 

@@ -63,7 +63,7 @@ def features(
       images: in [-1, 1]; the size is a multiple of the patch.
       num_blocks: of this program; static.
       gates: which of them, and which inserted layers, the child has.
-      first_trainable: static: nothing below this stage gets a gradient, and no work is done for one. Stage i is
+      first_trainable: static: nothing below this level gets a gradient, and no work is done for one. Level i is
         adapter i, block i and its low-rank update, -1 everything from the embedding on, `num_blocks` the norm only.
         None: as -1.
       dtype: of activations and products; norms and parameters stay float32.

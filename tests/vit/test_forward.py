@@ -235,9 +235,9 @@ def test_nothing_below_the_first_trainable_stage_gets_a_gradient(first_trainable
     same_loss, _, stopped = train(params, first_trainable=first_trainable)
     np.testing.assert_allclose(loss, same_loss, rtol=1e-6)
     for name in params:
-        stage = int(name[-1]) if name[-1].isdigit() else 2 if name in ("encoder_norm", "head") else -1
+        level = int(name[-1]) if name[-1].isdigit() else 2 if name in ("encoder_norm", "head") else -1
         for leaf, expected in zip(jax.tree.leaves(stopped[name]), jax.tree.leaves(full[name]), strict=True):
-            np.testing.assert_allclose(leaf, expected if stage >= first_trainable else 0 * expected, atol=1e-6)
+            np.testing.assert_allclose(leaf, expected if level >= first_trainable else 0 * expected, atol=1e-6)
             assert expected.any(), f"{name} gets no gradient even without a stop"
 
 

@@ -157,7 +157,7 @@ def too_large(
     at_a_time = part_size(program.batch_size, best.parts, best.data)
     in_training = child_memory(program, best.data, best.model, best.parts).total == least
     doing = (
-        f"training from stage {program.first_trainable} up in batches of {program.batch_size}, {at_a_time} images at a "
+        f"training from level {program.first_trainable} up in batches of {program.batch_size}, {at_a_time} images at a "
         "time,"
         if in_training
         else f"evaluated in batches of {EVALUATION_BATCH} images,"

@@ -10,7 +10,7 @@ import functools
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
-from munet.training.program.signature import INPUT_STAGE, Signature, stage
+from munet.training.program.signature import INPUT_LEVEL, Signature, level
 from munet.vit import architecture, flops
 
 _INSERTED_CODE = 0.25  # code of an inserted layer over that of a block
@@ -63,7 +63,7 @@ def step_flops(signature: Signature) -> tuple[int, int]:
         },
         signature.head_size,
         tuned=[name for name in names if signature.tunes(name)],
-        passed=[name for name in names if stage(name, signature.num_blocks) >= lowest],
+        passed=[name for name in names if level(name, signature.num_blocks) >= lowest],
     )
 
 
@@ -96,7 +96,7 @@ def _widened(needed: Signature, steps: int, model: CostModel) -> Signature:
     save a compilation.
     """
     worth = _REUSE_CHANCE * compile_seconds(needed, model)
-    wider = (replace(needed, first_trainable=INPUT_STAGE, frozen=()), replace(needed, frozen=()))
+    wider = (replace(needed, first_trainable=INPUT_LEVEL, frozen=()), replace(needed, frozen=()))
     for program in wider:
         waste = step_seconds(program, model) - step_seconds(needed, model)
         if waste * steps * model.generations_served < worth:

@@ -1,9 +1,9 @@
 """The static signature of a train program: what changes the amount of work (DESIGN section 4).
 
 Children of a generation differ mostly in *values* (masks, gates, learning rates), which a program takes as arrays. What
-must be compiled in is the depth, the lowest stage that trains, the width of inserted layers, and the shapes of a batch.
-A *stage* is a block together with the adapter before it and its low-rank update; stage -1 is the input (embedding,
-class token, position embedding), and the stage after the last block is the head with the encoder norm.
+must be compiled in is the depth, the lowest level that trains, the width of inserted layers, and the shapes of a batch.
+A *level* is a block together with the adapter before it and its low-rank update; level -1 is the input (embedding,
+class token, position embedding), and the level after the last block is the head with the encoder norm.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from munet.training.work import TaskWork
 from munet.types import ChildPlan, ComponentName, Hyperparameters, Leaf
 from munet.vit import architecture
 
-INPUT_STAGE = -1
+INPUT_LEVEL = -1
 _ADAPTER_BUCKETS = (32, 128, 512)
 _LORA_BUCKETS = (8, 32, 128)
 _HEAD_BUCKETS = (64, 256, 512)
@@ -31,13 +31,13 @@ class Signature:
     Attributes:
       variant: ViT family member, e.g. `Ti/16`.
       num_blocks: depth; shallower children run in it with their upper blocks gated off.
-      first_trainable: lowest stage with a trainable component: -1 for the input, `num_blocks` for head and norm only.
+      first_trainable: lowest level with a trainable component: -1 for the input, `num_blocks` for head and norm only.
       adapter_dim: width of the adapters before every block; 0: the program has none.
       image_size: pixels on a side.
       batch_size: images a step.
       head_size: padded number of classes.
       lora_rank: rank of the low-rank updates at every block; 0: the program has none.
-      frozen: blocks, from the lowest trainable stage up, that only pass gradients on to what trains below and beside
+      frozen: blocks, from the lowest trainable level up, that only pass gradients on to what trains below and beside
         them, so that no gradients of their own weights are made: a third of a block's work.
       dtype: of activations and products, "float32" or "bfloat16"; parameters, norms, softmax and loss are float32.
     """
@@ -83,7 +83,7 @@ class Signature:
         frozen = tuple(map(int, values.pop("z").split("."))) if "z" in values else ()
         dtype = values.pop("d", "float32")
         numbers = {name: int(value) for name, value in values.items()}
-        if "f" in numbers:  # in journals of version 0.1: so many blocks from the lowest trainable stage up
+        if "f" in numbers:  # in journals of version 0.1: so many blocks from the lowest trainable level up
             lowest = max(numbers["t"], 0)
             frozen = tuple(range(lowest, lowest + numbers["f"]))
         blocks, lowest, adapter, image, batch, head = (numbers[name] for name in "btainh")
@@ -160,16 +160,16 @@ class Signature:
 @functools.cache  # asked for with every array of every child
 def _tunes(signature: Signature, name: ComponentName) -> bool:
     """See `Signature.tunes`."""
-    own = stage(name, signature.num_blocks)
+    own = level(name, signature.num_blocks)
     return own in signature.trained_blocks if architecture.is_block(name) else own >= signature.first_trainable
 
 
-def stage(name: ComponentName, num_blocks: int) -> int:
-    """The stage of a component in a network of `num_blocks` blocks."""
+def level(name: ComponentName, num_blocks: int) -> int:
+    """The level of a component in a network of `num_blocks` blocks."""
     if name in (architecture.NORM, architecture.HEAD):
         return num_blocks
     index = architecture.layer_index(name)
-    return INPUT_STAGE if index is None else index
+    return INPUT_LEVEL if index is None else index
 
 
 def of_child(child: ChildPlan, work: TaskWork) -> Signature:
@@ -177,8 +177,8 @@ def of_child(child: ChildPlan, work: TaskWork) -> Signature:
     names = [plan.name for plan in child.components]
     num_blocks = sum(map(architecture.is_block, names))
     trained = [plan.name for plan in child.components if plan.trainable]
-    lowest = min((stage(name, num_blocks) for name in trained), default=num_blocks)
-    blocks = [stage(name, num_blocks) for name in trained if architecture.is_block(name)]
+    lowest = min((level(name, num_blocks) for name in trained), default=num_blocks)
+    blocks = [level(name, num_blocks) for name in trained if architecture.is_block(name)]
     return Signature(
         variant=work.variant.name,
         num_blocks=num_blocks,
@@ -194,7 +194,7 @@ def of_child(child: ChildPlan, work: TaskWork) -> Signature:
 
 
 def _frozen(num_blocks: int, first_trainable: int, trained: Collection[int]) -> tuple[int, ...]:
-    """The blocks from the lowest trainable stage up that are not among `trained`."""
+    """The blocks from the lowest trainable level up that are not among `trained`."""
     return tuple(index for index in range(max(first_trainable, 0), num_blocks) if index not in trained)
 
 

@@ -108,7 +108,7 @@ def test_the_signature_of_a_child_covers_what_it_trains() -> None:
         child = random_child(seed, id=1, max_blocks=3, lora=seed >= 40)
         program = signature.of_child(child, work_of(config()))
         assert all(program.tunes(plan.name) for plan in child.components if plan.trainable)
-        lowest = [plan.name for plan in child.components if signature.stage(plan.name, program.num_blocks)
+        lowest = [plan.name for plan in child.components if signature.level(plan.name, program.num_blocks)
                   == program.first_trainable]  # fmt: skip
         assert any(plan.trainable for plan in child.components if plan.name in lowest)
 
