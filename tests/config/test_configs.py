@@ -212,6 +212,12 @@ def test_unknown_config_or_variant_names_the_nearest(spec: str, message: str) ->
     assert message in str(caught.value)
 
 
+def test_variant_of_a_file_without_any_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path, "from munet.config import Config\n\ndef get_config():\n    return Config()\n")
+    with pytest.raises(UserError, match="has no variants; leave out ':fast'"):
+        load_config(f"{path}:fast")
+
+
 def test_variant_out_of_range_is_refused_by_validation() -> None:
     with pytest.raises(UserError, match=r"scale_factor = 1\.5"):
         validate(load_config("characters:scale_1.5"))

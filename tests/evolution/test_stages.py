@@ -208,6 +208,18 @@ def test_the_root_can_count_as_shared_by_all_from_the_start() -> None:
     assert scores[1] > scores[0]
 
 
+def test_an_explore_stage_trains_adapters_of_its_own_and_shares_the_rest() -> None:
+    run = simulate(race(clone_probability=0.0, insertion_probability=1.0), TASKS, by_rate)
+    first, later = generations(run)[0], generations(run)[3:]
+    for child in first.children:  # of the root, which has none
+        assert {part.name for part in child.plan.components if part.action == "init"} >= set(ADAPTERS)
+    for entry in later:
+        for child in entry.children:
+            trained = {part.name for part in child.plan.components if part.trainable}
+            assert trained == {*ADAPTERS, "head", "encoder_norm"}  # also where the parent had adapters
+    assert "clone" in {part.action for entry in later for child in entry.children for part in child.plan.components}
+
+
 def test_a_jump_goes_to_any_other_value() -> None:
     changes = {"mutation_probability": 1.0, "jump_probability": 1.0, "num_generations": 3}
     run = simulate(make_experiment(TASKS, **changes), TASKS)
@@ -222,4 +234,5 @@ def test_a_jump_goes_to_any_other_value() -> None:
     assert max(steps) > 4
 
 
+ADAPTERS = [f"residual_adapter_{index}" for index in range(3)]
 VALUES = list(Experiment().search_space.learning_rate)
