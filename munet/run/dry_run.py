@@ -30,6 +30,7 @@ from munet.text import byte_size, count, duration
 from munet.training.batches.resident import max_resident
 from munet.training.placement import device_memory
 from munet.training.placement.devices import DeviceLayout
+from munet.training.program.optimizer import UpdateRule
 from munet.training.program.signature import Signature
 from munet.training.work import TaskWork
 from munet.types import TaskInfo
@@ -66,7 +67,7 @@ class _Planned:
 def describe(
     config: Config,
     say: Callable[[str], None] = lambda _: None,
-    measure: Callable[[Signature, DeviceLayout, float], TimedProgram] = estimates.measure,
+    measure: Callable[[Signature, DeviceLayout, UpdateRule], TimedProgram] = estimates.measure,
 ) -> Iterator[str]:
     """Texts for people: what the run will do, what it needs, and about how long it will take.
 
@@ -94,7 +95,7 @@ def describe(
         )
     yield _text(_memory_table(config, layout, planned))
     program = estimates.full_training(config.experiment, estimates.largest(infos, config.experiment))
-    measured = measure(program, layout, config.experiment.clip_norm)
+    measured = measure(program, layout, UpdateRule(config.experiment.clip_norm))
     yield "\n" + _measurement(measured, layout)
     yield _text(_time_table(config, layout, infos, measured))
     yield _HOW_TIMED

@@ -162,7 +162,7 @@ class ChunkTraining:
     @property
     def train_program(self) -> Callable[..., programs.ChildState]:
         """The program that trains its children; one object for all chunks that run in it."""
-        return programs.train_program(self.program, self.chunk.mesh, self.work.clip_norm, self.chunk.parts)
+        return programs.train_program(self.program, self.chunk.mesh, self.work.update_rule, self.chunk.parts)
 
     @property
     def evaluate_program(self) -> Callable[..., programs.Evaluation]:

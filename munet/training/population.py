@@ -165,6 +165,7 @@ class Population:
             class_balanced=work.class_balanced,
             num_steps=work.num_steps,
             decoding_threads=self._config.runtime.decoding_threads,
+            laws=work.laws,
         )
         augmentation = AugmentSettings.from_hyperparameters(stream.children[0].hyperparameters)
         images = self._resident.of(train.images, None if device == self._layout.devices[0] else device)
