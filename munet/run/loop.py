@@ -90,7 +90,7 @@ class Loop:
         minutes = setup.config.runtime.checkpoint_minutes
         # There in any case: an earlier start may have saved what is to be cleared.
         self._in_flight = InFlight(
-            f"{store.path}/in_flight",
+            in_flight_folder(store),
             minutes,
             note=lambda text: notify(events.Note(text)),
             is_last=self._is_last_cycle,
@@ -111,6 +111,7 @@ class Loop:
                 current = self._phase(current)
         finally:
             self._in_flight.wait()  # an interrupted run leaves a whole save behind, not half of one
+        self._in_flight.clear()  # nothing is in training: what a save that failed left behind goes too
         self._notify(events.RunEnded(is_complete=True, seconds=time.perf_counter() - started))
 
     def _begin(self) -> RunState:
@@ -260,6 +261,11 @@ class Loop:
         after = replay.tell(self._controller, current, entry)
         self._store.journal.append(entry)
         return after
+
+
+def in_flight_folder(store: Store) -> str:
+    """Where a run saves the generation in training."""
+    return f"{store.path}/in_flight"
 
 
 def announce(
