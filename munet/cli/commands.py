@@ -93,12 +93,21 @@ def status(workdir: str, json: bool, task: str, confusion: str) -> None:
     print_status(workdir, json, task, confusion)
 
 
-def verify(workdir: str, tests: bool, data_dir: str) -> int:
+def verify(workdir: str, tests: bool, repair: bool, data_dir: str) -> int:
     """Checks every stored file; the exit code is 0 if all are sound, else that of unusable input.
 
-    With `tests` every test accuracy is measured again and compared with the journal's (the immutability check).
+    With `tests` every test accuracy is measured again and compared with the journal's (the immutability check). With
+    `repair` a damaged newest journal entry is dropped first, where that suffices.
+
+    Raises:
+      UserError: there is no run; or, with `repair`, more is damaged.
     """
     from munet.report.verify import verify as checks
+
+    if repair:
+        from munet.report.verify import repair as repairs
+
+        print(repairs.repair(workdir))
 
     return 2 if checks.run(workdir, checks.remeasure(data_dir) if tests else None) else 0
 

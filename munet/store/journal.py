@@ -1,7 +1,9 @@
 """The append-only journal of a run: one JSON file per entry, chained by hashes (DESIGN decision 4).
 
-`journal/00000000.json` is `{"format": 1, "kind": "start", "previous": "", "entry": {...}}`, where `previous` is the
-SHA-256 of the file before. State is a fold over the entries.
+`journal/00000000.json` is `{"sha256":"...","format":3,"kind":"start","previous":"","entry":{...}}` and a line feed.
+`previous` is the SHA-256 of the file before; `sha256` that of the entry's own bytes, those behind `{"sha256":"...",`:
+so the newest entry too, for which no later one vouches, is known to be what was written. Formats 1 and 2 had no hash
+of their own; every later one keeps it where it is. State is a fold over the entries.
 """
 
 from __future__ import annotations
@@ -17,9 +19,9 @@ from munet.store.codec import dumps, from_json, loads, to_json
 from munet.store.folders import open_folder
 from munet.types import CompressionEntry, GenerationEntry, JournalEntry, PhaseEntry, SeedsEntry, StartEntry
 
-FORMAT_VERSION = 1  # of the work directory as a whole, as a run begins it
-LOW_RANK_VERSION = 2  # of entries with what versions of munet before low-rank components cannot read
-NEWEST_VERSION = LOW_RANK_VERSION  # that this munet reads
+FORMAT_VERSION = 3  # of what is written now: each entry has its own hash (1: it had none; 2: with low-rank components)
+NEWEST_VERSION = FORMAT_VERSION  # that this munet reads
+_OWN_HASH_VERSION = 3
 
 _KINDS: dict[str, type[JournalEntry]] = {
     "start": StartEntry,
@@ -30,7 +32,12 @@ _KINDS: dict[str, type[JournalEntry]] = {
 }
 _KEYS = {"format", "kind", "previous", "entry"}
 _NAME = re.compile(r"(\d{8})\.json")
+_HASH_PREFIX, _HASH_SUFFIX, _HASH_DIGITS = b'{"sha256":"', b'",', 64
 _ADVICE = "Restore the journal/ folder from a copy, or start again in a new work directory."
+_ADVICE_ON_LAST = (
+    "It is the newest entry, and the ones before it may suffice: `munet verify --workdir={} --repair` sees whether "
+    "they do, and then drops it, so that the run goes on from there. Restore it from a copy where they do not."
+)
 
 
 class Journal:
@@ -84,8 +91,8 @@ class Journal:
         """
         length = len(self)
         kind = next(kind for kind, cls in _KINDS.items() if cls is type(entry))
-        content = {"format": _version(entry), "kind": kind, "previous": self.hash_at(length), "entry": to_json(entry)}
-        data = dumps(content) + b"\n"
+        content = {"format": FORMAT_VERSION, "kind": kind, "previous": self.hash_at(length), "entry": to_json(entry)}
+        data = signed(content)
         try:
             self._folder.create(_name(length), data)
         except FileExistsError:
@@ -106,7 +113,15 @@ class Journal:
         previous = self.hash_at(min(start, length))
         for index in range(start, length):
             data = self._read(index)
-            yield self._decode(index, data, previous)
+            try:
+                entry = self._decode(index, data, previous)
+            except CorruptionError as error:
+                if 0 < index == length - 1:
+                    raise CorruptionError(
+                        error.text, _ADVICE_ON_LAST.format(self.path.removesuffix("/journal"))
+                    ) from None
+                raise
+            yield entry
             previous = _hash(data)
         if start < length:
             self._head = (length, previous)
@@ -121,8 +136,29 @@ class Journal:
         if len(self):
             self._decode(0, self._read(0), "")
 
+    def drop_last(self) -> str:
+        """Takes the newest entry, which is damaged, out of the journal; only for whoever holds the lock.
+
+        Raises:
+          CorruptionError: there is nothing to show that it is this entry which is damaged, and not the one before.
+
+        Returns:
+          Where its bytes are kept: beside the others, under a name that is none of an entry.
+        """
+        index = len(self) - 1
+        data, kept = self._read(index), f"{_name(index)}.damaged"
+        if has_own_hash(data):
+            where = self._folder.location(_name(index))
+            raise CorruptionError(f"{where} is what was written: the entry before it was altered.", _ADVICE)
+        self._folder.replace(kept, data)
+        self._folder.delete([_name(index)])
+        self._length, self._head = index, (0, "")
+        return self._folder.location(kept)
+
     def _decode(self, index: int, data: bytes, previous: str) -> JournalEntry:
         where = self._folder.location(_name(index))
+        if data.startswith(_HASH_PREFIX) and not has_own_hash(data):
+            raise CorruptionError(f"{where} is not what was written: its own SHA-256 says so.", _ADVICE)
         content: Any = loads(data, where)
         if not isinstance(content, dict):
             raise CorruptionError(f"{where} is no journal entry.", _ADVICE)
@@ -136,8 +172,9 @@ class Journal:
                 "install a newer munet, or give another work directory.",
             )
         if (
-            content.keys() != _KEYS
-            or (type(version) is not int or version < 1)
+            (type(version) is not int or version < 1)
+            or content.keys() != (_KEYS | {"sha256"} if version >= _OWN_HASH_VERSION else _KEYS)
+            or (version >= _OWN_HASH_VERSION and not has_own_hash(data))
             or content["kind"] not in list(_KINDS)
             or (index == 0) != (content["kind"] == "start")
         ):
@@ -171,12 +208,17 @@ class Journal:
         return length
 
 
-def _version(entry: JournalEntry) -> int:
-    """The oldest format that has all of an entry: a munet that knows only older ones says so, and guesses nothing."""
-    if isinstance(entry, SeedsEntry | PhaseEntry):
-        return FORMAT_VERSION
-    has_bases = any(record.base is not None for record in entry.published.values())
-    return LOW_RANK_VERSION if has_bases or isinstance(entry, CompressionEntry) else FORMAT_VERSION
+def signed(content: dict[str, Any]) -> bytes:
+    """The bytes of an entry's file, with its own hash in front of the rest."""
+    rest = dumps(content).removeprefix(b"{") + b"\n"
+    return _HASH_PREFIX + _hash(rest).encode() + _HASH_SUFFIX + rest
+
+
+def has_own_hash(data: bytes) -> bool:
+    """Whether the bytes of an entry's file are those that `signed` made."""
+    start = len(_HASH_PREFIX) + _HASH_DIGITS + len(_HASH_SUFFIX)
+    rest = data[start:]
+    return data[:start] == _HASH_PREFIX + _hash(rest).encode() + _HASH_SUFFIX
 
 
 def _name(index: int) -> str:

@@ -14,6 +14,7 @@ from munet.store import Store
 from munet.system import view
 from munet.types import GenerationEntry, PhaseEntry, Position
 from tests.report.stored_run import arrays_of, write_run
+from tests.store import journal_files
 
 
 @pytest.fixture
@@ -123,7 +124,7 @@ def test_no_run_and_a_damaged_one_are_refused(run: Path, tmp_path: Path) -> None
     with pytest.raises(WorkdirError, match="no run"):
         view.open(str(tmp_path / "nowhere"))
     first = run / "journal" / "00000000.json"
-    first.write_bytes(first.read_bytes().replace(b'"seed":0', b'"sead":0'))
+    journal_files.replace(first, '"seed":0', '"sead":0')
     with pytest.raises(CorruptionError, match="sead"):
         view.open(str(run))
 
