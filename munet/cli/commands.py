@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from munet.errors import DiskFullError, UserError
+from munet.errors import DiskFullError, UserError, WorkdirError
 from munet.text import plain_console
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def evolve(config: str, workdir: str, overrides: Sequence[Override], dry_run: bo
             listeners(RunEnded(is_complete=False, seconds=time.monotonic() - started))
             raise
         except Exception as error:
-            with contextlib.suppress(DiskFullError):  # of the log
+            with contextlib.suppress(DiskFullError, WorkdirError):  # of the log
                 listeners(RunFailed(f"{type(error).__name__}: {error}"))
             raise
     if is_complete:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from munet.errors import CorruptionError, WorkdirError
@@ -41,10 +41,16 @@ _ADVICE_ON_LAST = (
 
 
 class Journal:
-    """The entries of a run in the order they were appended. Any number of readers; one writer."""
+    """The entries of a run in the order they were appended. Any number of readers; one writer.
 
-    def __init__(self, path: str | os.PathLike[str]):
+    Args:
+      path: the folder.
+      check_held: asked before each entry is written: refuses where another process has taken over.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], check_held: Callable[[], None] = lambda: None):
         self._folder = open_folder(path)
+        self._check_held = check_held
         self._length: int | None = None  # entries known to be there; entries never go away
         self._head: tuple[int, str] = (0, "")  # a length, and the hash of the last of that many entries
 
@@ -78,28 +84,41 @@ class Journal:
         """
         if length == 0:
             return ""
-        if self._head[0] != length:
-            self._head = (length, _hash(self._read(length - 1)))
-        return self._head[1]
+        if self._head[0] == length:
+            return self._head[1]
+        found = _hash(self._read(length - 1))
+        if length > self._head[0]:  # what a writer has folded is kept, whatever is looked up of the past
+            self._head = (length, found)
+        return found
 
-    def append(self, entry: JournalEntry) -> None:
+    def append(self, entry: JournalEntry, at: int | None = None) -> None:
         """Adds an entry, atomically: after a kill at any instruction it is there, or the journal is as before.
 
+        Args:
+          entry: what follows from the entries before it.
+          at: how many those are: the length that was folded; None: whatever is there.
+
         Raises:
-          WorkdirError: another process has appended in the meantime.
+          WorkdirError: another process has appended in the meantime, or taken over.
+          CorruptionError: the newest entry is not the one that was read.
           DiskFullError: nothing is left behind.
         """
-        length = len(self)
+        self._check_held()
+        length = len(self) if at is None else at
+        if len(self) != length:
+            raise WorkdirError(_two_writers(self._folder.location(_name(len(self) - 1))))
+        if length and self._head[0] == length and _hash(self._read(length - 1)) != self._head[1]:
+            raise CorruptionError(
+                f"{self._folder.location(_name(length - 1))} is no longer what this process read: it was altered.",
+                _ADVICE,
+            )
         kind = next(kind for kind, cls in _KINDS.items() if cls is type(entry))
         content = {"format": FORMAT_VERSION, "kind": kind, "previous": self.hash_at(length), "entry": to_json(entry)}
         data = signed(content)
         try:
             self._folder.create(_name(length), data)
         except FileExistsError:
-            raise WorkdirError(
-                f"{self._folder.location(_name(length))} was written by another process just now: "
-                "two runs share this work directory. Stop one of them; the other's command may be given again."
-            ) from None
+            raise WorkdirError(_two_writers(self._folder.location(_name(length)))) from None
         self._length, self._head = length + 1, (length + 1, _hash(data))
 
     def entries(self, start: int = 0) -> Iterator[JournalEntry]:
@@ -123,7 +142,7 @@ class Journal:
                 raise
             yield entry
             previous = _hash(data)
-        if start < length:
+        if start < length >= self._head[0]:
             self._head = (length, previous)
 
     def check_format(self) -> None:
@@ -206,6 +225,13 @@ class Journal:
                     _ADVICE,
                 )
         return length
+
+
+def _two_writers(location: str) -> str:
+    return (
+        f"{location} was written by another process just now: two runs share this work directory. This one stops, with "
+        "nothing written; the other goes on."
+    )
 
 
 def signed(content: dict[str, Any]) -> bytes:
