@@ -49,7 +49,7 @@ def test_it_is_noticed_within_a_cycle(
         runs.evolve(settings, str(workdir), listen)
     assert not [event for event in told if isinstance(event, events.CycleEnded | events.GenerationEnded)]
     assert workdir.exists() == (change is replaced), "nothing is made anew where the directory was"
-    place = {deleted: None, moved: workdir.with_name("elsewhere"), replaced: workdir}[change]
-    if change is moved and place is not None and minutes < 0:
+    if change is moved and minutes < 0:
+        place = workdir.with_name("elsewhere")
         runs.evolve(settings, str(place), lambda _: None)
         assert len(list((place / "journal").iterdir())) == 13

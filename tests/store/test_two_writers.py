@@ -206,10 +206,11 @@ def test_nothing_is_collected_without_the_lease(url: str) -> None:
         put_published(store.components, 0)
         store.journal.append(entry(0), at=0)
         open_folder(f"{url}/lease").create("00000002.json", b"{}")  # another has taken over
-        for refused in (
+        refusals: tuple[Callable[[], None], ...] = (
             lambda: store.components.delete(store.components.ids()),
             lambda: store.journal.append(entry(1), at=1),
-        ):
+        )
+        for refused in refusals:
             with pytest.raises(WorkdirError, match="no longer holds the lease"):
                 refused()
     assert len(store.components.ids()) == 2
