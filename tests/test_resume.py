@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +14,11 @@ from munet.report.verify.verify import remeasure, verify
 from munet.run import runs
 from munet.run.loop import Deadline
 from munet.store import Store
-from munet.store.codec import dumps
 from munet.training.measure import trunk_fit
 from munet.types import GenerationEntry, SeedsEntry
 from tests import tiny_run
 from tests.interrupted import Stop, partial, until
+from tests.store import journal_files
 
 
 def test_an_interrupted_run_ends_as_an_undisturbed_one(
@@ -86,13 +84,13 @@ def test_a_run_from_before_the_choice_goes_on_as_it_was(
 ) -> None:
     partial(data, tmp_path / "run")
     first = tmp_path / "run" / "journal" / "00000000.json"
-    content = json.loads(first.read_bytes())
-    for name in ("seed_choice", "compute_dtype"):
-        del content["entry"]["experiment"][name]
-    first.write_bytes(dumps(content) + b"\n")
-    second = tmp_path / "run" / "journal" / "00000001.json"
-    changed = json.loads(second.read_bytes()) | {"previous": hashlib.sha256(first.read_bytes()).hexdigest()}
-    second.write_bytes(dumps(changed) + b"\n")
+
+    def from_before(content: dict[str, Any]) -> None:
+        for name in ("seed_choice", "compute_dtype"):
+            del content["entry"]["experiment"][name]
+
+    journal_files.edit(first, from_before)
+    journal_files.as_old_format(first.parent)
     settings = tiny_run.config(data)
     settings.experiment.seed_choice = "fit"  # as `base` has it by now
     told: list[events.Event] = []

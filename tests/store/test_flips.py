@@ -1,0 +1,119 @@
+"""A flipped bit in the newest entry, for which no later one vouches, is never accepted."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from munet.errors import CorruptionError, UserError
+from munet.report.verify.repair import repair
+from munet.report.verify.verify import verify
+from munet.store import Journal
+from munet.system import view
+from munet.types import Position
+from tests.report.stored_run import write_run
+from tests.store import journal_files
+from tests.training.flips import flips
+
+ENDS = {"a generation": Position(0, 1, 1), "the end of a phase": Position(0, 1, 0)}
+
+
+def newest_alone(run: Path, place: Path) -> Path:
+    """The newest entry in a folder of its own, for `flips`."""
+    newest = max((run / "journal").iterdir())
+    place.mkdir()
+    return Path(shutil.copy(newest, place))
+
+
+def altered(run: Path, place: Path, count: int) -> Iterator[str]:
+    """The run with one bit flipped in its newest entry, again and again."""
+    copy = newest_alone(run, place)
+    for flip in flips(place, count):
+        shutil.copy(copy, run / "journal" / copy.name)
+        yield flip
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_300_flips_of_the_newest_entry_are_refused(end: str, tmp_path: Path) -> None:
+    write_run(tmp_path / "run", until=ENDS[end])
+    for flip in altered(tmp_path / "run", tmp_path / "newest", 300):
+        with pytest.raises(CorruptionError, match=r"newest entry.*--repair"):
+            list(Journal(tmp_path / "run" / "journal").entries())
+        if flip.endswith("7"):  # the slower ways, some of them
+            with pytest.raises(CorruptionError):
+                view.open(str(tmp_path / "run"))
+            assert not verify(str(tmp_path / "run")).is_sound
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_flips_in_journals_of_old_formats_end_in_a_message(end: str, tmp_path: Path) -> None:
+    """There is no hash to find them all by, but none is a raw error."""
+    write_run(tmp_path / "run", until=ENDS[end])
+    shutil.rmtree(tmp_path / "run" / "snapshots", ignore_errors=True)
+    journal_files.as_old_format(tmp_path / "run" / "journal")
+    assert view.open(str(tmp_path / "run")).run_state.length > 1
+    refused = 0
+    for _ in altered(tmp_path / "run", tmp_path / "newest", 150):
+        try:
+            view.open(str(tmp_path / "run"))
+        except UserError:
+            refused += 1
+    assert refused > 50
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_dropping_the_newest_entry_is_offered_where_it_suffices(end: str, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    write_run(run, until=ENDS[end])
+    newest = max((run / "journal").iterdir())
+    data = newest.read_bytes()
+    newest.write_bytes(data[:-9] + b"?" + data[-8:])
+    (problem,) = [problem for problem in verify(str(run)).problems if problem.place == str(newest)]
+    assert "--repair" in problem.advice
+    before = len(list((run / "journal").iterdir()))
+    if end == "a generation":
+        said = repair(str(run))
+        assert "goes on in task iteration 0, task task1, generation 0" in said
+        assert len(Journal(run / "journal")) == before - 1
+        assert (run / "journal" / f"{newest.name}.damaged").read_bytes() == data[:-9] + b"?" + data[-8:]
+        assert verify(str(run)).is_sound
+        assert "sound: nothing was changed" in repair(str(run))
+
+
+def test_dropping_is_refused_where_files_were_collected_since(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    write_run(run)
+    opened = view.open(str(run))
+    newest = max((run / "journal").iterdir())
+    best = opened.models["task1"].components["head"]
+    (run / "components" / f"{best}.safetensors").unlink()
+    damaged = newest.read_bytes().replace(b"entry", b"entri", 1)
+    newest.write_bytes(damaged)
+    with pytest.raises(CorruptionError, match=r"cannot go on.*is missing.*Nothing was changed"):
+        repair(str(run))
+    assert newest.read_bytes() == damaged
+
+
+def test_dropping_is_refused_where_an_older_entry_is_damaged(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    write_run(run)
+    second = run / "journal" / "00000002.json"
+    second.write_bytes(second.read_bytes().replace(b"entry", b"entri", 1))
+    with pytest.raises(CorruptionError, match=r"Entry 2 of \d+ is the first.*nothing was changed"):
+        repair(str(run))
+
+
+def test_the_entry_before_is_not_taken_for_the_newest(tmp_path: Path) -> None:
+    """A sound newest entry behind an altered one of an old format, which has no hash of its own."""
+    run = tmp_path / "run"
+    write_run(run, until=Position(0, 1, 1))
+    newest, before = sorted((run / "journal").iterdir(), reverse=True)[:2]
+    content = journal_files.read(newest)
+    journal_files.edit(before, lambda entry: entry["entry"].update(task="other"))
+    assert journal_files.read(newest) == content
+    with pytest.raises(CorruptionError):
+        repair(str(run))
+    assert newest.exists()
