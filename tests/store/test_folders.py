@@ -84,10 +84,10 @@ def test_the_file_is_on_the_disk_before_its_name_and_the_name_before_we_return(
 
         monkeypatch.setattr(os, name, call)
 
-    for name in ("write", "fsync", "replace"):
+    for name in ("write", "fsync", "link"):
         watch(name)
     open_folder(tmp_path).create("one", b"1")
-    expected = [("write", ".tmp"), ("fsync", ".tmp"), ("replace", ".tmp"), ("fsync", tmp_path.name.split("-")[0])]
+    expected = [("write", ".tmp"), ("fsync", ".tmp"), ("link", ".tmp"), ("fsync", tmp_path.name.split("-")[0])]
     assert calls == expected
 
 
