@@ -100,8 +100,11 @@ class Predictor:
         Returns:
           At least as many rows as images; those behind the last are of no use.
         """
+        static = (self.variant, self.num_blocks, self.dtype)
+        if isinstance(pixels, np.ndarray):  # one program: a dispatch costs as much as a small model's forward pass
+            return _resize_and_forward(*static, self.image_size, self.antialias, self.params, _fill_up(pixels))
         prepared = prepare(pixels, self.image_size, self.antialias, self.inputs.canvas)
-        return _forward(self.variant, self.num_blocks, self.dtype, self.params, prepared)
+        return _forward(*static, self.params, prepared)
 
     def warm_up(self, shape: tuple[int, int, int], sizes: Sequence[int] = BATCH_SIZES) -> None:
         """Compiles the programs of some batch sizes, for images of one shape, and runs each once."""
@@ -172,6 +175,14 @@ def _fill_up(batch: np.ndarray) -> np.ndarray:
 
 
 _resize = jax.jit(augment.prepare, static_argnums=(1, 2))
+
+
+@partial(jax.jit, static_argnums=(0, 1, 2, 3, 4))
+def _resize_and_forward(
+    variant: Variant, num_blocks: int, dtype: str, size: int, antialias: bool, params: forward.Params, pixels: Array
+) -> Float[Array, "n classes"]:
+    images = augment.prepare(pixels, size, antialias)
+    return forward.logits(variant, params, images, num_blocks=num_blocks, dtype=dtype)
 
 
 @partial(jax.jit, static_argnums=(0, 1, 2))
