@@ -100,11 +100,15 @@ class Predictor:
         Returns:
           At least as many rows as images; those behind the last are of no use.
         """
-        static = (self.variant, self.num_blocks, self.dtype)
         if isinstance(pixels, np.ndarray):  # one program: a dispatch costs as much as a small model's forward pass
-            return _resize_and_forward(*static, self.image_size, self.antialias, self.params, _fill_up(pixels))
+            return self.forward(_fill_up(pixels))
         prepared = prepare(pixels, self.image_size, self.antialias, self.inputs.canvas)
-        return _forward(*static, self.params, prepared)
+        return _forward(self.variant, self.num_blocks, self.dtype, self.params, prepared)
+
+    def forward(self, pixels: UInt8[Array, "n h w c"] | UInt8[np.ndarray, "n h w c"]) -> Float[Array, "n classes"]:
+        """The logits of images of one shape, resized and all, without waiting; compiled for this number of them."""
+        static = (self.variant, self.num_blocks, self.dtype, self.image_size, self.antialias)
+        return _resize_and_forward(*static, self.params, pixels)
 
     def warm_up(self, shape: tuple[int, int, int], sizes: Sequence[int] = BATCH_SIZES) -> None:
         """Compiles the programs of some batch sizes, for images of one shape, and runs each once."""
