@@ -137,6 +137,7 @@ class _Pipeline:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._stopped.set()
+        self._room.release()  # whoever asks for paths may wait for it
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def _feed(self) -> None:
