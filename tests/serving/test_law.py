@@ -12,6 +12,7 @@ from PIL import Image
 
 import munet
 from munet.data import images as pixels
+from munet.data.conversion import decode_unturned
 from munet.data.splits import SPLITS
 from munet.data.tasks import load_task
 from munet.serving.inputs import Inputs
@@ -89,5 +90,5 @@ def test_files_of_a_hugging_face_set(is_mixed: bool, tmp_path: Path, monkeypatch
 def test_files_of_a_prepared_set() -> None:
     inputs = Inputs("tfds", (72, 72, 3), 128)
     for file in photos_of_many_sizes(12)[::8]:  # upright ones: such sets know no orientation
-        expected = pixels.squash(pixels.decode(file), 72)
+        expected = pixels.squash(decode_unturned(file), 72)
         np.testing.assert_array_equal(inputs.read(file), np.broadcast_to(expected, (72, 72, 3)))
