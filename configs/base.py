@@ -4,9 +4,9 @@
         --config.root=/data/Ti_16.npz --config.variant=Ti/16 --config.defaults.image_size=64
     munet evolve --config=base:quick --workdir=runs/look --config.tasks=folder:/data/birds    # a first look
 
-Variants: `full` (81,920 training images a task), `quick` (20,480), `small` (20,480; every task trains adapters, norm and
-head, and shares the rest) and `paper` (the paper's phases of 64 children with single steps from the defaults, 8 seed
-parents by fit: for budgets of millions of images a task).
+Variants: `full` (81,920 training images a task), `quick` (20,480), `small` (20,480; every task trains adapters, norm
+and head, and shares the rest) and `paper` (the paper's phases of 64 children with single steps from the defaults, 8
+seed parents by fit: for budgets of millions of images a task).
 
 Cost: `--dry_run` says; `--config.images_per_task=N` changes it. `base:quick` takes about a minute a task on two CPU
 cores, whatever the task's size.
