@@ -38,9 +38,8 @@ _ENVIRONMENT = ("LIBTPU_INIT_ARGS", "NVIDIA_TF32_OVERRIDE")
 
 def pin(say: Callable[[str], None] = lambda _: None) -> None:
     """Gives JAX the settings that munet's programs are written for; tells which were others."""
-    others = {
-        name: there for name, wanted in _OURS.items() if (there := _plain(getattr(jax.config, name, wanted))) != wanted
-    }
+    found = {name: _plain(getattr(jax.config, name, wanted)) for name, wanted in _OURS.items()}
+    others = {name: there for name, there in found.items() if there != _OURS[name]}
     for name in others:
         jax.config.update(name, _OURS[name])
     if others:
