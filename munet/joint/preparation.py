@@ -18,6 +18,7 @@ from munet.joint.workdir import Beginning
 from munet.methods.pretraining import recipe
 from munet.run import start
 from munet.training.placement.devices import DeviceLayout, data_mesh
+from munet.training.program import jax_settings
 from munet.training.program.compilation_cache import use_compilation_cache
 
 
@@ -50,6 +51,7 @@ class JointSetup:
           ConfigError, UserError: settings that do not fit the data or the devices.
         """
         experiment, runtime = config.experiment, engine_runtime(config)
+        jax_settings.pin(say)
         use_compilation_cache(runtime.cache_dir)
         layout = DeviceLayout.detect(runtime)
         opening = OpenSettings(

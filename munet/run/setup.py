@@ -17,6 +17,7 @@ from munet.evolution.controller import Controller
 from munet.run import estimates, start
 from munet.training.batches import resident
 from munet.training.placement.devices import DeviceLayout
+from munet.training.program import jax_settings
 from munet.training.program.compilation_cache import use_compilation_cache
 from munet.types import StartEntry
 
@@ -54,6 +55,7 @@ class RunSetup:
           DataError, CheckpointError, UserError: any of them cannot be used, data and root in one message; or a child
             fits no device.
         """
+        jax_settings.pin(say)
         use_compilation_cache(config.runtime.cache_dir)
         layout = DeviceLayout.detect(config.runtime)
         tasks, root, problems = open_inputs(config, say, arrays, resident.max_resident(config.runtime, layout))

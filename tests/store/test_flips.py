@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from munet.cli.main import main
 from munet.errors import CorruptionError, UserError
 from munet.report.verify.repair import repair
 from munet.report.verify.verify import verify
@@ -64,23 +65,33 @@ def test_flips_in_journals_of_old_formats_end_in_a_message(end: str, tmp_path: P
     assert refused > 50
 
 
-@pytest.mark.parametrize("end", ENDS)
-def test_dropping_the_newest_entry_is_offered_where_it_suffices(end: str, tmp_path: Path) -> None:
+def test_the_newest_entry_is_dropped_where_that_suffices(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = tmp_path / "run"
-    write_run(run, until=ENDS[end])
+    write_run(run, until=ENDS["a generation"])
     newest = max((run / "journal").iterdir())
     data = newest.read_bytes()
     newest.write_bytes(data[:-9] + b"?" + data[-8:])
-    (problem,) = [problem for problem in verify(str(run)).problems if problem.place == str(newest)]
-    assert "--repair" in problem.advice
     before = len(list((run / "journal").iterdir()))
-    if end == "a generation":
-        said = repair(str(run))
-        assert "goes on in task iteration 0, task task1, generation 0" in said
-        assert len(Journal(run / "journal")) == before - 1
-        assert (run / "journal" / f"{newest.name}.damaged").read_bytes() == data[:-9] + b"?" + data[-8:]
-        assert verify(str(run)).is_sound
-        assert "sound: nothing was changed" in repair(str(run))
+    assert main(["verify", f"--workdir={run}"]) == 2
+    assert f"`munet verify --workdir={run} --repair` sees whether they do" in capsys.readouterr().out
+    assert main(["verify", f"--workdir={run}", "--repair"]) == 0
+    assert "goes on in task iteration 0, task task1, generation 0" in capsys.readouterr().out
+    assert len(Journal(run / "journal")) == before - 1
+    assert (run / "journal" / f"{newest.name}.damaged").read_bytes() == data[:-9] + b"?" + data[-8:]
+    assert "sound: nothing was changed" in repair(str(run))
+
+
+def test_the_end_of_a_phase_is_dropped_where_its_best_model_is_still_there(tmp_path: Path) -> None:
+    """What the phase's other models had was removed: they are not needed to close it again."""
+    run = tmp_path / "run"
+    write_run(run)
+    before = view.open(str(run))
+    newest = max((run / "journal").iterdir())
+    newest.write_bytes(newest.read_bytes().replace(b"entry", b"entri", 1))
+    assert "was dropped" in repair(str(run))
+    opened = view.open(str(run))
+    assert opened.run_state.length == before.run_state.length - 1
+    assert opened.controller.best(opened.state).id == before.models["task1"].id
 
 
 def test_dropping_is_refused_where_files_were_collected_since(tmp_path: Path) -> None:

@@ -95,7 +95,10 @@ def remeasure(data_dir: str = "", cache_dir: str = "", arrays: Arrays = NO_ARRAY
     """
     from munet.system.data import open_again
     from munet.training.measure import evaluation
+    from munet.training.program import jax_settings
     from munet.training.work import TaskWork
+
+    jax_settings.pin()
 
     def measure(system: RunView, task: TaskName) -> Quality:
         info, model = system.task(task), system.model(task)
