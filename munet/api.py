@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -146,6 +147,12 @@ class System(RunView):
         from munet.serving import predict
 
         return predict.predict(self, task, images)
+
+    def export(self, task: TaskName, folder: str | Path, format: str = "safetensors") -> Path:
+        """Writes the task's model for other programs; see `munet.export.export.export`."""
+        from munet.export import export
+
+        return export.export(self, task, folder, format)
 
     def graph(self) -> Graph:
         """The layer graph of the system (paper Fig. 2)."""
