@@ -6,6 +6,7 @@ plain NumPy, the deserialised program, and timm itself where it is installed.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import importlib.util
 import json
@@ -121,23 +122,28 @@ def made_images(size: int) -> Images:
 
 def own_logits(model: PortableModel, images: Images) -> Logits:
     """What munet's own layers say."""
-    import jax
     from flax.traverse_util import unflatten_dict
+
+    params = {name: unflatten_dict(arrays, sep="/") for name, arrays in model.components.items()}
+    return np.asarray(_forward()(model.variant, params, _prepared(model, images), num_blocks=model.num_blocks))
+
+
+@functools.cache
+def _forward() -> Callable[..., Any]:
+    """The forward pass, compiled once for all models of one shape."""
+    import jax
 
     from munet.vit import forward
 
-    params = {name: unflatten_dict(arrays, sep="/") for name, arrays in model.components.items()}
-    program = jax.jit(lambda ready: forward.logits(model.variant, params, ready, num_blocks=model.num_blocks))
-    return np.asarray(program(_prepared(model, images)))
+    return jax.jit(forward.logits, static_argnums=0, static_argnames="num_blocks")
 
 
 def by_timm(place: Path, ready: Float[np.ndarray, "n size size 3"]) -> Logits:
     """What timm says, opening the folder itself; needs torch and timm."""
-    import timm
-    import torch
-
+    timm, torch = (importlib.import_module(name) for name in ("timm", "torch"))  # no dependencies of munet
     module = place / safetensors_timm.MODULE
-    if module.is_file() and module.read_bytes() == safetensors_timm.module_source():  # ours: it may be run
+    is_ours = module.is_file() and module.read_bytes() == safetensors_timm.module_source()  # so it may be run
+    if is_ours and "modeling_munet" not in sys.modules:
         spec = importlib.util.spec_from_file_location("modeling_munet", module)
         if spec is not None and spec.loader is not None:
             loaded = sys.modules["modeling_munet"] = importlib.util.module_from_spec(spec)
