@@ -169,9 +169,8 @@ def _examine(path: Path, layout: NameScheme, keys: Mapping[str, str], tensors: M
         found += config.foreign_to(variant.num_heads)
         size = _image_size(layout, tensors, variant, found)
         if not found:
-            facts = Facts(
-                layout.name, variant, _num_blocks(layout, tensors), size, _num_classes(tensors), _notes(config)
-            )
+            blocks, classes = _num_blocks(layout, tensors), _num_classes(tensors)
+            facts = Facts(layout.name, variant, blocks, size, classes, notes=_notes(config))
             return _Model(layout, keys, tensors, facts, config)
     raise CheckpointError(_not_ours(path, found))
 
