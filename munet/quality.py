@@ -93,15 +93,6 @@ def standard_error(quality: Quality) -> float:
     return math.sqrt(share * (1 - share) / (quality.counted + 1))
 
 
-def interval(correct: int, counted: int) -> tuple[float, float]:
-    """The 95% interval of a share by Wilson's score: where that of endless images lies, as far as one can tell."""
-    z, share = 1.959963984540054, correct / counted
-    centre = share + z * z / (2 * counted)
-    reach = z * math.sqrt(share * (1 - share) / counted + z * z / (4 * counted * counted))
-    scale = 1 + z * z / counted
-    return max((centre - reach) / scale, 0.0), min((centre + reach) / scale, 1.0)
-
-
 def metric_words(metric: str) -> str:
     """The metric for people: `accuracy`, `balanced accuracy`."""
     return metric.replace("_", " ")

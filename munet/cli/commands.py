@@ -52,16 +52,12 @@ def evolve(config: str, workdir: str, overrides: Sequence[Override], dry_run: bo
 def _print_results(settings: Config, workdir: str) -> None:
     """The table that a run ends with: against its baselines if it has any, else its status."""
     from munet.report import status, tables
-    from munet.run import runs
-    from munet.system import view
 
     if not settings.runtime.compare:
         status.print_status(workdir)
         return
-    kinds = {settings.experiment.baseline.kind: workdir}
-    kinds |= {kind: runs.baseline_workdir(workdir, kind) for kind in settings.runtime.compare}
-    systems = {tables.display_name(kind): view.open(place) for kind, place in reversed(kinds.items())}
-    plain_console().print(tables.comparison(systems).rich())
+    systems = tables.compared(workdir, tuple(reversed(settings.runtime.compare)))
+    plain_console().print(tables.comparison(systems).rich(), highlight=False)
 
 
 def pretrain(config: str, workdir: str, overrides: Sequence[Override], dry_run: bool) -> None:
@@ -86,11 +82,11 @@ def pretrain(config: str, workdir: str, overrides: Sequence[Override], dry_run: 
     run.pretrain(settings, workdir, lambda text: print(text, flush=True), shlex.join(words), dry_run)
 
 
-def status(workdir: str, json: bool, task: str, confusion: str) -> None:
-    """Prints what a run has reached; of one task, how it does class by class."""
+def status(workdir: str, json: bool, task: str, confusion: str, wide: bool, compare: bool) -> None:
+    """Prints what a run has reached; of one task, how it does class by class; or how it compares with its baselines."""
     from munet.report.status import print_status
 
-    print_status(workdir, json, task, confusion)
+    print_status(workdir, json, task, confusion, wide=wide, compare=compare)
 
 
 def verify(workdir: str, tests: bool, data_dir: str) -> int:

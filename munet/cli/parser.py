@@ -181,6 +181,10 @@ def _status(commands: Any) -> argparse.ArgumentParser:
     parser = _command(commands, "status", "Prints what a run has reached; also while it goes on.")
     _workdir(parser)
     parser.add_argument("--json", action="store_true", help="as one JSON object, whose form is stable")
+    parser.add_argument("--wide", action="store_true", help="every column and every task, however wide that is")
+    parser.add_argument(
+        "--compare", action="store_true", help="the table of --config.compare: beside the baselines in DIR/baselines"
+    )
     parser.add_argument(
         "--task", default="", metavar="NAME", help="one task class by class: worst classes first, and what is confused"
     )

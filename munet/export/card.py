@@ -8,18 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from munet import __version__
+from munet import __version__, intervals
 from munet.config import Experiment
 from munet.data.uris import SCHEMES, parse_uri
 from munet.errors import UserError
 from munet.export.names import markdown_text, yaml_text
 from munet.export.portable import PortableModel, Usage
-from munet.quality import interval, metric_words
+from munet.quality import metric_words
 from munet.report.classes import SplitCounts, class_counts
 from munet.roots.names import SCHEME as AUGREG
 from munet.roots.resolve import DEMO
 from munet.system.view import RunView
-from munet.text import count, markdown_table
+from munet.text import count, markdown_table, with_interval
 from munet.types import Quality, TaskInfo
 
 UNKNOWN = "unknown"  # as Hugging Face has it among its licences
@@ -110,10 +110,8 @@ def _metrics(quality: Quality) -> dict[str, float]:
 
 
 def _words(quality: Quality, name: str) -> str:
-    if name != "accuracy":
-        return f"test {metric_words(name)}"
-    low, high = interval(quality.correct, quality.counted)
-    return f"test accuracy, 95% interval {low:.4f} to {high:.4f}"
+    low, high = intervals.of_accuracy(quality) if name == "accuracy" else intervals.of_quality(quality)
+    return f"test {metric_words(name)}, 95% interval {low:.4f} to {high:.4f}"
 
 
 def _measured(system: RunView, model: PortableModel) -> Iterable[str]:
@@ -122,11 +120,12 @@ def _measured(system: RunView, model: PortableModel) -> Iterable[str]:
         yield "Its test accuracy was not measured."
         return
     yield (
-        f"Test accuracy **{_share(quality.correct, quality.counted)}**: {quality.correct:,} of "
+        f"Test accuracy **{with_interval(quality.accuracy, intervals.of_accuracy(quality))}**: {quality.correct:,} of "
         f"{count(quality.counted, 'image')} right. The 95% interval (Wilson) is what the number of images leaves open."
     )
     if quality.metric != "accuracy":
-        yield f"Test {metric_words(quality.metric)}, the mean over classes: {quality.value:.2%}."
+        value = with_interval(quality.value, intervals.of_quality(quality))
+        yield f"Test {metric_words(quality.metric)}, the mean over classes: {value}."
     yield (
         "The test split was looked at once, after the model had been chosen by its validation quality; it decided "
         f"nothing. One run, seed {system.experiment.seed}."
@@ -164,7 +163,12 @@ def _row(test: SplitCounts | None, label: int) -> Sequence[str]:
     if test is None or not test.counted[label]:
         return str(label), "-", "0" if test else "-", "-"
     right, images = test.correct[label], test.counted[label]
-    return str(label), f"{right:,}", f"{images:,}", _share(right, images)
+    return (
+        str(label),
+        f"{right:,}",
+        f"{images:,}",
+        with_interval(right / images, intervals.wilson(right / images, images)),
+    )
 
 
 def _data(system: RunView, model: PortableModel) -> Iterable[str]:
@@ -229,8 +233,3 @@ def _uri(info: TaskInfo) -> str:
     parsed = parse_uri(info.uri)
     is_path = SCHEMES[parsed.scheme].is_path or parsed.path.startswith(("/", "~", "."))
     return f"{parsed.scheme}:{parsed.name}" if is_path else info.uri
-
-
-def _share(right: int, images: int) -> str:
-    low, high = interval(right, images)
-    return f"{right / images:.2%} ({low:.2%} to {high:.2%})"
