@@ -239,7 +239,7 @@ class RunView:
         return users
 
     def users(self, component: ComponentId) -> tuple[TaskName, ...]:
-        """The tasks whose models use a component, in the run's order."""
+        """The tasks whose models use a component, also as the base of another, in order."""
         return tuple(self._users.get(component, ()))
 
     def trained_last(self, component: ComponentId) -> TaskName | None:
