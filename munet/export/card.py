@@ -133,17 +133,28 @@ def _measured(system: RunView, model: PortableModel) -> Iterable[str]:
 
 
 def _preparation(model: PortableModel) -> Iterable[str]:
-    size, canvas = model.image_size, model.canvas
+    size = model.image_size
     smooth = "smoothed where it shrinks" if model.antialias else "without smoothing where it shrinks"
     steps = [
         "Turned as its orientation tag says; RGB, transparency composited on white; grey: three equal channels.",
-        f"Larger than {canvas} pixels on a side: squashed to {canvas}x{canvas} first, whatever its aspect (Pillow, "
-        "`BILINEAR`, which smooths).",
+        _brought(model),
         f"Resized to {size}x{size}, whatever its aspect: bilinear, pixels' centres at halves, {smooth} "
         f"(PyTorch: `interpolate(mode='bilinear', antialias={model.antialias})`).",
         "Scaled from 0..255 to [-1, 1] (mean 0.5 and deviation 0.5 of values in [0, 1]). No crop, nothing else.",
     ]
     yield "\n".join(f"{number}. {step}" for number, step in enumerate(steps, 1))
+
+
+def _brought(model: PortableModel) -> str:
+    """How an image comes to the shape that the task's own images have."""
+    squashed = "whatever its aspect (Pillow, `BILINEAR`, which smooths)"
+    if not model.image_shape:
+        return (
+            f"Larger than {model.canvas} pixels on a side: squashed to {model.canvas}x{model.canvas} first, {squashed}."
+        )
+    height, width, channels = model.image_shape
+    grey = " Grey: colours become their brightness (Pillow, `L`), three times." if channels == 1 else ""
+    return f"Brought to {width}x{height} pixels (width x height), as the task's own images, {squashed}.{grey}"
 
 
 def _classes(system: RunView, model: PortableModel) -> Iterable[str]:

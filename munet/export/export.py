@@ -180,6 +180,7 @@ def _manifest(system: RunView, model: PortableModel, format: str, files: dict[st
         "image_size": model.image_size,
         "canvas": model.canvas,
         "antialias": model.antialias,
+        "image_shape": list(model.image_shape),
         "model": record.id,
         "components": dict(record.components),
         "files": files,

@@ -38,7 +38,7 @@ import json, munet, numpy
 from PIL import Image
 
 root, arrays = munet.load_root("model.npz", image_size={size}), numpy.load("model.npz")
-image = Image.open("image.png").convert("RGB").resize(({size}, {size}), Image.Resampling.BILINEAR)
+image = {model.reading}.resize(({size}, {size}), Image.Resampling.BILINEAR)
 features = root.features(numpy.asarray(image, numpy.float32)[None] / 127.5 - 1)
 logits = features @ arrays["head/kernel"] + arrays["head/bias"]
 print(json.load(open("munet.json"))["class_names"][logits[0].argmax()])

@@ -26,6 +26,7 @@ class PortableModel:
       antialias: whether images that shrink are smoothed.
       class_names: in the order of the head's outputs.
       components: arrays by component and path, in path order; low-rank updates are merged into their blocks.
+      image_shape: height, width and channels that the task's images were brought to; (): the run did not note it.
     """
 
     task: TaskName
@@ -35,6 +36,17 @@ class PortableModel:
     antialias: bool
     class_names: tuple[str, ...]
     components: Components
+    image_shape: tuple[int, ...] = ()
+
+    @property
+    def reading(self) -> str:
+        """Python that reads `image.png` with Pillow as the task's images were read, in three channels."""
+        code = 'Image.open("image.png").convert("RGB")'
+        if self.image_shape:
+            height, width, channels = self.image_shape
+            code += f".resize(({width}, {height}), Image.Resampling.BILINEAR)"
+            code += '.convert("L").convert("RGB")' if channels == 1 else ""
+        return code
 
     @cached_property
     def num_blocks(self) -> int:
@@ -93,4 +105,5 @@ def of_task(system: RunView, task: TaskName) -> PortableModel:
         antialias=system.experiment.antialias,
         class_names=system.task(task).class_names,
         components={name: dict(arrays) for name, arrays in merge_lora(loaded).items()},
+        image_shape=system.task(task).image_shape,
     )

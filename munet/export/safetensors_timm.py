@@ -91,7 +91,8 @@ import {"modeling_munet, " if model.adapters else ""}numpy, timm, torch
 from PIL import Image
 
 model = timm.create_model("local-dir:.", pretrained=True).eval()
-pixels = torch.from_numpy(numpy.array(Image.open("image.png").convert("RGB"))).permute(2, 0, 1)[None] / 255
+image = {model.reading}
+pixels = torch.from_numpy(numpy.array(image)).permute(2, 0, 1)[None] / 255
 images = torch.nn.functional.interpolate(pixels, ({size}, {size}), mode="bilinear", antialias={smooth}) * 2 - 1
 probabilities = model(images).softmax(-1)[0].tolist()
 print(model.pretrained_cfg["label_names"][probabilities.index(max(probabilities))], max(probabilities))

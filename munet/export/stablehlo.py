@@ -71,13 +71,13 @@ def usage(model: PortableModel) -> Usage:
         f"One StableHLO program (`jax.export`): uint8 RGB images `[n, height, width, 3]` of any one size in, resizing "
         f"and softmax included, `logits` and `probabilities` `[n, {len(model.class_names)}]` out. It runs on "
         f"{', '.join(PLATFORMS)} and needs JAX, NumPy and flatbuffers, no munet.",
-        """\
+        f"""\
 import json, numpy
 from jax import export
 from PIL import Image
 
 model = export.deserialize(bytearray(open("model.stablehlo", "rb").read()))
-image = numpy.asarray(Image.open("image.png").convert("RGB"))
+image = numpy.asarray({model.reading})
 probabilities = model.call(image[None])["probabilities"][0]
 print(json.load(open("munet.json"))["class_names"][int(probabilities.argmax())], float(probabilities.max()))
 """,

@@ -24,6 +24,7 @@ from munet.export import numpy_vit, safetensors_timm
 from munet.export.check import by_timm, own_logits
 from munet.export.export import CARD
 from munet.export.safetensors_timm import CONFIG, MODULE
+from munet.types import TaskInfo
 from munet.vit.architecture import HEAD
 from munet.vit.safetensors_file import open_tensors
 from tests.export.judged import ADAPTERS, GOLDEN, digest, model
@@ -105,7 +106,11 @@ def test_timm_itself(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["adapters", "plain", "lora"])
 def test_the_example_of_the_card_answers_as_the_system_does(kind: str, tmp_path: Path) -> None:
     pytest.importorskip("timm", reason="needs torch and timm")
-    write_run(tmp_path / "run", **CHANGES[kind])
+    shape = (24, 30, 1) if kind == "plain" else ()
+    tasks = tuple(
+        TaskInfo(f"task{n}", f"folder:{n}", f"{n}", tuple("abcde"), 9, 9, 9, image_shape=shape) for n in (0, 1)
+    )
+    write_run(tmp_path / "run", tasks=tasks, **CHANGES[kind])
     system = munet.open(str(tmp_path / "run"))
     folder = system.export("task1", tmp_path / "out")
     assert (folder / MODULE).is_file() == (kind == "adapters")
