@@ -53,6 +53,7 @@ setup(
         "cuda": ["jax[cuda]"],
         "tpu": ["jax[tpu]"],
         "gcs": ["gcsfs>=2024.12", "etils[epath-gcs]>=1.9"],
+        "export": ["flatbuffers>=24.3"],  # of StableHLO programs
         "hf": ["datasets>=4.0"],  # Hugging Face sets; brings pyarrow and pandas
         "tfds-prepare": ["tensorflow>=2.18"],  # only to prepare a data set; reading one needs no TensorFlow
         "dev": [

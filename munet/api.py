@@ -16,6 +16,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from munet.config import Config, Experiment, differences, to_json
@@ -171,6 +172,12 @@ class System(RunView):
     @cached_property
     def _predictors(self) -> dict[TaskName, Predictor]:
         return {}
+
+    def export(self, task: TaskName, folder: str | Path, format: str = "safetensors") -> Path:
+        """Writes the task's model for other programs; see `munet.export.export.export`."""
+        from munet.export import export
+
+        return export.export(self, task, folder, format)
 
     def graph(self) -> Graph:
         """The layer graph of the system (paper Fig. 2)."""

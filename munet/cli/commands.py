@@ -165,6 +165,17 @@ def graph(workdir: str, format: str, output: str) -> None:
         print(f"graph: {output}")
 
 
+def export(workdir: str, task: str, format: str, output: str, all_tasks: bool, check: str) -> int:
+    """Writes models for other programs, or compares what was written with the system; the code of a difference is 2.
+
+    Raises:
+      UserError: the options, the run, the model or the folder cannot be used.
+    """
+    from munet.export import export as exports
+
+    return exports.run(workdir, task, format, output, all_tasks, check)
+
+
 def data(
     tasks: Sequence[str],
     data_dir: str,

@@ -26,6 +26,7 @@ Commands:
   predict    the classes of images, by one task's model or by all
   graph      draw which layers the tasks share
   verify     check that every stored file is what was written
+  export     a task's model as a folder that timm, augreg readers or any JAX program open
   compress   a smaller copy of a finished system: layers stored as low-rank updates
   data       show tasks: splits, classes, a contact sheet
   roots      list pretrained models to begin with, or fetch and inspect one
@@ -275,6 +276,29 @@ def _graph(commands: Any) -> argparse.ArgumentParser:
     return parser
 
 
+def _export(commands: Any) -> argparse.ArgumentParser:
+    parser = _command(
+        commands,
+        "export",
+        "Writes a task's model as a folder for other programs, with a model card; or compares such a folder with the\n"
+        "system. Nothing is written into the work directory.",
+        "Formats: safetensors (a folder that timm opens), npz (augreg, for models without residual adapters) and\n"
+        " stablehlo (pixels to probabilities in one program, for JAX alone). docs/howto/export.md has ONNX.",
+    )
+    _workdir(parser)
+    parser.add_argument("--task", default="", metavar="NAME", help="whose model")
+    parser.add_argument("--all_tasks", action="store_true", help="every task's model, a folder each inside --output")
+    parser.add_argument(
+        "--format", default="safetensors", metavar="safetensors|npz|stablehlo", help="default: %(default)s"
+    )
+    parser.add_argument("--output", "--out", default="", metavar="DIR", help="a new or empty folder")
+    parser.add_argument(
+        "--check", default="", metavar="DIR",
+        help="compare the logits of an exported folder, or of every one in DIR, with the system's on 32 images",
+    )  # fmt: skip
+    return parser
+
+
 def _data(commands: Any) -> argparse.ArgumentParser:
     parser = _command(
         commands,
@@ -371,6 +395,7 @@ _COMMANDS: dict[str, Callable[[Any], argparse.ArgumentParser]] = {
     "predict": _predict,
     "graph": _graph,
     "verify": _verify,
+    "export": _export,
     "compress": _compress,
     "data": _data,
     "roots": _roots,

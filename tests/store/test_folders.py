@@ -98,7 +98,7 @@ def test_short_writes_are_continued(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert (tmp_path / "one").read_bytes() == b"0123456789"
 
 
-@pytest.mark.parametrize("name", ["open", "write", "fsync", "replace", "mkdir"])
+@pytest.mark.parametrize("name", ["open", "write", "fsync", "link", "mkdir"])
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
 def test_a_full_disk_is_named_and_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, code: int
