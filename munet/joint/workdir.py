@@ -129,10 +129,17 @@ class Workdir:
             finally:
                 self._keeper = None
 
-    def _replace(self, name: str, data: bytes) -> None:
-        """Writes a file, unless another process has taken over or the directory is no longer in its place."""
+    def check_held(self) -> None:
+        """Refuses to go on where another process has taken over, or the directory is no longer in its place.
+
+        Raises:
+          WorkdirError: so it is.
+        """
         if self._keeper is not None:
             self._keeper.check()
+
+    def _replace(self, name: str, data: bytes) -> None:
+        self.check_held()
         self._files.replace(name, data)
 
     @property

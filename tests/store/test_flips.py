@@ -89,6 +89,7 @@ def test_the_end_of_a_phase_is_dropped_where_its_best_model_is_still_there(tmp_p
     newest = max((run / "journal").iterdir())
     newest.write_bytes(newest.read_bytes().replace(b"entry", b"entri", 1))
     assert "was dropped" in repair(str(run))
+    assert verify(str(run)).problems == []
     opened = view.open(str(run))
     assert opened.run_state.length == before.run_state.length - 1
     assert opened.controller.best(opened.state).id == before.models["task1"].id

@@ -156,7 +156,7 @@ def alive(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("alive")
 def test_a_new_lease_is_held_by_one_in_every_order_of_requests(url: str) -> None:
-    for number, order in enumerate(orders(4)):
+    for number, order in enumerate(orders(6)):
         assert sum(acquire_in_order(order, f"{url}/{number}/lease")) == 1, order
 
 
@@ -164,7 +164,7 @@ def test_a_dead_holders_lease_is_taken_over_by_one_in_every_order_of_requests(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first holder shows no life, whoever took over does."""
-    for number, order in enumerate(orders(4)):
+    for number, order in enumerate(orders(5)):
         path = f"{url}/{number}/lease"
         dead = Lease(open_folder(path))
         dead.acquire()

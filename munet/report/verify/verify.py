@@ -161,11 +161,14 @@ def _shape_problems(system: RunView, task: TaskName, name: str, identity: Compon
 
 
 def _population_gone(system: RunView) -> set[ModelId]:
-    """Models of the open phase that an entry which is damaged may have dropped, their files removed since."""
+    """Models of the open phase whose files may have been removed, by an entry that is damaged, or was and is dropped.
+
+    Where the phase is over but for being closed, that takes its best model alone.
+    """
     state, controller = system.state, system.controller
-    if not is_cut(system) or not state.active:
-        return set()
-    return {*state.active} - ({controller.best(state).id} if controller.is_phase_over(state) else set())
+    if state.active and controller.is_phase_over(state):
+        return {*state.active} - {controller.best(state).id}
+    return set(state.active) if is_cut(system) else set()
 
 
 def _check_accounting(system: RunView, report: VerifyReport) -> None:
