@@ -104,7 +104,7 @@ def test_an_interrupted_run_goes_on_and_ends_as_the_finished_one(old: Path, tmp_
     environment |= {"JAX_PLATFORMS": "cpu", "PYTHONPATH": str(Path(__file__).parents[1])}
     environment.pop("JAX_DISABLE_MOST_OPTIMIZATIONS", None)
     options = [f"--config.{name}={value}" for name, value in (SETTINGS | {"cache_dir": str(tmp_path)}).items()]
-    command = [sys.executable, "-m", "munet", "evolve", "--workdir=interrupted", *options]
+    command = [sys.executable, "-m", "munet", "evolve", "--config=demo:paper", "--workdir=interrupted", *options]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "trained from its beginning" not in done.stdout + done.stderr

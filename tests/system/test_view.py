@@ -132,15 +132,15 @@ def test_no_run_and_a_damaged_one_are_refused(run: Path, tmp_path: Path) -> None
 
 def test_a_view_held_open_while_a_phase_closes_says_that_the_run_went_on(tmp_path: Path) -> None:
     """Not that files are missing; and those that are missing without a reason are still said to be."""
-    write_run(tmp_path / "early", until=Position(1, 0, 1))
-    write_run(tmp_path / "late", until=Position(1, 1, 1))
+    write_run(tmp_path / "early", until=Position(1, 0, 1), seed=2)
+    write_run(tmp_path / "late", until=Position(1, 1, 1), seed=2)
     run = tmp_path / "early"
     opened = view.open(str(run))
     before = opened.models["task0"].id
     for file in sorted((tmp_path / "late" / "journal").iterdir())[len(opened.store.journal) :]:
         shutil.copy(file, run / "journal")
     after = view.open(str(run))
-    assert after.models["task0"].id != before
+    assert after.models["task0"].id != before, "the case is not in this run: change its seed"
     for id in set(opened.models["task0"].components.values()) - set(after.state.components):
         (run / "components" / f"{id}.safetensors").unlink()
     with pytest.raises(WorkdirError, match=r"has gone on since .*another model of 'task0'.*Open it again"):
