@@ -15,10 +15,8 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
-from jaxtyping import UInt8
 
 from munet.config import Config, Experiment, differences, to_json
 from munet.config.checks import validate
@@ -37,7 +35,9 @@ if TYPE_CHECKING:
     from ml_collections import ConfigDict
 
     from munet.report.graph.graph import Graph
-    from munet.serving.predict import Prediction
+    from munet.serving.device_components import DeviceComponents
+    from munet.serving.prediction import Prediction
+    from munet.serving.predictor import Predictor
 
 _MAX_NAMES = 3  # task names in the name of a work directory
 
@@ -141,11 +141,36 @@ class System(RunView):
 
         return notebook.html(self)
 
-    def predict(self, task: TaskName, images: UInt8[np.ndarray, "n h w c"] | Sequence[Any]) -> Prediction:
-        """Classifies images with the task's model; see `munet.serving.predict.predict`."""
-        from munet.serving import predict
+    def predict(self, task: TaskName, images: Any) -> Prediction:
+        """Classifies images with the task's model; see `munet.serving.predictor.Predictor.predict`.
 
-        return predict.predict(self, task, images)
+        The model stays on the device: the first call reads it and checks every byte, later ones do not.
+        """
+        return self.predictor(task).predict(images)
+
+    def predictor(self, task: TaskName) -> Predictor:
+        """The task's model on the device, checked and ready; the same object however often it is asked for.
+
+        Raises:
+          UserError: no such task, or no model yet.
+          CorruptionError: a component's file is damaged or missing.
+        """
+        from munet.serving.predictor import Predictor
+
+        if task not in self._predictors:
+            self._predictors[task] = Predictor(self, task, self.device_components)
+        return self._predictors[task]
+
+    @cached_property
+    def device_components(self) -> DeviceComponents:
+        """The components of the system that are on the device, each once; whatever predicts shares them."""
+        from munet.serving.device_components import DeviceComponents
+
+        return DeviceComponents(self.store.components)
+
+    @cached_property
+    def _predictors(self) -> dict[TaskName, Predictor]:
+        return {}
 
     def graph(self) -> Graph:
         """The layer graph of the system (paper Fig. 2)."""

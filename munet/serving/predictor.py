@@ -1,0 +1,196 @@
+"""A task's model ready to answer: arrays on the device, checked once, and a few compiled programs.
+
+Images are prepared exactly as validation and test images are in training, at the image size of the task's model, and
+computed with in the precision that tests are measured in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import Array, Float, UInt8
+
+from munet.data import augment
+from munet.data.images import on_white, squash
+from munet.errors import UserError
+from munet.serving.device_components import DeviceComponents
+from munet.serving.prediction import Prediction
+from munet.system.view import RunView
+from munet.training.program import precision
+from munet.types import TaskName
+from munet.vit import architecture, forward
+from munet.vit.architecture import Variant
+
+BATCH_SIZES = (1, 4, 16, 64, 256)  # images that programs are compiled for; others are filled up or cut into these
+
+
+class Predictor:
+    """Predicts with one task's retained model, as it was when the system was opened.
+
+    Made by `system.predictor(task)`. The components are on the device from the start; a program is compiled for each
+    of `BATCH_SIZES` when it is first needed, or by `warm_up`.
+
+    Args:
+      system: of `munet.open`.
+      task: a solved task.
+      components: of the system, shared by all of its predictors.
+
+    Attributes:
+      task: the task.
+      model: the retained model's record: `model.id`, hyper-parameters, component ids.
+      classes: names of all classes, in the order of logits and probabilities.
+      image_size: pixels on a side of what the model sees.
+      variant, params, num_blocks, dtype: what `munet.vit.forward.logits` is called with.
+
+    Raises:
+      UserError: no such task, or no model yet.
+      CorruptionError: a component's file is damaged or missing.
+    """
+
+    def __init__(self, system: RunView, task: TaskName, components: DeviceComponents):
+        self.task, self.model = task, system.model(task)
+        self.classes = system.task(task).class_names
+        self.variant = architecture.get_variant(system.experiment.variant)
+        self.params = {name: components.get(identity) for name, identity in self.model.components.items()}
+        self.num_blocks = sum(map(architecture.is_block, self.model.components))
+        self.image_size = int(self.model.hyperparameters["image_size"])
+        self.antialias = system.experiment.antialias
+        self.dtype = precision.compute_dtype(system.experiment)  # as test accuracies are measured
+        self._canvas = 2 * max(system.experiment.search_space.image_size)  # as the task's own images were limited
+
+    def predict(self, images: Any) -> Prediction:
+        """Classifies images.
+
+        Args:
+          images: uint8 `[n, h, w, c]` with 1, 3 or 4 channels or `[n, h, w]`, or a list of `[h, w]` or `[h, w, c]`
+            arrays of any sizes.
+
+        Raises:
+          UserError: what was given are no images.
+        """
+        logits = self.logits(normalise(images))
+        shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
+        return Prediction(self.task, self.classes, shifted / shifted.sum(axis=1, keepdims=True))
+
+    def logits(
+        self, pixels: UInt8[np.ndarray, "n h w c"] | Sequence[UInt8[np.ndarray, "_ _ _"]]
+    ) -> Float[np.ndarray, "n classes"]:
+        """The head's outputs, float32, for pixels that are stored as the task's images are.
+
+        Args:
+          pixels: with 1 or 3 channels; an array is fastest, a list may hold images of several shapes.
+        """
+        result = np.empty((len(pixels), len(self.classes)), np.float32)
+        for start, stop in batches(len(pixels)):
+            result[start:stop] = np.asarray(self.dispatch(pixels[start:stop]))[: stop - start]
+        return result
+
+    def dispatch(
+        self, pixels: UInt8[np.ndarray, "n h w c"] | Sequence[UInt8[np.ndarray, "_ _ _"]]
+    ) -> Float[Array, "padded classes"]:
+        """The logits of at most `BATCH_SIZES[-1]` images, without waiting: an array that the device still works on.
+
+        Args:
+          pixels: as for `logits`.
+
+        Returns:
+          At least as many rows as images; those behind the last are of no use.
+        """
+        prepared = prepare(pixels, self.image_size, self.antialias, self._canvas)
+        return _forward(self.variant, self.num_blocks, self.dtype, self.params, prepared)
+
+    def warm_up(self, shape: tuple[int, int, int], sizes: Sequence[int] = BATCH_SIZES) -> None:
+        """Compiles the programs of some batch sizes, for images of one shape, and runs each once."""
+        for size in sizes:
+            self.dispatch(np.zeros((size, *shape), np.uint8)).block_until_ready()
+
+
+def batches(count: int) -> Iterator[tuple[int, int]]:
+    """Where to cut some images: each part fills more than half of one of `BATCH_SIZES`, or all of the smallest."""
+    start = 0
+    while start < count:
+        left = count - start
+        whole = max(size for size in BATCH_SIZES if size <= left)
+        part = left if any(left <= size < 2 * left for size in BATCH_SIZES) else whole
+        yield start, start + part
+        start += part
+
+
+def padded_size(count: int) -> int:
+    """The smallest of `BATCH_SIZES` that holds so many images."""
+    return next(size for size in BATCH_SIZES if size >= count)
+
+
+def prepare(
+    pixels: UInt8[np.ndarray, "n h w c"] | Sequence[UInt8[np.ndarray, "_ _ _"]],
+    size: int,
+    antialias: bool,
+    canvas: int,
+) -> Float[Array, "padded size size 3"] | Float[np.ndarray, "padded size size 3"]:
+    """Images of any shapes as validation images are prepared, filled up; one small program for every shape."""
+    shapes = _by_shape(pixels)
+    if len(shapes) == 1 and max(max(shape[:2]) for shape in shapes) <= canvas:
+        return _resize(_fill_up(np.asarray(pixels)), size, antialias)  # type: ignore[no-any-return]  # of jit
+    result = np.zeros((padded_size(len(pixels)), size, size, 3), np.float32)
+    for shape, members in shapes.items():
+        is_large = max(shape[:2]) > canvas
+        chosen = np.stack([squash(pixels[index], canvas) if is_large else pixels[index] for index in members])
+        result[members] = np.asarray(_resize(_fill_up(chosen), size, antialias))[: len(members)]
+    return result
+
+
+def _fill_up(batch: np.ndarray) -> np.ndarray:
+    """Fills a batch up, so that few programs are compiled whatever the number of images."""
+    padding = padded_size(len(batch)) - len(batch)
+    return np.pad(batch, [(0, padding), *[(0, 0)] * 3]) if padding else batch
+
+
+_resize = jax.jit(augment.prepare, static_argnums=(1, 2))
+
+
+@partial(jax.jit, static_argnums=(0, 1, 2))
+def _forward(
+    variant: Variant, num_blocks: int, dtype: str, params: forward.Params, images: Array
+) -> Float[Array, "n classes"]:
+    return forward.logits(variant, params, images, num_blocks=num_blocks, dtype=dtype)
+
+
+def normalise(images: UInt8[np.ndarray, "n h w c"] | Sequence[Any]) -> list[UInt8[np.ndarray, "h w c"]]:
+    """Images as a list of `[h, w, c]` arrays with 1 or 3 channels; transparency is composited on white.
+
+    Raises:
+      UserError: another type, shape or number of channels; the message says which image and what is expected.
+    """
+    if isinstance(images, np.ndarray) and images.ndim == 3 and images.shape[-1] > 4:
+        images = images[..., None]  # grey images: no single one has so many channels
+    if isinstance(images, np.ndarray) and images.ndim != 4:
+        raise UserError(
+            f"predict() was given an array of shape {images.shape}; expected [n, h, w, c], or a list of images. "
+            "One image alone: `[image]`; grey images of shape [n, h, w]: `images[..., None]`."
+        )
+    result = []
+    for index, image in enumerate(images):
+        array = np.asarray(image)
+        array = array[..., None] if array.ndim == 2 else array
+        if array.dtype != np.uint8:
+            raise UserError(
+                f"Image {index} is {array.dtype}; expected uint8 pixels from 0 to 255. Values in [0, 1]: "
+                "`(255 * images).round().astype(np.uint8)`."
+            )
+        if array.ndim != 3 or array.shape[-1] not in (1, 3, 4) or 0 in array.shape:
+            raise UserError(
+                f"Image {index} has shape {np.shape(image)}; expected [h, w] or [h, w, c] with c = 1, 3 or 4."
+            )
+        result.append(on_white(array) if array.shape[-1] == 4 else array)
+    return result
+
+
+def _by_shape(pixels: np.ndarray | Sequence[np.ndarray]) -> dict[tuple[int, ...], list[int]]:
+    groups: dict[tuple[int, ...], list[int]] = {}
+    for index, image in enumerate(pixels):
+        groups.setdefault(image.shape, []).append(index)
+    return groups
