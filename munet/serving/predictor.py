@@ -72,9 +72,7 @@ class Predictor:
         Raises:
           UserError: what was given are no images.
         """
-        logits = self.logits(normalise(images))
-        shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
-        return Prediction(self.task, self.classes, shifted / shifted.sum(axis=1, keepdims=True))
+        return Prediction.of_logits(self.task, self.classes, self.logits(normalise(images)))
 
     def logits(
         self, pixels: UInt8[np.ndarray, "n h w c"] | Sequence[UInt8[np.ndarray, "_ _ _"]]

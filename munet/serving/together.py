@@ -88,7 +88,9 @@ class Together:
         if len(pixels) != len(tasks):
             raise UserError(f"predict_mixed() was given {len(pixels):,} images and {len(tasks):,} tasks; expected one "
                             "task for each image.")  # fmt: skip
-        wanted = np.array([[task == own for own in self.trie.tasks] for task in tasks], np.bool_).reshape(len(tasks), -1)
+        place = {task: index for index, task in enumerate(self.trie.tasks)}
+        wanted = np.zeros((len(tasks), len(place)), np.bool_)
+        wanted[np.arange(len(tasks)), [place[task] for task in tasks]] = True
         logits = self.logits(pixels, wanted)
         seen = dict.fromkeys(self.trie.tasks, 0)
         found = []
@@ -211,9 +213,7 @@ def _segment(
         x = forward.layer(variant, name, params, x, update=update, is_last=is_last)
     if not ends:
         return x
-    return tuple(
-        forward.layer(variant, HEAD, head, forward.layer(variant, NORM, norm, x)) for norm, head in ends
-    )
+    return tuple(forward.layer(variant, HEAD, head, forward.layer(variant, NORM, norm, x)) for norm, head in ends)
 
 
 @jax.jit

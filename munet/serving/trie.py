@@ -8,7 +8,7 @@ between are one segment, which runs as one program.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from munet.system.view import RunView
@@ -16,7 +16,8 @@ from munet.types import ComponentId, ComponentName, ModelRecord, TaskName
 from munet.vit import architecture, flops
 
 
-class Step(NamedTuple):
+@dataclass(frozen=True)
+class Step:
     """A component on a path, and what makes its output differ where the component is the same.
 
     Attributes:
@@ -25,14 +26,14 @@ class Step(NamedTuple):
       update: of a block: its low-rank update, if it has one.
       is_last: of a block: whether none comes after it. It attends for the class token alone then, so a block that is
         the last of one task and an inner one of another gives two different outputs: two steps.
-      flops: operations of one image, see `munet.vit.flops.forward`.
+      flops: operations of one image, see `munet.vit.flops.forward`; follows from the others.
     """
 
     name: ComponentName
     id: ComponentId
     update: ComponentId | None
     is_last: bool
-    flops: int
+    flops: int = field(compare=False)
 
 
 class End(NamedTuple):
@@ -94,8 +95,8 @@ class Trie:
     @property
     def flops(self) -> int:
         """Operations of one image on its way through all tasks' models, what they share once."""
-        parts = ((*segment.steps, *segment.ends) for segment in self.segments())
-        return sum(part.flops for segment in parts for part in segment)
+        steps = sum(step.flops for segment in self.segments() for step in segment.steps)
+        return steps + sum(end.flops for segment in self.segments() for end in segment.ends)
 
 
 def build(system: RunView, tasks: Sequence[TaskName]) -> Trie:
