@@ -357,7 +357,11 @@ class CompressionEntry:
 
 @dataclass(frozen=True)
 class TaskInfo:
-    """What the journal's first entry holds of a task; resuming on other data is refused."""
+    """What the journal's first entry holds of a task; resuming on other data is refused.
+
+    `image_shape` is the height, width and channels that the task's images were brought to, as whoever predicts has to;
+    `()` in journals written before it was noted, or where images are first decoded in training.
+    """
 
     name: TaskName
     uri: str
@@ -366,6 +370,7 @@ class TaskInfo:
     num_train: int
     num_validation: int
     num_test: int
+    image_shape: tuple[int, ...] = field(default=(), compare=False, kw_only=True, metadata={"omit_default": True})
 
     @property
     def num_classes(self) -> int:

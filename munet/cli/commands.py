@@ -153,6 +153,7 @@ def data(
     from munet.config import Runtime
     from munet.data.class_notes import notes_on_classes
     from munet.data.open_settings import OpenSettings, host_memory, share_of
+    from munet.data.range_notes import notes_on_range
     from munet.data.tasks import load_tasks
     from munet.report.data.contact_sheet import write_contact_sheet
     from munet.report.data.describe import describe_tasks
@@ -170,7 +171,7 @@ def data(
     for task in loaded:
         for note in task.notes:
             print(f"{task.uri}: {note}")
-        for note in notes_on_classes(task, with_test=True):
+        for note in (*notes_on_classes(task, with_test=True), *notes_on_range(task)):
             print(note)
     if check_leaks:
         from munet.report.data.leaks import leaks_table

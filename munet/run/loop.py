@@ -9,6 +9,7 @@ from dataclasses import replace
 from munet.config import Config
 from munet.config.evolve import BASELINES
 from munet.data.class_notes import notes_on_classes
+from munet.data.range_notes import notes_on_range
 from munet.data.tasks import Task
 from munet.errors import CorruptionError
 from munet.evolution import judging, schedule
@@ -138,8 +139,9 @@ class Loop:
             if other is not task:
                 other.release()
         self._notify(events.PhaseStarted(task.info, position))
-        for note in notes_on_classes(task) if position == Position(0, position.task_index, 0) else ():
-            self._notify(events.Note(note))
+        if position == Position(0, position.task_index, 0):
+            for note in (*notes_on_classes(task), *notes_on_range(task)):
+                self._notify(events.Note(note))
         while not self._controller.is_phase_over(current.state):
             if candidates := self._controller.seed_candidates(current.state):
                 current = self._choose_seeds(current, task, work, candidates)

@@ -83,7 +83,7 @@ class RunSetup:
     @property
     def start_entry(self) -> StartEntry:
         """What the journal begins with."""
-        infos = [task.info for task in self.tasks]
+        infos = [task.noted for task in self.tasks]
         return start.start_entry(self.config.experiment, infos, self.root, self.layout.describe())
 
     @property
@@ -155,7 +155,7 @@ def _check_images(tasks: Sequence[Task]) -> None:
     problems = []
     for task in tasks:
         try:
-            task.split("train")
+            _ = task.image_shape  # decodes it
         except DataError as error:
             problems.append(str(error))
         task.release()

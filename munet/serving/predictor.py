@@ -15,9 +15,9 @@ import numpy as np
 from jaxtyping import Array, Float, UInt8
 
 from munet.data import augment
-from munet.data.images import on_white, squash
-from munet.errors import UserError
+from munet.data.images import squash
 from munet.serving.device_components import DeviceComponents
+from munet.serving.inputs import Inputs
 from munet.serving.prediction import Prediction
 from munet.system.view import RunView
 from munet.training.program import precision
@@ -43,6 +43,7 @@ class Predictor:
       task: the task.
       model: the retained model's record: `model.id`, hyper-parameters, component ids.
       classes: names of all classes, in the order of logits and probabilities.
+      inputs: how images become what the task's images are stored as; `inputs.read(path)` gives what `logits` takes.
       image_size: pixels on a side of what the model sees.
       variant, params, num_blocks, dtype: what `munet.vit.forward.logits` is called with.
 
@@ -60,19 +61,19 @@ class Predictor:
         self.image_size = int(self.model.hyperparameters["image_size"])
         self.antialias = system.experiment.antialias
         self.dtype = precision.compute_dtype(system.experiment)  # as test accuracies are measured
-        self._canvas = 2 * max(system.experiment.search_space.image_size)  # as the task's own images were limited
+        self.inputs = Inputs.of(system, task)
 
     def predict(self, images: Any) -> Prediction:
         """Classifies images.
 
         Args:
-          images: uint8 `[n, h, w, c]` with 1, 3 or 4 channels or `[n, h, w]`, or a list of `[h, w]` or `[h, w, c]`
-            arrays of any sizes.
+          images: one or a list of paths, `bytes` of files, images of Pillow's in any mode, and uint8 arrays `[h, w]` or
+            `[h, w, c]` with 1, 3 or 4 channels; or an array `[n, h, w]` or `[n, h, w, c]`. Of any sizes.
 
         Raises:
           UserError: what was given are no images.
         """
-        return Prediction.of_logits(self.task, self.classes, self.logits(normalise(images)))
+        return Prediction.of_logits(self.task, self.classes, self.logits(self.inputs.read_all(images)))
 
     def logits(
         self, pixels: UInt8[np.ndarray, "n h w c"] | Sequence[UInt8[np.ndarray, "_ _ _"]]
@@ -98,7 +99,7 @@ class Predictor:
         Returns:
           At least as many rows as images; those behind the last are of no use.
         """
-        prepared = prepare(pixels, self.image_size, self.antialias, self._canvas)
+        prepared = prepare(pixels, self.image_size, self.antialias, self.inputs.canvas)
         return _forward(self.variant, self.num_blocks, self.dtype, self.params, prepared)
 
     def warm_up(self, shape: tuple[int, int, int], sizes: Sequence[int] = BATCH_SIZES) -> None:
@@ -155,36 +156,6 @@ def _forward(
     variant: Variant, num_blocks: int, dtype: str, params: forward.Params, images: Array
 ) -> Float[Array, "n classes"]:
     return forward.logits(variant, params, images, num_blocks=num_blocks, dtype=dtype)
-
-
-def normalise(images: UInt8[np.ndarray, "n h w c"] | Sequence[Any]) -> list[UInt8[np.ndarray, "h w c"]]:
-    """Images as a list of `[h, w, c]` arrays with 1 or 3 channels; transparency is composited on white.
-
-    Raises:
-      UserError: another type, shape or number of channels; the message says which image and what is expected.
-    """
-    if isinstance(images, np.ndarray) and images.ndim == 3 and images.shape[-1] > 4:
-        images = images[..., None]  # grey images: no single one has so many channels
-    if isinstance(images, np.ndarray) and images.ndim != 4:
-        raise UserError(
-            f"predict() was given an array of shape {images.shape}; expected [n, h, w, c], or a list of images. "
-            "One image alone: `[image]`; grey images of shape [n, h, w]: `images[..., None]`."
-        )
-    result = []
-    for index, image in enumerate(images):
-        array = np.asarray(image)
-        array = array[..., None] if array.ndim == 2 else array
-        if array.dtype != np.uint8:
-            raise UserError(
-                f"Image {index} is {array.dtype}; expected uint8 pixels from 0 to 255. Values in [0, 1]: "
-                "`(255 * images).round().astype(np.uint8)`."
-            )
-        if array.ndim != 3 or array.shape[-1] not in (1, 3, 4) or 0 in array.shape:
-            raise UserError(
-                f"Image {index} has shape {np.shape(image)}; expected [h, w] or [h, w, c] with c = 1, 3 or 4."
-            )
-        result.append(on_white(array) if array.shape[-1] == 4 else array)
-    return result
 
 
 def _by_shape(pixels: np.ndarray | Sequence[np.ndarray]) -> dict[tuple[int, ...], list[int]]:

@@ -13,7 +13,7 @@ from jaxtyping import UInt8
 
 import munet
 from munet.errors import UserError
-from munet.serving import together, trie
+from munet.serving import one_pass, trie
 from munet.serving.together import Together
 from munet.vit import architecture
 from tests.report.stored_run import write_run
@@ -38,6 +38,11 @@ def with_model(opened: munet.System, task: str, of: str, *, without: tuple[str, 
     return opened
 
 
+def segments(opened: munet.System, *tasks: str) -> list[trie.Segment]:
+    (one,) = opened.together(tasks).kinds.values()
+    return list(one.trie.segments())
+
+
 @pytest.mark.parametrize("seed", [0, 3])  # two image sizes; paths that part in the middle
 def test_answers_are_those_of_predict(tmp_path: Path, seed: int) -> None:
     opened, images = system(tmp_path, seed), pixels(4, 20, 24, 3)
@@ -51,7 +56,7 @@ def test_answers_are_those_of_predict(tmp_path: Path, seed: int) -> None:
 
 def test_low_rank_updates_are_part_of_their_block(tmp_path: Path) -> None:
     opened = system(tmp_path, 1, insertions=("adapter", "lora"))
-    assert any(step.update for segment in opened.together(opened.models).trie.segments() for step in segment.steps)
+    assert any(step.update for segment in segments(opened, *opened.models) for step in segment.steps)
     for task, prediction in opened.predict_all(images := pixels(3, 20, 24, 1)).items():
         expected = opened.predict(task, images).probabilities
         np.testing.assert_allclose(prediction.probabilities, expected, atol=1e-5)
@@ -79,9 +84,9 @@ def test_more_images_than_a_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def test_what_is_shared_is_computed_once(tmp_path: Path) -> None:
     opened = with_model(system(tmp_path, 3), "task1", of="task0")
     opened = with_model(opened, "task2", of="task0")
-    (segment,) = opened.together(opened.models).trie.segments()
+    (segment,) = segments(opened, *opened.models)
     assert [end.task for end in segment.ends] == ["task0", "task1", "task2"]
-    with mock.patch.object(together, "_segment", wraps=together._segment) as run:
+    with mock.patch.object(one_pass, "_segment", wraps=one_pass._segment) as run:
         opened.predict_all(pixels(4, 20, 24, 3))
     assert run.call_count == 1
 
@@ -89,7 +94,7 @@ def test_what_is_shared_is_computed_once(tmp_path: Path) -> None:
 def test_the_last_block_of_one_task_may_be_an_inner_one_of_another(tmp_path: Path) -> None:
     """The last attends for the class token alone: what comes out differs, though the components are the same."""
     opened = with_model(system(tmp_path, 2), "task1", of="task0", without=("encoderblock_1",))
-    first, *others = opened.together(["task0", "task1"]).trie.segments()
+    first, *others = segments(opened, "task0", "task1")
     assert [step.name for step in first.steps] == ["embedding", "cls", "posembed_input"]
     assert sorted([step.name for step in segment.steps] for segment in others) == [
         ["encoderblock_0"],
@@ -104,7 +109,7 @@ def test_operations_are_counted_exactly(tmp_path: Path) -> None:
     opened = system(tmp_path, 3)
     for task in opened.models:
         assert trie.build(opened, [task]).flops == opened.flops(task)
-    together_, alone = opened.together(["task0", "task1"]).trie.flops, opened.flops("task0") + opened.flops("task1")
+    together_, alone = opened.together(["task0", "task1"]).flops, opened.flops("task0") + opened.flops("task1")
     embedding = 2 * 4 * 3 * 16**2 * 64  # all that these two share; 2 x 2 patches
     assert together_ == alone - embedding
 
@@ -113,10 +118,10 @@ def test_a_warm_system_compiles_nothing(tmp_path: Path) -> None:
     opened = system(tmp_path, 3)
     ready = Together(opened, list(opened.models), opened.device_components)
     ready.warm_up((20, 24, 3), sizes=(1, 4))
-    programs = together._segment._cache_size(), together._take._cache_size()
+    programs = one_pass._segment._cache_size(), one_pass._take._cache_size()
     for tasks in (["task0"] * 4, ["task0", "task1", "task2"], ["task2"], ["task0", "task2", "task2", "task2"]):
         ready.predict_mixed(pixels(len(tasks), 20, 24, 3), tasks)
-    assert (together._segment._cache_size(), together._take._cache_size()) == programs
+    assert (one_pass._segment._cache_size(), one_pass._take._cache_size()) == programs
 
 
 def test_no_images_give_no_predictions(tmp_path: Path) -> None:

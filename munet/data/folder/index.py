@@ -21,7 +21,7 @@ from munet.data.open_settings import OpenSettings
 from munet.data.photos import BadImageError, quietly, read_bytes, read_header
 from munet.threads import in_threads
 
-FORMAT = 2  # of the index in the cache; count up when what it holds changes meaning
+FORMAT = 3  # of the index in the cache; count up when what it holds changes meaning
 
 _RECENT_NS = 2_000_000_000  # a file changed within this time may change again without its time changing
 _SECONDS_BETWEEN_LINES = 10.0

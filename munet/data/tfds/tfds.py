@@ -86,7 +86,8 @@ def open_prepared(source: TaskUri, settings: OpenSettings) -> Source:
         return {split: Split(arrays[f"{split}_images"], arrays[f"{split}_labels"]) for split in SPLITS}
 
     is_streamed = sizes["train"] * math.prod(opened.image_shape) > settings.max_resident
-    return Source(opened.class_names, sizes, fingerprint, stream if is_streamed else load, num_bytes=opened.num_bytes)
+    read = stream if is_streamed else load
+    return Source(opened.class_names, sizes, fingerprint, read, num_bytes=opened.num_bytes)
 
 
 def _notation(uri: str, name: str, options: Mapping[str, str]) -> dict[str, str] | None:
