@@ -6,8 +6,7 @@ Prints one JSON line: for every run, the median seconds in which all of its task
 (`together_s`) and by one `Predictor` after another (`apart_s`), in turn in one process after both were compiled.
 `ratio` is the median of the turns' ratios, `processor_ratio` the same of processor time, which other processes disturb
 less; `bound` is the share of the operations that is left, from exact counts: only prefixes can be shared. Resizing
-is no part of the count, but of both times; it is done once together. `mixed_ratio` is that of images that each name one
-task at random, to the same images sorted by task. `difference` is the largest between probabilities.
+is no part of the count, but of both times; it is done once together. `difference` is the largest between probabilities.
 """
 
 from __future__ import annotations
@@ -53,20 +52,13 @@ def measure(workdir: str, images: int, repeats: int) -> dict[str, Any]:
     random = np.random.default_rng(0)
     shape = system.predictor(tasks[0]).inputs.shape or (32, 32, 3)
     pixels = random.integers(0, 256, (images, *shape), np.uint8)
-    named = [tasks[index] for index in random.integers(0, len(tasks), images)]
-    members = {task: np.flatnonzero(np.array(named) == task) for task in tasks}
 
     def apart() -> dict[str, np.ndarray]:
         return {task: system.predict(task, pixels).probabilities for task in tasks}
 
-    def sorted_by_task() -> None:
-        for task, rows in members.items():
-            system.predict(task, pixels[rows])
-
     together = {task: found.probabilities for task, found in system.predict_all(pixels).items()}
     difference = max(float(np.abs(together[task] - found).max()) for task, found in apart().items())
     all_s, apart_s, ratio, processor_ratio = compare(lambda: system.predict_all(pixels), apart, repeats)
-    mixed = compare(lambda: system.predict_mixed(pixels, named), sorted_by_task, repeats)
     flops = sum(map(system.flops, tasks))
     return {
         "tasks": len(tasks),
@@ -75,7 +67,6 @@ def measure(workdir: str, images: int, repeats: int) -> dict[str, Any]:
         "ratio": round(ratio, 3),
         "processor_ratio": round(processor_ratio, 3),
         "bound": round(system.together(tasks).flops / flops, 3),
-        "mixed_ratio": round(mixed[2], 3),
         "difference": difference,
     }
 

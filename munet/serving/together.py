@@ -99,12 +99,10 @@ class Together:
             )
         wanted = np.zeros((len(tasks), len(self.tasks)), np.bool_)
         wanted[np.arange(len(tasks)), [self.places[task] for task in tasks]] = True
-        pixels = {
-            kind: kind.read_all(
-                [image for image, task in zip(images, tasks, strict=True) if self.kind_of[task] == kind]
-            )
-            for kind in self.kinds
-        }
+        by_kind: dict[Inputs, list[Any]] = {kind: [] for kind in self.kinds}
+        for image, task in zip(images, tasks, strict=True):
+            by_kind[self.kind_of[task]].append(image)
+        pixels = {kind: kind.read_all(own) for kind, own in by_kind.items()}
         own = {task: iter(rows) for task, rows in self.logits(pixels, wanted).items()}
         return [Prediction.of_logits(task, self.classes[task], next(own[task])[None]) for task in tasks]
 
