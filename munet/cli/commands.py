@@ -122,6 +122,35 @@ def compress(workdir: str, to: str, tolerance: float | None, tasks: str, data_di
     console.print(compressed.summary(found.before, found.after), highlight=False, markup=False)
 
 
+def predict(
+    workdir: str,
+    images: Sequence[str],
+    task: str,
+    all_tasks: bool,
+    json: bool,
+    csv: bool,
+    top: int,
+    min_confidence: float,
+    output: str,
+    cache_dir: str,
+) -> int:
+    """Prints the classes of image files; the exit code is that of unusable input if any of them could not be read.
+
+    Raises:
+      UserError: the run, the task or the output cannot be used, or there are no images.
+    """
+    if json and csv:
+        raise UserError("--json and --csv: give one of them.")
+    from munet.serving import command
+
+    form = "json" if json else "csv" if csv else "table"
+    options = command.Options(
+        workdir, images, task, all_tasks, form, top, min_confidence, output=output, cache_dir=cache_dir
+    )
+    command.check(options)
+    return 0 if command.predict(options) else 2
+
+
 def graph(workdir: str, format: str, output: str) -> None:
     """Writes the layer graph."""
     from munet.report.graph import render

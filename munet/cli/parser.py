@@ -23,6 +23,7 @@ munet evolves one pretrained ViT into a single system that solves many image-cla
 Commands:
   evolve     start a run, or go on with it
   status     what a run has reached
+  predict    the classes of images, by one task's model or by all
   graph      draw which layers the tasks share
   verify     check that every stored file is what was written
   compress   a smaller copy of a finished system: layers stored as low-rank updates
@@ -223,6 +224,38 @@ def _compress(commands: Any) -> argparse.ArgumentParser:
     return parser
 
 
+def _predict(commands: Any) -> argparse.ArgumentParser:
+    parser = _command(
+        commands,
+        "predict",
+        "Prints the most probable classes of images, a line an image, as they are ready. Files are read as training\n"
+        "reads them. Exit code 2 if one cannot be read; all others are answered first.",
+        "Example: find scans -name '*.jpg' | munet predict --task=digits --csv --output=answers.csv -",
+    )
+    _workdir(parser)
+    parser.add_argument(
+        "images", nargs="*", metavar="IMAGE_OR_FOLDER", help="files, folders (with all below), - for paths from stdin"
+    )
+    parser.add_argument("--task", default="", metavar="NAME", help="whose model is asked (default: the only one)")
+    parser.add_argument("--all_tasks", action="store_true", help="ask the model of every task")
+    parser.add_argument("--json", action="store_true", help="one JSON object a line, whose form is stable")
+    parser.add_argument("--csv", action="store_true", help="comma-separated, with a head")
+    parser.add_argument("--top", type=int, default=3, metavar="N", help="classes of each image (default: %(default)s)")
+    parser.add_argument(
+        "--min_confidence",
+        type=float,
+        default=0.0,
+        metavar="P",
+        help="name no class less probable than this (default: 0)",
+    )
+    parser.add_argument("--output", "--out", default="", metavar="FILE", help="default: standard output")
+    parser.add_argument(
+        "--cache_dir", default="", metavar="DIR",
+        help="of compiled programs (default: $MUNET_CACHE_DIR, else ~/.cache/munet; off: none)",
+    )  # fmt: skip
+    return parser
+
+
 def _graph(commands: Any) -> argparse.ArgumentParser:
     parser = _command(commands, "graph", "Draws the layers that the tasks' models are made of, and which they share.")
     _workdir(parser)
@@ -230,7 +263,7 @@ def _graph(commands: Any) -> argparse.ArgumentParser:
         "--format", default="", metavar="svg|dot|json",
         help="default: by the ending of --output, else svg",
     )  # fmt: skip
-    parser.add_argument("--output", default="", metavar="FILE", help="default: standard output")
+    parser.add_argument("--output", "--out", default="", metavar="FILE", help="default: standard output")
     return parser
 
 
@@ -327,6 +360,7 @@ def _benchmark(commands: Any) -> argparse.ArgumentParser:
 _COMMANDS: dict[str, Callable[[Any], argparse.ArgumentParser]] = {
     "evolve": _evolve,
     "status": _status,
+    "predict": _predict,
     "graph": _graph,
     "verify": _verify,
     "compress": _compress,

@@ -6,10 +6,8 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-import jax
-
 from munet import roots
-from munet.config import Config, Experiment, Runtime
+from munet.config import Config, Experiment
 from munet.data import cache
 from munet.data.open_settings import NO_ARRAYS, Arrays, OpenSettings
 from munet.data.tasks import Task, load_tasks
@@ -19,6 +17,7 @@ from munet.evolution.controller import Controller
 from munet.run import estimates, start
 from munet.training.batches import resident
 from munet.training.placement.devices import DeviceLayout
+from munet.training.program.compilation_cache import use_compilation_cache
 from munet.types import StartEntry, TaskInfo
 
 
@@ -55,7 +54,7 @@ class RunSetup:
           DataError, CheckpointError, UserError: any of them cannot be used, data and root in one message; or a child
             fits no device.
         """
-        use_compilation_cache(config.runtime)
+        use_compilation_cache(config.runtime.cache_dir)
         layout = DeviceLayout.detect(config.runtime)
         tasks, root, problems = open_inputs(config, say, arrays, resident.max_resident(config.runtime, layout))
         if root is None or problems:
@@ -161,12 +160,3 @@ def _check_images(tasks: Sequence[Task]) -> None:
         task.release()
     if problems:
         raise DataError("\n  - ".join([f"{len(problems)} of {len(tasks)} tasks cannot be used:", *problems]))
-
-
-def use_compilation_cache(runtime: Runtime) -> None:
-    """Keeps compiled programs on disk, so that a restart compiles nothing again."""
-    folder = cache.cache_folder(runtime.cache_dir)
-    if folder is not None:
-        jax.config.update("jax_compilation_cache_dir", str(folder / "xla"))
-        # Small ones too: a run has dozens, and their compilations add up to seconds at every start.
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)

@@ -17,6 +17,7 @@ from munet.server.limits import BodyLimit
 from munet.server.metrics import Counted
 from munet.server.service import Service
 from munet.serving.prediction import Prediction
+from munet.serving.predictor import softmax
 from munet.types import TaskName
 
 Top = Annotated[int, Query(ge=1, le=10_000, description="How many classes, most probable first.")]
@@ -202,7 +203,7 @@ async def _answers(
         own = []
         for task in tasks:
             model, classes, logits = answers[task]
-            best = Prediction.of_logits(task, classes, logits[None]).top(top)[0]
+            best = Prediction(task, classes, softmax(logits[None])).top(top)[0]
             candidates = [{"class": label, "probability": round(share, 6)} for label, share in best]
             own.append({"image": name, "task": task, "model": model, "top": candidates})
         found.append((name, own))

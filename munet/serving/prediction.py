@@ -24,14 +24,6 @@ class Prediction:
     class_names: tuple[str, ...]
     probabilities: Float[np.ndarray, "n classes"]
 
-    @classmethod
-    def of_logits(
-        cls, task: TaskName, class_names: tuple[str, ...], logits: Float[np.ndarray, "n classes"]
-    ) -> Prediction:
-        """What a head's outputs mean."""
-        shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
-        return cls(task, class_names, shifted / shifted.sum(axis=1, keepdims=True))
-
     @property
     def indices(self) -> Int[np.ndarray, " n"]:
         """The most probable class of each image; the first of equals."""

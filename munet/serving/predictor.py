@@ -16,12 +16,13 @@ from jaxtyping import Array, Float, UInt8
 
 from munet.data import augment
 from munet.data.images import squash
+from munet.errors import CorruptionError
 from munet.serving.device_components import DeviceComponents
 from munet.serving.inputs import Inputs
 from munet.serving.prediction import Prediction
 from munet.system.view import RunView
 from munet.training.program import precision
-from munet.types import TaskName
+from munet.types import ComponentId, TaskName
 from munet.vit import architecture, forward
 from munet.vit.architecture import Variant
 
@@ -56,7 +57,7 @@ class Predictor:
         self.task, self.model = task, system.model(task)
         self.classes = system.task(task).class_names
         self.variant = architecture.get_variant(system.experiment.variant)
-        self.params = {name: components.get(identity) for name, identity in self.model.components.items()}
+        self.params = {name: _loaded(system, components, id) for name, id in self.model.components.items()}
         self.num_blocks = sum(map(architecture.is_block, self.model.components))
         self.image_size = int(self.model.hyperparameters["image_size"])
         self.antialias = system.experiment.antialias
@@ -73,7 +74,7 @@ class Predictor:
         Raises:
           UserError: what was given are no images.
         """
-        return Prediction.of_logits(self.task, self.classes, self.logits(self.inputs.read_all(images)))
+        return Prediction(self.task, self.classes, softmax(self.logits(self.inputs.read_all(images))))
 
     def logits(
         self, pixels: UInt8[np.ndarray, "n h w c"] | Sequence[UInt8[np.ndarray, "_ _ _"]]
@@ -106,6 +107,28 @@ class Predictor:
         """Compiles the programs of some batch sizes, for images of one shape, and runs each once."""
         for size in sizes:
             self.dispatch(np.zeros((size, *shape), np.uint8)).block_until_ready()
+
+
+def softmax(logits: Float[np.ndarray, "n classes"]) -> Float[np.ndarray, "n classes"]:
+    """Probabilities of logits; rows sum to 1."""
+    exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return exponentials / exponentials.sum(axis=1, keepdims=True)
+
+
+def _loaded(system: RunView, components: DeviceComponents, identity: ComponentId) -> Any:
+    """A component on the device.
+
+    Raises:
+      CorruptionError: it is damaged or missing; the message names the tasks that need it, which are not all.
+    """
+    try:
+        return components.get(identity)
+    except CorruptionError as error:
+        base = system.components[identity].base
+        users = {*system.users(identity), *(system.users(base) if base else ())}
+        needed = [task for task in system.models if task in users]
+        others = "" if len(needed) == len(system.models) else " All other tasks still predict."
+        raise CorruptionError(f"{error.text} It is needed by: {', '.join(needed)}.{others}", error.advice) from error
 
 
 def batches(count: int) -> Iterator[tuple[int, int]]:

@@ -19,7 +19,7 @@ from munet.serving.device_components import DeviceComponents
 from munet.serving.inputs import Inputs, listed
 from munet.serving.one_pass import OnePass, Pixels
 from munet.serving.prediction import Prediction
-from munet.serving.predictor import BATCH_SIZES
+from munet.serving.predictor import BATCH_SIZES, softmax
 from munet.system.view import RunView
 from munet.types import TaskName
 
@@ -80,7 +80,7 @@ class Together:
         pixels = {kind: kind.read_all(images) for kind in self.kinds}
         count = len(next(iter(pixels.values()), ()))
         logits = self.logits(pixels, np.ones((count, len(self.tasks)), np.bool_))
-        return {task: Prediction.of_logits(task, self.classes[task], logits[task]) for task in self.tasks}
+        return {task: Prediction(task, self.classes[task], softmax(logits[task])) for task in self.tasks}
 
     def predict_mixed(self, images: Any, tasks: Sequence[TaskName]) -> list[Prediction]:
         """What the model of each image's own task says of it: predictions of one image, in the order of the images.
@@ -104,7 +104,7 @@ class Together:
             by_kind[self.kind_of[task]].append(image)
         pixels = {kind: kind.read_all(own) for kind, own in by_kind.items()}
         own = {task: iter(rows) for task, rows in self.logits(pixels, wanted).items()}
-        return [Prediction.of_logits(task, self.classes[task], next(own[task])[None]) for task in tasks]
+        return [Prediction(task, self.classes[task], softmax(next(own[task])[None])) for task in tasks]
 
     def logits(
         self, pixels: Mapping[Inputs, Pixels], wanted: Bool[np.ndarray, "n tasks"]

@@ -226,6 +226,10 @@ class RunView:
                 users.setdefault(id, []).append(task)
         return users
 
+    def users(self, component: ComponentId) -> tuple[TaskName, ...]:
+        """The tasks whose models use a component, also as the base of another, in order."""
+        return tuple(self._users.get(component, ()))
+
     def trained_last(self, component: ComponentId) -> TaskName | None:
         """The task that trained a component last; None for one that still is the root's."""
         record = self.state.components[component]
