@@ -7,7 +7,7 @@ import functools
 import sys
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from munet.errors import DiskFullError, UserError
 from munet.text import plain_console
@@ -52,16 +52,12 @@ def evolve(config: str, workdir: str, overrides: Sequence[Override], dry_run: bo
 def _print_results(settings: Config, workdir: str) -> None:
     """The table that a run ends with: against its baselines if it has any, else its status."""
     from munet.report import status, tables
-    from munet.run import runs
-    from munet.system import view
 
     if not settings.runtime.compare:
         status.print_status(workdir)
         return
-    kinds = {settings.experiment.baseline.kind: workdir}
-    kinds |= {kind: runs.baseline_workdir(workdir, kind) for kind in settings.runtime.compare}
-    systems = {tables.display_name(kind): view.open(place) for kind, place in reversed(kinds.items())}
-    plain_console().print(tables.comparison(systems).rich())
+    systems = tables.compared(workdir, tuple(reversed(settings.runtime.compare)))
+    plain_console().print(tables.comparison(systems).rich(), highlight=False)
 
 
 def pretrain(config: str, workdir: str, overrides: Sequence[Override], dry_run: bool) -> None:
@@ -86,11 +82,11 @@ def pretrain(config: str, workdir: str, overrides: Sequence[Override], dry_run: 
     run.pretrain(settings, workdir, lambda text: print(text, flush=True), shlex.join(words), dry_run)
 
 
-def status(workdir: str, json: bool, task: str, confusion: str) -> None:
-    """Prints what a run has reached; of one task, how it does class by class."""
+def status(workdir: str, json: bool, task: str, confusion: str, wide: bool, compare: bool) -> None:
+    """Prints what a run has reached; of one task, how it does class by class; or how it compares with its baselines."""
     from munet.report.status import print_status
 
-    print_status(workdir, json, task, confusion)
+    print_status(workdir, json, task, confusion, wide=wide, compare=compare)
 
 
 def verify(workdir: str, tests: bool, data_dir: str) -> int:
@@ -149,6 +145,23 @@ def predict(
     )
     command.check(options)
     return 0 if command.predict(options) else 2
+
+
+def serve(workdir: str, tasks: str, **options: Any) -> None:
+    """Answers over HTTP until it is ended.
+
+    Args:
+      workdir: of the run.
+      tasks: joined by commas.
+      **options: the others of `munet.server.command.Options`.
+
+    Raises:
+      UserError: the run, an option or the port cannot be used, or a package is missing.
+    """
+    from munet.server import command
+
+    names = tuple(name for name in tasks.split(",") if name)
+    command.serve(command.Options(workdir, names, **options))
 
 
 def graph(workdir: str, format: str, output: str) -> None:

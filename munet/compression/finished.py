@@ -133,6 +133,7 @@ def _entry(
             validation.correct_per_class,
             validation.counted_per_class,
             validation.confusions,
+            test.right,
         )
         models.append(CompressedModel(old.id, components, validation.quality, found.before[task], measured))
     return CompressionEntry(system.position, tuple(models), found.published, tolerance)

@@ -25,7 +25,7 @@ from munet.evolution.stages import stages
 from munet.progress import wording
 from munet.run import estimates
 from munet.run.estimates import ImagePlace, Time, TimedProgram
-from munet.run.setup import baselines, image_steps, open_inputs, together
+from munet.run.setup import baselines, open_inputs, together
 from munet.text import byte_size, count, duration
 from munet.training.batches.resident import max_resident
 from munet.training.placement import device_memory
@@ -145,12 +145,12 @@ def _totals(config: Config, tasks: Sequence[TaskInfo]) -> Iterator[str]:
         f"{count(len(tasks) * iterations, 'phase')} ({count(len(tasks), 'task')} x {count(iterations, 'iteration')})"
     )
     yield f"{phases} of {wording.describe_stages(tuple(map(str, stages(experiment))))}"
-    yield f"{image_steps(experiment, tasks):,} training images in all"
+    yield f"{schedule.images_of_run(experiment, tasks):,} training images in all"
     if schedule.images_per_phase(experiment):
         yield from _shared_budget(experiment, tasks)
     if compared := [one.experiment for one in baselines(config)]:
         kinds = ", ".join(one.baseline.kind for one in compared)
-        also = sum(image_steps(one, tasks) for one in compared)
+        also = sum(schedule.images_of_run(one, tasks) for one in compared)
         yield f"{also:,} more for the baselines to compare with: {kinds}"
 
 

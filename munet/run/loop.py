@@ -220,6 +220,7 @@ class Loop:
             validation.correct_per_class,
             validation.counted_per_class,
             validation.confusions,
+            test.right,
         )
         before, current = current.state, self._commit(current, entry)
         state = current.state

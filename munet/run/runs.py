@@ -21,7 +21,7 @@ from munet.run.publishing import Publisher
 from munet.run.setup import RunSetup, baselines
 from munet.store.store import Store
 from munet.system import replay
-from munet.system.view import read_start
+from munet.system.view import baseline_workdir, read_start
 from munet.vit import architecture
 
 PAPER = Experiment()  # whose phases have no stages
@@ -77,11 +77,6 @@ def ignored_sizes(experiment: Experiment) -> list[str]:
     return [
         f"experiment.{name} = {value}" for name in names if (value := getattr(experiment, name)) != getattr(PAPER, name)
     ]
-
-
-def baseline_workdir(workdir: str, kind: str) -> str:
-    """Where the baseline `kind` of a run is kept."""
-    return f"{workdir.rstrip('/')}/baselines/{kind}"
 
 
 def _as_begun(config: Config, workdir: str, notify: Notify) -> Config:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from munet import roots
-from munet.config import Config, Experiment
+from munet.config import Config
 from munet.data import cache
 from munet.data.open_settings import NO_ARRAYS, Arrays, OpenSettings
 from munet.data.tasks import Task, load_tasks
@@ -18,7 +18,7 @@ from munet.run import estimates, start
 from munet.training.batches import resident
 from munet.training.placement.devices import DeviceLayout
 from munet.training.program.compilation_cache import use_compilation_cache
-from munet.types import StartEntry, TaskInfo
+from munet.types import StartEntry
 
 
 @dataclass(frozen=True)
@@ -88,13 +88,7 @@ class RunSetup:
     @property
     def total_image_steps(self) -> int:
         """Training images that all children of the run see."""
-        return image_steps(self.config.experiment, [task.info for task in self.tasks])
-
-
-def image_steps(experiment: Experiment, tasks: Sequence[TaskInfo]) -> int:
-    """Training images that all children of a run on these tasks see."""
-    phases = schedule.num_task_iterations(experiment)
-    return phases * sum(schedule.images_of_phase(experiment, task) for task in tasks)
+        return schedule.images_of_run(self.config.experiment, [task.info for task in self.tasks])
 
 
 def open_inputs(

@@ -212,5 +212,3 @@ async def _answers(
 
 def _json(value: Any) -> Response:
     return Response(msgspec.json.encode(value), media_type="application/json")
-
-

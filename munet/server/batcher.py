@@ -1,7 +1,7 @@
 """Micro-batches across requests and tasks: one thread that runs models, and what waits for it.
 
-A batch goes when it is full, when its first image has waited long enough, or when no other image is on its way: a single
-client never waits for others that are not there.
+A batch goes when it is full, when its first image has waited long enough, or when no other image is on its way: a
+single client never waits for others that are not there.
 """
 
 from __future__ import annotations

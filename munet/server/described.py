@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from munet import intervals
 from munet.server.models import Models
 from munet.types import TaskName
 
 
 def describe(models: Models, task: TaskName) -> dict[str, Any]:
-    """A task's classes, how good its model is, and which model that is.
+    """A task's classes, how good its model is (with its 95% interval), and which model that is.
 
     Args:
       models: what is served.
@@ -24,4 +25,5 @@ def describe(models: Models, task: TaskName) -> dict[str, Any]:
         "image_size": model.hyperparameters["image_size"],
         "test_images": quality.counted,
         "test_accuracy": quality.accuracy,
+        "test_accuracy_interval": list(intervals.of_accuracy(quality)),
     }

@@ -1,4 +1,4 @@
-"""The models that a server answers with, as they were at one moment; newer ones take their place between two batches."""
+"""The models that a server answers with, as they were at one moment; newer ones replace them between two batches."""
 
 from __future__ import annotations
 
@@ -115,8 +115,8 @@ class Models:
         answers: list[dict[TaskName, Answer]] = [{} for _ in images]
         for task, place in places.items():
             model, classes = self.system.model(task).id, together.classes[task]
-            for row, index in enumerate(np.flatnonzero(wanted[:, place])):
-                answers[index][task] = Answer(model, classes, found[task][row])
+            for row, image_index in enumerate(np.flatnonzero(wanted[:, place])):
+                answers[image_index][task] = Answer(model, classes, found[task][row])
         return answers
 
     def warm_up(self, max_images: int) -> None:

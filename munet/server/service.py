@@ -205,4 +205,3 @@ class Service:
 def _id_before(models: Models, task: TaskName) -> int | None:
     """The id of the model that answered for a task; None if none did."""
     return models.system.model(task).id if task in models.tasks else None
-

@@ -13,7 +13,9 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from jaxtyping import Bool
 
+from munet import right_images
 from munet.config import Experiment
 from munet.errors import CorruptionError, UserError, nearest
 from munet.evolution import judging, schedule
@@ -202,6 +204,16 @@ class RunView:
             raise CorruptionError(f"Entry {place} of the journal of {self.workdir} does not close a phase of {task!r}.")
         return entry
 
+    def test_right(self, task: TaskName) -> Bool[np.ndarray, " images"] | None:
+        """Which test images a task's model has right, class by class; None where it was not recorded (older journals).
+
+        Raises:
+          UserError: no such task, or no model yet.
+          CorruptionError: the entry is damaged.
+        """
+        entry = self.last_phase(task)
+        return right_images.unpack(entry.test_right, entry.test_quality.counted) if entry.test_right else None
+
     @cached_property
     def _measured_after(self) -> dict[ModelId, PhaseEntry]:
         """What was measured of models that came after the last phase."""
@@ -271,6 +283,11 @@ def open(workdir: str) -> RunView:
     store = Store.open(workdir)
     start = read_start(store)
     return RunView(store, start, replay.load(Controller(read_experiment(start), start.tasks), store))
+
+
+def baseline_workdir(workdir: str, kind: str) -> str:
+    """Where the baseline `kind` of a run is kept."""
+    return f"{workdir.rstrip('/')}/baselines/{kind}"
 
 
 def read_start(store: Store) -> StartEntry:

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
+
+from munet import right_images
 from munet.errors import CorruptionError, UserError, WorkdirError
 from munet.evolution.controller import Controller
 from munet.evolution.state import State
@@ -99,6 +102,25 @@ def _decisions(controller: Controller, state: State, entry: JournalEntry) -> Ite
             yield f"Its test accuracy counts {total[0]} of {total[1]}, its classes together {counts[0]} of {counts[1]}."
         elif entry.test_counted_per_class and quality_of(entry.test_quality.metric, *by_class) != entry.test_quality:
             yield "Its balanced test accuracy is not the one that its classes give."
+        if problem := _right_images_problem(entry):
+            yield problem
+
+
+def _right_images_problem(entry: PhaseEntry) -> str:
+    """What is wrong with the images that it says are right, class by class; "": nothing, or they are not recorded."""
+    if not entry.test_right:
+        return ""
+    try:
+        right = right_images.unpack(entry.test_right, entry.test_quality.counted)
+    except CorruptionError as error:
+        return str(error)
+    classes = np.repeat(np.arange(len(entry.test_counted_per_class)), entry.test_counted_per_class)
+    if len(classes) != len(right):
+        return "It says which test images are right, but not of which classes they are."
+    found = np.bincount(classes[right], minlength=len(entry.test_counted_per_class))
+    if tuple(map(int, found)) != entry.test_correct_per_class:
+        return "The test images that it says are right are not as many of each class as it counts."
+    return ""
 
 
 def _check_snapshots(system: RunView, report: VerifyReport) -> None:
