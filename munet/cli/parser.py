@@ -290,6 +290,7 @@ def _serve(commands: Any) -> argparse.ArgumentParser:
         ("max_images", int, 64, "images of a request"),
         ("max_megapixels", float, 50.0, "of an image"),
         ("max_queue", int, 1024, "images that may wait"),
+        ("body_seconds", float, 30.0, "within which a body has to arrive"),
     ):
         parser.add_argument(
             f"--{name}", type=kind, default=default, metavar="N", help=f"{meaning} (default: {default:g})"

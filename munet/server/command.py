@@ -38,6 +38,7 @@ class Options:
       max_batch, max_wait_ms: images of a batch, and how long one may wait for others.
       follow: seconds between two looks for newer models; 0: none.
       max_body_mb, max_images, max_megapixels, max_queue: limits on bodies, requests, images and what may wait.
+      body_seconds: within which a body has to arrive.
       cache_dir: of compiled programs, as `runtime.cache_dir`.
     """
 
@@ -53,6 +54,7 @@ class Options:
     max_images: int = 64
     max_megapixels: float = 50.0
     max_queue: int = 1024
+    body_seconds: float = 30.0
     cache_dir: str = ""
 
 
@@ -107,7 +109,7 @@ def _check(options: Options) -> None:
         raise UserError(f"--max_batch={options.max_batch}: expected 1 to {_MAX_BATCH} images.")
     if not 0 <= options.max_wait_ms <= 10_000:
         raise UserError(f"--max_wait_ms={options.max_wait_ms:g}: expected 0 to 10000.")
-    for name in ("max_body_mb", "max_images", "max_megapixels", "max_queue"):
+    for name in ("max_body_mb", "max_images", "max_megapixels", "max_queue", "body_seconds"):
         if not getattr(options, name) > 0:
             raise UserError(f"--{name}={getattr(options, name):g}: expected more than 0.")
     if options.follow < 0:
@@ -152,6 +154,7 @@ def _run(options: Options, tokens: tuple[bytes, ...], bound: socket.socket) -> N
         images=options.max_images,
         pixels=int(options.max_megapixels * 1e6),
         queue=options.max_queue,
+        body_seconds=options.body_seconds,
     )
     serving = Serving(
         options.workdir, options.tasks, options.max_batch, options.max_wait_ms / 1000, follow=options.follow

@@ -150,9 +150,13 @@ class Service:
             try:
                 yield
             finally:
-                self._ended.set()
-                await asyncio.to_thread(self._batcher.close)
-                self._decoders.shutdown()
+                await asyncio.to_thread(self.close)
+
+    def close(self) -> None:
+        """Answers what waits, and ends the threads."""
+        self._ended.set()
+        self._batcher.close()
+        self._decoders.shutdown()
 
     def _load(self) -> None:
         """Loads the models, and looks for newer ones as long as the server lives."""

@@ -141,7 +141,8 @@ class _Program(NamedTuple):
 
     def __call__(self, x: Any) -> Any:
         """What comes out: logits of every end, or what the branches go on with."""
-        return _segment(self.variant, self.dtype, self.structure, self.steps, self.ends, x)
+        x = _steps(self.variant, self.dtype, self.structure, self.steps, x)
+        return _ends(self.variant, self.ends, x) if self.ends else x
 
 
 def _kind(step: Step) -> tuple[str, bool]:
@@ -152,14 +153,16 @@ def _kind(step: Step) -> tuple[str, bool]:
 
 
 @partial(jax.jit, static_argnums=(0, 1, 2))
-def _segment(
-    variant: Variant, dtype: DTypeLike, structure: tuple[tuple[str, bool], ...], steps: Any, ends: Any, x: Array
-) -> Any:
+def _steps(variant: Variant, dtype: DTypeLike, structure: tuple[tuple[str, bool], ...], steps: Any, x: Array) -> Array:
     x = x.astype(dtype)
     for (name, is_last), (params, update) in zip(structure, steps, strict=True):
         x = forward.layer(variant, name, params, x, update=update, is_last=is_last)
-    if not ends:
-        return x
+    return x
+
+
+@partial(jax.jit, static_argnums=0)
+def _ends(variant: Variant, ends: Any, x: Array) -> tuple[Float[Array, "rows _"], ...]:
+    """A program of its own: numbers of classes differ, and would have all that is before them compiled again."""
     return tuple(forward.layer(variant, HEAD, head, forward.layer(variant, NORM, norm, x)) for norm, head in ends)
 
 

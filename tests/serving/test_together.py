@@ -86,7 +86,7 @@ def test_what_is_shared_is_computed_once(tmp_path: Path) -> None:
     opened = with_model(opened, "task2", of="task0")
     (segment,) = segments(opened, *opened.models)
     assert [end.task for end in segment.ends] == ["task0", "task1", "task2"]
-    with mock.patch.object(one_pass, "_segment", wraps=one_pass._segment) as run:
+    with mock.patch.object(one_pass, "_steps", wraps=one_pass._steps) as run:
         opened.predict_all(pixels(4, 20, 24, 3))
     assert run.call_count == 1
 
@@ -115,7 +115,7 @@ def test_operations_are_counted_exactly(tmp_path: Path) -> None:
 
 
 def num_programs() -> list[int]:
-    jitted: list[Any] = [one_pass._segment, one_pass._take]
+    jitted: list[Any] = [one_pass._steps, one_pass._ends, one_pass._take]
     return [program._cache_size() for program in jitted]
 
 
