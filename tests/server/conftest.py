@@ -31,7 +31,7 @@ def server(stored: Path) -> Iterator[Running]:
     from tests.server import running
 
     with running.serving(
-        stored, "--max_body_mb=1", "--max_images=5", "--max_megapixels=1", "--body_seconds=2"
+        stored, "--max_body_mb=1", "--max_images=5", "--max_megapixels=1", "--body_seconds=2", cache=stored.parent
     ) as process:
         process.wait_until_ready()
         yield process

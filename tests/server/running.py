@@ -39,11 +39,13 @@ class Running:
     Attributes:
       process: the process.
       url: where it answers.
+      client: of it; making one takes a third of a second.
       said: what it has printed so far.
     """
 
     process: subprocess.Popen[str]
     url: str
+    client: httpx.Client
     said: list[str] = field(default_factory=list)
 
     def stop(self) -> tuple[int, float]:
@@ -57,7 +59,7 @@ class Running:
     def wait_until_ready(self) -> None:
         for _ in range(2400):
             assert self.process.poll() is None, self.process.communicate()[1]
-            if httpx.get(self.url + "readyz", timeout=30).status_code == 200:
+            if self.client.get("readyz").status_code == 200:
                 return
             time.sleep(0.05)
         raise AssertionError("not ready within two minutes")
@@ -71,10 +73,10 @@ def write(workdir: Path, **changes: Any) -> Path:
 
 
 @contextmanager
-def serving(workdir: Path, *options: str) -> Iterator[Running]:
-    """A server of a run, from its first line on; ended with it."""
+def serving(workdir: Path, *options: str, cache: Path) -> Iterator[Running]:
+    """A server of a run, from its first line on; ended with it. Compiled programs are kept below `cache`."""
     command = [sys.executable, "-m", "munet", "serve", f"--workdir={workdir}", "--port=0", "--max_batch=4"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "MUNET_CACHE_DIR": str(workdir.parent / "cache")}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "MUNET_CACHE_DIR": str(cache / "cache")}
     with subprocess.Popen(
         [*command, *options], stderr=subprocess.PIPE, text=True, cwd=workdir, env=environment
     ) as process:
@@ -83,7 +85,8 @@ def serving(workdir: Path, *options: str) -> Iterator[Running]:
         found = re.search(r"http://\S+", first)
         assert found is not None, first + process.stderr.read()
         try:
-            yield Running(process, found[0], [first])
+            with httpx.Client(base_url=found[0], timeout=60, verify=False) as client:
+                yield Running(process, found[0], client, [first])
         finally:
             if process.poll() is None:
                 process.kill()

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import httpx
 import pytest
 
 import munet
@@ -27,13 +26,13 @@ def expected(stored: Path, task: str, image: bytes, top: int = 3) -> list[dict[s
 @pytest.mark.parametrize("task", NAMES)
 def test_answers_are_those_of_predict(way: str, task: str, server: Running, stored: Path) -> None:
     images = [png(seed=1), png(seed=2, format="JPEG")][: 1 if way == "raw" else 2]
-    given: dict[str, Any] = {
+    ways: dict[str, dict[str, Any]] = {
         "multipart": {"files": [("images", (f"{n}.png", image)) for n, image in enumerate(images)]},
         "raw": {"content": images[0], "headers": {"content-type": "image/png"}},
         "base64": {"json": {"images": [base64.b64encode(image).decode() for image in images]}},
-    }[way]
-    place = f"{server.url}v1/tasks/{quote(task)}/predict"  # a slash stays one
-    response = httpx.post(place, params={"top": 2}, **given)
+    }
+    place = f"v1/tasks/{quote(task)}/predict"  # a slash stays one
+    response = server.client.post(place, params={"top": 2}, **ways[way])
     assert response.status_code == 200, response.text
     found = response.json()["predictions"]
     names = [f"{n}.png" if way == "multipart" else str(n) for n in range(len(images))]
@@ -45,26 +44,26 @@ def test_answers_are_those_of_predict(way: str, task: str, server: Running, stor
 
 def test_all_tasks_or_some_answer_at_once(server: Running, stored: Path) -> None:
     image = png(seed=3, shape=(50, 40, 4))
-    (found,) = httpx.post(f"{server.url}v1/predict", content=image).json()["predictions"]
+    (found,) = server.client.post("v1/predict", content=image).json()["predictions"]
     assert [answer["task"] for answer in found["tasks"]] == NAMES
     assert [answer["top"] for answer in found["tasks"]] == [expected(stored, task, image) for task in NAMES]
-    some = httpx.post(f"{server.url}v1/predict", params={"tasks": NAMES[1:]}, content=image).json()["predictions"]
+    some = server.client.post("v1/predict", params={"tasks": NAMES[1:]}, content=image).json()["predictions"]
     assert [answer["task"] for answer in some[0]["tasks"]] == NAMES[1:]
 
 
 def test_a_slash_in_a_name_may_be_encoded(server: Running) -> None:
-    place = f"{server.url}v1/tasks/{quote('a/b predict', safe='')}/predict"
-    assert httpx.post(place, content=png()).status_code == 200
+    place = f"v1/tasks/{quote('a/b predict', safe='')}/predict"
+    assert server.client.post(place, content=png()).status_code == 200
 
 
 def test_all_classes_can_be_asked_for(server: Running) -> None:
-    (one,) = httpx.post(f"{server.url}v1/tasks/many/predict?top=2000", content=png()).json()["predictions"]
+    (one,) = server.client.post("v1/tasks/many/predict?top=2000", content=png()).json()["predictions"]
     assert len(one["top"]) == 1623
     assert sum(candidate["probability"] for candidate in one["top"]) == pytest.approx(1, abs=1e-2)
 
 
 def test_tasks_are_described(server: Running, stored: Path) -> None:
-    found = {task["name"]: task for task in httpx.get(f"{server.url}v1/tasks").json()["tasks"]}
+    found = {task["name"]: task for task in server.client.get("v1/tasks").json()["tasks"]}
     assert list(found) == NAMES
     assert found["a/b predict"]["classes"] == ["x", HOSTILE, "y", "z"]
     task, system = found["plain"], munet.open(str(stored))
@@ -74,7 +73,7 @@ def test_tasks_are_described(server: Running, stored: Path) -> None:
 
 
 def test_the_page_asks_nothing_of_other_places(server: Running) -> None:
-    response = httpx.get(server.url)
+    response = server.client.get("")
     policy = response.headers["content-security-policy"]
     assert policy.startswith("default-src 'none'; script-src 'sha256-")
     assert "unsafe" not in policy
@@ -85,19 +84,19 @@ def test_the_page_asks_nothing_of_other_places(server: Running) -> None:
 
 
 def test_it_describes_itself(server: Running) -> None:
-    found = httpx.get(f"{server.url}openapi.json").json()
+    found = server.client.get("openapi.json").json()
     assert found["paths"].keys() >= {"/v1/predict", "/v1/tasks/{task}/predict", "/v1/tasks", "/readyz", "/metrics"}
-    assert httpx.get(f"{server.url}docs").status_code == 404
-    assert httpx.get(f"{server.url}healthz").json() == {"status": "ok"}
+    assert server.client.get("docs").status_code == 404
+    assert server.client.get("healthz").json() == {"status": "ok"}
 
 
 def test_numbers_are_counted(server: Running) -> None:
     def number(name: str) -> float:
-        lines = httpx.get(f"{server.url}metrics").text.splitlines()
+        lines = server.client.get("metrics").text.splitlines()
         return float(next((line.split()[-1] for line in lines if line.startswith(name)), 0))
 
     before = number('munet_images_total{task="plain"}')
-    httpx.post(f"{server.url}v1/tasks/plain/predict", files=[("images", png()), ("images", png())])
+    server.client.post("v1/tasks/plain/predict", files=[("images", png()), ("images", png())])
     assert number('munet_images_total{task="plain"}') == before + 2
     assert number('munet_requests_total{code="200",endpoint="/v1/tasks/{task:path}/predict"}') > 0
     assert number("munet_ready") == 1

@@ -102,8 +102,12 @@ def test_a_failure_is_told_to_all_of_its_batch_and_to_nobody_else() -> None:
 
 
 def test_what_waits_is_answered_before_the_end() -> None:
+    def slowly(given: Sequence[int]) -> Sequence[int]:
+        time.sleep(0.1)
+        return given
+
     async def ask() -> list[int]:
-        with collecting(lambda given: time.sleep(0.1) or given) as (batcher, _):
+        with collecting(slowly) as (batcher, _):
             waiting = batcher.submit(range(9))
             await asyncio.to_thread(batcher.close)
         return list(await asyncio.gather(*waiting))

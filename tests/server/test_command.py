@@ -28,7 +28,7 @@ def test_sixty_four_clients_get_their_own_answers(server: Running, stored: Path)
     wrong: list[object] = []
 
     def client(number: int) -> None:
-        with httpx.Client(timeout=60) as session:
+        with httpx.Client(timeout=60, verify=False) as session:
             for turn in range(4):
                 place, task = (number + turn) % 8, list(expected)[(number + turn) % 3]
                 found = session.post(f"{server.url}v1/tasks/{task}/predict?top=1", content=images[place])
@@ -48,7 +48,7 @@ def test_sigterm_under_load_loses_no_accepted_request(stored: Path) -> None:
     lock = threading.Lock()
 
     def client(url: str) -> None:
-        with httpx.Client(timeout=60) as session:
+        with httpx.Client(timeout=60, verify=False) as session:
             while not ended.is_set():
                 try:
                     code = session.post(f"{url}v1/predict", content=png()).status_code
@@ -58,9 +58,9 @@ def test_sigterm_under_load_loses_no_accepted_request(stored: Path) -> None:
                 with lock:
                     got[0] += 1
 
-    with running.serving(stored) as process:
+    with running.serving(stored, cache=stored.parent) as process:
         process.wait_until_ready()
-        asked = httpx.get(process.url + "metrics").text.splitlines()
+        asked = process.client.get("metrics").text.splitlines()
         before = sum(float(line.split()[-1]) for line in asked if line.startswith("munet_requests_total"))
         with concurrent.futures.ThreadPoolExecutor(16) as pool:
             clients = [pool.submit(client, process.url) for _ in range(16)]
@@ -76,15 +76,15 @@ def test_sigterm_under_load_loses_no_accepted_request(stored: Path) -> None:
     assert f"Ended: {all_of_them:,} of {all_of_them:,} requests answered." in process.said[-1]
 
 
-def test_newer_models_are_taken_up(tmp_path: Path) -> None:
+def test_newer_models_are_taken_up(stored: Path, tmp_path: Path) -> None:
     """The run goes on while the server answers: a task comes, another model replaces one."""
     workdir, later = tmp_path / "run", tmp_path / "later"
     for place, until in ((workdir, Position(0, 1, 0)), (later, None)):
         place.mkdir()
         running.write(place, until=until)
-    with running.serving(workdir, "--follow=0.1") as process:
+    with running.serving(workdir, "--follow=0.1", cache=stored.parent) as process:
         process.wait_until_ready()
-        assert [task["name"] for task in httpx.get(process.url + "v1/tasks").json()["tasks"]] == ["plain"]
+        assert [task["name"] for task in process.client.get("v1/tasks").json()["tasks"]] == ["plain"]
         for name in ("components", "snapshots", "journal"):
             for file in sorted((later / name).iterdir()):
                 if not (workdir / name / file.name).exists():
@@ -92,13 +92,13 @@ def test_newer_models_are_taken_up(tmp_path: Path) -> None:
         models = munet.open(str(later)).models
         wanted = {task: model.id for task, model in models.items()}
         for _ in range(1200):
-            found = {task["name"]: task["model"] for task in httpx.get(process.url + "v1/tasks").json()["tasks"]}
+            found = {task["name"]: task["model"] for task in process.client.get("v1/tasks").json()["tasks"]}
             if found == wanted:
                 break
-            assert httpx.post(process.url + "v1/tasks/plain/predict", content=png()).status_code == 200
+            assert process.client.post("v1/tasks/plain/predict", content=png()).status_code == 200
             time.sleep(0.05)
         assert found == wanted
-        assert httpx.post(process.url + "v1/tasks/many/predict", content=png()).status_code == 200
+        assert process.client.post("v1/tasks/many/predict", content=png()).status_code == 200
         assert process.stop()[0] == 0
 
 
@@ -107,12 +107,12 @@ def test_a_damaged_component_takes_only_its_tasks_away(stored: Path, tmp_path: P
     shutil.copytree(stored, workdir)
     head = munet.open(str(workdir)).models["plain"].components["head"]
     (workdir / "components" / f"{head}.safetensors").write_bytes(b"damaged")
-    with running.serving(workdir) as process:
+    with running.serving(workdir, cache=stored.parent) as process:
         process.wait_until_ready()
-        assert [task["name"] for task in httpx.get(process.url + "v1/tasks").json()["tasks"]] == ["a/b predict", "many"]
-        refused = httpx.post(process.url + "v1/tasks/plain/predict", content=png())
+        assert [task["name"] for task in process.client.get("v1/tasks").json()["tasks"]] == ["a/b predict", "many"]
+        refused = process.client.post("v1/tasks/plain/predict", content=png())
         assert (refused.status_code, head[:12] in refused.text) == (503, True)
-        assert httpx.post(process.url + "v1/predict", content=png()).status_code == 200
+        assert process.client.post("v1/predict", content=png()).status_code == 200
 
 
 def complaint(capsys: pytest.CaptureFixture[str], *options: str) -> str:
