@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
 from PIL import ExifTags, Image, TiffImagePlugin
 
@@ -40,6 +42,18 @@ def is_grey(image: Image.Image) -> bool:
     return image.mode.startswith(("I", "F")) or (image.mode in ("1", "L") and not _is_transparent(image))
 
 
+def decode_unturned(data: bytes) -> Pixels:
+    """The pixels of an encoded image of a prepared set, which knows no orientation: one channel if grey, else three.
+
+    Raises:
+      OSError: it is no readable image (`PIL.UnidentifiedImageError` is one).
+      BadImageError: its values' range is unknown.
+    """
+    with Image.open(io.BytesIO(data)) as image:
+        is_plain = image.mode in ("1", "L")  # whatever colour may mean opacity
+        return _channels(np.asarray(image.convert("L") if is_plain else _normal(image, None)))
+
+
 def to_pixels(
     image: Image.Image,
     size: Side | None = None,
@@ -69,7 +83,11 @@ def to_pixels(
         normal = normal.resize(target, Image.Resampling.BILINEAR, box=box, reducing_gap=2.0)
     if orientation in _TURNS:
         normal = normal.transpose(_TURNS[orientation])
-    pixels = np.asarray(normal)
+    return _channels(np.asarray(normal))
+
+
+def _channels(pixels: np.ndarray) -> Pixels:
+    """With one channel or three, on white."""
     if pixels.ndim == 2:
         return pixels[..., None]
     return on_white(pixels) if pixels.shape[-1] == 4 else pixels

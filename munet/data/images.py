@@ -6,7 +6,6 @@ Everything here is lossless but for the canvas and transparency (composited on w
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 
 import numpy as np
@@ -14,20 +13,6 @@ from jaxtyping import UInt8
 from PIL import Image
 
 Pixels = UInt8[np.ndarray, "h w c"]  # c: 1 or 3
-
-
-def decode(data: bytes) -> Pixels:
-    """The pixels of an encoded image: one channel if the file is grey, else three.
-
-    Raises:
-      OSError: it is no readable image (`PIL.UnidentifiedImageError` is one).
-    """
-    with Image.open(io.BytesIO(data)) as image:
-        if image.mode in ("1", "L"):
-            return np.asarray(image.convert("L"))[..., None]
-        if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
-            return on_white(np.asarray(image.convert("RGBA")))
-        return np.asarray(image.convert("RGB"))
 
 
 def on_white(images: UInt8[np.ndarray, "*n h w 4"]) -> UInt8[np.ndarray, "*n h w 3"]:

@@ -111,7 +111,9 @@ class Models:
             wanted[index, [places[task] for task in served]] = True
             for kind in dict.fromkeys(together.kind_of[task] for task in served):
                 pixels[kind].append(image.pixels[kind])
-        found = together.logits(pixels, wanted)
+        # Of images that all have the task's shape an array: the program for it is compiled.
+        whole = {kind: np.stack(own) if kind.shape and own else own for kind, own in pixels.items()}
+        found = together.logits(whole, wanted)
         answers: list[dict[TaskName, Answer]] = [{} for _ in images]
         for task, place in places.items():
             model, classes = self.system.model(task).id, together.classes[task]

@@ -47,7 +47,7 @@ class Answer:
     problem: str = ""
 
 
-def answers(predictors: Sequence[Predictor], paths: Iterable[str]) -> Iterator[Answer]:
+def answers(predictors: Sequence[Predictor], paths: Iterable[str]) -> Iterator[list[Answer]]:
     """What every predictor says of every file, in the order of the paths and as soon as it is known.
 
     While the device works on a batch the next one is decoded; an idle device does not wait for a whole one.
@@ -55,10 +55,13 @@ def answers(predictors: Sequence[Predictor], paths: Iterable[str]) -> Iterator[A
     Args:
       predictors: of one or more tasks.
       paths: of files; asked for by a thread, a bounded number ahead.
+
+    Returns:
+      Lists of those that became known together.
     """
     with photos.quietly(), _Pipeline(predictors, paths) as pipeline:
         while (batch := pipeline.take()) is not None:
-            yield from batch.answers(predictors)
+            yield list(batch.answers(predictors))
 
 
 @dataclass(frozen=True)
@@ -134,6 +137,7 @@ class _Pipeline:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._stopped.set()
+        self._room.release()  # whoever asks for paths may wait for it
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def _feed(self) -> None:

@@ -83,12 +83,13 @@ def predict(options: Options) -> bool:
         form = _form(options, stream, predictors)
         progress = _Progress(is_shown=stream is not sys.stdout or not stream.isatty())
         try:
-            for answer in answers(predictors, image_paths(options.images, sys.stdin)):
-                form.write(answer)
-                count += 1
-                if answer.problem:
-                    num_bad += 1
-                    problems += [f"{answer.path} ({answer.problem})"] if len(problems) < _NAMED else []
+            for together in answers(predictors, image_paths(options.images, sys.stdin)):
+                for answer in together:
+                    form.write(answer)
+                stream.flush()  # whoever reads them has them as they are ready
+                bad = [f"{answer.path} ({answer.problem})" for answer in together if answer.problem]
+                count, num_bad = count + len(together), num_bad + len(bad)
+                problems += bad[: _NAMED - len(problems)]
                 progress.show(count)
         finally:
             form.end()

@@ -97,7 +97,7 @@ class Inputs:
           UserError: what was given are no images; which one and why.
         """
         given = listed(images)
-        if isinstance(given, np.ndarray) and given.dtype == np.uint8 and given.shape[1:] == self.shape:
+        if isinstance(given, np.ndarray) and given.dtype == np.uint8 and self._is_stored(given.shape[1:]):
             return given
         items = list(given)
         in_files = any(isinstance(item, _FILES) for item in items)
@@ -112,6 +112,12 @@ class Inputs:
                     raise UserError(f"Image {number}{name} cannot be used: {result}.") from result
                 found.append(result)
         return found if self.shape is None or not found else np.stack(found)
+
+    def _is_stored(self, shape: tuple[int, ...]) -> bool:
+        """Whether images of a shape need nothing done."""
+        if self.shape is not None:
+            return shape == self.shape
+        return 0 < min(shape) <= max(shape[:2]) <= self.canvas and shape[2] in (1, 3)
 
     def _attempt(self, image: Any) -> Pixels | BadImageError:
         try:

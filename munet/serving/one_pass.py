@@ -100,12 +100,18 @@ class OnePass:
             found |= self._run(branch, result, own)
         return found
 
-    def warm_up(self, shape: tuple[int, int, int], sizes: Sequence[int] = BATCH_SIZES) -> None:
-        """Compiles all programs for some batch sizes, for images of one shape, and runs each once."""
-        for size in sizes:
-            jax.block_until_ready(list(self._everything(np.zeros((size, *shape), np.uint8), sizes)))
+    def warm_up(self, shape: tuple[int, int, int] | None, sizes: Sequence[int] = BATCH_SIZES) -> None:
+        """Compiles all programs for some batch sizes, and runs each once.
 
-    def _everything(self, pixels: UInt8[np.ndarray, "n h w c"], sizes: Sequence[int]) -> Iterator[Any]:
+        Args:
+          shape: that is compiled in for arrays; None: for lists of images of any shapes.
+          sizes: some of `BATCH_SIZES`.
+        """
+        for size in sizes:
+            pixels = np.zeros((size, *(shape or (1, 1, 3))), np.uint8)
+            jax.block_until_ready(list(self._everything(pixels if shape else list(pixels), sizes)))
+
+    def _everything(self, pixels: Pixels, sizes: Sequence[int]) -> Iterator[Any]:
         def parted(x: Any) -> list[Any]:
             return [_take(x, np.zeros(fewer, np.int32)) for fewer in sizes if fewer < len(pixels)]
 

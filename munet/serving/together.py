@@ -124,12 +124,7 @@ class Together:
                 found[task] = np.concatenate(parts.get(task, [none]))
         return found
 
-    def warm_up(self, shape: tuple[int, int, int] | None = None, sizes: Sequence[int] = BATCH_SIZES) -> None:
-        """Compiles all programs for some batch sizes, and runs each once.
-
-        Args:
-          shape: of images where the run did not note it; None: the canvas.
-          sizes: some of `BATCH_SIZES`.
-        """
+    def warm_up(self, sizes: Sequence[int] = BATCH_SIZES) -> None:
+        """Compiles all programs for some batch sizes, and runs each once; for images that `kind.read` gives."""
         for kind, one_pass in self.kinds.items():
-            one_pass.warm_up(kind.shape or shape or (kind.canvas, kind.canvas, 3), sizes)
+            one_pass.warm_up(kind.shape, sizes)

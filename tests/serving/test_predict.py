@@ -97,6 +97,17 @@ def test_a_predictor_reads_its_components_once(opened: munet.System, monkeypatch
     np.testing.assert_allclose(predictor.logits(images).argmax(1), expected.argmax(1))
 
 
+def test_a_warm_predictor_compiles_nothing(opened: munet.System) -> None:
+    from munet.serving import predictor as module
+
+    predictor = opened.predictor("task1")
+    predictor.warm_up((20, 24, 3), sizes=(1, 4))
+    before = module._resize_and_forward._cache_size()  # type: ignore[attr-defined]  # of jit
+    for count in (1, 3, 4, 5):
+        assert len(predictor.predict(pixels(count, 20, 24, 3))) == count
+    assert module._resize_and_forward._cache_size() == before  # type: ignore[attr-defined]
+
+
 def test_tasks_share_what_is_on_the_device(opened: munet.System) -> None:
     paths = [opened.models[task].components for task in ("task0", "task1")]
     shared = [name for name, identity in paths[0].items() if paths[1].get(name) == identity]

@@ -13,7 +13,7 @@ from jaxtyping import UInt8
 
 import munet
 from munet.errors import UserError
-from munet.serving import one_pass, trie
+from munet.serving import one_pass, predictor, trie
 from munet.serving.together import Together
 from munet.vit import architecture
 from tests.report.stored_run import write_run
@@ -115,17 +115,17 @@ def test_operations_are_counted_exactly(tmp_path: Path) -> None:
 
 
 def num_programs() -> list[int]:
-    jitted: list[Any] = [one_pass._steps, one_pass._ends, one_pass._take]
+    jitted: list[Any] = [one_pass._steps, one_pass._ends, one_pass._take, predictor._resize_boxes]
     return [program._cache_size() for program in jitted]
 
 
 def test_a_warm_system_compiles_nothing(tmp_path: Path) -> None:
     opened = system(tmp_path, 3)
     ready = Together(opened, list(opened.models), opened.device_components)
-    ready.warm_up((20, 24, 3), sizes=(1, 4))
+    ready.warm_up(sizes=(1, 4))
     programs = num_programs()
     for tasks in (["task0"] * 4, ["task0", "task1", "task2"], ["task2"], ["task0", "task2", "task2", "task2"]):
-        ready.predict_mixed(pixels(len(tasks), 20, 24, 3), tasks)
+        ready.predict_mixed([pixels(20 + place, 24, 3) for place in range(len(tasks))], tasks)
     assert num_programs() == programs
 
 

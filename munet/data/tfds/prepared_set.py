@@ -15,13 +15,19 @@ import tensorflow_datasets as tfds
 from etils import epath
 from jaxtyping import Int64, UInt8
 
+from munet.data import conversion
 from munet.data import images as pixels
 from munet.data.labels import ONE_CLASS
 from munet.data.splits import check_labels
 from munet.data.tfds.missing_sets import MissingSetError
 from munet.errors import DataError
 
-DAMAGES = (OSError, ValueError, RuntimeError)  # what reading and decoding damaged records raises
+DAMAGES = (
+    OSError,
+    ValueError,
+    RuntimeError,
+    conversion.BadImageError,
+)  # what reading and decoding damaged records raises
 _CHUNK = 1000  # examples read at a time
 
 
@@ -113,7 +119,7 @@ class PreparedSet:
 
     def decode(self, data: bytes) -> pixels.Pixels:
         """The pixels of one encoded image, on the canvas; raises any of `DAMAGES`."""
-        image = pixels.decode(data)
+        image = conversion.decode_unturned(data)
         return pixels.squash(image, self.canvas) if self.canvas else image
 
     def checked_labels(self, labels: Sequence[int]) -> Int64[np.ndarray, " n"]:

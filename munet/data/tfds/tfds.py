@@ -28,7 +28,7 @@ from munet.data.tfds import prepared_stream
 from munet.data.tfds.prepared_set import PreparedSet, open_set
 from munet.errors import DataError, nearest
 
-FORMAT = 1  # of the decoded arrays in the cache; count up when decoding or splitting changes
+FORMAT = 2  # of the decoded arrays in the cache; count up when decoding or splitting changes
 
 _DEFAULT_SPLITS = {"train": "train[5%:]", "validation": "train[:5%]", "test": "test"}
 _OMNIGLOT_PAPER = {"train": "train", "validation": "small1", "test": "small2"}
