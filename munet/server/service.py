@@ -26,6 +26,9 @@ from munet.system.view import RunView
 from munet.threads import num_cores
 from munet.types import TaskName
 
+# Of images that are decoded faster than a thread would begin to.
+_SMALL_PIXELS, _SMALL_BYTES = 1 << 14, 1 << 16
+
 Say = Callable[[str], None]
 
 
@@ -112,10 +115,9 @@ class Service:
         Raises:
           HTTPException: whatever is wrong with the request; 503 if a task's model got lost.
         """
-        loop = asyncio.get_running_loop()
         with self._batcher.coming():
             uploads = await bodies.read(request, self.limits)
-            read = [loop.run_in_executor(self._decoders, self._read, upload, tasks) for upload in uploads]
+            read = [self._read_in_time(upload, tasks) for upload in uploads]
             images = await asyncio.gather(*read, return_exceptions=True)
             for image in images:
                 if isinstance(image, BaseException):
@@ -128,14 +130,17 @@ class Service:
             self.metrics.images.labels(task).inc(len(found))
         return [(upload.name, answers) for upload, answers in zip(uploads, found, strict=True)]
 
-    def _read(self, upload: Upload, tasks: Sequence[TaskName]) -> Image:
-        """Decodes an image, once it is known how large it is."""
+    async def _read_in_time(self, upload: Upload, tasks: Sequence[TaskName]) -> Image:
+        """Decodes an image, once it is known how large it is; the event loop decodes only what is done in no time."""
+        models = self.ready_models()
         if (pixels := check_size(upload.data, self.limits.pixels)) > self.limits.pixels:
             raise TooLargeError(
                 f"Image {upload.name!r} has {pixels:,} pixels or more; at most {self.limits.pixels:,} are taken."
             )
         try:
-            return self.ready_models().read(upload.data, tasks)
+            if pixels <= _SMALL_PIXELS and len(upload.data) <= _SMALL_BYTES:
+                return models.read(upload.data, tasks)
+            return await asyncio.get_running_loop().run_in_executor(self._decoders, models.read, upload.data, tasks)
         except photos.BadImageError as error:
             raise HTTPException(422, f"Image {upload.name!r} cannot be used: {error}.") from error
 
