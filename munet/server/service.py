@@ -174,7 +174,7 @@ class Service:
                 if tasks and (self._models is None or seen != len(system.store.journal)):
                     seen = len(system.store.journal)
                     components = components or DeviceComponents(system.store.components)
-                    self._take_up(system, tasks, components, started)
+                    self._make_ready(system, tasks, components, started)
             except Exception as error:
                 if self._models is None:
                     self.failure = error
@@ -185,10 +185,10 @@ class Service:
                 return
             self._ended.wait(self.serving.follow)
 
-    def _take_up(
+    def _make_ready(
         self, system: RunView, tasks: Sequence[TaskName], components: DeviceComponents, started: float
     ) -> None:
-        """Makes ready what is retained now, and answers with it from the next batch on."""
+        """Compiles what is retained now, if it is not what answers already, and answers with it."""
         before = self._models
         new = {task: system.model(task).id for task in tasks}
         if before is not None and new == {task: before.system.model(task).id for task in before.tasks}:
@@ -196,19 +196,23 @@ class Service:
         self.is_loading = True
         models = Models.load(system, tasks, components)
         models.warm_up(self.serving.max_batch)
-        self._models = models
+        self.take_up(models)
         self.is_loading = False
         components.keep(id for task in models.tasks for id in system.model(task).components.values())
-        for task in models.tasks:
-            self.metrics.model.labels(task).set(new[task])
-        for task, reason in models.broken.items():
-            self._say(f"Task {task!r} is not served: {reason}")
-        self.metrics.is_ready.set(1)
         if before is None:
             self._say(f"Ready after {time.monotonic() - started:.1f} s.")
         else:
             changed = [task for task in models.tasks if new[task] != _id_before(before, task)]
             self._say(f"Newer models are served: {', '.join(changed)}.")
+
+    def take_up(self, models: Models) -> None:
+        """Answers with some models from the next batch on."""
+        self._models = models
+        for task in models.tasks:
+            self.metrics.model.labels(task).set(models.system.model(task).id)
+        for task, reason in models.broken.items():
+            self._say(f"Task {task!r} is not served: {reason}")
+        self.metrics.is_ready.set(1)
 
 
 def _id_before(models: Models, task: TaskName) -> int | None:

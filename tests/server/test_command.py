@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import concurrent.futures
 import shutil
 import socket
@@ -16,6 +17,11 @@ import pytest
 import munet
 from munet.cli.main import main
 from munet.server import command
+from munet.server.app import make_app
+from munet.server.limits import Limits
+from munet.server.models import Models, open_tasks
+from munet.server.service import Service, Serving
+from munet.serving.device_components import DeviceComponents
 from munet.types import Position
 from tests.server import running
 from tests.server.running import Running, png
@@ -107,12 +113,21 @@ def test_a_damaged_component_takes_only_its_tasks_away(stored: Path, tmp_path: P
     shutil.copytree(stored, workdir)
     head = munet.open(str(workdir)).models["plain"].components["head"]
     (workdir / "components" / f"{head}.safetensors").write_bytes(b"damaged")
-    with running.serving(workdir, cache=stored.parent) as process:
-        process.wait_until_ready()
-        assert [task["name"] for task in process.client.get("v1/tasks").json()["tasks"]] == ["a/b predict", "many"]
-        refused = process.client.post("v1/tasks/plain/predict", content=png())
-        assert (refused.status_code, head[:12] in refused.text) == (503, True)
-        assert process.client.post("v1/predict", content=png()).status_code == 200
+    system, tasks = open_tasks(str(workdir), ())
+    models = Models.load(system, tasks, DeviceComponents(system.store.components))
+    assert (models.tasks, list(models.broken)) == (("a/b predict", "many"), ["plain"])
+    service = Service(Serving(str(workdir)), Limits(), print)
+    service.take_up(models)
+
+    async def ask(path: str) -> httpx.Response:
+        transport = httpx.ASGITransport(make_app(service))
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            return await client.post(path, content=png())
+
+    refused = asyncio.run(ask("/v1/tasks/plain/predict"))
+    assert (refused.status_code, head[:12] in refused.text) == (503, True)
+    assert asyncio.run(ask("/v1/predict")).status_code == 200
+    service.close()
 
 
 def complaint(capsys: pytest.CaptureFixture[str], *options: str) -> str:
