@@ -179,15 +179,18 @@ class Loop:
     def _trained(self, placed: Placed, current: RunState) -> dict[ModelId, TrainedChild]:
         """Trains a generation; where the score counts latency, that was measured before, with nothing else at work."""
         if self._experiment.latency_factor == 1:
-            return self._trainer.train(placed, self._cycle_ended)
+            return self._trainer.train(placed, self._cycle_ended, self._compiled)
         latencies = latency.of_children(self._experiment, placed, current.latencies)
-        results = self._trainer.train(placed, self._cycle_ended)
+        results = self._trainer.train(placed, self._cycle_ended, self._compiled)
         return {child: replace(result, latency=latencies[child]) for child, result in results.items()}
 
     def _is_last_cycle(self) -> bool:
         """Asked once a cycle, when it is about to be saved: then it must be, and the run ends after it."""
         self._is_last = self._deadline.is_over()
         return self._is_last
+
+    def _compiled(self, done: int, total: int) -> None:
+        self._notify(events.Compiling(done, total))
 
     def _cycle_ended(self, cycle: int, qualities: Mapping[ModelId, Quality], image_steps: int, seconds: float) -> None:
         """Tells it, and ends the run if its time is up.

@@ -188,7 +188,8 @@ def _check_tasks(service: Service, tasks: Sequence[TaskName] | None) -> tuple[Ta
         return models.tasks
     for task in tasks:
         if task in models.broken:
-            raise HTTPException(503, f"Task {task!r} cannot be served: {models.broken[task]}")
+            component = models.broken[task].partition(":")[0]  # the rest names files of the server
+            raise HTTPException(503, f"Task {task!r} cannot be served: {component} is damaged or missing.")
         if task not in models.tasks:
             raise HTTPException(404, f"There is no task {task[:200]!r} here. {nearest(task[:200], models.tasks)}")
     return tuple(dict.fromkeys(tasks))

@@ -19,7 +19,8 @@ from munet.types import CompressionEntry, GenerationEntry, JournalEntry, PhaseEn
 
 FORMAT_VERSION = 1  # of the work directory as a whole, as a run begins it
 LOW_RANK_VERSION = 2  # of entries with what versions of munet before low-rank components cannot read
-NEWEST_VERSION = LOW_RANK_VERSION  # that this munet reads
+RIGHT_IMAGES_VERSION = 3  # of entries that say which test images are right
+NEWEST_VERSION = RIGHT_IMAGES_VERSION  # that this munet reads
 
 _KINDS: dict[str, type[JournalEntry]] = {
     "start": StartEntry,
@@ -173,8 +174,12 @@ class Journal:
 
 def _version(entry: JournalEntry) -> int:
     """The oldest format that has all of an entry: a munet that knows only older ones says so, and guesses nothing."""
-    if isinstance(entry, SeedsEntry | PhaseEntry):
+    if isinstance(entry, PhaseEntry):
+        return RIGHT_IMAGES_VERSION if entry.test_right else FORMAT_VERSION
+    if isinstance(entry, SeedsEntry):
         return FORMAT_VERSION
+    if isinstance(entry, CompressionEntry) and any(model.measured.test_right for model in entry.models):
+        return RIGHT_IMAGES_VERSION
     has_bases = any(record.base is not None for record in entry.published.values())
     return LOW_RANK_VERSION if has_bases or isinstance(entry, CompressionEntry) else FORMAT_VERSION
 

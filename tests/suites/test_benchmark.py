@@ -249,7 +249,7 @@ def test_a_run_of_another_format_version_is_refused_before_anything_starts(
     first = tmp_path / "runs" / method / "seed_0" / "journal" / "00000000.json"
     first.write_text(first.read_text().replace('"format_version":1', '"format_version":9'))
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
-    with pytest.raises(UserError, match="has format version 9, this munet reads up to 2"):
+    with pytest.raises(UserError, match="has format version 9, this munet reads up to 3"):
         benchmark.benchmark(Options(suite, str(tmp_path), repeats=1), print)
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 

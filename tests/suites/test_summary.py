@@ -51,8 +51,8 @@ def test_the_page_has_tables_1_and_6_and_names_the_omniglot_split() -> None:
 def test_the_terminal_has_a_line_for_each_method() -> None:
     assert pages.brief(TWO) == [
         "mean test accuracy:",
-        "  FULL   70.00 ± 14.14 (63.3-75.8) %  0.001 million parameters a task, 2 runs",
-        "  MUNET   85.00 ± 7.07 (79.2-89.2) %  0.001 million parameters a task, 2 runs",
+        "  FULL   70.00 ± 14.14 (63.6-75.5) %  0.001 million parameters a task, 2 runs",
+        "  MUNET   85.00 ± 7.07 (79.1-89.0) %  0.001 million parameters a task, 2 runs",
     ]
     assert pages.brief([]) == []
 

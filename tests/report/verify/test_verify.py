@@ -5,9 +5,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from munet import config
+from munet import config, right_images
 from munet.errors import DataError, WorkdirError
 from munet.report.verify import verify as verifying
 from munet.report.verify.verify import VerifyReport, verify
@@ -273,3 +274,27 @@ def test_verifying_changes_nothing(run: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in sorted(run.rglob("*"))}
     verify(str(run))
     assert {path: path.stat().st_mtime_ns for path in sorted(run.rglob("*"))} == before
+
+
+def test_right_images_that_do_not_fit_the_counts_are_found(tmp_path: Path) -> None:
+    write_run(tmp_path, until=Position(0, 1, 0))
+    file = entry_file(tmp_path, 3)  # the end of the first phase
+    content = json.loads(file.read_bytes())
+    correct = content["entry"]["test_quality"]["correct"]
+    labels = np.repeat([0, 1, 2], [50, 30, 20])
+    is_right = np.arange(100) < correct
+    content["entry"] |= {
+        "test_counted_per_class": [50, 30, 20],
+        "test_correct_per_class": np.bincount(labels[is_right], minlength=3).tolist(),
+        "test_right": right_images.pack(is_right, labels),
+    }
+
+    def problems() -> list[str]:
+        file.write_bytes(json.dumps(content).encode())
+        return [problem.text for problem in verify(str(tmp_path)).problems if problem.place == str(file)]
+
+    sound = problems()
+    for text, words in ((right_images.pack(~is_right, labels), "not as many of each class"), ("AA", "is not written")):
+        content["entry"]["test_right"] = text
+        (found,) = set(problems()) - set(sound)
+        assert words in found
