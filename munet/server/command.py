@@ -24,6 +24,7 @@ _NEEDED = {
 }  # by module
 _ENDING_SECONDS = 8  # that requests in flight have to be answered
 _MAX_BATCH = 256
+_SWITCH_SECONDS = 0.001  # between threads; Python's 5 ms are longer than many a forward pass, which would wait for them
 
 
 @dataclass(frozen=True)
@@ -149,6 +150,7 @@ def _run(options: Options, tokens: tuple[bytes, ...], bound: socket.socket) -> N
     from munet.training.program.compilation_cache import use_compilation_cache
 
     use_compilation_cache(options.cache_dir)
+    sys.setswitchinterval(_SWITCH_SECONDS)
     limits = Limits(
         body_bytes=int(options.max_body_mb * (1 << 20)),
         images=options.max_images,
