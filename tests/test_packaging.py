@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[1]
 SCRIPTS = ["launch/local.sh", "launch/test.sh", "launch/docs.sh", "benchmarks/gpu.sh", ".ci/run"]
 PINS = {  # files of pins, and the extras whose ranges they serve
     "requirements.txt": (),
-    "tests/requirements.txt": ("dev", "hf", "export"),
+    "tests/requirements.txt": ("dev", "hf", "export", "serve"),
     "docs/requirements.txt": ("docs",),
 }
 
@@ -84,6 +84,7 @@ def test_pins_are_those_of_the_issue() -> None:
         "tfds-prepare",
         "hf",
         "export",
+        "serve",
         "dev",
         "docs",
     }
@@ -99,7 +100,7 @@ def test_installed_versions_are_the_pins() -> None:
 
 
 def test_every_import_is_declared() -> None:
-    declared = set(ranges())
+    declared = set(ranges("serve"))
     distributions = packages_distributions()
     imported = set()
     for path in [*(ROOT / "munet").rglob("*.py"), *(ROOT / "configs").rglob("*.py")]:

@@ -7,7 +7,7 @@ import functools
 import sys
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from munet.errors import DiskFullError, UserError, WorkdirError
 from munet.text import plain_console
@@ -154,6 +154,23 @@ def predict(
     )
     command.check(options)
     return 0 if command.predict(options) else 2
+
+
+def serve(workdir: str, tasks: str, **options: Any) -> None:
+    """Answers over HTTP until it is ended.
+
+    Args:
+      workdir: of the run.
+      tasks: joined by commas.
+      **options: the others of `munet.server.command.Options`.
+
+    Raises:
+      UserError: the run, an option or the port cannot be used, or a package is missing.
+    """
+    from munet.server import command
+
+    names = tuple(name for name in tasks.split(",") if name)
+    command.serve(command.Options(workdir, names, **options))
 
 
 def graph(workdir: str, format: str, output: str) -> None:

@@ -24,6 +24,7 @@ Commands:
   evolve     start a run, or go on with it
   status     what a run has reached
   predict    the classes of images, by one task's model or by all
+  serve      the same over HTTP, with a page to drop images on
   graph      draw which layers the tasks share
   verify     check that every stored file is what was written
   export     a task's model as a folder that timm, augreg readers or any JAX program open
@@ -265,6 +266,47 @@ def _predict(commands: Any) -> argparse.ArgumentParser:
     return parser
 
 
+def _serve(commands: Any) -> argparse.ArgumentParser:
+    parser = _command(
+        commands,
+        "serve",
+        "Answers over HTTP with the models of a run: POST /v1/tasks/TASK/predict and /v1/predict; a page at /, and\n"
+        "/openapi.json, /healthz, /readyz, /metrics. SIGTERM or Ctrl-C: what is in flight is answered first.",
+        "Needs the extra `serve`. Example: curl -F images=@7.png http://127.0.0.1:8000/v1/tasks/digits/predict",
+    )
+    _workdir(parser)
+    parser.add_argument("--tasks", default="", metavar="A,B", help="serve only these tasks (default: all)")
+    parser.add_argument(
+        "--host", default="127.0.0.1", metavar="ADDRESS",
+        help="default: %(default)s, which only this machine reaches; 0.0.0.0: all others, too",
+    )  # fmt: skip
+    parser.add_argument("--port", type=int, default=8000, metavar="N", help="default: %(default)s; 0: any free one")
+    parser.add_argument(
+        "--token_file", default="", metavar="FILE", help="tokens that clients must name (Bearer), one a line"
+    )
+    parser.add_argument(
+        "--follow", nargs="?", type=float, const=5.0, default=0.0, metavar="SECONDS",
+        help="take up newly retained models; look for them so often (default: never; without a number: 5)",
+    )  # fmt: skip
+    for name, kind, default, meaning in (
+        ("max_batch", int, 64, "images that are computed at once, at most 256"),
+        ("max_wait_ms", float, 5.0, "that an image waits for others, at most"),
+        ("max_body_mb", float, 32.0, "MiB of a request's body"),
+        ("max_images", int, 64, "images of a request"),
+        ("max_megapixels", float, 50.0, "of an image"),
+        ("max_queue", int, 1024, "images that may wait"),
+        ("body_seconds", float, 30.0, "within which a body has to arrive"),
+    ):
+        parser.add_argument(
+            f"--{name}", type=kind, default=default, metavar="N", help=f"{meaning} (default: {default:g})"
+        )
+    parser.add_argument(
+        "--cache_dir", default="", metavar="DIR",
+        help="of compiled programs (default: $MUNET_CACHE_DIR, else ~/.cache/munet; off: none)",
+    )  # fmt: skip
+    return parser
+
+
 def _graph(commands: Any) -> argparse.ArgumentParser:
     parser = _command(commands, "graph", "Draws the layers that the tasks' models are made of, and which they share.")
     _workdir(parser)
@@ -393,6 +435,7 @@ _COMMANDS: dict[str, Callable[[Any], argparse.ArgumentParser]] = {
     "evolve": _evolve,
     "status": _status,
     "predict": _predict,
+    "serve": _serve,
     "graph": _graph,
     "verify": _verify,
     "export": _export,

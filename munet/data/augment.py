@@ -96,6 +96,20 @@ def prepare(
     return _to_model_range(_apply(rows[None, None], _planes(images), columns[None, None]))
 
 
+def prepare_boxes(
+    images: UInt8[Array, "batch h w c"],
+    heights: Int[Array, " batch"],
+    widths: Int[Array, " batch"],
+    image_size: int,
+    antialias: bool,
+) -> Float32[Array, "batch image_size image_size 3"]:
+    """As `prepare`, of images of many sizes, each in the upper left corner of its box: one program for all of them."""
+    resample = jax.vmap(_resampling, in_axes=(None, 0, None, None, None))
+    rows = resample(jnp.int32(0), heights, images.shape[1], image_size, antialias)
+    columns = resample(jnp.int32(0), widths, images.shape[2], image_size, antialias)
+    return _to_model_range(_apply(rows[:, None], _planes(images), columns[:, None]))
+
+
 def _augment_step(
     images: UInt8[Array, "batch h w c"],
     key: Key[Array, ""],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable
 from typing import Any
 
 import jax
@@ -37,3 +38,9 @@ class DeviceComponents:
                 leaves = unflatten_dict(self._store.load(identity), sep="/")
                 self._held[identity] = jax.device_put(leaves, jax.devices()[0])
             return self._held[identity]
+
+    def keep(self, identities: Iterable[ComponentId]) -> None:
+        """Lets go of all other components."""
+        with self._lock:
+            kept = set(identities)
+            self._held = {identity: arrays for identity, arrays in self._held.items() if identity in kept}

@@ -96,7 +96,7 @@ class Inputs:
         Raises:
           UserError: what was given are no images; which one and why.
         """
-        given = _listed(images)
+        given = listed(images)
         if isinstance(given, np.ndarray) and given.dtype == np.uint8 and self._is_stored(given.shape[1:]):
             return given
         items = list(given)
@@ -145,7 +145,7 @@ class Inputs:
         return pixels.with_channels(image, self.shape[2])
 
 
-def _listed(images: Any) -> Sequence[Any] | np.ndarray:
+def listed(images: Any) -> Sequence[Any] | np.ndarray:
     """One image as a list of it, and grey ones with their channel.
 
     Raises:

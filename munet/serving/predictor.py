@@ -160,16 +160,20 @@ def prepare(
     antialias: bool,
     canvas: int,
 ) -> Float[Array, "padded size size 3"] | Float[np.ndarray, "padded size size 3"]:
-    """Images of any shapes as validation images are prepared, filled up; one small program for every shape."""
-    shapes = _by_shape(pixels)
-    if len(shapes) == 1 and max(max(shape[:2]) for shape in shapes) <= canvas:
-        return _resize(_fill_up(np.asarray(pixels)), size, antialias)  # type: ignore[no-any-return]  # of jit
-    result = np.zeros((padded_size(len(pixels)), size, size, 3), np.float32)
-    for shape, members in shapes.items():
-        is_large = max(shape[:2]) > canvas
-        chosen = np.stack([squash(pixels[index], canvas) if is_large else pixels[index] for index in members])
-        result[members] = np.asarray(_resize(_fill_up(chosen), size, antialias))[: len(members)]
-    return result
+    """Images as validation images are prepared, filled up.
+
+    An array's own shape is compiled in. Images of a list lie in the corners of boxes as large as the canvas, so that
+    one program serves them all, whatever their shapes.
+    """
+    if isinstance(pixels, np.ndarray) and max(pixels.shape[1:3]) <= canvas:
+        return _resize(_fill_up(pixels), size, antialias)  # type: ignore[no-any-return]  # of jit
+    boxes = np.zeros((padded_size(len(pixels)), canvas, canvas, 3), np.uint8)
+    sides = np.ones((2, len(boxes)), np.int32)
+    for index, image in enumerate(pixels):
+        whole = squash(image, canvas) if max(image.shape[:2]) > canvas else image
+        height, width = sides[:, index] = whole.shape[:2]
+        boxes[index, :height, :width] = whole
+    return _resize_boxes(boxes, *sides, size, antialias)  # type: ignore[no-any-return]  # of jit
 
 
 def _fill_up(batch: np.ndarray) -> np.ndarray:
@@ -179,6 +183,7 @@ def _fill_up(batch: np.ndarray) -> np.ndarray:
 
 
 _resize = jax.jit(augment.prepare, static_argnums=(1, 2))
+_resize_boxes = jax.jit(augment.prepare_boxes, static_argnums=(3, 4))
 
 
 @partial(jax.jit, static_argnums=(0, 1, 2, 3, 4))
@@ -194,10 +199,3 @@ def _forward(
     variant: Variant, num_blocks: int, dtype: str, params: forward.Params, images: Array
 ) -> Float[Array, "n classes"]:
     return forward.logits(variant, params, images, num_blocks=num_blocks, dtype=dtype)
-
-
-def _by_shape(pixels: np.ndarray | Sequence[np.ndarray]) -> dict[tuple[int, ...], list[int]]:
-    groups: dict[tuple[int, ...], list[int]] = {}
-    for index, image in enumerate(pixels):
-        groups.setdefault(image.shape, []).append(index)
-    return groups

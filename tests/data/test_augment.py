@@ -13,7 +13,7 @@ from jax import export
 from munet.config import Defaults
 from munet.config.evolve import CropLaw
 from munet.data import augment as module
-from munet.data.augment import AugmentLaws, AugmentSettings, augment, prepare
+from munet.data.augment import AugmentLaws, AugmentSettings, augment, prepare, prepare_boxes
 from munet.data.colours import saturation_and_hue
 from munet.data.crops import CropDraws, crop_boxes
 
@@ -321,3 +321,14 @@ def test_it_lowers_for_accelerators(platform: str) -> None:
     keys = jax.eval_shape(lambda: jax.random.split(jax.random.key(0), 2))
     exported = export.export(jax.jit(partial(augment, image_size=32, antialias=False)), platforms=[platform])
     assert exported(images, keys, _settings()).out_avals[0].shape == (2, 8, 32, 32, 3)
+
+
+@pytest.mark.parametrize("antialias", [False, True])
+def test_images_in_boxes_are_prepared_as_those_of_one_shape(antialias: bool) -> None:
+    random = np.random.default_rng(0)
+    boxes = random.integers(0, 256, (3, 20, 24, 3), dtype=np.uint8)  # beside the images anything may lie
+    heights, widths = np.array([20, 7, 13], np.int32), np.array([24, 24, 9], np.int32)
+    found = prepare_boxes(boxes, heights, widths, 16, antialias)
+    for box, height, width, own in zip(boxes, heights, widths, found, strict=True):
+        expected = prepare(box[None, :height, :width], 16, antialias)[0]
+        np.testing.assert_allclose(own, expected, atol=1e-5)
