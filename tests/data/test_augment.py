@@ -253,7 +253,7 @@ def test_images_in_boxes_are_prepared_as_those_of_one_shape(antialias: bool) -> 
     random = np.random.default_rng(0)
     boxes = random.integers(0, 256, (3, 20, 24, 3), dtype=np.uint8)  # beside the images anything may lie
     heights, widths = np.array([20, 7, 13], np.int32), np.array([24, 24, 9], np.int32)
-    found = prepare_boxes(boxes, heights, widths, 16, antialias)
+    found = prepare_boxes(jnp.asarray(boxes), jnp.asarray(heights), jnp.asarray(widths), 16, antialias)
     for box, height, width, own in zip(boxes, heights, widths, found, strict=True):
-        expected = prepare(box[None, :height, :width], 16, antialias)[0]
+        expected = prepare(jnp.asarray(box[None, :height, :width]), 16, antialias)[0]
         np.testing.assert_allclose(own, expected, atol=1e-5)
