@@ -330,5 +330,5 @@ def test_images_in_boxes_are_prepared_as_those_of_one_shape(antialias: bool) -> 
     heights, widths = np.array([20, 7, 13], np.int32), np.array([24, 24, 9], np.int32)
     found = prepare_boxes(jnp.asarray(boxes), jnp.asarray(heights), jnp.asarray(widths), 16, antialias)
     for box, height, width, own in zip(boxes, heights, widths, found, strict=True):
-        expected = prepare(box[None, :height, :width], 16, antialias)[0]
+        expected = prepare(jnp.asarray(box[None, :height, :width]), 16, antialias)[0]
         np.testing.assert_allclose(own, expected, atol=1e-5)
