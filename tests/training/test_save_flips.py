@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from munet.joint.run import pretrain
 from munet.joint.saving import JointSaves
 from munet.methods.pretraining.recipe import JointState
 from munet.progress import events
@@ -22,6 +23,7 @@ from munet.training.program.programs import init_state
 from munet.types import Quality
 from tests import tiny_run
 from tests.interrupted import Stop, until
+from tests.joint import tiny
 from tests.training.flips import flips
 
 KEY = SaveKey((0, "fake", 0), (1, 2), ("one chunk",))
@@ -86,4 +88,31 @@ def test_100_runs_go_on_from_a_flipped_save_and_none_differs(data: Path, tmp_pat
         found, notes = finish(workdir)
         assert found == expected, flip
         assert any("cannot be used" in note for note in notes), flip
+        shutil.rmtree(workdir)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_100_pretrainings_go_on_from_a_flipped_save_and_none_differs(tmp_path: Path) -> None:
+    def stop(text: str) -> None:
+        if text.startswith("step 24"):
+            raise Stop
+
+    def finish(workdir: Path) -> tuple[dict[str, Any], list[str]]:
+        told: list[str] = []
+        pretrain(tiny.config(tmp_path / "data"), str(workdir), told.append, "the command")
+        return tiny.results(workdir), told
+
+    tiny.write_data(tmp_path / "data")
+    with pytest.raises(Stop):
+        pretrain(tiny.config(tmp_path / "data"), str(tmp_path / "stopped"), stop, "the command")
+    assert list((tmp_path / "stopped" / "in_training").iterdir())
+    shutil.copytree(tmp_path / "stopped", tmp_path / "sound")
+    expected, _ = finish(tmp_path / "sound")
+    for number, flip in enumerate(flips(tmp_path / "stopped" / "in_training", 100)):
+        workdir = tmp_path / f"run{number}"
+        shutil.copytree(tmp_path / "stopped", workdir)
+        found, told = finish(workdir)
+        assert found == expected, flip
+        assert any("cannot be used" in text for text in told), flip
         shutil.rmtree(workdir)
