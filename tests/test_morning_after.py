@@ -53,12 +53,12 @@ def _serve(command: list[str], image: Path) -> None:
     """Starts the server of `command`, asks it about an image, and ends it."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     full = [sys.executable, "-m", "munet", *command, "--port=0", "--max_batch=4"]
-    with subprocess.Popen(full, env=environment, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout
+    with subprocess.Popen(full, env=environment, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr
         try:
             url = ""
             while not url:
-                line = process.stdout.readline()
+                line = process.stderr.readline()
                 assert line, "the server ended"
                 url = "".join(re.findall(r"http://127\.0\.0\.1:\d+", line)[:1])
             found = httpx.post(
