@@ -1,7 +1,7 @@
 """Entry point: parses arguments, runs one command, and turns whatever happens into an exit code (DESIGN section 5).
 
 0: done. 1: a failure of ours, with a traceback, or pre-training that diverged, with a message. 2: the user's input,
-with a message. 130, 143: interrupted, SIGTERM.
+with a message. 130, 143: interrupted; SIGTERM, or the notice SIGUSR1.
 Nothing slow is imported here; each command imports what it needs.
 """
 
@@ -21,12 +21,13 @@ from types import FrameType
 
 from munet.cli.parser import make_parser
 from munet.errors import DiskFullError, DivergedError, UserError
+from munet.stopping import INTERRUPTED, SIGNALS, TERMINATED, second_ends_at_once
 
-DONE, FAILURE, USER_INPUT, INTERRUPTED, TERMINATED, NO_READER = 0, 1, 2, 130, 143, 141
+DONE, FAILURE, USER_INPUT, NO_READER = 0, 1, 2, 141
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM arrived; ends the run as Ctrl-C does."""
+    """SIGTERM or a notice arrived; ends the run as Ctrl-C does."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -50,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(given: list[str]) -> int:
     try:
         command = make_parser().parse(given)
-        with _sigterm_as_interrupt(), _plain_warnings():
+        with _sigterm_as_interrupt(), second_ends_at_once(), _plain_warnings():
             return command() or DONE
     except SystemExit as stop:  # argparse: --help, --version or a usage error
         return stop.code if isinstance(stop.code, int) else USER_INPUT
@@ -97,13 +98,13 @@ def _say(text: str) -> None:
 
 def _be_undisturbed() -> None:
     """What was asked for is done or has failed: signals no longer change how the process ends."""
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
 
 
 @contextmanager
 def _sigterm_as_interrupt() -> Iterator[None]:
-    """SIGTERM ends a command as cleanly as Ctrl-C does. Only a main thread may set handlers."""
+    """SIGTERM and SIGUSR1 end a command as cleanly as Ctrl-C does. Only a main thread may set handlers."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -111,11 +112,12 @@ def _sigterm_as_interrupt() -> Iterator[None]:
     def stop(*_: int | FrameType | None) -> None:
         raise Terminated
 
-    before = signal.signal(signal.SIGTERM, stop)
+    before = {number: signal.signal(number, stop) for number in SIGNALS if number != signal.SIGINT}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 class _Words(logging.Handler):

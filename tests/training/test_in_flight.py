@@ -181,7 +181,7 @@ def test_where_the_newest_save_is_damaged_the_one_before_is_used(tmp_path: Path)
     told: list[str] = []
     found = InFlight(str(tmp_path), minutes=0, note=told.append).restore(WHAT, [jax.device_put(small_state())])
     assert found is not None
-    assert found.cycle == 0
+    assert found.cycles == 1
     assert len(told) == 1
     assert "the save before it is tried" in told[0]
 
