@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import importlib.metadata
 import sys
+import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from munet.types import Quality
+
+_JOINERS = "\u00ad\u200c\u200d"  # of letters and emoji: they belong to words
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -42,6 +45,34 @@ def byte_size(number: float) -> str:
             value = number / size
             return f"{value:.1f} {unit}" if value < 10 else f"{value:,.0f} {unit}"
     return f"{number / 1024:.0f} KiB"
+
+
+def is_text(name: str) -> bool:
+    """Whether a name can be written as UTF-8; one that the file system gave need not be."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def printable(text: str, keep: str = "") -> str:
+    """A text in which whatever would steer a terminal, turn the direction of reading or break a line is spelt out.
+
+    `a\\x1b[2J` for a class that is called so. The one function for names of others' making (classes, tasks, files)
+    wherever munet prints or draws.
+
+    Args:
+      text: anything.
+      keep: characters that stay: "\\n" for a text of several lines.
+    """
+    return "".join(letter if letter in keep or letter.isprintable() else _spelt(letter) for letter in text)
+
+
+def _spelt(letter: str) -> str:
+    if letter in _JOINERS or unicodedata.category(letter) == "Zs":
+        return letter
+    return letter.encode("unicode_escape", "surrogatepass").decode()
 
 
 def package_version(package: str) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from munet.errors import DiskFullError, UserError
+from munet.paths import expanded
 from munet.text import plain_console
 
 if TYPE_CHECKING:
@@ -162,7 +163,7 @@ def data(
     if to_folder:
         from munet.report.data.to_folder import check_target, write_folder
 
-        check_target(Path(to_folder).expanduser())
+        check_target(expanded(to_folder))
     limit = share_of(host_memory(), Runtime().resident_share)
     loaded = load_tasks(tasks, OpenSettings(data_dir, max_bad_images=max_bad_images, max_resident=limit, say=_say))
     console = plain_console()
@@ -178,7 +179,7 @@ def data(
         console.print(leaks_table(loaded))
     if to_folder:
         for task in loaded:
-            place = Path(to_folder).expanduser() / (task.info.name if len(loaded) > 1 else "")
+            place = expanded(to_folder) / (task.info.name if len(loaded) > 1 else "")
             print(f"{write_folder(task, place, _say):,} images written: folder:{place}")
             task.release()
     sheet_dir = "" if sheet_dir is None and (check_leaks or to_folder) else "." if sheet_dir is None else sheet_dir

@@ -7,7 +7,7 @@ Nothing slow is imported here; each command imports what it needs.
 
 from __future__ import annotations
 
-import errno
+import io
 import logging
 import os
 import shlex
@@ -19,11 +19,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
+from munet import platforms, system_faults
 from munet.cli.parser import make_parser
-from munet.errors import DiskFullError, DivergedError, UserError
+from munet.errors import DivergedError, UserError
 from munet.stopping import INTERRUPTED, SIGNALS, TERMINATED, second_ends_at_once
+from munet.text import is_text, printable
 
 DONE, FAILURE, USER_INPUT, NO_READER = 0, 1, 2, 141
+
+# Of JAX: settings for those who look for mistakes in their own programs. They change no number.
+_RELIED_UPON = {"JAX_NUMPY_DTYPE_PROMOTION": "standard", "JAX_NUMPY_RANK_PROMOTION": "allow"}
 
 
 class Terminated(KeyboardInterrupt):
@@ -49,7 +54,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(given: list[str]) -> int:
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a name that a terminal cannot show ends no command
+            stream.reconfigure(errors="backslashreplace")
+    for name, value in _RELIED_UPON.items():
+        os.environ[name] = value
     try:
+        _check_text(given)
         command = make_parser().parse(given)
         with _sigterm_as_interrupt(), second_ends_at_once(), _plain_warnings():
             return command() or DONE
@@ -69,15 +80,25 @@ def _run(given: list[str]) -> int:
     except BrokenPipeError:  # e.g. `munet status | head`; Python would complain once more when it flushes
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return NO_READER
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            return _failure(given)
-        _complain(
-            str(DiskFullError(f"{error}. What was committed is kept: make room and start the same command again."))
-        )
-        return USER_INPUT
-    except Exception:  # the outermost edge: whatever is left is a failure of ours, shown whole
+    except Exception as error:  # the outermost edge: whatever is left is a failure of ours, shown whole
+        if message := system_faults.explained(error) or platforms.problem():
+            _complain(message)
+            return USER_INPUT
         return _failure(given)
+
+
+def _check_text(given: Sequence[str]) -> None:
+    """Arguments end up in files of text: the journal, the log, pictures.
+
+    Raises:
+      UserError: one is not UTF-8.
+    """
+    for argument in given:
+        if not is_text(argument):
+            raise UserError(
+                f"{printable(argument)} is not UTF-8, and munet writes names into files of text.",
+                "Rename what it names, or give it by a symbolic link whose name is UTF-8.",
+            )
 
 
 def _failure(given: Sequence[str]) -> int:

@@ -19,6 +19,8 @@ from pathlib import Path
 
 import numpy as np
 
+from munet.paths import expanded
+
 _MANIFEST = "manifest.json"
 _LEFTOVER_SECONDS = 3600.0  # an unfinished entry older than this belongs to a process that was killed
 
@@ -35,7 +37,7 @@ def cache_folder(cache_dir: str) -> Path | None:
     """
     if cache_dir == "off":
         return None
-    return Path(cache_dir or os.environ.get("MUNET_CACHE_DIR") or "~/.cache/munet").expanduser()
+    return expanded(cache_dir or os.environ.get("MUNET_CACHE_DIR") or "~/.cache/munet")
 
 
 def content_key(*parts: object) -> str:

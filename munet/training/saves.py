@@ -17,7 +17,7 @@ import jax
 from etils import epath
 from orbax.checkpoint import v1 as ocp
 
-from munet.training import save_manifest
+from munet.training import quiet, save_manifest
 
 Read = TypeVar("Read")
 _LOGGER = logging.getLogger(__name__)
@@ -61,6 +61,7 @@ class Saves:
         self._pending: tuple[epath.Path, str, Future[None]] | None = None
         self._background = ThreadPoolExecutor(1)  # its thread is made when there is something to save
         self._has_failed = False
+        quiet.about_failed_saves()
 
     def begin(self) -> None:
         """Something new is in training: its first save is due when it is old enough itself."""

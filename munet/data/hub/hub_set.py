@@ -22,6 +22,7 @@ from munet.data import images as pixels
 from munet.data import photos
 from munet.data.hub.columns import image_column, label_column
 from munet.errors import DataError, nearest
+from munet.paths import expanded
 
 # Builders of `datasets` that read plain data; others run decoders by file ending, restricted unpicklers among them.
 _READ = ("arrow", "cache", "imagefolder", "json", "parquet")
@@ -190,7 +191,7 @@ def open_set(uri: str, name: str, options: Mapping[str, str], say: Callable[[str
     library = _library(uri)
     if not sys.stderr.isatty():
         library.disable_progress_bars()
-    path = Path(name).expanduser()
+    path = expanded(name)
     if path.is_dir():
         saved = any((path / file).is_file() for file in _SAVED)
         loaded = _saved(uri, library, path, options) if saved else _built(uri, library, str(path), options, say)

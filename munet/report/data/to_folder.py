@@ -14,6 +14,7 @@ from munet.data.folder.index import Progress
 from munet.data.splits import SPLITS, Split
 from munet.data.tasks import Task
 from munet.errors import DataError, UserError
+from munet.paths import expanded
 from munet.threads import in_threads
 
 _UNSAFE = re.compile(r'[\x00-\x1f/\\:*?"<>|%\x7f]')  # in names of folders, on some system
@@ -53,7 +54,7 @@ def write_folder(task: Task, folder: Path, say: Callable[[str], None]) -> int:
     names = [safe_name(name) for name in task.info.class_names]
     if repeated := sorted({name for name in names if names.count(name) > 1}):
         raise DataError(f"{task.uri}: two classes are called {repeated[0]!r}; a folder cannot tell them apart.")
-    folder = folder.expanduser().absolute()
+    folder = expanded(folder).absolute()
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
