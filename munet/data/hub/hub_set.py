@@ -21,6 +21,7 @@ from jaxtyping import UInt8
 from munet.data import images as pixels
 from munet.data import photos
 from munet.data.hub.columns import image_column, label_column
+from munet.data.room import DECODING
 from munet.errors import DataError, nearest
 from munet.paths import expanded
 
@@ -134,7 +135,8 @@ class HubSet:
             try:
                 header = photos.read_header(data)
                 # Squashed at once, so that large photos are never in memory together.
-                return photos.decode(data, canvas if max(header.width, header.height) > canvas else None)
+                with DECODING.room_for(header.width * header.height):
+                    return photos.decode(data, canvas if max(header.width, header.height) > canvas else None)
             except photos.BadImageError as error:
                 raise DataError(f"{self.uri}: image {where} cannot be decoded: {error}.") from error
 
