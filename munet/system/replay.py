@@ -17,8 +17,8 @@ from munet.evolution.sorted_map import SortedMap
 from munet.evolution.state import State, initial_state
 from munet.store import codec
 from munet.store.store import Store
-from munet.system import state_file
-from munet.types import GenerationEntry, JournalEntry, ModelId, SeedsEntry, StartEntry
+from munet.system import sound, state_file
+from munet.types import CompressionEntry, GenerationEntry, JournalEntry, ModelId, SeedsEntry, StartEntry
 
 # A snapshot is due when a quarter as many children have come since the last one as there are models: to fold a child
 # again takes some ten times as long as to read a model.
@@ -59,6 +59,7 @@ def tell(controller: Controller, run_state: RunState | None, entry: JournalEntry
         return RunState(initial_state(entry))
     if run_state is None:
         raise CorruptionError("The journal does not begin with its start entry.", "Restore it, or start a new run.")
+    sound.check(entry, controller.task(run_state.state).num_classes if not isinstance(entry, CompressionEntry) else 0)
     after = replace(run_state, state=controller.tell(run_state.state, entry), length=run_state.length + 1)
     if isinstance(entry, SeedsEntry):
         return replace(after, image_steps=run_state.image_steps + entry.image_steps)
@@ -87,8 +88,10 @@ def load(controller: Controller, store: Store) -> RunState:
       CorruptionError: the journal is empty or damaged.
     """
     run_state = _snapshot(store)
-    for entry in store.journal.entries(start=0 if run_state is None else run_state.length):
-        run_state = tell(controller, run_state, entry)
+    first = 0 if run_state is None else run_state.length
+    for index, entry in enumerate(store.journal.entries(start=first), first):
+        with sound.stumbles_named(f"Entry {index} of the journal of {store.path}"):
+            run_state = tell(controller, run_state, entry)
     if run_state is None:
         raise CorruptionError(f"The journal of {store.path} is empty: start the run again.")
     return run_state

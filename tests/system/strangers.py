@@ -5,13 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import random
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 NUMBERS = (0, -1, 1, 7, 2**31, 2**63, 10**30, -(2**63) - 1, 0.5, -0.0, 1e308, 1e-320, float("nan"), float("inf"))
-OTHERS = ("", "x", "a/b", "../..", "\x1b[2J", "0" * 64, None, True, [], {}, [[]], {"": 0}, [0], 0, -1)
+OTHERS: tuple[Any, ...] = ("", "x", "a/b", "../..", "\x1b[2J", "0" * 64, None, True, [], {}, [[]], {"": 0}, [0], 0, -1)
 
 
 def stranger(source: Path, target: Path, seed: int) -> str:
@@ -20,7 +19,6 @@ def stranger(source: Path, target: Path, seed: int) -> str:
     target.mkdir(parents=True)
     (target / "journal").mkdir()
     (target / "components").symlink_to(source / "components")
-    shutil.copy(source / "log.jsonl", target)
     contents = [json.loads(path.read_bytes().splitlines()[0]) for path in sorted((source / "journal").iterdir())]
     index = draw.randrange(len(contents))
     places = list(_places(contents[index]["entry"], ()))

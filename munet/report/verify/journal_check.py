@@ -16,6 +16,7 @@ from munet.report.verify.problems import RESTORE, VerifyReport
 from munet.store import Store
 from munet.system import replay
 from munet.system.replay import RunState
+from munet.system.sound import stumbles_named
 from munet.system.view import RunView, read_experiment
 from munet.text import package_version
 from munet.types import GenerationEntry, JournalEntry, PhaseEntry, StartEntry
@@ -34,19 +35,17 @@ def check_journal(store: Store, report: VerifyReport) -> RunView | None:
             continue
         place = _place(store, index)
         try:
-            if isinstance(entry, StartEntry):
-                start, controller = entry, Controller(read_experiment(entry), entry.tasks)
-            if controller is None or start is None:
-                raise CorruptionError("The journal does not begin with its start entry.")
-            if folded is not None:
-                for text in _decisions(controller, folded.state, entry):
-                    report.add(place, text, _version_advice(start))
-            folded = replay.tell(controller, folded, entry)
+            with stumbles_named("The entry"):
+                if isinstance(entry, StartEntry):
+                    start, controller = entry, Controller(read_experiment(entry), entry.tasks)
+                if controller is None or start is None:
+                    raise CorruptionError("The journal does not begin with its start entry.")
+                if folded is not None:
+                    for text in _decisions(controller, folded.state, entry):
+                        report.add(place, text, _version_advice(start))
+                folded = replay.tell(controller, folded, entry)
         except UserError as error:
             report.add_error(place, error)
-            is_sound = False
-        except KeyError as error:
-            report.add(place, f"It names {error}, which no entry before it has published.")
             is_sound = False
     if start is None or folded is None:
         return None
