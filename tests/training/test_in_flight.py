@@ -15,6 +15,7 @@ import pytest
 from orbax.checkpoint import v1 as ocp
 
 from munet import rng
+from munet.errors import UserError
 from munet.training import save_manifest
 from munet.training.in_flight import InFlight, SaveKey
 from munet.training.measure.validation import CycleScores
@@ -307,6 +308,12 @@ def test_a_failed_save_leaves_the_one_before(tmp_path: Path, monkeypatch: pytest
     (tmp_path / f"{WHAT.name}-000001.orbax-checkpoint-tmp").mkdir()
     in_flight.wait()
     assert [path.name for path in tmp_path.iterdir()] == [f"{WHAT.name}-000000"]
+
+
+def test_places_that_orbax_does_not_know(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="cannot be saved at memory://"):
+        InFlight("memory://run/in_flight", minutes=2)
+    InFlight("memory://run/in_flight", minutes=-1).clear()
 
 
 FULL = """
