@@ -6,7 +6,7 @@ import importlib.metadata
 import sys
 import unicodedata
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from munet.types import Quality
 
@@ -84,13 +84,21 @@ def package_version(package: str) -> str:
 
 
 def markdown_table(head: Sequence[str], body: Iterable[Sequence[str]]) -> str:
-    """A table in Markdown, numbers to the right; a `|` in a cell stays what it is."""
+    """A table in Markdown, numbers to the right; a `|` in a cell stays what it is, and every cell is `printable`."""
     rows = [head, ["---", *["---:"] * (len(head) - 1)], *body]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows)
+    return "\n".join("| " + " | ".join(printable(cell).replace("|", "\\|") for cell in row) + " |" for row in rows)
+
+
+def say(text: str, file: TextIO | None = None) -> None:
+    """Prints a text of one or several lines, all of it `printable`, at once."""
+    print(printable(text, keep="\n"), file=file, flush=True)
 
 
 def plain_console(width: int = 140) -> Console:
-    """A console on standard output: as wide as its window, or `width` letters in a pipe, where there is none to fit."""
-    from rich.console import Console
+    """A console on standard output: as wide as its window, or `width` letters in a pipe, where there is none to fit.
 
-    return Console() if sys.stdout.isatty() else Console(width=width)
+    All that is printed on it is `printable`, but for rich's own colours.
+    """
+    from munet.consoles import PrintableConsole  # rich is slow to import
+
+    return PrintableConsole() if sys.stdout.isatty() else PrintableConsole(width=width)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import sys
 import time
 from collections.abc import Sequence
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from munet.errors import DiskFullError, UserError
 from munet.paths import expanded
-from munet.text import plain_console
+from munet.text import plain_console, say
 
 if TYPE_CHECKING:
     from munet.config import Config
@@ -84,7 +83,7 @@ def pretrain(config: str, workdir: str, overrides: Sequence[Override], dry_run: 
     from munet.joint import run
 
     words = ["munet", "pretrain", f"--config={config}", f"--workdir={workdir}", *map(str, overrides)]
-    run.pretrain(settings, workdir, lambda text: print(text, flush=True), shlex.join(words), dry_run)
+    run.pretrain(settings, workdir, say, shlex.join(words), dry_run)
 
 
 def status(workdir: str, json: bool, task: str, confusion: str) -> None:
@@ -129,7 +128,7 @@ def graph(workdir: str, format: str, output: str) -> None:
 
     render.write(workdir, format, output)
     if output not in ("", "-"):
-        print(f"graph: {output}")
+        say(f"graph: {output}")
 
 
 def data(
@@ -170,9 +169,9 @@ def data(
     console.print(describe_tasks(loaded))
     for task in loaded:
         for note in task.notes:
-            print(f"{task.uri}: {note}")
+            say(f"{task.uri}: {note}")
         for note in notes_on_classes(task, with_test=True):
-            print(note)
+            say(note)
     if check_leaks:
         from munet.report.data.leaks import leaks_table
 
@@ -180,7 +179,7 @@ def data(
     if to_folder:
         for task in loaded:
             place = expanded(to_folder) / (task.info.name if len(loaded) > 1 else "")
-            print(f"{write_folder(task, place, _say):,} images written: folder:{place}")
+            say(f"{write_folder(task, place, _say):,} images written: folder:{place}")
             task.release()
     sheet_dir = "" if sheet_dir is None and (check_leaks or to_folder) else "." if sheet_dir is None else sheet_dir
     if not sheet_dir:
@@ -193,12 +192,12 @@ def data(
             raise UserError(
                 f"--sheet_dir={sheet_dir}: {sheet} cannot be written: {error.strerror or error}."
             ) from error
-        print(f"contact sheet: {sheet}")
+        say(f"contact sheet: {sheet}")
 
 
 def _say(text: str) -> None:
     """Progress of what takes long: beside the output, not in it."""
-    print(text, file=sys.stderr, flush=True)
+    say(text, sys.stderr)
 
 
 def roots(name: str, json: bool, cache_dir: str) -> None:
@@ -223,7 +222,7 @@ def config(config: str, overrides: Sequence[Override], json: bool) -> None:
         print(dumps(to_json(values), indent=2))
         return
     for line in describe(values, max(shutil.get_terminal_size((110, 24)).columns - 1, 60)):
-        print(line)
+        say(line)
 
 
 def benchmark(
@@ -249,7 +248,7 @@ def benchmark(
     chosen = tuple(name for name in methods.split(",") if name)
     options = benchmarks.Options(suite, place, repeats, workers, chosen, reference, tuple(overrides))
     if dry_run:
-        benchmarks.dry_run(options, print)
+        benchmarks.dry_run(options, say)
         return 0
-    failed = benchmarks.benchmark(options, functools.partial(print, flush=True))
+    failed = benchmarks.benchmark(options, say)
     return 1 if failed else 0

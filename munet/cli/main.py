@@ -23,7 +23,7 @@ from munet import platforms, system_faults
 from munet.cli.parser import make_parser
 from munet.errors import DivergedError, UserError
 from munet.stopping import INTERRUPTED, SIGNALS, TERMINATED, second_ends_at_once
-from munet.text import is_text, printable
+from munet.text import is_text, printable, say
 
 DONE, FAILURE, USER_INPUT, NO_READER = 0, 1, 2, 141
 
@@ -110,11 +110,12 @@ def _failure(given: Sequence[str]) -> int:
 def _complain(message: str) -> None:
     """The message on stderr; its first word stands out on a terminal."""
     is_plain = not sys.stderr.isatty() or "NO_COLOR" in os.environ
-    _say(("munet: " if is_plain else "\x1b[1;31mmunet:\x1b[0m ") + message)
+    print("munet:" if is_plain else "\x1b[1;31mmunet:\x1b[0m", end=" ", file=sys.stderr)
+    _say(message)
 
 
 def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+    say(text, sys.stderr)
 
 
 def _be_undisturbed() -> None:

@@ -106,7 +106,7 @@ def describe(system: RunView, task: TaskName) -> RenderableType:
     taken_for: dict[int, tuple[int, ...]] = {}
     for pair in test.confusions or ():
         taken_for.setdefault(pair[0], pair)
-    table = Table(title=f"{task}, model {model.id}: classes, worst first", title_style="bold", title_justify="left")
+    table = Table(title=Text(f"{task}, model {model.id}: classes, worst first", "bold"), title_justify="left")
     table.add_column("class", overflow="fold")
     for name in ("test accuracy", "test", "validation"):
         table.add_column(name, justify="right")

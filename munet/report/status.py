@@ -10,6 +10,7 @@ from itertools import islice
 from typing import Any
 
 from rich.table import Table
+from rich.text import Text
 
 from munet.config import Experiment
 from munet.data import notation
@@ -138,7 +139,7 @@ def print_status(workdir: str, as_json: bool = False, task: str = "", confusion:
 
 def table(system: RunView) -> Table:
     """The tasks solved so far, one a row."""
-    result = Table(title=f"System in {system.workdir}", title_style="bold")
+    result = Table(title=Text(f"System in {system.workdir}", "bold"))
     result.add_column("task", no_wrap=True)
     *numbers, shared, lineage = headings(system)[1:]
     for name in numbers:
@@ -146,7 +147,7 @@ def table(system: RunView) -> Table:
     for name in (shared, lineage):
         result.add_column(name)
     for row in rows(system):
-        result.add_row(*row)
+        result.add_row(*map(Text, row))  # a task may be called [bold]
     return result
 
 

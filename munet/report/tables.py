@@ -91,7 +91,7 @@ class ComparisonTable:
                 Text(_percent(cell.test), style="bold green" if index in row.best else "")
                 for index, cell in enumerate(row.cells)
             ]
-            table.add_row(row.name, *accuracies, *(_count(cell.params) for cell in row.cells))
+            table.add_row(Text(row.name), *accuracies, *(_count(cell.params) for cell in row.cells))
         return Group(table, Text(self.verdict))
 
     def markdown(self) -> str:
