@@ -10,7 +10,6 @@ import hashlib
 import json
 import logging
 import os
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -142,9 +141,6 @@ def _save(place: Path | None, entries: dict[str, tuple[Stamp | None, FileFacts]]
         return
     stamped = {path: (*stamp, asdict(facts)) for path, (stamp, facts) in entries.items() if stamp and facts.digest}
     try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=place.parent, prefix=".tmp-", delete=False) as file:
-            file.write(json.dumps(stamped).encode())
-        Path(file.name).replace(place)
+        cache.replace_file(place, json.dumps(stamped).encode())
     except OSError as error:  # full or read-only disk: slower next time, nothing worse
         logger.warning("the index of a folder could not be kept in %s: %s", place, error)
