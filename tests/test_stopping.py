@@ -13,6 +13,7 @@ from collections.abc import Callable
 import pytest
 
 from munet.stopping import SIGNALS, Signals
+from munet.threads import in_threads
 
 
 def send(number: int = signal.SIGINT) -> None:
@@ -148,3 +149,13 @@ def test_one_signal_that_arrives_twice_is_one() -> None:
         time.sleep(0.3)
         assert process.poll() is None
         process.kill()
+
+
+def test_who_is_interrupted_does_not_wait_for_threads() -> None:
+    go_on = threading.Event()
+    threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
+    started = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        list(in_threads(lambda _: go_on.wait(20), range(2), 2))
+    assert time.monotonic() - started < 10
+    go_on.set()

@@ -172,4 +172,7 @@ def _devices() -> tuple[str, int]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    if code == TERMINATED:
+        os._exit(code)  # threads that still compile are not waited for
+    sys.exit(code)
