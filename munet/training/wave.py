@@ -119,7 +119,7 @@ class WaveTrainer:
         trainings: Sequence[ChunkTraining],
         pace: Pace,
     ) -> Iterator[int]:
-        """Every chunk trains on the batches that its stream has for a cycle, in turns of at most a segment.
+        """Every chunk trains on the batches that its stream has for a cycle, in turns as long as the pace says.
 
         Args:
           streams, cycle, trainings: what is trained on what.
@@ -130,12 +130,14 @@ class WaveTrainer:
           After each turn: the steps of the cycle that are done, by every chunk.
         """
         steps = trainings[0].work.steps_per_cycle
-        longest = min(stream.segment_shape[0] for stream in streams.values())  # large images come in short segments
+        longest = max(stream.segment_shape[0] for stream in streams.values())
         pace.begin()
         while done < steps:
             length = min(pace.steps, longest, steps - done)
-            wanted = dict.fromkeys(streams, (cycle * steps + done, length))
-            self._dispatch_training(streams, wanted, trainings)
+            segments = {index: stream.segments(cycle * steps + done, length) for index, stream in streams.items()}
+            for number in range(max(map(len, segments.values()))):  # large images come in more of them than small ones
+                wanted = {index: own[number] for index, own in segments.items() if number < len(own)}
+                self._dispatch_training(streams, wanted, trainings)
             done += length
             pace.dispatched(length, [training.state for training in trainings])
             yield done

@@ -120,6 +120,14 @@ class TrainStream:
         size = self._settings.resize.image_size
         return (self._settings.segment_size, self._settings.batch_size, size, size, architecture.CHANNELS)
 
+    def segments(self, first_step: int, num_steps: int) -> list[tuple[int, int]]:
+        """Cuts steps into (first, length) of at most a segment each."""
+        size = self._settings.segment_size
+        return [
+            (start, min(size, first_step + num_steps - start))
+            for start in range(first_step, first_step + num_steps, size)
+        ]
+
     def segment(self, first_step: int, num_steps: int) -> Segment:
         """Augments the batches of steps `first_step` ... `first_step + num_steps - 1`."""
         padded = np.zeros((self._settings.segment_size, self._settings.batch_size), np.int32)
