@@ -111,4 +111,5 @@ def test_the_old_journals_begin_with_what_this_version_writes() -> None:
     assert isinstance(first, StartEntry)
     from munet.config import Runtime
 
-    assert first.layout.keys() == DeviceLayout.detect(Runtime(num_devices=1)).describe().keys()
+    here = DeviceLayout.detect(Runtime(num_devices=1)).describe()
+    assert first.layout.keys() == here.keys() - {"jax"}  # which is compared only where both have it

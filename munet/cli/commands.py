@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from munet.errors import DiskFullError, UserError
+from munet.errors import DiskFullError, UserError, WorkdirError
 from munet.paths import expanded
 from munet.text import plain_console, say
 
@@ -42,7 +42,7 @@ def evolve(config: str, workdir: str, overrides: Sequence[Override], dry_run: bo
             listeners(RunEnded(is_complete=False, seconds=time.monotonic() - started))
             raise
         except Exception as error:
-            with contextlib.suppress(DiskFullError):  # of the log
+            with contextlib.suppress(DiskFullError, WorkdirError):  # of the log
                 listeners(RunFailed(f"{type(error).__name__}: {error}"))
             raise
     if is_complete:
@@ -93,12 +93,21 @@ def status(workdir: str, json: bool, task: str, confusion: str) -> None:
     print_status(workdir, json, task, confusion)
 
 
-def verify(workdir: str, tests: bool, data_dir: str) -> int:
+def verify(workdir: str, tests: bool, repair: bool, data_dir: str) -> int:
     """Checks every stored file; the exit code is 0 if all are sound, else that of unusable input.
 
-    With `tests` every test accuracy is measured again and compared with the journal's (the immutability check).
+    With `tests` every test accuracy is measured again and compared with the journal's (the immutability check). With
+    `repair` a damaged newest journal entry is dropped first, where that suffices.
+
+    Raises:
+      UserError: there is no run; or, with `repair`, more is damaged.
     """
     from munet.report.verify import verify as checks
+
+    if repair:
+        from munet.report.verify import repair as repairs
+
+        print(repairs.repair(workdir))
 
     return 2 if checks.run(workdir, checks.remeasure(data_dir) if tests else None) else 0
 

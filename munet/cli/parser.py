@@ -196,6 +196,10 @@ def _verify(commands: Any) -> argparse.ArgumentParser:
         "--tests", action="store_true", help="also measure every test accuracy again: it must be exactly as recorded"
     )
     parser.add_argument(
+        "--repair", action="store_true",
+        help="first drop a damaged newest journal entry, where the ones before it suffice; the run makes it again",
+    )  # fmt: skip
+    parser.add_argument(
         "--data_dir", default="", metavar="DIR",
         help="with --tests: prepared TFDS data (default: $TFDS_DATA_DIR, else ~/tensorflow_datasets)",
     )  # fmt: skip

@@ -76,7 +76,7 @@ def write(
         for identity, (record, arrays) in published.items():
             if new.components.put(record, arrays) != identity:
                 raise ValueError(f"component {record.name} has another id than {identity}")
-        new.journal.append(entry)
+        new.journal.append(entry, at=len(store.journal))
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from munet.methods.pretraining import recipe
 from munet.run import start
 from munet.run.setup import use_compilation_cache
 from munet.training.placement.devices import DeviceLayout, data_mesh
+from munet.training.program import jax_settings
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ class JointSetup:
           ConfigError, UserError: settings that do not fit the data or the devices.
         """
         experiment, runtime = config.experiment, engine_runtime(config)
+        jax_settings.pin(say)
         use_compilation_cache(runtime)
         layout = DeviceLayout.detect(runtime)
         opening = OpenSettings(

@@ -114,6 +114,9 @@ class Loop:
         try:
             while not self._controller.is_complete(current.state):
                 current = self._phase(current)
+        except (CorruptionError, OSError):
+            self._store.check_held()  # files are not missing where the directory is gone: that is said instead
+            raise
         finally:
             self._in_flight.wait()  # an interrupted run leaves a whole save behind, not half of one
         self._in_flight.clear()  # nothing is in training: what a save that failed left behind goes too
@@ -125,7 +128,7 @@ class Loop:
         if not len(journal):
             self._setup.root.put(self._store.components)
             entry = replace(entry, root=replace(entry.root, latency=latency.of_root(self._experiment)))
-            journal.append(entry)
+            journal.append(entry, at=0)
             return replay.tell(self._controller, None, entry)
         for note in start.notes_on_layout(read_start(self._store), entry):
             self._notify(events.Note(note))
@@ -175,6 +178,7 @@ class Loop:
         with self._signals.held() if self._is_saved else nullcontext():  # saved first; if all is trained: committed
             results = self._trained(placed, current)
             verdicts = self._controller.judge(current.state, plan, results)
+            self._store.check_held()
             entry = self._publisher.publish(current.state, plan, results, verdicts)
             current = self._commit(current, entry)
         self._in_flight.clear()
@@ -192,6 +196,7 @@ class Loop:
 
     def _is_last_cycle(self) -> bool:
         """Asked once a cycle, when it is about to be saved: then it must be, and the run ends after it."""
+        self._store.check_held()  # or hours would be trained for a directory that is gone
         self._is_last = self._deadline.is_over()
         return self._is_last
 
@@ -200,6 +205,7 @@ class Loop:
 
         Where generations are not saved inside, `_phase` does so after the generation.
         """
+        self._store.check_held()
         self._notify(events.CycleEnded(cycle, qualities, image_steps, seconds))
         if self._is_last:
             raise TimeIsUpError
@@ -266,7 +272,7 @@ class Loop:
     def _commit(self, current: RunState, entry: SeedsEntry | GenerationEntry | PhaseEntry) -> RunState:
         """Tells the entry, then appends it: what the state refuses is never written."""
         after = replay.tell(self._controller, current, entry)
-        self._store.journal.append(entry)
+        self._store.journal.append(entry, at=current.length)
         return after
 
 

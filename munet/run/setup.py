@@ -19,6 +19,7 @@ from munet.evolution.controller import Controller
 from munet.run import estimates, start
 from munet.training.batches import resident
 from munet.training.placement.devices import DeviceLayout
+from munet.training.program import jax_settings
 from munet.types import StartEntry, TaskInfo
 
 
@@ -55,6 +56,7 @@ class RunSetup:
           DataError, CheckpointError, UserError: any of them cannot be used, data and root in one message; or a child
             fits no device.
         """
+        jax_settings.pin(say)
         use_compilation_cache(config.runtime)
         layout = DeviceLayout.detect(config.runtime)
         tasks, root, problems = open_inputs(config, say, arrays, resident.max_resident(config.runtime, layout))

@@ -88,13 +88,22 @@ def load(controller: Controller, store: Store) -> RunState:
       CorruptionError: the journal is empty or damaged.
     """
     run_state = _snapshot(store)
-    first = 0 if run_state is None else run_state.length
-    for index, entry in enumerate(store.journal.entries(start=first), first):
-        with sound.stumbles_named(f"Entry {index} of the journal of {store.path}"):
-            run_state = tell(controller, run_state, entry)
+    for entry in store.journal.entries(start=0 if run_state is None else run_state.length):
+        run_state = fold(controller, run_state, entry, store)
     if run_state is None:
         raise CorruptionError(f"The journal of {store.path} is empty: start the run again.")
     return run_state
+
+
+def fold(controller: Controller, run_state: RunState | None, entry: JournalEntry, store: Store) -> RunState:
+    """As `tell`, of an entry that was read: one that names what is not there, or makes no sense, is damaged.
+
+    Raises:
+      CorruptionError: it does not follow on the run state.
+    """
+    length = 0 if run_state is None else run_state.length
+    with sound.stumbles_named(f"{store.journal.path}/{length:08d}.json"):
+        return tell(controller, run_state, entry)
 
 
 def _snapshot(store: Store) -> RunState | None:

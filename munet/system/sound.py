@@ -14,9 +14,9 @@ from munet.quality import Quality
 from munet.types import CompressionEntry, GenerationEntry, JournalEntry, PhaseEntry, SeedsEntry
 
 _MOST = 1 << 53  # what a count may be: more is no number of images, steps or seconds
-_ADVICE = "Restore the journal from a copy."
+_ADVICE = "Restore it from a copy, or start again in a new work directory."
 # What folding, judging and drawing raise on names and numbers that no entry before has made possible.
-_STUMBLES = (KeyError, IndexError, ValueError, TypeError, AttributeError, ArithmeticError, RecursionError, MemoryError)
+_STUMBLES = (LookupError, ValueError, TypeError, AttributeError, ArithmeticError, RecursionError, MemoryError)
 
 
 def check(entry: JournalEntry, num_classes: int) -> None:
@@ -86,7 +86,8 @@ def stumbles_named(where: str) -> Iterator[None]:
         raise CorruptionError(f"{where}: {error.text}", error.advice or _ADVICE) from error
     except _STUMBLES as error:
         what = f"{type(error).__name__}: {str(error)[:200]}".rstrip(": ")
-        raise CorruptionError(f"{where} does not follow from the entries before it ({what}).", _ADVICE) from error
+        what = f"it names {str(error)[:200]}, which is not there" if isinstance(error, LookupError) else what
+        raise CorruptionError(f"{where} does not follow from the entries before it: {what}.", _ADVICE) from error
 
 
 def _is_confusion(triple: Sequence[int], num_classes: int) -> bool:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from munet.config import Experiment
-from munet.errors import CorruptionError, UserError, nearest
+from munet.errors import CorruptionError, UserError, WorkdirError, nearest
 from munet.evolution import judging, schedule
 from munet.evolution.controller import Controller
 from munet.evolution.state import State
@@ -252,10 +252,20 @@ class RunView:
         """The arrays of a task's model by component name and path, every byte checked.
 
         Raises:
-          UserError: no such task, or no model yet.
+          UserError: no such task, or no model yet; or the run has gone on and removed what is no longer its model.
           CorruptionError: a component's file is damaged or missing.
         """
-        return {name: self.store.components.load(id) for name, id in self.model(task).components.items()}
+        try:
+            return {name: self.store.components.load(id) for name, id in self.model(task).components.items()}
+        except CorruptionError as error:
+            before, now = self.run_state.length, len(self.store.journal)
+            if now > before and not {*self.model(task).components.values()} <= self.store.components.ids():
+                raise WorkdirError(
+                    f"The run in {self.workdir} has gone on since it was opened here ({before:,} journal entries then, "
+                    f"{now:,} now), has another model of {task!r}, and has removed files of this one.",
+                    "Open it again.",
+                ) from error
+            raise
 
 
 def open(workdir: str) -> RunView:

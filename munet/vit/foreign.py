@@ -33,7 +33,7 @@ _GELU = (
     "it was trained with the exact GELU, munet uses the tanh form: features differ by up to about 2e-3, which training "
     "makes up for"
 )
-_NO_CONFIG = "there is no config.json beside it: pixels are taken to be wanted in [-1, 1]"
+_NO_CONFIG = "there is no config.json beside it: pixels are taken to be wanted in [-1, 1], and its images to be square"
 _MAX_POSITIONS = 1 << 14
 
 
@@ -142,9 +142,9 @@ def _ends_with(key: str, name: str) -> bool:
 
 
 def _examine(path: Path, layout: NameScheme, keys: Mapping[str, str], tensors: Mapping[str, Tensor]) -> _Model:
-    config = read_config(path.parent) if path.name == "model.safetensors" else ForeignConfig()
     found = _refused(layout, tensors)
     kernel, hidden = tensors[layout.patches].shape, tensors.get(layout.hidden)
+    config = read_config(path, kernel[-1] if len(kernel) == 4 else 0)
     if len(kernel) != 4 or kernel[1] != architecture.CHANNELS or kernel[2] != kernel[3]:
         found.append(f"a patch embedding of shape {kernel}")
     elif hidden is None or len(hidden.shape) != 2:
@@ -152,8 +152,10 @@ def _examine(path: Path, layout: NameScheme, keys: Mapping[str, str], tensors: M
     elif (variant := variant_of(kernel[0], hidden.shape[0], kernel[2])) is None:
         found.append(f"width {kernel[0]}, MLP width {hidden.shape[0]}, patches of {kernel[2]} pixels")
     else:
-        found += config.foreign_to(variant.num_heads)
+        found += config.foreign_to(variant.num_heads, variant.patch_size)
         size = _image_size(layout, tensors, variant, found)
+        if size and (misfit := config.misfit(size // variant.patch_size)):
+            found.append(misfit)
         if not found:
             facts = Facts(
                 layout.name, variant, _num_blocks(layout, tensors), size, _num_classes(tensors), _notes(config)

@@ -196,10 +196,17 @@ def open_set(uri: str, name: str, options: Mapping[str, str], say: Callable[[str
     path = expanded(name)
     if path.is_dir():
         saved = any((path / file).is_file() for file in _SAVED)
-        loaded = _saved(uri, library, path, options) if saved else _built(uri, library, str(path), options, say)
+        # Absolute: `parquet`, say, is the library's word for reading the current directory, not a folder of that name.
+        place = str(path.absolute())
+        loaded = _saved(uri, library, path, options) if saved else _built(uri, library, place, options, say)
     elif name.startswith(("/", "~", "./", "../")):
         folders = [str(other) for other in path.parent.glob("*/")] if path.parent.is_dir() else []
         raise DataError(f"{uri}: there is no folder {path}. {nearest(str(path), folders)}")
+    elif name in getattr(library.packaged_modules, "_PACKAGED_DATASETS_MODULES", ()):
+        raise DataError(
+            f"{uri}: there is no folder {path.absolute()}, and {name!r} is the name of a form of files, not of a set: "
+            "give a folder that holds them, e.g. hf:/FOLDER."
+        )
     else:
         loaded = _built(uri, library, name, options, say)
     splits = {str(key): split for key, split in loaded.items()}

@@ -16,7 +16,6 @@ from munet.report.verify.problems import RESTORE, VerifyReport
 from munet.store import Store
 from munet.system import replay
 from munet.system.replay import RunState
-from munet.system.sound import stumbles_named
 from munet.system.view import RunView, read_experiment
 from munet.text import package_version
 from munet.types import GenerationEntry, JournalEntry, PhaseEntry, StartEntry
@@ -35,24 +34,34 @@ def check_journal(store: Store, report: VerifyReport) -> RunView | None:
             continue
         place = _place(store, index)
         try:
-            with stumbles_named("The entry"):
-                if isinstance(entry, StartEntry):
-                    start, controller = entry, Controller(read_experiment(entry), entry.tasks)
-                if controller is None or start is None:
-                    raise CorruptionError("The journal does not begin with its start entry.")
-                if folded is not None:
-                    for text in _decisions(controller, folded.state, entry):
-                        report.add(place, text, _version_advice(start))
-                folded = replay.tell(controller, folded, entry)
+            if isinstance(entry, StartEntry):
+                start, controller = entry, Controller(read_experiment(entry), entry.tasks)
+            if controller is None or start is None:
+                raise CorruptionError("The journal does not begin with its start entry.")
+            if folded is not None:
+                for text in _decisions(controller, folded.state, entry):
+                    report.add(place, text, _version_advice(start))
+            folded = replay.fold(controller, folded, entry, store)
         except UserError as error:
             report.add_error(place, error)
+            is_sound = False
+        except (LookupError, ValueError, ArithmeticError, TypeError) as error:  # of judging it anew
+            report.add(place, f"It makes no sense ({type(error).__name__}: {error}).")
             is_sound = False
     if start is None or folded is None:
         return None
     system = RunView(store, start, folded)
-    if is_sound:
+    if is_sound and not is_cut(system):
         _check_snapshots(system, report)
     return system
+
+
+def is_cut(system: RunView) -> bool:
+    """Whether the journal has entries, damaged or behind a damaged one, that the system does without."""
+    try:
+        return len(system.store.journal) > system.run_state.length
+    except CorruptionError:
+        return True
 
 
 def _entries(store: Store, report: VerifyReport) -> Iterator[tuple[int, JournalEntry]]:
