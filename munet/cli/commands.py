@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import sys
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from munet.errors import DiskFullError, UserError, WorkdirError
-from munet.text import plain_console
+from munet.paths import expanded
+from munet.text import plain_console, say
 
 if TYPE_CHECKING:
     from munet.config import Config
@@ -79,7 +79,7 @@ def pretrain(config: str, workdir: str, overrides: Sequence[Override], dry_run: 
     from munet.joint import run
 
     words = ["munet", "pretrain", f"--config={config}", f"--workdir={workdir}", *map(str, overrides)]
-    run.pretrain(settings, workdir, lambda text: print(text, flush=True), shlex.join(words), dry_run)
+    run.pretrain(settings, workdir, say, shlex.join(words), dry_run)
 
 
 def status(workdir: str, json: bool, task: str, confusion: str, wide: bool, compare: bool) -> None:
@@ -179,7 +179,7 @@ def graph(workdir: str, format: str, output: str) -> None:
 
     render.write(workdir, format, output)
     if output not in ("", "-"):
-        print(f"graph: {output}")
+        say(f"graph: {output}")
 
 
 def export(workdir: str, task: str, format: str, output: str, all_tasks: bool, check: str) -> int:
@@ -225,24 +225,24 @@ def data(
     if to_folder:
         from munet.report.data.to_folder import check_target, write_folder
 
-        check_target(Path(to_folder).expanduser())
+        check_target(expanded(to_folder))
     limit = share_of(host_memory(), Runtime().resident_share)
     loaded = load_tasks(tasks, OpenSettings(data_dir, max_bad_images=max_bad_images, max_resident=limit, say=_say))
     console = plain_console()
     console.print(describe_tasks(loaded))
     for task in loaded:
         for note in task.notes:
-            print(f"{task.uri}: {note}")
+            say(f"{task.uri}: {note}")
         for note in (*notes_on_classes(task, with_test=True), *notes_on_range(task)):
-            print(note)
+            say(note)
     if check_leaks:
         from munet.report.data.leaks import leaks_table
 
         console.print(leaks_table(loaded))
     if to_folder:
         for task in loaded:
-            place = Path(to_folder).expanduser() / (task.info.name if len(loaded) > 1 else "")
-            print(f"{write_folder(task, place, _say):,} images written: folder:{place}")
+            place = expanded(to_folder) / (task.info.name if len(loaded) > 1 else "")
+            say(f"{write_folder(task, place, _say):,} images written: folder:{place}")
             task.release()
     sheet_dir = "" if sheet_dir is None and (check_leaks or to_folder) else "." if sheet_dir is None else sheet_dir
     if not sheet_dir:
@@ -255,12 +255,12 @@ def data(
             raise UserError(
                 f"--sheet_dir={sheet_dir}: {sheet} cannot be written: {error.strerror or error}."
             ) from error
-        print(f"contact sheet: {sheet}")
+        say(f"contact sheet: {sheet}")
 
 
 def _say(text: str) -> None:
     """Progress of what takes long: beside the output, not in it."""
-    print(text, file=sys.stderr, flush=True)
+    say(text, sys.stderr)
 
 
 def roots(name: str, json: bool, cache_dir: str) -> None:
@@ -285,7 +285,7 @@ def config(config: str, overrides: Sequence[Override], json: bool) -> None:
         print(dumps(to_json(values), indent=2))
         return
     for line in describe(values, max(shutil.get_terminal_size((110, 24)).columns - 1, 60)):
-        print(line)
+        say(line)
 
 
 def benchmark(
@@ -311,7 +311,7 @@ def benchmark(
     chosen = tuple(name for name in methods.split(",") if name)
     options = benchmarks.Options(suite, place, repeats, workers, chosen, reference, tuple(overrides))
     if dry_run:
-        benchmarks.dry_run(options, print)
+        benchmarks.dry_run(options, say)
         return 0
-    failed = benchmarks.benchmark(options, functools.partial(print, flush=True))
+    failed = benchmarks.benchmark(options, say)
     return 1 if failed else 0

@@ -8,6 +8,7 @@ import numpy as np
 from PIL import ExifTags, Image, TiffImagePlugin
 
 from munet.data.images import Pixels, on_white
+from munet.data.room import DECODING
 from munet.data.value_range import ValueRange
 
 Side = int | tuple[int, int]  # of a square, or height and width
@@ -49,7 +50,7 @@ def decode_unturned(data: bytes) -> Pixels:
       OSError: it is no readable image (`PIL.UnidentifiedImageError` is one).
       BadImageError: its values' range is unknown.
     """
-    with Image.open(io.BytesIO(data)) as image:
+    with Image.open(io.BytesIO(data)) as image, DECODING.room_for(image.width * image.height):
         is_plain = image.mode in ("1", "L")  # whatever colour may mean opacity
         return _channels(np.asarray(image.convert("L") if is_plain else _normal(image, None)))
 

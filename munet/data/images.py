@@ -31,7 +31,10 @@ def squash(image: Pixels, canvas: int | tuple[int, int]) -> Pixels:
 
 def is_grey(images: UInt8[np.ndarray, "*n h w c"]) -> bool:
     """Whether all channels are equal everywhere."""
-    return images.shape[-1] == 1 or bool((images[..., 1:] == images[..., :1]).all())
+    if images.shape[-1] == 1:
+        return True
+    pieces = images if images.ndim == 4 else images[None]  # one at a time: comparing takes as much memory again
+    return all(bool((piece[..., 1:] == piece[..., :1]).all()) for piece in pieces)
 
 
 def with_channels(image: Pixels, channels: int) -> Pixels:
@@ -53,6 +56,8 @@ def stack(images: Sequence[Pixels]) -> UInt8[np.ndarray, "n h w c"]:
 
 def merge_channels(chunks: Sequence[UInt8[np.ndarray, "_ h w _"]]) -> UInt8[np.ndarray, "n h w c"]:
     """Joins arrays of images of one size, some grey with one channel: the result has one channel if all are grey."""
+    if len(chunks) == 1:
+        return chunks[0][..., :1] if is_grey(chunks[0]) else chunks[0]
     if all(is_grey(chunk) for chunk in chunks):
         return np.concatenate([chunk[..., :1] for chunk in chunks])
     return np.concatenate([np.broadcast_to(chunk, (*chunk.shape[:-1], 3)) for chunk in chunks])

@@ -16,6 +16,7 @@ from typing import cast
 from munet.data.open_settings import OpenSettings, TaskUri
 from munet.data.splits import Source
 from munet.errors import DataError, nearest
+from munet.paths import expanded
 
 Opener = Callable[[TaskUri, OpenSettings], Source]
 
@@ -93,7 +94,7 @@ def relative_path(uri: str) -> str:
       DataError: as `parse_uri`.
     """
     task = parse_uri(uri)
-    is_relative = _is_path(SCHEMES[task.scheme], task.path) and not Path(task.path).expanduser().is_absolute()
+    is_relative = _is_path(SCHEMES[task.scheme], task.path) and not expanded(task.path).is_absolute()
     return task.path if is_relative else ""
 
 
@@ -128,7 +129,7 @@ def _is_path(scheme: Scheme, path: str) -> bool:
 
 def _name_of(path: str) -> str:
     """The name of a task on disk: that of its folder, or of its file without the ending."""
-    place = Path(path).expanduser().absolute()
+    place = expanded(path).absolute()
     if place.name == "labels.csv":
         return place.parent.name
     return place.stem if place.suffix.lower() in (".npz", ".csv") else place.resolve().name or "root"
@@ -145,7 +146,7 @@ def open_source(uri: TaskUri, settings: OpenSettings) -> Source:
 
 def _likely(text: str) -> str:
     """The URI that somebody meant who gave only this: of a file or folder that is there, else of a TFDS set."""
-    path = Path(text).expanduser()
+    path = expanded(text)
     if text and path.is_dir():
         return f"folder:{text}"
     return f"npz:{text}" if path.suffix == ".npz" else f"tfds:{text or 'mnist'}"

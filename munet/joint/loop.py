@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import jax
@@ -21,10 +22,11 @@ from munet.methods.pretraining import card, recipe
 from munet.methods.pretraining.recipe import JointState, Set
 from munet.report import curve
 from munet.text import duration
+from munet.training.pace import Pace
 
 Say = Callable[[str], None]
 
-_STRIDE = 10  # steps between two looks at the clock: so far, at most, the host runs ahead of the devices
+_STRIDE = 10  # steps, at most, between two looks at the clock: so far the host runs ahead of the devices
 _PROGRESS_SECONDS = 60.0  # a line tells how far training is at least this often
 
 
@@ -72,7 +74,8 @@ class Training:
             self._say(f"going on after step {step:,}")
         self._started = time.monotonic()
         try:
-            state = self._steps(state, step)
+            with self._saving.signals.held() if self._saving.is_wanted else nullcontext():
+                state = self._steps(state, step)
         finally:
             self._saving.wait()  # an interrupted training leaves a whole save behind, not half of one
         return Trained(state, self._seconds)
@@ -87,12 +90,17 @@ class Training:
         program = recipe.train_step(self._recipe, setup.examples.num_classes, setup.num_steps, setup.mesh)
         told = time.monotonic()
         timed: tuple[float, int] | None = None  # since when, from which step on: the first window compiles
-        for start, stop in self._windows(first):
+        pace, signals = Pace(_STRIDE), self._saving.signals
+        for start, stop in self._windows(first, pace):
             batches = loader.batch_indices(path, setup.num_images, setup.batch_size, start, stop - start)
-            for step, batch in enumerate(batches, start):
-                words = jax.device_put(recipe.step_words(self._recipe, step), self._everywhere)
-                state = program(state, images, jax.device_put(batch, self._cut), words)
-            self._check(float(state.loss_sum), stop)  # waits for the steps
+            pace.begin()
+            with signals.let_through() if start == first else nullcontext():  # compiles, and nothing is to be saved
+                for step, batch in enumerate(batches, start):
+                    words = jax.device_put(recipe.step_words(self._recipe, step), self._everywhere)
+                    state = program(state, images, jax.device_put(batch, self._cut), words)
+                self._check(float(state.loss_sum), stop)  # waits for the steps
+            if start != first:
+                pace.dispatched(stop - start, [])
             news = f"step {stop:,} of {setup.num_steps:,}"
             is_point = stop % self._interval == 0 or stop == setup.num_steps
             if is_point:
@@ -108,13 +116,14 @@ class Training:
             self._place.check_held()  # or hours would be trained for a directory that is gone
             if stop < setup.num_steps:
                 self._saving.save_if_due(state, stop, self._seconds)
+                signals.check()
         return state
 
-    def _windows(self, first: int) -> Iterator[tuple[int, int]]:
+    def _windows(self, first: int, pace: Pace) -> Iterator[tuple[int, int]]:
         """Steps in windows (first, end) of at most `_STRIDE`, which end wherever the curve has a point."""
         while first < self._setup.num_steps:
             next_point = (first // self._interval + 1) * self._interval
-            stop = min(first + _STRIDE, next_point, self._setup.num_steps)
+            stop = min(first + min(_STRIDE, pace.steps), next_point, self._setup.num_steps)
             yield first, stop
             first = stop
 

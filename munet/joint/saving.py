@@ -10,6 +10,7 @@ import numpy as np
 from etils import epath
 
 from munet.methods.pretraining.recipe import JointState
+from munet.stopping import Signals
 from munet.training.saves import Saves, Subject, abstract
 
 _FAMILY = "step"
@@ -35,11 +36,12 @@ class JointSaves:
 
     def __init__(self, folder: str, minutes: float, note: Callable[[str], None]):
         self._saves = Saves(folder, minutes, Subject("The state in training", "training"), note=note)
-        self._is_wanted = minutes >= 0
+        self.is_wanted = minutes >= 0
+        self.signals = Signals()
 
     def save_if_due(self, state: JointState, step: int, seconds: float) -> None:
-        """Saves in the background if the last save is old enough."""
-        if self._is_wanted and self._saves.is_due:
+        """Saves in the background if the last save is old enough, or the training is about to end by a signal."""
+        if self.is_wanted and (self._saves.is_due or self.signals.is_requested):
             # Leaves alone: how optax nests them is its own affair, and empty nests are no business of Orbax.
             tree = {"leaves": jax.tree.leaves(state), "seconds": np.array([seconds])}
             self._saves.save(_FAMILY, f"{_FAMILY}-{step:010d}", tree)

@@ -21,7 +21,7 @@ from munet.config.pretrain import Recipe
 from munet.errors import CorruptionError, WorkdirError
 from munet.run import start
 from munet.store import codec, lease
-from munet.store.folders import is_remote, open_folder
+from munet.store.folders import is_remote, local_path, open_folder
 from munet.store.keeper import Keeper
 from munet.store.lock import check_usable, locked
 from munet.types import Quality, TaskInfo, TaskName
@@ -103,7 +103,7 @@ class Workdir:
     """
 
     def __init__(self, workdir: str | os.PathLike[str]):
-        path = os.fspath(workdir).removeprefix("file://")
+        path = local_path(workdir)
         self.path = path if is_remote(path) else str(Path(path).absolute())  # Orbax takes no relative one
         self._files = open_folder(self.path)
         self._keeper: Keeper | None = None

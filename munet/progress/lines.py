@@ -19,7 +19,7 @@ from munet.progress.events import (
     RunStarted,
 )
 from munet.progress.tracker import Tracker
-from munet.text import count, duration, percent
+from munet.text import count, duration, percent, printable
 from munet.types import ChildEntry
 
 _LONG = 1.0  # seconds of compilation that are worth a line
@@ -40,7 +40,7 @@ class PlainLines:
         """Writes what the event says."""
         self._tracker(event)
         for line in self._lines(event):
-            self._stream.write(line + "\n")
+            self._stream.write(printable(line, keep="\n") + "\n")
         self._stream.flush()
 
     def close(self) -> None:

@@ -11,6 +11,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from munet.consoles import PrintableConsole
 from munet.progress import wording
 from munet.progress.events import (
     Compiling,
@@ -35,7 +36,7 @@ class LiveDisplay:
     """A rich display of the run; `close` leaves the terminal as it was found."""
 
     def __init__(self, stream: TextIO, console: Console | None = None, tracker: Tracker | None = None):
-        self._console = console or Console(file=stream, highlight=False)
+        self._console = console or PrintableConsole(file=stream, highlight=False)
         self._tracker = tracker or Tracker()
         self._since = time.monotonic()
         self._live = Live(console=self._console, get_renderable=self.render, refresh_per_second=4, transient=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from rich.table import Table
+from rich.text import Text
 
 from munet import intervals
 from munet.data import notation
@@ -21,7 +22,7 @@ def table(before: RunView, after: RunView, measured: Mapping[TaskName, Quality])
       before, after: the two systems.
       measured: validation quality of the uncompressed models, measured as that of the compressed ones was: alone.
     """
-    result = Table(title=f"Compressed: {after.workdir}", title_style="bold")
+    result = Table(title=Text(f"Compressed: {after.workdir}", "bold"))
     result.add_column("task", no_wrap=True)
     metric = metric_words(before.experiment.quality_metric)
     for name in ("parameters", "accounted", f"validation\n{metric}", f"test\n{metric}\n(95% interval)"):
@@ -29,7 +30,7 @@ def table(before: RunView, after: RunView, measured: Mapping[TaskName, Quality])
     for task, old in before.models.items():
         new = after.model(task)
         result.add_row(
-            notation.label(before.task(task).uri),
+            Text(notation.label(before.task(task).uri)),
             _change(f"{before.params(task):,}", f"{after.params(task):,}"),
             _change(f"{before.accounted_params(task):,.0f}", f"{after.accounted_params(task):,.0f}"),
             _change(_percent(measured.get(task, old.quality)), _percent(new.quality)),

@@ -12,6 +12,7 @@ import math
 from pathlib import Path
 
 from munet.errors import CheckpointError, UserError
+from munet.paths import expanded
 from munet.roots.checkpoint import Checkpoint
 from munet.system import view
 from munet.system.view import RunView
@@ -36,7 +37,7 @@ def open_system(reference: str) -> Checkpoint:
     workdir, _, option = reference.removeprefix(SCHEME).partition("?")
     if not workdir:
         raise CheckpointError(f"{reference!r}: a run's directory is missing, e.g. {SCHEME}runs/demo?task=digits.")
-    opened = view.open(str(Path(workdir).expanduser()) if "://" not in workdir else workdir)
+    opened = view.open(str(expanded(workdir)) if "://" not in workdir else workdir)
     name, _, task = option.partition("=")
     if name != "task" or not task:
         if not opened.models:

@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from rich import box
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from munet.config import Config, Experiment
+from munet.consoles import PrintableConsole
 from munet.data import notation
 from munet.data.open_settings import OpenSettings
 from munet.data.tasks import Task, open_task
@@ -283,7 +283,7 @@ def _table(title: str, *columns: str) -> Table:
 
 
 def _text(table: Table) -> str:
-    console = Console(file=io.StringIO(), width=_WIDTH, color_system=None)
+    console = PrintableConsole(file=io.StringIO(), width=_WIDTH, color_system=None)
     with console.capture() as capture:
         console.print(table)
     return "\n" + "\n".join(line.rstrip() for line in capture.get().rstrip().splitlines())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 
 from munet.config import Config
@@ -19,6 +20,7 @@ from munet.progress.events import Notify
 from munet.run import start
 from munet.run.publishing import Publisher
 from munet.run.setup import RunSetup
+from munet.stopping import Signals
 from munet.store.store import Store
 from munet.system import replay
 from munet.system.replay import RunState
@@ -89,14 +91,17 @@ class Loop:
         infos = [task.info for task in setup.tasks]
         self._publisher = Publisher(store.components, architecture.get_variant(self._experiment.variant), infos)
         minutes = setup.config.runtime.checkpoint_minutes
+        self._signals = Signals()
         # There in any case: an earlier start may have saved what is to be cleared.
         self._in_flight = InFlight(
             in_flight_folder(store),
             minutes,
             note=lambda text: notify(events.Note(text)),
             is_last=self._is_last_cycle,
+            signals=self._signals,
         )
-        saves = self._in_flight if minutes >= 0 else None
+        self._is_saved = minutes >= 0
+        saves = self._in_flight if self._is_saved else None
         self._is_last = False
         tasks = {task.info.name: task for task in setup.tasks}
         self._trainer: Trainer = Population(setup.config, setup.layout, tasks, self._publisher.load, saves)
@@ -172,11 +177,12 @@ class Loop:
         placed = self._trainer.plan(plan, work, current.programs)
         sizes = (work.batch_size, work.steps_per_cycle, placed.num_programs, work.num_cycles)
         self._notify(events.GenerationStarted(plan, *sizes))
-        results = self._trained(placed, current)
-        verdicts = self._controller.judge(current.state, plan, results)
-        self._store.check_held()
-        entry = self._publisher.publish(current.state, plan, results, verdicts)
-        current = self._commit(current, entry)
+        with self._signals.held() if self._is_saved else nullcontext():  # saved first; if all is trained: committed
+            results = self._trained(placed, current)
+            verdicts = self._controller.judge(current.state, plan, results)
+            self._store.check_held()
+            entry = self._publisher.publish(current.state, plan, results, verdicts)
+            current = self._commit(current, entry)
         self._in_flight.clear()
         self._notify(events.GenerationEnded(entry, time.perf_counter() - started))
         return current
@@ -185,7 +191,8 @@ class Loop:
         """Trains a generation; where the score counts latency, that was measured before, with nothing else at work."""
         if self._experiment.latency_factor == 1:
             return self._trainer.train(placed, self._cycle_ended, self._compiled)
-        latencies = latency.of_children(self._experiment, placed, current.latencies)
+        with self._signals.let_through():
+            latencies = latency.of_children(self._experiment, placed, current.latencies)
         results = self._trainer.train(placed, self._cycle_ended, self._compiled)
         return {child: replace(result, latency=latencies[child]) for child, result in results.items()}
 

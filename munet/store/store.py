@@ -13,7 +13,7 @@ from pathlib import Path
 from munet.errors import WorkdirError, nearest
 from munet.store import lease, lock
 from munet.store.components import ComponentStore
-from munet.store.folders import is_remote, open_folder
+from munet.store.folders import is_remote, local_path, open_folder
 from munet.store.journal import FORMAT_VERSION, Journal
 from munet.store.keeper import Keeper
 from munet.store.snapshots import Snapshots
@@ -34,8 +34,8 @@ class Store:
     """
 
     def __init__(self, workdir: str | os.PathLike[str]):
-        path = os.fspath(workdir).removeprefix("file://")
-        self.path = path if is_remote(path) else str(Path(path).absolute())  # Orbax takes no relative one
+        path = os.fspath(workdir)
+        self.path = path if is_remote(path) else str(Path(local_path(path)).absolute())  # Orbax takes no relative one
         self.components = ComponentStore(self._sub(_COMPONENTS), self.check_held)
         self.journal = Journal(self._sub(_JOURNAL), self._check_if_held)
         self.snapshots = Snapshots(self._sub(_SNAPSHOTS))

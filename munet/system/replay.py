@@ -10,15 +10,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from munet.errors import CorruptionError, UserError
+from munet.errors import CorruptionError
 from munet.evolution import costs
 from munet.evolution.controller import Controller
 from munet.evolution.sorted_map import SortedMap
 from munet.evolution.state import State, initial_state
 from munet.store import codec
 from munet.store.store import Store
-from munet.system import state_file
-from munet.types import GenerationEntry, JournalEntry, ModelId, SeedsEntry, StartEntry
+from munet.system import sound, state_file
+from munet.types import CompressionEntry, GenerationEntry, JournalEntry, ModelId, SeedsEntry, StartEntry
 
 # A snapshot is due when a quarter as many children have come since the last one as there are models: to fold a child
 # again takes some ten times as long as to read a model.
@@ -59,6 +59,7 @@ def tell(controller: Controller, run_state: RunState | None, entry: JournalEntry
         return RunState(initial_state(entry))
     if run_state is None:
         raise CorruptionError("The journal does not begin with its start entry.", "Restore it, or start a new run.")
+    sound.check(entry, controller.task(run_state.state).num_classes if not isinstance(entry, CompressionEntry) else 0)
     after = replace(run_state, state=controller.tell(run_state.state, entry), length=run_state.length + 1)
     if isinstance(entry, SeedsEntry):
         return replace(after, image_steps=run_state.image_steps + entry.image_steps)
@@ -100,17 +101,9 @@ def fold(controller: Controller, run_state: RunState | None, entry: JournalEntry
     Raises:
       CorruptionError: it does not follow on the run state.
     """
-    try:
+    length = 0 if run_state is None else run_state.length
+    with sound.stumbles_named(f"{store.journal.path}/{length:08d}.json"):
         return tell(controller, run_state, entry)
-    except UserError:
-        raise
-    except (LookupError, ValueError, ArithmeticError, TypeError) as error:
-        length = 0 if run_state is None else run_state.length
-        what = f"it names {error}, which is not there" if isinstance(error, LookupError) else str(error)
-        raise CorruptionError(
-            f"{store.journal.path}/{length:08d}.json does not follow from the entries before it: {what}.",
-            "Restore it from a copy, or start again in a new work directory.",
-        ) from error
 
 
 def _snapshot(store: Store) -> RunState | None:

@@ -22,7 +22,7 @@ from munet.evolution import judging, schedule
 from munet.evolution.controller import Controller
 from munet.evolution.state import State
 from munet.store import Store, codec
-from munet.system import replay
+from munet.system import replay, sound
 from munet.system.replay import RunState
 from munet.types import (
     ComponentId,
@@ -202,6 +202,7 @@ class RunView:
         entry = next(self.store.journal.entries(start=place), None)
         if not isinstance(entry, PhaseEntry) or entry.task != task:
             raise CorruptionError(f"Entry {place} of the journal of {self.workdir} does not close a phase of {task!r}.")
+        sound.check_phase(entry, self.task(task).num_classes)  # it may be older than the snapshot that was folded from
         return entry
 
     def test_right(self, task: TaskName) -> Bool[np.ndarray, " images"] | None:
@@ -292,7 +293,9 @@ def open(workdir: str) -> RunView:
     """
     store = Store.open(workdir)
     start = read_start(store)
-    return RunView(store, start, replay.load(Controller(read_experiment(start), start.tasks), store))
+    with sound.stumbles_named(f"The first entry of the journal of {store.path}"):
+        controller = Controller(read_experiment(start), start.tasks)
+    return RunView(store, start, replay.load(controller, store))
 
 
 def baseline_workdir(workdir: str, kind: str) -> str:

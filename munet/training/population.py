@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, nullcontext
 from dataclasses import replace
 from itertools import groupby
 from weakref import WeakValueDictionary
@@ -92,8 +92,9 @@ class Population:
         if self._in_flight:
             self._in_flight.begin()
         task, trained = placed.generation.task, dict[ModelId, TrainedChild]()
-        heads = self._heads(placed.generation, placed.work)
-        starts = heads.of(placed.generation.children) if heads else {}
+        with self._in_flight.signals.let_through() if self._in_flight else nullcontext():
+            heads = self._heads(placed.generation, placed.work)
+            starts = heads.of(placed.generation.children) if heads else {}
         for wave in placed.waves:
             with ExitStack() as stack:
                 streams = {

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -17,7 +18,8 @@ import jax
 from etils import epath
 from orbax.checkpoint import v1 as ocp
 
-from munet.training import save_manifest
+from munet.errors import UserError
+from munet.training import quiet, save_manifest
 
 Read = TypeVar("Read")
 _LOGGER = logging.getLogger(__name__)
@@ -52,7 +54,7 @@ class Saves:
         note: Callable[[str], None] = _LOGGER.warning,
         clock: Callable[[], float] = time.monotonic,
     ):
-        self._folder = epath.Path(folder)
+        self._folder = _path(folder, is_wanted=minutes >= 0)
         self._seconds = minutes * 60
         self._what, self._goes_on = subject
         self._note = note
@@ -61,6 +63,7 @@ class Saves:
         self._pending: tuple[epath.Path, str, Future[None]] | None = None
         self._background = ThreadPoolExecutor(1)  # its thread is made when there is something to save
         self._has_failed = False
+        quiet.about_failed_saves()
 
     def begin(self) -> None:
         """Something new is in training: its first save is due when it is old enough itself."""
@@ -160,6 +163,25 @@ class Saves:
         self._has_failed = True
         # Half a save is of no use and may be what filled the disk. Complete ones do not have this name.
         _remove(list(self._folder.glob(f"{target.name}*")) if self._folder.exists() else [])
+
+
+def _path(folder: str, is_wanted: bool) -> epath.Path:
+    """A folder as Orbax takes it.
+
+    Raises:
+      UserError: it knows no such kind of place.
+    """
+    try:
+        return epath.Path(folder)
+    except KeyError:
+        if not is_wanted:
+            return epath.Path(os.devnull) / "saves"  # there is nothing at such a place, and never will be
+        scheme = folder.partition("://")[0]
+        raise UserError(
+            f"{folder}: what is in training cannot be saved at {scheme}://.",
+            "Give a local path or gs://bucket/path, or save nothing inside of generations: "
+            "--config.checkpoint_minutes=-1.",
+        ) from None
 
 
 def abstract(leaf: jax.Array) -> jax.ShapeDtypeStruct:

@@ -23,7 +23,7 @@ from munet.vit.foreign_config import ForeignConfig, fold_scaling, read_config
 from munet.vit.headers import Facts, listing, variant_of
 from munet.vit.init import FlatArrays, resize_position_embedding
 from munet.vit.safetensors_file import DTYPES, Tensor, open_tensors
-from munet.vit.timm_names import NAME_SCHEMES, NameScheme, Place
+from munet.vit.timm_names import NAME_SCHEMES, WRAPPERS, NameScheme, Place
 
 _SUPPORTED = (
     "Supported: a plain ViT with a class token, learned position embeddings, and the sizes of one of "
@@ -138,13 +138,23 @@ def _stored(array: np.ndarray, place: Place, path: str) -> np.ndarray:
 
 
 def _recognise(path: Path, tensors: Mapping[str, Tensor]) -> _Model:
-    for layout in NAME_SCHEMES:
-        for prefix in layout.prefixes:
-            if prefix + layout.patches in tensors:
-                keys = {key.removeprefix(prefix): key for key in tensors}
-                if len(keys) < len(tensors):
-                    raise CheckpointError(f"{path} holds tensors of the same name with and without {prefix!r}.")
-                return _examine(path, layout, keys, {short: tensors[key] for short, key in keys.items()})
+    given, tensors = tensors, {WRAPPERS.sub("", key): tensor for key, tensor in tensors.items()}
+    if len(tensors) < len(given):
+        raise CheckpointError(f"{path} holds tensors of the same name with and without a wrapper's (_orig_mod).")
+    unwrapped = {WRAPPERS.sub("", key): key for key in given}
+    # Names of one program's two ways of naming begin alike: the one whose blocks are there is meant.
+    for layout in sorted(NAME_SCHEMES, key=lambda one: not any(_ends_with(key, one.hidden) for key in tensors)):
+        prefixes = sorted(key.removesuffix(layout.patches) for key in tensors if _ends_with(key, layout.patches))
+        if len(prefixes) > 1:
+            raise CheckpointError(
+                f"{path} holds {len(prefixes)} ViTs, under {' and '.join(map(repr, prefixes[:4]))}. Save those of "
+                "one of them to a file of its own."
+            )
+        for prefix in prefixes:
+            keys = {key.removeprefix(prefix): unwrapped[key] for key in tensors}
+            if len(keys) < len(tensors):
+                raise CheckpointError(f"{path} holds tensors of the same name with and without {prefix!r}.")
+            return _examine(path, layout, keys, {short: given[key] for short, key in keys.items()})
     for layout in NAME_SCHEMES:  # without a patch embedding of the usual kind: say what it has instead
         if found := _refused(layout, tensors):
             raise CheckpointError(_not_ours(path, found))
@@ -153,6 +163,11 @@ def _recognise(path: Path, tensors: Mapping[str, Tensor]) -> _Model:
         f"{path} is no ViT of timm or transformers: none of "
         f"{', '.join(layout.patches for layout in NAME_SCHEMES)} is in it. It holds: {shown or 'nothing'}."
     )
+
+
+def _ends_with(key: str, name: str) -> bool:
+    """Whether a key is a name, or one with a prefix: whatever a model is part of."""
+    return key == name or key.endswith(f".{name}")
 
 
 def _examine(path: Path, layout: NameScheme, keys: Mapping[str, str], tensors: Mapping[str, Tensor]) -> _Model:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +113,29 @@ def test_what_was_interrupted_goes_on_bit_for_bit(
     assert any(text.startswith("going on after step") for text in said)
     assert tiny.results(tmp_path) == tiny.results(whole[0])
     assert not (tmp_path / "in_training").exists()
+
+
+def test_a_signal_saves_what_is_in_training(
+    whole: tuple[Path, list[str]], data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long ago the last save was."""
+    check = Training._check
+
+    def signalled(self: Training, loss: float, step: int) -> None:
+        if step == 22:
+            os.kill(os.getpid(), signal.SIGINT)
+        check(self, loss, step)
+
+    monkeypatch.setattr(Training, "_check", signalled)
+    settings = tiny.config(data)
+    settings.runtime.checkpoint_minutes = 60
+    with pytest.raises(KeyboardInterrupt):
+        pretrain(settings, str(tmp_path), lambda _: None)
+    monkeypatch.undo()
+    said: list[str] = []
+    pretrain(settings, str(tmp_path), said.append)
+    assert "going on after step 22" in said
+    assert tiny.results(tmp_path) == tiny.results(whole[0])
 
 
 def test_a_curve_that_ran_ahead_of_the_save_is_cut(

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from munet.errors import CorruptionError, DiskFullError, WorkdirError
+from munet.errors import CorruptionError, DiskFullError, UserError, WorkdirError
 from munet.store import Store
 from munet.store.journal import NEWEST_VERSION
 from munet.types import StartEntry
@@ -255,3 +255,10 @@ def test_a_reader_follows_a_run(workdir: Path) -> None:
             store.journal.append(entry(index))
             assert list(reader.journal.entries(index)) == [entry(index)]
         assert time.monotonic() - begin < 60
+
+
+@pytest.mark.parametrize("scheme", ["file://", "local://"])
+def test_local_urls_are_local_paths(scheme: str, tmp_path: Path) -> None:
+    assert Store(f"{scheme}{tmp_path}/run").path == f"{tmp_path}/run"
+    with pytest.raises(UserError, match="names no directory"):
+        Store(scheme)

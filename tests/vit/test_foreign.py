@@ -266,3 +266,92 @@ def test_headers_that_lie(tmp_path: Path, entry: Any, expected: str) -> None:
     path.write_bytes(len(header).to_bytes(8, "little") + header + bytes(12))
     with pytest.raises(CheckpointError, match=expected):
         describe_tensors(path)
+
+
+def version_5(state: State) -> State:
+    """As transformers 5 names its own modules."""
+    names = {
+        "encoder.layer.": "layers.", ".attention.attention.query": ".attention.q_proj",
+        ".attention.attention.key": ".attention.k_proj", ".attention.attention.value": ".attention.v_proj",
+        ".attention.output.dense": ".attention.o_proj", ".intermediate.dense": ".mlp.fc1", ".output.dense": ".mlp.fc2",
+    }  # fmt: skip
+    renamed = {}
+    for key, array in state.items():
+        for old, new in names.items():
+            key = key.replace(old, new)
+        renamed[key] = array
+    return renamed
+
+
+def save(path: Path, state: State) -> Path:
+    safetensors.numpy.save_file(state, str(path))
+    return path
+
+
+def assert_same_root(path: Path, usual: Path) -> None:
+    expected, found = (load_tensors(place, 2) for place in (usual, path))
+    assert found.keys() == expected.keys()
+    for name, arrays in expected.items():
+        for leaf, array in arrays.items():
+            np.testing.assert_array_equal(found[name][leaf], array)
+
+
+@pytest.mark.parametrize("prefix", ["vit.", ""])
+def test_the_names_of_transformers_5(tmp_path: Path, prefix: str) -> None:
+    usual = save(tmp_path / "usual.safetensors", weights.transformers_state(prefix))
+    new = save(tmp_path / "new.safetensors", version_5(weights.transformers_state(prefix)))
+    assert_same_root(new, usual)
+    assert describe_tensors(new)[0].layout == "transformers"
+    state = version_5(weights.transformers_state(prefix))
+    for key, what in (("distillation_token", "distillation"), ("register_tokens", "register tokens")):
+        spoilt = save(tmp_path / "spoilt.safetensors", state | {f"{prefix}embeddings.{key}": ONE})
+        with pytest.raises(CheckpointError, match=what):
+            describe_tensors(spoilt)
+
+
+PREFIXES = (
+    "_orig_mod.", "module._orig_mod.", "_orig_mod.module.", "model.", "_fsdp_wrapped_module.", "_forward_module.model.",
+    "state_dict.backbone.", "student.", "encoder.vit.",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("prefix", PREFIXES)
+def test_what_compilers_and_wrappers_put_before_names(tmp_path: Path, prefix: str) -> None:
+    for name, state in (("timm", weights.timm_state()), ("hf", weights.transformers_state(""))):
+        usual = save(tmp_path / f"{name}.safetensors", state)
+        path = save(tmp_path / "wrapped.safetensors", {prefix + key: array for key, array in state.items()})
+        assert_same_root(path, usual)
+    spoilt = {prefix + key: array for key, array in (weights.timm_state() | {"dist_token": ONE}).items()}
+    with pytest.raises(CheckpointError, match="a distillation token"):
+        describe_tensors(save(tmp_path / "spoilt.safetensors", spoilt))
+
+
+def test_wrappers_inside_of_names(tmp_path: Path) -> None:
+    """As of blocks that are compiled or checkpointed one by one."""
+    usual = save(tmp_path / "timm.safetensors", weights.timm_state())
+    for wrapper in ("_orig_mod", "_checkpoint_wrapped_module"):
+        state = {
+            key.replace("blocks.1.", f"blocks.1.{wrapper}.").replace(".attn.", f".attn.{wrapper}."): array
+            for key, array in weights.timm_state().items()
+        }
+        assert_same_root(save(tmp_path / "wrapped.safetensors", state), usual)
+    twice = weights.timm_state() | {"_orig_mod.norm.bias": np.zeros(64, np.float32)}
+    with pytest.raises(CheckpointError, match="of the same name with and without"):
+        describe_tensors(save(tmp_path / "twice.safetensors", twice))
+
+
+HEADS = ("head.fc.weight", "head.0.weight", "head.mlp.2.bias", "heads.birds.weight", "classifier.1.bias", "fc.weight",
+         "task_head.layers.0.weight", "classifiers.3.weight")  # fmt: skip
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_heads_of_any_kind_are_left_out(tmp_path: Path, head: str) -> None:
+    for name, state in (("timm", weights.timm_state()), ("hf", weights.transformers_state("vit."))):
+        usual = save(tmp_path / f"{name}.safetensors", state)
+        assert_same_root(save(tmp_path / "headed.safetensors", state | {head: ONE}), usual)
+
+
+def test_two_models_in_a_file_are_told_apart_by_the_user(tmp_path: Path) -> None:
+    both = {f"{which}.{key}": array for key, array in weights.timm_state().items() for which in ("student", "teacher")}
+    with pytest.raises(CheckpointError, match=r"holds 2 ViTs, under 'student\.' and 'teacher\.'"):
+        describe_tensors(save(tmp_path / "both.safetensors", both))

@@ -24,6 +24,7 @@ from munet.data.folder.split_folders import split_files
 from munet.data.open_settings import OpenSettings, TaskUri
 from munet.data.splits import SPLITS, Source, Split, SplitName, Splits
 from munet.errors import DataError, nearest
+from munet.paths import expanded
 
 IDENTITY = 1  # part of every fingerprint: count up where all runs on folders are to be refused
 _SHOWN = 5  # bad files named in a message
@@ -39,7 +40,7 @@ def open_folder(uri: TaskUri, settings: OpenSettings) -> Source:
     Raises:
       DataError: no such folder, no images, one class, a class without images, too many unreadable files.
     """
-    listing = _listing(uri.text, Path(uri.path).expanduser())
+    listing = _listing(uri.text, expanded(uri.path))
     if not listing.files:
         raise DataError(f"{uri.text}: no images in {listing.root}. {' '.join(listing.notes)}".rstrip())
     facts = index.index_files(listing.root, [file.path for file in listing.files], settings, uri.name)

@@ -7,12 +7,10 @@ and one with its SHA-256: one that is not what was written is made anew.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import logging
 import os
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -147,19 +145,10 @@ def _save(place: Path | None, entries: dict[str, tuple[Stamp | None, FileFacts]]
         return
     stamped = {path: (*stamp, asdict(facts)) for path, (stamp, facts) in entries.items() if stamp and facts.digest}
     body = json.dumps(stamped).encode()
-    temporary = ""
     try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        cache.remove_leftovers(place.parent)
-        with tempfile.NamedTemporaryFile(dir=place.parent, prefix=".tmp-", delete=False) as file:
-            temporary = file.name
-            file.write(body + b"\n" + _digest(body))
-        Path(temporary).replace(place)
+        cache.replace_file(place, body + b"\n" + _digest(body))
     except OSError as error:  # full or read-only disk: slower next time, nothing worse
         logger.warning("the index of a folder could not be kept in %s: %s", place, error)
-        if temporary:
-            with contextlib.suppress(OSError):
-                Path(temporary).unlink()  # what there is of it takes room that is missing
 
 
 def _digest(body: bytes) -> bytes:

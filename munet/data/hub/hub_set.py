@@ -21,8 +21,10 @@ from jaxtyping import UInt8
 from munet.data import images as pixels
 from munet.data import photos
 from munet.data.hub.columns import image_column, label_column
+from munet.data.room import DECODING
 from munet.data.value_range import ValueRange
 from munet.errors import DataError, nearest
+from munet.paths import expanded
 
 # Builders of `datasets` that read plain data; others run decoders by file ending, restricted unpicklers among them.
 _READ = ("arrow", "cache", "imagefolder", "json", "parquet")
@@ -137,7 +139,8 @@ class HubSet:
                 header = photos.read_header(data)
                 # Squashed at once, so that large photos are never in memory together.
                 is_large = max(header.width, header.height) > canvas
-                return photos.decode(data, canvas if is_large else None, self.value_range)
+                with DECODING.room_for(header.width * header.height):
+                    return photos.decode(data, canvas if is_large else None, self.value_range)
             except photos.BadImageError as error:
                 raise DataError(f"{self.uri}: image {where} cannot be decoded: {error}.") from error
 
@@ -194,7 +197,7 @@ def open_set(uri: str, name: str, options: Mapping[str, str], say: Callable[[str
     library = _library(uri)
     if not sys.stderr.isatty():
         library.disable_progress_bars()
-    path = Path(name).expanduser()
+    path = expanded(name)
     if path.is_dir():
         saved = any((path / file).is_file() for file in _SAVED)
         # Absolute: `parquet`, say, is the library's word for reading the current directory, not a folder of that name.

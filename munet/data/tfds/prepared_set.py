@@ -21,6 +21,7 @@ from munet.data.labels import ONE_CLASS
 from munet.data.splits import check_labels
 from munet.data.tfds.missing_sets import MissingSetError
 from munet.errors import DataError
+from munet.paths import expanded
 
 DAMAGES = (
     OSError,
@@ -192,7 +193,8 @@ def open_set(uri: str, name: str, *, data_dir: str, canvas: int) -> PreparedSet:
 
 def sets_folder(data_dir: str) -> epath.Path:
     """The folder of prepared sets that a `data_dir` setting means."""
-    return epath.Path(data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets").expanduser()
+    place = data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
+    return epath.Path(expanded(place) if place.startswith("~") else place)  # it may be gs://
 
 
 def prepared_names(root: epath.Path) -> list[str]:

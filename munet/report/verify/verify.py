@@ -10,8 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 
-from rich.console import Console
-
+from munet.consoles import PrintableConsole
 from munet.data.open_settings import NO_ARRAYS, Arrays
 from munet.errors import CorruptionError, UserError
 from munet.report.verify.journal_check import check_journal, is_cut
@@ -77,7 +76,7 @@ def run(workdir: str, measure: Measure | None = None) -> int:
       The number of problems.
     """
     report = verify(workdir, measure)
-    console = Console(soft_wrap=True, highlight=False, markup=False)
+    console = PrintableConsole(soft_wrap=True, highlight=False, markup=False)
     for line in report.lines():
         console.print(line)
     return len(report.problems)

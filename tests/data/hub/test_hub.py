@@ -317,3 +317,22 @@ def test_without_the_library_the_extra_is_named(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setitem(sys.modules, "datasets", None)
     with pytest.raises(DataError, match=r"pip install -e '\.\[hf\]'"):
         load("mnist")
+
+
+def test_labels_of_yes_and_no(tmp_path: Path) -> None:
+    yes_or_no = table(40, datasets.Value("bool"), label=[index % 2 == 0 for index in range(40)])
+    task = load(saved(tmp_path / "set", train=yes_or_no))
+    assert task.info.class_names == ("0", "1")
+    other = yes_or_no.rename_column("label", "is_ripe")
+    assert load(f"{saved(tmp_path / 'other', train=other)}?label=is_ripe").info.num_train == 32
+
+
+def test_images_of_files_that_do_not_say_that_they_are(tmp_path: Path) -> None:
+    """As `{bytes, path}`, which other programs than `datasets` write."""
+    struct = {"bytes": datasets.Value("binary"), "path": datasets.Value("string")}
+    plain = datasets.Dataset.from_dict(
+        {"image": [png() for _ in range(30)], "label": [index % 3 for index in range(30)]},
+        features=datasets.Features({"image": struct, "label": datasets.Value("int64")}),
+    )
+    task = load(parquet(tmp_path / "set", {"train": plain}))
+    assert (task.info.num_train, task.image_shape) == (24, (6, 5, 3))
