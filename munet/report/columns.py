@@ -93,7 +93,7 @@ class FittedTable:
         return Measurement(1, total_width([column.full_width for column in self._columns]))
 
     def _drawn(self, columns: Sequence[Column], widths: Sequence[int]) -> Table:
-        table = Table(title=self._title, title_style="bold")
+        table = Table(title=Text(self._title, "bold"))
         for column, width in zip(columns, widths, strict=True):
             side: JustifyMethod = "left" if column.is_text else "right"
             table.add_column(column.heading, width=width, justify=side, overflow="fold")

@@ -157,7 +157,7 @@ class ComparisonTable:
                 for index in systems
             ]
             params = [_count(row.cells[index].params) for index in systems] if with_params else []
-            table.add_row(row.name, *accuracies, *params)
+            table.add_row(Text(row.name), *accuracies, *params)
         return table
 
     def fitted(self, room: int) -> list[Table]:
