@@ -16,6 +16,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
+from munet import accelerators
 from munet.config import Runtime
 from munet.errors import UserError
 from munet.threads import num_cores
@@ -53,9 +54,10 @@ class DeviceLayout:
         much of a group is stacked as fits.
 
         Raises:
-          UserError: more devices are asked for than there are, or a mesh of another size.
+          UserError: more devices are asked for than there are, or a mesh of another size; none can be used, or this is
+            one of several hosts.
         """
-        devices = jax.devices()
+        devices = accelerators.local_devices()
         if runtime.num_devices > len(devices):
             raise UserError(
                 f"runtime.num_devices = {runtime.num_devices}, but JAX sees {len(devices)} {devices[0].platform} "
