@@ -46,20 +46,21 @@ esac
 NO_METADATA = "#!/usr/bin/env bash\nexit 6\n"
 
 
-def make(cloud: Path, *, steps: int = 6, code: str = "") -> None:
+def make(cloud: Path, *, steps: int = 6, code: str = "", program: str = "") -> None:
     """Fills `cloud/bin` and makes `cloud/bucket`.
 
     Args:
       cloud: the folder of the stand-in.
       steps: of a whole run.
       code: with which every `munet evolve` ends at once; "": none.
+      program: instead of the stand-in for munet.
     """
     programs, bucket = cloud / "bin", cloud / "bucket"
     for folder in (programs, bucket):
         folder.mkdir(parents=True, exist_ok=True)
-    munet = cloud / "munet"
+    munet = cloud / "munet-program"
     texts = {
-        munet: MUNET.format(bucket=bucket, steps=steps, code=code),
+        munet: program or MUNET.format(bucket=bucket, steps=steps, code=code),
         programs / "python3.13": PYTHON.format(munet=munet, python=sys.executable),
         programs / "tmux": TMUX,
         programs / "curl": NO_METADATA,

@@ -139,7 +139,7 @@ def test_an_input_that_cannot_be_used_ends_the_machine_too(tmp_path: Path) -> No
     assert "AND COSTS, until: ./launch/tpu_vm.sh down" in done.stderr
     assert (tmp_path / "request").read_text() == "ACTIVE"
     machine.make(tmp_path)  # mended
-    (tmp_path / "home" / "munet" / ".venv" / "bin" / "munet").write_text((tmp_path / "munet").read_text())
+    (tmp_path / "home" / "munet" / ".venv" / "bin" / "munet").write_text((tmp_path / "munet-program").read_text())
     done = cloud.run("run")
     assert done.returncode == 0, done.stderr
     assert cloud.run("down").returncode == 0
