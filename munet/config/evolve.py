@@ -186,7 +186,9 @@ class Runtime:
     """Everything that may differ between starts of the same run."""
 
     data_dir: str = ""  # prepared TFDS data; "": $TFDS_DATA_DIR, else ~/tensorflow_datasets
-    cache_dir: str = ""  # decoded data and compiled programs; "": $MUNET_CACHE_DIR, else ~/.cache/munet; "off": none
+    # decoded data and compiled programs: a folder, also gs://bucket/folder; "": $MUNET_CACHE_DIR, else ~/.cache/munet;
+    # "off": none
+    cache_dir: str = ""
     max_bad_images: Share = 0.01  # share of a folder's files that may be unreadable; they are named and left out
     resident_share: Share = 0.25  # of a device's memory; larger training sets are streamed from their files; 0: all
     decoding_threads: Automatic = 0  # that decode a streamed set; 0: one a core

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from munet.data import arrays
+from munet.data import arrays, places
 from munet.data.open_settings import OpenSettings, TaskUri
 from munet.data.splits import Labelled, Source, SplitName
 from munet.errors import DataError, nearest
@@ -29,7 +29,7 @@ def open_npz(source: TaskUri, settings: OpenSettings) -> Source:
       DataError: missing, foreign or damaged, or arrays that make no classification task.
     """
     uri = source.text
-    path = Path(source.path).expanduser()
+    path = places.of_task(source, settings)
     read = _read(uri, path)
     images, labels = arrays.checked(uri, read["images"], read["labels"])
     class_names = arrays.names_of_classes(uri, read.get("class_names"), [labels])

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import jax
 
@@ -16,7 +18,8 @@ from munet.data.tasks import Task, load_tasks
 from munet.errors import DataError, UserError
 from munet.evolution import schedule
 from munet.evolution.controller import Controller
-from munet.run import estimates, start
+from munet.run import estimates, shared_programs, start
+from munet.store.folders import open_folder
 from munet.training.batches import resident
 from munet.training.placement.devices import DeviceLayout
 from munet.types import StartEntry, TaskInfo
@@ -167,6 +170,20 @@ def use_compilation_cache(runtime: Runtime) -> None:
     """Keeps compiled programs on disk, so that a restart compiles nothing again."""
     folder = cache.cache_folder(runtime.cache_dir)
     if folder is not None:
-        jax.config.update("jax_compilation_cache_dir", str(folder / "xla"))
+        place = folder / "xla"
+        if url := cache.remote_cache(runtime.cache_dir):
+            place = place / shared_programs.folder_name()
+            # Else keys of programs would contain the folder's path, and another machine may have another one. It is of
+            # use on GPUs, for programs that are compiled anew.
+            jax.config.update("jax_persistent_cache_enable_xla_caches", "none")
+            _share_programs(url, place)
+        jax.config.update("jax_compilation_cache_dir", str(place))
         # Small ones too: a run has dozens, and their compilations add up to seconds at every start.
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+
+
+@functools.cache
+def _share_programs(url: str, place: Path) -> None:
+    """Once a process: a run may begin several times, with its baselines."""
+    open_folder(url)  # what is missing to use it is told, and nothing else stops a run
+    shared_programs.SharedPrograms(f"{url}/xla/{place.name}", place).start()
