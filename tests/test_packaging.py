@@ -22,6 +22,7 @@ ROOT = Path(__file__).parents[1]
 SCRIPTS = [
     *(f"launch/{name}" for name in ("local.sh", "test.sh", "docs.sh", "on_machine.sh", "tpu_vm.sh", "slurm.sbatch")),
     "benchmarks/gpu.sh",
+    "benchmarks/tpu.sh",
     ".ci/run",
 ]
 PINS = {  # files of pins, and the extras whose ranges they serve

@@ -172,7 +172,8 @@ class Experiment:
     insertions: tuple[Insertion, ...] = ("adapter",)  # what may be inserted at a block: "adapter" (the paper), "lora"
     insert_adapters: bool = True  # False: no residual adapters, whatever `insertions` names
     clip_norm: Annotated[float, Range(0, excluded=0)] = 1.0  # gradients are clipped to this global norm
-    # of activations and products: "auto" is bfloat16 on GPU and TPU, float32 on a CPU; parameters are always float32
+    # of activations and products: "auto" is bfloat16 on GPU and TPU, float32 on a CPU; parameters are always float32.
+    # float32 is exact everywhere, and costs a TPU six passes instead of one, a GPU its tensor cores
     compute_dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     antialias: bool = False  # filter images when they shrink
     search_space: SearchSpace = field(default_factory=SearchSpace)

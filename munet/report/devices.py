@@ -82,10 +82,10 @@ def _seen(told: dict[str, Any]) -> str:
         memory = devices[0]["memory_bytes"]
         room = "" if memory is None else f" and {byte_size(memory)} of memory"
         return f"JAX {told['jax']} sees one device: a CPU with {count(told['cores'], 'core')} that munet may use{room}."
-    kinds = Counter((device["kind"], device["memory_bytes"]) for device in devices)
+    counted = Counter((device["kind"], device["memory_bytes"]) for device in devices)
     words = ", ".join(
         f"{number} x {kind} ({'memory unknown' if memory is None else byte_size(memory) + ' each'})"
-        for (kind, memory), number in kinds.items()
+        for (kind, memory), number in counted.items()
     )
     return f"JAX {told['jax']} sees {count(len(devices), platform + ' device')} on this host: {words}."
 

@@ -14,7 +14,9 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 CLOUD = Path(os.environ["CLOUD"])
 REQUEST, HOME, CALLS = CLOUD / "request", CLOUD / "home", CLOUD / "calls"
@@ -75,7 +77,7 @@ def end_machine() -> None:
     shutil.rmtree(HOME, ignore_errors=True)
 
 
-def create(options: dict[str, str], given: list[str], plan: dict[str, int]) -> int:
+def create(options: dict[str, str], given: list[str], plan: dict[str, Any]) -> int:
     if state():
         return fail("ALREADY_EXISTS: the resource exists")
     assert {"node-id", "accelerator-type", "runtime-version"} <= set(options)
@@ -85,7 +87,7 @@ def create(options: dict[str, str], given: list[str], plan: dict[str, int]) -> i
     return 0
 
 
-def describe(options: dict[str, str], given: list[str], plan: dict[str, int]) -> int:
+def describe(options: dict[str, str], given: list[str], plan: dict[str, Any]) -> int:
     now = state()
     if not now:
         return fail(f"NOT_FOUND: Resource 'projects/p/locations/z/queuedResources/{given[0]}' was not found")
@@ -106,7 +108,7 @@ def describe(options: dict[str, str], given: list[str], plan: dict[str, int]) ->
     return 0
 
 
-def delete(options: dict[str, str], given: list[str], plan: dict[str, int]) -> int:
+def delete(options: dict[str, str], given: list[str], plan: dict[str, Any]) -> int:
     if not state():
         return fail("NOT_FOUND: was not found")
     if "force" not in options and state() == "ACTIVE":
@@ -116,12 +118,12 @@ def delete(options: dict[str, str], given: list[str], plan: dict[str, int]) -> i
     return 0
 
 
-def list_all(*_: object) -> int:
+def list_all(options: dict[str, str], given: list[str], plan: dict[str, Any]) -> int:
     print(f"NAME STATE\nmunet-test {state()}" if state() else "Listed 0 items.")
     return 0
 
 
-def ssh(options: dict[str, str], given: list[str], plan: dict[str, int]) -> int:
+def ssh(options: dict[str, str], given: list[str], plan: dict[str, Any]) -> int:
     if state() != "ACTIVE":
         return fail("the node is not READY")
     path = f"{CLOUD / 'bin'}:{os.environ['PATH']}"
@@ -130,14 +132,14 @@ def ssh(options: dict[str, str], given: list[str], plan: dict[str, int]) -> int:
     ).returncode
 
 
-def scp(options: dict[str, str], given: list[str], plan: dict[str, int]) -> int:
+def scp(options: dict[str, str], given: list[str], plan: dict[str, Any]) -> int:
     if state() != "ACTIVE":
         return fail("the node is not READY")
     shutil.copy(given[0], HOME / given[1].partition(":")[2])
     return 0
 
 
-COMMANDS = {
+COMMANDS: dict[str, Callable[[dict[str, str], list[str], dict[str, Any]], int]] = {
     "queued-resources create": create, "queued-resources describe": describe, "queued-resources delete": delete,
     "queued-resources list": list_all, "tpu-vm list": list_all, "tpu-vm ssh": ssh, "tpu-vm scp": scp,
 }  # fmt: skip

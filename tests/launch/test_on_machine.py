@@ -60,7 +60,7 @@ class Machine:
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Starts the script."""
-        command = [self.folder / "munet" / "launch" / "on_machine.sh", *arguments]
+        command = [str(self.folder / "munet" / "launch" / "on_machine.sh"), *arguments]
         return subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=self.environment
         )

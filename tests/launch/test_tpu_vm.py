@@ -56,7 +56,7 @@ class Cloud:
             "MUNET_POLL_SECONDS": "0.05",
             "MUNET_RETRY_SECONDS": "0.05",
         }
-        command = [SCRIPT, *arguments, f"--settings={self.folder / 'settings'}"]
+        command = [str(SCRIPT), *arguments, f"--settings={self.folder / 'settings'}"]
         return subprocess.run(command, capture_output=True, text=True, timeout=240, env=environment, cwd=self.folder)
 
     @property
