@@ -14,7 +14,7 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/on_device.sh"
 
 on_device gpu cuda "${1:-gpu_benchmarks.jsonl}"
-right_first
+right_first gpu
 part facts 8 device_facts.py || true
 common_parts
 done_with

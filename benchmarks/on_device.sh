@@ -54,8 +54,10 @@ PYTHON
   return "$code"
 }
 
-# Whether the numbers are right, within two minutes: what is fast and wrong is of no use. Says so, and goes on.
+# right_first PLATFORM: whether the numbers are right, within two minutes: what is fast and wrong is of no use. Says so, and goes on.
 right_first() {
+  # A GPU repeats bit for bit only so, and more slowly; nothing else is run with it.
+  [[ "$1" != gpu ]] || local -x XLA_FLAGS="${XLA_FLAGS:-} --xla_gpu_deterministic_ops=true"
   if ! part right 5 correctness.py; then
     echo "== THE NUMBERS OF THIS DEVICE ARE NOT RIGHT, or could not be compared; times below are of wrong programs." >&2
   fi

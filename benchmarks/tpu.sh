@@ -11,7 +11,7 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/on_device.sh"
 
 on_device tpu tpu "${1:-tpu_benchmarks.jsonl}"
-right_first
+right_first tpu
 part facts 10 device_facts.py || true
 common_parts
 part streams 10 streams.py --children=8 --variant=Ti/16 --batch_size=512 --cycles=1 || true

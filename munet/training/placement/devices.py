@@ -136,5 +136,8 @@ def data_mesh(layout: DeviceLayout) -> Mesh:
 # Fixed numbers, not measured at run time: grouping must not depend on how busy the machine is.
 _COST_MODELS = {
     "cpu": CostModel(flops_per_second=100e9, backward_factor=1.0, adapter_share=0.05, compile_seconds=0.45),
+    # Guesses: nothing was measured on an accelerator. A TPU's compiler takes 20 to 60 s for a program, so children
+    # share more of them than on a GPU.
+    "tpu": CostModel(flops_per_second=60e12, backward_factor=1.0, adapter_share=0.1, compile_seconds=3.0),
     "default": CostModel(flops_per_second=20e12, backward_factor=1.0, adapter_share=0.1, compile_seconds=1.7),
 }
