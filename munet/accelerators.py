@@ -67,7 +67,7 @@ def local_devices() -> tuple[jax.Device, ...]:
             "of one process, and several would train without each other's results. Start it on one host, or a run of "
             "its own with its own --workdir on each, without jax.distributed.initialize()."
         )
-    if devices[0].platform == "cpu" and idle and os.environ.get("JAX_PLATFORMS", "") == "":
+    if devices[0].platform == "cpu" and idle and not _platforms():
         logger.warning(
             "this machine has %s, but JAX runs on its processor: %s. JAX_PLATFORMS=cpu if that is meant.",
             f"an {idle}" if idle == "NVIDIA GPU" else f"a {idle}",
@@ -82,7 +82,7 @@ def refuse_one_of_several() -> None:
     Raises:
       UserError: this host's chips belong to a larger slice, and nobody has said that they shall be used alone.
     """
-    if os.environ.get("JAX_PLATFORMS") == "cpu" or os.environ.get("TPU_PROCESS_BOUNDS") == "1,1,1":
+    if _platforms() == "cpu" or os.environ.get("TPU_PROCESS_BOUNDS") == "1,1,1":
         return
     others = slice_workers()
     if others > 1:
@@ -128,12 +128,17 @@ def cannot_start(cause: str) -> str:
     Args:
       cause: JAX's words; "" where it has none.
     """
-    platforms = os.environ.get("JAX_PLATFORMS", "")
+    platforms = _platforms()
     words = f"{cause} {platforms}".lower()
     advice = next((advice for signs, advice in _ADVICE.items() if any(sign in words for sign in signs)), "")
     wanted = f" (JAX_PLATFORMS={platforms})" if platforms else ""
     said = f" JAX says: {' '.join(cause.split())[:_MAX_CAUSE]}" if cause else ""
     return f"No accelerator can be used{wanted}. {advice}JAX_PLATFORMS=cpu runs on the processor.{said}"
+
+
+def _platforms() -> str:
+    """What JAX is told to use, by JAX_PLATFORMS or by who only looks and leaves devices to others; "": what is there."""
+    return str(jax.config.jax_platforms or "")  # type: ignore[attr-defined]
 
 
 def _has_tpu() -> bool:

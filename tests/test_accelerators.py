@@ -73,7 +73,7 @@ def test_an_accelerator_that_cannot_start_is_exit_2_in_words(platform: str, expe
     ],
 )
 def test_every_cause_has_its_advice(cause: str, expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("JAX_PLATFORMS", raising=False)
+    monkeypatch.setattr(accelerators, "_platforms", lambda: "")
     assert expected in accelerators.cannot_start(cause)
     assert cause in accelerators.cannot_start(cause)
 
@@ -110,7 +110,7 @@ def test_two_processes_are_refused_at_the_start(tmp_path: Path) -> None:
 
 
 def test_one_worker_of_a_slice_is_told_what_it_would_wait_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("JAX_PLATFORMS", raising=False)
+    monkeypatch.setattr(accelerators, "_platforms", lambda: "")
     monkeypatch.delenv("TPU_PROCESS_BOUNDS", raising=False)
     monkeypatch.setenv("TPU_WORKER_HOSTNAMES", "a,b,c,d")
     with pytest.raises(UserError, match="one of 4 workers of a TPU slice"):
@@ -125,7 +125,7 @@ def test_one_worker_of_a_slice_is_told_what_it_would_wait_for(monkeypatch: pytes
 def test_an_idle_accelerator_gets_one_warning_that_names_the_extra(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.delenv("JAX_PLATFORMS", raising=False)
+    monkeypatch.setattr(accelerators, "_platforms", lambda: "")
     monkeypatch.setattr(accelerators, "machine_has", lambda: "NVIDIA GPU")
     monkeypatch.setattr(accelerators, "missing_extra", lambda _: "cuda")
     with caplog.at_level(logging.WARNING):
@@ -139,7 +139,6 @@ def test_an_idle_accelerator_gets_one_warning_that_names_the_extra(
 def test_who_asks_for_the_processor_is_not_warned(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setenv("JAX_PLATFORMS", "cpu")
     monkeypatch.setattr(accelerators, "machine_has", lambda: "TPU")
     with caplog.at_level(logging.WARNING):
         accelerators.local_devices()
