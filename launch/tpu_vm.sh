@@ -22,7 +22,8 @@ source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 source "$ROOT/launch/tpu_settings.sh"
 
 POLL_SECONDS="${MUNET_POLL_SECONDS:-30}" TRIES=4
-MAX_FAILED=5        # requests in a row that fail before there is a machine
+MAX_FAILED=5         # requests in a row that fail before there is a machine
+MAX_UNKNOWN=10       # answers in a row that do not come while there is none
 MAX_LOG_BYTES=200000 # of the log, each time
 
 # In a dry run nothing has happened that could be told.
@@ -74,7 +75,7 @@ state() {
       break
     fi
     found=UNKNOWN
-    if grep -qi 'NOT_FOUND\|not found' "$errors"; then
+    if grep -q 'NOT_FOUND\|queuedResources/[^ ]* was not found' "$errors"; then
       found=MISSING
       break
     fi
@@ -102,6 +103,18 @@ delete() {
   gc queued-resources delete "$NAME" --force || true
 }
 
+# Whether the list of machines, asked for apart from the request, does not have this one; in doubt it has.
+no_machine_left() {
+  local names
+  names="$(gc tpu-vm list '--format=value(name)')" || return 1
+  if [[ -n "$dry_run" ]]; then
+    echo "$names"
+  elif grep -Eq "(^|/)$NAME\$" <<<"$names"; then
+    gc tpu-vm delete "$NAME" || true
+    return 1
+  fi
+}
+
 # Deletes the request with its machine, and makes sure of it.
 down() {
   local try
@@ -112,8 +125,10 @@ down() {
     fi
     case "$(state)" in
       MISSING)
-        say "$NAME is gone: nothing costs any more."
-        return 0
+        if no_machine_left; then
+          say "$NAME is gone: nothing costs any more."
+          return 0
+        fi
         ;;
       UNKNOWN) ;;
       *) delete ;;
@@ -126,7 +141,7 @@ down() {
 
 # Waits until the machine is there; asks for one if there is none, and again where it was taken away or refused.
 up() {
-  local now before="" failed=0
+  local now before="" failed=0 unknown=0
   dry_state=MISSING
   say "$(price_class)"
   remark "ask for the machine where there is none, and wait until it is ACTIVE; SUSPENDED or FAILED: delete, and again"
@@ -134,6 +149,7 @@ up() {
     now="$(state)"
     [[ "$now" == "$before" ]] || say "$NAME: $now"
     before="$now"
+    if [[ "$now" == UNKNOWN ]]; then unknown=$((unknown + 1)); else unknown=0; fi
     case "$now" in
       ACTIVE) break ;;
       MISSING)
@@ -152,6 +168,10 @@ up() {
     esac
     if ((failed >= MAX_FAILED)); then
       say "The request failed $failed times, without a machine: quota, zone, kind? The lines above say why."
+      return 1
+    fi
+    if ((unknown >= MAX_UNKNOWN)); then
+      say "Google does not answer (logged in? gcloud auth login); the lines above say why."
       return 1
     fi
     if past_deadline; then
@@ -339,6 +359,10 @@ if [[ -z "$task" ]]; then
   exit 2
 fi
 read_settings "$settings" || exit 2
+if [[ "$task" == run && -z "$REPOSITORY" ]] && ! git -C "$ROOT" rev-parse -q --verify "${REVISION:-HEAD}^{commit}" >/dev/null; then
+  echo "This folder is no git checkout that has ${REVISION:-HEAD}: what should be copied to the machine? Give REPOSITORY." >&2
+  exit 2
+fi
 if [[ -z "$dry_run" ]] && ! command -v gcloud >/dev/null; then
   echo "gcloud is not installed: https://cloud.google.com/sdk/docs/install, then: gcloud auth login" >&2
   exit 2

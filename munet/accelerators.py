@@ -137,7 +137,7 @@ def cannot_start(cause: str) -> str:
 
 
 def _platforms() -> str:
-    """What JAX is told to use, by JAX_PLATFORMS or by who only looks and leaves devices to others; "": what is there."""
+    """What JAX is told to use, by JAX_PLATFORMS or by who leaves the devices to other processes; "": what is there."""
     return str(jax.config.jax_platforms or "")  # type: ignore[attr-defined]
 
 

@@ -28,7 +28,8 @@ VALID = {
     "queued-resources describe": {"format", "project", "zone", "quiet"},
     "queued-resources delete": {"force", "project", "zone", "quiet"},
     "queued-resources list": {"project", "zone", "quiet"},
-    "tpu-vm list": {"project", "zone", "quiet"},
+    "tpu-vm list": {"format", "project", "zone", "quiet"},
+    "tpu-vm delete": {"project", "zone", "quiet"},
     "tpu-vm ssh": {"worker", "command", "project", "zone", "quiet"},
     "tpu-vm scp": {"worker", "project", "zone", "quiet"},
 }  # fmt: skip  # of the reference of gcloud, for the commands that tpu_vm.sh gives
@@ -119,7 +120,16 @@ def delete(options: dict[str, str], given: list[str], plan: dict[str, Any]) -> i
 
 
 def list_all(options: dict[str, str], given: list[str], plan: dict[str, Any]) -> int:
+    if options.get("format") == "value(name)":
+        orphans = (CLOUD / "orphan").read_text() if (CLOUD / "orphan").exists() else ""
+        print(orphans + ("munet-other" if not HOME.exists() else "projects/p/locations/z/nodes/munet-test"))
+        return 0
     print(f"NAME STATE\nmunet-test {state()}" if state() else "Listed 0 items.")
+    return 0
+
+
+def delete_node(options: dict[str, str], given: list[str], plan: dict[str, Any]) -> int:
+    (CLOUD / "orphan").unlink()
     return 0
 
 
@@ -141,7 +151,8 @@ def scp(options: dict[str, str], given: list[str], plan: dict[str, Any]) -> int:
 
 COMMANDS: dict[str, Callable[[dict[str, str], list[str], dict[str, Any]], int]] = {
     "queued-resources create": create, "queued-resources describe": describe, "queued-resources delete": delete,
-    "queued-resources list": list_all, "tpu-vm list": list_all, "tpu-vm ssh": ssh, "tpu-vm scp": scp,
+    "queued-resources list": list_all, "tpu-vm list": list_all, "tpu-vm delete": delete_node, "tpu-vm ssh": ssh,
+    "tpu-vm scp": scp,
 }  # fmt: skip
 
 if __name__ == "__main__":

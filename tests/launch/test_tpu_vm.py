@@ -164,6 +164,21 @@ def test_up_status_stop_down(cloud: Cloud) -> None:
     assert "Listed 0 items." in cloud.run("status").stdout
 
 
+def test_down_looks_for_a_machine_that_its_request_has_left_behind(cloud: Cloud) -> None:
+    (cloud.folder / "orphan").write_text("munet-test\n")
+    done = cloud.run("down")
+    assert done.returncode == 0, done.stderr
+    assert "tpu-vm delete" in cloud.calls
+    assert not (cloud.folder / "orphan").exists()
+
+
+def test_a_google_that_does_not_answer_is_given_up_before_there_is_a_machine(cloud: Cloud) -> None:
+    done = cloud.run("run", fail_before=list(range(1, 1000)))
+    assert done.returncode == 1
+    assert "Google does not answer" in done.stderr
+    assert "may still be there, AND COST" in done.stderr
+
+
 def test_nothing_is_asked_for_before_the_settings_are_right(cloud: Cloud) -> None:
     cloud.write(
         NAME="Munet!", ZONE="europe", ACCELERATOR="v5litepod-16", WORKDIR="/disk/run", SPOT="maybe", HOURS="long",
