@@ -56,7 +56,7 @@ prepare_environment() {
 
 # Refuses extras that setup.py does not have, and a JAX for two kinds of accelerator.
 check_extras() {
-  local extra known=" cuda tpu gcs hf tfds-prepare "
+  local extra known=" cuda tpu gcs hf tfds-prepare export serve "
   for extra in $(sorted_extras | tr ',' ' '); do
     if [[ "$known" != *" $extra "* ]]; then
       echo "MUNET_EXTRAS=${MUNET_EXTRAS:-}: there is no extra '$extra'. Valid:$known(several with commas)" >&2

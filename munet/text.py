@@ -35,6 +35,17 @@ def percent(quality: Quality) -> str:
     return f"{100 * quality.value:.1f}"
 
 
+def interval_text(interval: tuple[float, float], digits: int = 1, between: str = "-") -> str:
+    """`98.0-99.9`, of a hundred: an interval of shares."""
+    low, high = (f"{100 * bound + 0.0:.{digits}f}" for bound in interval)
+    return f"{low}{between}{high}"
+
+
+def with_interval(share: float, interval: tuple[float, float] | None, digits: int = 2) -> str:
+    """`99.44% (98.0-99.9)`: a share with its interval, if it has one."""
+    return f"{share:.{digits}%}" + (f" ({interval_text(interval)})" if interval else "")
+
+
 def byte_size(number: float) -> str:
     """`1.5 GiB`, `300 MiB`, `12 KiB`."""
     for unit, size in (("GiB", 1 << 30), ("MiB", 1 << 20)):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from itertools import islice
 from typing import TypeVar
 
@@ -36,4 +36,16 @@ def in_threads(work: Callable[[Item], Result], items: Iterable[Item], num_thread
                 waiting += [pool.submit(work, item) for item in islice(remaining, 1)]
         finally:
             for future in waiting:
+                future.cancel()
+
+
+def as_they_end(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+    """Results of a few items as they are ready, from one thread a core; errors as in `in_threads`."""
+    with ThreadPoolExecutor(num_cores()) as pool:
+        futures = [pool.submit(work, item) for item in items]
+        try:
+            for future in as_completed(futures):
+                yield future.result()
+        finally:
+            for future in futures:
                 future.cancel()

@@ -183,7 +183,7 @@ def _write(place: Path, arrays: NamedArrays) -> None:
 def _new_entry(place: Path) -> Path:
     """A folder beside `place` to prepare its content in."""
     place.parent.mkdir(parents=True, exist_ok=True)
-    _remove_leftovers(place.parent)
+    remove_leftovers(place.parent)
     return Path(tempfile.mkdtemp(prefix=".tmp-", dir=place.parent))
 
 
@@ -207,11 +207,14 @@ def _finish(temporary: Path, place: Path, arrays: NamedArrays) -> None:
         temporary.rename(place)  # fails harmlessly if another process was first
 
 
-def _remove_leftovers(parent: Path) -> None:
+def remove_leftovers(parent: Path) -> None:
+    """Removes what processes that were killed had begun to write there."""
     for path in parent.glob(".tmp-*"):
         try:
             is_old = time.time() - path.stat().st_mtime > _LEFTOVER_SECONDS
         except FileNotFoundError:  # its process just finished
             continue
-        if is_old:
+        if is_old and path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
+        elif is_old:
+            path.unlink(missing_ok=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from munet.data.open_settings import OpenSettings
@@ -83,6 +83,12 @@ class Task:
         self.__dict__.pop("_splits", None)
 
     @property
+    def noted(self) -> TaskInfo:
+        """What the journal is to keep, with the shape of the images where it is known by now."""
+        known = self.__dict__.get("image_shape") or self.source.image_shape or ()
+        return replace(self.info, image_shape=known)
+
+    @cached_property
     def image_shape(self) -> tuple[int, int, int]:
         """Height, width and channels (1 if the whole set is grey, else 3) of every image of the task."""
         height, width, channels = self.split("train").images.shape[1:]

@@ -105,6 +105,7 @@ class Training:
                 )
                 told = now
             timed = timed or (now, stop)
+            self._place.check_held()  # or hours would be trained for a directory that is gone
             if stop < setup.num_steps:
                 self._saving.save_if_due(state, stop, self._seconds)
         return state

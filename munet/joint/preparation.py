@@ -17,8 +17,9 @@ from munet.joint.examples import Examples
 from munet.joint.workdir import Beginning
 from munet.methods.pretraining import recipe
 from munet.run import start
-from munet.run.setup import use_compilation_cache
 from munet.training.placement.devices import DeviceLayout, data_mesh
+from munet.training.program import jax_settings
+from munet.training.program.compilation_cache import use_compilation_cache
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,8 @@ class JointSetup:
           ConfigError, UserError: settings that do not fit the data or the devices.
         """
         experiment, runtime = config.experiment, engine_runtime(config)
-        use_compilation_cache(runtime)
+        jax_settings.pin(say)
+        use_compilation_cache(runtime.cache_dir)
         layout = DeviceLayout.detect(runtime)
         opening = OpenSettings(
             data_dir=runtime.data_dir,

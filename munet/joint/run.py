@@ -12,6 +12,7 @@ import io
 import numpy as np
 from flax.traverse_util import flatten_dict
 
+from munet import intervals
 from munet.config import to_json
 from munet.config.pretrain import PretrainConfig
 from munet.joint import dry_run
@@ -23,7 +24,7 @@ from munet.joint.saving import JointSaves
 from munet.joint.workdir import Result, Workdir, check_same, recipe_differences
 from munet.methods.pretraining import card
 from munet.run import start
-from munet.text import count
+from munet.text import count, with_interval
 from munet.types import Quality, TaskName
 from munet.vit.architecture import HEAD
 from munet.vit.augreg import Components, save_augreg
@@ -145,5 +146,6 @@ def _num_params(components: Components) -> int:
 
 def _tell(result: Result, place: Workdir, say: Say) -> None:
     for name, quality in result.test.items():
-        say(f"test accuracy of {name}: {quality.value:.2%} ({quality.correct:,} of {quality.counted:,})")
+        shown = with_interval(quality.value, intervals.of_quality(quality))
+        say(f"test accuracy of {name}: {shown}, {quality.correct:,} of {quality.counted:,}")
     say(f"root, with its card beside it: {place.location(result.file)}")

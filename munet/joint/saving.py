@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import jax
 import numpy as np
+from etils import epath
 
 from munet.methods.pretraining.recipe import JointState
 from munet.training.saves import Saves, Subject, abstract
@@ -45,18 +46,15 @@ class JointSaves:
 
     def restore(self, like: JointState) -> SavedState | None:
         """The newest save, placed as `like` is; None if there is none that can be used."""
-        complete = self._saves.complete(_FAMILY)
-        if not complete:
-            return None
         leaves, structure = jax.tree.flatten(like)
         wanted = {"leaves": [abstract(leaf) for leaf in leaves], "seconds": np.zeros(1)}
-        try:
-            tree = self._saves.load(complete[-1], wanted)
-            step = int(complete[-1].name.rpartition("-")[2])
-        except Exception as error:  # Orbax and TensorStore raise what they like; none of it matters to the training
-            self._saves.refuse(complete, error, "training starts from its beginning")
-            return None
-        return SavedState(step, jax.tree.unflatten(structure, tree["leaves"]), float(tree["seconds"][0]))
+
+        def read(saved: epath.Path) -> SavedState:
+            tree = self._saves.load(saved, wanted)
+            step = int(saved.name.rpartition("-")[2])
+            return SavedState(step, jax.tree.unflatten(structure, tree["leaves"]), float(tree["seconds"][0]))
+
+        return self._saves.restore(self._saves.complete(_FAMILY), read, "training starts from its beginning")
 
     def wait(self) -> None:
         """Waits for the save in the background."""

@@ -20,8 +20,9 @@ from munet.config import differences, to_json
 from munet.config.pretrain import Recipe
 from munet.errors import CorruptionError, WorkdirError
 from munet.run import start
-from munet.store import codec
+from munet.store import codec, lease
 from munet.store.folders import is_remote, open_folder
+from munet.store.keeper import Keeper
 from munet.store.lock import check_usable, locked
 from munet.types import Quality, TaskInfo, TaskName
 
@@ -105,20 +106,41 @@ class Workdir:
         path = os.fspath(workdir).removeprefix("file://")
         self.path = path if is_remote(path) else str(Path(path).absolute())  # Orbax takes no relative one
         self._files = open_folder(self.path)
+        self._keeper: Keeper | None = None
         if not is_remote(self.path):
             check_usable(Path(self.path), {_START}, "pre-training")
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
-        """Keeps every other process out while the block runs; in object stores nothing is locked.
+        """Keeps every other process out while the block runs; in object stores by a lease.
 
         Raises:
           WorkdirError: a living process holds it.
         """
-        held = contextlib.nullcontext() if is_remote(self.path) else locked(Path(self.path), [self.path])
-        with held:
-            self._files.remove_leftovers()
-            yield
+        held: contextlib.AbstractContextManager[Keeper]
+        if is_remote(self.path):
+            held = lease.held(open_folder(f"{self.path.rstrip('/')}/lease"), lambda: not self._files.names())
+        else:
+            held = locked(Path(self.path), [self.path])
+        with held as self._keeper:
+            try:
+                self._files.remove_leftovers()
+                yield
+            finally:
+                self._keeper = None
+
+    def check_held(self) -> None:
+        """Refuses to go on where another process has taken over, or the directory is no longer in its place.
+
+        Raises:
+          WorkdirError: so it is.
+        """
+        if self._keeper is not None:
+            self._keeper.check()
+
+    def _replace(self, name: str, data: bytes) -> None:
+        self.check_held()
+        self._files.replace(name, data)
 
     @property
     def in_training(self) -> str:
@@ -157,8 +179,8 @@ class Workdir:
 
     def write_curve(self, points: Sequence[CurvePoint], picture: str) -> None:
         """Replaces the validation curve and its picture, each as a whole: a few kilobytes."""
-        self._files.replace(_CURVE, b"".join(codec.dumps(codec.to_json(point)) + b"\n" for point in points))
-        self._files.replace("curve.svg", picture.encode())
+        self._replace(_CURVE, b"".join(codec.dumps(codec.to_json(point)) + b"\n" for point in points))
+        self._replace("curve.svg", picture.encode())
 
     def result(self) -> Result | None:
         """What came of the training; None while it is not complete.
@@ -179,9 +201,9 @@ class Workdir:
 
     def finish(self, result: Result, root: bytes, card: str) -> None:
         """Puts the root in place, then its card, then the word that training is complete."""
-        self._files.replace(result.file, root)
-        self._files.replace(f"{result.file.removesuffix('.npz')}.md", card.encode())
-        self._files.replace(_RESULT, codec.dumps(codec.to_json(result)) + b"\n")
+        self._replace(result.file, root)
+        self._replace(f"{result.file.removesuffix('.npz')}.md", card.encode())
+        self._replace(_RESULT, codec.dumps(codec.to_json(result)) + b"\n")
 
     def location(self, name: str) -> str:
         """The full path of a file, for messages."""

@@ -6,6 +6,7 @@ The run only calls `notify(event)`; importing this package costs nothing but the
 from __future__ import annotations
 
 from munet.progress.events import (
+    Compiling,
     CycleEnded,
     Event,
     GenerationEnded,
@@ -20,6 +21,7 @@ from munet.progress.events import (
 )
 
 __all__ = [
+    "Compiling",
     "CycleEnded",
     "Event",
     "GenerationEnded",

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from munet.progress import wording
 from munet.progress.events import (
+    Compiling,
     CycleEnded,
     Event,
     GenerationEnded,
@@ -52,7 +53,7 @@ class LiveDisplay:
                 console.print(Text(wording.describe_phase(event, run), TITLE))
             case GenerationStarted():
                 self._since = time.monotonic()
-            case CycleEnded():
+            case Compiling() | CycleEnded():
                 self._live.refresh()
             case GenerationEnded():
                 console.print(_finished(event, run, has_room=console.width >= 90))
@@ -110,7 +111,10 @@ class LiveDisplay:
     def _bar(self) -> Table:
         tracker = self._tracker
         table = Table.grid(padding=(0, 1), expand=False)
-        rate = wording.describe_rate(tracker.images_per_second, tracker.seconds_left)
+        if tracker.compiling is None:
+            rate = wording.describe_rate(tracker.images_per_second, tracker.seconds_left) or "starting"
+        else:
+            rate = wording.describe_compiling(tracker.compiling, tracker.compiling_seconds)
         bar = ProgressBar(total=1.0, completed=tracker.fraction, width=30, complete_style=GAIN, finished_style=GAIN)
         table.add_row(Text(" "), bar, Text(f"{tracker.fraction:4.0%}"), Text(rate, QUIET))
         return table

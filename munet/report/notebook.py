@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
-from munet.report.status import headings, rows, summary
+from munet.report.overview import headings, rows, summary
 from munet.system.view import RunView
 
 _SHOWN = 3  # columns of the few lines: the task, its validation and its test quality

@@ -70,6 +70,8 @@ def _facts(found: Checkpoint) -> dict[str, Any]:
 def _how_to(found: Checkpoint) -> str:
     flags = [f"--config.root={found.reference}", f"--config.variant={found.variant.name}"]
     flags.append(f"--config.num_blocks={found.num_blocks}")
+    if width := found.facts.adapter_dim:
+        flags += [f"--config.defaults.adapter_dim={width}", f"--config.search_space.adapter_dim={width}"]
     return "Begin with it:\n  munet evolve --config=base --workdir=runs/mine " + shlex.join(flags)
 
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 from munet.config import Config
 from munet.config.evolve import BASELINES
 from munet.data.class_notes import notes_on_classes
+from munet.data.range_notes import notes_on_range
 from munet.data.tasks import Task
 from munet.errors import CorruptionError
 from munet.evolution import judging, schedule
@@ -90,7 +91,7 @@ class Loop:
         minutes = setup.config.runtime.checkpoint_minutes
         # There in any case: an earlier start may have saved what is to be cleared.
         self._in_flight = InFlight(
-            f"{store.path}/in_flight",
+            in_flight_folder(store),
             minutes,
             note=lambda text: notify(events.Note(text)),
             is_last=self._is_last_cycle,
@@ -109,8 +110,12 @@ class Loop:
         try:
             while not self._controller.is_complete(current.state):
                 current = self._phase(current)
+        except (CorruptionError, OSError):
+            self._store.check_held()  # files are not missing where the directory is gone: that is said instead
+            raise
         finally:
             self._in_flight.wait()  # an interrupted run leaves a whole save behind, not half of one
+        self._in_flight.clear()  # nothing is in training: what a save that failed left behind goes too
         self._notify(events.RunEnded(is_complete=True, seconds=time.perf_counter() - started))
 
     def _begin(self) -> RunState:
@@ -119,7 +124,7 @@ class Loop:
         if not len(journal):
             self._setup.root.put(self._store.components)
             entry = replace(entry, root=replace(entry.root, latency=latency.of_root(self._experiment)))
-            journal.append(entry)
+            journal.append(entry, at=0)
             return replay.tell(self._controller, None, entry)
         for note in start.notes_on_layout(read_start(self._store), entry):
             self._notify(events.Note(note))
@@ -138,8 +143,9 @@ class Loop:
             if other is not task:
                 other.release()
         self._notify(events.PhaseStarted(task.info, position))
-        for note in notes_on_classes(task) if position == Position(0, position.task_index, 0) else ():
-            self._notify(events.Note(note))
+        if position == Position(0, position.task_index, 0):
+            for note in (*notes_on_classes(task), *notes_on_range(task)):
+                self._notify(events.Note(note))
         while not self._controller.is_phase_over(current.state):
             if candidates := self._controller.seed_candidates(current.state):
                 current = self._choose_seeds(current, task, work, candidates)
@@ -168,6 +174,7 @@ class Loop:
         self._notify(events.GenerationStarted(plan, *sizes))
         results = self._trained(placed, current)
         verdicts = self._controller.judge(current.state, plan, results)
+        self._store.check_held()
         entry = self._publisher.publish(current.state, plan, results, verdicts)
         current = self._commit(current, entry)
         self._in_flight.clear()
@@ -177,21 +184,26 @@ class Loop:
     def _trained(self, placed: Placed, current: RunState) -> dict[ModelId, TrainedChild]:
         """Trains a generation; where the score counts latency, that was measured before, with nothing else at work."""
         if self._experiment.latency_factor == 1:
-            return self._trainer.train(placed, self._cycle_ended)
+            return self._trainer.train(placed, self._cycle_ended, self._compiled)
         latencies = latency.of_children(self._experiment, placed, current.latencies)
-        results = self._trainer.train(placed, self._cycle_ended)
+        results = self._trainer.train(placed, self._cycle_ended, self._compiled)
         return {child: replace(result, latency=latencies[child]) for child, result in results.items()}
 
     def _is_last_cycle(self) -> bool:
         """Asked once a cycle, when it is about to be saved: then it must be, and the run ends after it."""
+        self._store.check_held()  # or hours would be trained for a directory that is gone
         self._is_last = self._deadline.is_over()
         return self._is_last
+
+    def _compiled(self, done: int, total: int) -> None:
+        self._notify(events.Compiling(done, total))
 
     def _cycle_ended(self, cycle: int, qualities: Mapping[ModelId, Quality], image_steps: int, seconds: float) -> None:
         """Tells it, and ends the run if its time is up.
 
         Where generations are not saved inside, `_phase` does so after the generation.
         """
+        self._store.check_held()
         self._notify(events.CycleEnded(cycle, qualities, image_steps, seconds))
         if self._is_last:
             raise TimeIsUpError
@@ -218,6 +230,7 @@ class Loop:
             validation.correct_per_class,
             validation.counted_per_class,
             validation.confusions,
+            test.right,
         )
         before, current = current.state, self._commit(current, entry)
         state = current.state
@@ -258,8 +271,13 @@ class Loop:
     def _commit(self, current: RunState, entry: SeedsEntry | GenerationEntry | PhaseEntry) -> RunState:
         """Tells the entry, then appends it: what the state refuses is never written."""
         after = replay.tell(self._controller, current, entry)
-        self._store.journal.append(entry)
+        self._store.journal.append(entry, at=current.length)
         return after
+
+
+def in_flight_folder(store: Store) -> str:
+    """Where a run saves the generation in training."""
+    return f"{store.path}/in_flight"
 
 
 def announce(

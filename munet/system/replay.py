@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from munet.errors import CorruptionError
+from munet.errors import CorruptionError, UserError
 from munet.evolution import costs
 from munet.evolution.controller import Controller
 from munet.evolution.sorted_map import SortedMap
@@ -88,10 +88,29 @@ def load(controller: Controller, store: Store) -> RunState:
     """
     run_state = _snapshot(store)
     for entry in store.journal.entries(start=0 if run_state is None else run_state.length):
-        run_state = tell(controller, run_state, entry)
+        run_state = fold(controller, run_state, entry, store)
     if run_state is None:
         raise CorruptionError(f"The journal of {store.path} is empty: start the run again.")
     return run_state
+
+
+def fold(controller: Controller, run_state: RunState | None, entry: JournalEntry, store: Store) -> RunState:
+    """As `tell`, of an entry that was read: one that names what is not there, or makes no sense, is damaged.
+
+    Raises:
+      CorruptionError: it does not follow on the run state.
+    """
+    try:
+        return tell(controller, run_state, entry)
+    except UserError:
+        raise
+    except (LookupError, ValueError, ArithmeticError, TypeError) as error:
+        length = 0 if run_state is None else run_state.length
+        what = f"it names {error}, which is not there" if isinstance(error, LookupError) else str(error)
+        raise CorruptionError(
+            f"{store.journal.path}/{length:08d}.json does not follow from the entries before it: {what}.",
+            "Restore it from a copy, or start again in a new work directory.",
+        ) from error
 
 
 def _snapshot(store: Store) -> RunState | None:

@@ -13,9 +13,11 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from jaxtyping import Bool
 
+from munet import right_images
 from munet.config import Experiment
-from munet.errors import CorruptionError, UserError, nearest
+from munet.errors import CorruptionError, UserError, WorkdirError, nearest
 from munet.evolution import judging, schedule
 from munet.evolution.controller import Controller
 from munet.evolution.state import State
@@ -202,6 +204,16 @@ class RunView:
             raise CorruptionError(f"Entry {place} of the journal of {self.workdir} does not close a phase of {task!r}.")
         return entry
 
+    def test_right(self, task: TaskName) -> Bool[np.ndarray, " images"] | None:
+        """Which test images a task's model has right, class by class; None where it was not recorded (older journals).
+
+        Raises:
+          UserError: no such task, or no model yet.
+          CorruptionError: the entry is damaged.
+        """
+        entry = self.last_phase(task)
+        return right_images.unpack(entry.test_right, entry.test_quality.counted) if entry.test_right else None
+
     @cached_property
     def _measured_after(self) -> dict[ModelId, PhaseEntry]:
         """What was measured of models that came after the last phase."""
@@ -225,6 +237,10 @@ class RunView:
             for id in self.state.used_by(model):
                 users.setdefault(id, []).append(task)
         return users
+
+    def users(self, component: ComponentId) -> tuple[TaskName, ...]:
+        """The tasks whose models use a component, also as the base of another, in order."""
+        return tuple(self._users.get(component, ()))
 
     def trained_last(self, component: ComponentId) -> TaskName | None:
         """The task that trained a component last; None for one that still is the root's."""
@@ -251,10 +267,20 @@ class RunView:
         """The arrays of a task's model by component name and path, every byte checked.
 
         Raises:
-          UserError: no such task, or no model yet.
+          UserError: no such task, or no model yet; or the run has gone on and removed what is no longer its model.
           CorruptionError: a component's file is damaged or missing.
         """
-        return {name: self.store.components.load(id) for name, id in self.model(task).components.items()}
+        try:
+            return {name: self.store.components.load(id) for name, id in self.model(task).components.items()}
+        except CorruptionError as error:
+            before, now = self.run_state.length, len(self.store.journal)
+            if now > before and not {*self.model(task).components.values()} <= self.store.components.ids():
+                raise WorkdirError(
+                    f"The run in {self.workdir} has gone on since it was opened here ({before:,} journal entries then, "
+                    f"{now:,} now), has another model of {task!r}, and has removed files of this one.",
+                    "Open it again.",
+                ) from error
+            raise
 
 
 def open(workdir: str) -> RunView:
@@ -267,6 +293,11 @@ def open(workdir: str) -> RunView:
     store = Store.open(workdir)
     start = read_start(store)
     return RunView(store, start, replay.load(Controller(read_experiment(start), start.tasks), store))
+
+
+def baseline_workdir(workdir: str, kind: str) -> str:
+    """Where the baseline `kind` of a run is kept."""
+    return f"{workdir.rstrip('/')}/baselines/{kind}"
 
 
 def read_start(store: Store) -> StartEntry:

@@ -123,13 +123,8 @@ class InFlight:
                 "The generation in training was saved with its children grouped otherwise (other devices, "
                 "children_per_dispatch or version); it is trained from its beginning."
             )
-        if not fitting:
-            return None
-        try:
-            return _load(self._saves, fitting[-1], key, like)
-        except Exception as error:  # Orbax and TensorStore raise what they like; none of it matters to the run
-            self._saves.refuse(fitting, error, "the generation is trained from its beginning")
-            return None
+        instead = "the generation is trained from its beginning"
+        return self._saves.restore(fitting, lambda saved: _load(self._saves, saved, key, like), instead)
 
     def clear(self) -> None:
         """Removes every save: the generation is committed."""

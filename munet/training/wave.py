@@ -10,7 +10,7 @@ of their stream; the host hears once a cycle.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from types import MappingProxyType
 from typing import TypeVar
@@ -27,7 +27,7 @@ from munet.training.placement.chunks import Chunk, Wave
 from munet.training.placement.devices import DeviceLayout
 from munet.training.program import programs
 from munet.training.program.signature import Signature
-from munet.training.trainer import OnCycle, TrainedChild
+from munet.training.trainer import OnCompiled, OnCycle, TrainedChild, tell_nobody
 from munet.training.work import TaskWork
 from munet.types import ChildCost, ModelId
 
@@ -46,6 +46,7 @@ class WaveTrainer:
 
     def __init__(self, layout: DeviceLayout, load: Load, in_flight: InFlight | None = None):
         self._layout, self._load, self._in_flight = layout, load, in_flight
+        self._compiled: set[Hashable] = set()  # programs that earlier waves compiled
 
     def train(
         self,
@@ -55,6 +56,7 @@ class WaveTrainer:
         validation_split: Split,
         on_cycle: OnCycle,
         heads: Mapping[ModelId, FlatArrays] = MappingProxyType({}),
+        on_compiled: OnCompiled = tell_nobody,
     ) -> dict[ModelId, TrainedChild]:
         """Trains the children of a wave and returns them by id.
 
@@ -65,6 +67,7 @@ class WaveTrainer:
           validation_split: of their task; the images that qualities are counted on are its first.
           on_cycle: told after each cycle.
           heads: what new heads start from, where they are not drawn.
+          on_compiled: told while programs are compiled.
         """
         started = time.perf_counter()
         trainings = [ChunkTraining.start(chunk, wave.of(chunk), work, self._load, heads) for chunk in wave.chunks]
@@ -80,6 +83,8 @@ class WaveTrainer:
                 trainings,
                 [streams[training.chunk.stream].segment_shape for training in trainings],
                 [shapes[training.program.image_size] for training in trainings],
+                self._compiled,
+                on_compiled,
             )
         for cycle in range(first, work.num_cycles):
             cycle_started = time.perf_counter()

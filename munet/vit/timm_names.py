@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from munet.types import ComponentName
-from munet.vit.architecture import CLS, EMBEDDING, NORM, POSITION, is_block, layer_index
+from munet.vit.architecture import CLS, EMBEDDING, HEAD, NORM, POSITION, is_adapter, is_block, layer_index
 
 _ATTENTION = "MultiHeadDotProductAttention_1"
 _PARTS = ("query", "key", "value")
@@ -81,9 +81,15 @@ def _timm(name: ComponentName) -> Mapping[str, Place]:
         return {"pos_embedding": Place("pos_embed")}
     if name == NORM:
         return _norm("norm", "")
+    if name == HEAD:
+        return _pair("head", "")
+    block = f"blocks.{layer_index(name)}"
+    if is_adapter(name):  # no layer of timm's own, but of the module that exports come with
+        adapter = f"{block}.adapter"
+        dense = _pair(f"{adapter}.fc1", "Dense_0") | _pair(f"{adapter}.fc2", "Dense_1")
+        return _norm(f"{adapter}.norm", "LayerNorm_0") | dense
     if not is_block(name):
         raise ValueError(f"{name!r} has no place in a checkpoint of timm")
-    block = f"blocks.{layer_index(name)}"
     places = _norm(f"{block}.norm1", "LayerNorm_0") | _norm(f"{block}.norm2", "LayerNorm_2")
     for part, projection in enumerate(_PARTS):
         places[f"{_ATTENTION}/{projection}/kernel"] = Place(f"{block}.attn.qkv.weight", "dense", part)
@@ -131,6 +137,7 @@ NAME_SCHEMES = (
             (r"attn_pool\..*", "attention pooling instead of the class token"),
             (r"norm_pre\..*", "a norm before the first block"),
             (r"patch_embed\.backbone\..*", "a convolutional stem (hybrid)"),
+            (r"blocks\.\d+\.adapter\..*", "residual adapters"),
             (r"blocks\.\d+\.mlp\.(w\d+|fc1_g|fc1_x)\..*", "a gated MLP (SwiGLU)"),
         ),
     ),

@@ -293,3 +293,17 @@ def test_the_command_line(data: Path, tmp_path: Path, capsys: pytest.CaptureFixt
     assert "complete" in capsys.readouterr().out
     assert main(["pretrain", "--config=demo"]) == 2
     assert "is for munet evolve" in capsys.readouterr().err
+
+
+def test_a_directory_that_is_moved_ends_training_at_once(data: Path, tmp_path: Path) -> None:
+    workdir = tmp_path / "run"
+
+    def listen(text: str) -> None:
+        if text.startswith("step 12 "):
+            workdir.rename(tmp_path / "elsewhere")
+
+    with pytest.raises(WorkdirError, match="was deleted, moved or replaced while this process used it"):
+        pretrain(tiny.config(data), str(workdir), listen, "the command")
+    assert not workdir.exists()
+    pretrain(tiny.config(data), str(tmp_path / "elsewhere"), lambda _: None, "the command")
+    assert (tmp_path / "elsewhere" / "result.json").exists()

@@ -113,7 +113,7 @@ def test_a_slurm_job_that_is_preempted_goes_back_until_it_is_complete(tmp_path: 
     requeued.touch()
     while again and starts < 10:
         before, until = requeued.read_text(), [2, 5, None][min(starts, 2)]
-        command = [script, "--config=demo", "--workdir=gs://bucket/run"]
+        command = [str(script), "--config=demo", "--workdir=gs://bucket/run"]
         code = cluster.run(command, until, SLURM_JOB_ID="7", SLURM_SUBMIT_DIR=str(tmp_path / "checkout"))
         starts, again = starts + 1, requeued.read_text() != before
     assert (code, starts, cluster.steps) == (0, 3, STEPS)

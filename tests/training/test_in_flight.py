@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from orbax.checkpoint import v1 as ocp
 
 from munet import rng
+from munet.training import save_manifest
 from munet.training.in_flight import InFlight, SaveKey
 from munet.training.measure.validation import CycleScores
 from munet.training.program.programs import ChildState, init_state
@@ -158,6 +160,32 @@ def test_a_save_that_cannot_be_read_is_told_and_left(
     assert_same(trained, whole)
 
 
+def test_a_save_without_a_manifest_is_used_and_that_is_told(whole: Any, tmp_path: Path) -> None:
+    """One of an older version, or of a process that was killed before it wrote the manifest."""
+    stop(tmp_path / "in_flight")
+    (newest,) = (tmp_path / "in_flight").iterdir()
+    (newest / save_manifest.FILE).unlink()
+    trained, cycles, told = resume(tmp_path / "in_flight")
+    assert cycles == [2]
+    assert len(told) == 1
+    assert f"{newest.name} has no manifest" in told[0]
+    assert_same(trained, whole)
+
+
+def test_where_the_newest_save_is_damaged_the_one_before_is_used(tmp_path: Path) -> None:
+    in_flight = InFlight(str(tmp_path), minutes=0)
+    save(in_flight, 0)
+    in_flight.wait()
+    shutil.copytree(tmp_path / f"{WHAT.name}-000000", tmp_path / f"{WHAT.name}-000001")
+    truncate(tmp_path / f"{WHAT.name}-000001")
+    told: list[str] = []
+    found = InFlight(str(tmp_path), minutes=0, note=told.append).restore(WHAT, [jax.device_put(small_state())])
+    assert found is not None
+    assert found.cycle == 0
+    assert len(told) == 1
+    assert "the save before it is tried" in told[0]
+
+
 def small_state(value: float = 0.0) -> ChildState:
     return init_state({"head": {"kernel": np.full((2, 3), value, np.float32)}})
 
@@ -195,7 +223,8 @@ def test_a_save_of_other_children_is_refused(tmp_path: Path) -> None:
     ocp.save(tmp_path / f"{WHAT.name}-000001", tree_of([small_state()], [8, 9]))
     state = jax.device_put(small_state())
     assert in_flight.restore(WHAT, [state]) is None
-    assert "[8, 9], not [1, 2]" in told[0]
+    assert "has no manifest" in told[0]  # as saves of older versions
+    assert "[8, 9], not [1, 2]" in told[1]
 
 
 @pytest.mark.parametrize("minutes", [0, 60])

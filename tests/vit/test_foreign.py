@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -89,6 +90,47 @@ def test_another_scaling_of_pixels_is_put_into_the_embedding(tmp_path: Path) -> 
     (hf / "preprocessor_config.json").write_text(json.dumps({"image_mean": [1, 2], "image_std": 0}))
     with pytest.raises(CheckpointError, match=r"normalisation .* is unusable"):
         roots.find(hf)
+
+
+def test_a_file_of_any_name_is_read_with_the_config_beside_it(tmp_path: Path) -> None:
+    """With its scaling of pixels, or features are off by up to 1.4."""
+    scaling = {"mean": list(weights.IMAGENET_MEAN), "std": list(weights.IMAGENET_STD)}
+    folder = write_timm(tmp_path / "a", pretrained_cfg=scaling, model_args={"act_layer": "gelu_tanh"})
+    tiny = (folder / "model.safetensors").rename(folder / "deit_tiny.safetensors")
+    np.testing.assert_allclose(features(tiny), judged("timm_imagenet"), atol=5e-5)
+    assert not any("no config.json" in note for note in roots.find(tiny).facts.notes)
+    shutil.copy(tiny, folder / "other.safetensors")
+    with pytest.raises(
+        CheckpointError, match=r"may describe deit_tiny.safetensors or other.*name it deit_tiny\.config"
+    ):
+        roots.find(tiny)
+    (folder / "config.json").rename(folder / "deit_tiny.config.json")
+    np.testing.assert_allclose(features(tiny), judged("timm_imagenet"), atol=5e-5)
+    assert any("no config.json" in note for note in roots.find(folder / "other.safetensors").facts.notes)
+
+
+@pytest.mark.parametrize(
+    ("config", "problem"),
+    [
+        ({"image_size": [64, 16]}, r"images of 64 x 16 pixels in config.json, so 4 x 1 patches, but .* for 4"),
+        ({"image_size": 48}, r"images of 48 x 48 pixels in config.json, so 3 x 3 patches"),
+        ({"patch_size": 8}, r"patches of 8 x 8 pixels in config.json, but of 16 in its arrays"),
+        ({"image_size": "big"}, r"config.json is unusable: a size in pixels of 'big'"),
+    ],
+)
+def test_a_root_whose_config_and_arrays_disagree_about_its_images_is_refused(
+    config: Any, problem: str, tmp_path: Path
+) -> None:
+    """Four patches may be 2 x 2 or 4 x 1: that is not guessed."""
+    with pytest.raises(CheckpointError, match=problem):
+        roots.find(write_transformers(tmp_path / "hf", "gelu_new", **config))
+    if "image_size" in config and config["image_size"] != "big":
+        sizes = config["image_size"] if isinstance(config["image_size"], list) else [48, 48]
+        timm = write_timm(tmp_path / "timm", pretrained_cfg={"input_size": [3, *sizes]})
+        with pytest.raises(CheckpointError, match=problem):
+            roots.find(timm)
+        write_timm(tmp_path / "timm", pretrained_cfg={"input_size": [3, *sizes]}, model_args={"img_size": 32})
+        assert roots.find(timm).facts.image_size == 32
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float64, ml_dtypes.bfloat16])

@@ -20,12 +20,13 @@ from munet.data.folder import image_files, index, labels_csv
 from munet.data.folder.image_files import Listing
 from munet.data.folder.index import FileFacts
 from munet.data.folder.notes import equal_files
-from munet.data.folder.pixels import FORMAT, FolderPixels, decoded_bytes
+from munet.data.folder.pixels import FolderPixels, decoded_bytes
 from munet.data.folder.split_folders import split_files
 from munet.data.open_settings import OpenSettings, TaskUri
 from munet.data.splits import SPLITS, Source, Split, SplitName, Splits
 from munet.errors import DataError, nearest
 
+IDENTITY = 1  # part of every fingerprint: count up where all runs on folders are to be refused
 _SHOWN = 5  # bad files named in a message
 
 
@@ -33,7 +34,7 @@ def open_folder(uri: TaskUri, settings: OpenSettings) -> Source:
     """Reads, decodes and splits the images of a folder.
 
     Args:
-      uri: whose path is the folder, or a `.csv` file in it.
+      uri: whose path is the folder, or a `.csv` file in it; option `range`: the values that are black and white.
       settings: the cache, the canvas, the seed of the split, and how many files may be unreadable.
 
     Raises:
@@ -55,7 +56,7 @@ def open_folder(uri: TaskUri, settings: OpenSettings) -> Source:
     def load() -> Splits:
         return {name: Split(images.images(part), labels[part]) for name, part in parts.items()}
 
-    identity = [FORMAT, listing.class_names, images.image_shape]
+    identity = [IDENTITY, listing.class_names, images.image_shape, *uri.options.values()]
     identity += [[name, [[facts[n].digest, int(labels[n])] for n in part]] for name, part in parts.items()]
     return Source(
         listing.class_names,
@@ -63,6 +64,7 @@ def open_folder(uri: TaskUri, settings: OpenSettings) -> Source:
         hashlib.sha256(json.dumps(identity).encode()).hexdigest(),
         load,
         (*listing.notes, *notes, *split_notes, *equal_files(listing, facts, labels, parts)),
+        image_shape=images.image_shape,
     )
 
 

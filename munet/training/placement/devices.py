@@ -22,6 +22,7 @@ from munet.errors import UserError
 from munet.threads import num_cores
 from munet.training.placement import device_memory, fitting
 from munet.training.placement.grouping import CostModel, Group
+from munet.training.program import jax_settings
 from munet.training.program.sharding import AXES
 
 
@@ -85,6 +86,7 @@ class DeviceLayout:
             "microbatch": self.microbatch,
             **cores,
             "xla_flags": os.environ.get("XLA_FLAGS", ""),
+            "jax": jax_settings.describe(),
         }
 
     @property

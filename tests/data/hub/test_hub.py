@@ -269,6 +269,24 @@ def test_unusable_sets_are_refused(tmp_path: Path) -> None:
     assert "no column is clearly the label. Say ?label=NAME; there is 'file'" in problem("unsure", train=unsure)
 
 
+@pytest.mark.parametrize("name", ["parquet", "imagefolder"])
+def test_a_folder_named_like_a_form_is_read(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not the current directory, which is what such a name means to the library."""
+    meant = {"train": table(20)}
+    expected = load(parquet(tmp_path / "other", meant)).info.fingerprint
+    here = parquet(tmp_path / "here", {"train": table(40)})
+    parquet(here / name, meant)
+    monkeypatch.chdir(here)
+    for uri in (f"./{name}", name, here / name):
+        assert load(uri).info.fingerprint == expected
+
+
+def test_the_name_of_a_form_of_files_is_no_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(parquet(tmp_path / "here", {"train": table(40)}))
+    with pytest.raises(DataError, match="'parquet' is the name of a form of files, not of a set"):
+        load("parquet")
+
+
 def test_what_is_not_there_is_named_with_the_way_to_get_it(tmp_path: Path) -> None:
     saved(tmp_path / "insects", train=table(9))
     with pytest.raises(DataError, match=r"there is no folder .*insect\. Did you mean '.*insects'\?"):

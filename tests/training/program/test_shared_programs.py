@@ -13,9 +13,11 @@ from jax.experimental.compilation_cache import compilation_cache
 
 from munet.data.tasks import load_task
 from munet.progress import events
-from munet.run import runs, shared_programs
-from munet.run.shared_programs import SharedPrograms
+from munet.run import runs
 from munet.store.folders import open_folder
+from munet.training.program import compilation_cache as cache_of_programs
+from munet.training.program import shared_programs
+from munet.training.program.shared_programs import SharedPrograms
 from tests import tiny_run
 
 
@@ -62,7 +64,7 @@ def test_a_run_whose_data_and_cache_are_in_a_bucket(
 ) -> None:
     """It gives what a local one gives; the next machine finds its programs, and makes no folder called `memory:`."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("munet.run.setup._share_programs", lambda url, place: started.append(start(url, place)))
+    monkeypatch.setattr(cache_of_programs, "_share", lambda url, place: started.append(start(url, place)))
     started: list[SharedPrograms] = []
 
     def start(url: str, place: Path) -> SharedPrograms:
