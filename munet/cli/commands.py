@@ -288,6 +288,20 @@ def config(config: str, overrides: Sequence[Override], json: bool) -> None:
         say(line)
 
 
+def devices(config: str, overrides: Sequence[Override], json: bool) -> None:
+    """Says which devices JAX sees, and how many of them a run with these settings would use.
+
+    Raises:
+      UserError: the config cannot be used, or no device can.
+    """
+    from munet.config.flags import parse_config
+
+    settings = parse_config(config, overrides)
+    from munet.report import devices as report
+
+    report.print_devices(settings, json)
+
+
 def benchmark(
     suite: str,
     workdir: str,

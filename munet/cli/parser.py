@@ -15,7 +15,7 @@ from munet.errors import UserError, nearest
 
 DEFAULT_CONFIG, DEFAULT_WORKDIR, DEFAULT_SUITE = "demo", "runs/demo", "builtin"
 DEFAULT_RECIPE = "pretrain_demo"
-_CONFIGURED = ("evolve", "config", "benchmark", "pretrain")  # take --config.NAME=VALUE
+_CONFIGURED = ("evolve", "config", "benchmark", "pretrain", "devices")  # take --config.NAME=VALUE
 
 _HELP = """\
 munet evolves one pretrained ViT into a single system that solves many image-classification tasks.
@@ -33,6 +33,7 @@ Commands:
   roots      list pretrained models to begin with, or fetch and inspect one
   config     list every setting, its value and its meaning
   benchmark  compare methods on the same tasks, over several seeds
+  devices    what JAX sees, how much of it a run would use, and what stands idle
   pretrain   train a root from scratch, on one's own tasks or with a recipe that ships
 
 Examples:
@@ -399,6 +400,17 @@ def _config(commands: Any) -> argparse.ArgumentParser:
     return parser
 
 
+def _devices(commands: Any) -> argparse.ArgumentParser:
+    parser = _command(
+        commands, "devices", "Says which devices JAX sees, how many of them each stage of a run with these settings\n"
+        "keeps at work, and what would use the others. Reads no data.",
+        _OVERRIDE_HELP,
+    )  # fmt: skip
+    parser.add_argument("--config", default=DEFAULT_CONFIG, metavar="FILE[:VARIANT]", help=_CONFIG_HELP)
+    parser.add_argument("--json", action="store_true", help="as one JSON object")
+    return parser
+
+
 def _benchmark(commands: Any) -> argparse.ArgumentParser:
     parser = _command(
         commands,
@@ -444,5 +456,6 @@ _COMMANDS: dict[str, Callable[[Any], argparse.ArgumentParser]] = {
     "roots": _roots,
     "config": _config,
     "benchmark": _benchmark,
+    "devices": _devices,
     "pretrain": _pretrain,
 }

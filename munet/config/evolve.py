@@ -185,7 +185,8 @@ class Experiment:
     insertions: tuple[Insertion, ...] = ("adapter",)  # what may be inserted at a block: "adapter" (the paper), "lora"
     insert_adapters: bool = True  # False: no residual adapters, whatever `insertions` names
     clip_norm: Annotated[float, Range(0, excluded=0)] = 1.0  # gradients are clipped to this global norm
-    # of activations and products: "auto" is bfloat16 on GPU and TPU, float32 on a CPU; parameters are always float32
+    # of activations and products: "auto" is bfloat16 on GPU and TPU, float32 on a CPU; parameters are always float32.
+    # float32 is exact everywhere, and costs a TPU six passes instead of one, a GPU its tensor cores
     compute_dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     antialias: bool = False  # filter images when they shrink
     search_space: SearchSpace = field(default_factory=SearchSpace)
@@ -199,7 +200,9 @@ class Runtime:
     """Everything that may differ between starts of the same run."""
 
     data_dir: str = ""  # prepared TFDS data; "": $TFDS_DATA_DIR, else ~/tensorflow_datasets
-    cache_dir: str = ""  # decoded data and compiled programs; "": $MUNET_CACHE_DIR, else ~/.cache/munet; "off": none
+    # decoded data and compiled programs: a folder, also gs://bucket/folder; "": $MUNET_CACHE_DIR, else ~/.cache/munet;
+    # "off": none
+    cache_dir: str = ""
     max_bad_images: Share = 0.01  # share of a folder's files that may be unreadable; they are named and left out
     resident_share: Share = 0.25  # of a device's memory; larger training sets are streamed from their files; 0: all
     decoding_threads: Automatic = 0  # that decode a streamed set; 0: one a core

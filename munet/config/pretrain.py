@@ -49,7 +49,9 @@ class PretrainRuntime:
     """Everything that may differ between starts of the same training."""
 
     data_dir: str = ""  # prepared TFDS data; "": $TFDS_DATA_DIR, else ~/tensorflow_datasets
-    cache_dir: str = ""  # decoded data and compiled programs; "": $MUNET_CACHE_DIR, else ~/.cache/munet; "off": none
+    # decoded data and compiled programs: a folder, also gs://bucket/folder; "": $MUNET_CACHE_DIR, else ~/.cache/munet;
+    # "off": none
+    cache_dir: str = ""
     max_bad_images: Share = 0.01  # share of a folder's files that may be unreadable; they are named and left out
     num_devices: Automatic = 0  # accelerators that share every batch; 0: all
     validate_every: Automatic = 0  # steps between two lines of the validation curve; 0: an epoch

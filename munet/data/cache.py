@@ -20,9 +20,11 @@ from pathlib import Path
 
 import numpy as np
 
+from munet.data import places, shared_entries
 from munet.paths import expanded
+from munet.store.folders import is_remote
 
-_MANIFEST = "manifest.json"
+_MANIFEST = shared_entries.MANIFEST
 _LEFTOVER_SECONDS = 3600.0  # an unfinished entry older than this belongs to a process that was killed
 
 NamedArrays = Mapping[str, np.ndarray]
@@ -31,14 +33,21 @@ logger = logging.getLogger(__name__)
 
 
 def cache_folder(cache_dir: str) -> Path | None:
-    """The folder that a `cache_dir` setting means; None for "off".
+    """The folder on disk that a `cache_dir` setting means; of one in a bucket the copy; None for "off".
 
     Args:
-      cache_dir: a path; "": `$MUNET_CACHE_DIR`, else `~/.cache/munet`; "off": no cache.
+      cache_dir: a path or URL; "": `$MUNET_CACHE_DIR`, else `~/.cache/munet`; "off": no cache.
     """
-    if cache_dir == "off":
+    given = places.given_cache(cache_dir)
+    if not given:
         return None
-    return expanded(cache_dir or os.environ.get("MUNET_CACHE_DIR") or "~/.cache/munet")
+    return places.copy_of(given) if is_remote(given) else expanded(given.removeprefix("file://"))
+
+
+def remote_cache(cache_dir: str) -> str:
+    """The URL of the bucket's folder that a `cache_dir` setting means; "" where the cache is on disk alone."""
+    given = places.given_cache(cache_dir)
+    return given.rstrip("/") if is_remote(given) else ""
 
 
 def content_key(*parts: object) -> str:
@@ -57,12 +66,13 @@ def cached_arrays(cache_dir: str, key: str, build: Callable[[], NamedArrays]) ->
     root = cache_folder(cache_dir)
     if root is None:
         return build()
-    place = root / "data" / key
-    arrays = _read(place)
+    place, url = root / "data" / key, remote_cache(cache_dir)
+    arrays = _read_here_or(url, place)
     if arrays is None:
         arrays = build()
         try:
             _write(place, arrays)
+            _share(url, place)
         except OSError as error:  # full or read-only disk: slower next time, nothing worse
             logger.warning("decoded data could not be cached in %s: %s", place, error)
     return arrays
@@ -79,8 +89,8 @@ def cached_large_arrays(cache_dir: str, key: str, build: Callable[[Allocate], Na
     root = cache_folder(cache_dir)
     if root is None:
         return build(_in_memory)
-    place = root / "data" / key
-    arrays = _read(place, is_mapped=True)
+    place, url = root / "data" / key, remote_cache(cache_dir)
+    arrays = _read_here_or(url, place, is_mapped=True)
     if arrays is not None:
         return arrays
     try:
@@ -92,6 +102,7 @@ def cached_large_arrays(cache_dir: str, key: str, build: Callable[[Allocate], Na
         arrays = build(functools.partial(_on_disk, temporary))
         try:
             _finish(temporary, place, arrays)
+            _share(url, place)
         except OSError as error:
             logger.warning("decoded data could not be cached in %s: %s", place, error)
         for array in arrays.values():
@@ -119,6 +130,21 @@ def _on_disk(temporary: Path, name: str, shape: tuple[int, ...]) -> np.ndarray:
         logger.warning("no room for decoded data in %s, kept in memory: %s", temporary.parent, error)
         path.unlink(missing_ok=True)
         return _in_memory(name, shape)
+
+
+def _read_here_or(url: str, place: Path, *, is_mapped: bool = False) -> NamedArrays | None:
+    """The arrays of an entry on disk, or else in the bucket at `url`, if there is one."""
+    arrays = _read(place, is_mapped=is_mapped)
+    if arrays is None and url:
+        shared_entries.fetch(f"{url}/data/{place.name}", place)
+        arrays = _read(place, is_mapped=is_mapped)
+    return arrays
+
+
+def _share(url: str, place: Path) -> None:
+    """Puts an entry into the bucket at `url`, if there is one."""
+    if url:
+        shared_entries.share(f"{url}/data/{place.name}", place)
 
 
 def _read(place: Path, *, is_mapped: bool = False) -> NamedArrays | None:

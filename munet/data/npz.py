@@ -13,12 +13,11 @@ from pathlib import Path
 
 import numpy as np
 
-from munet.data import arrays
+from munet.data import arrays, places
 from munet.data.open_settings import OpenSettings, TaskUri, host_memory
 from munet.data.splits import Labelled, Source, SplitName
 from munet.errors import DataError, nearest
 from munet.npz_headers import BROKEN, ArrayHeader, header_of
-from munet.paths import expanded
 from munet.text import byte_size
 
 _ARRAYS = ("images", "labels", "class_names")
@@ -38,7 +37,7 @@ def open_npz(source: TaskUri, settings: OpenSettings) -> Source:
       DataError: missing, foreign or damaged, or arrays that make no classification task.
     """
     uri = source.text
-    path = expanded(source.path)
+    path = places.of_task(source, settings)
     read = _read(uri, path)
     images, labels = arrays.checked(uri, read["images"], read["labels"])
     class_names = arrays.names_of_classes(uri, read.get("class_names"), [labels])

@@ -17,6 +17,7 @@ from munet.data.open_settings import OpenSettings, TaskUri
 from munet.data.splits import Source
 from munet.errors import DataError, nearest
 from munet.paths import expanded
+from munet.store.folders import is_remote
 
 Opener = Callable[[TaskUri, OpenSettings], Source]
 
@@ -94,7 +95,8 @@ def relative_path(uri: str) -> str:
       DataError: as `parse_uri`.
     """
     task = parse_uri(uri)
-    is_relative = _is_path(SCHEMES[task.scheme], task.path) and not expanded(task.path).is_absolute()
+    is_path = _is_path(SCHEMES[task.scheme], task.path) and not is_remote(task.path)
+    is_relative = is_path and not expanded(task.path).is_absolute()
     return task.path if is_relative else ""
 
 

@@ -23,7 +23,7 @@ from munet.errors import UserError
 from munet.evolution import schedule
 from munet.evolution.stages import stages
 from munet.progress import wording
-from munet.run import estimates
+from munet.run import estimates, used_devices
 from munet.run.estimates import ImagePlace, Time, TimedProgram
 from munet.run.setup import baselines, open_inputs, together
 from munet.text import byte_size, count, duration
@@ -44,7 +44,6 @@ if all trained that. All three count training and validation, scaled from the me
 kind of device; augmentation and start-up are not counted. compilation: of the likely programs in a first run, on top of
 the three; later runs find them on disk. On a CPU, where a run trains a child on each core and compiles on all of them,
 these are upper bounds."""
-_GUESSED_CLASSES = 100  # of a task that is missing
 
 
 @dataclass(frozen=True)
@@ -91,13 +90,14 @@ def describe(
     if any(item.task is None for item in planned):
         yield (
             "~ could not be opened (below): counted as large as the settings allow, with "
-            f"{_GUESSED_CLASSES} classes, so what follows is too much rather than too little."
+            f"{estimates.GUESSED_CLASSES} classes, so what follows is too much rather than too little."
         )
     yield _text(_memory_table(config, layout, planned))
     program = estimates.full_training(config.experiment, estimates.largest(infos, config.experiment))
     measured = measure(program, layout, UpdateRule(config.experiment.clip_norm))
     yield "\n" + _measurement(measured, layout)
     yield _text(_time_table(config, layout, infos, measured))
+    yield from used_devices.idle_notes(config, layout.unlimited, estimates.largest(infos, config.experiment))
     yield _HOW_TIMED
     if not problems:  # else sizes are guesses
         for one in (config, *baselines(config)):
@@ -127,15 +127,10 @@ def _opened(config: Config, layout: DeviceLayout, say: Callable[[str], None]) ->
 
 def _plan(uri: str, config: Config, max_resident: float) -> _Planned:
     """One task of several of which some cannot be opened."""
-    experiment = config.experiment
     try:
         task = open_task(uri, OpenSettings.of(config, max_resident=max_resident))
     except UserError:
-        cycle = experiment.batch_size * experiment.max_batches_per_cycle
-        validated = experiment.batch_size * experiment.max_validation_batches
-        name = f"~ {uri.partition('?')[0]}"
-        classes = tuple(map(str, range(_GUESSED_CLASSES)))
-        return _Planned(TaskInfo(name, uri, "", classes, cycle, validated, validated), None)
+        return _Planned(estimates.guessed(uri, config.experiment), None)
     return _Planned(task.info, task)
 
 

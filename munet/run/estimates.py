@@ -40,6 +40,7 @@ from munet.training.program.signature import INPUT_LEVEL, Signature
 from munet.training.work import TaskWork
 from munet.types import GenerationPlan, TaskInfo
 
+GUESSED_CLASSES = 100  # of a task that is missing
 _MEASURED_BLOCKS = 3  # compiling all 24 of an L/16 takes minutes on a CPU; a step is linear in the blocks
 _MEASURED_SECONDS = 1.0  # a step that the cost model expects to take longer is timed with fewer images
 _EVALUATION_COMPILATION = 0.2  # of a train program's: measured once, 9 of 46 s (Ti/16, 3 blocks, 2 busy CPU cores)
@@ -96,7 +97,8 @@ def device_use(
     """
     segments = device_memory.batch_bytes(config, program.batch_size, program.image_size, num_validated=0)
     validation = device_memory.image_bytes(num_validated, program.image_size)
-    streams = _alike(config.experiment, program, Reserved(resident, segments, validation))
+    reserved = Reserved(resident, segments, validation)
+    streams = alike(config.experiment, program, reserved, schedule.most_children(config.experiment))
     refused = None
     try:
         chunks = place_streams(streams, layout)
@@ -121,9 +123,8 @@ def device_use(
     )
 
 
-def _alike(experiment: Experiment, program: Signature, reserved: Reserved) -> list[StreamGroups]:
-    """The children of a generation in one program; in streams of their own where each of them may have one."""
-    count = schedule.most_children(experiment)
+def alike(experiment: Experiment, program: Signature, reserved: Reserved, count: int) -> list[StreamGroups]:
+    """So many children of a generation in one program; in streams of their own where each of them may have one."""
     has_own = schedule.streams_per_child(experiment) or experiment.fidelity.data_settings == "child"
     sizes = [1] * count if has_own else [count]
     return [StreamGroups([grouping.Group(program, tuple(range(size)))], reserved) for size in sizes]
@@ -230,6 +231,14 @@ def most_demanding(experiment: Experiment, task: TaskInfo) -> Signature:
         adapter_dim=signature.adapter_bucket(dim) if "adapter" in insertions(experiment) else 0,
         lora_rank=signature.lora_bucket(rank) if "lora" in insertions(experiment) else 0,
     )
+
+
+def guessed(uri: str, experiment: Experiment) -> TaskInfo:
+    """A task that cannot be opened, or is not to be: as large as the settings allow, with 100 classes."""
+    cycle = experiment.batch_size * experiment.max_batches_per_cycle
+    validated = experiment.batch_size * experiment.max_validation_batches
+    classes = tuple(map(str, range(GUESSED_CLASSES)))
+    return TaskInfo(f"~ {uri.partition('?')[0]}", uri, "", classes, cycle, validated, validated)
 
 
 def largest(tasks: Sequence[TaskInfo], experiment: Experiment) -> TaskInfo:

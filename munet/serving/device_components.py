@@ -36,7 +36,7 @@ class DeviceComponents:
         with self._lock:
             if identity not in self._held:
                 leaves = unflatten_dict(self._store.load(identity), sep="/")
-                self._held[identity] = jax.device_put(leaves, jax.devices()[0])
+                self._held[identity] = jax.device_put(leaves, jax.local_devices()[0])
             return self._held[identity]
 
     def keep(self, identities: Iterable[ComponentId]) -> None:

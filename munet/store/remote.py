@@ -20,7 +20,7 @@ class RemoteFolder:
 
     def __init__(self, url: str):
         self.path = url.rstrip("/")
-        self._fs, self._root = _file_system(self.path)
+        self._fs, self._root = file_system(self.path)
 
     def location(self, name: str) -> str:
         """The full URL of an object, for messages."""
@@ -70,7 +70,7 @@ class RemoteFolder:
         """See `folders.Folder`. A PUT leaves none."""
 
 
-def _file_system(url: str) -> tuple[Any, str]:
+def file_system(url: str) -> tuple[Any, str]:
     """An fsspec file system that caches no listings, and the path in it."""
     protocol = url.split("://", 1)[0]
     try:

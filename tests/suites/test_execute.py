@@ -110,8 +110,19 @@ def test_places_are_disjoint_gpus_or_the_one_machine(monkeypatch: pytest.MonkeyP
         worker.places(5)
     monkeypatch.setattr(worker, "_devices", lambda: ("tpu", 8))
     assert worker.places(0) == [{}]
-    with pytest.raises(UserError, match="on tpu a run uses all 8 devices"):
-        worker.places(2)
+    eight = worker.places(8)
+    assert [place["TPU_VISIBLE_CHIPS"] for place in eight] == [str(chip) for chip in range(8)]
+    assert {place["TPU_CHIPS_PER_PROCESS_BOUNDS"] for place in eight} == {"1,1,1"}
+    assert len({place["TPU_PROCESS_PORT"] for place in eight}) == 8
+    two = worker.places(2)
+    assert [place["TPU_VISIBLE_CHIPS"] for place in two] == ["0,1,2,3", "4,5,6,7"]
+    assert {(place["TPU_CHIPS_PER_PROCESS_BOUNDS"], place["TPU_PROCESS_BOUNDS"]) for place in two} == {
+        ("2,2,1", "1,1,1")
+    }
+    with pytest.raises(
+        UserError, match=r"--workers=3: the 8 chips of this TPU cannot be shared out so. Valid: 8, 2, 1"
+    ):
+        worker.places(3)
     with pytest.raises(UserError, match="--workers=-1: expected 0"):
         worker.places(-1)
 

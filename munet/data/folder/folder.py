@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int, Int32
 
+from munet.data import places
 from munet.data.folder import image_files, index, labels_csv
 from munet.data.folder.image_files import Listing
 from munet.data.folder.index import FileFacts
@@ -24,7 +25,6 @@ from munet.data.folder.split_folders import split_files
 from munet.data.open_settings import OpenSettings, TaskUri
 from munet.data.splits import SPLITS, Source, Split, SplitName, Splits
 from munet.errors import DataError, nearest
-from munet.paths import expanded
 
 IDENTITY = 1  # part of every fingerprint: count up where all runs on folders are to be refused
 _SHOWN = 5  # bad files named in a message
@@ -40,7 +40,7 @@ def open_folder(uri: TaskUri, settings: OpenSettings) -> Source:
     Raises:
       DataError: no such folder, no images, one class, a class without images, too many unreadable files.
     """
-    listing = _listing(uri.text, expanded(uri.path))
+    listing = _listing(uri.text, places.of_task(uri, settings))
     if not listing.files:
         raise DataError(f"{uri.text}: no images in {listing.root}. {' '.join(listing.notes)}".rstrip())
     facts = index.index_files(listing.root, [file.path for file in listing.files], settings, uri.name)

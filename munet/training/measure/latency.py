@@ -64,7 +64,7 @@ def measure(
         for name, arrays in leaves.items()
     }
     program = jax.jit(lambda params, images: forward.logits(variant, params, images, num_blocks=num_blocks))
-    arguments = jax.device_put((params, np.zeros((1, size, size, CHANNELS), np.float32)), jax.devices()[0])
+    arguments = jax.device_put((params, np.zeros((1, size, size, CHANNELS), np.float32)), jax.local_devices()[0])
     jax.block_until_ready(program(*arguments))
     rounds = []
     for _ in range(_ROUNDS):

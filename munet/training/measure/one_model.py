@@ -42,7 +42,7 @@ class OneModel:
         *,
         num_classes: int,
     ):
-        self.mesh = Mesh(np.array(jax.devices()[:1]).reshape(1, 1, 1), AXES)
+        self.mesh = Mesh(np.array(jax.local_devices()[:1]).reshape(1, 1, 1), AXES)
         params = {
             name: assemble.pad(components.get(name, {}), program, name)
             for name in program.names

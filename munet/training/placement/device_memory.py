@@ -135,13 +135,19 @@ def usable(devices: Sequence[jax.Device]) -> int | None:
     return int(found * _SHARE) // _STEP * _STEP
 
 
+# Of a JAX device of Google's kinds, by their beginnings, where the runtime tells nothing (a v2 or v3 chip is two).
+_GIBIBYTES = {"TPU v2": 8, "TPU v3": 16, "TPU v4": 32, "TPU v5 lite": 16, "TPU v5e": 16, "TPU v5": 95, "TPU v6": 32}
+
+
 def device_bytes(device: jax.Device) -> int | None:
     """Bytes that a device has for JAX; on a CPU the machine's; None if nobody tells."""
     if device.platform == "cpu":
         return host_memory()
     stats = device.memory_stats() or {}
     limit = stats.get("bytes_limit")
-    return None if limit is None else int(limit)
+    if limit is None:  # children would be stacked without end
+        return next((size << 30 for kind, size in _GIBIBYTES.items() if device.device_kind.startswith(kind)), None)
+    return int(limit)
 
 
 def _work_space(program: Signature, model: int) -> float:

@@ -16,9 +16,9 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
+from munet import accelerators
 from munet.config import Runtime
 from munet.errors import UserError
-from munet.platforms import no_device
 from munet.threads import num_cores
 from munet.training.placement import device_memory, fitting
 from munet.training.placement.grouping import CostModel, Group
@@ -55,7 +55,8 @@ class DeviceLayout:
         much of a group is stacked as fits.
 
         Raises:
-          UserError: more devices are asked for than there are, or a mesh of another size; or none can be used.
+          UserError: more devices are asked for than there are, or a mesh of another size; none can be used, or this is
+            one of several hosts.
         """
         devices = visible_devices()
         if runtime.num_devices > len(devices):
@@ -130,22 +131,19 @@ class DeviceLayout:
 
 
 def visible_devices() -> list[jax.Device]:
-    """The devices that JAX shows.
+    """The devices of this process.
 
     Raises:
-      UserError: it cannot start any, or is set to refuse what its programs rely on.
+      UserError: JAX can start none, this is one of several hosts, or JAX is set to refuse what its programs rely on.
     """
-    try:
-        devices = jax.devices()
-    except (RuntimeError, AssertionError) as error:  # without a word where a platform's plugin is missing
-        raise UserError(no_device(error)) from error
+    devices = accelerators.local_devices()
     settings = jax.config.values
     if settings["jax_numpy_dtype_promotion"] != "standard" or settings["jax_numpy_rank_promotion"] == "raise":
         raise UserError(
             "JAX is set to refuse that types or ranks are promoted (JAX_NUMPY_DTYPE_PROMOTION, "
             "JAX_NUMPY_RANK_PROMOTION, or jax.config), and munet relies on both: leave these settings at the defaults."
         )
-    return devices
+    return list(devices)
 
 
 def data_mesh(layout: DeviceLayout) -> Mesh:
@@ -156,5 +154,8 @@ def data_mesh(layout: DeviceLayout) -> Mesh:
 # Fixed numbers, not measured at run time: grouping must not depend on how busy the machine is.
 _COST_MODELS = {
     "cpu": CostModel(flops_per_second=100e9, backward_factor=1.0, adapter_share=0.05, compile_seconds=0.45),
+    # Guesses: nothing was measured on an accelerator. A TPU's compiler takes 20 to 60 s for a program, so children
+    # share more of them than on a GPU.
+    "tpu": CostModel(flops_per_second=60e12, backward_factor=1.0, adapter_share=0.1, compile_seconds=3.0),
     "default": CostModel(flops_per_second=20e12, backward_factor=1.0, adapter_share=0.1, compile_seconds=1.7),
 }

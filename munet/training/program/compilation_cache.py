@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import functools
+from pathlib import Path
+
 import jax
 
 from munet.data import cache
+from munet.store.folders import open_folder
+from munet.training.program import shared_programs
 
 
 def use_compilation_cache(cache_dir: str) -> None:
@@ -15,6 +20,20 @@ def use_compilation_cache(cache_dir: str) -> None:
     """
     folder = cache.cache_folder(cache_dir)
     if folder is not None:
-        jax.config.update("jax_compilation_cache_dir", str(folder / "xla"))
+        place = folder / "xla"
+        if url := cache.remote_cache(cache_dir):
+            place = place / shared_programs.folder_name()
+            # Else keys of programs would contain the folder's path, and another machine may have another one. It is of
+            # use on GPUs, for programs that are compiled anew.
+            jax.config.update("jax_persistent_cache_enable_xla_caches", "none")
+            _share(url, place)
+        jax.config.update("jax_compilation_cache_dir", str(place))
         # Small ones too: a run has dozens, and their compilations add up to seconds at every start.
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+
+
+@functools.cache
+def _share(url: str, place: Path) -> None:
+    """Once a process: a run may begin several times, with its baselines."""
+    open_folder(url)  # what is missing to use it is told, and nothing else stops a run
+    shared_programs.SharedPrograms(f"{url}/xla/{place.name}", place).start()

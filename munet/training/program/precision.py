@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import jax
-
+from munet import accelerators
 from munet.config import Experiment
 
 
@@ -15,4 +14,4 @@ def compute_dtype(experiment: Experiment) -> str:
     """
     if experiment.compute_dtype != "auto":
         return experiment.compute_dtype
-    return "float32" if jax.devices()[0].platform == "cpu" else "bfloat16"
+    return "float32" if accelerators.local_devices()[0].platform == "cpu" else "bfloat16"

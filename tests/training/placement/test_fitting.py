@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import jax
 import numpy as np
@@ -326,3 +326,23 @@ def test_other_errors_of_a_device_pass() -> None:
     chunk = place([Group(SMALL, (0,))], layout(1, None))[0]
     with pytest.raises(jax.errors.JaxRuntimeError, match="INTERNAL"), out_of_memory.explained("training", chunk):
         raise jax.errors.JaxRuntimeError("INTERNAL: something else")
+
+
+def test_a_tpu_that_tells_no_limit_has_that_of_its_kind() -> None:
+    class Silent:
+        platform = "tpu"
+
+        def __init__(self, kind: str, stats: dict[str, int] | None = None):
+            self.device_kind, self._stats = kind, stats
+
+        def memory_stats(self) -> dict[str, int] | None:
+            return self._stats
+
+    def found(*arguments: Any) -> int | None:
+        return device_memory.device_bytes(cast(jax.Device, Silent(*arguments)))
+
+    assert found("TPU v5 lite") == 16 << 30
+    assert found("TPU v5p") == 95 << 30
+    assert found("TPU v6 lite") == 32 << 30
+    assert found("TPU v5 lite", {"bytes_limit": 15}) == 15
+    assert found("TPU9") is None

@@ -8,11 +8,15 @@ import itertools
 import jax
 import pytest
 
+from munet.config import Experiment
+from munet.run import estimates, rehearsal
+from munet.training.placement import devices
 from munet.training.placement.devices import DeviceLayout
 from munet.training.placement.grouping import CostModel, Group, compile_seconds, group_children, step_seconds
 from munet.training.placement.placing import _share_slots, place
 from munet.training.program import signature
 from munet.training.program.signature import Signature
+from munet.training.work import TaskWork
 from tests.training.children import config, random_child, work_of
 
 MODEL = CostModel(flops_per_second=1e11, backward_factor=1.0, adapter_share=0.2, compile_seconds=2.0)
@@ -186,3 +190,19 @@ def test_chunks_hold_every_child_once() -> None:
         chunks = place(groups, DeviceLayout(tuple(jax.devices()[:1]), per_device))
         assert sorted(member for chunk in chunks for member in chunk.members) == [0, 1, 2, 3, 4]
         assert all(len(chunk.members) <= per_device for chunk in chunks)
+
+
+def test_a_tpu_whose_compiler_is_slow_gets_fewer_programs() -> None:
+    """By the cost model alone, over the first generations of a rehearsed run."""
+    experiment = Experiment(tasks=("builtin:digits",), variant="B/16", batch_size=256)
+    info = estimates.guessed("", experiment)
+    made: dict[str, int] = {}
+    for platform in ("tpu", "default", "cpu"):
+        known: set[Signature] = set()
+        for plan in itertools.islice(rehearsal.plans(experiment, [info]), 4):
+            work = TaskWork.of(experiment, info, plan.position.generation)
+            own = [signature.of_child(child, work) for child in plan.children]
+            groups = group_children(own, steps=2000, known=known, model=devices._COST_MODELS[platform])
+            known |= {group.signature for group in groups}
+        made[platform] = len(known)
+    assert made["tpu"] < made["default"] < made["cpu"]
