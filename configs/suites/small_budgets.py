@@ -2,6 +2,7 @@
 
     munet benchmark --suite=small_budgets --repeats=3              # the sets on which the recipe was settled
     munet benchmark --suite=small_budgets:held_out --repeats=3     # sets that had no part in any choice
+    munet benchmark --suite=small_budgets:folders --repeats=3      # folders of photos and drawings, see the page
     munet benchmark --suite=small_budgets --config.images_per_task=81920
 
 Methods: `race` (--config=base:quick), `tuned` (full fine-tuning, the best by validation of four settings) and `full`
@@ -20,6 +21,7 @@ from munet.suites.suite import Method, Suite
 TASKS = {
     "choice": ("tfds:cmaterdb/bangla", "tfds:cmaterdb/devanagari", "tfds:cmaterdb/telugu", "tfds:kmnist_t10k"),
     "held_out": ("tfds:mnist", "tfds:omniglot?split=clean", "tfds:fashion_mnist"),
+    "folders": tuple(f"folder:held_out/{name}" for name in ("animals", "vehicles", "korean", "hiragana")),
 }
 SETTINGS = {
     "root": "../shared/roots/ti16_3blocks_32px_cifar100.npz",
