@@ -27,7 +27,7 @@ from benchmarks.contenders.engine import Engine
 from munet import accelerators
 from munet.training.measure import timing
 from munet.training.program import programs
-from munet.training.program.optimizer import SCHEDULES, OptimizerSettings
+from munet.training.program.optimizer import SCHEDULES, OptimizerSettings, UpdateRule
 from munet.training.program.sharding import AXES
 from munet.training.program.signature import INPUT_LEVEL, Signature
 
@@ -88,7 +88,7 @@ def trained(program: Signature, device: jax.Device, num_steps: int) -> tuple[Any
     children, shared = NamedSharding(mesh, PartitionSpec("child")), NamedSharding(mesh, PartitionSpec())
     begun = jax.device_put((programs.init_state(tuned), {}, control), children)
     steps = jax.device_put((images, labels, jnp.int32(num_steps)), shared)
-    ended = programs.train_program(program, mesh, 1.0)(*begun, *steps)
+    ended = programs.train_program(program, mesh, UpdateRule())(*begun, *steps)
     return tuned, jax.device_get(ended.tuned)
 
 

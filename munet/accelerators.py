@@ -32,7 +32,7 @@ _INSTALL = "MUNET_EXTRAS={0} ./launch/local.sh installs it (or, in munet's folde
 _ADVICE = {
     ("busy", "already in use", "libtpu_lockfile", "libtpu multi-process"): (
         "Another process has it: `nvidia-smi`, or `sudo lsof /dev/accel* /dev/vfio/*`, names it. A TPU belongs to one "
-        "process at a time: end that one, or wait for it. "
+        "process at a time: end that one, or wait for it; where none runs, remove /tmp/libtpu_lockfile. "
     ),
     ("permission denied", "not permitted"): (
         "This user may not open it: a container needs it passed on (--privileged, --gpus=all). "

@@ -65,6 +65,7 @@ def test_an_accelerator_that_cannot_start_is_exit_2_in_words(platform: str, expe
     [
         ("UNKNOWN: TPU initialization failed: open(/dev/vfio/0): Device or resource busy", "Another process has it"),
         ("ABORTED: The TPU is already in use by process with pid 42. Not attempting to load libtpu.so", "one process"),
+        ("ABORTED: Internal error when accessing libtpu multi-process lockfile.", "remove /tmp/libtpu_lockfile"),
         ("open(/dev/accel0): Operation not permitted", "--privileged"),
         ("INTERNAL: no supported devices found for platform CUDA", "driver is missing"),
         ("CUDA_ERROR_OUT_OF_MEMORY: out of memory", "Its memory is taken"),

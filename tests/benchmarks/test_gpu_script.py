@@ -116,3 +116,11 @@ def test_a_wrong_step_is_seen() -> None:
     assert correctness.compare((before, after), (before, after)) == 0
     assert correctness.compare((before, after), (before, {"a": after["a"] + 0.1})) == pytest.approx(0.1)
     assert correctness.compare((before, after), (before, {"a": after["a"] * np.nan})) == float("inf")
+
+
+def test_the_steps_that_are_compared_can_be_made(capsys: pytest.CaptureFixture[str]) -> None:
+    assert correctness.main(["--variant=demo/16", "--num_blocks=1", "--batch_size=8", "--steps=2"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["right"]
+    assert told["steps"]["float32"]["difference"] == 0  # the processor beside itself
+    assert 0 < told["steps"]["bfloat16"]["difference"] < 0.05
