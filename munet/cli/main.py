@@ -88,13 +88,14 @@ def _run(given: list[str]) -> int:
 
 
 def _check_text(given: Sequence[str]) -> None:
-    """Arguments end up in files of text: the journal, the log, pictures.
+    """Arguments end up in files of text: the journal, the log, pictures; but for the images of `munet predict`.
 
     Raises:
       UserError: one is not UTF-8.
     """
+    takes_any_file = given[:1] == ["predict"]
     for argument in given:
-        if not is_text(argument):
+        if not is_text(argument) and not (takes_any_file and not argument.startswith("--")):
             raise UserError(
                 f"{printable(argument)} is not UTF-8, and munet writes names into files of text.",
                 "Rename what it names, or give it by a symbolic link whose name is UTF-8.",

@@ -12,7 +12,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from munet import rng
 from munet.config import Baseline, Config
 from munet.data import loader
-from munet.data.augment import AugmentSettings
+from munet.data.augment import AugmentLaws, AugmentSettings
 from munet.data.tasks import Task, load_task
 from munet.training import population
 from munet.training.batches.stream import Resize, StreamSettings, TrainStream, evaluation_batches
@@ -66,7 +66,10 @@ def batches(task: Any, child: ChildPlan, settings: Config, replica: int, num_ste
         AugmentSettings.from_hyperparameters(child.hyperparameters),
         path,
         StreamSettings(
-            settings.experiment.batch_size, num_steps, Resize(int(child.hyperparameters["image_size"]), antialias=False)
+            settings.experiment.batch_size,
+            num_steps,
+            Resize(int(child.hyperparameters["image_size"]), antialias=False),
+            laws=AugmentLaws(crop="uniform_area"),
         ),
     )
     segment = stream.segment(0, num_steps)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from flax.traverse_util import flatten_dict, unflatten_dict
 
-from munet.data.augment import AugmentSettings
+from munet.data.augment import AugmentLaws, AugmentSettings
 from munet.training.batches import stream
 from munet.training.batches.resident import ResidentImages
 from munet.training.batches.stream import Resize, StreamSettings, TrainStream
@@ -51,7 +51,12 @@ def batches(task: FakeTask, child: ChildPlan, num_steps: int) -> list[reference.
         task.split("train").labels,
         AugmentSettings.from_hyperparameters(child.hyperparameters),
         (0, 0, "fake", 0, "batches"),
-        StreamSettings(16, num_steps, Resize(int(child.hyperparameters["image_size"]), antialias=False)),
+        StreamSettings(
+            16,
+            num_steps,
+            Resize(int(child.hyperparameters["image_size"]), antialias=False),
+            laws=AugmentLaws(crop="uniform_area"),
+        ),
     )
     segment = batches_of.segment(0, num_steps)
     return [(np.asarray(segment.images[index]), np.asarray(segment.labels[index])) for index in range(num_steps)]
