@@ -309,11 +309,15 @@ def _serve(commands: Any) -> argparse.ArgumentParser:
 
 
 def _graph(commands: Any) -> argparse.ArgumentParser:
-    parser = _command(commands, "graph", "Draws the layers that the tasks' models are made of, and which they share.")
+    parser = _command(
+        commands,
+        "graph",
+        "Draws the layers that the tasks' models are made of, and which they share; as a page, how they came about.",
+    )
     _workdir(parser)
     parser.add_argument(
-        "--format", default="", metavar="svg|dot|json",
-        help="default: by the ending of --output, else svg",
+        "--format", default="", metavar="html|svg|png|dot|json|model_explorer",
+        help="default: by the ending of --output (.model_explorer.json, too), else svg",
     )  # fmt: skip
     parser.add_argument("--output", "--out", default="", metavar="FILE", help="default: standard output")
     return parser

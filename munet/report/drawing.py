@@ -38,6 +38,13 @@ def text_colour(background: str) -> str:
     return "#FFFFFF" if against_white > against_dark else INK
 
 
+def on_dark(colour: str) -> str:
+    """The colour as it stands out from a dark page: as it is, or lighter."""
+    while _luminance(colour) < 0.2:
+        colour = "#" + "".join(f"{round(value + (255 - value) * 0.12):02X}" for value in _channels(colour))
+    return colour
+
+
 def xml_text(text: str) -> str:
     """A text as the content of an element: of others' making as well, XML allows it."""
     return escape(printable(text))
@@ -82,7 +89,11 @@ def text_width(text: str, size: float) -> float:
     return size * sum(0.45 if letter in "iljtfr .,:;|'()/" else 0.82 if letter in "mwMW%" else 0.64 for letter in text)
 
 
+def _channels(colour: str) -> list[int]:
+    return [int(colour[start : start + 2], 16) for start in (1, 3, 5)]
+
+
 def _luminance(colour: str) -> float:
-    channels = [int(colour[start : start + 2], 16) / 255 for start in (1, 3, 5)]
+    channels = [value / 255 for value in _channels(colour)]
     linear = [value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4 for value in channels]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]

@@ -26,7 +26,7 @@ from munet.types import (
 from munet.vit import architecture
 
 _INPUTS = (architecture.EMBEDDING, architecture.CLS, architecture.POSITION)
-_IN_HEAD = (architecture.NORM, architecture.HEAD)
+IN_HEAD = (architecture.NORM, architecture.HEAD)
 _INPUT_LABELS = {
     architecture.EMBEDDING: "embedding",
     architecture.CLS: "class token",
@@ -152,16 +152,14 @@ def build(
       trained_last: which task trained a component last, None for the root's.
     """
     infos = [info for info in tasks if info.name in models]
-    groups = _input_groups([models[info.name] for info in infos], trained_last)
-    rows = [*groups, *((name,) for name in _inner_names(models.values()))]
-    layers = ("task", *(_row_label(row, groups) for row in rows), "head")
+    rows, layers = rows_of([models[info.name] for info in infos], trained_last)
 
     nodes: dict[str, Node] = {}
     edges: list[Edge] = []
 
     def visit(node_id: str, kind: Literal["task", "component", "head"], layer: int, ids: list[ComponentId]) -> None:
         known = nodes.get(node_id)
-        parts = tuple(_part(component, components) for component in ids)
+        parts = tuple(part_of(component, components) for component in ids)
         last = next((task for task in map(trained_last, reversed(ids)) if task is not None), None)
         users = (*known.tasks, task) if known else (task,)
         nodes[node_id] = Node(node_id, kind, layer, parts, users, last)
@@ -176,11 +174,25 @@ def build(
                 path.append(f"component:{ids[0]}")
                 visit(path[-1], "component", layer, ids)
         path.append(f"head:{task}")
-        visit(path[-1], "head", len(rows) + 1, [model.components[name] for name in _IN_HEAD])
+        visit(path[-1], "head", len(rows) + 1, [model.components[name] for name in IN_HEAD])
         edges += [Edge(source, target, task) for source, target in pairwise(path)]
 
     shown = tuple(_graph_task(info, models[info.name]) for info in infos)
     return Graph(shown, layers, tuple(sorted(nodes.values(), key=lambda node: node.layer)), tuple(edges))
+
+
+def rows_of(
+    models: Sequence[ModelRecord], trained_last: Callable[[ComponentId], TaskName | None]
+) -> tuple[list[tuple[ComponentName, ...]], tuple[str, ...]]:
+    """The layers between task and head, each with the components that are one box in it, and all layers' names.
+
+    Args:
+      models: all that are to be drawn in one picture.
+      trained_last: which task trained a component last, None for the root's.
+    """
+    groups = _input_groups(models, trained_last)
+    rows = [*groups, *((name,) for name in _inner_names(models))]
+    return rows, ("task", *(_row_label(row, groups) for row in rows), "head")
 
 
 def of_run(run: RunView) -> Graph:
@@ -188,9 +200,10 @@ def of_run(run: RunView) -> Graph:
     return build(run.tasks, run.models, run.components, run.trained_last)
 
 
-def _part(component: ComponentId, components: Mapping[ComponentId, ComponentRecord]) -> Part:
+def part_of(component: ComponentId, components: Mapping[ComponentId, ComponentRecord]) -> Part:
+    """What a node shows of a component."""
     record = components[component]
-    base = None if record.base is None else _part(record.base, components)
+    base = None if record.base is None else part_of(record.base, components)
     return Part(component, record.name, record.num_params, record.origin, dict(record.cycles), base)
 
 
@@ -226,7 +239,7 @@ def _looks_same(
 
 def _inner_names(models: Iterable[ModelRecord]) -> list[ComponentName]:
     """What lies between input and head, bottom to top: an adapter and a low-rank update directly below their block."""
-    names = {name for model in models for name in model.components} - {*_INPUTS, *_IN_HEAD}
+    names = {name for model in models for name in model.components} - {*_INPUTS, *IN_HEAD}
     return sorted(names, key=lambda name: (architecture.layer_index(name) or 0, _KINDS.index(_kind(name))))
 
 

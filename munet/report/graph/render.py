@@ -1,4 +1,4 @@
-"""`munet graph`: the layer graph of a run as text of a format, written to a file or standard output."""
+"""`munet graph`: the layer graph of a run in one of several formats, written to a file or standard output."""
 
 from __future__ import annotations
 
@@ -6,15 +6,18 @@ import sys
 from pathlib import Path
 
 from munet.errors import UserError, nearest
-from munet.report.graph import formats, svg
+from munet.report import history
+from munet.report.graph import formats, model_explorer, page, png, svg
 from munet.report.graph.graph import Graph, of_run
 from munet.system import view
+from munet.system.view import RunView
 
-FORMATS = ("dot", "json", "svg")
+FORMATS = ("dot", "html", "json", "model_explorer", "png", "svg")
+_LONG_ENDING = ".model_explorer.json"  # of a file; others have the format's own name
 
 
 def render(graph: Graph, format: str) -> str:
-    """The graph as text: `dot`, `json` or `svg`.
+    """The graph as text: `dot`, `json`, `model_explorer` or `svg`.
 
     Raises:
       UserError: no such format; the message names the nearest.
@@ -23,6 +26,8 @@ def render(graph: Graph, format: str) -> str:
         return formats.to_dot(graph)
     if format == "json":
         return formats.to_json_text(graph)
+    if format == "model_explorer":
+        return model_explorer.to_model_explorer(graph)
     if format == "svg":
         return svg.to_svg(graph)
     raise UserError(f"There is no graph format {format!r}. {nearest(format, FORMATS)}")
@@ -33,24 +38,38 @@ def write(workdir: str, format: str = "", output: str = "") -> None:
 
     Args:
       workdir: of a run, finished or not.
-      format: `dot`, `json` or `svg`; "": the ending of `output`, else `svg`.
+      format: one of `FORMATS`; "": the ending of `output`, else `svg`.
       output: the file to write.
 
     Raises:
-      UserError: no such format, no system there, or the file cannot be written.
+      UserError: no such format, no system there, a package is missing, or the file cannot be written.
     """
     is_file = output not in ("", "-")
     if not format:
-        format = Path(output).suffix.removeprefix(".") if is_file else "svg"
+        format = _format_of(output) if is_file else "svg"
     if format not in FORMATS:
         raise UserError(f"There is no graph format {format!r}. {nearest(format, FORMATS)}")
-    text = render(of_run(view.open(workdir)), format)
+    if format == "png" and not is_file:
+        raise UserError("A PNG is not written to standard output: give --output=graph.png.")
+    content = _content(view.open(workdir), format)
     if not is_file:
-        sys.stdout.write(text)
+        sys.stdout.write(content.decode())
         return
     try:
-        Path(output).write_text(text, encoding="utf-8")
+        Path(output).write_bytes(content)
     except OSError as error:
         raise UserError(
             f"The graph cannot be written to {output}: {error.strerror}. Give a file in a folder that exists."
         ) from error
+
+
+def _content(run: RunView, format: str) -> bytes:
+    if format == "html":
+        return page.to_page(run.tasks, history.of_run(run)).encode()
+    if format == "png":
+        return png.from_svg(render(of_run(run), "svg"))
+    return render(of_run(run), format).encode()
+
+
+def _format_of(output: str) -> str:
+    return "model_explorer" if output.endswith(_LONG_ENDING) else Path(output).suffix.removeprefix(".")
