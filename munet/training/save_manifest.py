@@ -46,9 +46,10 @@ def check(save: epath.Path) -> None:
     data = (save / FILE).read_bytes()
     body = data.partition(b"\n")[0]
     content = codec.loads(body, FILE) if data == _signed(body) else None
-    if not isinstance(content, dict) or content.get("format") != _FORMAT_VERSION:
+    files = content.get("files") if isinstance(content, dict) and content.get("format") == _FORMAT_VERSION else None
+    if not isinstance(files, dict):
         raise ValueError(f"{FILE} is not what was written")
-    files, there = content["files"], set(_names(save))
+    there = set(_names(save))
     for name in sorted(files.keys() ^ there):
         raise ValueError(f"{name} is {'one file too many' if name in there else 'missing'}")
     for name, expected in files.items():
