@@ -32,8 +32,12 @@ def write(save: epath.Path) -> None:
 
 
 def is_there(save: epath.Path) -> bool:
-    """Whether a save has a manifest: those of older versions have none, nor one whose process was killed before."""
-    return bool((save / FILE).exists())
+    """Whether a save has a manifest: those of older versions have none, nor one whose process was killed before.
+
+    Raises:
+      OSError: the save cannot be read; nobody knows then, and to take that for a no would leave it unchecked.
+    """
+    return any(item.name == FILE for item in save.iterdir())
 
 
 def check(save: epath.Path) -> None:

@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 from munet import system_faults
-from munet.errors import UserError
 from tests.faults.operations import OPERATIONS, Operation
 from tests.store import system_calls
 
@@ -90,7 +89,7 @@ def one(
         if given != expected:
             return f"DIFFERENT: {str(given)[:200]}"
     except Exception as error:
-        if not (isinstance(error, UserError) or system_faults.explained(error)):
+        if not (isinstance(error, operation.ours) or system_faults.explained(error)):
             return f"a raw {type(error).__name__}: {str(error)[:200]}"
         outcome = "refused"
     gc.collect(0)
@@ -121,11 +120,14 @@ def failing(target: int, error: int, lasts: bool) -> system_calls.Hook:
 
 
 def contents(place: Path) -> dict[str, bytes]:
-    """Every file that matters: not the lock, which says who had it, nor leftovers, which the next lock removes."""
+    """Every file that matters: not the lock, which says who had it; no leftovers, which the next removes; no snapshots."""
     return {
         str(file.relative_to(place)): file.read_bytes()
         for file in sorted(place.rglob("*"))
-        if file.is_file() and file.name != "lock" and not file.name.startswith(".tmp-")
+        if file.is_file()
+        and file.name != "lock"
+        and file.parent.name != "snapshots"
+        and not file.name.startswith(".tmp-")
     }
 
 

@@ -13,10 +13,11 @@ import numpy as np
 from etils import epath
 
 from munet.data.cache import cached_arrays
-from munet.store import ComponentStore, Store
+from munet.errors import UserError
+from munet.store import ComponentStore, Store, component_id
 from munet.training import save_manifest
 from tests.store import killing
-from tests.store.samples import component, put_published
+from tests.store.samples import component, published
 
 
 @dataclass(frozen=True)
@@ -26,10 +27,12 @@ class Operation:
     Attributes:
       prepare: makes what it needs, in an empty folder.
       do: does it; what it gives is compared.
+      ours: what it may raise beside what names the system's error: whoever calls it tells that.
     """
 
     prepare: Callable[[Path], object]
     do: Callable[[Path], object]
+    ours: tuple[type[Exception], ...] = (UserError,)
 
 
 def _nothing(place: Path) -> None:
@@ -81,7 +84,8 @@ def _put(place: Path) -> object:
 
 
 def _put_again(place: Path) -> object:
-    return put_published(ComponentStore(place / "run" / "components"), 0)
+    store = ComponentStore(place / "run" / "components")
+    return [store.put(*one) for one in published(0)]
 
 
 def _get(place: Path) -> object:
@@ -92,7 +96,7 @@ def _get(place: Path) -> object:
 def _delete(place: Path) -> object:
     store = Store.open(place / "run")
     with store.lock():
-        store.components.delete(sorted(store.components.ids())[:2])
+        store.components.delete(component_id(*one) for one in published(0))
     return sorted(Store.open(place / "run").components.ids())
 
 
@@ -110,7 +114,7 @@ def _latest(place: Path) -> object:
 
 def _lock(place: Path) -> object:
     with Store.create_or_open(place / "run").lock():
-        return sorted(str(path.relative_to(place)) for path in place.rglob(".tmp-*"))
+        return _entries(place)
 
 
 def _drop(place: Path) -> object:
@@ -148,8 +152,8 @@ OPERATIONS: dict[str, Operation] = {
     "read a snapshot": Operation(_three_entries, _latest),
     "lock a run with leftovers": Operation(_leftovers, _lock),
     "drop a damaged entry": Operation(_damaged, _drop),
-    "write a manifest": Operation(_saved, _write_manifest),
-    "check a manifest": Operation(_saved_whole, _check_manifest),
+    "write a manifest": Operation(_saved, _write_manifest, (OSError, ValueError)),
+    "check a manifest": Operation(_saved_whole, _check_manifest, (OSError, ValueError)),
     "fill the cache": Operation(_nothing, _cache),
     "read the cache": Operation(_cache, _cache),
 }

@@ -19,7 +19,7 @@ from tests.store.samples import put_published
 
 LABELS = {
     "plain": "path,label\n0.png,a\n1.png,b\n2.png,a\n3.png,b\n",
-    "splits": "path,label,split\n0.png,a,train\n1.png,b,train\n2.png,a,val\n3.png,b,test\n4.png,a,train\n5.png,b,test\n",
+    "splits": "path,label,split\n0.png,a,train\n1.png,b,train\n2.png,a,val\n3.png,b,test\n4.png,a,train\n5.png,b,val\n",
     "semicolons": "label;path\r\nä;./0.png\r\nb;1.png\r\n",
     "quotes": '"path","label"\n"0.png","a ""b"", c"\n"1.png","d\n"\n',
 }

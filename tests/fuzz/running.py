@@ -67,7 +67,7 @@ def execute(target: Target, name: str, number: int) -> str:
 
 
 def limit_memory() -> None:
-    """Lets no more memory be had than an execution may take, and some for what was there: then it is a `MemoryError`."""
+    """Lets no more memory be had than an execution may take, beside what is there: more is a `MemoryError`."""
     data = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmData"))
     hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
     resource.setrlimit(resource.RLIMIT_DATA, (1024 * int(data.split()[1]) + MEMORY, hard))

@@ -5,7 +5,6 @@ A target is made in an empty folder; `execute` alters a file of its corpus as th
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import json
 import random
@@ -149,7 +148,7 @@ class Snapshots(Target):
     def execute(self, draw: random.Random) -> None:
         self._file.write_bytes(mutated(self._sound, draw) if draw.random() < 0.3 else self._say(draw))
         opened = view.open(str(self.place / "run"))
-        assert list(opened.models) == ["task0", "task1"][: len(opened.models)]
+        assert set(opened.models) <= {"task0", "task1"}
 
     def _say(self, draw: random.Random) -> bytes:
         head, state = (json.loads(line) for line in self._sound.splitlines())
@@ -189,7 +188,7 @@ class Npz(Target):
     def __init__(self, place: Path):
         super().__init__(place)
         self._sound = [file.read_bytes() for file in sorted((CORPUS / "npz").iterdir())]
-        npz.host_memory = lambda: _MEMORY  # type: ignore[assignment]
+        npz.host_memory = lambda: _MEMORY  # type: ignore[attr-defined]
 
     def execute(self, draw: random.Random) -> None:
         data = draw.choice(self._sound)
@@ -280,7 +279,7 @@ class ConfigValues(Target):
         validate(override(Config(Experiment(tasks=("builtin:digits",)), Runtime()), given))
 
 
-TARGETS: dict[str, functools.partial[Target] | type[Target]] = {
+TARGETS: dict[str, type[Target]] = {
     "journal": JournalEntries,
     "components": Components,
     "snapshots": Snapshots,

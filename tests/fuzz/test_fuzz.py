@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 from etils import epath
 
-from munet.errors import UserError
+from munet.data import open_settings
+from munet.errors import CorruptionError, UserError
+from munet.system import replay, view
 from munet.training import save_manifest
 from tests.fuzz import running
 from tests.fuzz.targets import CORPUS, TARGETS, Target
@@ -53,7 +55,7 @@ def test_every_target_reads_what_nobody_altered(tmp_path: Path, monkeypatch: pyt
     """Else all would be refused for another reason."""
     from tests.fuzz import targets
 
-    monkeypatch.setattr(targets.npz, "host_memory", targets.npz.host_memory)  # put back: a target changes it
+    monkeypatch.setattr("munet.data.npz.host_memory", open_settings.host_memory)  # put back: a target changes it
     for name in ("mutated", "mutated_zip"):
         monkeypatch.setattr(targets, name, lambda data, *_: data)
     monkeypatch.setattr(targets, "mutated_text", lambda text, *_: text)
@@ -100,7 +102,7 @@ main()
         assert command[1:3] == ["-m", "tests.fuzz"]
         return popen([sys.executable, "-c", source, *command[3:]], **options)  # type: ignore[call-overload, no-any-return]
 
-    monkeypatch.setattr(running.subprocess, "Popen", start)
+    monkeypatch.setattr("tests.fuzz.running.subprocess.Popen", start)
     failures = running.run(["a", "b"], 10, 6)
     assert [failure.partition(" [")[0] for failure in failures] == ["ended with -11", "more than 5 s"]
     assert "--only=a --first=12" in failures[0]
@@ -116,6 +118,21 @@ def test_a_manifest_without_files_is_refused(files: object, tmp_path: Path, monk
     (tmp_path / save_manifest.FILE).write_bytes(save_manifest._signed(body))
     with pytest.raises(ValueError, match="not what was written"):
         save_manifest.check(epath.Path(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"latencies": [1]}, {"programs": 7}, {"programs": None}, {"latencies": 0.5}, {"state": []}, {"state": None}],
+)
+def test_a_snapshot_of_other_types_is_left_aside(change: dict[str, object]) -> None:
+    """Found by fuzzing: its hash fits, and a list stands where an object should."""
+    keys = ("length", "generations", "image_steps", "programs", "latencies", "state")
+    with pytest.raises(CorruptionError):
+        replay.from_json(dict.fromkeys(keys, 0) | change)
+    opened = view.open(str(CORPUS / "run"))
+    sound = replay.to_json(opened.run_state)
+    with pytest.raises(CorruptionError):
+        replay.from_json(sound | change)
 
 
 def test_the_corpus_is_small() -> None:

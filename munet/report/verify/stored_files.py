@@ -1,6 +1,6 @@
 """Checks what a work directory holds beside journal and components: snapshots, the save in flight, baselines.
 
-No run needs the first two: what is damaged is left aside, and made again. They are checked all the same, for a disk that
+No run needs the first two: what is damaged is left aside, and made again. They are checked all the same: a disk that
 alters one file alters others.
 """
 
@@ -67,9 +67,9 @@ def _problem(saved: epath.Path) -> tuple[str, bool]:
     for look in range(_LOOKS):
         if look:
             time.sleep(_PAUSE)
-        if not save_manifest.is_there(saved):
-            return "", False
         try:
+            if not save_manifest.is_there(saved):
+                return "", False
             save_manifest.check(saved)
         except (OSError, ValueError) as error:
             problem = str(error)
