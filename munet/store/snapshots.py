@@ -62,15 +62,22 @@ class Snapshots:
 
     def heads(self) -> dict[int, str]:
         """The journal's head hash at each length that a sound snapshot was taken at: a witness against alteration."""
-        found: dict[int, str] = {}
-        for length in self._lengths():
-            try:
-                head: Any = loads(self._folder.read(_name(length)).partition(b"\n")[0], "snapshot")
-            except (FileNotFoundError, CorruptionError):
-                continue
-            if isinstance(head, dict) and self._load(length, str(head.get("head"))) is not None:
-                found[length] = str(head["head"])
-        return found
+        return {length: head for length in self._lengths() if (head := self._own_head(length))}
+
+    def sound(self) -> dict[str, bool]:
+        """Whether each snapshot that is there is what was written, by the hash that it holds itself."""
+        found = {length: bool(self._own_head(length)) for length in self._lengths()}
+        # One that is not sound may just have been removed by the run.
+        return {_name(n): ok for n, ok in found.items() if ok or self._folder.exists(_name(n))}
+
+    def _own_head(self, length: int) -> str:
+        """The head hash that a snapshot says it was taken at; "" where it is damaged or gone."""
+        try:
+            head: Any = loads(self._folder.read(_name(length)).partition(b"\n")[0], "snapshot")
+        except (FileNotFoundError, CorruptionError):
+            return ""
+        is_sound = isinstance(head, dict) and self._load(length, str(head.get("head"))) is not None
+        return str(head["head"]) if is_sound else ""
 
     def _load(self, length: int, head_hash: str) -> Any | None:
         try:

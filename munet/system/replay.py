@@ -152,12 +152,15 @@ def from_json(data: Any) -> RunState:
     if not isinstance(data, dict) or data.keys() != _KEYS:
         raise CorruptionError("This is no state of a run as this version of munet writes it.")
     state = state_file.from_json(data["state"])
+    programs, latencies = data["programs"], data["latencies"]
+    if not isinstance(programs, list) or not isinstance(latencies, dict):
+        raise CorruptionError("The programs and latencies of this state are not as this version of munet writes them.")
     return RunState(
         state,
         length=codec.from_json(int, data["length"]),
         generations=codec.from_json(int, data["generations"]),
         image_steps=codec.from_json(int, data["image_steps"]),
-        programs=tuple(codec.from_json(str, program) for program in data["programs"]),
-        latencies=SortedMap({name: codec.from_json(float, time) for name, time in data["latencies"].items()}),
+        programs=tuple(codec.from_json(str, program) for program in programs),
+        latencies=SortedMap({name: codec.from_json(float, time) for name, time in latencies.items()}),
         saved_at=state.next_model_id,
     )

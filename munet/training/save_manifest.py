@@ -32,8 +32,12 @@ def write(save: epath.Path) -> None:
 
 
 def is_there(save: epath.Path) -> bool:
-    """Whether a save has a manifest: those of older versions have none, nor one whose process was killed before."""
-    return bool((save / FILE).exists())
+    """Whether a save has a manifest: those of older versions have none, nor one whose process was killed before.
+
+    Raises:
+      OSError: the save cannot be read; nobody knows then, and to take that for a no would leave it unchecked.
+    """
+    return any(item.name == FILE for item in save.iterdir())
 
 
 def check(save: epath.Path) -> None:
@@ -46,9 +50,10 @@ def check(save: epath.Path) -> None:
     data = (save / FILE).read_bytes()
     body = data.partition(b"\n")[0]
     content = codec.loads(body, FILE) if data == _signed(body) else None
-    if not isinstance(content, dict) or content.get("format") != _FORMAT_VERSION:
+    files = content.get("files") if isinstance(content, dict) and content.get("format") == _FORMAT_VERSION else None
+    if not isinstance(files, dict):
         raise ValueError(f"{FILE} is not what was written")
-    files, there = content["files"], set(_names(save))
+    there = set(_names(save))
     for name in sorted(files.keys() ^ there):
         raise ValueError(f"{name} is {'one file too many' if name in there else 'missing'}")
     for name, expected in files.items():

@@ -116,7 +116,7 @@ class Saves:
           read: reads one with `load`; whatever it raises is told.
           instead: what happens where none can be used: "training starts from its beginning".
         """
-        order = sorted(saves, key=lambda item: (save_manifest.is_there(item), item.name))
+        order = sorted(saves, key=lambda item: (_is_checked(item), item.name))
         while order:
             saved = order.pop()
             try:
@@ -187,6 +187,14 @@ def _path(folder: str, is_wanted: bool) -> epath.Path:
 def abstract(leaf: jax.Array) -> jax.ShapeDtypeStruct:
     """What an array is like, and where it lies, for `Saves.load`."""
     return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=leaf.sharding)
+
+
+def _is_checked(saved: epath.Path) -> bool:
+    """Whether a save has a manifest; one that cannot be read is told when it is its turn."""
+    try:
+        return save_manifest.is_there(saved)
+    except OSError:
+        return False
 
 
 def _finish(response: Any, target: epath.Path) -> None:

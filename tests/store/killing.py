@@ -21,11 +21,10 @@ from typing import Any
 
 from munet.errors import WorkdirError
 from munet.store import Store
+from tests.store import system_calls
 from tests.store.samples import entry, put_published, records_of
 
 NUM_ENTRIES = 2
-# Everything the store does to a disk goes through these.
-PLACES = ("open", "write", "fsync", "replace", "link", "mkdir", "unlink", "ftruncate", "rmdir")
 REAL_WRITE = os.write
 
 State = dict[str, bytes]
@@ -86,33 +85,17 @@ def kill_ourselves() -> None:
 
 @contextlib.contextmanager
 def watched(target: int, when: str) -> Iterator[list[str]]:
-    """Counts the calls in `PLACES` and kills this process at number `target`, `when` being before or amid.
+    """Counts the store's system calls and kills this process at number `target`, `when` being before or amid."""
 
-    Nothing is really brought to the disk meanwhile: a kill does not lose what the kernel has.
-    """
-    calls: list[str] = []
-    real = {name: getattr(os, name) for name in PLACES}
+    def hook(name: str, number: int, real: Callable[..., Any], args: tuple[Any, ...]) -> None:
+        if number == target and when == "before":
+            kill_ourselves()
+        if number == target and when == "amid" and name == "write":
+            real(args[0], bytes(args[1])[: len(args[1]) // 2])
+            kill_ourselves()
 
-    def wrap(name: str) -> Callable[..., Any]:
-        def call(*args: Any, **kwargs: Any) -> Any:
-            calls.append(name)
-            is_target = len(calls) == target
-            if is_target and when == "before":
-                kill_ourselves()
-            if is_target and when == "amid" and name == "write":
-                real[name](args[0], bytes(args[1])[: len(args[1]) // 2])
-                kill_ourselves()
-            return None if name == "fsync" else real[name](*args, **kwargs)
-
-        return call
-
-    for name in PLACES:
-        setattr(os, name, wrap(name))
-    try:
+    with system_calls.watched(hook) as calls:
         yield calls
-    finally:
-        for name in PLACES:
-            setattr(os, name, real[name])
 
 
 def fork(body: Callable[[Callable[[], None]], None]) -> tuple[int, int]:

@@ -23,10 +23,7 @@ def stranger(source: Path, target: Path, seed: int) -> str:
     (target / "components").symlink_to(source / "components")
     contents = [journal_files.read(path) for path in sorted((source / "journal").iterdir())]
     index = draw.randrange(len(contents))
-    places = list(_places(contents[index]["entry"], ()))
-    kinds = sorted({_kind(place) for place in places})  # each kind of value as often as any other
-    place = draw.choice([one for one in places if _kind(one) == draw.choice(kinds)] or places)
-    what = _change(contents[index]["entry"], place, draw)
+    what = alter(contents[index]["entry"], draw)
     previous = ""
     for number, content in enumerate(contents):
         file = target / "journal" / f"{number:08d}.json"
@@ -35,7 +32,17 @@ def stranger(source: Path, target: Path, seed: int) -> str:
         except ValueError:  # a number that munet's own writer refuses
             file.write_text(json.dumps(content | {"previous": previous, "sha256": "0" * 64}) + "\n")
         previous = hashlib.sha256(file.read_bytes()).hexdigest()
-    return f"seed {seed}: entry {index}, {place}: {what}"
+    return f"seed {seed}: entry {index}, {what}"
+
+
+def alter(value: Any, draw: random.Random) -> str:
+    """Makes one value in a JSON value another, in place; says which, and what it is now."""
+    places = list(_places(value, ()))
+    if not places:
+        return "nothing there"
+    kinds = sorted({_kind(place) for place in places})  # each kind of value as often as any other
+    place = draw.choice([one for one in places if _kind(one) == draw.choice(kinds)] or places)
+    return f"{place}: {_change(value, place, draw)}"
 
 
 def _places(value: Any, path: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:

@@ -22,12 +22,20 @@ class VerifyReport:
     num_components: int = 0
     num_models: int = 0
     num_tested: int = 0
+    num_snapshots: int = 0
+    num_saves: int = 0
     total_params: int = 0
+    baselines: dict[str, VerifyReport] = field(default_factory=dict)  # by kind; what is theirs stays theirs
+
+    @property
+    def num_problems(self) -> int:
+        """Problems of the run and of its baselines."""
+        return len(self.problems) + sum(report.num_problems for report in self.baselines.values())
 
     @property
     def is_sound(self) -> bool:
         """Whether nothing is wrong."""
-        return not self.problems
+        return not self.problems and all(report.is_sound for report in self.baselines.values())
 
     def __str__(self) -> str:
         return "\n".join(self.lines())
@@ -43,7 +51,9 @@ class VerifyReport:
         self.add(place, error.text, error.advice or RESTORE)
 
     def lines(self) -> Iterator[str]:
-        """The report for people; the last line is the result."""
+        """The report for people: of the baselines first; the last line is the result."""
+        for report in self.baselines.values():
+            yield from report.lines()
         for number, problem in enumerate(self.problems, start=1):
             yield f"{number}. {problem.place}"
             yield f"   {problem.text}"
@@ -56,7 +66,12 @@ class VerifyReport:
         )
         if self.num_tested:
             checked += f", {count(self.num_tested, 'test accuracy', 'test accuracies')} measured again"
-        if self.problems:
-            yield f"{count(len(self.problems), 'problem')} in {self.workdir}; checked: {checked}."
+        if self.num_snapshots:
+            checked += f", {count(self.num_snapshots, 'snapshot')}"
+        if self.num_saves:
+            checked += f", {count(self.num_saves, 'save')} of what is in training"
+        if not self.is_sound:
+            where = f"{self.workdir}{' and its baselines' if self.baselines else ''}"
+            yield f"{count(self.num_problems, 'problem')} in {where}; checked: {checked}."
         else:
             yield f"{self.workdir} is sound: {checked}."

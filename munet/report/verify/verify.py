@@ -2,7 +2,8 @@
 
 Checked are: the journal (`journal_check.py`); every component's bytes against its name; that no retained model lacks a
 component, and that shapes are those of its architecture; that accounted parameters add up to the unique parameters in
-use; and, on request, that test accuracies measured again are equal.
+use; snapshots, saves in flight and baselines (`stored_files.py`); and, on request, that test accuracies measured again
+are equal.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Callable, Mapping
 from munet.consoles import PrintableConsole
 from munet.data.open_settings import NO_ARRAYS, Arrays
 from munet.errors import CorruptionError, UserError
+from munet.report.verify import stored_files
 from munet.report.verify.journal_check import check_journal, is_cut
 from munet.report.verify.problems import VerifyReport
 from munet.store import Store
@@ -43,6 +45,7 @@ def verify(workdir: str, measure: Measure | None = None) -> VerifyReport:
             break
         # A run that goes on closes phases, and then removes what it needs no more: not a fault of what was there.
         report, has_grown = _verify_once(workdir, measure)
+    stored_files.check_baselines(Store(workdir), report, lambda place: verify(place, measure))
     return report
 
 
@@ -55,6 +58,8 @@ def _verify_once(workdir: str, measure: Measure | None) -> tuple[VerifyReport, b
         store = Store(workdir)  # what is wrong is found again below, with the rest
     system = check_journal(store, report)
     sound = _check_components(store, report)
+    stored_files.check_snapshots(store, report)
+    stored_files.check_in_flight(store, report)
     if system is None:
         return report, False
     _check_models(system, sound, report)
@@ -79,7 +84,7 @@ def run(workdir: str, measure: Measure | None = None) -> int:
     console = PrintableConsole(soft_wrap=True, highlight=False, markup=False)
     for line in report.lines():
         console.print(line)
-    return len(report.problems)
+    return report.num_problems
 
 
 def remeasure(data_dir: str = "", cache_dir: str = "", arrays: Arrays = NO_ARRAYS) -> Measure:

@@ -13,7 +13,6 @@ from munet.errors import DataError, WorkdirError
 from munet.report.verify import verify as verifying
 from munet.report.verify.verify import VerifyReport, verify
 from munet.store import Store
-from munet.store.journal import signed
 from munet.system import view
 from munet.system.view import RunView
 from munet.types import ComponentId, ComponentRecord, Position, Quality, SeedsEntry, StartEntry, TaskName
@@ -280,8 +279,7 @@ def test_verifying_changes_nothing(run: Path) -> None:
 def test_right_images_that_do_not_fit_the_counts_are_found(tmp_path: Path) -> None:
     write_run(tmp_path, until=Position(0, 1, 0))
     file = entry_file(tmp_path, 3)  # the end of the first phase
-    content = json.loads(file.read_bytes())
-    del content["sha256"]  # it is signed anew
+    content = journal_files.read(file)
     correct = content["entry"]["test_quality"]["correct"]
     labels = np.repeat([0, 1, 2], [50, 30, 20])
     is_right = np.arange(100) < correct
@@ -292,7 +290,7 @@ def test_right_images_that_do_not_fit_the_counts_are_found(tmp_path: Path) -> No
     }
 
     def problems() -> list[str]:
-        file.write_bytes(signed(content))
+        journal_files.write(file, content)
         return [problem.text for problem in verify(str(tmp_path)).problems if problem.place == str(file)]
 
     sound = problems()
