@@ -6,10 +6,13 @@ The run only calls `notify(event)`; importing this package costs nothing but the
 from __future__ import annotations
 
 from munet.progress.events import (
+    Advanced,
     CycleEnded,
+    Decided,
     Event,
     GenerationEnded,
     GenerationStarted,
+    Measured,
     Note,
     Notify,
     PhaseEnded,
@@ -17,13 +20,18 @@ from munet.progress.events import (
     RunEnded,
     RunFailed,
     RunStarted,
+    TrainingEnded,
+    TrainingStarted,
 )
 
 __all__ = [
+    "Advanced",
     "CycleEnded",
+    "Decided",
     "Event",
     "GenerationEnded",
     "GenerationStarted",
+    "Measured",
     "Note",
     "Notify",
     "PhaseEnded",
@@ -31,4 +39,6 @@ __all__ = [
     "RunEnded",
     "RunFailed",
     "RunStarted",
+    "TrainingEnded",
+    "TrainingStarted",
 ]
