@@ -2,11 +2,11 @@
 
     munet train --config=joint:shared --workdir=runs/joint
 
-Variants: `shared` (the default: one trunk for all tasks, a norm and a head each), `shared_adapters` (the root frozen, one
-set of residual adapters for all), `separate` (a copy of the root for each task: nothing shared).
+Variants: `shared` (the default: one trunk for all tasks, a norm and a head each), `shared_adapters` (the root frozen,
+one set of residual adapters for all), `separate` (a copy of the root for each task: nothing shared).
 
-Cost: half a minute on two CPU cores. Root, image sizes, augmentation, SGD and schedule are those of evolution's baselines
-in configs/demo.py.
+Cost: half a minute on two CPU cores. Root, image sizes, augmentation, SGD and schedule are those of the baselines that
+evolution is compared with in configs/demo.py.
 """
 
 from __future__ import annotations

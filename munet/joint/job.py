@@ -11,8 +11,10 @@ from munet.data.tasks import Task
 from munet.joint.learner import Learner
 from munet.joint.rounds import Stream
 from munet.training.batches.stream import Resize
+from munet.training.measure.evaluation import Measurement
 from munet.training.placement.devices import DeviceLayout
-from munet.types import TaskName
+from munet.types import ComponentName, TaskName
+from munet.vit.init import FlatArrays
 
 if TYPE_CHECKING:
     from munet.joint.run import Finished
@@ -95,6 +97,8 @@ class Job:
       layout: the devices.
       beginning: what the training begins with.
       words: for people.
+      measure_test: how a task's published model is measured, where it can be measured by itself; None: as for the
+        curve.
       publish: makes files of what came of it, and the record of them.
       activation_bytes: what the backward passes keep of a round's batches, roughly, all devices together.
     """
@@ -115,6 +119,7 @@ class Job:
     words: Words
     publish: Callable[[Workdir, Finished], PretrainResult | JointResult]
     activation_bytes: int = 0
+    measure_test: Callable[[Task, Mapping[ComponentName, FlatArrays]], Measurement] | None = None
 
     @property
     def num_images(self) -> int:

@@ -1,7 +1,8 @@
 """Rounds: one batch of every stream each. Which images, with which random words, and where their pixels wait.
 
 What a stream draws depends on the seed, its own name and the round only: another stream changes no batch of it. Sets
-that fit lie on the devices as uint8, and rounds gather from them; others are decoded ahead, a block of rounds at a time.
+that fit lie on the devices as uint8, and rounds gather from them; others are decoded ahead, a block of rounds at a
+time.
 """
 
 from __future__ import annotations

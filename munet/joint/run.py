@@ -7,12 +7,13 @@ saved state and ends, on one layout, bit for bit as if nothing had happened.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from munet.config.differences import to_json
 from munet.config.pretrain import PretrainConfig
 from munet.config.train import TrainConfig
+from munet.data.tasks import Task
 from munet.joint import dry_run
 from munet.joint.held_out import predict
 from munet.joint.job import Job
@@ -37,6 +38,7 @@ from munet.training.measure.evaluation import Measurement, count
 from munet.types import TaskName
 
 JointConfig = PretrainConfig | TrainConfig
+METRIC = "accuracy"  # of test splits
 
 
 @dataclass(frozen=True)
@@ -157,24 +159,40 @@ def _begin_or_resume(job: Job, place: Workdir, notify: Notify) -> None:
 def _finished(job: Job, trained: Trained) -> Finished:
     """Measures the test splits, this once, and asks the learner what there is to publish."""
     replicas = trained.programs.taken(trained.state)
-    test: list[dict[TaskName, Measurement]] = [{} for _ in replicas]
-    for task in job.tasks:
-        name = task.info.name
-        with task.testing():
-            split = job.tested(task)
-        found = predict(trained.programs, trained.state, name, split, job.resize[name])
-        for replica, one in enumerate(found):
-            highest = max(int(split.labels.max()) + 1, task.info.num_classes)
-            test[replica][name] = count(one.classes, split.labels, num_classes=highest, metric="accuracy")
-        task.release()
+    components = tuple(job.learner.components(state) for state in replicas)
+    tests = [_tested(job, trained, task, components) for task in job.tasks]
     return Finished(
         job,
-        tuple(job.learner.components(state) for state in replicas),
+        components,
         tuple(job.learner.facts(state) for state in replicas),
-        tuple(test),
+        tuple(
+            {task.info.name: found[replica] for task, found in zip(job.tasks, tests, strict=True)}
+            for replica in range(len(replicas))
+        ),
         trained.points,
         trained.seconds,
     )
+
+
+def _tested(job: Job, trained: Trained, task: Task, components: Sequence[tuple[Component, ...]]) -> list[Measurement]:
+    """What a task's models of all replicas get right of its test split."""
+    name = task.info.name
+    with task.testing():
+        if job.measure_test is not None:
+            own = [{part.name: part.arrays for part in parts if name in part.tasks} for parts in components]
+            found = [job.measure_test(task, model) for model in own]
+        else:
+            split = job.tested(task)
+            num_classes = int(split.labels.max()) + 1
+            predicted = predict(trained.programs, trained.state, name, split, job.resize[name])
+            found = [
+                count(
+                    one.classes, split.labels, num_classes=max(num_classes, int(one.classes.max()) + 1), metric=METRIC
+                )
+                for one in predicted
+            ]
+    task.release()
+    return found
 
 
 def _tell(result: PretrainResult | JointResult, place: Workdir, notify: Notify) -> None:

@@ -18,7 +18,7 @@ from munet.evolution import costs
 from munet.quality import metric_words
 from munet.report import classes, confusion_svg
 from munet.system import view
-from munet.system.view import RunView
+from munet.system.view import JointRecord, RunView
 from munet.text import count, plain_console
 from munet.types import ModelId, Quality, TaskName
 
@@ -44,6 +44,7 @@ def status_json(system: RunView, task: TaskName = "") -> dict[str, Any]:
     return {
         "format": "munet-status",
         "version": 1,
+        "kind": "train" if system.joint else "evolve",
         "workdir": system.workdir,
         "complete": system.is_complete,
         "generations": system.run_state.generations,
@@ -76,7 +77,15 @@ def status_json(system: RunView, task: TaskName = "") -> dict[str, Any]:
         "mean_test_accuracy": _mean_accuracy(model.test_quality for model in system.models.values()),
         "flops_factor": system.experiment.flops_factor,
         "latency_factor": system.experiment.latency_factor,
+        "joint": _joint_json(system.joint),
     }
+
+
+def _joint_json(joint: JointRecord | None) -> dict[str, Any] | None:
+    if joint is None:
+        return None
+    title, rounds, num_rounds = joint.title, joint.rounds, joint.num_rounds
+    return {"title": title, "rounds": rounds, "num_rounds": num_rounds, "replicas": joint.replicas}
 
 
 def _task_json(system: RunView, task: TaskName, lists: bool) -> dict[str, Any]:
@@ -194,7 +203,9 @@ def summary(system: RunView) -> list[str]:
     """What the table does not say, line by line."""
     experiment, position = system.experiment, system.position
     progress = f"{system.run_state.generations} of {count(system.num_generations, 'generation')}"
-    if system.is_complete:
+    if system.joint is not None:
+        lines = [_joint_summary(system, system.joint)]
+    elif system.is_complete:
         lines = [f"Complete: {progress}, {count(len(system.tasks), 'task')}."]
     else:
         lines = [
@@ -217,13 +228,22 @@ def summary(system: RunView) -> list[str]:
             shown.append(f"{plain:.2%} test accuracy")
         lines.append(f"Mean {metric_words(experiment.quality_metric)}: {', '.join(shown)}.")
         lines.append(f"Parameters in use: {system.total_params:,}, {system.params_per_task:,.0f} a task.")
-    kind = f", baseline {experiment.baseline.kind}" if experiment.baseline.kind else ""
+    has_kind = experiment.baseline.kind and system.joint is None
+    kind = f", baseline {experiment.baseline.kind}" if has_kind else ""
     lines.append(
         f"Root {experiment.variant} with {count(experiment.num_blocks, 'block')}, "
         f"scale factor {experiment.scale_factor:g}{_beyond_size(experiment)}, "
         f"seed {experiment.seed}{kind}."
     )
     return lines
+
+
+def _joint_summary(system: RunView, joint: JointRecord) -> str:
+    tasks, replicas = count(len(system.tasks), "task"), f", replica 1 of {joint.replicas}" if joint.replicas > 1 else ""
+    if system.is_complete:
+        return f"Complete: {joint.title} of {tasks}, {count(joint.num_rounds, 'round')}{replicas}."
+    of = f" of {joint.num_rounds:,}" if joint.num_rounds else ""
+    return f"Not complete: {joint.title} of {tasks}, measured last after {joint.rounds:,}{of} rounds."
 
 
 def _beyond_size(experiment: Experiment) -> str:

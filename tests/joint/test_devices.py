@@ -12,9 +12,9 @@ import sys
 from pathlib import Path
 import jax, numpy as np
 from munet.errors import ConfigError
-from munet.joint import loop
-from munet.joint.run import pretrain
+from munet.joint import rounds
 from tests.joint import tiny
+from tests.joint.tiny import pretrain
 
 data = Path(sys.argv[1])
 tiny.write_data(data)
@@ -22,18 +22,18 @@ put, cuts = jax.device_put, set()
 
 def spy(value, where=None):
     placed = put(value, where)
-    if getattr(value, "shape", None) == (16,) and value.dtype == np.int32:
+    if getattr(value, "shape", None) == (10, 16) and value.dtype == np.int32:
         cuts.add(tuple(shard.data.shape for shard in placed.addressable_shards))
     return placed
 
-loop.jax.device_put = spy
+rounds.jax.device_put = spy
 roots = []
 for count in (4, 1):
     config = tiny.config(data, num_devices=count, num_steps=5, learning_rate=1e-3)
     pretrain(config, str(data / f"run{count}"), lambda _: None)
     with np.load(data / f"run{count}" / "demo16_1blocks_32px.npz") as file:
         roots.append({key: file[key] for key in file.files})
-assert cuts == {((4,),) * 4, ((16,),)}, cuts
+assert cuts == {((10, 4),) * 4, ((10, 16),)}, cuts
 for key, array in roots[0].items():
     np.testing.assert_allclose(array, roots[1][key], rtol=0, atol=1e-4, err_msg=key)
 try:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from munet.joint.examples import merge
 
 from munet.data.open_settings import OpenSettings
 from munet.data.tasks import load_tasks
+from munet.methods.pretraining.examples import merge
 from tests.joint.tiny import write_task
 
 

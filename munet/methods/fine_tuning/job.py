@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
-from munet.config import to_json
+from munet.config import Experiment, to_json
 from munet.config.train import METHODS, TrainConfig, as_run, data_seed
 from munet.data import loader
 from munet.data.tasks import Task
 from munet.data.uris import relative_path
 from munet.errors import ConfigError, UserError
+from munet.evolution.search_space import default_hyperparameters
 from munet.joint.best import best_of_task, best_point
 from munet.joint.job import Free, Job, Length, Words
 from munet.joint.learner import Component
@@ -25,9 +27,13 @@ from munet.run.setup import together
 from munet.run.start import RootComponents
 from munet.text import count
 from munet.training.batches.stream import Resize
+from munet.training.measure import evaluation
+from munet.training.measure.evaluation import Measurement
 from munet.training.program import precision
-from munet.types import ComponentId, ComponentRecord, Leaf, TaskName
+from munet.training.work import TaskWork
+from munet.types import ComponentId, ComponentName, ComponentRecord, Leaf, TaskName
 from munet.vit.architecture import get_variant
+from munet.vit.init import FlatArrays
 
 
 def prepare(config: TrainConfig, say: Say = lambda _: None) -> Job:
@@ -110,6 +116,7 @@ def prepare(config: TrainConfig, say: Say = lambda _: None) -> Job:
             advice=f"Lower experiment.defaults.learning_rate (now {experiment.defaults.learning_rate:g})",
         ),
         publish=functools.partial(_publish, root),
+        measure_test=functools.partial(_measured, run),
         activation_bytes=4 * tokens * (10 * variant.width + 2 * variant.mlp_dim) * experiment.num_blocks,
     )
     _check_memory(job)
@@ -135,6 +142,12 @@ def _sharing(config: TrainConfig, layout: object) -> int:
     if not isinstance(layout, DeviceLayout):
         raise TypeError("expected a DeviceLayout")
     return int(mesh_of(layout, config.experiment.replicas).shape["data"])
+
+
+def _measured(run: Experiment, task: Task, components: Mapping[ComponentName, FlatArrays]) -> Measurement:
+    """A published model on the test split, exactly as `munet verify --tests` measures it again."""
+    work = TaskWork.of(run, task.info)
+    return evaluation.measure(work, components, default_hyperparameters(run), task.split("test"))
 
 
 def _check_heads(most: int, tasks: tuple[Task, ...]) -> None:

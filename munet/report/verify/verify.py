@@ -17,6 +17,7 @@ from munet.errors import CorruptionError, UserError
 from munet.report.verify.journal_check import check_journal
 from munet.report.verify.problems import VerifyReport
 from munet.store import Store
+from munet.system import joint, view
 from munet.system.view import RunView
 from munet.types import ComponentId, ComponentRecord, Quality, TaskName
 from munet.vit import architecture
@@ -50,24 +51,35 @@ def verify(workdir: str, measure: Measure | None = None) -> VerifyReport:
 def _verify_once(workdir: str, measure: Measure | None) -> tuple[VerifyReport, bool]:
     """The report, and whether the run wrote to its journal meanwhile."""
     report = VerifyReport(workdir)
+    if joint.is_joint(workdir):
+        _check_system(view.open(workdir), report, measure)
+        return report, False
     try:
         store = Store.open(workdir)
     except CorruptionError:
         store = Store(workdir)  # what is wrong is found again below, with the rest
     system = check_journal(store, report)
-    sound = _check_components(store, report)
     if system is None:
+        _check_components(store, report)
         return report, False
-    _check_models(system, sound, report)
-    _check_accounting(system, report)
-    for task in system.models if measure is not None else ():
-        _check_test(system, task, sound, measure, report)
+    _check_system(system, report, measure)
     if not system.is_complete:
         report.notes.append(f"The run is not complete; the phase of {system.active_task} is open.")
     try:
         return report, len(store.journal) > report.num_entries
     except CorruptionError:
         return report, False
+
+
+def _check_system(system: RunView, report: VerifyReport, measure: Measure | None) -> None:
+    """Components, models, what they are accounted for, and on request their test accuracies."""
+    sound = _check_components(system.store, report)
+    _check_models(system, sound, report)
+    _check_accounting(system, report)
+    for task in system.models if measure is not None else ():
+        _check_test(system, task, sound, measure, report)
+    if system.joint is not None and not system.is_complete:
+        report.notes.append(f"The training is not complete; measured last after {system.joint.rounds:,} rounds.")
 
 
 def run(workdir: str, measure: Measure | None = None) -> int:
