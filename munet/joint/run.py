@@ -183,14 +183,10 @@ def _tested(job: Job, trained: Trained, task: Task, components: Sequence[tuple[C
             found = [job.measure_test(task, model) for model in own]
         else:
             split = job.tested(task)
-            num_classes = int(split.labels.max()) + 1
             predicted = predict(trained.programs, trained.state, name, split, job.resize[name])
-            found = [
-                count(
-                    one.classes, split.labels, num_classes=max(num_classes, int(one.classes.max()) + 1), metric=METRIC
-                )
-                for one in predicted
-            ]
+            # Of classes that are numbered through those of all tasks, as many as are there or were taken for one.
+            most = 1 + max(int(split.labels.max()), *(int(one.classes.max()) for one in predicted))
+            found = [count(one.classes, split.labels, num_classes=most, metric=METRIC) for one in predicted]
     task.release()
     return found
 
