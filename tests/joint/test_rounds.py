@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from munet.joint.program import mesh_of
@@ -26,7 +27,7 @@ def batches(
                 for replica in range(len(seeds)):
                     own = picked if len(seeds) == 1 else jax.tree.map(lambda leaf, r=replica: leaf[r], picked)
                     for index in range(count):
-                        one = batch(rounds.sets[name], own, np.int32(index))
+                        one = batch(rounds.sets[name], own, jnp.int32(index))
                         found[name].append(b"".join(np.asarray(part).tobytes() for part in one))
     finally:
         rounds.close()

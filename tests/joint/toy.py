@@ -79,7 +79,7 @@ class Linear(Deciding):
         self.decided.append((jax.tree.map(np.copy, state), place))
         shift = np.float32(rng.uniform(("decide", place.seed, place.round)))
         params = {
-            task: {**leaves, "bias": (leaves["bias"] + shift * np.float32([1, -1])).astype(np.float32)}
+            task: {**leaves, "bias": (leaves["bias"] + shift * np.array([1, -1], np.float32)).astype(np.float32)}
             for task, leaves in state["params"].items()
         }
         return {**state, "params": params}, {"shift": float(shift)}
