@@ -5,8 +5,9 @@
 Variants: `shared` (the default: one trunk for all tasks, a norm and a head each), `shared_adapters` (the root frozen,
 one set of residual adapters for all), `separate` (a copy of the root for each task: nothing shared).
 
-Cost: half a minute on two CPU cores. Root, image sizes, augmentation, SGD and schedule are those of the baselines that
+Cost: about a minute on two CPU cores. Root, image sizes, augmentation, SGD and schedule are those of the baselines that
 evolution is compared with in configs/demo.py.
+Expected result: a table of the four tasks; docs/howto/joint.md says what was measured.
 """
 
 from __future__ import annotations

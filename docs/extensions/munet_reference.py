@@ -35,7 +35,7 @@ class Commands(SphinxDirective):
 
 
 class Settings(Commands):
-    """Every setting with its default, its meaning and what it may be, one table a group; `pretrain` and `train`: those of it."""
+    """Every setting with its default, its meaning and what it may be, one table a group; of `pretrain` or `train`."""
 
     optional_arguments = 1
 

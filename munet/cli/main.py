@@ -61,7 +61,10 @@ def _run(given: list[str]) -> int:
         _complain(str(error))
         return FAILURE
     except KeyboardInterrupt as stop:
-        goes_on = given[:1] in (["evolve"], ["benchmark"], ["pretrain"], ["train"]) and "--dry_run" not in given
+        from munet.kinds import KINDS
+
+        commands = {"benchmark", *(kind.command.removeprefix("munet ") for kind in KINDS)}
+        goes_on = given[0] in commands and "--dry_run" not in given
         again = "Resume with: " if goes_on else "Again: "
         _say(f"\nInterrupted. {again}{shlex.join(['munet', *given])}")
         return TERMINATED if isinstance(stop, Terminated) else INTERRUPTED

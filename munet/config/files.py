@@ -17,9 +17,10 @@ from munet.config.pretrain import PretrainConfig
 from munet.config.python_files import FileKind
 from munet.config.train import TrainConfig
 from munet.errors import ConfigError, UserError
+from munet.kinds import KINDS
 
 AnyConfig = Config | PretrainConfig | TrainConfig
-_COMMANDS: dict[type[Any], str] = {Config: "munet evolve", PretrainConfig: "munet pretrain", TrainConfig: "munet train"}
+_COMMANDS: dict[type[Any], str] = {kind.config: kind.command for kind in KINDS}
 CONFIG_FILES = FileKind(
     "config",
     "get_config",

@@ -17,7 +17,7 @@ _MIB = 1 << 20
 
 def describe(job: Job) -> list[str]:
     """Lines for people: what the training will do, and about how long it will take."""
-    measured = _measure(job)
+    measured = measure(job)
     devices, length = job.layout.devices, job.length
     seconds = measured.compilation + length.total * measured.round
     copies = 2 if job.keeps_best else 1
@@ -38,7 +38,7 @@ def activation_bytes(job: Job) -> float:
 
 
 @dataclass(frozen=True)
-class _Times:
+class Times:
     """Seconds of wall time, and sizes on each device."""
 
     compilation: float
@@ -48,7 +48,7 @@ class _Times:
     programs: int
 
 
-def _measure(job: Job) -> _Times:
+def measure(job: Job) -> Times:
     """Compiles the program and times some rounds, on a state that is thrown away."""
     mesh = mesh_of(job.layout, len(job.seeds))
     programs = Programs(job.learner, len(job.seeds), mesh)
@@ -72,6 +72,4 @@ def _measure(job: Job) -> _Times:
         rounds.close()
     round_seconds = times[1] / min(3, size)
     tasks = 1 if job.kind.start == "pretrain.json" else len(job.tasks)
-    return _Times(
-        max(times[0] - round_seconds, 0.0), round_seconds, state_bytes, held, 1 + tasks + bool(job.keeps_best)
-    )
+    return Times(max(times[0] - round_seconds, 0.0), round_seconds, state_bytes, held, 1 + tasks + bool(job.keeps_best))

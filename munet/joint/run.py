@@ -110,6 +110,11 @@ def train(config: JointConfig, workdir: str, notify: Notify, *, command: str = "
     return True
 
 
+def describe(config: JointConfig) -> list[str]:
+    """What a dry run says."""
+    return dry_run.describe(_prepared(config, lambda _: None, ""))
+
+
 def _prepared(config: JointConfig, notify: Notify, command: str) -> Job:
     """The one table of methods: how each kind of settings becomes a training."""
 

@@ -318,16 +318,20 @@ def check_same(found: Beginning, wanted: Beginning, place: Workdir) -> None:
     Raises:
       WorkdirError: what differs, every field with both values.
     """
-    changes = [
-        *experiment_differences(found.experiment, wanted.experiment, place.kind),
-        *start.root_differences(found.root, wanted.root),
-        *start.task_differences(found.tasks, wanted.tasks),
-    ]
-    if changes:
+    if changes := beginning_differences(found, wanted, place.kind):
         listed = "".join(f"\n  - {change}" for change in changes)
         raise WorkdirError(
             f"{place.path} holds a {place.kind.what} by another recipe. What differs (there -> here):{listed}\n{_OTHER}"
         )
+
+
+def beginning_differences(found: Beginning, wanted: Beginning, kind: Kind) -> list[str]:
+    """In what two trainings differ that decides their results: settings, root, data."""
+    return [
+        *experiment_differences(found.experiment, wanted.experiment, kind),
+        *start.root_differences(found.root, wanted.root),
+        *start.task_differences(found.tasks, wanted.tasks),
+    ]
 
 
 def experiment_differences(old: Mapping[str, object], new: Mapping[str, object], kind: Kind) -> list[str]:

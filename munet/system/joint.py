@@ -48,6 +48,9 @@ def open_joint(workdir: str) -> RunView:
         rounds=points[-1].step if points else 0,
         num_rounds=result.num_rounds if result else experiment.num_rounds,
         replicas=experiment.replicas,
+        seed=experiment.seed,
+        seconds=result.seconds if result else points[-1].seconds if points else 0.0,
+        settings=beginning.experiment,
         closed={} if result is None else _closed(result),
     )
     start = StartEntry(

@@ -48,6 +48,9 @@ class JointRecord:
       rounds: up to the last measurement.
       num_rounds: of the whole training; 0: not known before its end.
       replicas: seeds, of which the first one's models are shown.
+      seed: of the first.
+      seconds: of training, all starts and replicas together.
+      settings: the `experiment` part of the config, as JSON values.
       closed: what was measured of each task's model, once complete.
     """
 
@@ -55,6 +58,9 @@ class JointRecord:
     rounds: int
     num_rounds: int
     replicas: int
+    seed: int
+    seconds: float
+    settings: Mapping[str, object]
     closed: Mapping[TaskName, PhaseEntry]
 
 
