@@ -23,7 +23,6 @@ from munet.config.differences import differences, merged, to_json
 from munet.config.pretrain import Recipe
 from munet.config.train import TrainExperiment
 from munet.errors import CorruptionError, WorkdirError
-from munet.run import start
 from munet.store import codec
 from munet.store.components import ComponentStore
 from munet.store.folders import is_remote, open_folder
@@ -327,6 +326,8 @@ def check_same(found: Beginning, wanted: Beginning, place: Workdir) -> None:
 
 def beginning_differences(found: Beginning, wanted: Beginning, kind: Kind) -> list[str]:
     """In what two trainings differ that decides their results: settings, root, data."""
+    from munet.run import start  # loads JAX, which nobody waits for who only looks into a directory
+
     return [
         *experiment_differences(found.experiment, wanted.experiment, kind),
         *start.root_differences(found.root, wanted.root),

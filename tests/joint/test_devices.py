@@ -53,3 +53,39 @@ def test_four_devices_share_every_batch(tmp_path: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["same"]
+
+
+REPLICAS = """
+import sys
+from pathlib import Path
+import jax, numpy as np
+from munet.config import Runtime
+from munet.joint.job import Length
+from munet.training.placement.devices import DeviceLayout
+from tests.joint import toy
+
+folder = Path(sys.argv[1])
+found = {}
+for seeds in ((0,), (0, 1), (0, 1, 2, 3)):
+    for count in (8, 1):
+        layout = DeviceLayout.detect(Runtime(num_devices=count))
+        job = toy.make(folder, seeds=seeds, length=Length(5, 5, block=5), layout=layout)
+        trained = toy.train(job, folder / f"{len(seeds)}-{count}")
+        used = {len(leaf.sharding.device_set) for leaf in jax.tree.leaves(trained.state)}
+        assert used == {count}, used
+        found[len(seeds), count] = trained.programs.taken(trained.state)
+    for eight, one in zip(found[len(seeds), 8], found[len(seeds), 1], strict=True):
+        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=0, atol=1e-5), eight, one)
+print("same")
+"""
+
+
+def test_eight_devices_share_replicas_and_batches(tmp_path: Path) -> None:
+    flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=8"
+    environment = {**os.environ, "XLA_FLAGS": flags, "PYTHONPATH": str(Path(__file__).parents[2])}
+    done = subprocess.run(
+        [sys.executable, "-c", REPLICAS, str(tmp_path)], env=environment, capture_output=True, text=True, timeout=250,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["same"]
