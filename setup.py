@@ -53,9 +53,17 @@ setup(
         "cuda": ["jax[cuda]"],
         "tpu": ["jax[tpu]"],
         "gcs": ["gcsfs>=2024.12", "etils[epath-gcs]>=1.9"],
+        "export": ["flatbuffers>=24.3"],  # of StableHLO programs
+        "serve": [  # munet serve
+            "fastapi>=0.115",
+            "prometheus_client>=0.21",
+            "python-multipart>=0.0.20",
+            "uvicorn>=0.32",
+        ],
         "hf": ["datasets>=4.0"],  # Hugging Face sets; brings pyarrow and pandas
         "tfds-prepare": ["tensorflow>=2.18"],  # only to prepare a data set; reading one needs no TensorFlow
         "dev": [
+            "httpx>=0.28",
             "hypothesis>=6.100",
             "mypy>=2.0",
             "pytest>=9.0",

@@ -180,7 +180,7 @@ def _train_heads(
         def step(state: Any, batch: Any) -> Any:
             head, momentum, count = state
             grads = jax.grad(loss)(head, seen[batch], labels[batch])
-            head, momentum = optimizer.update(head, momentum, grads, settings, count, 1.0)
+            head, momentum = optimizer.update(head, momentum, grads, settings, count, optimizer.UpdateRule())
             return (head, momentum, count + 1), None
 
         def cycle(state: Any, batches: Any) -> Any:

@@ -4,8 +4,9 @@
         --config.root=/data/Ti_16.npz --config.variant=Ti/16 --config.defaults.image_size=64
     munet evolve --config=base:quick --workdir=runs/look --config.tasks=folder:/data/birds    # a first look
 
-Variants: `full` (81,920 training images a task), `quick` (20,480) and `paper` (the paper's phases of 64 children with
-single steps from the defaults, 8 seed parents by fit: for budgets of millions of images a task).
+Variants: `full` (81,920 training images a task), `quick` (20,480), `small` (20,480; every task trains adapters, norm
+and head, and shares the rest) and `paper` (the paper's phases of 64 children with single steps from the defaults, 8
+seed parents by fit: for budgets of millions of images a task).
 
 Cost: `--dry_run` says; `--config.images_per_task=N` changes it. `base:quick` takes about a minute a task on two CPU
 cores, whatever the task's size.
@@ -19,8 +20,8 @@ from munet.config import Config, Experiment
 from munet.config.race import race
 from munet.errors import UserError, nearest
 
-_VARIANTS = ("full", "quick", "paper")
-IMAGES = {"full": 81_920, "quick": 20_480}
+_VARIANTS = ("full", "quick", "small", "paper")
+IMAGES = {"full": 81_920, "quick": 20_480, "small": 20_480}
 
 
 def get_config(variant: str = "full") -> Config:
@@ -35,4 +36,7 @@ def get_config(variant: str = "full") -> Config:
     experiment.seed_choice = "fit"
     if variant != "paper":
         race(experiment, IMAGES[variant])
+    if variant == "small":
+        experiment.clone_probability, experiment.insertion_probability = 0.0, 1.0
+        experiment.scale_factor, experiment.root_users = 0.3, "all_tasks"
     return Config(experiment)

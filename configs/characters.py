@@ -17,7 +17,9 @@ docs/results/characters.md.
 
 from __future__ import annotations
 
-from munet.config import Config, Experiment, SearchSpace, variants
+from dataclasses import replace
+
+from munet.config import Config, Experiment, Fidelity, SearchSpace, variants
 
 TASKS = (
     "tfds:emnist/digits",
@@ -37,6 +39,8 @@ REAL_TASKS = (
     "tfds:cmaterdb/telugu",
     "tfds:kmnist_t10k",
 )
+_AS_PUBLISHED = Fidelity(crop="tensorflow", colours="source", momentum_product="bfloat16", block_removal="mu")
+_BEFORE = Fidelity(crop="clipped_area")  # with which docs/results has `real`
 
 
 def get_config(variant: str = "munet") -> Config:
@@ -52,7 +56,8 @@ def get_config(variant: str = "munet") -> Config:
             variant="Ti/16",
             num_blocks=3,
             min_batches_per_cycle=0,
-            search_space=SearchSpace(image_size=(16, 32, 48, 64)),
+            search_space=SearchSpace(image_size=tuple(range(16, 385, 16))),
+            fidelity=replace(_AS_PUBLISHED),
         )
     )
     return variants.apply(config, variant, {"real": _real})
@@ -60,6 +65,7 @@ def get_config(variant: str = "munet") -> Config:
 
 def _real(config: Config) -> None:
     experiment = config.experiment
+    experiment.fidelity = replace(_BEFORE)
     experiment.tasks = REAL_TASKS
     experiment.root = "../shared/roots/ti16_3blocks_32px_cifar100.npz"
     experiment.search_space.image_size = (32,)

@@ -13,12 +13,11 @@ import inspect
 import json
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
-from jaxtyping import UInt8
 
 from munet.config import Config, Experiment, differences, to_json
 from munet.config.checks import validate
@@ -37,7 +36,10 @@ if TYPE_CHECKING:
     from ml_collections import ConfigDict
 
     from munet.report.graph.graph import Graph
-    from munet.serving.predict import Prediction
+    from munet.serving.device_components import DeviceComponents
+    from munet.serving.prediction import Prediction
+    from munet.serving.predictor import Predictor
+    from munet.serving.together import Together
 
 _MAX_NAMES = 3  # task names in the name of a work directory
 
@@ -142,11 +144,93 @@ class System(RunView):
 
         return notebook.html(self)
 
-    def predict(self, task: TaskName, images: UInt8[np.ndarray, "n h w c"] | Sequence[Any]) -> Prediction:
-        """Classifies images with the task's model; see `munet.serving.predict.predict`."""
-        from munet.serving import predict
+    def predict(self, task: TaskName, images: Any) -> Prediction:
+        """Classifies images with the task's model; see `munet.serving.predictor.Predictor.predict`.
 
-        return predict.predict(self, task, images)
+        The model stays on the device: the first call reads it and checks every byte, later ones do not.
+        """
+        return self.predictor(task).predict(images)
+
+    def predictor(self, task: TaskName) -> Predictor:
+        """The task's model on the device, checked and ready; the same object however often it is asked for.
+
+        Raises:
+          UserError: no such task, or no model yet.
+          CorruptionError: a component's file is damaged or missing.
+        """
+        from munet.serving.predictor import Predictor
+
+        if task not in self._predictors:
+            self._predictors[task] = Predictor(self, task, self.device_components)
+        return self._predictors[task]
+
+    def predict_all(self, images: Any, tasks: Sequence[TaskName] | None = None) -> dict[TaskName, Prediction]:
+        """Classifies images with the models of several tasks; what these share is computed once.
+
+        Args:
+          images: as for `predict`.
+          tasks: solved tasks; None: all.
+
+        Returns:
+          What `predict` gives, by task, in their order.
+
+        Raises:
+          UserError: no such task, no model yet, or what was given are no images.
+          CorruptionError: a component's file is damaged or missing.
+        """
+        return self.together(self.models if tasks is None else tasks).predict_all(images)
+
+    def predict_mixed(self, images: Any, tasks: Sequence[TaskName]) -> list[Prediction]:
+        """Classifies every image with the model of a task of its own, all in one pass.
+
+        Args:
+          images: as for `predict`.
+          tasks: one for each image.
+
+        Returns:
+          What `predict` gives for each image alone, in their order.
+
+        Raises:
+          UserError, CorruptionError: as for `predict_all`; also other numbers of images and tasks.
+        """
+        named = set(tasks)
+        unknown = [task for task in tasks if task not in self.models]
+        return self.together([*unknown[:1], *filter(named.__contains__, self.models)]).predict_mixed(images, tasks)
+
+    def together(self, tasks: Iterable[TaskName]) -> Together:
+        """The models of several tasks on the device, ready to answer together; the same object for the same tasks.
+
+        Raises:
+          UserError: no such task, or no model yet.
+          CorruptionError: a component's file is damaged or missing.
+        """
+        from munet.serving.together import Together
+
+        chosen = tuple(dict.fromkeys(tasks))
+        if chosen not in self._together:
+            self._together[chosen] = Together(self, chosen, self.device_components)
+        return self._together[chosen]
+
+    @cached_property
+    def device_components(self) -> DeviceComponents:
+        """The components of the system that are on the device, each once; whatever predicts shares them."""
+        from munet.serving.device_components import DeviceComponents
+
+        return DeviceComponents(self.store.components)
+
+    @cached_property
+    def _together(self) -> dict[tuple[TaskName, ...], Together]:
+        return {}
+
+    @cached_property
+    def _predictors(self) -> dict[TaskName, Predictor]:
+        return {}
+
+    def export(self, task: TaskName, folder: str | Path, format: str = "safetensors") -> Path:
+        """Writes the task's model for other programs; see `munet.export.export.export`."""
+        from munet.export import export
+
+        return export.export(self, task, folder, format)
 
     def graph(self) -> Graph:
         """The layer graph of the system (paper Fig. 2)."""

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import importlib.metadata
 import sys
+import unicodedata
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from munet.types import Quality
+
+_JOINERS = "\u00ad\u200c\u200d"  # of letters and emoji: they belong to words
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -35,6 +38,17 @@ def percent(quality: Quality) -> str:
     return f"{100 * quality.value:.1f}"
 
 
+def interval_text(interval: tuple[float, float], digits: int = 1, between: str = "-") -> str:
+    """`98.0-99.9`, of a hundred: an interval of shares."""
+    low, high = (f"{100 * bound + 0.0:.{digits}f}" for bound in interval)
+    return f"{low}{between}{high}"
+
+
+def with_interval(share: float, interval: tuple[float, float] | None, digits: int = 2) -> str:
+    """`99.44% (98.0-99.9)`: a share with its interval, if it has one."""
+    return f"{share:.{digits}%}" + (f" ({interval_text(interval)})" if interval else "")
+
+
 def byte_size(number: float) -> str:
     """`1.5 GiB`, `300 MiB`, `12 KiB`."""
     for unit, size in (("GiB", 1 << 30), ("MiB", 1 << 20)):
@@ -42,6 +56,34 @@ def byte_size(number: float) -> str:
             value = number / size
             return f"{value:.1f} {unit}" if value < 10 else f"{value:,.0f} {unit}"
     return f"{number / 1024:.0f} KiB"
+
+
+def is_text(name: str) -> bool:
+    """Whether a name can be written as UTF-8; one that the file system gave need not be."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def printable(text: str, keep: str = "") -> str:
+    """A text in which whatever would steer a terminal, turn the direction of reading or break a line is spelt out.
+
+    `a\\x1b[2J` for a class that is called so. The one function for names of others' making (classes, tasks, files)
+    wherever munet prints or draws.
+
+    Args:
+      text: anything.
+      keep: characters that stay: "\\n" for a text of several lines.
+    """
+    return "".join(letter if letter in keep or letter.isprintable() else _spelt(letter) for letter in text)
+
+
+def _spelt(letter: str) -> str:
+    if letter in _JOINERS or unicodedata.category(letter) == "Zs":
+        return letter
+    return letter.encode("unicode_escape", "surrogatepass").decode()
 
 
 def package_version(package: str) -> str:
@@ -53,13 +95,21 @@ def package_version(package: str) -> str:
 
 
 def markdown_table(head: Sequence[str], body: Iterable[Sequence[str]]) -> str:
-    """A table in Markdown, numbers to the right; a `|` in a cell stays what it is."""
+    """A table in Markdown, numbers to the right; a `|` in a cell stays what it is, and every cell is `printable`."""
     rows = [head, ["---", *["---:"] * (len(head) - 1)], *body]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows)
+    return "\n".join("| " + " | ".join(printable(cell).replace("|", "\\|") for cell in row) + " |" for row in rows)
+
+
+def say(text: str, file: TextIO | None = None) -> None:
+    """Prints a text of one or several lines, all of it `printable`, at once."""
+    print(printable(text, keep="\n"), file=file, flush=True)
 
 
 def plain_console(width: int = 140) -> Console:
-    """A console on standard output: as wide as its window, or `width` letters in a pipe, where there is none to fit."""
-    from rich.console import Console
+    """A console on standard output: as wide as its window, or `width` letters in a pipe, where there is none to fit.
 
-    return Console() if sys.stdout.isatty() else Console(width=width)
+    All that is printed on it is `printable`, but for rich's own colours.
+    """
+    from munet.consoles import PrintableConsole  # rich is slow to import
+
+    return PrintableConsole() if sys.stdout.isatty() else PrintableConsole(width=width)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from itertools import islice
 from typing import TypeVar
 
@@ -23,17 +23,38 @@ def num_cores() -> int:
 def in_threads(work: Callable[[Item], Result], items: Iterable[Item], num_threads: int = 0) -> Iterator[Result]:
     """Results in order, from `num_threads` threads (0: one a core); only a few items ahead of what has been taken.
 
-    An error of `work` is raised when its result is taken; what has not begun by then is given up.
+    An error of `work` is raised when its result is taken; what has not begun by then is given up. What is at work is
+    waited for, but not by who is interrupted (KeyboardInterrupt): a compilation may take a minute.
     """
     num_threads = num_threads or num_cores()
     waiting: list[Future[Result]] = []
     remaining = iter(items)
-    with ThreadPoolExecutor(num_threads) as pool:
-        try:
-            waiting = [pool.submit(work, item) for item in islice(remaining, 4 * num_threads)]
-            while waiting:
-                yield waiting.pop(0).result()
-                waiting += [pool.submit(work, item) for item in islice(remaining, 1)]
-        finally:
-            for future in waiting:
-                future.cancel()
+    pool, is_interrupted = ThreadPoolExecutor(num_threads), False
+    try:
+        waiting = [pool.submit(work, item) for item in islice(remaining, 4 * num_threads)]
+        while waiting:
+            yield waiting.pop(0).result()
+            waiting += [pool.submit(work, item) for item in islice(remaining, 1)]
+    except KeyboardInterrupt:
+        is_interrupted = True
+        raise
+    finally:
+        for future in waiting:
+            future.cancel()
+        pool.shutdown(wait=not is_interrupted)
+
+
+def as_they_end(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+    """Results of a few items as they are ready, from one thread a core; errors as in `in_threads`."""
+    pool, is_interrupted = ThreadPoolExecutor(num_cores()), False
+    futures = [pool.submit(work, item) for item in items]
+    try:
+        for future in as_completed(futures):
+            yield future.result()
+    except KeyboardInterrupt:
+        is_interrupted = True
+        raise
+    finally:
+        for future in futures:
+            future.cancel()
+        pool.shutdown(wait=not is_interrupted)

@@ -304,7 +304,8 @@ class PhaseEntry:
     What follows on it is there to be read and decides nothing: counts by class, over the whole test split and over the
     validation images that qualities are counted on (all measured alone in one program: beside the children of its
     generation, on other devices, the model may have had another image right), and which classes were taken for which:
-    triples (class, predicted class, images), most images first. Journals written before they were recorded have none.
+    triples (class, predicted class, images), most images first. `test_right` says which test images are right
+    (`right_images`): so two models are compared. Journals written before they were recorded have none.
     """
 
     position: Position
@@ -317,6 +318,7 @@ class PhaseEntry:
     validation_correct_per_class: tuple[int, ...] = ()
     validation_counted_per_class: tuple[int, ...] = ()
     validation_confusions: tuple[tuple[int, ...], ...] = ()
+    test_right: str = field(default="", metadata={"omit_default": True})
 
 
 @dataclass(frozen=True)
@@ -357,7 +359,11 @@ class CompressionEntry:
 
 @dataclass(frozen=True)
 class TaskInfo:
-    """What the journal's first entry holds of a task; resuming on other data is refused."""
+    """What the journal's first entry holds of a task; resuming on other data is refused.
+
+    `image_shape` is the height, width and channels that the task's images were brought to, as whoever predicts has to;
+    `()` in journals written before it was noted, or where images are first decoded in training.
+    """
 
     name: TaskName
     uri: str
@@ -366,6 +372,7 @@ class TaskInfo:
     num_train: int
     num_validation: int
     num_test: int
+    image_shape: tuple[int, ...] = field(default=(), compare=False, kw_only=True, metadata={"omit_default": True})
 
     @property
     def num_classes(self) -> int:

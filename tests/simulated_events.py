@@ -13,6 +13,7 @@ from dataclasses import replace
 from munet.config import Experiment
 from munet.evolution.stages import stages
 from munet.progress import (
+    Compiling,
     CycleEnded,
     Event,
     GenerationEnded,
@@ -62,6 +63,8 @@ def simulated_events(workdir: str = "runs/demo", mutation_probability: float = 0
         plans = tuple(child.plan for child in entry.children)
         plan = GenerationPlan(entry.position, entry.task, plans, entry.data_mutations)
         yield GenerationStarted(plan, BATCH, STEPS, 2, experiment.cycles_per_child)
+        for ready in range(3 if entry.position.generation == 0 else 0):  # later ones run in the same programs
+            yield Compiling(ready, 2)
         for cycle in range(experiment.cycles_per_child):
             qualities = {child.plan.id: child.training.qualities[cycle] for child in entry.children}
             yield CycleEnded(cycle, qualities, children * STEPS * BATCH, 0.5)

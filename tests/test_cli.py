@@ -183,14 +183,30 @@ def test_dry_run_writes_nothing(evolve: Callable[..., list[dict[str, Any]]], tmp
     assert [path.name for path in tmp_path.iterdir()] == ["log.jsonl"]
 
 
+def caused(cause: Exception) -> Exception:
+    """As libraries wrap what the system says."""
+    error = RuntimeError("a library's own words")
+    error.__cause__ = cause
+    return error
+
+
 @pytest.mark.parametrize(
     ("error", "code", "message"),
     [
         (UserError("no such thing"), 2, "munet: no such thing"),
         (DataError("no such set"), 2, "munet: no such set"),
         (EvolutionError("every child diverged"), 2, "munet: every child diverged"),
-        (OSError(errno.ENOSPC, "No space left on device"), 2, "make room"),
-        (OSError(errno.EIO, "Input/output error"), 1, "Traceback"),
+        (OSError(errno.ENOSPC, "No space left on device"), 2, "No space left on device. Make room."),
+        (OSError(errno.EIO, "Input/output error", "/a/file"), 2, "Input/output error: /a/file. The disk, or the way"),
+        (OSError(errno.EROFS, "x", "/a/file"), 2, "mount it for writing"),
+        (OSError(errno.EACCES, "x", "/a/file"), 2, "Permission denied: /a/file. See to it"),
+        (OSError(errno.EFBIG, "x"), 2, "ulimit -f"),
+        (OSError(errno.EMFILE, "x"), 2, "ulimit -n"),
+        (caused(OSError(errno.EIO, "x")), 2, "Input/output error"),
+        (ValueError("UNKNOWN: [OS error 28: No space left on device]"), 2, "Make room"),
+        (MemoryError(), 2, "no memory left"),
+        (OSError("who knows"), 1, "Traceback"),
+        (FileNotFoundError(errno.ENOENT, "x", "ours"), 1, "Traceback"),
         (RuntimeError("a bug"), 1, "RuntimeError: a bug"),
         (KeyError("a bug"), 1, "Traceback"),
     ],
@@ -246,6 +262,38 @@ def test_an_interrupt_while_something_is_compiled_ends_as_any_other(tmp_path: Pa
         _, errors = process.communicate()
     assert process.returncode == 130, (process.returncode, errors)
     assert "Interrupted. Again: munet evolve" in errors
+
+
+@pytest.mark.parametrize("command", ["roots", "data tfds:mnist"])
+def test_without_a_home_directory_it_is_said_what_to_give(
+    command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In a container whose user is not known there."""
+
+    def unknown(user: int) -> None:
+        raise KeyError(user)
+
+    for name in ("HOME", "MUNET_CACHE_DIR", "TFDS_DATA_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("pwd.getpwuid", unknown)
+    assert main(command.split()) == 2
+    assert "no home directory" in (errors := capsys.readouterr().err)
+    assert "MUNET_CACHE_DIR" in errors
+    monkeypatch.setenv("MUNET_CACHE_DIR", "/nowhere")
+    assert main(["roots"]) == 0
+
+
+@pytest.mark.parametrize("platform", ["cuda", "nonsense"])
+def test_an_accelerator_that_cannot_start_is_no_failure_of_ours(platform: str) -> None:
+    result = python("-m", "munet", "evolve", "--dry_run", env={**os.environ, "JAX_PLATFORMS": platform})
+    assert result.returncode == 2, result.stderr
+    assert f"JAX can start no device (JAX_PLATFORMS={platform}): " in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_arguments_that_are_not_utf_8_are_refused(capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["status", "--workdir=runs/a\udcff"]) == 2
+    assert "runs/a\\udcff is not UTF-8" in capfd.readouterr().err
 
 
 def test_a_reader_that_stops_reading_is_no_failure() -> None:

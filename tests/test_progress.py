@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import json
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,6 +18,7 @@ from rich.console import Console
 from munet.errors import DiskFullError
 from munet.progress import (
     Advanced,
+    Compiling,
     CycleEnded,
     Decided,
     Event,
@@ -86,9 +88,12 @@ def test_plain_lines_say_everything_about_every_child() -> None:
             assert f"from {wording.model_name(child.plan.parent)} " in line
             assert wording.describe_mutations(child.plan) in line
             assert wording.describe_qualities(child.training, child.verdict.best_cycle) in line
-            assert ("kept: " if child.verdict.is_kept else "pruned: ") + child.verdict.reason in line
+            assert wording.describe_verdict(child.verdict) in line
+            assert (
+                re.search(r"\b0\.\d{4}", line.partition("score")[2].partition("  learning_rate")[0]) is None
+            )  # one scale
             if child.verdict.score is not None:
-                assert f"score {child.verdict.score:.4f}" in line
+                assert f"score {100 * child.verdict.score:.2f} %" in line
 
 
 def test_plain_lines_say_phase_generation_rate_and_end() -> None:
@@ -126,7 +131,8 @@ def test_live_display_shows_the_children_in_training() -> None:
     started = next(i for i, event in enumerate(EVENTS) if isinstance(event, GenerationStarted))
     generation = EVENTS[started]
     assert isinstance(generation, GenerationStarted)
-    before, after = current(100, EVENTS[: started + 1]), current(100, EVENTS[: started + 2])
+    cycle = next(i for i, event in enumerate(EVENTS) if isinstance(event, CycleEnded))
+    before, after = current(100, EVENTS[: started + 1]), current(100, EVENTS[: cycle + 1])
     for child in generation.plan.children:
         assert f"#{child.id} " in before
     assert before.count(".... .... ....") == 4
@@ -321,11 +327,57 @@ def test_a_generation_says_what_changed_in_its_data_settings() -> None:
 def test_qualities_and_verdicts_in_words() -> None:
     training = CycleQualities((Quality(1, 2), Quality(2, 3), Quality(0, 3)), diverged_at=2)
     assert wording.describe_qualities(training, 1) == "50.0 *66.7 nan %"
-    assert wording.short_verdict(Verdict(True, "", 0, 0.912, 0.887)) == "0.9120 > 0.8870"
-    assert wording.short_verdict(Verdict(False, "", 0, 0.5, 0.5)) == "0.5000 = 0.5000"
-    assert wording.short_verdict(Verdict(False, "", 0, 0.50001, 0.50002)) == "0.500010 < 0.500020"
-    assert wording.short_verdict(Verdict(True, "", 0, 0.28)) == "0.2800"
+    assert wording.short_verdict(Verdict(True, "", 0, 0.912, 0.887)) == "91.20 > 88.70 %"
+    assert wording.short_verdict(Verdict(False, "", 0, 0.5, 0.5)) == "50.00 = 50.00 %"
+    assert wording.short_verdict(Verdict(False, "", 0, 0.50001, 0.50002)) == "50.0010 < 50.0020 %"
+    assert wording.short_verdict(Verdict(True, "", 0, 0.28)) == "28.00 %"
     assert wording.short_verdict(Verdict(False, "")) == "not finite"
+
+
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [
+        ("0.9120 > 0.8870 of its parent", "91.20 % > 88.70 % of its parent"),
+        ("never beat its parent's 0.50002 (best 0.50001)", "never beat its parent's 50.002 % (best 50.001 %)"),
+        ("1.0000, and its parent was not trained on v0.1234", "100.00 %, and its parent was not trained on v0.1234"),
+        ("gave no finite result; diverged in cycle 1", "gave no finite result; diverged in cycle 1"),
+    ],
+)
+def test_scores_of_a_verdict_are_on_the_scale_of_accuracies(reason: str, words: str) -> None:
+    assert wording.describe_verdict(Verdict(True, reason)) == f"kept: {words}"
+
+
+def test_compilation_is_said_and_kept_out_of_the_time_left() -> None:
+    clock = Clock()
+    tracker = Tracker(clock)
+    tracker(RunStarted("d", ("a",), 1, 1, ("evolve:1x1",), image_steps_total=300))
+    for done in range(3):
+        tracker(Compiling(done, 2))
+        clock.now += 40 if done < 2 else 0
+        assert (tracker.compiling is None) is (done == 2)
+    assert tracker.compiling_seconds == 80
+    clock.now += 10
+    tracker(CycleEnded(0, {}, 100, 10.0))
+    assert tracker.images_per_second == pytest.approx(10)
+    assert tracker.seconds_left == pytest.approx(20)
+    clock.now += 2
+    tracker(CycleEnded(1, {}, 100, 2.0))  # the first one after a compilation is a slow one, and forgotten now
+    assert tracker.images_per_second == pytest.approx(50)
+
+
+def test_every_display_says_that_programs_are_compiled() -> None:
+    first = next(i for i, event in enumerate(EVENTS) if isinstance(event, Compiling))
+    assert current(80, EVENTS[:first]).rstrip().endswith("0% starting")
+    assert "compiling 2 programs, 0 ready, 0.0 s" in current(80, EVENTS[: first + 1])
+    assert "compiling 2 programs, 1 ready, 0.0 s" in current(80, EVENTS[: first + 2])
+    assert "compiling" not in current(80, EVENTS[: first + 3])
+    assert sum(line == "    compiling 2 programs" for line in plain()) == 4  # once for each phase
+    clock, stream = Clock(), io.StringIO()
+    lines = PlainLines(stream, Tracker(clock), children=False)
+    for event in EVENTS[: first + 3]:
+        clock.now += 30
+        lines(event)
+    assert stream.getvalue().splitlines()[-2:] == ["    compiling 2 programs", "    2 programs compiled in 1 min 00 s"]
 
 
 def test_rates() -> None:

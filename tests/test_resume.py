@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
+import functools
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import jax
 import pytest
 
 import munet
@@ -16,11 +17,11 @@ from munet.report.verify.verify import remeasure, verify
 from munet.run import runs
 from munet.run.deadline import Deadline
 from munet.store import Store
-from munet.store.codec import dumps
 from munet.training.measure import trunk_fit
 from munet.types import GenerationEntry, SeedsEntry
 from tests import tiny_run
 from tests.interrupted import Stop, partial, until
+from tests.store import journal_files
 
 
 def test_an_interrupted_run_ends_as_an_undisturbed_one(
@@ -81,18 +82,56 @@ def test_seed_parents_chosen_by_fit_are_measured_once_and_journalled(
     assert tiny_run.results(tmp_path / "stopped") == tiny_run.results(tmp_path / "whole")
 
 
+@pytest.fixture
+def jax_config() -> Iterator[Any]:
+    """JAX's configuration, as it was when the test is over."""
+    names = (
+        "jax_enable_x64",
+        "jax_threefry_partitionable",
+        "jax_numpy_dtype_promotion",
+        "jax_default_matmul_precision",
+    )
+    before = {name: getattr(jax.config, name) for name in names}
+    yield jax.config
+    for name, value in before.items():
+        jax.config.update(name, value)
+
+
+def test_settings_of_jax_that_change_results_are_set_aside_or_told(
+    finished: tuple[Path, list[events.Event]], data: Path, tmp_path: Path, jax_config: Any
+) -> None:
+    partial(data, tmp_path / "run")
+    jax_config.update("jax_enable_x64", True)
+    jax_config.update("jax_threefry_partitionable", False)
+    jax_config.update("jax_numpy_dtype_promotion", "strict")
+    jax_config.update("jax_default_matmul_precision", "highest")  # on a CPU no other than the default
+    told: list[events.Event] = []
+    runs.evolve(tiny_run.config(data), str(tmp_path / "run"), told.append)
+    assert tiny_run.results(tmp_path / "run") == tiny_run.results(finished[0])
+    notes = [event.text for event in told if isinstance(event, events.Note)]
+    (aside,) = [note for note in notes if "set to its own" in note]
+    for change in (
+        "jax_enable_x64: True -> False",
+        "partitionable: False -> True",
+        "promotion: 'strict' -> 'standard'",
+    ):
+        assert change in aside
+    (layout,) = [note for note in notes if "not be bit for bit" in note]
+    assert layout.endswith("jax.jax_default_matmul_precision: None -> 'highest'")
+
+
+def _without(name: str, content: dict[str, Any]) -> None:
+    del content["entry"]["experiment"][name]
+
+
 def test_a_run_from_before_the_choice_goes_on_as_it_was(
     finished: tuple[Path, list[events.Event]], data: Path, tmp_path: Path
 ) -> None:
     partial(data, tmp_path / "run")
     first = tmp_path / "run" / "journal" / "00000000.json"
-    content = json.loads(first.read_bytes())
     for name in ("seed_choice", "compute_dtype"):
-        del content["entry"]["experiment"][name]
-    first.write_bytes(dumps(content) + b"\n")
-    second = tmp_path / "run" / "journal" / "00000001.json"
-    changed = json.loads(second.read_bytes()) | {"previous": hashlib.sha256(first.read_bytes()).hexdigest()}
-    second.write_bytes(dumps(changed) + b"\n")
+        journal_files.edit(first, functools.partial(_without, name))
+    journal_files.as_old_format(first.parent)
     settings = tiny_run.config(data)
     settings.experiment.seed_choice = "fit"  # as `base` has it by now
     told: list[events.Event] = []

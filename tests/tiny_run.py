@@ -1,8 +1,8 @@
 """The smallest real run: two tasks of coloured noise, a random root of one block; seconds on two cores.
 
 As a script (`python -m tests.tiny_run WORKDIR DATA [WHERE:COUNT:WHEN [SEED_CHOICE]]`) it evolves, and kills itself
-with SIGKILL before or after the COUNT-th rename into a folder of the work directory (`journal:2:before`); nothing of it
-is packaged.
+with SIGKILL before or after the COUNT-th rename or link into a folder of the work directory (`journal:2:before`);
+nothing of it is packaged.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -100,19 +101,22 @@ def _decisions(workdir: Path) -> list[object]:
 
 def kill_at(where: str, count: int, when: str) -> None:
     """Makes this process kill itself around a rename."""
-    rename, seen = os.replace, 0
+    seen = 0
 
-    def replace(source: str, target: str) -> None:
-        nonlocal seen
-        is_meant = Path(target).parent.name == where
-        seen += is_meant
-        if is_meant and seen == count and when == "before":
-            os.kill(os.getpid(), signal.SIGKILL)
-        rename(source, target)
-        if is_meant and seen == count and when == "after":
-            os.kill(os.getpid(), signal.SIGKILL)
+    def wrapped(rename: Callable[[str, str], None]) -> Any:
+        def call(source: str, target: str) -> None:
+            nonlocal seen
+            is_meant = Path(target).parent.name == where
+            seen += is_meant
+            if is_meant and seen == count and when == "before":
+                os.kill(os.getpid(), signal.SIGKILL)
+            rename(source, target)
+            if is_meant and seen == count and when == "after":
+                os.kill(os.getpid(), signal.SIGKILL)
 
-    os.replace = replace  # type: ignore[assignment]  # a stand-in that takes what the store passes
+        return call
+
+    os.replace, os.link = wrapped(os.replace), wrapped(os.link)
 
 
 def main(workdir: str, data: str, moment: str = "", seed_choice: Any = "newest") -> None:

@@ -24,6 +24,7 @@ from munet.training.placement.grouping import Group
 from munet.training.placement.placing import place
 from munet.training.population import Population
 from munet.training.program import programs
+from munet.training.program.optimizer import UpdateRule
 from munet.training.program.signature import INPUT_LEVEL, Signature
 from munet.training.trainer import TrainedChild
 from munet.training.work import TaskWork
@@ -83,7 +84,7 @@ class Steps:
         """Seconds of one step of all children, from a dispatch of `case.steps`."""
         started = time.perf_counter()
         for index, (chunk, (state, fixed, control)) in enumerate(zip(self._chunks, self._arguments, strict=True)):
-            program = programs.train_program(self._signature, chunk.mesh, 1.0, chunk.parts)
+            program = programs.train_program(self._signature, chunk.mesh, UpdateRule(), chunk.parts)
             state = program(state, fixed, control, self._images, self._labels, jnp.int32(self._case.steps))
             self._arguments[index] = state, fixed, control
         jax.block_until_ready(self._arguments)

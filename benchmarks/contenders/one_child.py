@@ -119,7 +119,7 @@ class OneChild:
         settings = OptimizerSettings.from_hyperparameters(
             child.hyperparameters, steps_per_cycle=self._case.steps, num_cycles=self._case.cycles
         )
-        clip_norm = self._config.experiment.clip_norm
+        rule = optimizer.UpdateRule(self._config.experiment.clip_norm)
         dtype = self._work.dtype
 
         def loss(tuned: Params, frozen: Params, images: Any, labels: Any) -> Any:
@@ -130,7 +130,7 @@ class OneChild:
 
         def step(tuned: Params, momentum: Params, frozen: Params, images: Any, labels: Any, index: Any) -> Any:
             grads = jax.grad(loss)(tuned, frozen, images, labels)
-            return optimizer.update(tuned, momentum, grads, settings, jnp.int32(index), clip_norm)
+            return optimizer.update(tuned, momentum, grads, settings, jnp.int32(index), rule)
 
         def predict(tuned: Params, frozen: Params, images: Any) -> Any:
             logits = forward.logits(variant, {**frozen, **tuned}, images, num_blocks=num_blocks, dtype=dtype)

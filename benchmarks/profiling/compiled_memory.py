@@ -16,6 +16,7 @@ from munet.training.placement.chunks import Chunk
 from munet.training.placement.fitting import Spread
 from munet.training.placement.grouping import Group
 from munet.training.program import programs, sharding
+from munet.training.program.optimizer import UpdateRule
 from munet.training.program.signature import Signature
 from munet.vit import architecture
 
@@ -38,7 +39,7 @@ def of_children(signature: Signature, spread: Spread, count: int = 1) -> int:
     images = jax.ShapeDtypeStruct(shape, jnp.float32, sharding=batches)
     labels = jax.ShapeDtypeStruct(shape[:2], jnp.int32, sharding=batches)
     step = jax.ShapeDtypeStruct((), jnp.int32, sharding=NamedSharding(mesh, PartitionSpec()))
-    program: Any = programs.train_program(signature, mesh, 1.0, spread.parts)
+    program: Any = programs.train_program(signature, mesh, UpdateRule(), spread.parts)
     analysis = program.lower(*children, images, labels, step).compile().memory_analysis()
     held = analysis.argument_size_in_bytes - 4 * math.prod(batches.shard_shape(shape))
     return int(held + analysis.temp_size_in_bytes)

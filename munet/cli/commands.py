@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import sys
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from munet.errors import DiskFullError, UserError
-from munet.text import plain_console
+from munet.errors import DiskFullError, UserError, WorkdirError
+from munet.paths import expanded
+from munet.text import plain_console, say
 
 if TYPE_CHECKING:
     from munet.config import Config, PretrainConfig, TrainConfig
@@ -42,7 +42,7 @@ def evolve(config: str, workdir: str, overrides: Sequence[Override], dry_run: bo
             listeners(RunEnded(is_complete=False, seconds=time.monotonic() - started))
             raise
         except Exception as error:
-            with contextlib.suppress(DiskFullError):  # of the log
+            with contextlib.suppress(DiskFullError, WorkdirError):  # of the log
                 listeners(RunFailed(f"{type(error).__name__}: {error}"))
             raise
     if is_complete:
@@ -52,16 +52,12 @@ def evolve(config: str, workdir: str, overrides: Sequence[Override], dry_run: bo
 def _print_results(settings: Config, workdir: str) -> None:
     """The table that a run ends with: against its baselines if it has any, else its status."""
     from munet.report import status, tables
-    from munet.run import runs
-    from munet.system import view
 
     if not settings.runtime.compare:
         status.print_status(workdir)
         return
-    kinds = {settings.experiment.baseline.kind: workdir}
-    kinds |= {kind: runs.baseline_workdir(workdir, kind) for kind in settings.runtime.compare}
-    systems = {tables.display_name(kind): view.open(place) for kind, place in reversed(kinds.items())}
-    plain_console().print(tables.comparison(systems).rich())
+    systems = tables.compared(workdir, tuple(reversed(settings.runtime.compare)))
+    plain_console().print(tables.comparison(systems).rich(), highlight=False)
 
 
 def pretrain(config: str, workdir: str, overrides: Sequence[Override], dry_run: bool) -> None:
@@ -119,24 +115,33 @@ def _train_jointly(settings: PretrainConfig | TrainConfig, workdir: str, command
             listeners(TrainingEnded(is_complete=False, seconds=time.monotonic() - started))
             raise
         except Exception as error:
-            with contextlib.suppress(DiskFullError):  # of the log
+            with contextlib.suppress(DiskFullError, WorkdirError):  # of the log
                 listeners(RunFailed(f"{type(error).__name__}: {error}"))
             raise
 
 
-def status(workdir: str, json: bool, task: str, confusion: str) -> None:
-    """Prints what a run has reached; of one task, how it does class by class."""
+def status(workdir: str, json: bool, task: str, confusion: str, wide: bool, compare: bool) -> None:
+    """Prints what a run has reached; of one task, how it does class by class; or how it compares with its baselines."""
     from munet.report.status import print_status
 
-    print_status(workdir, json, task, confusion)
+    print_status(workdir, json, task, confusion, wide=wide, compare=compare)
 
 
-def verify(workdir: str, tests: bool, data_dir: str) -> int:
+def verify(workdir: str, tests: bool, repair: bool, data_dir: str) -> int:
     """Checks every stored file; the exit code is 0 if all are sound, else that of unusable input.
 
-    With `tests` every test accuracy is measured again and compared with the journal's (the immutability check).
+    With `tests` every test accuracy is measured again and compared with the journal's (the immutability check). With
+    `repair` a damaged newest journal entry is dropped first, where that suffices.
+
+    Raises:
+      UserError: there is no run; or, with `repair`, more is damaged.
     """
     from munet.report.verify import verify as checks
+
+    if repair:
+        from munet.report.verify import repair as repairs
+
+        print(repairs.repair(workdir))
 
     return 2 if checks.run(workdir, checks.remeasure(data_dir) if tests else None) else 0
 
@@ -160,13 +165,70 @@ def compress(workdir: str, to: str, tolerance: float | None, tasks: str, data_di
     console.print(compressed.summary(found.before, found.after), highlight=False, markup=False)
 
 
+def predict(
+    workdir: str,
+    images: Sequence[str],
+    task: str,
+    all_tasks: bool,
+    json: bool,
+    csv: bool,
+    top: int,
+    min_confidence: float,
+    output: str,
+    cache_dir: str,
+) -> int:
+    """Prints the classes of image files; the exit code is that of unusable input if any of them could not be read.
+
+    Raises:
+      UserError: the run, the task or the output cannot be used, or there are no images.
+    """
+    if json and csv:
+        raise UserError("--json and --csv: give one of them.")
+    from munet.serving import command
+
+    form = "json" if json else "csv" if csv else "table"
+    options = command.Options(
+        workdir, images, task, all_tasks, form, top, min_confidence, output=output, cache_dir=cache_dir
+    )
+    command.check(options)
+    return 0 if command.predict(options) else 2
+
+
+def serve(workdir: str, tasks: str, **options: Any) -> None:
+    """Answers over HTTP until it is ended.
+
+    Args:
+      workdir: of the run.
+      tasks: joined by commas.
+      **options: the others of `munet.server.command.Options`.
+
+    Raises:
+      UserError: the run, an option or the port cannot be used, or a package is missing.
+    """
+    from munet.server import command
+
+    names = tuple(name for name in tasks.split(",") if name)
+    command.serve(command.Options(workdir, names, **options))
+
+
 def graph(workdir: str, format: str, output: str) -> None:
     """Writes the layer graph."""
     from munet.report.graph import render
 
     render.write(workdir, format, output)
     if output not in ("", "-"):
-        print(f"graph: {output}")
+        say(f"graph: {output}")
+
+
+def export(workdir: str, task: str, format: str, output: str, all_tasks: bool, check: str) -> int:
+    """Writes models for other programs, or compares what was written with the system; the code of a difference is 2.
+
+    Raises:
+      UserError: the options, the run, the model or the folder cannot be used.
+    """
+    from munet.export import export as exports
+
+    return exports.run(workdir, task, format, output, all_tasks, check)
 
 
 def data(
@@ -191,6 +253,7 @@ def data(
     from munet.config import Runtime
     from munet.data.class_notes import notes_on_classes
     from munet.data.open_settings import OpenSettings, host_memory, share_of
+    from munet.data.range_notes import notes_on_range
     from munet.data.tasks import load_tasks
     from munet.report.data.contact_sheet import write_contact_sheet
     from munet.report.data.describe import describe_tasks
@@ -200,24 +263,24 @@ def data(
     if to_folder:
         from munet.report.data.to_folder import check_target, write_folder
 
-        check_target(Path(to_folder).expanduser())
+        check_target(expanded(to_folder))
     limit = share_of(host_memory(), Runtime().resident_share)
     loaded = load_tasks(tasks, OpenSettings(data_dir, max_bad_images=max_bad_images, max_resident=limit, say=_say))
     console = plain_console()
     console.print(describe_tasks(loaded))
     for task in loaded:
         for note in task.notes:
-            print(f"{task.uri}: {note}")
-        for note in notes_on_classes(task, with_test=True):
-            print(note)
+            say(f"{task.uri}: {note}")
+        for note in (*notes_on_classes(task, with_test=True), *notes_on_range(task)):
+            say(note)
     if check_leaks:
         from munet.report.data.leaks import leaks_table
 
         console.print(leaks_table(loaded))
     if to_folder:
         for task in loaded:
-            place = Path(to_folder).expanduser() / (task.info.name if len(loaded) > 1 else "")
-            print(f"{write_folder(task, place, _say):,} images written: folder:{place}")
+            place = expanded(to_folder) / (task.info.name if len(loaded) > 1 else "")
+            say(f"{write_folder(task, place, _say):,} images written: folder:{place}")
             task.release()
     sheet_dir = "" if sheet_dir is None and (check_leaks or to_folder) else "." if sheet_dir is None else sheet_dir
     if not sheet_dir:
@@ -230,12 +293,12 @@ def data(
             raise UserError(
                 f"--sheet_dir={sheet_dir}: {sheet} cannot be written: {error.strerror or error}."
             ) from error
-        print(f"contact sheet: {sheet}")
+        say(f"contact sheet: {sheet}")
 
 
 def _say(text: str) -> None:
     """Progress of what takes long: beside the output, not in it."""
-    print(text, file=sys.stderr, flush=True)
+    say(text, sys.stderr)
 
 
 def roots(name: str, json: bool, cache_dir: str) -> None:
@@ -260,7 +323,7 @@ def config(config: str, overrides: Sequence[Override], json: bool) -> None:
         print(dumps(to_json(values), indent=2))
         return
     for line in describe(values, max(shutil.get_terminal_size((110, 24)).columns - 1, 60)):
-        print(line)
+        say(line)
 
 
 def benchmark(
@@ -286,7 +349,7 @@ def benchmark(
     chosen = tuple(name for name in methods.split(",") if name)
     options = benchmarks.Options(suite, place, repeats, workers, chosen, reference, tuple(overrides))
     if dry_run:
-        benchmarks.dry_run(options, print)
+        benchmarks.dry_run(options, say)
         return 0
-    failed = benchmarks.benchmark(options, functools.partial(print, flush=True))
+    failed = benchmarks.benchmark(options, say)
     return 1 if failed else 0

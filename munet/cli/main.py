@@ -1,13 +1,13 @@
 """Entry point: parses arguments, runs one command, and turns whatever happens into an exit code (DESIGN section 5).
 
 0: done. 1: a failure of ours, with a traceback, or training that diverged, with a message. 2: the user's input,
-with a message. 130, 143: interrupted, SIGTERM.
+with a message. 130, 143: interrupted; SIGTERM, or the notice SIGUSR1.
 Nothing slow is imported here; each command imports what it needs.
 """
 
 from __future__ import annotations
 
-import errno
+import io
 import logging
 import os
 import shlex
@@ -19,14 +19,20 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
+from munet import platforms, system_faults
 from munet.cli.parser import make_parser
-from munet.errors import DiskFullError, DivergedError, UserError
+from munet.errors import DivergedError, UserError
+from munet.stopping import INTERRUPTED, SIGNALS, TERMINATED, second_ends_at_once
+from munet.text import is_text, printable, say
 
-DONE, FAILURE, USER_INPUT, INTERRUPTED, TERMINATED, NO_READER = 0, 1, 2, 130, 143, 141
+DONE, FAILURE, USER_INPUT, NO_READER = 0, 1, 2, 141
+
+# Of JAX: settings for those who look for mistakes in their own programs. They change no number.
+_RELIED_UPON = {"JAX_NUMPY_DTYPE_PROMOTION": "standard", "JAX_NUMPY_RANK_PROMOTION": "allow"}
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM arrived; ends the run as Ctrl-C does."""
+    """SIGTERM or a notice arrived; ends the run as Ctrl-C does."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -48,9 +54,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(given: list[str]) -> int:
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a name that a terminal cannot show ends no command
+            stream.reconfigure(errors="backslashreplace")
+    for name, value in _RELIED_UPON.items():
+        os.environ[name] = value
     try:
+        _check_text(given)
         command = make_parser().parse(given)
-        with _sigterm_as_interrupt(), _plain_warnings():
+        with _sigterm_as_interrupt(), second_ends_at_once(), _plain_warnings():
             return command() or DONE
     except SystemExit as stop:  # argparse: --help, --version or a usage error
         return stop.code if isinstance(stop.code, int) else USER_INPUT
@@ -71,15 +83,25 @@ def _run(given: list[str]) -> int:
     except BrokenPipeError:  # e.g. `munet status | head`; Python would complain once more when it flushes
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return NO_READER
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            return _failure(given)
-        _complain(
-            str(DiskFullError(f"{error}. What was committed is kept: make room and start the same command again."))
-        )
-        return USER_INPUT
-    except Exception:  # the outermost edge: whatever is left is a failure of ours, shown whole
+    except Exception as error:  # the outermost edge: whatever is left is a failure of ours, shown whole
+        if message := system_faults.explained(error) or platforms.problem():
+            _complain(message)
+            return USER_INPUT
         return _failure(given)
+
+
+def _check_text(given: Sequence[str]) -> None:
+    """Arguments end up in files of text: the journal, the log, pictures.
+
+    Raises:
+      UserError: one is not UTF-8.
+    """
+    for argument in given:
+        if not is_text(argument):
+            raise UserError(
+                f"{printable(argument)} is not UTF-8, and munet writes names into files of text.",
+                "Rename what it names, or give it by a symbolic link whose name is UTF-8.",
+            )
 
 
 def _failure(given: Sequence[str]) -> int:
@@ -91,22 +113,23 @@ def _failure(given: Sequence[str]) -> int:
 def _complain(message: str) -> None:
     """The message on stderr; its first word stands out on a terminal."""
     is_plain = not sys.stderr.isatty() or "NO_COLOR" in os.environ
-    _say(("munet: " if is_plain else "\x1b[1;31mmunet:\x1b[0m ") + message)
+    print("munet:" if is_plain else "\x1b[1;31mmunet:\x1b[0m", end=" ", file=sys.stderr)
+    _say(message)
 
 
 def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+    say(text, sys.stderr)
 
 
 def _be_undisturbed() -> None:
     """What was asked for is done or has failed: signals no longer change how the process ends."""
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
 
 
 @contextmanager
 def _sigterm_as_interrupt() -> Iterator[None]:
-    """SIGTERM ends a command as cleanly as Ctrl-C does. Only a main thread may set handlers."""
+    """SIGTERM and SIGUSR1 end a command as cleanly as Ctrl-C does. Only a main thread may set handlers."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -114,11 +137,12 @@ def _sigterm_as_interrupt() -> Iterator[None]:
     def stop(*_: int | FrameType | None) -> None:
         raise Terminated
 
-    before = signal.signal(signal.SIGTERM, stop)
+    before = {number: signal.signal(number, stop) for number in SIGNALS if number != signal.SIGINT}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 class _Words(logging.Handler):

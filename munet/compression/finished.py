@@ -15,6 +15,7 @@ from munet.system import view
 from munet.system.data import open_again
 from munet.system.view import RunView
 from munet.training.measure.evaluation import Measurement, measure
+from munet.training.program import jax_settings
 from munet.training.work import TaskWork
 from munet.types import (
     ComponentId,
@@ -79,6 +80,7 @@ def compress_run(
     def validate(task: TaskName, components: Mapping[ComponentName, FlatArrays]) -> Quality:
         return _validated(system, open_task(task), components).quality
 
+    jax_settings.pin(say)
     say(f"Choosing ranks for {', '.join(models)} by validation ...")
     found = compress(system.state, models, load, validate, tolerance=tolerance)
     for task, ranks in found.ranks.items():
@@ -133,6 +135,7 @@ def _entry(
             validation.correct_per_class,
             validation.counted_per_class,
             validation.confusions,
+            test.right,
         )
         models.append(CompressedModel(old.id, components, validation.quality, found.before[task], measured))
     return CompressionEntry(system.position, tuple(models), found.published, tolerance)

@@ -1,21 +1,20 @@
 """A second work directory made of a first one: the same journal, one more entry. It is there wholly or not at all.
 
-It is written beside its place under a temporary name and renamed at the end. Files that never change are hard links
-where the file system has them, so that a copy of a large system takes no room.
+Files that never change are hard links where the file system has them, so that a copy of a large system takes no room.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 
-from munet.errors import UserError, WorkdirError
+from munet.errors import UserError
 from munet.store import Store
 from munet.store.folders import is_remote
-from munet.store.local import TEMPORARY_PREFIX, disk_full_named, make_directory, sync_directory
+from munet.store.local import make_directory
+from munet.store.new_directory import check_new_directory, new_directory
 from munet.types import ComponentId, ComponentRecord, CompressionEntry
 from munet.vit.init import FlatArrays
 
@@ -33,13 +32,7 @@ def check_places(workdir: str, to: str) -> None:
     for option, place in (("workdir", workdir), ("to", to)):
         if is_remote(place):
             raise UserError(f"--{option}={place}: a system is compressed from one local directory into another.")
-    old, new = Path(workdir).resolve(), Path(to).resolve()
-    if old == new or old in new.parents or new in old.parents:
-        raise UserError(
-            f"--to={to} is, holds or lies inside --workdir={workdir}, which stays as it is: give another directory."
-        )
-    if new.exists() and (not new.is_dir() or any(new.iterdir())):
-        raise WorkdirError(f"--to={to} is there already and is not empty: give a new or empty directory.")
+    check_new_directory("to", to, workdir)
 
 
 def write(
@@ -62,7 +55,7 @@ def write(
       WorkdirError: something else has come to be there meanwhile, or the place cannot be written.
       DiskFullError: nothing is left behind.
     """
-    with _temporary(Path(to).resolve()) as place:
+    with new_directory("to", to) as place:
         old = Path(store.path)
         for folder in _WRITTEN_ONCE:
             for file in sorted((old / folder).glob("*.json")):
@@ -76,27 +69,7 @@ def write(
         for identity, (record, arrays) in published.items():
             if new.components.put(record, arrays) != identity:
                 raise ValueError(f"component {record.name} has another id than {identity}")
-        new.journal.append(entry)
-
-
-@contextmanager
-def _temporary(target: Path) -> Iterator[Path]:
-    """A directory that becomes `target` if all goes well, and is removed if not; one that a kill left is removed."""
-    place = target.parent / f"{TEMPORARY_PREFIX}{target.name}"
-    try:
-        with disk_full_named(str(target)):
-            make_directory(target.parent)
-            shutil.rmtree(place, ignore_errors=True)
-            place.mkdir()
-            try:
-                yield place
-                os.replace(place, target)  # noqa: PTH105 - over an empty directory too, but over no other
-            except BaseException:
-                shutil.rmtree(place, ignore_errors=True)
-                raise
-            sync_directory(target.parent)
-    except OSError as error:
-        raise WorkdirError(f"--to={target} cannot be written: {error.strerror or error}.") from error
+        new.journal.append(entry, at=len(store.journal))
 
 
 def _link(file: Path, target: Path) -> None:

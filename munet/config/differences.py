@@ -9,7 +9,12 @@ from typing import Any
 from munet.config.evolve import Experiment
 
 # What versions did that had no such field yet, where its default is something else.
-BEFORE = {"compute_dtype": "float32", "seed_choice": "newest"}
+BEFORE: Mapping[str, Any] = {
+    "compute_dtype": "float32",
+    "seed_choice": "newest",
+    "normaliser_image_size": 0,
+    "fidelity": {"crop": "clipped_area"},  # and of its other fields the defaults: see `as_begun`
+}
 
 
 def to_json(config: Any) -> dict[str, Any]:
@@ -38,7 +43,7 @@ def completed(experiment: Mapping[str, object]) -> dict[str, Any]:
 
     That is the default of the field, or what `BEFORE` says.
     """
-    return merged({**to_json(Experiment()), **BEFORE}, experiment)
+    return merged(merged(to_json(Experiment()), BEFORE), experiment)
 
 
 def as_begun(experiment: Experiment, begun: Mapping[str, object]) -> tuple[Experiment, list[str]]:
@@ -51,9 +56,11 @@ def as_begun(experiment: Experiment, begun: Mapping[str, object]) -> tuple[Exper
     Returns:
       The settings, and which fields are not as given, each as `name: given -> taken`.
     """
-    older: dict[str, Any] = {
-        name: value for name, value in BEFORE.items() if name not in begun and getattr(experiment, name) != value
-    }
+    older: dict[str, Any] = {name: value for name, value in BEFORE.items() if name not in begun and name != "fidelity"}
+    known = begun.get("fidelity")
+    if isinstance(known, Mapping):  # each of its fields is a choice that only some version could make
+        missing = completed(begun)["fidelity"].items() - known.items()
+        older["fidelity"] = dataclasses.replace(experiment.fidelity, **dict(missing))
     taken = dataclasses.replace(experiment, **older)
     return taken, differences(to_json(experiment), to_json(taken))
 

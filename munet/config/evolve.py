@@ -17,6 +17,9 @@ from munet.quality import Metric
 
 Schedule = Literal["constant", "cosine", "restarts"]
 Insertion = Literal["adapter", "lora"]
+CropLaw = Literal["uniform_area", "tensorflow", "clipped_area"]
+ColourOrder = Literal["resized", "source"]
+MomentumProduct = Literal["float32", "bfloat16"]
 NewHeads = Literal["zeros", "class_means"]
 VersionChoice = Literal["highest", "latest_within_error"]
 BaselineKind = Literal[
@@ -104,6 +107,14 @@ class Fidelity:
     data_settings: Literal["generation", "child"] = "generation"
     allow_block_growth: bool = True  # a removed top block can grow back (code); the paper only removes
     adapter_before_first_block: bool = True  # also before block 0 (code); False: only between blocks (paper)
+    # The paper's configs set the fields from here on to what the code does.
+    # where blocks cannot grow, the top one goes with half of mu (half of the steps lead up) or with "mu" (paper)
+    block_removal: Literal["half_mu", "mu"] = "half_mu"
+    # boxes of random crops: of uniform area; those of "tensorflow" (code), of uniform height; or, as up to version
+    # 0.4, "clipped_area": of uniform area and clipped to the image, some of them below the minimum
+    crop: CropLaw = "uniform_area"
+    colours: ColourOrder = "resized"  # changed after the resize, in [0, 1]; "source": before it, in [-1, 1] (code)
+    momentum_product: MomentumProduct = "float32"  # of momentum and its bfloat16 buffer; "bfloat16" (code)
 
 
 @dataclass(slots=True)
@@ -163,6 +174,8 @@ class Experiment:
     version_choice: VersionChoice = "highest"
     # of Eq. 2; "growing": none in the first stage of a phase, all in the last
     size_penalty: Literal["whole_phase", "growing"] = "whole_phase"
+    # at which the root's parameters are counted that Eq. 2 divides by; 0: at the default image size
+    normaliser_image_size: NonNegative = 0
     # among which tasks Eq. 3 divides a layer of the root: those that use it, or "all_tasks" of the run from the start
     root_users: Literal["users", "all_tasks"] = "users"
     max_seed_parents: NonNegative = 0  # seed parents a phase starts with at most; 0: all (the paper)

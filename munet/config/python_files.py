@@ -20,6 +20,7 @@ from typing import Any
 
 from munet.config.values import EXPECTED
 from munet.errors import ConfigError, UserError, nearest
+from munet.paths import expanded
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class FileKind:
           UserError: no such file; the message names the nearest.
         """
         name, _, variant = spec.partition(":")
-        path = Path(name).expanduser()
+        path = expanded(name)
         if path.is_file():
             return path, variant
         shipped = self.shipped()

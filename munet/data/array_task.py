@@ -9,7 +9,10 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
+from munet.data import images as pixels
+from munet.data import photos
 from munet.data.arrays import checked, names_of_classes
 from munet.data.splits import Labelled, SplitName
 from munet.errors import DataError
@@ -41,8 +44,9 @@ class ArrayTask:
 
         Args:
           name: letters, digits and any of `_ . + - /`; the task is called so everywhere.
-          images: uint8 `[n, h, w]` or `[n, h, w, c]` with 1, 3 or 4 channels (the fourth is opacity). Whatever is not
-            given as `validation` or `test` is taken from these: a tenth each, stratified, by content hash.
+          images: uint8 `[n, h, w]` or `[n, h, w, c]` with 1, 3 or 4 channels (the fourth is opacity), or a list of
+            Pillow's images in any mode, which are converted as files are. Whatever is not given as `validation` or
+            `test` is taken from these: a tenth each, stratified, by content hash.
           labels: `n` class numbers from 0.
           class_names: a name for each class, in label order; None: the numbers.
           validation, test: images and labels of these splits, of the same height and width.
@@ -96,12 +100,31 @@ def _pair(uri: str, split: str, pair: Any) -> tuple[Any, Any]:
     """
     if not isinstance(pair, tuple | list) or len(pair) != 2:
         raise DataError(f"{uri}: {split} is a {type(pair).__name__}, expected a pair (images, labels).")
+    images = pair[0]
+    if isinstance(images, Sequence) and any(isinstance(image, Image.Image) for image in images):
+        images = _of_pillow(uri, split, images)
     try:
-        return np.asarray(pair[0]), np.asarray(pair[1])
+        return np.asarray(images), np.asarray(pair[1])
     except ValueError:
         raise DataError(
             f"{uri}: the {split} images differ in size, so they make no array: resize them to one size."
         ) from None
+
+
+def _of_pillow(uri: str, split: str, images: Sequence[Any]) -> Any:
+    """The pixels of a list with images of Pillow's: of a palette its colours, not the numbers that stand for them.
+
+    Raises:
+      DataError: the pixels of an image cannot be used; which one is said.
+    """
+    found = []
+    for number, image in enumerate(images):
+        try:
+            found.append(photos.convert(image, lambda _: None) if isinstance(image, Image.Image) else image)
+        except photos.BadImageError as error:
+            raise DataError(f"{uri}: image {number} of {split} cannot be used: {error}.") from error
+    has_one_size = len({np.shape(image)[:2] for image in found}) == 1
+    return pixels.stack(found) if has_one_size and all(np.ndim(image) == 3 for image in found) else found
 
 
 def _text_array(uri: str, names: Sequence[str]) -> np.ndarray:

@@ -1,10 +1,11 @@
 """Augmentation on the device, and the plain resize of validation and test images (spec section 5).
 
-Spec section 5, "Order of augmentation", but for two things. Colours are changed in [0, 1] (DESIGN section 6). And the
-resize comes before the colours, not after them: crop and resize are one separable linear resampling, two small matrix
-products an image; a flip only reverses the rows of one of the matrices. So contrast turns about the mean of the resized
-crop, and saturation and hue, which are not linear (nor is the clip before them), see resampled pixels; brightness
-commutes with resampling. Resizing is without antialias unless the run asks for it.
+Spec section 5, "Order of augmentation", with two laws for crops (`crops.py`) and two for colours (`colours.py`). By
+default colours are changed in [0, 1] (DESIGN section 6), and after the resize, which is cheaper: crop and resize are
+one separable linear resampling, two small matrix products an image; a flip only reverses the rows of one of the
+matrices. Then contrast turns about the mean of the resized crop, and saturation and hue, which are not linear (nor is
+the clip before them), see resampled pixels; brightness commutes with resampling. Resizing is without antialias unless
+the run asks for it.
 
 Every setting is a traced scalar, so one program serves all settings. Grey images stay one channel until the end:
 saturation and hue leave grey as it is, so they never need three.
@@ -19,6 +20,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Float32, Int, Key, UInt8
 
+from munet.config.evolve import ColourOrder, CropLaw
+from munet.data.colours import ColourDeltas, ColourDraws, change_resized, change_source
+from munet.data.crops import Boxes, CropDraws, crop_boxes
 from munet.types import Hyperparameters
 
 _NUM_DRAWS = 9  # uniforms an image takes, see `_augment_step`
@@ -40,6 +44,21 @@ class AugmentSettings(NamedTuple):
         """The data settings among a model's hyper-parameters."""
         return cls(*(np.float32(hyperparameters[name]) for name in cls._fields))
 
+    @property
+    def colour_deltas(self) -> ColourDeltas:
+        """Those of the colours."""
+        return ColourDeltas(self.brightness_delta, self.contrast_delta, self.saturation_delta, self.hue_delta)
+
+
+class AugmentLaws(NamedTuple):
+    """Where product and published code differ (`experiment.fidelity`); static, one program each."""
+
+    crop: CropLaw = "clipped_area"
+    colours: ColourOrder = "resized"
+
+
+PLAIN_LAWS = AugmentLaws()
+
 
 def augment(
     images: UInt8[Array, "steps batch h w c"],
@@ -48,6 +67,7 @@ def augment(
     *,
     image_size: int,
     antialias: bool,
+    laws: AugmentLaws = PLAIN_LAWS,
 ) -> Float32[Array, "steps batch image_size image_size 3"]:
     """Augmented training batches with values in [-1, 1].
 
@@ -57,10 +77,11 @@ def augment(
       settings: the data settings.
       image_size: pixels on a side of the result.
       antialias: whether images that shrink are smoothed.
+      laws: of crops and colours.
     """
 
     def step(batch: UInt8[Array, "batch h w c"], key: Key[Array, ""]) -> Float32[Array, "batch size size 3"]:
-        return _augment_step(batch, key, settings, image_size=image_size, antialias=antialias)
+        return _augment_step(batch, key, settings, image_size=image_size, antialias=antialias, laws=laws)
 
     return jax.vmap(step)(images, keys)
 
@@ -75,6 +96,20 @@ def prepare(
     return _to_model_range(_apply(rows[None, None], _planes(images), columns[None, None]))
 
 
+def prepare_boxes(
+    images: UInt8[Array, "batch h w c"],
+    heights: Int[Array, " batch"],
+    widths: Int[Array, " batch"],
+    image_size: int,
+    antialias: bool,
+) -> Float32[Array, "batch image_size image_size 3"]:
+    """As `prepare`, of images of many sizes, each in the upper left corner of its box: one program for all of them."""
+    resample = jax.vmap(_resampling, in_axes=(None, 0, None, None, None))
+    rows = resample(jnp.int32(0), heights, images.shape[1], image_size, antialias)
+    columns = resample(jnp.int32(0), widths, images.shape[2], image_size, antialias)
+    return _to_model_range(_apply(rows[:, None], _planes(images), columns[:, None]))
+
+
 def _augment_step(
     images: UInt8[Array, "batch h w c"],
     key: Key[Array, ""],
@@ -82,25 +117,42 @@ def _augment_step(
     *,
     image_size: int,
     antialias: bool,
+    laws: AugmentLaws,
 ) -> Float32[Array, "batch size size 3"]:
-    batch, height, width, channels = images.shape
-    draws = jax.random.uniform(key, (_NUM_DRAWS, batch))
-    area, aspect, across, down, flip, brightness, contrast, saturation, hue = draws
-    top, left, crop_height, crop_width = _crop_boxes(area, aspect, down, across, height, width, settings)
+    batch, height, width, _ = images.shape
+    area, aspect, across, down, flip, *colours = jax.random.uniform(key, (_NUM_DRAWS, batch))
+    draws, deltas = ColourDraws(*colours), settings.colour_deltas
+    boxes = crop_boxes(
+        laws.crop,
+        CropDraws(area, aspect, across, down),
+        height,
+        width,
+        settings.crop_area_min,
+        settings.crop_aspect_min,
+    )
     resample = jax.vmap(_resampling, in_axes=(0, 0, None, None, None))
-    rows = resample(top, crop_height, height, image_size, antialias)
-    columns = resample(left, crop_width, width, image_size, antialias)
+    rows = resample(boxes.top, boxes.height, height, image_size, antialias)
+    columns = resample(boxes.left, boxes.width, width, image_size, antialias)
     is_flipped = (flip < 0.5) & (settings.flip > 0.5)
     columns = jnp.where(is_flipped[:, None, None], columns[:, ::-1], columns)
-    planes = _apply(rows[:, None], _planes(images), columns[:, None])
-
-    planes += _deviation(brightness, settings.brightness_delta)
-    mean = planes.mean((2, 3), keepdims=True)
-    planes += (planes - mean) * _deviation(contrast, settings.contrast_delta)
-    if channels == 3:  # static: a property of the source
-        factor = 1 + _deviation(saturation, settings.saturation_delta)
-        planes = _saturation_and_hue(jnp.clip(planes, 0, 1), factor, _deviation(hue, settings.hue_delta))
+    planes = _planes(images)
+    if laws.colours == "source":
+        planes = (change_source(2 * planes - 1, _inside(boxes, height, width), draws, deltas) + 1) / 2
+    planes = _apply(rows[:, None], planes, columns[:, None])
+    if laws.colours == "resized":
+        planes = change_resized(planes, draws, deltas)
     return _to_model_range(planes)
+
+
+def _inside(boxes: Boxes, height: int, width: int) -> Bool[Array, "b 1 h w"]:
+    """Which pixels lie in each image's box."""
+
+    def along(start: Int[Array, " b"], length: Int[Array, " b"], full: int) -> Bool[Array, "b full"]:
+        at = jnp.arange(full)
+        return (at >= start[:, None]) & (at < (start + length)[:, None])
+
+    rows, columns = along(boxes.top, boxes.height, height), along(boxes.left, boxes.width, width)
+    return rows[:, None, :, None] & columns[:, None, None, :]
 
 
 def _planes(images: UInt8[Array, "b h w c"]) -> Float32[Array, "b c h w"]:
@@ -123,41 +175,6 @@ def _to_model_range(planes: Float32[Array, "b c s s"]) -> Float32[Array, "b s s 
     return jnp.broadcast_to(result, (*result.shape[:-1], 3))
 
 
-def _deviation(draw: Float32[Array, " b"], delta: Float[Array, ""] | np.float32) -> Float32[Array, "b 1 1 1"]:
-    """From a uniform in [0, 1) to one in [-delta, delta), for each image."""
-    return ((2 * draw - 1) * delta)[:, None, None, None]
-
-
-def _crop_boxes(
-    area: Float32[Array, " b"],
-    aspect: Float32[Array, " b"],
-    down: Float32[Array, " b"],
-    across: Float32[Array, " b"],
-    height: int,
-    width: int,
-    settings: AugmentSettings,
-) -> tuple[Int[Array, " b"], Int[Array, " b"], Int[Array, " b"], Int[Array, " b"]]:
-    """Top, left, height and width of each image's box, in whole pixels; the whole image if `crop_area_min` is 1.
-
-    The area is uniform in [min, 1] of the image's, the ratio of width to height uniform in [r, 1/r]; the box is clipped
-    to the image.
-    """
-    minimum, ratio = settings.crop_area_min, settings.crop_aspect_min
-    box_area = (minimum + area * (1 - minimum)) * height * width
-    box_aspect = ratio + aspect * (1 / ratio - ratio)
-    is_cropped = minimum < 1
-
-    def side(length: Float32[Array, " b"], full: int, draw: Float32[Array, " b"]) -> tuple[Array, Array]:
-        size = jnp.where(is_cropped, jnp.clip(jnp.round(length), 1, full), full).astype(jnp.int32)
-        # The product may round up to the number of starts.
-        start = jnp.minimum((draw * (full - size + 1)).astype(jnp.int32), full - size)
-        return start, size
-
-    left, crop_width = side(jnp.sqrt(box_area * box_aspect), width, across)
-    top, crop_height = side(jnp.sqrt(box_area / box_aspect), height, down)
-    return top, left, crop_height, crop_width
-
-
 def _resampling(
     start: Int[Array, ""], length: Int[Array, ""], full: int, image_size: int, antialias: bool
 ) -> Float32[Array, "image_size full"]:
@@ -173,28 +190,3 @@ def _resampling(
     is_inside: Bool[Array, " full"] = (pixels >= start) & (pixels < start + length)
     weights = jnp.where(is_inside, jnp.maximum(1 - distance, 0), 0)
     return weights / weights.sum(1, keepdims=True)
-
-
-def _saturation_and_hue(
-    planes: Float32[Array, "b 3 s s"], factor: Float32[Array, "b 1 1 1"], turns: Float32[Array, "b 1 1 1"]
-) -> Float32[Array, "b 3 s s"]:
-    """Multiplies the saturation and rotates the hue in HSV (hexagonal) space, without ever building an HSV image.
-
-    Args:
-      planes: colours in [0, 1].
-      factor: of the saturation, which is then clipped to [0, 1].
-      turns: hue rotation; 1 is a full turn.
-    """
-    red, green, blue = planes[:, :1], planes[:, 1:2], planes[:, 2:]
-    value = jnp.maximum(jnp.maximum(red, green), blue)
-    chroma = value - jnp.minimum(jnp.minimum(red, green), blue)
-    inverse = 1 / jnp.maximum(chroma, 1e-9)  # grey has hue 0
-    hue = jnp.where(
-        value == red,
-        (green - blue) * inverse,
-        jnp.where(value == green, (blue - red) * inverse + 2, (red - green) * inverse + 4),
-    )
-    chroma = jnp.minimum(chroma * factor, value)  # saturation = chroma / value, at most 1
-    position = hue + 6 * turns + jnp.array([5.0, 3.0, 1.0])[:, None, None]
-    position -= 6 * jnp.floor(position / 6)  # several times faster on CPU than `%`
-    return value - chroma * jnp.clip(jnp.minimum(position, 4 - position), 0, 1)

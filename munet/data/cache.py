@@ -2,6 +2,7 @@
 
 A cache never changes a result and never fails one: what is missing, damaged or cannot be written is built again. An
 entry is a folder `<cache_dir>/data/<key>/` of `.npy` files and a manifest of their hashes, put in place by one rename.
+Several users may share a cache: all in it has the rights that the umask of who made it gives.
 """
 
 from __future__ import annotations
@@ -11,13 +12,15 @@ import hashlib
 import json
 import logging
 import os
+import secrets
 import shutil
-import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
+
+from munet.paths import expanded
 
 _MANIFEST = "manifest.json"
 _LEFTOVER_SECONDS = 3600.0  # an unfinished entry older than this belongs to a process that was killed
@@ -35,7 +38,7 @@ def cache_folder(cache_dir: str) -> Path | None:
     """
     if cache_dir == "off":
         return None
-    return Path(cache_dir or os.environ.get("MUNET_CACHE_DIR") or "~/.cache/munet").expanduser()
+    return expanded(cache_dir or os.environ.get("MUNET_CACHE_DIR") or "~/.cache/munet")
 
 
 def content_key(*parts: object) -> str:
@@ -125,6 +128,15 @@ def _read(place: Path, *, is_mapped: bool = False) -> NamedArrays | None:
         return {name: _read_array(place / f"{name}.npy", digest, is_mapped) for name, digest in manifest.items()}
     except FileNotFoundError:
         is_there = place.exists()
+    except PermissionError as error:  # not damaged, and not ours to remove
+        logger.warning(
+            "the cache entry %s is somebody else's and cannot be read (%s): it is made anew for this start. Its owner "
+            "shares it with `chmod -R a+rX %s`; MUNET_CACHE_DIR gives you a cache of your own",
+            place,
+            error.strerror,
+            place.parent,
+        )
+        return None
     except (OSError, ValueError, AttributeError, EOFError) as error:
         logger.warning("rebuilding the damaged cache entry %s: %s", place, error)
         is_there = True
@@ -156,8 +168,32 @@ def _write(place: Path, arrays: NamedArrays) -> None:
 def _new_entry(place: Path) -> Path:
     """A folder beside `place` to prepare its content in."""
     place.parent.mkdir(parents=True, exist_ok=True)
-    _remove_leftovers(place.parent)
-    return Path(tempfile.mkdtemp(prefix=".tmp-", dir=place.parent))
+    remove_leftovers(place.parent)
+    return new_folder(place.parent, ".tmp-")
+
+
+def new_folder(parent: Path, prefix: str) -> Path:
+    """A new folder of a random name with the rights that the umask gives; `tempfile` makes them for one user alone."""
+    path = parent / f"{prefix}{secrets.token_hex(8)}"
+    path.mkdir()
+    return path
+
+
+def replace_file(place: Path, data: bytes) -> None:
+    """Writes a file of the cache in one step, with the rights that the umask gives; nothing is left where that fails.
+
+    Raises:
+      OSError: the disk is full or read-only, or the file is somebody else's.
+    """
+    place.parent.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(place.parent)
+    temporary = place.parent / f".tmp-{secrets.token_hex(8)}"
+    try:
+        temporary.write_bytes(data)
+        temporary.replace(place)
+    except OSError:
+        temporary.unlink(missing_ok=True)  # what there is of it takes room that is missing
+        raise
 
 
 def _finish(temporary: Path, place: Path, arrays: NamedArrays) -> None:
@@ -180,11 +216,14 @@ def _finish(temporary: Path, place: Path, arrays: NamedArrays) -> None:
         temporary.rename(place)  # fails harmlessly if another process was first
 
 
-def _remove_leftovers(parent: Path) -> None:
+def remove_leftovers(parent: Path) -> None:
+    """Removes what processes that were killed had begun to write there."""
     for path in parent.glob(".tmp-*"):
         try:
             is_old = time.time() - path.stat().st_mtime > _LEFTOVER_SECONDS
         except FileNotFoundError:  # its process just finished
             continue
-        if is_old:
+        if is_old and path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
+        elif is_old:
+            path.unlink(missing_ok=True)

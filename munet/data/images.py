@@ -6,7 +6,6 @@ Everything here is lossless but for the canvas and transparency (composited on w
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 
 import numpy as np
@@ -16,36 +15,38 @@ from PIL import Image
 Pixels = UInt8[np.ndarray, "h w c"]  # c: 1 or 3
 
 
-def decode(data: bytes) -> Pixels:
-    """The pixels of an encoded image: one channel if the file is grey, else three.
-
-    Raises:
-      OSError: it is no readable image (`PIL.UnidentifiedImageError` is one).
-    """
-    with Image.open(io.BytesIO(data)) as image:
-        if image.mode in ("1", "L"):
-            return np.asarray(image.convert("L"))[..., None]
-        if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
-            return on_white(np.asarray(image.convert("RGBA")))
-        return np.asarray(image.convert("RGB"))
-
-
 def on_white(images: UInt8[np.ndarray, "*n h w 4"]) -> UInt8[np.ndarray, "*n h w 3"]:
     """Composites transparent images on white."""
     colour, alpha = images[..., :3].astype(np.uint16), images[..., 3:].astype(np.uint16)
     return ((colour * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
 
 
-def squash(image: Pixels, canvas: int) -> Pixels:
-    """Resizes one image to `canvas` x `canvas` pixels, whatever its aspect (bilinear, smoothed when it shrinks)."""
+def squash(image: Pixels, canvas: int | tuple[int, int]) -> Pixels:
+    """Resizes one image to a square canvas or a height and width, whatever its aspect; smoothed when it shrinks."""
     grey = image.shape[-1] == 1
-    resized = Image.fromarray(image[..., 0] if grey else image).resize((canvas, canvas), Image.Resampling.BILINEAR)
+    height, width = (canvas, canvas) if isinstance(canvas, int) else canvas
+    resized = Image.fromarray(image[..., 0] if grey else image).resize((width, height), Image.Resampling.BILINEAR)
     return np.asarray(resized)[..., None] if grey else np.asarray(resized)
 
 
 def is_grey(images: UInt8[np.ndarray, "*n h w c"]) -> bool:
     """Whether all channels are equal everywhere."""
-    return images.shape[-1] == 1 or bool((images[..., 1:] == images[..., :1]).all())
+    if images.shape[-1] == 1:
+        return True
+    pieces = images if images.ndim == 4 else images[None]  # one at a time: comparing takes as much memory again
+    return all(bool((piece[..., 1:] == piece[..., :1]).all()) for piece in pieces)
+
+
+def with_channels(image: Pixels, channels: int) -> Pixels:
+    """An image with one or three channels, whichever it has: colours as people see their brightness, grey in all three.
+
+    Equal channels give the value that all of them have.
+    """
+    if image.shape[-1] == channels:
+        return image
+    if channels == 3:
+        return np.broadcast_to(image, (*image.shape[:-1], 3))
+    return np.asarray(Image.fromarray(np.ascontiguousarray(image)).convert("L"))[..., None]
 
 
 def stack(images: Sequence[Pixels]) -> UInt8[np.ndarray, "n h w c"]:
@@ -55,6 +56,8 @@ def stack(images: Sequence[Pixels]) -> UInt8[np.ndarray, "n h w c"]:
 
 def merge_channels(chunks: Sequence[UInt8[np.ndarray, "_ h w _"]]) -> UInt8[np.ndarray, "n h w c"]:
     """Joins arrays of images of one size, some grey with one channel: the result has one channel if all are grey."""
+    if len(chunks) == 1:
+        return chunks[0][..., :1] if is_grey(chunks[0]) else chunks[0]
     if all(is_grey(chunk) for chunk in chunks):
         return np.concatenate([chunk[..., :1] for chunk in chunks])
     return np.concatenate([np.broadcast_to(chunk, (*chunk.shape[:-1], 3)) for chunk in chunks])

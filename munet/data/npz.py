@@ -1,21 +1,30 @@
 """Data sets in one `.npz` file: `images` uint8 and `labels` integers, optionally `class_names`.
 
-What the arrays must be like is in `arrays.py`. Nothing is ever unpickled.
+What the arrays must be like is in `arrays.py`. Nothing is ever unpickled, and nothing is read before all that headers
+say has been checked: a small file can claim to be of any size.
 """
 
 from __future__ import annotations
 
 import zipfile
-import zlib
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from munet.data import arrays
-from munet.data.open_settings import OpenSettings, TaskUri
+from munet.data.open_settings import OpenSettings, TaskUri, host_memory
 from munet.data.splits import Labelled, Source, SplitName
 from munet.errors import DataError, nearest
+from munet.npz_headers import BROKEN, ArrayHeader, header_of
+from munet.paths import expanded
+from munet.text import byte_size
+
+_ARRAYS = ("images", "labels", "class_names")
+_MEMORY_SHARE = 0.25  # that images may take: checking and splitting them takes as much again for a while
+_PIECE = 1 << 20  # bytes that are read at a time
+_MAX_OTHER_BYTES = 1 << 28  # of labels and of class names
 
 
 def open_npz(source: TaskUri, settings: OpenSettings) -> Source:
@@ -29,7 +38,7 @@ def open_npz(source: TaskUri, settings: OpenSettings) -> Source:
       DataError: missing, foreign or damaged, or arrays that make no classification task.
     """
     uri = source.text
-    path = Path(source.path).expanduser()
+    path = expanded(source.path)
     read = _read(uri, path)
     images, labels = arrays.checked(uri, read["images"], read["labels"])
     class_names = arrays.names_of_classes(uri, read.get("class_names"), [labels])
@@ -51,17 +60,69 @@ def _read(uri: str, path: Path) -> dict[str, np.ndarray]:
                     f"{uri}: {path} cannot be read as npz: it is no zip file. Expected numpy.savez(path, "
                     "images=uint8, labels=int)."
                 )
-        with np.load(path, allow_pickle=False) as archive:
+        with zipfile.ZipFile(path) as archive:
+            members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
             for name in ("images", "labels"):
-                if name not in archive.files:
-                    raise DataError(f"{uri}: {path} has no array {name!r}. {nearest(name, archive.files)}")
-            return {name: archive[name] for name in ("images", "labels", "class_names") if name in archive.files}
+                if name not in members:
+                    raise DataError(f"{uri}: {path} has no array {name!r}. {nearest(name, members)}")
+            headers = {name: header_of(archive, members[name]) for name in _ARRAYS if name in members}
+            _check(uri, path, headers)
+            read = {"labels": _array(archive, headers.pop("labels"))}
+            _check_labels(uri, headers["images"], read["labels"])
+            return read | {name: _array(archive, header) for name, header in headers.items()}
     except DataError:
         raise
-    except MemoryError as error:  # a few bytes can claim to be terabytes
-        raise DataError(f"{uri}: the arrays of {path} do not fit the memory: {error}.") from error
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
+    except (*BROKEN, NotImplementedError) as error:
         raise DataError(
             f"{uri}: {path} cannot be read as npz: {error} Expected numpy.savez(path, images=uint8, labels=int) "
             "without objects (nothing is unpickled)."
         ) from error
+
+
+def _check(uri: str, path: Path, headers: Mapping[str, ArrayHeader]) -> None:
+    """Compares what headers say with each other, the file and the memory.
+
+    Raises:
+      DataError: it does not fit.
+    """
+    for name, header in headers.items():
+        if header.dtype.hasobject:
+            raise ValueError(f"{name} holds pickled Python objects.")
+        if header.data_start + header.num_bytes != header.info.file_size:
+            raise ValueError(
+                f"{name} should have {header.num_bytes:,} bytes by its header, the file holds "
+                f"{header.info.file_size - header.data_start:,}."
+            )
+        memory = host_memory()
+        limit = (memory * _MEMORY_SHARE if memory else float("inf")) if name == "images" else _MAX_OTHER_BYTES
+        if header.num_bytes > limit:
+            what = f"a quarter of this machine's memory ({byte_size(limit)})" if name == "images" else byte_size(limit)
+            raise DataError(
+                f"{uri}: {name} of {path} is {header.dtype} {list(header.shape)}, {byte_size(header.num_bytes)}, "
+                f"and does not fit {what}: store fewer or smaller images, or files in a folder, which are streamed "
+                "(folder:/PATH)."
+            )
+    images = headers["images"]
+    if images.dtype != np.uint8 or len(images.shape) not in (3, 4):
+        # It says what is wrong; this takes no memory.
+        arrays.checked(uri, np.broadcast_to(np.zeros((), images.dtype), images.shape), np.zeros(0, np.int64))
+
+
+def _check_labels(uri: str, images: ArrayHeader, labels: np.ndarray) -> None:
+    """Whether there are as many labels, before images are read; raises `DataError`."""
+    if images.shape[:1] != labels.shape:
+        arrays.checked(uri, np.broadcast_to(np.uint8(0), (*images.shape[:1], 1, 1)), labels)
+
+
+def _array(archive: zipfile.ZipFile, header: ArrayHeader) -> np.ndarray:
+    """The array that a header belongs to, read in pieces into the one place that it needs."""
+    data = np.empty(header.num_bytes, np.uint8)
+    with archive.open(header.info) as member:
+        member.read(header.data_start)
+        filled = 0
+        while piece := member.read(_PIECE):  # to the end, where zipfile compares the checksum
+            data[filled : filled + len(piece)] = np.frombuffer(piece, np.uint8)
+            filled += len(piece)
+    if filled < len(data):
+        raise ValueError("its data are cut off.")
+    return data.view(header.dtype).reshape(header.shape, order="F" if header.fortran_order else "C")

@@ -63,6 +63,7 @@ class Source:
       load: decodes all three splits. May raise `DataError`.
       notes: what a user should know of it, a sentence each: files left out, images in two splits.
       num_bytes: of its files on disk; 0 where there are none.
+      image_shape: height, width and channels of its decoded images; None where only decoding tells.
     """
 
     class_names: tuple[str, ...]
@@ -71,6 +72,7 @@ class Source:
     load: Callable[[], Splits]
     notes: tuple[str, ...] = ()
     num_bytes: int = 0
+    image_shape: tuple[int, int, int] | None = None
 
 
 def content_order(images: Images, seed: int | None = None) -> Int[np.ndarray, " n"]:
@@ -200,7 +202,9 @@ def source_of_arrays(
         hasher.update(np.ascontiguousarray(part.decoded).data)
         hasher.update(part.labels.astype("<i4").tobytes())
     sizes = {name: len(splits[name]) for name in SPLITS}
-    return Source(tuple(class_names), sizes, hasher.hexdigest(), lambda: splits)
+    height, width, channels = images.shape[1:]
+    shape = (height, width, channels)
+    return Source(tuple(class_names), sizes, hasher.hexdigest(), lambda: splits, image_shape=shape)
 
 
 def check_sizes(uri: str, sizes: Mapping[SplitName, int]) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from munet.data.open_settings import OpenSettings
@@ -12,6 +13,7 @@ from munet.data.splits import SPLITS, Source, Split, SplitName, Splits, check_si
 from munet.data.tfds.missing_sets import MissingSetError, how_to_get
 from munet.data.uris import open_source, parse_uri
 from munet.errors import DataError, HygieneError, nearest
+from munet.text import is_text, printable
 from munet.types import TaskInfo, TaskName
 
 __all__ = ["SPLITS", "Split", "SplitName", "Task", "load_task", "load_tasks", "open_task"]
@@ -83,6 +85,12 @@ class Task:
         self.__dict__.pop("_splits", None)
 
     @property
+    def noted(self) -> TaskInfo:
+        """What the journal is to keep, with the shape of the images where it is known by now."""
+        known = self.__dict__.get("image_shape") or self.source.image_shape or ()
+        return replace(self.info, image_shape=known)
+
+    @cached_property
     def image_shape(self) -> tuple[int, int, int]:
         """Height, width and channels (1 if the whole set is grey, else 3) of every image of the task."""
         height, width, channels = self.split("train").images.shape[1:]
@@ -121,6 +129,8 @@ def open_task(uri: str, settings: OpenSettings) -> Task:
     check_sizes(uri, source.num_examples)
     if len(source.class_names) < 2:
         raise DataError(f"{uri}: it has {len(source.class_names)} class, a task needs at least 2.")
+    _check_names(uri, (parsed.name, *source.class_names))
+    _check_alike(uri, source.class_names)
     info = TaskInfo(
         name=parsed.name,
         uri=uri,
@@ -131,6 +141,31 @@ def open_task(uri: str, settings: OpenSettings) -> Task:
         num_test=source.num_examples["test"],
     )
     return Task(info, source)
+
+
+def _check_names(uri: str, names: Sequence[str]) -> None:
+    """Names of tasks and classes go into files of text.
+
+    Raises:
+      DataError: one is not UTF-8, which a file system allows.
+    """
+    if others := [name for name in names if not is_text(name)]:
+        raise DataError(
+            f"{printable(uri)}: {printable(others[0])!s} is not UTF-8, and names of tasks and classes must be.",
+            "Rename it; `convmv -r -f latin1 -t utf8 FOLDER` shows what it would be called, --notest does it.",
+        )
+
+
+def _check_alike(uri: str, class_names: Sequence[str]) -> None:
+    """Refuses two classes that nobody can tell apart by their names."""
+    known: dict[str, str] = {}
+    for name in class_names:
+        shown = unicodedata.normalize("NFC", name).strip()
+        if known.setdefault(shown, name) != name:
+            raise DataError(
+                f"{uri}: two classes are called {shown!r} but for blanks around it or its encoding: {known[shown]!a} "
+                f"and {name!a}. Give both one name, or two that differ."
+            )
 
 
 def load_tasks(uris: Sequence[str], settings: OpenSettings) -> list[Task]:

@@ -16,6 +16,7 @@ from typing import cast
 from munet.data.open_settings import OpenSettings, TaskUri
 from munet.data.splits import Source
 from munet.errors import DataError, nearest
+from munet.paths import expanded
 
 Opener = Callable[[TaskUri, OpenSettings], Source]
 
@@ -30,12 +31,14 @@ class Scheme:
       is_path: what follows the scheme is a path on disk: taken as it is, without options.
       has_options: `?name=value&...` may follow.
       may_be_path: what follows is a name, or a path if it begins as one (`/`, `~`, `.`).
+      path_options: options that may follow a path all the same, unless there is a file of the whole name.
     """
 
     opener: str
     is_path: bool = False
     has_options: bool = False
     may_be_path: bool = False
+    path_options: tuple[str, ...] = ()
 
     def open(self, uri: TaskUri, settings: OpenSettings) -> Source:
         """Opens a data set of this kind; raises `DataError`."""
@@ -47,7 +50,7 @@ SCHEMES = {
     "tfds": Scheme("tfds.tfds:open_prepared", has_options=True),
     "npz": Scheme("npz:open_npz", is_path=True),
     "builtin": Scheme("builtin.builtin:open_builtin"),
-    "folder": Scheme("folder.folder:open_folder", is_path=True),
+    "folder": Scheme("folder.folder:open_folder", is_path=True, path_options=("range",)),
     "hf": Scheme("hub.hub:open_hugging_face", has_options=True, may_be_path=True),
     "memory": Scheme("memory:open_memory"),
 }
@@ -67,7 +70,7 @@ def parse_uri(uri: str) -> TaskUri:
     if name not in SCHEMES:
         raise DataError(f"{uri!r}: there is no scheme {name!r}. {nearest(name, SCHEMES)}")
     scheme = SCHEMES[name]
-    path, _, query = (rest, "", "") if scheme.is_path else rest.partition("?")
+    path, query = _path_and_query(scheme, rest)
     is_path = _is_path(scheme, path)
     path = path if is_path else path.strip("/")
     if not path:
@@ -78,7 +81,7 @@ def parse_uri(uri: str) -> TaskUri:
         if not equals or not value or key in options:
             raise DataError(f"{uri!r}: option {option!r} is not of the form name=value, each name once.")
         options[key] = value
-    if options and not scheme.has_options:
+    if options and not (scheme.has_options or scheme.path_options):
         raise DataError(f"{uri}: a {name} task has no options; remove {', '.join(options)}.")
     task = _name_of(path) if is_path else path
     return TaskUri(uri, name, path, f"{task}/{options['config']}" if "config" in options else task, options)
@@ -91,7 +94,7 @@ def relative_path(uri: str) -> str:
       DataError: as `parse_uri`.
     """
     task = parse_uri(uri)
-    is_relative = _is_path(SCHEMES[task.scheme], task.path) and not Path(task.path).expanduser().is_absolute()
+    is_relative = _is_path(SCHEMES[task.scheme], task.path) and not expanded(task.path).is_absolute()
     return task.path if is_relative else ""
 
 
@@ -111,13 +114,22 @@ def from_folder(uri: str, folder: str) -> str:
     return uri.replace(f":{path}", f":{Path(folder, path)}", 1)
 
 
+def _path_and_query(scheme: Scheme, rest: str) -> tuple[str, str]:
+    """What follows the scheme, cut where options begin; the path of a file may have any characters."""
+    path, mark, query = rest.partition("?") if not scheme.is_path else rest.rpartition("?")
+    if not scheme.is_path:
+        return path, query
+    is_option = bool(mark) and query.partition("=")[0] in scheme.path_options
+    return (path, query) if is_option and not Path(rest).expanduser().exists() else (rest, "")
+
+
 def _is_path(scheme: Scheme, path: str) -> bool:
     return scheme.is_path or (scheme.may_be_path and path.startswith(("/", "~", ".")))
 
 
 def _name_of(path: str) -> str:
     """The name of a task on disk: that of its folder, or of its file without the ending."""
-    place = Path(path).expanduser().absolute()
+    place = expanded(path).absolute()
     if place.name == "labels.csv":
         return place.parent.name
     return place.stem if place.suffix.lower() in (".npz", ".csv") else place.resolve().name or "root"
@@ -134,7 +146,7 @@ def open_source(uri: TaskUri, settings: OpenSettings) -> Source:
 
 def _likely(text: str) -> str:
     """The URI that somebody meant who gave only this: of a file or folder that is there, else of a TFDS set."""
-    path = Path(text).expanduser()
+    path = expanded(text)
     if text and path.is_dir():
         return f"folder:{text}"
     return f"npz:{text}" if path.suffix == ".npz" else f"tfds:{text or 'mnist'}"

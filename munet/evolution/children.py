@@ -165,14 +165,20 @@ def continued_child(
     return ChildPlan(id, task.name, parent.id, False, hyperparameters, tuple(plans), tuple(forced))
 
 
-def trained_layers(experiment: Experiment) -> frozenset[ComponentName]:
-    """The components of the root that the baseline trains copies of, besides the new head."""
+def trained_layers(experiment: Experiment, adapters: Iterable[int] = ()) -> frozenset[ComponentName]:
+    """The components of the root that the baseline trains copies of, besides the new head.
+
+    Args:
+      experiment: the configuration.
+      adapters: the blocks before which the root has an adapter.
+    """
     kind, num_blocks = trained_kind(experiment), experiment.num_blocks
     if kind == "full":
-        return frozenset(architecture.path_names(num_blocks)) - {HEAD}
+        return frozenset(architecture.path_names(num_blocks, adapters)) - {HEAD}
     if kind == "top_layers":
         top = range(experiment.baseline.frozen_blocks, num_blocks)
-        return frozenset({NORM, *map(architecture.block_name, top)})
+        of_top = [architecture.adapter_name(index) for index in adapters if index in top]
+        return frozenset({NORM, *map(architecture.block_name, top), *of_top})
     return frozenset({NORM})  # multi_head, adapters and lora
 
 
@@ -182,17 +188,18 @@ def baseline_child(
     """One replica of the baseline, from the root with default settings but for `settings`."""
     hyperparameters = {**default_hyperparameters(experiment), **(settings or {})}
     kind = trained_kind(experiment)
-    every = range(experiment.num_blocks)
-    path = architecture.path_names(experiment.num_blocks)
+    every, own = range(experiment.num_blocks), lookup.adapter_indices(state.root)
+    path = architecture.path_names(experiment.num_blocks, own)
     if kind == "adapters":
         path = architecture.path_names(experiment.num_blocks, adapters=every)
         hyperparameters["adapter_dim"] = experiment.baseline.adapter_dim
     if kind == "lora":
-        path = architecture.path_names(experiment.num_blocks, loras=every)
+        path = architecture.path_names(experiment.num_blocks, own, loras=every)
         hyperparameters["lora_rank"] = experiment.baseline.lora_rank
     plans = plan_path(state, experiment, task, state.root, path, hyperparameters, inherit=False)
-    inserted = [Mutation("insert", name, forced=True) for name in path if architecture.is_inserted(name)]
-    plans, cloned = mutations.clone_by_rule(plans, trained_layers(experiment))
+    new = [name for name in path if architecture.is_inserted(name) and name not in state.root.components]
+    inserted = [Mutation("insert", name, forced=True) for name in new]
+    plans, cloned = mutations.clone_by_rule(plans, trained_layers(experiment, own))
     return ChildPlan(id, task.name, state.root.id, False, hyperparameters, tuple(plans), (*inserted, *cloned))
 
 

@@ -23,8 +23,12 @@ from munet.vit import architecture
 
 
 def root_params(experiment: Experiment) -> int:
-    """#root-model-params of Eq. 2: the root's trunk at the default image size with a 2-class head."""
-    return _root_params(experiment.variant, experiment.num_blocks, experiment.defaults.image_size)
+    """#root-model-params of Eq. 2: the root's trunk with a 2-class head.
+
+    Its position embedding is that of `experiment.normaliser_image_size`, or of the default image size.
+    """
+    image_size = experiment.normaliser_image_size or experiment.defaults.image_size
+    return _root_params(experiment.variant, experiment.num_blocks, image_size)
 
 
 @functools.cache  # asked for with every score

@@ -21,8 +21,10 @@ def mutate_num_blocks(experiment: Experiment, num_blocks: int, draws: Draws) -> 
     name = "num_blocks"
     if not draws.fires(name, name, experiment.mutation_probability):
         return num_blocks, []
-    after = num_blocks + (1 if draws.goes_up(name, name) else -1)
-    highest = experiment.num_blocks if experiment.fidelity.allow_block_growth else num_blocks
+    fidelity = experiment.fidelity
+    only_removes = not fidelity.allow_block_growth and fidelity.block_removal == "mu"
+    after = num_blocks + (1 if not only_removes and draws.goes_up(name, name) else -1)
+    highest = experiment.num_blocks if fidelity.allow_block_growth else num_blocks
     after = min(max(after, 1), highest)
     return after, [Mutation("num_blocks", name, num_blocks, after, effective=after != num_blocks)]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from munet.config import Experiment
 from munet.data import loader
 from munet.errors import UserError
@@ -106,6 +108,11 @@ def images_of_phase(experiment: Experiment, task: TaskInfo) -> int:
     """Training images of a phase, all children together, if every child trains to its end."""
     planned = zip(stages.stages(experiment), planned_cycles(experiment, task), strict=True)
     return images_per_cycle(experiment, task) * sum(stage.children * number for stage, number in planned)
+
+
+def images_of_run(experiment: Experiment, tasks: Sequence[TaskInfo]) -> int:
+    """Training images that all children of a run on these tasks see."""
+    return num_task_iterations(experiment) * sum(images_of_phase(experiment, task) for task in tasks)
 
 
 def check_budget(experiment: Experiment, task: TaskInfo) -> None:

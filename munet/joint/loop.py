@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -26,6 +27,7 @@ from munet.progress.events import Notify
 from munet.report import curve
 from munet.run.deadline import Deadline, TimeIsUpError
 from munet.text import duration
+from munet.training.pace import Pace
 
 _PROGRESS_SECONDS = 60.0  # a line tells how far training is at least this often
 
@@ -98,7 +100,8 @@ class Training:
             num_threads=job.free.decoding_threads,
         )
         try:
-            kept = self._blocks(kept, rounds, step)
+            with self._saving.signals.held() if self._saving.is_wanted else nullcontext():
+                kept = self._blocks(kept, rounds, step)
         finally:
             rounds.close()
             self._saving.wait()  # an interrupted training leaves a whole save behind, not half of one
@@ -126,10 +129,15 @@ class Training:
 
     def _blocks(self, kept: _Kept, rounds: Rounds, first: int) -> _Kept:
         job, length, told = self._job, self._job.length, time.monotonic()
-        for start, stop in self._windows(first):
+        pace, signals = Pace(length.block), self._saving.signals
+        for start, stop in self._windows(first, pace):
             picked = rounds.block(start, stop - start)
-            kept = replace(kept, carried=self._programs.run(kept.carried, picked, rounds.sets, stop - start))
-            self._check_losses(kept.carried, stop)  # waits for the rounds
+            pace.begin()
+            with signals.let_through() if start == first else nullcontext():  # compiles, and nothing is to be saved
+                kept = replace(kept, carried=self._programs.run(kept.carried, picked, rounds.sets, stop - start))
+                self._check_losses(kept.carried, stop)  # waits for the rounds
+            if start != first:
+                pace.dispatched(stop - start, [])
             self._notify(events.Advanced(stop))
             now, is_point = time.monotonic(), self._is_point(stop)
             if is_point:
@@ -141,8 +149,10 @@ class Training:
                 kept = replace(kept, carried=kept.carried._replace(state=jax.tree.map(jnp.copy, kept.best)))
             if length.decide_every and stop % length.decide_every == 0 and stop < length.total:
                 kept = replace(kept, carried=self._decide(kept.carried, stop))
+            self._place.check_held()  # or hours would be trained for a directory that is gone
             if stop < length.total:
                 self._save(kept, stop)
+                signals.check()
         return kept
 
     def _save(self, kept: _Kept, step: int) -> None:
@@ -156,11 +166,15 @@ class Training:
             raise TimeIsUpError
         self._saving.save_if_due(kept, step, self._seconds)
 
-    def _windows(self, first: int) -> Iterator[tuple[int, int]]:
-        """Rounds in blocks (first, end), which end wherever the host has something to do."""
+    def _windows(self, first: int, pace: Pace) -> Iterator[tuple[int, int]]:
+        """Rounds in blocks (first, end), short enough for signals, which end wherever the host has something to do."""
         length = self._job.length
         while first < length.total:
-            ends = [first + length.block, (first // length.validate_every + 1) * length.validate_every, length.total]
+            ends = [
+                first + min(length.block, pace.steps),
+                (first // length.validate_every + 1) * length.validate_every,
+                length.total,
+            ]
             if length.decide_every:
                 ends.append((first // length.decide_every + 1) * length.decide_every)
             if first < length.num_rounds:

@@ -11,7 +11,7 @@ import optax
 from jaxtyping import Array, Int
 
 from munet.training.program import optimizer as evolution
-from munet.training.program.optimizer import OptimizerSettings
+from munet.training.program.optimizer import OptimizerSettings, UpdateRule
 
 
 class _SgdState(NamedTuple):
@@ -62,7 +62,8 @@ def _matrices(params: Any) -> Any:
 
 
 def _sgd(settings: OptimizerSettings, clip_norm: float) -> Any:
-    """Evolution's SGD, to the bit: its formula, as an optax transformation."""
+    """Evolution's SGD, to the bit: its formula and default rule, as an optax transformation."""
+    rule = UpdateRule(clip_norm)
 
     def init(params: Any) -> _SgdState:
         return _SgdState(evolution.init_momentum(params), jnp.int32(0))
@@ -70,7 +71,7 @@ def _sgd(settings: OptimizerSettings, clip_norm: float) -> Any:
     def update(gradients: Any, state: _SgdState, params: Any = None) -> tuple[Any, _SgdState]:  # noqa: ARG001
         # From zero, where it moves to is how far it moves.
         zeros = jax.tree.map(jnp.zeros_like, gradients)
-        moves, momentum = evolution.update(zeros, state.momentum, gradients, settings, state.step, clip_norm)
+        moves, momentum = evolution.update(zeros, state.momentum, gradients, settings, state.step, rule)
         return moves, _SgdState(momentum, state.step + 1)
 
     return optax.GradientTransformation(init, update)

@@ -13,9 +13,10 @@ from munet.data.tasks import Task, load_tasks
 from munet.errors import ConfigError
 from munet.joint.workdir import Beginning
 from munet.run import start
-from munet.run.setup import use_compilation_cache
 from munet.training.batches import resident
 from munet.training.placement.devices import DeviceLayout
+from munet.training.program import jax_settings
+from munet.training.program.compilation_cache import use_compilation_cache
 
 Say = Callable[[str], None]
 
@@ -38,7 +39,8 @@ class Opened:
         self, experiment: Mapping[str, object], root: Mapping[str, object] | None = None, folder: str = ""
     ) -> Beginning:
         """What the training begins with."""
-        infos = tuple(task.info for task in self.tasks)
+        # Who predicts needs the shapes of the images; of a pre-training nobody does, and older versions read its file.
+        infos = tuple(task.noted if root else task.info for task in self.tasks)
         return Beginning(experiment, infos, self.layout.describe(), start.versions(), root=root or {}, folder=folder)
 
 
@@ -62,7 +64,8 @@ def open_inputs(
     engine = Runtime(data_dir=runtime.data_dir, cache_dir=runtime.cache_dir, num_devices=runtime.num_devices)
     if isinstance(runtime, TrainRuntime):
         engine.resident_share, engine.device_memory_gb = runtime.resident_share, runtime.device_memory_gb
-    use_compilation_cache(engine)
+    jax_settings.pin(say)
+    use_compilation_cache(engine.cache_dir)
     layout = DeviceLayout.detect(engine)
     limit = resident.max_resident(engine, layout) if stream else float("inf")
     opening = OpenSettings(

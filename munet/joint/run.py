@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from munet import intervals
 from munet.config.differences import to_json
 from munet.config.pretrain import PretrainConfig
 from munet.config.train import TrainConfig
@@ -34,6 +35,7 @@ from munet.progress import events
 from munet.progress.events import Notify
 from munet.run import start
 from munet.run.deadline import Deadline, TimeIsUpError
+from munet.text import with_interval
 from munet.training.measure.evaluation import Measurement, count
 from munet.types import TaskName
 
@@ -203,6 +205,6 @@ def _tell(result: PretrainResult | JointResult, place: Workdir, notify: Notify) 
         tests = {name: one.test for name, one in result.replicas[0].tasks.items()}
         last = f"components: {place.components.path}"
     for name, quality in tests.items():
-        counts = f"{quality.correct:,} of {quality.counted:,}"
-        notify(events.Note(f"test accuracy of {name}: {quality.value:.2%} ({counts})"))
+        shown = with_interval(quality.value, intervals.of_quality(quality))
+        notify(events.Note(f"test accuracy of {name}: {shown}, {quality.correct:,} of {quality.counted:,}"))
     notify(events.Note(last))

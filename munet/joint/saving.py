@@ -8,7 +8,9 @@ from typing import Any
 
 import jax
 import numpy as np
+from etils import epath
 
+from munet.stopping import Signals
 from munet.training.saves import Saves, Subject, abstract
 
 _FAMILY = "step"
@@ -34,11 +36,12 @@ class JointSaves:
 
     def __init__(self, folder: str, minutes: float, note: Callable[[str], None]):
         self._saves = Saves(folder, minutes, Subject("The state in training", "training"), note=note)
-        self._is_wanted = minutes >= 0
+        self.is_wanted = minutes >= 0
+        self.signals = Signals()
 
     def save_if_due(self, state: Any, step: int, seconds: float) -> None:
-        """Saves in the background if the last save is old enough."""
-        if self._is_wanted and self._saves.is_due:
+        """Saves in the background if the last save is old enough, or the training is about to end by a signal."""
+        if self.is_wanted and (self._saves.is_due or self.signals.is_requested):
             self.save(state, step, seconds)
 
     def save(self, state: Any, step: int, seconds: float) -> None:
@@ -49,18 +52,15 @@ class JointSaves:
 
     def restore(self, like: Any) -> SavedState | None:
         """The newest save, placed as `like` is; None if there is none that can be used."""
-        complete = self._saves.complete(_FAMILY)
-        if not complete:
-            return None
         leaves, structure = jax.tree.flatten(like)
         wanted = {"leaves": [abstract(leaf) for leaf in leaves], "seconds": np.zeros(1)}
-        try:
-            tree = self._saves.load(complete[-1], wanted)
-            step = int(complete[-1].name.rpartition("-")[2])
-        except Exception as error:  # Orbax and TensorStore raise what they like; none of it matters to the training
-            self._saves.refuse(complete, error, "training starts from its beginning")
-            return None
-        return SavedState(step, jax.tree.unflatten(structure, tree["leaves"]), float(tree["seconds"][0]))
+
+        def read(saved: epath.Path) -> SavedState:
+            tree = self._saves.load(saved, wanted)
+            step = int(saved.name.rpartition("-")[2])
+            return SavedState(step, jax.tree.unflatten(structure, tree["leaves"]), float(tree["seconds"][0]))
+
+        return self._saves.restore(self._saves.complete(_FAMILY), read, "training starts from its beginning")
 
     def wait(self) -> None:
         """Waits for the save in the background."""

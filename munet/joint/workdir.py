@@ -23,9 +23,10 @@ from munet.config.differences import differences, merged, to_json
 from munet.config.pretrain import Recipe
 from munet.config.train import TrainExperiment
 from munet.errors import CorruptionError, WorkdirError
-from munet.store import codec
+from munet.store import codec, lease
 from munet.store.components import ComponentStore
-from munet.store.folders import is_remote, open_folder
+from munet.store.folders import is_remote, local_path, open_folder
+from munet.store.keeper import Keeper
 from munet.store.lock import check_usable, locked
 from munet.types import ComponentId, ComponentName, ComponentRecord, Quality, TaskInfo, TaskName
 
@@ -201,23 +202,44 @@ class Workdir:
 
     def __init__(self, workdir: str | os.PathLike[str], kind: Kind):
         self.kind = kind
-        path = os.fspath(workdir).removeprefix("file://")
+        path = local_path(workdir)
         self.path = path if is_remote(path) else str(Path(path).absolute())  # Orbax takes no relative one
         self._files = open_folder(self.path)
+        self._keeper: Keeper | None = None
         if not is_remote(self.path):
             check_usable(Path(self.path), {kind.start}, kind.what)
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
-        """Keeps every other process out while the block runs; in object stores nothing is locked.
+        """Keeps every other process out while the block runs; in object stores by a lease.
 
         Raises:
           WorkdirError: a living process holds it.
         """
-        held = contextlib.nullcontext() if is_remote(self.path) else locked(Path(self.path), [self.path])
-        with held:
-            self._files.remove_leftovers()
-            yield
+        held: contextlib.AbstractContextManager[Keeper]
+        if is_remote(self.path):
+            held = lease.held(open_folder(f"{self.path.rstrip('/')}/lease"), lambda: not self._files.names())
+        else:
+            held = locked(Path(self.path), [self.path])
+        with held as self._keeper:
+            try:
+                self._files.remove_leftovers()
+                yield
+            finally:
+                self._keeper = None
+
+    def check_held(self) -> None:
+        """Refuses to go on where another process has taken over, or the directory is no longer in its place.
+
+        Raises:
+          WorkdirError: so it is.
+        """
+        if self._keeper is not None:
+            self._keeper.check()
+
+    def _replace(self, name: str, data: bytes) -> None:
+        self.check_held()
+        self._files.replace(name, data)
 
     @property
     def in_training(self) -> str:
@@ -256,8 +278,8 @@ class Workdir:
 
     def write_curve(self, points: Sequence[CurvePoint], picture: str) -> None:
         """Replaces the validation curve and its picture, each as a whole: a few kilobytes."""
-        self._files.replace(_CURVE, b"".join(codec.dumps(codec.to_json(point)) + b"\n" for point in points))
-        self._files.replace("curve.svg", picture.encode())
+        self._replace(_CURVE, b"".join(codec.dumps(codec.to_json(point)) + b"\n" for point in points))
+        self._replace("curve.svg", picture.encode())
 
     def decisions(self) -> list[Decision]:
         """What was decided so far."""
@@ -269,12 +291,12 @@ class Workdir:
 
     def write_decisions(self, decisions: Sequence[Decision]) -> None:
         """Replaces the file of decisions as a whole."""
-        self._files.replace(_DECISIONS, b"".join(codec.dumps(codec.to_json(one)) + b"\n" for one in decisions))
+        self._replace(_DECISIONS, b"".join(codec.dumps(codec.to_json(one)) + b"\n" for one in decisions))
 
     @property
     def components(self) -> ComponentStore:
         """Where components are published."""
-        return ComponentStore(f"{self.path.rstrip('/')}/{_COMPONENTS}")
+        return ComponentStore(f"{self.path.rstrip('/')}/{_COMPONENTS}", self.check_held)
 
     def result(self) -> PretrainResult | JointResult | None:
         """What came of the training; None while it is not complete.
@@ -300,8 +322,8 @@ class Workdir:
     def finish(self, result: PretrainResult | JointResult, files: Mapping[str, bytes]) -> None:
         """Puts files in place, in their order, then the word that training is complete."""
         for name, data in files.items():
-            self._files.replace(name, data)
-        self._files.replace(_RESULT, codec.dumps(codec.to_json(result)) + b"\n")
+            self._replace(name, data)
+        self._replace(_RESULT, codec.dumps(codec.to_json(result)) + b"\n")
 
     def location(self, name: str) -> str:
         """The full path of a file, for messages."""

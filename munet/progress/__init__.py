@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from munet.progress.events import (
     Advanced,
+    Compiling,
     CycleEnded,
     Decided,
     Event,
@@ -26,6 +27,7 @@ from munet.progress.events import (
 
 __all__ = [
     "Advanced",
+    "Compiling",
     "CycleEnded",
     "Decided",
     "Event",

@@ -1,7 +1,8 @@
 """Everything a run tells while it goes on: frozen values, so that any listener may show, log or count them.
 
-Order: `RunStarted`, then for each phase `PhaseStarted`, for each generation `GenerationStarted`, one `CycleEnded` a
-cycle (several, for different children, when the children are trained in groups), `GenerationEnded`; `PhaseEnded`; at
+Order: `RunStarted`, then for each phase `PhaseStarted`, for each generation `GenerationStarted`, `Compiling` while
+new programs are compiled, one `CycleEnded` a cycle (both several times, for different children, when the children are
+trained in groups), `GenerationEnded`; `PhaseEnded`; at
 last `RunEnded`, or `RunFailed`. A resumed run starts with `RunStarted` and goes on where it was. `Note` may come at any
 time. A joint training (`munet train`, `munet pretrain`) tells `TrainingStarted`, then `Advanced` after every block of
 rounds, `Measured` and `Decided` where these happen; at last `TrainingEnded`, or `RunFailed`.
@@ -69,6 +70,23 @@ class GenerationStarted:
 
 
 @dataclass(frozen=True)
+class Compiling:
+    """Programs are being compiled, and nothing trains meanwhile.
+
+    First with `done` 0, then whenever another one is ready, at
+    last with `done` equal to `total`. Programs that the run compiled before are not among them; where that is all,
+    there is no such event.
+
+    Attributes:
+      done: programs that are ready.
+      total: programs that are wanted now.
+    """
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
 class CycleEnded:
     """One train/validation cycle of some children is over.
 
@@ -76,7 +94,7 @@ class CycleEnded:
       cycle: counts from 0.
       qualities: validation quality by child; only the children trained just now.
       image_steps: training images these children saw in this cycle.
-      seconds: wall time of the cycle, compilation included.
+      seconds: wall time of the cycle; what was compiled ahead of it is not in it.
     """
 
     cycle: int
@@ -202,6 +220,7 @@ Event = (
     RunStarted
     | PhaseStarted
     | GenerationStarted
+    | Compiling
     | CycleEnded
     | GenerationEnded
     | PhaseEnded

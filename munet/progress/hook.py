@@ -26,7 +26,7 @@ from munet.progress.events import (
     TrainingStarted,
 )
 from munet.progress.tracker import Tracker
-from munet.text import duration
+from munet.text import duration, printable
 
 TIMEOUT_SECONDS = 60.0  # of one call; then it is killed, with all that it started in its session
 _LAST_BYTES = 4096  # of what a failed call says, for its last line
@@ -90,7 +90,10 @@ class Hook:
             "PROGRESS": f"{self._tracker.fraction:.4f}",
             **values,
         }
-        environment = {**os.environ, **{f"MUNET_{key}": value.replace("\0", "") for key, value in variables.items()}}
+        environment = {
+            **os.environ,
+            **{f"MUNET_{key}": printable(value, keep="\n") for key, value in variables.items()},
+        }
         self._calls.submit(self._run, environment)
 
     def _run(self, environment: Mapping[str, str]) -> None:

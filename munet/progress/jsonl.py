@@ -15,7 +15,7 @@ from typing import Any
 
 import fsspec
 
-from munet.errors import DiskFullError
+from munet.errors import DiskFullError, WorkdirError
 from munet.progress.events import (
     Advanced,
     Event,
@@ -53,6 +53,7 @@ class JsonLines:
 
         Raises:
           DiskFullError: no space is left for the line.
+          WorkdirError: the work directory is gone.
         """
         if isinstance(event, Advanced):
             return  # many a second
@@ -82,6 +83,8 @@ class JsonLines:
         try:
             with Path(self._path).open("a", encoding="utf-8") as file:
                 file.write("".join(self._lines))
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise WorkdirError(f"The log {self._path} cannot be written: its work directory is gone.") from error
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                 raise

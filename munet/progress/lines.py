@@ -7,6 +7,7 @@ from typing import TextIO
 from munet.progress import wording
 from munet.progress.events import (
     Advanced,
+    Compiling,
     CycleEnded,
     Decided,
     Event,
@@ -23,8 +24,10 @@ from munet.progress.events import (
     TrainingStarted,
 )
 from munet.progress.tracker import Tracker
-from munet.text import count, duration, percent
+from munet.text import count, duration, percent, printable
 from munet.types import ChildEntry
+
+_LONG = 1.0  # seconds of compilation that are worth a line
 
 
 class PlainLines:
@@ -42,7 +45,7 @@ class PlainLines:
         """Writes what the event says."""
         self._tracker(event)
         for line in self._lines(event):
-            self._stream.write(line + "\n")
+            self._stream.write(printable(line, keep="\n") + "\n")
         self._stream.flush()
 
     def close(self) -> None:
@@ -60,6 +63,8 @@ class PlainLines:
             case GenerationStarted():
                 data = wording.describe_data(event.plan.data_mutations)
                 return ["  " + wording.describe_generation(event, run), *(["    " + data] if data else [])]
+            case Compiling():
+                return self._compiling_lines(event)
             case CycleEnded():
                 return []  # the children's lines have every cycle
             case GenerationEnded():
@@ -82,6 +87,14 @@ class PlainLines:
             case RunEnded() | TrainingEnded():
                 state = "complete" if event.is_complete else "interrupted"
                 return ["", f"{state} after {duration(event.seconds)}"]
+
+    def _compiling_lines(self, event: Compiling) -> list[str]:
+        """`compiling 3 programs` when it begins, and if that took long, how long."""
+        if event.done == 0:
+            return [f"    compiling {count(event.total, 'program')}"]
+        seconds = self._tracker.compiling_seconds
+        is_worth_a_line = event.done == event.total and seconds >= _LONG
+        return [f"    {count(event.total, 'program')} compiled in {duration(seconds)}"] if is_worth_a_line else []
 
     def _generation_line(self, event: GenerationEnded) -> str:
         """`generation 2/4: best 91.2 %, 2 of 4 children kept; 12 s, 5,600 images/s, 65 s left; 40% of the run`."""
@@ -119,7 +132,7 @@ def _cells(child: ChildEntry) -> list[str]:
         wording.model_name(plan.id),
         f"from {wording.model_name(plan.parent)}",
         wording.describe_qualities(child.training, verdict.best_cycle),
-        "score -" if verdict.score is None else f"score {verdict.score:.4f}",
+        f"score {'-' if verdict.score is None else wording.describe_score(verdict.score)}",
         wording.describe_verdict(verdict),
         wording.describe_mutations(plan),
     ]

@@ -11,8 +11,10 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from munet.consoles import PrintableConsole
 from munet.progress import wording
 from munet.progress.events import (
+    Compiling,
     CycleEnded,
     Decided,
     Event,
@@ -38,7 +40,7 @@ class LiveDisplay:
     """A rich display of the run; `close` leaves the terminal as it was found."""
 
     def __init__(self, stream: TextIO, console: Console | None = None, tracker: Tracker | None = None):
-        self._console = console or Console(file=stream, highlight=False)
+        self._console = console or PrintableConsole(file=stream, highlight=False)
         self._tracker = tracker or Tracker()
         self._since = time.monotonic()
         self._live = Live(console=self._console, get_renderable=self.render, refresh_per_second=4, transient=True)
@@ -56,7 +58,7 @@ class LiveDisplay:
                 console.print(Text(wording.describe_phase(event, run), TITLE))
             case GenerationStarted():
                 self._since = time.monotonic()
-            case CycleEnded():
+            case Compiling() | CycleEnded():
                 self._live.refresh()
             case GenerationEnded():
                 console.print(_finished(event, run, has_room=console.width >= 90))
@@ -121,7 +123,10 @@ class LiveDisplay:
     def _bar(self) -> Table:
         tracker = self._tracker
         table = Table.grid(padding=(0, 1), expand=False)
-        rate = wording.describe_rate(tracker.images_per_second, tracker.seconds_left)
+        if tracker.compiling is None:
+            rate = wording.describe_rate(tracker.images_per_second, tracker.seconds_left) or "starting"
+        else:
+            rate = wording.describe_compiling(tracker.compiling, tracker.compiling_seconds)
         bar = ProgressBar(total=1.0, completed=tracker.fraction, width=30, complete_style=GAIN, finished_style=GAIN)
         table.add_row(Text(" "), bar, Text(f"{tracker.fraction:4.0%}"), Text(rate, QUIET))
         return table

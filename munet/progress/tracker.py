@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from munet.progress.events import (
     Advanced,
+    Compiling,
     CycleEnded,
     Event,
     GenerationEnded,
@@ -28,6 +29,7 @@ class Tracker:
       run, phase, generation: the latest event of their kind; `generation` is None between generations.
       training: the same of a joint training, which has none of these.
       round: of the training, at which it is.
+      compiling: the latest `Compiling` as long as not all of its programs are ready, else None.
       qualities: validation quality of every finished cycle of the current children.
       image_steps: training images seen since the first start of the run, all children together.
     """
@@ -39,16 +41,21 @@ class Tracker:
         self.training: TrainingStarted | None = None
         self.round = 0
         self.generation: GenerationStarted | None = None
+        self.compiling: Compiling | None = None
+        self._compiling_since = self._last_compiled = 0.0
         self.qualities: dict[ModelId, list[Quality]] = {}
         self.image_steps = self._steps_before = 0
         self._rate_steps = self._rate_seconds = 0.0
         self._last = clock()
+        self._has_compiled = False
+        # What the first cycle after a compilation counted for: small programs are compiled, caches filled, inside it.
+        self._cold: tuple[float, float] | None = None
 
     def __call__(self, event: Event) -> None:
         """Takes an event in."""
         match event:
             case RunStarted():
-                self.run, self.phase, self.generation = event, None, None
+                self.run, self.phase, self.generation, self.compiling = event, None, None, None
                 self.image_steps = event.image_steps_done
                 self._last = self._clock()
             case TrainingStarted():
@@ -65,6 +72,8 @@ class Tracker:
             case GenerationStarted():
                 self.generation, self._steps_before = event, self.image_steps
                 self.qualities = {child.id: [] for child in event.plan.children}
+            case Compiling():
+                self._compile(event)
             case CycleEnded():
                 for model, quality in event.qualities.items():
                     self.qualities.setdefault(model, []).append(quality)
@@ -77,17 +86,36 @@ class Tracker:
             case _:
                 pass
 
+    def _compile(self, event: Compiling) -> None:
+        """Keeps the time that compilation takes out of the rate, and so out of the time left."""
+        now = self._clock()
+        if self.compiling is None:
+            self._compiling_since = now
+        self.compiling = event if event.done < event.total else None
+        if self.compiling is None:
+            self._has_compiled = True
+            self._last, self._last_compiled = self._last + now - self._compiling_since, now
+
     def _count(self, image_steps: int) -> None:
         now = self._clock()
         seconds, self._last = now - self._last, now
         keep = math.exp(-seconds / MEMORY_SECONDS)
+        if self._cold is not None:  # the next cycle knows better
+            self._rate_steps, self._rate_seconds = self._rate_steps - self._cold[0], self._rate_seconds - self._cold[1]
+        self._cold = (image_steps * 1.0, seconds) if self._has_compiled else None
         self._rate_steps = self._rate_steps * keep + image_steps
         self._rate_seconds = self._rate_seconds * keep + seconds
+        self._has_compiled = False
 
     @property
     def images_per_second(self) -> float | None:
-        """Training images a second of wall time, compilation and evaluation included; None before the first cycle."""
+        """Training images a second of wall time, evaluation included, compilation not; None before the first cycle."""
         return self._rate_steps / self._rate_seconds if self._rate_seconds > 0 else None
+
+    @property
+    def compiling_seconds(self) -> float:
+        """How long the programs at hand have been, or had been, compiled."""
+        return (self._clock() if self.compiling else self._last_compiled) - self._compiling_since
 
     @property
     def seconds_left(self) -> float | None:

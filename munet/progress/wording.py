@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 
 from munet.progress.events import (
+    Compiling,
     Decided,
     GenerationStarted,
     Measured,
@@ -17,6 +19,8 @@ from munet.progress.events import (
 from munet.quality import metric_words
 from munet.text import count, duration, percent
 from munet.types import ROOT_MODEL, ChildPlan, ComponentName, CycleQualities, ModelId, Mutation, Verdict
+
+_SCORE = re.compile(r"(?<![\w.])[01]\.\d{4,}(?![\w.])")  # as verdicts write scores
 
 
 def short_component(name: ComponentName) -> str:
@@ -71,20 +75,26 @@ def describe_qualities(training: CycleQualities, best_cycle: int | None = None) 
 
 
 def describe_verdict(verdict: Verdict) -> str:
-    """`kept: 0.912 > 0.887 of its parent`."""
-    return f"{'kept' if verdict.is_kept else 'pruned'}: {verdict.reason}"
+    """`kept: 91.20 % > 88.70 % of its parent`; the journal has the scores of the reason as fractions."""
+    reason = _SCORE.sub(lambda found: f"{Decimal(found[0]).scaleb(2)} %", verdict.reason)
+    return f"{'kept' if verdict.is_kept else 'pruned'}: {reason}"
 
 
 def short_verdict(verdict: Verdict) -> str:
-    """The score and the parent's to beat, if it had one: `0.9120 > 0.8870`, `0.2800`."""
+    """The score and the parent's to beat, if it had one, of a hundred: `91.20 > 88.70 %`, `28.00 %`."""
     if verdict.score is None:
         return "not finite"
     if verdict.parent_score is None:
-        return f"{verdict.score:.4f}"
+        return describe_score(verdict.score)
     gap = verdict.score - verdict.parent_score
-    digits = 4 if gap == 0 or abs(gap) >= 1e-4 else 6
+    digits = 2 if gap == 0 or abs(gap) >= 1e-4 else 4
     relation = ">" if gap > 0 else "=" if gap == 0 else "<"
-    return f"{verdict.score:.{digits}f} {relation} {verdict.parent_score:.{digits}f}"
+    return f"{100 * verdict.score:.{digits}f} {relation} {100 * verdict.parent_score:.{digits}f} %"
+
+
+def describe_score(score: float) -> str:
+    """`91.20 %`: a score on the scale of the accuracies that it is made of."""
+    return f"{100 * score:.2f} %"
 
 
 def describe_run(run: RunStarted) -> str:
@@ -131,6 +141,11 @@ def describe_generation(generation: GenerationStarted, run: RunStarted | None) -
         f"{count(generation.steps_per_cycle, 'step')} of {count(generation.batch_size, 'image')}, "
         f"{count(generation.num_programs, 'program')}"
     )
+
+
+def describe_compiling(event: Compiling, seconds: float) -> str:
+    """`compiling programs, 1 of 3 ready, 12 s`."""
+    return f"compiling {count(event.total, 'program')}, {event.done} ready, {duration(seconds)}"
 
 
 def describe_data(mutations: tuple[Mutation, ...]) -> str:

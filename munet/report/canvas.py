@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from munet.report.drawing import INK, TASK_COLOURS
+from munet.text import printable
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 _STYLE: dict[Any, Any] = {
@@ -53,7 +54,12 @@ def canvas(width: float, height: float, rows: int = 1, columns: int = 1, **optio
 
 def svg(figure: Any, title: str = "") -> bytes:
     """The figure as SVG, with a title for programs and for readers who do not see; equal figures have equal bytes."""
-    named = {"Title": title} if title else {}
+    from matplotlib.text import Text
+
+    for text in figure.findobj(Text):
+        if not text.get_text().isprintable():
+            text.set_text(printable(text.get_text(), keep="\n"))
+    named = {"Title": printable(title)} if title else {}
     buffer = io.BytesIO()
     figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": "munet"} | named)
     return buffer.getvalue()

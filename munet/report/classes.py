@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rich.console import Group, RenderableType
-from rich.table import Table
+from rich.console import RenderableType
 from rich.text import Text
 
+from munet import intervals
 from munet.errors import UserError
 from munet.quality import metric_words
+from munet.report.columns import Column, FittedTable
 from munet.system.view import RunView
+from munet.text import with_interval
 from munet.types import TaskName
 
 MAX_ROWS, MAX_PAIRS = 30, 10  # shown on a terminal; `--json` has all
@@ -93,7 +96,7 @@ def recorded_test(system: RunView, task: TaskName) -> SplitCounts:
     return test
 
 
-def describe(system: RunView, task: TaskName) -> RenderableType:
+def describe(system: RunView, task: TaskName) -> Iterator[RenderableType]:
     """A table of classes, worst test accuracy first, and the pairs that are confused most.
 
     Raises:
@@ -101,43 +104,51 @@ def describe(system: RunView, task: TaskName) -> RenderableType:
     """
     counts, names, model = class_counts(system, task), system.task(task).class_names, system.model(task)
     if counts.test is None:
-        return Text(f"{task}: counts by class were not recorded: its last phase ended under an older munet.")
-    test, validation = counts.test, counts.validation
+        yield Text(f"{task}: counts by class were not recorded: its last phase ended under an older munet.")
+        return
+    test, order = counts.test, counts.test.worst_first()
+    columns = _columns(test, counts.validation, names, order[:MAX_ROWS])
+    yield FittedTable(f"{task}, model {model.id}: classes, worst first", columns)
+    if len(order) > MAX_ROWS:
+        yield Text(f"... and {len(order) - MAX_ROWS:,} classes that do better, or have no images (--json: all).")
+    quality = model.test_quality
+    if quality is not None:
+        shown = with_interval(quality.value, intervals.of_quality(quality))
+        yield Text(
+            f"Test {metric_words(quality.metric)} {shown}; {quality.correct:,} of {quality.counted:,} images right."
+        )
+    if test.confusions is None:
+        yield Text("Which classes are confused was not recorded: the phase ended under an older munet.")
+    elif test.confusions:
+        yield Text("Confused most, on the test split:")
+    for label, predicted, images in (test.confusions or ())[:MAX_PAIRS]:
+        yield Text(f"  {names[label]} taken for {names[predicted]}: {images:,} of {test.counted[label]:,}")
+
+
+def _columns(
+    test: SplitCounts, validation: SplitCounts | None, names: Sequence[str], labels: Sequence[int]
+) -> list[Column]:
+    """The columns of some classes."""
     taken_for: dict[int, tuple[int, ...]] = {}
     for pair in test.confusions or ():
         taken_for.setdefault(pair[0], pair)
-    table = Table(title=f"{task}, model {model.id}: classes, worst first", title_style="bold", title_justify="left")
-    table.add_column("class", overflow="fold")
-    for name in ("test accuracy", "test", "validation"):
-        table.add_column(name, justify="right")
-    table.add_column("most often taken for")
-    order = test.worst_first()
-    for label in order[:MAX_ROWS]:
-        share, most = test.share(label), taken_for.get(label)
-        table.add_row(
-            Text(names[label]),
-            "no images" if share is None else f"{share:.1%}",
-            f"{test.correct[label]:,} of {test.counted[label]:,}",
-            f"{validation.correct[label]:,} of {validation.counted[label]:,}" if validation else "not recorded",
-            Text(f"{names[most[1]]} ({most[2]:,})") if most else Text("-"),
-        )
-    parts: list[RenderableType] = [table]
-    if len(order) > MAX_ROWS:
-        parts.append(
-            Text(f"... and {len(order) - MAX_ROWS:,} classes that do better, or have no images (--json: all).")
-        )
-    quality = model.test_quality
-    if quality is not None:
-        parts.append(
-            Text(
-                f"Test {metric_words(quality.metric)} {quality.value:.2%}; "
-                f"{quality.correct:,} of {quality.counted:,} images right."
-            )
-        )
-    if test.confusions is None:
-        parts.append(Text("Which classes are confused was not recorded: the phase ended under an older munet."))
-    elif test.confusions:
-        parts.append(Text("Confused most, on the test split:"))
-    for label, predicted, images in (test.confusions or ())[:MAX_PAIRS]:
-        parts.append(Text(f"  {names[label]} taken for {names[predicted]}: {images:,} of {test.counted[label]:,}"))
-    return Group(*parts)
+    most = [taken_for.get(label) for label in labels]
+    return [
+        Column("class", [names[label] for label in labels], is_text=True),
+        Column("test accuracy\n(95% interval)", [_accuracy(test, label) for label in labels]),
+        Column("test", [f"{test.correct[label]:,} of {test.counted[label]:,}" for label in labels], rank=1),
+        Column(
+            "validation",
+            [
+                f"{validation.correct[label]:,} of {validation.counted[label]:,}" if validation else "not recorded"
+                for label in labels
+            ],
+            rank=3,
+        ),
+        Column("most often taken for", [f"{names[pair[1]]} ({pair[2]:,})" if pair else "-" for pair in most], 2, True),
+    ]
+
+
+def _accuracy(test: SplitCounts, label: int) -> str:
+    share = test.share(label)
+    return "no images" if share is None else with_interval(share, intervals.wilson(share, test.counted[label]), 1)

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from rich.table import Table
+from rich.text import Text
 
+from munet import intervals
 from munet.data import notation
 from munet.quality import metric_words
 from munet.system.view import RunView
+from munet.text import with_interval
 from munet.types import Quality, TaskName
 
 
@@ -19,19 +22,19 @@ def table(before: RunView, after: RunView, measured: Mapping[TaskName, Quality])
       before, after: the two systems.
       measured: validation quality of the uncompressed models, measured as that of the compressed ones was: alone.
     """
-    result = Table(title=f"Compressed: {after.workdir}", title_style="bold")
+    result = Table(title=Text(f"Compressed: {after.workdir}", "bold"))
     result.add_column("task", no_wrap=True)
     metric = metric_words(before.experiment.quality_metric)
-    for name in ("parameters", "accounted", f"validation\n{metric}", f"test\n{metric}"):
+    for name in ("parameters", "accounted", f"validation\n{metric}", f"test\n{metric}\n(95% interval)"):
         result.add_column(name, justify="right")
     for task, old in before.models.items():
         new = after.model(task)
         result.add_row(
-            notation.label(before.task(task).uri),
+            Text(notation.label(before.task(task).uri)),
             _change(f"{before.params(task):,}", f"{after.params(task):,}"),
             _change(f"{before.accounted_params(task):,.0f}", f"{after.accounted_params(task):,.0f}"),
             _change(_percent(measured.get(task, old.quality)), _percent(new.quality)),
-            _change(_percent(old.test_quality), _percent(new.test_quality)),
+            _change(_tested(old.test_quality), _tested(new.test_quality)),
         )
     return result
 
@@ -47,6 +50,10 @@ def summary(before: RunView, after: RunView) -> str:
 
 def _change(before: str, after: str) -> str:
     return before if before == after else f"{before} -> {after}"
+
+
+def _tested(quality: Quality | None) -> str:
+    return "-" if quality is None else with_interval(quality.value, intervals.of_quality(quality))
 
 
 def _percent(quality: Quality | None) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from xml.sax.saxutils import escape
 
 from munet.errors import UserError
 from munet.report import drawing
@@ -114,7 +113,8 @@ def _drawn(cell: _Cell, grid: _Grid, class_names: Sequence[str]) -> str:
         ink = "#FFFFFF" if share > 0.5 else INK
         number = drawing.label(x + side / 2, y + side / 2 + 4, str(cell.images), size=10, fill=ink, anchor="middle")
     return (
-        f'<g class="cell"><title>{escape(what)}</title><rect x="{x}" y="{y}" width="{side - 1}" height="{side - 1}" '
+        f'<g class="cell"><title>{drawing.xml_text(what)}</title>'
+        f'<rect x="{x}" y="{y}" width="{side - 1}" height="{side - 1}" '
         f'fill="{colour}" fill-opacity="{0.15 + 0.85 * share:.2f}"/>{number}</g>'
     )
 

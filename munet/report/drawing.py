@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from xml.sax.saxutils import escape
+from xml.sax.saxutils import escape, quoteattr
+
+from munet.text import printable
 
 # Okabe and Ito's set without yellow and black (too light, or taken by text), then members of Tol's "muted" set.
 TASK_COLOURS = (
@@ -36,12 +38,22 @@ def text_colour(background: str) -> str:
     return "#FFFFFF" if against_white > against_dark else INK
 
 
+def xml_text(text: str) -> str:
+    """A text as the content of an element: of others' making as well, XML allows it."""
+    return escape(printable(text))
+
+
+def xml_attribute(text: str) -> str:
+    """A text as the value of an attribute, quotes included."""
+    return quoteattr(printable(text))
+
+
 def head(width: float, height: float, title: str) -> list[str]:
     """The first elements of an SVG of that many pixels: itself (to be closed), its title, and white paper."""
     return [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height:.0f}" '
         f'viewBox="0 0 {width:.0f} {height:.0f}" role="img" font-family="{_FONT}">',
-        f"<title>{escape(title)}</title>",
+        f"<title>{xml_text(title)}</title>",
         f'<rect width="{width:.0f}" height="{height:.0f}" rx="8" fill="#FFFFFF"/>',
     ]
 
@@ -61,7 +73,7 @@ def label(
     """
     return (
         f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size:g}" font-weight="{weight}" text-anchor="{anchor}" '
-        f'fill="{fill}">{escape(text)}</text>'
+        f'fill="{fill}">{xml_text(text)}</text>'
     )
 
 

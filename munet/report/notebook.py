@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from html import escape
 
-from munet.report.status import headings, rows, summary
+from munet.report.overview import headings, rows, summary
 from munet.system.view import RunView
+from munet.text import printable
 
 _SHOWN = 3  # columns of the few lines: the task, its validation and its test quality
 
@@ -24,7 +25,7 @@ def text(system: RunView) -> str:
 
 def html(system: RunView) -> str:
     """The table and the lines of `munet status`."""
-    head = "".join(f"<th>{escape(name)}</th>" for name in headings(system))
-    body = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows(system))
-    lines = "<br>".join(map(escape, summary(system)))
+    head = "".join(f"<th>{escape(printable(name))}</th>" for name in headings(system))
+    body = "".join(f"<tr>{''.join(f'<td>{escape(printable(cell))}</td>' for cell in row)}</tr>" for row in rows(system))
+    lines = "<br>".join(escape(printable(line)) for line in summary(system))
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table><p>{lines}</p>"

@@ -1,24 +1,36 @@
-"""The comparison of several systems on the same tasks: test accuracy and parameters per task (paper Tables 1, 2, 6)."""
+"""The comparison of several systems on the same tasks: test accuracy and parameters per task (paper Tables 1, 2, 6).
+
+Every accuracy has its 95 % interval, and systems are compared by that of the difference, image by image where both say
+which test images they have right (`report/differences.py`): a difference whose interval holds zero is no difference.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from rich.console import Group
+from rich.console import Console, ConsoleOptions, Group, RenderResult
 from rich.table import Table
 from rich.text import Text
 
+from munet import intervals
 from munet.config.evolve import BASELINES
 from munet.data import notation
+from munet.errors import UserError
+from munet.intervals import Interval, tells_apart
 from munet.quality import metric_words
+from munet.report.differences import Difference, difference, of_mean
+from munet.store import Store
+from munet.system import view
 from munet.system.view import RunView
-from munet.text import markdown_table
+from munet.text import interval_text, markdown_table, with_interval
 from munet.types import TaskName
 
 MUNET = "muNet"
 _MISSING = "-"
+_BETWEEN = 3  # letters between the contents of two columns
+_NARROW_TASK = 12  # letters of a task's name that stand in a line at least
 
 
 @dataclass(frozen=True)
@@ -27,20 +39,34 @@ class Cell:
 
     test: float | None  # accuracy in [0, 1]; None: not measured yet
     params: float | None  # accounted parameters (Eq. 3); on average: unique parameters in use / tasks
+    interval: Interval | None = None  # of `test`, 95 %
 
 
 @dataclass(frozen=True)
 class TableRow:
-    """One task, or the mean: a cell for each system."""
+    """One task, or the mean: a cell for each system.
+
+    Attributes:
+      name: what is shown.
+      cells: one for each system.
+      behind: by how much the first of the best is ahead of each other system; None of itself, or where one is missing.
+    """
 
     name: str
     cells: tuple[Cell, ...]
+    behind: tuple[Difference | None, ...] = ()
 
     @property
     def best(self) -> tuple[int, ...]:
         """Which systems have the highest test accuracy; several when equal."""
         measured = [cell.test for cell in self.cells if cell.test is not None]
         return tuple(i for i, cell in enumerate(self.cells) if measured and cell.test == max(measured))
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether the best one is told apart from all others."""
+        others = [item for index, item in enumerate(self.behind) if index not in self.best]
+        return len(self.best) == 1 and bool(others) and all(item and tells_apart(item.interval) for item in others)
 
 
 @dataclass(frozen=True)
@@ -51,6 +77,7 @@ class ComparisonTable:
     rows: tuple[TableRow, ...]
     mean: TableRow
     metric: str = "accuracy"
+    notes: tuple[str, ...] = field(default=())
 
     @property
     def verdict(self) -> str:
@@ -62,37 +89,37 @@ class ComparisonTable:
             return f"Not every task is measured for {_and(missing)}, so the means cannot be compared."
         best = [self.names[index] for index in self.mean.best]
         metric = metric_words(self.metric)
-        top = max(cell.test or 0.0 for cell in self.mean.cells)
+        top = self.mean.cells[self.mean.best[0]]
+        shown = with_interval(top.test or 0.0, top.interval)
         if len(best) > 1:
-            first = f"{_and(best)} have the same mean test {metric}, {top:.2%}"
+            first = f"{_and(best)} have the same mean test {metric}, {shown}"
         else:
-            first = f"{best[0]} has the best mean test {metric}, {top:.2%}"
+            first = f"{best[0]} has the best mean test {metric}, {shown}"
+        behind = self.mean.behind or (None,) * len(self.names)
         others = [
-            f"{name} is {(top - (cell.test or 0.0)) * 100:.2f} points below"
-            for name, cell in zip(self.names, self.mean.cells, strict=True)
+            f"{name} is {((top.test or 0.0) - (cell.test or 0.0)) * 100:.2f} points below{_apart(item)}"
+            for name, cell, item in zip(self.names, self.mean.cells, behind, strict=True)
             if name not in best
         ]
         wins = [f"{name} {sum(index in row.best for row in self.rows)}" for index, name in enumerate(self.names)]
         text = "; ".join([first, *others]) + "."
-        return f"{text} Best, or equal to the best, on how many of the {len(self.rows)} tasks: {', '.join(wins)}."
+        text = f"{text} Best, or equal to the best, on how many of the {len(self.rows)} tasks: {', '.join(wins)}"
+        if any(row.behind for row in self.rows):
+            clear = [
+                f"{name} {number}"
+                for index, name in enumerate(self.names)
+                if (number := sum(row.is_clear and index in row.best for row in self.rows))
+            ]
+            text += f"; told apart from all others: {', '.join(clear) or 'none'}"
+        return " ".join([text + ".", *self.notes])
 
     def rich(self) -> Group:
-        """For the terminal; the best of a row is bold. Ends with the verdict."""
-        table = Table(title=f"Test {metric_words(self.metric)} and parameters per task", title_style="bold")
-        table.add_column("task", no_wrap=True)
-        for name in self.names:
-            table.add_column(name, justify="right")
-        for name in self.names:
-            table.add_column(f"params\n{name}", justify="right", style="dim")
-        for row in (*self.rows, self.mean):
-            if row is self.mean:
-                table.add_section()
-            accuracies = [
-                Text(_percent(cell.test), style="bold green" if index in row.best else "")
-                for index, cell in enumerate(row.cells)
-            ]
-            table.add_row(row.name, *accuracies, *(_count(cell.params) for cell in row.cells))
-        return Group(table, Text(self.verdict))
+        """For the terminal; the best of a row is bold. Ends with the verdict.
+
+        Where there is no room for everything, parameters are left out; then intervals stand below accuracies, and
+        systems that still have no room follow in a table below.
+        """
+        return Group(_Fitted(self), Text(self.verdict))
 
     def markdown(self) -> str:
         """For a page; the best of a row is bold. Ends with the verdict."""
@@ -100,11 +127,82 @@ class ComparisonTable:
         body = []
         for row in (*self.rows, self.mean):
             accuracies = [
-                f"**{_percent(cell.test)}**" if index in row.best else _percent(cell.test)
+                f"**{_accuracy(cell)}**" if index in row.best else _accuracy(cell)
                 for index, cell in enumerate(row.cells)
             ]
             body.append([row.name, *accuracies, *(_count(cell.params) for cell in row.cells)])
         return f"{markdown_table(head, body)}\n\n{self.verdict}\n"
+
+    def part(self, systems: Sequence[int], task_width: int, *, narrow: bool, with_params: bool) -> Table:
+        """A table of some of the systems; bold is who is best of all.
+
+        Args:
+          systems: which, by their place.
+          task_width: letters for a task's name in a line; it goes on in the next.
+          narrow: whether intervals stand below accuracies, not beside them.
+          with_params: whether the parameters are shown.
+        """
+        what = "and parameters " if with_params else ""
+        table = Table(title=f"Test {metric_words(self.metric)} {what}per task", title_style="bold")
+        table.add_column("task", overflow="fold", width=task_width)
+        for index in systems:
+            table.add_column(self.names[index], justify="right")
+        for index in systems if with_params else ():
+            table.add_column(f"params\n{self.names[index]}", justify="right", style="dim")
+        for row in (*self.rows, self.mean):
+            if row is self.mean:
+                table.add_section()
+            accuracies = [
+                Text(_accuracy(row.cells[index], narrow), style="bold green" if index in row.best else "")
+                for index in systems
+            ]
+            params = [_count(row.cells[index].params) for index in systems] if with_params else []
+            table.add_row(Text(row.name), *accuracies, *params)
+        return table
+
+    def fitted(self, room: int) -> list[Table]:
+        """One table, or several below each other, that are at most `room` letters wide and cut no digit."""
+        everyone = range(len(self.names))
+        rows = (*self.rows, self.mean)
+        task = max(len(row.name) for row in rows)
+        words = [max(map(len, name.split())) for name in self.names]  # a name may go on in the next line
+        params = [max(words[i], 6, *(len(_count(row.cells[i].params)) for row in rows)) for i in everyone]
+        one_line, two_lines = (
+            [max(words[i], *(_width(_accuracy(row.cells[i], narrow)) for row in rows)) for i in everyone]
+            for narrow in (False, True)
+        )
+        if _total([task, *one_line, *params]) <= room:
+            return [self.part(everyone, task, narrow=False, with_params=True)]
+        if _total([task, *one_line]) <= room:
+            return [self.part(everyone, task, narrow=False, with_params=False)]
+        task = max(min(task, room - _total([0, *two_lines])), min(task, _NARROW_TASK))
+        tables, first = [], 0
+        while first < len(two_lines):
+            last = first + 1
+            while last < len(two_lines) and _total([task, *two_lines[first : last + 1]]) <= room:
+                last += 1
+            tables.append(self.part(range(first, last), task, narrow=True, with_params=False))
+            first = last
+        return tables
+
+
+class _Fitted:
+    """The table as it fits whatever it is printed on."""
+
+    def __init__(self, table: ComparisonTable):
+        self._table = table
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield from self._table.fitted(options.max_width)
+
+
+def _total(columns: Sequence[int]) -> int:
+    """Letters of a line of a table with columns of these widths."""
+    return sum(columns) + _BETWEEN * len(columns) + 1
+
+
+def _width(text: str) -> int:
+    return max(map(len, text.split("\n")))
 
 
 def comparison(systems: Mapping[str, RunView]) -> ComparisonTable:
@@ -113,17 +211,65 @@ def comparison(systems: Mapping[str, RunView]) -> ComparisonTable:
     Args:
       systems: by the name to show; `display_name` makes one of a baseline's kind. The order is that of the columns.
     """
-    tasks = {info.name: notation.label(info.uri) for system in systems.values() for info in system.tasks}
-    metrics = {system.experiment.quality_metric for system in systems.values()}
+    views = tuple(systems.values())
+    tasks = {info.name: notation.label(info.uri) for system in views for info in system.tasks}
+    metrics = {system.experiment.quality_metric for system in views}
     metric = metrics.pop() if len(metrics) == 1 else "accuracy"  # what all of them have
-    rows = tuple(
-        TableRow(label, tuple(_cell(system, task, metric) for system in systems.values()))
-        for task, label in tasks.items()
-    )
-    means = tuple(
-        _mean_cell(system, [row.cells[index] for row in rows]) for index, system in enumerate(systems.values())
-    )
-    return ComparisonTable(tuple(systems), rows, TableRow("mean", means), metric)
+    rows = []
+    for task, label in tasks.items():
+        row = TableRow(label, tuple(_cell(system, task, metric) for system in views))
+        differences = (
+            [_difference(views, row, row.best[0], i, task, metric) for i in range(len(views))] if row.best else []
+        )
+        rows.append(TableRow(label, row.cells, tuple(differences)))
+    mean = TableRow("mean", tuple(_mean_cell(system, [row.cells[i] for row in rows]) for i, system in enumerate(views)))
+    found: list[Difference | None] = []
+    if mean.best and all(cell.test is not None for cell in mean.cells):
+        for index in range(len(views)):
+            each = [
+                _difference(views, row, mean.best[0], index, task, metric)
+                for task, row in zip(tasks, rows, strict=True)
+            ]
+            whole = [item for item in each if item is not None]
+            found.append(of_mean(whole) if len(whole) == len(rows) else None)
+    mean = TableRow("mean", mean.cells, tuple(found))
+    return ComparisonTable(tuple(systems), tuple(rows), mean, metric, _notes(found))
+
+
+def compared(workdir: str, kinds: Sequence[str] | None = None) -> dict[str, RunView]:
+    """A run and its baselines, by the names to show: the baselines in order, then the run itself.
+
+    Args:
+      workdir: of the run.
+      kinds: of baselines; None: those that have begun.
+
+    Raises:
+      UserError: there is no run, or nothing to compare it with.
+    """
+    own = view.open(workdir)
+    if kinds is None:
+        kinds = [kind for kind in BASELINES if len(Store(view.baseline_workdir(workdir, kind)).journal)]
+    if not kinds:
+        raise UserError(
+            f"{own.workdir} has no baselines to compare with: the same `munet evolve` command with "
+            "--config.compare=multi_head,full trains them."
+        )
+    systems = {display_name(kind): view.open(view.baseline_workdir(workdir, kind)) for kind in kinds}
+    return systems | {display_name(own.experiment.baseline.kind): own}
+
+
+def _notes(found: Sequence[Difference | None]) -> tuple[str, ...]:
+    """What a reader must know of the intervals of the means' differences."""
+    made = [item for item in found if item is not None]
+    if not made:
+        return ()
+    notes = ["Intervals: 95 %, what other test images would give; other seeds may differ by more."]
+    if not all(item.is_paired for item in made):
+        notes.append(
+            "Where it is not recorded which test images are right (runs of an older munet), or the images differ, "
+            "differences are not paired by image, and their intervals are wider than need be."
+        )
+    return tuple(notes)
 
 
 def display_name(kind: str) -> str:
@@ -136,18 +282,44 @@ def _cell(system: RunView, task: TaskName, metric: str) -> Cell:
     if model is None:
         return Cell(None, None)
     test = model.test_quality
-    value = None if test is None else test.value if test.metric == metric else test.accuracy
-    return Cell(value, system.accounted_params(task))
+    if test is None:
+        return Cell(None, system.accounted_params(task))
+    if test.metric == metric:
+        return Cell(test.value, system.accounted_params(task), intervals.of_quality(test))
+    return Cell(test.accuracy, system.accounted_params(task), intervals.of_accuracy(test))
 
 
 def _mean_cell(system: RunView, cells: Sequence[Cell]) -> Cell:
-    tests = [cell.test for cell in cells if cell.test is not None]
-    is_whole = bool(cells) and len(tests) == len(cells)
-    return Cell(math.fsum(tests) / len(tests) if is_whole else None, system.params_per_task if is_whole else None)
+    tests = [(cell.test, cell.interval) for cell in cells if cell.test is not None and cell.interval is not None]
+    if not cells or len(tests) < len(cells):
+        return Cell(None, None)
+    values = [value for value, _ in tests]
+    return Cell(
+        math.fsum(values) / len(values), system.params_per_task, intervals.of_mean(values, [one for _, one in tests])
+    )
 
 
-def _percent(value: float | None) -> str:
-    return _MISSING if value is None else f"{value:.2%}"
+def _difference(
+    views: Sequence[RunView], row: TableRow, best: int, index: int, task: TaskName, metric: str
+) -> Difference | None:
+    """By how much system `best` is ahead of another one on a task; None of itself, or where one is not measured."""
+    own, other = row.cells[best], row.cells[index]
+    if index == best or own.test is None or other.test is None or own.interval is None or other.interval is None:
+        return None
+    return difference(views[best], views[index], task, metric, (own.test, own.interval), (other.test, other.interval))
+
+
+def _apart(item: Difference | None) -> str:
+    """` (1.20 to 3.40)`, ` (-0.50 to 1.20: not told apart)`: the interval of a difference, in points."""
+    if item is None:
+        return ""
+    end = "" if tells_apart(item.interval) else ": not told apart"
+    return f" ({interval_text(item.interval, 2, ' to ')}{end})"
+
+
+def _accuracy(cell: Cell, narrow: bool = False) -> str:
+    text = _MISSING if cell.test is None else with_interval(cell.test, cell.interval)
+    return text.replace(" ", "\n") if narrow else text
 
 
 def _count(value: float | None) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from munet.roots import cached_files, names
 from munet.roots.checkpoint import Checkpoint, describe
 from munet.roots.resolve import DEMO, find
-from munet.text import plain_console
+from munet.text import plain_console, say
 from munet.vit.architecture import get_variant
 from munet.vit.augreg import demo_root_path
 from munet.vit.headers import Facts
@@ -45,10 +45,10 @@ def describe_one(reference: str, as_json: bool, cache_dir: str) -> None:
         return
     for name, value in _facts(found).items():
         if name != "notes":
-            print(f"{name.replace('_', ' ') + ':':14}{value:,}" if type(value) is int else f"{name + ':':14}{value}")
+            say(f"{name.replace('_', ' ') + ':':14}{value:,}" if type(value) is int else f"{name + ':':14}{value}")
     for note in found.facts.notes:
-        print(f"note:         {note}")
-    print(f"\n{_how_to(found)}")
+        say(f"note:         {note}")
+    say(f"\n{_how_to(found)}")
 
 
 def _facts(found: Checkpoint) -> dict[str, Any]:
@@ -70,6 +70,8 @@ def _facts(found: Checkpoint) -> dict[str, Any]:
 def _how_to(found: Checkpoint) -> str:
     flags = [f"--config.root={found.reference}", f"--config.variant={found.variant.name}"]
     flags.append(f"--config.num_blocks={found.num_blocks}")
+    if width := found.facts.adapter_dim:
+        flags += [f"--config.defaults.adapter_dim={width}", f"--config.search_space.adapter_dim={width}"]
     return "Begin with it:\n  munet evolve --config=base --workdir=runs/mine " + shlex.join(flags)
 
 
@@ -111,8 +113,8 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
     console.print(table)
     for cached in (row["cached"] for row in rows if row["cached"] and row["name"] != DEMO):
         checked = f"SHA-256 {cached['sha256']} since {cached['since']}" if cached["sha256"] else "not used yet"
-        print(f"{cached['path']}\n  {cached['size']:,} bytes from {cached['source']}; {checked}")
-    print(
+        say(f"{cached['path']}\n  {cached['size']:,} bytes from {cached['source']}; {checked}")
+    say(
         "Named by the README of the release, timm, or the muNet paper (--json says by which). How one of these\n"
         "begins is enough where one fits (augreg:S_16); any other name of its index works in full. A path, https://,\n"
         "gs:// and munet:WORKDIR?task=TASK are roots, too.\n\n"

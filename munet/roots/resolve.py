@@ -15,6 +15,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from munet.errors import CheckpointError, did_you_mean, nearest
+from munet.paths import expanded
 from munet.roots import cached_files, names, systems
 from munet.roots.checkpoint import Checkpoint, check_format, describe, open_local
 from munet.roots.download import fetch
@@ -65,7 +66,7 @@ def find(reference: str | Path, cache_dir: str = "") -> Checkpoint:
             f"{text}: there is no kind of root {given!r}. {nearest(given, [*SCHEMES, 'augreg', 'munet'])} "
             f"A root is {_FORMS}."
         )
-    path = Path(text).expanduser()
+    path = expanded(text)
     if not path.suffix and not path.exists():
         raise CheckpointError(f"There is no root {text!r}: {_near(text, path)} A root is {_FORMS}.")
     return open_local(text, path)
@@ -137,4 +138,4 @@ def _near(text: str, path: Path) -> str:
 
 
 def _looks_like_a_scheme(text: str) -> bool:
-    return re.match(r"[a-z]{2,12}:", text) is not None and not Path(text).expanduser().exists()
+    return re.match(r"[a-z]{2,12}:", text) is not None and not expanded(text).exists()

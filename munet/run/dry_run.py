@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from rich import box
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from munet.config import Config, Experiment
+from munet.consoles import PrintableConsole
 from munet.data import notation
 from munet.data.open_settings import OpenSettings
 from munet.data.tasks import Task, open_task
@@ -25,11 +25,12 @@ from munet.evolution.stages import stages
 from munet.progress import wording
 from munet.run import estimates
 from munet.run.estimates import ImagePlace, Time, TimedProgram
-from munet.run.setup import baselines, image_steps, open_inputs, together
+from munet.run.setup import baselines, open_inputs, together
 from munet.text import byte_size, count, duration
 from munet.training.batches.resident import max_resident
 from munet.training.placement import device_memory
 from munet.training.placement.devices import DeviceLayout
+from munet.training.program.optimizer import UpdateRule
 from munet.training.program.signature import Signature
 from munet.training.work import TaskWork
 from munet.types import TaskInfo
@@ -66,7 +67,7 @@ class _Planned:
 def describe(
     config: Config,
     say: Callable[[str], None] = lambda _: None,
-    measure: Callable[[Signature, DeviceLayout, float], TimedProgram] = estimates.measure,
+    measure: Callable[[Signature, DeviceLayout, UpdateRule], TimedProgram] = estimates.measure,
 ) -> Iterator[str]:
     """Texts for people: what the run will do, what it needs, and about how long it will take.
 
@@ -94,7 +95,7 @@ def describe(
         )
     yield _text(_memory_table(config, layout, planned))
     program = estimates.full_training(config.experiment, estimates.largest(infos, config.experiment))
-    measured = measure(program, layout, config.experiment.clip_norm)
+    measured = measure(program, layout, UpdateRule(config.experiment.clip_norm))
     yield "\n" + _measurement(measured, layout)
     yield _text(_time_table(config, layout, infos, measured))
     yield _HOW_TIMED
@@ -145,12 +146,12 @@ def _totals(config: Config, tasks: Sequence[TaskInfo]) -> Iterator[str]:
         f"{count(len(tasks) * iterations, 'phase')} ({count(len(tasks), 'task')} x {count(iterations, 'iteration')})"
     )
     yield f"{phases} of {wording.describe_stages(tuple(map(str, stages(experiment))))}"
-    yield f"{image_steps(experiment, tasks):,} training images in all"
+    yield f"{schedule.images_of_run(experiment, tasks):,} training images in all"
     if schedule.images_per_phase(experiment):
         yield from _shared_budget(experiment, tasks)
     if compared := [one.experiment for one in baselines(config)]:
         kinds = ", ".join(one.baseline.kind for one in compared)
-        also = sum(image_steps(one, tasks) for one in compared)
+        also = sum(schedule.images_of_run(one, tasks) for one in compared)
         yield f"{also:,} more for the baselines to compare with: {kinds}"
 
 
@@ -282,7 +283,7 @@ def _table(title: str, *columns: str) -> Table:
 
 
 def _text(table: Table) -> str:
-    console = Console(file=io.StringIO(), width=_WIDTH, color_system=None)
+    console = PrintableConsole(file=io.StringIO(), width=_WIDTH, color_system=None)
     with console.capture() as capture:
         console.print(table)
     return "\n" + "\n".join(line.rstrip() for line in capture.get().rstrip().splitlines())

@@ -35,6 +35,7 @@ from munet.training.placement.streams import streams_of
 from munet.training.placement.waves import Reserved
 from munet.training.program import signature
 from munet.training.program.accumulation import part_size
+from munet.training.program.optimizer import UpdateRule
 from munet.training.program.signature import INPUT_LEVEL, Signature
 from munet.training.work import TaskWork
 from munet.types import GenerationPlan, TaskInfo
@@ -261,13 +262,13 @@ class TimedProgram:
         return self.time.compilation * relative
 
 
-def measure(program: Signature, layout: DeviceLayout, clip_norm: float) -> TimedProgram:
+def measure(program: Signature, layout: DeviceLayout, rule: UpdateRule) -> TimedProgram:
     """Times a step of `program`, or of a smaller one like it."""
     model = layout.cost_model
     smaller = replace(program, num_blocks=min(program.num_blocks, _MEASURED_BLOCKS))
     while smaller.batch_size > 8 and grouping.step_seconds(smaller, model) > _MEASURED_SECONDS:
         smaller = replace(smaller, batch_size=smaller.batch_size // 2)
-    return TimedProgram(smaller, timing.measure(smaller, layout, clip_norm=clip_norm), model)
+    return TimedProgram(smaller, timing.measure(smaller, layout, rule), model)
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 
 from munet.config import Config
 from munet.config.evolve import BASELINES
 from munet.data.class_notes import notes_on_classes
+from munet.data.range_notes import notes_on_range
 from munet.data.tasks import Task
 from munet.errors import CorruptionError
 from munet.evolution import judging, schedule
@@ -19,6 +21,7 @@ from munet.run import start
 from munet.run.deadline import Deadline, TimeIsUpError
 from munet.run.publishing import Publisher
 from munet.run.setup import RunSetup
+from munet.stopping import Signals
 from munet.store.store import Store
 from munet.system import replay
 from munet.system.replay import RunState
@@ -55,14 +58,17 @@ class Loop:
         infos = [task.info for task in setup.tasks]
         self._publisher = Publisher(store.components, architecture.get_variant(self._experiment.variant), infos)
         minutes = setup.config.runtime.checkpoint_minutes
+        self._signals = Signals()
         # There in any case: an earlier start may have saved what is to be cleared.
         self._in_flight = InFlight(
-            f"{store.path}/in_flight",
+            in_flight_folder(store),
             minutes,
             note=lambda text: notify(events.Note(text)),
             is_last=self._is_last_cycle,
+            signals=self._signals,
         )
-        saves = self._in_flight if minutes >= 0 else None
+        self._is_saved = minutes >= 0
+        saves = self._in_flight if self._is_saved else None
         self._is_last = False
         tasks = {task.info.name: task for task in setup.tasks}
         self._trainer: Trainer = Population(setup.config, setup.layout, tasks, self._publisher.load, saves)
@@ -76,8 +82,12 @@ class Loop:
         try:
             while not self._controller.is_complete(current.state):
                 current = self._phase(current)
+        except (CorruptionError, OSError):
+            self._store.check_held()  # files are not missing where the directory is gone: that is said instead
+            raise
         finally:
             self._in_flight.wait()  # an interrupted run leaves a whole save behind, not half of one
+        self._in_flight.clear()  # nothing is in training: what a save that failed left behind goes too
         self._notify(events.RunEnded(is_complete=True, seconds=time.perf_counter() - started))
 
     def _begin(self) -> RunState:
@@ -86,7 +96,7 @@ class Loop:
         if not len(journal):
             self._setup.root.put(self._store.components)
             entry = replace(entry, root=replace(entry.root, latency=latency.of_root(self._experiment)))
-            journal.append(entry)
+            journal.append(entry, at=0)
             return replay.tell(self._controller, None, entry)
         for note in start.notes_on_layout(read_start(self._store), entry):
             self._notify(events.Note(note))
@@ -105,8 +115,9 @@ class Loop:
             if other is not task:
                 other.release()
         self._notify(events.PhaseStarted(task.info, position))
-        for note in notes_on_classes(task) if position == Position(0, position.task_index, 0) else ():
-            self._notify(events.Note(note))
+        if position == Position(0, position.task_index, 0):
+            for note in (*notes_on_classes(task), *notes_on_range(task)):
+                self._notify(events.Note(note))
         while not self._controller.is_phase_over(current.state):
             if candidates := self._controller.seed_candidates(current.state):
                 current = self._choose_seeds(current, task, work, candidates)
@@ -133,10 +144,12 @@ class Loop:
         placed = self._trainer.plan(plan, work, current.programs)
         sizes = (work.batch_size, work.steps_per_cycle, placed.num_programs, work.num_cycles)
         self._notify(events.GenerationStarted(plan, *sizes))
-        results = self._trained(placed, current)
-        verdicts = self._controller.judge(current.state, plan, results)
-        entry = self._publisher.publish(current.state, plan, results, verdicts)
-        current = self._commit(current, entry)
+        with self._signals.held() if self._is_saved else nullcontext():  # saved first; if all is trained: committed
+            results = self._trained(placed, current)
+            verdicts = self._controller.judge(current.state, plan, results)
+            self._store.check_held()
+            entry = self._publisher.publish(current.state, plan, results, verdicts)
+            current = self._commit(current, entry)
         self._in_flight.clear()
         self._notify(events.GenerationEnded(entry, time.perf_counter() - started))
         return current
@@ -144,21 +157,27 @@ class Loop:
     def _trained(self, placed: Placed, current: RunState) -> dict[ModelId, TrainedChild]:
         """Trains a generation; where the score counts latency, that was measured before, with nothing else at work."""
         if self._experiment.latency_factor == 1:
-            return self._trainer.train(placed, self._cycle_ended)
-        latencies = latency.of_children(self._experiment, placed, current.latencies)
-        results = self._trainer.train(placed, self._cycle_ended)
+            return self._trainer.train(placed, self._cycle_ended, self._compiled)
+        with self._signals.let_through():
+            latencies = latency.of_children(self._experiment, placed, current.latencies)
+        results = self._trainer.train(placed, self._cycle_ended, self._compiled)
         return {child: replace(result, latency=latencies[child]) for child, result in results.items()}
 
     def _is_last_cycle(self) -> bool:
         """Asked once a cycle, when it is about to be saved: then it must be, and the run ends after it."""
+        self._store.check_held()  # or hours would be trained for a directory that is gone
         self._is_last = self._deadline.is_over()
         return self._is_last
+
+    def _compiled(self, done: int, total: int) -> None:
+        self._notify(events.Compiling(done, total))
 
     def _cycle_ended(self, cycle: int, qualities: Mapping[ModelId, Quality], image_steps: int, seconds: float) -> None:
         """Tells it, and ends the run if its time is up.
 
         Where generations are not saved inside, `_phase` does so after the generation.
         """
+        self._store.check_held()
         self._notify(events.CycleEnded(cycle, qualities, image_steps, seconds))
         if self._is_last:
             raise TimeIsUpError
@@ -185,6 +204,7 @@ class Loop:
             validation.correct_per_class,
             validation.counted_per_class,
             validation.confusions,
+            test.right,
         )
         before, current = current.state, self._commit(current, entry)
         state = current.state
@@ -225,8 +245,13 @@ class Loop:
     def _commit(self, current: RunState, entry: SeedsEntry | GenerationEntry | PhaseEntry) -> RunState:
         """Tells the entry, then appends it: what the state refuses is never written."""
         after = replay.tell(self._controller, current, entry)
-        self._store.journal.append(entry)
+        self._store.journal.append(entry, at=current.length)
         return after
+
+
+def in_flight_folder(store: Store) -> str:
+    """Where a run saves the generation in training."""
+    return f"{store.path}/in_flight"
 
 
 def announce(

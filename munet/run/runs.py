@@ -17,12 +17,13 @@ from munet.progress.events import Notify
 from munet.run import start
 from munet.run.deadline import Deadline, TimeIsUpError
 from munet.run.dry_run import describe
-from munet.run.loop import Loop, announce
+from munet.run.loop import Loop, announce, in_flight_folder
 from munet.run.publishing import Publisher
 from munet.run.setup import RunSetup, baselines
 from munet.store.store import Store
 from munet.system import replay
-from munet.system.view import read_start
+from munet.system.view import baseline_workdir, read_start
+from munet.training.in_flight import InFlight
 from munet.vit import architecture
 
 PAPER = Experiment()  # whose phases have no stages
@@ -80,11 +81,6 @@ def ignored_sizes(experiment: Experiment) -> list[str]:
     ]
 
 
-def baseline_workdir(workdir: str, kind: str) -> str:
-    """Where the baseline `kind` of a run is kept."""
-    return f"{workdir.rstrip('/')}/baselines/{kind}"
-
-
 def _as_begun(config: Config, workdir: str, notify: Notify) -> Config:
     """The config with which a run that is there goes on; that of an older version does what that version did."""
     store = Store.create_or_open(workdir)
@@ -114,6 +110,7 @@ def _say_if_complete(config: Config, workdir: str, notify: Notify) -> bool:
     with store.lock():
         # What a run killed at its very end left.
         Publisher(store.components, architecture.get_variant(config.experiment.variant)).collect(current.state)
+        InFlight(in_flight_folder(store), minutes=-1, note=lambda text: notify(events.Note(text))).clear()
         announce(config, store, current, current.image_steps, [task.name for task in first.tasks], notify)
         notify(events.Note(f"The run in {store.path} is complete; nothing is left to do."))
         notify(events.RunEnded(is_complete=True, seconds=0.0))

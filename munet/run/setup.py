@@ -6,10 +6,8 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-import jax
-
 from munet import roots
-from munet.config import Config, Experiment, Runtime
+from munet.config import Config
 from munet.data import cache
 from munet.data.open_settings import NO_ARRAYS, Arrays, OpenSettings
 from munet.data.tasks import Task, load_tasks
@@ -19,7 +17,9 @@ from munet.evolution.controller import Controller
 from munet.run import estimates, start
 from munet.training.batches import resident
 from munet.training.placement.devices import DeviceLayout
-from munet.types import StartEntry, TaskInfo
+from munet.training.program import jax_settings
+from munet.training.program.compilation_cache import use_compilation_cache
+from munet.types import StartEntry
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,8 @@ class RunSetup:
           DataError, CheckpointError, UserError: any of them cannot be used, data and root in one message; or a child
             fits no device.
         """
-        use_compilation_cache(config.runtime)
+        jax_settings.pin(say)
+        use_compilation_cache(config.runtime.cache_dir)
         layout = DeviceLayout.detect(config.runtime)
         tasks, root, problems = open_inputs(config, say, arrays, resident.max_resident(config.runtime, layout))
         if root is None or problems:
@@ -83,19 +84,13 @@ class RunSetup:
     @property
     def start_entry(self) -> StartEntry:
         """What the journal begins with."""
-        infos = [task.info for task in self.tasks]
+        infos = [task.noted for task in self.tasks]
         return start.start_entry(self.config.experiment, infos, self.root, self.layout.describe())
 
     @property
     def total_image_steps(self) -> int:
         """Training images that all children of the run see."""
-        return image_steps(self.config.experiment, [task.info for task in self.tasks])
-
-
-def image_steps(experiment: Experiment, tasks: Sequence[TaskInfo]) -> int:
-    """Training images that all children of a run on these tasks see."""
-    phases = schedule.num_task_iterations(experiment)
-    return phases * sum(schedule.images_of_phase(experiment, task) for task in tasks)
+        return schedule.images_of_run(self.config.experiment, [task.info for task in self.tasks])
 
 
 def open_inputs(
@@ -155,18 +150,9 @@ def _check_images(tasks: Sequence[Task]) -> None:
     problems = []
     for task in tasks:
         try:
-            task.split("train")
+            _ = task.image_shape  # decodes it
         except DataError as error:
             problems.append(str(error))
         task.release()
     if problems:
         raise DataError("\n  - ".join([f"{len(problems)} of {len(tasks)} tasks cannot be used:", *problems]))
-
-
-def use_compilation_cache(runtime: Runtime) -> None:
-    """Keeps compiled programs on disk, so that a restart compiles nothing again."""
-    folder = cache.cache_folder(runtime.cache_dir)
-    if folder is not None:
-        jax.config.update("jax_compilation_cache_dir", str(folder / "xla"))
-        # Small ones too: a run has dozens, and their compilations add up to seconds at every start.
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)

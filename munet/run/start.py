@@ -50,7 +50,7 @@ class RootComponents:
         self._arrays: dict[ComponentId, FlatArrays] = {}
         self.ids: dict[ComponentName, ComponentId] = {}
         self.published: dict[ComponentId, ComponentRecord] = {}
-        for name in architecture.path_names(experiment.num_blocks):
+        for name in architecture.path_names(experiment.num_blocks, found.facts.adapters):
             if name in arrays:
                 self.ids[name] = self._add(_root_record(name, arrays[name]), arrays[name])
         own = arrays[architecture.POSITION]
@@ -80,12 +80,32 @@ def _misfit(experiment: Experiment, found: Checkpoint) -> str:
     """What to set where the architecture in the settings is not the root's; "" if it is."""
     name, blocks = found.variant.name, found.num_blocks
     if name == experiment.variant and experiment.num_blocks <= blocks:
-        return ""
+        return _adapter_misfit(experiment, found)
     use = min(experiment.num_blocks, blocks)
     return (
         f"The root {found.reference} is a {name} with {blocks} blocks, the settings say experiment.variant = "
         f"{experiment.variant!r} and experiment.num_blocks = {experiment.num_blocks}. Set --config.variant={name} "
         f"--config.num_blocks={use}" + (f" (at most {blocks})." if use < blocks else ".")
+    )
+
+
+def _adapter_misfit(experiment: Experiment, found: Checkpoint) -> str:
+    """What to set where the root has adapters of another width than the run's, which would replace them; "" if not."""
+    width, given = found.facts.adapter_dim, {}
+    if not found.facts.adapters:
+        return ""
+    if experiment.defaults.adapter_dim != width:
+        given["defaults.adapter_dim"] = str(experiment.defaults.adapter_dim)
+    if tuple(experiment.search_space.adapter_dim) != (width,):
+        given["search_space.adapter_dim"] = ",".join(map(str, experiment.search_space.adapter_dim))
+    if experiment.baseline.kind.endswith("adapters") and experiment.baseline.adapter_dim != width:
+        given["baseline.adapter_dim"] = str(experiment.baseline.adapter_dim)
+    if not given:
+        return ""
+    return (
+        f"The root {found.reference} has residual adapters of width {width}, which all adapters of a run must share; "
+        f"the settings say {', '.join(f'experiment.{name} = {value}' for name, value in given.items())}. Set "
+        f"{' '.join(f'--config.{name}={width}' for name in given)}."
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, BinaryIO
 
 import ml_dtypes
@@ -54,10 +54,16 @@ def component_id(record: ComponentRecord, arrays: Mapping[str, np.ndarray]) -> C
 
 
 class ComponentStore:
-    """The components of a run, in the files `<id>.safetensors` of one folder."""
+    """The components of a run, in the files `<id>.safetensors` of one folder.
 
-    def __init__(self, path: str | os.PathLike[str]):
+    Args:
+      path: the folder.
+      check_held: refuses to remove anything for whoever does not hold the lock; None: the folder is nobody else's.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], check_held: Callable[[], None] | None = None):
         self._folder = open_folder(path)
+        self._check_held = check_held
 
     @property
     def path(self) -> str:
@@ -139,7 +145,13 @@ class ComponentStore:
         self.get(identity)
 
     def delete(self, identities: Iterable[ComponentId]) -> None:
-        """Removes components that nothing uses any more; those already gone are ignored."""
+        """Removes components that nothing uses any more; those already gone are ignored.
+
+        Raises:
+          WorkdirError: another process writes to the work directory: what we do not use may be its.
+        """
+        if self._check_held is not None:
+            self._check_held()
         self._folder.delete([_name(identity) for identity in identities])
 
     def _open(self, identity: ComponentId) -> Any:

@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterable
 from typing import BinaryIO, Protocol
 
+from munet.errors import UserError
 from munet.store.local import LocalFolder
 
 
@@ -51,9 +52,27 @@ class Folder(Protocol):
         """Removes temporary files of killed processes. Only for whoever holds the work directory's lock."""
 
 
+_LOCAL = ("file://", "local://")  # as URLs have it, and as fsspec
+
+
+def local_path(path: str | os.PathLike[str]) -> str:
+    """A place in the local file system without the scheme that it may be given with.
+
+    Raises:
+      UserError: nothing follows the scheme.
+    """
+    text = os.fspath(path)
+    for scheme in _LOCAL:
+        if text.startswith(scheme):
+            text = text.removeprefix(scheme)
+            if not text:
+                raise UserError(f"{scheme} names no directory: give its path, e.g. {scheme}/data/run or /data/run.")
+    return text
+
+
 def is_remote(path: str | os.PathLike[str]) -> bool:
     """Whether `path` is a URL such as `gs://bucket/run` and not a place in the local file system."""
-    return "://" in os.fspath(path) and not os.fspath(path).startswith("file://")
+    return "://" in os.fspath(path) and not os.fspath(path).startswith(_LOCAL)
 
 
 def open_folder(path: str | os.PathLike[str]) -> Folder:
@@ -67,4 +86,4 @@ def open_folder(path: str | os.PathLike[str]) -> Folder:
         from munet.store.remote import RemoteFolder  # only where it is needed: fsspec costs a quarter of a second
 
         return RemoteFolder(text)
-    return LocalFolder(text.removeprefix("file://"))
+    return LocalFolder(local_path(text))

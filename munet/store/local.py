@@ -1,7 +1,7 @@
 """Folders of the local file system in which a file is either wholly there or not at all (DESIGN decision 5).
 
-A temporary name in the same folder, write, fsync, rename, fsync of the folder; so a process that is killed at any
-instruction leaves at most a `.tmp-` file.
+A temporary name in the same folder, write, fsync, rename (or, where no file may be there, a link), fsync of the folder;
+so a process that is killed at any instruction leaves at most a `.tmp-` file.
 """
 
 from __future__ import annotations
@@ -9,17 +9,23 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-from collections.abc import Iterable, Iterator
+import secrets
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 from munet.errors import DiskFullError
 
 TEMPORARY_PREFIX = ".tmp-"
+# What file systems without hard links say.
+_NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK}
 
 
 class LocalFolder:
-    """A folder of the local file system; one writer at a time (the work directory's lock sees to that)."""
+    """A folder of the local file system; one writer at a time (the work directory's lock sees to that).
+
+    Where the lock does not reach, on file systems that machines share, `create` still lets only one writer succeed.
+    """
 
     def __init__(self, path: str):
         self.path = path
@@ -50,22 +56,28 @@ class LocalFolder:
         return (self._root / name).read_bytes()
 
     def create(self, name: str, data: bytes) -> None:
-        """Writes a file once and for all; `FileExistsError` where there is one with other bytes."""
+        """Writes a file once and for all; `FileExistsError` where there is one with other bytes.
+
+        Of several writers that do so at the same time, wherever they run, one succeeds.
+        """
         try:
-            found = self.read(name)
-        except FileNotFoundError:
-            self.replace(name, data)
-            return
-        check_same(found, data, self.location(name))
+            self._put(name, data, _publish_once)
+        except FileExistsError:
+            check_same(self.read(name), data, self.location(name))
 
     def replace(self, name: str, data: bytes) -> None:
         """Writes a file, instead of an older one if there is one; `DiskFullError` where there is no room."""
-        temporary = self._root / f"{TEMPORARY_PREFIX}{os.getpid()}-{name}"
+        self._put(name, data, os.replace)
+
+    def _put(self, name: str, data: bytes, publish: Callable[[Path, Path], None]) -> None:
+        """Writes a temporary file and lets `publish` give it its name."""
+        # Drawn, for process ids of two machines may be the same.
+        temporary = self._root / f"{TEMPORARY_PREFIX}{os.getpid()}-{secrets.token_hex(4)}-{name}"
         with disk_full_named(self.location(name)):
             make_directory(self._root)
             try:
                 _write(temporary, data)
-                os.replace(temporary, self._root / name)  # noqa: PTH105 - the same function, but tests can count on it
+                publish(temporary, self._root / name)
             except BaseException:
                 with contextlib.suppress(OSError):
                     temporary.unlink()
@@ -85,6 +97,25 @@ class LocalFolder:
             for leftover in self._root.glob(f"{TEMPORARY_PREFIX}*"):
                 if not leftover.is_dir():
                     leftover.unlink(missing_ok=True)
+
+
+def _publish_once(temporary: Path, target: Path) -> None:
+    """Gives a file its name unless there is one of that name: `FileExistsError`; atomically, however many try."""
+    try:
+        os.link(temporary, target)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        claim = target.parent / f"{TEMPORARY_PREFIX}claim-{target.name}"
+        os.close(os.open(claim, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))  # of several only one
+        try:
+            if target.exists():
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target)) from None
+            os.replace(temporary, target)  # noqa: PTH105
+        finally:
+            claim.unlink()
+    else:
+        temporary.unlink()
 
 
 def make_directory(path: Path) -> None:

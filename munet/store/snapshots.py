@@ -14,8 +14,9 @@ from typing import Any
 from munet.errors import CorruptionError
 from munet.store.codec import dumps, loads
 from munet.store.folders import open_folder
-from munet.store.journal import FORMAT_VERSION, Journal
+from munet.store.journal import Journal
 
+_FORMAT_VERSION = 1  # of the file; that of the state in it is replay's affair
 _NUM_KEPT = 2  # the last one, and one more in case it is damaged
 _NAME = re.compile(r"(\d{8})\.json")
 
@@ -40,7 +41,7 @@ class Snapshots:
           state_json: the state as `munet.store.codec.to_json` gives it.
         """
         body = dumps(state_json) + b"\n"
-        head = {"format": FORMAT_VERSION, "length": length, "head": head_hash, "sha256": _hash(body)}
+        head = {"format": _FORMAT_VERSION, "length": length, "head": head_hash, "sha256": _hash(body)}
         self._folder.replace(_name(length), dumps(head) + b"\n" + body)
         # A snapshot of a longer journal is one of a journal that has since been put back.
         kept = [old for old in self._lengths() if old <= length][:_NUM_KEPT]
@@ -74,7 +75,7 @@ class Snapshots:
     def _load(self, length: int, head_hash: str) -> Any | None:
         try:
             head, _, body = self._folder.read(_name(length)).partition(b"\n")
-            expected = {"format": FORMAT_VERSION, "length": length, "head": head_hash, "sha256": _hash(body)}
+            expected = {"format": _FORMAT_VERSION, "length": length, "head": head_hash, "sha256": _hash(body)}
             return loads(body, "snapshot") if loads(head, "snapshot") == expected else None
         except (FileNotFoundError, CorruptionError):
             return None

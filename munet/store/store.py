@@ -11,15 +11,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from munet.errors import WorkdirError, nearest
-from munet.store import lock
+from munet.store import lease, lock
 from munet.store.components import ComponentStore
-from munet.store.folders import is_remote, open_folder
+from munet.store.folders import is_remote, local_path, open_folder
 from munet.store.journal import FORMAT_VERSION, Journal
+from munet.store.keeper import Keeper
 from munet.store.snapshots import Snapshots
 
 __all__ = ["FORMAT_VERSION", "Store"]
 
-_COMPONENTS, _JOURNAL, _SNAPSHOTS = "components", "journal", "snapshots"
+_COMPONENTS, _JOURNAL, _SNAPSHOTS, _LEASE = "components", "journal", "snapshots", "lease"
 _JOINT = "train.json"  # what a joint training begins with
 # Everything that a run puts into a work directory: one that holds any of it may be gone on with.
 _OURS = {_COMPONENTS, _JOURNAL, _SNAPSHOTS, "log.jsonl", "in_flight", "baselines"}
@@ -34,12 +35,12 @@ class Store:
     """
 
     def __init__(self, workdir: str | os.PathLike[str]):
-        path = os.fspath(workdir).removeprefix("file://")
-        self.path = path if is_remote(path) else str(Path(path).absolute())  # Orbax takes no relative one
-        self.components = ComponentStore(self._sub(_COMPONENTS))
-        self.journal = Journal(self._sub(_JOURNAL))
+        path = os.fspath(workdir)
+        self.path = path if is_remote(path) else str(Path(local_path(path)).absolute())  # Orbax takes no relative one
+        self.components = ComponentStore(self._sub(_COMPONENTS), self.check_held)
+        self.journal = Journal(self._sub(_JOURNAL), self._check_if_held)
         self.snapshots = Snapshots(self._sub(_SNAPSHOTS))
-        self._is_locked = False
+        self._keeper: Keeper | None = None
 
     @classmethod
     def open(cls, workdir: str | os.PathLike[str]) -> Store:
@@ -77,27 +78,38 @@ class Store:
     def lock(self) -> Iterator[None]:
         """Keeps every other run out while the block runs, and clears what killed runs left half-written.
 
-        The lock is the operating system's, so it ends with the process however that ends. When the block ends with
-        nothing stored, what was made here is removed again. In object stores nothing is locked: there a second
-        writer is refused when it appends to the journal.
+        The lock is the operating system's, so it ends with the process however that ends; in object stores it is a
+        lease (`lease.py`). When the block ends with nothing stored, what was made here is removed again.
 
         Raises:
           WorkdirError: a living process holds it; the message names the process.
         """
+        held: contextlib.AbstractContextManager[Keeper]
         if is_remote(self.path):
-            self._is_locked = True
-            try:
-                yield
-            finally:
-                self._is_locked = False
-            return
-        with lock.locked(Path(self.path), self._places):
-            self._is_locked = True
+            held = lease.held(open_folder(self._sub(_LEASE)), lambda: not len(self.journal))
+        else:
+            held = lock.locked(Path(self.path), self._places)
+        with held as self._keeper:
             try:
                 self.remove_leftovers()
                 yield
             finally:
-                self._is_locked = False
+                self._keeper = None
+
+    def check_held(self) -> None:
+        """Refuses to write where another process does, or where the directory is no longer in its place.
+
+        Raises:
+          WorkdirError: so it is.
+          RuntimeError: the lock is not held.
+        """
+        if self._keeper is None:
+            raise RuntimeError("This needs lock() to be held: another process may be writing.")
+        self._keeper.check()
+
+    def _check_if_held(self) -> None:
+        if self._keeper is not None:  # a directory that is made under another name has no lock
+            self._keeper.check()
 
     def remove_leftovers(self) -> None:
         """Removes temporary files of killed processes; `lock` does it on entering.
@@ -105,8 +117,7 @@ class Store:
         Raises:
           RuntimeError: the lock is not held: another process may be writing them at this moment.
         """
-        if not self._is_locked:
-            raise RuntimeError("remove_leftovers() needs lock() to be held.")
+        self.check_held()
         for place in (self.path, *self._places):
             open_folder(place).remove_leftovers()
 

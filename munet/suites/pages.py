@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from munet.intervals import Interval
 from munet.suites import paired, summary
 from munet.suites.figures import CAPTIONS
-from munet.suites.paired import Comparison, Interval
+from munet.suites.paired import Comparison
 from munet.suites.rows import Row
 from munet.suites.summary import MethodSummary, accuracy, millions
 from munet.text import count, markdown_table
@@ -48,9 +49,13 @@ def markdown(
     ]
     titles = {method.name: method.title for method in found}
     if against in titles and len(found) > 1:
-        parts += [f"## Compared with {titles[against]}", _paired_table(paired.compare(rows, against)), _PAIRED_LEGEND]
+        compared = paired.compare(rows, against)
+        parts += [f"## Compared with {titles[against]}", _paired_table(compared)]
+        parts += [text] if (text := paired.verdict(compared, titles[against])) else []
+        parts += [_PAIRED_LEGEND]
     for index, what in enumerate(("Test", "Validation")):
-        parts += [f"## {what} {metric} per task", _task_table(found, labels, index), _TASKS_LEGEND]
+        legend = _TASKS_LEGEND + ("" if index else f" {_IMAGES_LEGEND}")
+        parts += [f"## {what} {metric} per task", _task_table(found, labels, index), legend]
     parts += ["## Data", _data_table(rows), _DATA_LEGEND, *reference]
     for figure in figures:
         title, caption = CAPTIONS.get(figure.rpartition("/")[2], (figure, ""))
@@ -60,8 +65,9 @@ def markdown(
 
 _METHODS_LEGEND = (
     "Test {metric} in percent, averaged over the tasks of a run ({tasks}): its largest value and mean ± sample "
-    "standard deviation over runs. Parameters/task: unique parameters in use / tasks. Device-hours: of training in one "
-    "run, times devices. Image-steps: training images that all children, or all replicas of a baseline, saw in one run."
+    "standard deviation over runs (95 % interval for other test images of the kind). Parameters/task: unique "
+    "parameters in use / tasks. Device-hours: of training in one run, times devices. Image-steps: training images that "
+    "all children, or all replicas of a baseline, saw in one run."
 )
 _PAIRED_LEGEND = (
     "Differences of the test columns in points, paired by seed and task. First interval: 95 %, Student's t over seeds, "
@@ -69,6 +75,10 @@ _PAIRED_LEGEND = (
     "several comparisons. Won, tied, lost: pairs of seed and task."
 )
 _TASKS_LEGEND = "Percent, mean ± sample standard deviation over runs."
+_IMAGES_LEGEND = (
+    "In brackets the 95 % interval for other test images of the kind, as sure as the images of one run make it "
+    "(Wilson; of balanced accuracy as if all classes had equally many); what other seeds give is the deviation."
+)
 _DATA_LEGEND = (
     "Images in each split. Where only the first images of the validation split decide, both numbers are given."
 )
@@ -80,8 +90,8 @@ def brief(rows: Sequence[Row]) -> list[str]:
     found = summary.methods(rows)
     width = max((len(method.title) for method in found), default=0)
     lines = [
-        f"  {method.title:{width}}  {accuracy(method.test):>13} %  {millions(method.params_per_task)} million "
-        f"parameters a task, {count(len(method.seeds), 'run')}"
+        f"  {method.title:{width}}  {accuracy(method.test, method.test_by_images):>25} %  "
+        f"{millions(method.params_per_task)} million parameters a task, {count(len(method.seeds), 'run')}"
         for method in found
     ]
     return [f"mean test {summary.metric(rows)}:", *lines] if lines else []
@@ -106,7 +116,7 @@ def _methods_table(found: Sequence[MethodSummary]) -> str:
             method.title,
             str(len(method.seeds)),
             f"{100 * method.test.max:.2f}",
-            _bold(accuracy(method.test), method.test.mean == best),
+            _bold(accuracy(method.test, method.test_by_images), method.test.mean == best),
             millions(method.params_per_task),
             f"{method.device_hours.mean:.3f}",
             f"{method.image_steps.mean:,.0f}",
@@ -152,9 +162,11 @@ def _task_table(found: Sequence[MethodSummary], labels: dict[str, str], index: i
         for task in labels:
             spread = method.by_task[task][index] if task in method.by_task else None
             is_best = spread is not None and spread.mean == bests[task]
-            cells.append(_MISSING if spread is None else _bold(accuracy(spread), is_best))
+            sure = method.by_images[task] if task in method.by_images and index == 0 else None
+            cells.append(_MISSING if spread is None else _bold(accuracy(spread, sure), is_best))
         mean = (method.test, method.validation)[index]
-        body.append([method.title, *cells, _bold(accuracy(mean), mean.mean == best)])
+        sure = method.test_by_images if index == 0 else None
+        body.append([method.title, *cells, _bold(accuracy(mean, sure), mean.mean == best)])
     return markdown_table(["method", *labels.values(), "mean"], body)
 
 

@@ -18,11 +18,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
+from munet.intervals import CONFIDENCE, Interval, tells_apart
 from munet.suites.rows import Row
-
-CONFIDENCE = 0.95
-
-Interval = tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -54,6 +51,25 @@ def compare(rows: Sequence[Row], against: str) -> list[Comparison]:
     """Every other method against `against`, in the order of the rows."""
     titles = {row.method: row.title for row in rows}
     return [_compare(rows, name, title, against) for name, title in titles.items() if name != against]
+
+
+def verdict(comparisons: Sequence[Comparison], against: str) -> str:
+    """Which methods are told apart from the one they are compared with, and which are not; "" without any interval.
+
+    Args:
+      comparisons: with one method.
+      against: that method's title.
+    """
+    found: dict[bool, list[str]] = {True: [], False: []}
+    for item in comparisons:
+        if item.interval is not None:
+            found[tells_apart(item.interval)].append(item.title)
+    sentences = [f"Told apart from {against}: {', '.join(found[True])}."] if found[True] else []
+    if found[False]:
+        sentences.append(
+            f"Not told apart from {against} (the interval over seeds holds zero): {', '.join(found[False])}."
+        )
+    return " ".join(sentences)
 
 
 def _compare(rows: Sequence[Row], method: str, title: str, against: str) -> Comparison:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from munet.errors import CorruptionError, WorkdirError
-from munet.store import codec, lock
+from munet.store import codec, keeper, lock
 from munet.store.folders import is_remote, open_folder
 from munet.suites.suite import Suite
 
@@ -118,7 +118,7 @@ def locked(workdir: str) -> Iterator[tuple[int, ...]]:
     deadline = time.monotonic() + _PATIENCE
     while True:
         try:
-            descriptor = lock.acquire(path)
+            held = lock.acquire(path)
             break
         except WorkdirError:
             if time.monotonic() > deadline:
@@ -126,9 +126,11 @@ def locked(workdir: str) -> Iterator[tuple[int, ...]]:
             time.sleep(0.1)
     try:
         open_folder(workdir).remove_leftovers()
-        yield (descriptor,)
+        with keeper.beating(held.beat):
+            yield (held.descriptor,)
+        held.clear()
     finally:
-        lock.release(descriptor)
+        held.release()
 
 
 def _plain(value: object) -> object:

@@ -10,8 +10,11 @@ import statistics
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from munet import intervals
 from munet.data import notation
+from munet.intervals import Interval
 from munet.suites.rows import Row
+from munet.text import interval_text
 from munet.types import TaskName
 
 
@@ -55,6 +58,8 @@ class MethodSummary:
       device: what the hours were measured on.
       flops: of a forward pass on one image, averaged over the tasks of a run.
       by_task: test and validation quality of each task.
+      by_images: 95 % interval of the mean test quality of each task for other test images of the kind, as sure as the
+        images of one run make it (of balanced accuracy: as if all classes had equally many).
     """
 
     name: str
@@ -68,6 +73,13 @@ class MethodSummary:
     image_steps: Sample
     device: str
     by_task: dict[TaskName, tuple[Sample, Sample]]
+    by_images: dict[TaskName, Interval]
+
+    @property
+    def test_by_images(self) -> Interval:
+        """The same of the mean over the tasks."""
+        means = [self.by_task[task][0].mean for task in self.by_images]
+        return intervals.of_mean(means, list(self.by_images.values()))
 
 
 def methods(rows: Iterable[Row]) -> list[MethodSummary]:
@@ -109,6 +121,10 @@ def _summary(name: str, rows: Sequence[Row]) -> MethodSummary:
                 Sample(tuple(row.test_quality for row in own)),
                 Sample(tuple(row.validation_quality for row in own)),
             )
+            for task, own in by_task.items()
+        },
+        by_images={
+            task: intervals.wilson(_mean(row.test_quality for row in own), min(row.test_counted for row in own))
             for task, own in by_task.items()
         },
     )
@@ -179,9 +195,10 @@ def _few(names: Sequence[str]) -> str:
     return ", ".join(names) if len(names) <= 4 else f"{', '.join(names[:3])} and {len(names) - 3} more"
 
 
-def accuracy(sample: Sample) -> str:
-    """`91.41 ± 1.06` percent; without a deviation if there is only one run."""
-    return f"{100 * sample.mean:.2f}" + ("" if sample.std is None else f" ± {100 * sample.std:.2f}")
+def accuracy(sample: Sample, interval: Interval | None = None) -> str:
+    """`91.41 ± 1.06 (89.9-92.7)` percent; without a deviation if there is only one run."""
+    deviation = "" if sample.std is None else f" ± {100 * sample.std:.2f}"
+    return f"{100 * sample.mean:.2f}{deviation}{f' ({interval_text(interval)})' if interval else ''}"
 
 
 def millions(sample: Sample) -> str:

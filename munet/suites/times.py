@@ -13,6 +13,7 @@ from munet.run.setup import RunSetup
 from munet.suites.plan import Run
 from munet.text import count, duration
 from munet.training.placement.devices import DeviceLayout
+from munet.training.program.optimizer import UpdateRule
 from munet.training.program.signature import Signature
 
 
@@ -33,18 +34,18 @@ class Measurements:
     """Timed programs, each timed once."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[Signature, DeviceLayout, float], TimedProgram] = {}
+        self._known: dict[tuple[Signature, DeviceLayout, UpdateRule], TimedProgram] = {}
 
-    def __call__(self, program: Signature, layout: DeviceLayout, clip_norm: float) -> TimedProgram:
+    def __call__(self, program: Signature, layout: DeviceLayout, rule: UpdateRule) -> TimedProgram:
         """What `estimates.measure` gives for these arguments, which is measured once."""
-        key = program, layout, clip_norm
+        key = program, layout, rule
         if key not in self._known:
-            self._known[key] = estimates.measure(program, layout, clip_norm)
+            self._known[key] = estimates.measure(program, layout, rule)
         return self._known[key]
 
 
 def of_methods(
-    runs: Sequence[Run], measure: Callable[[Signature, DeviceLayout, float], TimedProgram]
+    runs: Sequence[Run], measure: Callable[[Signature, DeviceLayout, UpdateRule], TimedProgram]
 ) -> dict[str, MethodTime]:
     """The time of one run of every method, by its first seed: others differ little.
 
@@ -65,7 +66,7 @@ def of_methods(
         setup, experiment = RunSetup.prepare(run.config), run.config.experiment
         tasks = [task.info for task in setup.tasks]
         program = estimates.full_training(experiment, estimates.largest(tasks, experiment))
-        measured = measure(program, setup.layout, experiment.clip_norm)
+        measured = measure(program, setup.layout, UpdateRule(experiment.clip_norm))
         time = estimates.run_time(experiment, tasks, setup.layout, measured)
         times[run.method.name] = MethodTime(setup.total_image_steps, time)
     return times

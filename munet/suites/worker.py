@@ -21,7 +21,7 @@ import traceback
 from collections.abc import Callable
 from types import FrameType
 
-from munet import kinds
+from munet import kinds, platforms, system_faults
 from munet.errors import UserError
 from munet.kinds import SuiteConfig
 from munet.progress import wording
@@ -69,6 +69,9 @@ def main() -> int:
     except KeyboardInterrupt:
         return TERMINATED
     except Exception as error:  # the outermost edge: shown whole, and the suite goes on
+        if message := system_faults.explained(error) or platforms.problem():
+            tell(error=message)
+            return USER_INPUT
         traceback.print_exc()
         tell(error=f"{type(error).__name__}: {error} (not by your input; the traceback is above)")
         return FAILED
@@ -169,4 +172,7 @@ def _devices() -> tuple[str, int]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    if code == TERMINATED:
+        os._exit(code)  # threads that still compile are not waited for
+    sys.exit(code)

@@ -17,8 +17,8 @@ from munet.evolution.sorted_map import SortedMap
 from munet.evolution.state import State, initial_state
 from munet.store import codec
 from munet.store.store import Store
-from munet.system import state_file
-from munet.types import GenerationEntry, JournalEntry, ModelId, SeedsEntry, StartEntry
+from munet.system import sound, state_file
+from munet.types import CompressionEntry, GenerationEntry, JournalEntry, ModelId, SeedsEntry, StartEntry
 
 # A snapshot is due when a quarter as many children have come since the last one as there are models: to fold a child
 # again takes some ten times as long as to read a model.
@@ -59,6 +59,7 @@ def tell(controller: Controller, run_state: RunState | None, entry: JournalEntry
         return RunState(initial_state(entry))
     if run_state is None:
         raise CorruptionError("The journal does not begin with its start entry.", "Restore it, or start a new run.")
+    sound.check(entry, controller.task(run_state.state).num_classes if not isinstance(entry, CompressionEntry) else 0)
     after = replace(run_state, state=controller.tell(run_state.state, entry), length=run_state.length + 1)
     if isinstance(entry, SeedsEntry):
         return replace(after, image_steps=run_state.image_steps + entry.image_steps)
@@ -88,10 +89,21 @@ def load(controller: Controller, store: Store) -> RunState:
     """
     run_state = _snapshot(store)
     for entry in store.journal.entries(start=0 if run_state is None else run_state.length):
-        run_state = tell(controller, run_state, entry)
+        run_state = fold(controller, run_state, entry, store)
     if run_state is None:
         raise CorruptionError(f"The journal of {store.path} is empty: start the run again.")
     return run_state
+
+
+def fold(controller: Controller, run_state: RunState | None, entry: JournalEntry, store: Store) -> RunState:
+    """As `tell`, of an entry that was read: one that names what is not there, or makes no sense, is damaged.
+
+    Raises:
+      CorruptionError: it does not follow on the run state.
+    """
+    length = 0 if run_state is None else run_state.length
+    with sound.stumbles_named(f"{store.journal.path}/{length:08d}.json"):
+        return tell(controller, run_state, entry)
 
 
 def _snapshot(store: Store) -> RunState | None:

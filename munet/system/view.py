@@ -13,14 +13,16 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from jaxtyping import Bool
 
+from munet import right_images
 from munet.config import Experiment
-from munet.errors import CorruptionError, UserError, nearest
+from munet.errors import CorruptionError, UserError, WorkdirError, nearest
 from munet.evolution import judging, schedule
 from munet.evolution.controller import Controller
 from munet.evolution.state import State
 from munet.store import Store, codec
-from munet.system import replay
+from munet.system import replay, sound
 from munet.system.replay import RunState
 from munet.types import (
     ComponentId,
@@ -228,7 +230,18 @@ class RunView:
         entry = next(self.store.journal.entries(start=place), None)
         if not isinstance(entry, PhaseEntry) or entry.task != task:
             raise CorruptionError(f"Entry {place} of the journal of {self.workdir} does not close a phase of {task!r}.")
+        sound.check_phase(entry, self.task(task).num_classes)  # it may be older than the snapshot that was folded from
         return entry
+
+    def test_right(self, task: TaskName) -> Bool[np.ndarray, " images"] | None:
+        """Which test images a task's model has right, class by class; None where it was not recorded (older journals).
+
+        Raises:
+          UserError: no such task, or no model yet.
+          CorruptionError: the entry is damaged.
+        """
+        entry = self.last_phase(task)
+        return right_images.unpack(entry.test_right, entry.test_quality.counted) if entry.test_right else None
 
     @cached_property
     def _measured_after(self) -> dict[ModelId, PhaseEntry]:
@@ -253,6 +266,10 @@ class RunView:
             for id in self.state.used_by(model):
                 users.setdefault(id, []).append(task)
         return users
+
+    def users(self, component: ComponentId) -> tuple[TaskName, ...]:
+        """The tasks whose models use a component, also as the base of another, in order."""
+        return tuple(self._users.get(component, ()))
 
     def trained_last(self, component: ComponentId) -> TaskName | None:
         """The task that trained a component last; None for one that still is the root's."""
@@ -279,10 +296,20 @@ class RunView:
         """The arrays of a task's model by component name and path, every byte checked.
 
         Raises:
-          UserError: no such task, or no model yet.
+          UserError: no such task, or no model yet; or the run has gone on and removed what is no longer its model.
           CorruptionError: a component's file is damaged or missing.
         """
-        return {name: self.store.components.load(id) for name, id in self.model(task).components.items()}
+        try:
+            return {name: self.store.components.load(id) for name, id in self.model(task).components.items()}
+        except CorruptionError as error:
+            before, now = self.run_state.length, len(self.store.journal)
+            if now > before and not {*self.model(task).components.values()} <= self.store.components.ids():
+                raise WorkdirError(
+                    f"The run in {self.workdir} has gone on since it was opened here ({before:,} journal entries then, "
+                    f"{now:,} now), has another model of {task!r}, and has removed files of this one.",
+                    "Open it again.",
+                ) from error
+            raise
 
 
 def open(workdir: str) -> RunView:
@@ -298,7 +325,14 @@ def open(workdir: str) -> RunView:
         return joint.open_joint(workdir)
     store = Store.open(workdir)
     start = read_start(store)
-    return RunView(store, start, replay.load(Controller(read_experiment(start), start.tasks), store))
+    with sound.stumbles_named(f"The first entry of the journal of {store.path}"):
+        controller = Controller(read_experiment(start), start.tasks)
+    return RunView(store, start, replay.load(controller, store))
+
+
+def baseline_workdir(workdir: str, kind: str) -> str:
+    """Where the baseline `kind` of a run is kept."""
+    return f"{workdir.rstrip('/')}/baselines/{kind}"
 
 
 def read_start(store: Store) -> StartEntry:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax.traverse_util import flatten_dict
 
-from munet.threads import in_threads
+from munet.threads import as_they_end
 from munet.training import assemble
 from munet.training.assemble import FlatArrays, Load
 from munet.training.batches.stream import Segment
@@ -22,6 +22,7 @@ from munet.training.placement import out_of_memory
 from munet.training.placement.chunks import Chunk
 from munet.training.program import programs
 from munet.training.program.signature import Signature
+from munet.training.trainer import OnCompiled
 from munet.training.work import TaskWork
 from munet.types import ChildPlan, ComponentName, ModelId
 
@@ -162,7 +163,7 @@ class ChunkTraining:
     @property
     def train_program(self) -> Callable[..., programs.ChildState]:
         """The program that trains its children; one object for all chunks that run in it."""
-        return programs.train_program(self.program, self.chunk.mesh, self.work.clip_norm, self.chunk.parts)
+        return programs.train_program(self.program, self.chunk.mesh, self.work.update_rule, self.chunk.parts)
 
     @property
     def evaluate_program(self) -> Callable[..., programs.Evaluation]:
@@ -182,6 +183,8 @@ def compile_ahead(
     trainings: Sequence[ChunkTraining],
     segment_shapes: Sequence[Sequence[int]],
     piece_shapes: Sequence[Sequence[tuple[int, ...]]],
+    known: set[Hashable],
+    on_compiled: OnCompiled,
 ) -> None:
     """Compiles what the chunks of a wave will run, programs side by side; nothing is done for those that are there.
 
@@ -189,8 +192,10 @@ def compile_ahead(
       trainings: of the wave.
       segment_shapes: of the images of a segment of batches, of each.
       piece_shapes: of the images of the pieces of the validation set, of each.
+      known: the programs that were compiled before; those compiled now are added.
+      on_compiled: told how many of the new ones are ready, and how many there are.
     """
-    wanted: dict[Any, Callable[[], None]] = {}
+    wanted: dict[Hashable, Callable[[], None]] = {}
     for training, segment_shape in zip(trainings, segment_shapes, strict=True):
         wanted.setdefault(
             (training.train_program, training.chunk.size), partial(training.compile_training, segment_shape)
@@ -200,5 +205,10 @@ def compile_ahead(
             wanted.setdefault(
                 (training.evaluate_program, training.chunk.size, shape), partial(training.compile_evaluation, shape)
             )
-    for _ in in_threads(lambda compile: compile(), wanted.values()):
-        pass
+    new = {key: compile for key, compile in wanted.items() if key not in known}
+    if not new:
+        return
+    on_compiled(0, len(new))
+    for done, _ in enumerate(as_they_end(lambda compile: compile(), new.values()), 1):
+        on_compiled(done, len(new))
+    known.update(new)

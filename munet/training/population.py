@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, nullcontext
 from dataclasses import replace
 from itertools import groupby
 from weakref import WeakValueDictionary
@@ -36,7 +36,7 @@ from munet.training.placement.streams import Stream, streams_of
 from munet.training.placement.waves import Reserved
 from munet.training.program import signature
 from munet.training.program.signature import Signature
-from munet.training.trainer import OnCycle, TrainedChild
+from munet.training.trainer import OnCompiled, OnCycle, TrainedChild, tell_nobody
 from munet.training.wave import WaveTrainer
 from munet.training.work import TaskWork
 from munet.types import ChildPlan, GenerationPlan, ModelId, TaskName
@@ -85,13 +85,16 @@ class Population:
                 waves.append(Wave(streams, tuple(wave)))
         return Placed(generation, work, (*waves[:-1], replace(waves[-1], is_last=True)))
 
-    def train(self, placed: Placed, on_cycle: OnCycle) -> dict[ModelId, TrainedChild]:
+    def train(
+        self, placed: Placed, on_cycle: OnCycle, on_compiled: OnCompiled = tell_nobody
+    ) -> dict[ModelId, TrainedChild]:
         """Trains the waves one after the other; see `Trainer.train`."""
         if self._in_flight:
             self._in_flight.begin()
         task, trained = placed.generation.task, dict[ModelId, TrainedChild]()
-        heads = self._heads(placed.generation, placed.work)
-        starts = heads.of(placed.generation.children) if heads else {}
+        with self._in_flight.signals.let_through() if self._in_flight else nullcontext():
+            heads = self._heads(placed.generation, placed.work)
+            starts = heads.of(placed.generation.children) if heads else {}
         for wave in placed.waves:
             with ExitStack() as stack:
                 streams = {
@@ -99,7 +102,7 @@ class Population:
                     for index in wave.by_stream
                 }
                 validation = self._split(task, "validation")
-                trained |= self._waves.train(wave, placed.work, streams, validation, on_cycle, starts)
+                trained |= self._waves.train(wave, placed.work, streams, validation, on_cycle, starts, on_compiled)
         if not heads:
             return trained
         return {child: _with_images(result, heads.cost(child)) for child, result in trained.items()}
@@ -165,6 +168,7 @@ class Population:
             class_balanced=work.class_balanced,
             num_steps=work.num_steps,
             decoding_threads=self._config.runtime.decoding_threads,
+            laws=work.laws,
         )
         augmentation = AugmentSettings.from_hyperparameters(stream.children[0].hyperparameters)
         images = self._resident.of(train.images, None if device == self._layout.devices[0] else device)

@@ -1,22 +1,30 @@
 """Saves a training state with Orbax, in the background, newest only (DESIGN decision 6): for whatever is in flight.
 
 A training needs none of its saves: one that fails is told once and left aside, one that cannot be used is removed.
+What was saved is used only as it was written: see `save_manifest.py`.
 """
 
 from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 from etils import epath
 from orbax.checkpoint import v1 as ocp
 
+from munet.errors import UserError
+from munet.training import quiet, save_manifest
+
+Read = TypeVar("Read")
 _LOGGER = logging.getLogger(__name__)
 _SOONER = 0.1  # of the least time between two saves
+_TRIES = 3  # to remove a folder that somebody may still write to
 
 
 class Subject(NamedTuple):
@@ -46,14 +54,16 @@ class Saves:
         note: Callable[[str], None] = _LOGGER.warning,
         clock: Callable[[], float] = time.monotonic,
     ):
-        self._folder = epath.Path(folder)
+        self._folder = _path(folder, is_wanted=minutes >= 0)
         self._seconds = minutes * 60
         self._what, self._goes_on = subject
         self._note = note
         self._clock = clock
         self._last_save = clock()
-        self._pending: tuple[epath.Path, str, Any] | None = None
+        self._pending: tuple[epath.Path, str, Future[None]] | None = None
+        self._background = ThreadPoolExecutor(1)  # its thread is made when there is something to save
         self._has_failed = False
+        quiet.about_failed_saves()
 
     def begin(self) -> None:
         """Something new is in training: its first save is due when it is old enough itself."""
@@ -84,7 +94,8 @@ class Saves:
         target = self._folder / name
         try:
             # Returns with the state copied to the host (or held there, which makes donating it copy): it may change.
-            self._pending = target, family, ocp.save_async(target, tree, overwrite=True)
+            response = ocp.save_async(target, tree, overwrite=True)
+            self._pending = target, family, self._background.submit(_finish, response, target)
         except Exception as error:  # Orbax and TensorStore raise what they like; none of it matters to the run
             self._failed(target, error)
         self._last_save = self._clock()
@@ -94,6 +105,32 @@ class Saves:
         found = sorted(self._folder.glob(f"{family}-*")) if self._folder.exists() else []
         return [item for item in found if "." not in item.name and ocp.is_orbax_checkpoint(item)]
 
+    def restore(self, saves: Sequence[epath.Path], read: Callable[[epath.Path], Read], instead: str) -> Read | None:
+        """What `read` makes of the newest of some saves that can be used; those that cannot are told and removed.
+
+        Saves with a manifest come first: every byte of them is checked. One without is of an older version, or of a
+        process that was killed while it wrote the manifest; it is told that it goes unchecked.
+
+        Args:
+          saves: complete ones.
+          read: reads one with `load`; whatever it raises is told.
+          instead: what happens where none can be used: "training starts from its beginning".
+        """
+        order = sorted(saves, key=lambda item: (save_manifest.is_there(item), item.name))
+        while order:
+            saved = order.pop()
+            try:
+                if save_manifest.is_there(saved):
+                    save_manifest.check(saved)
+                else:
+                    self._note(f"{saved} has no manifest to be checked against, and is used as it is.")
+                return read(saved)
+            except Exception as error:  # Orbax and TensorStore raise what they like; none of it matters to the run
+                then = "the save before it is tried" if order else instead
+                self._note(f"{saved} cannot be used, {then}: {_line(error)}")
+                _remove([saved])
+        return None
+
     def load(self, saved: epath.Path, abstract: Any) -> Any:
         """A save's tree, placed as the leaves of `abstract` say (NumPy leaves: on the host).
 
@@ -101,11 +138,6 @@ class Saves:
           Exception: of any type, from Orbax and TensorStore: it is damaged, or has other arrays.
         """
         return ocp.load(saved, abstract)
-
-    def refuse(self, saved: Sequence[epath.Path], error: Exception, instead: str) -> None:
-        """Tells that the last of some saves cannot be used, and what happens instead; removes them."""
-        self._note(f"{saved[-1]} cannot be used, {instead}: {_line(error)}")
-        _remove(saved)
 
     def clear(self) -> None:
         """Removes every save of the folder, and the folder."""
@@ -117,9 +149,9 @@ class Saves:
         """Waits for the save in the background; when it is complete, removes what it replaces."""
         if self._pending is None:
             return
-        (target, family, response), self._pending = self._pending, None
+        (target, family, written), self._pending = self._pending, None
         try:
-            response.result()
+            written.result()
         except Exception as error:  # as in `save`
             self._failed(target, error)
             return
@@ -133,15 +165,43 @@ class Saves:
         _remove(list(self._folder.glob(f"{target.name}*")) if self._folder.exists() else [])
 
 
+def _path(folder: str, is_wanted: bool) -> epath.Path:
+    """A folder as Orbax takes it.
+
+    Raises:
+      UserError: it knows no such kind of place.
+    """
+    try:
+        return epath.Path(folder)
+    except KeyError:
+        if not is_wanted:
+            return epath.Path(os.devnull) / "saves"  # there is nothing at such a place, and never will be
+        scheme = folder.partition("://")[0]
+        raise UserError(
+            f"{folder}: what is in training cannot be saved at {scheme}://.",
+            "Give a local path or gs://bucket/path, or save nothing inside of generations: "
+            "--config.checkpoint_minutes=-1.",
+        ) from None
+
+
 def abstract(leaf: jax.Array) -> jax.ShapeDtypeStruct:
     """What an array is like, and where it lies, for `Saves.load`."""
     return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=leaf.sharding)
 
 
+def _finish(response: Any, target: epath.Path) -> None:
+    """Waits for Orbax, then writes the manifest: hashing is for this thread, not for the one that trains."""
+    response.result()
+    save_manifest.write(target)
+
+
 def _remove(paths: Sequence[epath.Path]) -> None:
     for path in paths:
-        with contextlib.suppress(OSError):  # a failed save may still be writing; the next `clear` tries again
-            path.rmtree()
+        for _ in range(_TRIES):  # a failed save may still be writing; the next `clear` tries again
+            with contextlib.suppress(OSError):
+                path.rmtree()
+            if not path.exists():
+                break
 
 
 def _line(error: Exception) -> str:

@@ -17,6 +17,13 @@ from munet.types import ChildCost, ComponentName, CycleQualities, GenerationPlan
 
 # Called after each cycle with (cycle, the quality of each child that trained in it, images seen, seconds).
 OnCycle = Callable[[int, Mapping[ModelId, Quality], int, float], None]
+# Called while programs are compiled, in this thread, with (how many are ready, how many are wanted): first with (0, n),
+# at last with (n, n); never where nothing new is to be compiled.
+OnCompiled = Callable[[int, int], None]
+
+
+def tell_nobody(done: int, total: int) -> None:
+    """For whoever does not want to hear of compilation."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +58,15 @@ class Trainer(Protocol):
           UserError: a child fits no device, or training images, whose size matters to that, cannot be read.
         """
 
-    def train(self, placed: Placed, on_cycle: OnCycle) -> dict[ModelId, TrainedChild]:
+    def train(
+        self, placed: Placed, on_cycle: OnCycle, on_compiled: OnCompiled = tell_nobody
+    ) -> dict[ModelId, TrainedChild]:
         """Trains every child of a placed generation and returns them by id.
+
+        Args:
+          placed: as `plan` gave it.
+          on_cycle: told after each cycle.
+          on_compiled: told while programs are compiled.
 
         Raises:
           UserError: training images cannot be read, or a device has no room left.

@@ -1,33 +1,36 @@
 """Trains a wave of children, cycle by cycle, and goes on inside one that was saved (DESIGN section 4).
 
-    for each cycle: for each segment of batches: every chunk trains on that of its stream; then every chunk validates
+    for each cycle: for each turn of batches: every chunk trains on those of its stream; then every chunk validates
 
 Programs are compiled side by side, before training. On a CPU as many chunks work at a time as there are cores;
 elsewhere work is dispatched in order, and the devices do it meanwhile. Batches are made once and shared by all chunks
-of their stream; the host hears once a cycle.
+of their stream; the host hears once a cycle. Turns are short (pace.py), so that a run which is to end by a signal can
+save what is in training and be gone in time.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from types import MappingProxyType
 from typing import TypeVar
 
 from munet.data.splits import Split
+from munet.stopping import Signals
 from munet.threads import in_threads
 from munet.training.assemble import FlatArrays, Load
 from munet.training.batches.stream import Segment, TrainStream
 from munet.training.chunk_training import ChunkTraining, compile_ahead
 from munet.training.in_flight import InFlight, SaveKey
 from munet.training.measure.validation import CycleScores, Validation
+from munet.training.pace import Pace
 from munet.training.placement import grouping, out_of_memory
 from munet.training.placement.chunks import Chunk, Wave
 from munet.training.placement.devices import DeviceLayout
 from munet.training.program import programs
 from munet.training.program.signature import Signature
-from munet.training.trainer import OnCycle, TrainedChild
+from munet.training.trainer import OnCompiled, OnCycle, TrainedChild, tell_nobody
 from munet.training.work import TaskWork
 from munet.types import ChildCost, ModelId
 
@@ -46,6 +49,8 @@ class WaveTrainer:
 
     def __init__(self, layout: DeviceLayout, load: Load, in_flight: InFlight | None = None):
         self._layout, self._load, self._in_flight = layout, load, in_flight
+        self._compiled: set[Hashable] = set()  # programs that earlier waves compiled
+        self._signals = in_flight.signals if in_flight else Signals()
 
     def train(
         self,
@@ -55,6 +60,7 @@ class WaveTrainer:
         validation_split: Split,
         on_cycle: OnCycle,
         heads: Mapping[ModelId, FlatArrays] = MappingProxyType({}),
+        on_compiled: OnCompiled = tell_nobody,
     ) -> dict[ModelId, TrainedChild]:
         """Trains the children of a wave and returns them by id.
 
@@ -65,25 +71,33 @@ class WaveTrainer:
           validation_split: of their task; the images that qualities are counted on are its first.
           on_cycle: told after each cycle.
           heads: what new heads start from, where they are not drawn.
+          on_compiled: told while programs are compiled.
         """
         started = time.perf_counter()
-        trainings = [ChunkTraining.start(chunk, wave.of(chunk), work, self._load, heads) for chunk in wave.chunks]
-        sizes = {training.program.image_size for training in trainings}
-        validations = {size: Validation(validation_split, work, size) for size in sorted(sizes)}
-        ids = tuple(child.id for child in wave.trained)
-        num_strata = validations[min(sizes)].num_strata  # of labels, whatever the size
-        key = SaveKey(wave.path, ids, tuple(map(str, trainings)), num_strata)
-        first, scores = self._restored(key, trainings)
-        if first < work.num_cycles:
-            shapes = {size: [piece.images.shape for piece in one.pieces] for size, one in validations.items()}
-            compile_ahead(
-                trainings,
-                [streams[training.chunk.stream].segment_shape for training in trainings],
-                [shapes[training.program.image_size] for training in trainings],
-            )
+        with self._signals.let_through():
+            trainings = [ChunkTraining.start(chunk, wave.of(chunk), work, self._load, heads) for chunk in wave.chunks]
+            sizes = {training.program.image_size for training in trainings}
+            validations = {size: Validation(validation_split, work, size) for size in sorted(sizes)}
+            ids = tuple(child.id for child in wave.trained)
+            num_strata = validations[min(sizes)].num_strata  # of labels, whatever the size
+            key = SaveKey(wave.path, ids, tuple(map(str, trainings)), num_strata)
+            first, steps, scores = self._restored(key, trainings)
+            if first < work.num_cycles:
+                shapes = {size: [piece.images.shape for piece in one.pieces] for size, one in validations.items()}
+                compile_ahead(
+                    trainings,
+                    [streams[training.chunk.stream].segment_shape for training in trainings],
+                    [shapes[training.program.image_size] for training in trainings],
+                    self._compiled,
+                    on_compiled,
+                )
+        pace = Pace()
         for cycle in range(first, work.num_cycles):
             cycle_started = time.perf_counter()
-            self._train_on(streams, cycle, trainings)
+            for done in self._train_on(streams, cycle, steps if cycle == first else 0, trainings, pace):
+                if self._in_flight and self._signals.is_requested:
+                    self._in_flight.save_part(key, cycle, done, [training.state for training in trainings], scores)
+                    self._signals.check()
             scores = self._validated(validations, cycle, trainings, scores)
             if self._in_flight:
                 # A wave that is over is not trained again after a kill in one that follows.
@@ -91,6 +105,7 @@ class WaveTrainer:
                 self._in_flight.save(key, cycle, [training.state for training in trainings], scores, ends_stream)
             image_steps = work.image_steps_per_cycle * len(ids)
             on_cycle(cycle, scores.latest, image_steps, time.perf_counter() - cycle_started)
+            self._signals.check()
         seconds = self._attributed(wave.chunks, time.perf_counter() - started)
         image_steps = work.image_steps_per_cycle * work.num_cycles
         return {
@@ -101,13 +116,36 @@ class WaveTrainer:
             for child, best in zip(training.children, training.best_arrays(), strict=True)
         }
 
-    def _train_on(self, streams: Mapping[int, TrainStream], cycle: int, trainings: Sequence[ChunkTraining]) -> None:
-        """Every chunk trains on the batches that its stream has for a cycle, in turns of a segment of each stream."""
+    def _train_on(
+        self,
+        streams: Mapping[int, TrainStream],
+        cycle: int,
+        done: int,
+        trainings: Sequence[ChunkTraining],
+        pace: Pace,
+    ) -> Iterator[int]:
+        """Every chunk trains on the batches that its stream has for a cycle, in turns as long as the pace says.
+
+        Args:
+          streams, cycle, trainings: what is trained on what.
+          done: steps of the cycle that are already done.
+          pace: how long turns are.
+
+        Yields:
+          After each turn: the steps of the cycle that are done, by every chunk.
+        """
         steps = trainings[0].work.steps_per_cycle
-        segments = {index: stream.segments(cycle * steps, steps) for index, stream in streams.items()}
-        for turn in range(max(map(len, segments.values()))):  # large images come in more segments than small ones
-            wanted = {index: own[turn] for index, own in segments.items() if turn < len(own)}
-            self._dispatch_training(streams, wanted, trainings)
+        longest = max(stream.segment_shape[0] for stream in streams.values())
+        pace.begin()
+        while done < steps:
+            length = min(pace.steps, longest, steps - done)
+            segments = {index: stream.segments(cycle * steps + done, length) for index, stream in streams.items()}
+            for number in range(max(map(len, segments.values()))):  # large images come in more of them than small ones
+                wanted = {index: own[number] for index, own in segments.items() if number < len(own)}
+                self._dispatch_training(streams, wanted, trainings)
+            done += length
+            pace.dispatched(length, [training.state for training in trainings])
+            yield done
 
     def _validated(
         self,
@@ -165,11 +203,11 @@ class WaveTrainer:
         total = sum(weights[chunk.group.signature] * len(chunk.members) for chunk in chunks)
         return {program: seconds * weight / total for program, weight in weights.items()}
 
-    def _restored(self, key: SaveKey, trainings: Sequence[ChunkTraining]) -> tuple[int, CycleScores]:
-        """Goes on inside a wave that was saved; the first cycle to train, and the scores before it."""
+    def _restored(self, key: SaveKey, trainings: Sequence[ChunkTraining]) -> tuple[int, int, CycleScores]:
+        """Goes on inside a wave that was saved; the cycle to train, its steps already done, the scores before it."""
         saved = self._in_flight.restore(key, [training.state for training in trainings]) if self._in_flight else None
         if saved is None:
-            return 0, CycleScores.before(key.ids)
+            return 0, 0, CycleScores.before(key.ids)
         for training, state in zip(trainings, saved.states, strict=True):
             training.state = state
-        return saved.cycle + 1, saved.scores
+        return saved.cycles, saved.steps, saved.scores

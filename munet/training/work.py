@@ -8,8 +8,10 @@ from functools import cached_property
 from munet.config import Experiment
 from munet.config.evolve import NewHeads, VersionChoice
 from munet.data import loader
+from munet.data.augment import PLAIN_LAWS, AugmentLaws
 from munet.evolution import schedule
 from munet.training.program import precision
+from munet.training.program.optimizer import UpdateRule
 from munet.types import TaskInfo
 from munet.vit import architecture
 from munet.vit.architecture import Variant
@@ -32,8 +34,9 @@ class TaskWork:
       antialias: whether images are filtered when they shrink.
       class_balanced: whether every class comes equally often in training batches.
       has_own_batches: whether every child sees batches of its own (replicas of a baseline).
-      clip_norm: of the gradients.
+      update_rule: of the optimiser.
       seed: the run's; new parameters are drawn from it.
+      laws: of the augmentations.
       new_heads: what a child's new head starts from.
       version_choice: which version of a child counts.
     """
@@ -50,8 +53,9 @@ class TaskWork:
     antialias: bool
     class_balanced: bool
     has_own_batches: bool
-    clip_norm: float
+    update_rule: UpdateRule
     seed: int
+    laws: AugmentLaws = PLAIN_LAWS
     new_heads: NewHeads = "zeros"
     version_choice: VersionChoice = "highest"
 
@@ -75,8 +79,9 @@ class TaskWork:
             antialias=experiment.antialias,
             class_balanced=experiment.class_balanced,
             has_own_batches=schedule.streams_per_child(experiment),
-            clip_norm=experiment.clip_norm,
+            update_rule=UpdateRule(experiment.clip_norm, experiment.fidelity.momentum_product),
             seed=experiment.seed,
+            laws=AugmentLaws(experiment.fidelity.crop, experiment.fidelity.colours),
             new_heads="zeros" if schedule.is_baseline(experiment) else experiment.new_heads,
             version_choice=experiment.version_choice,
         )

@@ -14,6 +14,7 @@ from typing import IO
 import numpy as np
 
 from munet.errors import CheckpointError, nearest
+from munet.npz_headers import ArrayHeader
 from munet.types import ComponentName
 from munet.vit import architecture
 from munet.vit.architecture import (
@@ -29,7 +30,7 @@ from munet.vit.architecture import (
 )
 from munet.vit.headers import Facts, listing, variant_of
 from munet.vit.init import merge_lora, resize_position_embedding
-from munet.vit.npz_file import DTYPES, ArrayHeader, open_npz
+from munet.vit.npz_file import DTYPES, open_npz
 
 Components = dict[ComponentName, dict[str, np.ndarray]]  # arrays by path inside each component
 

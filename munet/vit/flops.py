@@ -31,7 +31,7 @@ def forward(
       hyperparameters: the model's (image size, adapter width, rank).
       num_classes: head outputs.
     """
-    return sum(map(sum, _products(variant, names, hyperparameters, num_classes).values()))
+    return sum(map(sum, products(variant, names, hyperparameters, num_classes).values()))
 
 
 def train_step(
@@ -55,25 +55,29 @@ def train_step(
       tuned: components whose weights get a gradient.
       passed: components that a gradient passes through.
     """
-    products = _products(variant, names, hyperparameters, num_classes)
+    of_layers = products(variant, names, hyperparameters, num_classes)
     backward = 0
-    for name, (weighted, mixing) in products.items():
+    for name, (weighted, mixing) in of_layers.items():
         if name in passed:
             backward += 2 * mixing + (0 if name == architecture.EMBEDDING else weighted)
         if name in tuned:
             backward += weighted
-    return sum(map(sum, products.values())), backward
+    return sum(map(sum, of_layers.values())), backward
 
 
-def _products(
+def products(
     variant: Variant, names: Collection[ComponentName], hyperparameters: Hyperparameters, num_classes: int
 ) -> dict[ComponentName, tuple[int, int]]:
-    """Of every component that has any: products with its own weights, and of activations with each other."""
+    """Operations of every component that has any: products with its own weights, and of activations with each other.
+
+    Args:
+      variant, names, hyperparameters, num_classes: as for `forward`.
+    """
     width, mlp = variant.width, variant.mlp_dim
     tokens = variant.num_tokens(int(hyperparameters["image_size"]))
     num_blocks = sum(map(architecture.is_block, names))
     patch_values = architecture.CHANNELS * variant.patch_size**2
-    products = {
+    found = {
         architecture.EMBEDDING: (2 * (tokens - 1) * patch_values * width, 0),
         architecture.HEAD: (2 * width * num_classes, 0),
     }
@@ -81,9 +85,9 @@ def _products(
         queries = 1 if architecture.layer_index(name) == num_blocks - 1 else tokens
         if architecture.is_block(name):
             weighted = 4 * width * width * (queries + tokens) + 4 * queries * width * mlp
-            products[name] = (weighted, 4 * queries * tokens * width)
+            found[name] = (weighted, 4 * queries * tokens * width)
         elif architecture.is_adapter(name):
-            products[name] = (4 * tokens * width * int(hyperparameters["adapter_dim"]), 0)
+            found[name] = (4 * tokens * width * int(hyperparameters["adapter_dim"]), 0)
         elif architecture.is_lora(name):
-            products[name] = (4 * width * architecture.lora_rank(hyperparameters) * (queries + tokens), 0)
-    return products
+            found[name] = (4 * width * architecture.lora_rank(hyperparameters) * (queries + tokens), 0)
+    return found

@@ -1,4 +1,4 @@
-"""ViTs that timm or Hugging Face `transformers` saved as safetensors, as components of ours.
+"""ViTs that timm or Hugging Face `transformers` saved as safetensors, as components of ours; and ours as timm's.
 
 What their ViTs can have and ours has not is refused by name. All problems are reported together, before memory is taken
 for any array.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,9 +21,9 @@ from munet.vit.architecture import EMBEDDING, HEAD, POSITION, Variant, component
 from munet.vit.augreg import Components
 from munet.vit.foreign_config import ForeignConfig, fold_scaling, read_config
 from munet.vit.headers import Facts, listing, variant_of
-from munet.vit.init import resize_position_embedding
+from munet.vit.init import FlatArrays, resize_position_embedding
 from munet.vit.safetensors_file import DTYPES, Tensor, open_tensors
-from munet.vit.timm_names import NAME_SCHEMES, NameScheme, Place
+from munet.vit.timm_names import NAME_SCHEMES, WRAPPERS, NameScheme, Place
 
 _SUPPORTED = (
     "Supported: a plain ViT with a class token, learned position embeddings, and the sizes of one of "
@@ -33,7 +33,7 @@ _GELU = (
     "it was trained with the exact GELU, munet uses the tanh form: features differ by up to about 2e-3, which training "
     "makes up for"
 )
-_NO_CONFIG = "there is no config.json beside it: pixels are taken to be wanted in [-1, 1]"
+_NO_CONFIG = "there is no config.json beside it: pixels are taken to be wanted in [-1, 1], and its images to be square"
 _MAX_POSITIONS = 1 << 14
 
 
@@ -108,14 +108,53 @@ def load_tensors(path: Path, num_blocks: int, image_size: int | None = None) -> 
     return components
 
 
+def timm_tensors(components: Mapping[ComponentName, FlatArrays]) -> dict[str, np.ndarray]:
+    """Components under the names and in the shapes that timm keeps them in: what `load_tensors` reads, the other way.
+
+    The head and residual adapters have their places, too; the latter are no layers of timm's own.
+
+    Args:
+      components: arrays by component and path, without low-rank updates (`init.merge_lora`).
+    """
+    scheme = next(scheme for scheme in NAME_SCHEMES if scheme.name == "timm")
+    parts: dict[str, dict[int, np.ndarray]] = {}
+    for name, arrays in components.items():
+        places = scheme.places(name)
+        for path, array in arrays.items():
+            place = places[path]
+            parts.setdefault(place.key, {})[place.part or 0] = _stored(array, place, path)
+    return {
+        key: np.ascontiguousarray(np.concatenate([found[part] for part in sorted(found)]))
+        for key, found in parts.items()
+    }
+
+
+def _stored(array: np.ndarray, place: Place, path: str) -> np.ndarray:
+    """An array of ours as a tensor of the file, or as the part of it that it is: `_convert` the other way."""
+    if place.kind == "patches":
+        return array.transpose(3, 2, 0, 1)
+    shape = _stored_shape(replace(place, part=None), path, Leaf(array.shape))
+    return array.reshape(shape[::-1]).T if place.kind == "dense" else array.reshape(shape)
+
+
 def _recognise(path: Path, tensors: Mapping[str, Tensor]) -> _Model:
-    for layout in NAME_SCHEMES:
-        for prefix in layout.prefixes:
-            if prefix + layout.patches in tensors:
-                keys = {key.removeprefix(prefix): key for key in tensors}
-                if len(keys) < len(tensors):
-                    raise CheckpointError(f"{path} holds tensors of the same name with and without {prefix!r}.")
-                return _examine(path, layout, keys, {short: tensors[key] for short, key in keys.items()})
+    given, tensors = tensors, {WRAPPERS.sub("", key): tensor for key, tensor in tensors.items()}
+    if len(tensors) < len(given):
+        raise CheckpointError(f"{path} holds tensors of the same name with and without a wrapper's (_orig_mod).")
+    unwrapped = {WRAPPERS.sub("", key): key for key in given}
+    # Names of one program's two ways of naming begin alike: the one whose blocks are there is meant.
+    for layout in sorted(NAME_SCHEMES, key=lambda one: not any(_ends_with(key, one.hidden) for key in tensors)):
+        prefixes = sorted(key.removesuffix(layout.patches) for key in tensors if _ends_with(key, layout.patches))
+        if len(prefixes) > 1:
+            raise CheckpointError(
+                f"{path} holds {len(prefixes)} ViTs, under {' and '.join(map(repr, prefixes[:4]))}. Save those of "
+                "one of them to a file of its own."
+            )
+        for prefix in prefixes:
+            keys = {key.removeprefix(prefix): unwrapped[key] for key in tensors}
+            if len(keys) < len(tensors):
+                raise CheckpointError(f"{path} holds tensors of the same name with and without {prefix!r}.")
+            return _examine(path, layout, keys, {short: given[key] for short, key in keys.items()})
     for layout in NAME_SCHEMES:  # without a patch embedding of the usual kind: say what it has instead
         if found := _refused(layout, tensors):
             raise CheckpointError(_not_ours(path, found))
@@ -126,10 +165,15 @@ def _recognise(path: Path, tensors: Mapping[str, Tensor]) -> _Model:
     )
 
 
+def _ends_with(key: str, name: str) -> bool:
+    """Whether a key is a name, or one with a prefix: whatever a model is part of."""
+    return key == name or key.endswith(f".{name}")
+
+
 def _examine(path: Path, layout: NameScheme, keys: Mapping[str, str], tensors: Mapping[str, Tensor]) -> _Model:
-    config = read_config(path.parent) if path.name == "model.safetensors" else ForeignConfig()
     found = _refused(layout, tensors)
     kernel, hidden = tensors[layout.patches].shape, tensors.get(layout.hidden)
+    config = read_config(path, kernel[-1] if len(kernel) == 4 else 0)
     if len(kernel) != 4 or kernel[1] != architecture.CHANNELS or kernel[2] != kernel[3]:
         found.append(f"a patch embedding of shape {kernel}")
     elif hidden is None or len(hidden.shape) != 2:
@@ -137,12 +181,13 @@ def _examine(path: Path, layout: NameScheme, keys: Mapping[str, str], tensors: M
     elif (variant := variant_of(kernel[0], hidden.shape[0], kernel[2])) is None:
         found.append(f"width {kernel[0]}, MLP width {hidden.shape[0]}, patches of {kernel[2]} pixels")
     else:
-        found += config.foreign_to(variant.num_heads)
+        found += config.foreign_to(variant.num_heads, variant.patch_size)
         size = _image_size(layout, tensors, variant, found)
+        if size and (misfit := config.misfit(size // variant.patch_size)):
+            found.append(misfit)
         if not found:
-            facts = Facts(
-                layout.name, variant, _num_blocks(layout, tensors), size, _num_classes(tensors), _notes(config)
-            )
+            blocks, classes = _num_blocks(layout, tensors), _num_classes(tensors)
+            facts = Facts(layout.name, variant, blocks, size, classes, notes=_notes(config))
             return _Model(layout, keys, tensors, facts, config)
     raise CheckpointError(_not_ours(path, found))
 

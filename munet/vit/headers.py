@@ -24,6 +24,8 @@ class Facts:
       num_blocks: transformer blocks that are there.
       image_size: pixels on a side that its position embedding is for.
       num_classes: outputs of its head, which a root leaves out; 0: it has none.
+      adapters: indices of the blocks with a residual adapter before them, which only models of ours have.
+      adapter_dim: inner width of these; 0: there are none.
       notes: what a person should know.
     """
 
@@ -32,13 +34,16 @@ class Facts:
     num_blocks: int
     image_size: int
     num_classes: int = 0
+    adapters: tuple[int, ...] = ()
+    adapter_dim: int = 0
     notes: tuple[str, ...] = ()
 
     @property
     def num_params(self) -> int:
         """Parameters without the head."""
-        names = [name for name in architecture.path_names(self.num_blocks) if name != HEAD]
-        return sum(architecture.num_params(self.variant, name, image_size=self.image_size) for name in names)
+        sizes = {"image_size": self.image_size, "adapter_dim": self.adapter_dim}
+        names = [name for name in architecture.path_names(self.num_blocks, self.adapters) if name != HEAD]
+        return sum(architecture.num_params(self.variant, name, **sizes) for name in names)
 
 
 def variant_of(width: int, mlp_dim: int, patch_size: int) -> Variant | None:

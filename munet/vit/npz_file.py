@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import math
-import re
-import struct
 import zipfile
-import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,48 +11,12 @@ from pathlib import PurePath
 import numpy as np
 
 from munet.errors import CheckpointError
+from munet.npz_headers import BROKEN, ArrayHeader, header_of
 from munet.vit.headers import listing, open_file
 
 DTYPES = ("float16", "float32", "float64")
 
-# What the readers of zip and npy raise on damaged files.
-_BROKEN = (
-    zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, ValueError, RuntimeError, OverflowError,
-)  # fmt: skip
 _MAX_ARRAYS = 4096  # ViT-L has about 400
-_COMPRESSION = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # what NumPy writes; others may take any amount of memory
-# An npy file: magic, version, length of the header, header. NumPy reads a header of any length and evaluates it; ours
-# has one form, and a length that a shape can need.
-_MAGIC = b"\x93NUMPY"
-_LENGTH_BYTES = {(1, 0): 2, (2, 0): 4}
-_MAX_HEADER = 4096
-_HEADER = re.compile(
-    r"\{\s*(?:(?:'descr'\s*:\s*'(?P<descr>[<>|=]?[?biufcOSUVmM]\d{0,9})'"
-    r"|'fortran_order'\s*:\s*(?P<order>True|False)"
-    r"|'shape'\s*:\s*\((?P<shape>[\d\sL,]{0,999})\))\s*,?\s*){3}\}\s*"
-)
-
-
-@dataclass(frozen=True)
-class ArrayHeader:
-    """What an array's header says of it.
-
-    Attributes:
-      shape, dtype, fortran_order: of the array; the shape is not to be trusted until compared with what is expected.
-      data_start: bytes before the data.
-      info: the member of the zip file.
-    """
-
-    shape: tuple[int, ...]
-    dtype: np.dtype[np.generic]
-    fortran_order: bool
-    data_start: int
-    info: zipfile.ZipInfo = field(repr=False)
-
-    @property
-    def num_bytes(self) -> int:
-        """Size of the data."""
-        return math.prod(self.shape) * self.dtype.itemsize
 
 
 @dataclass(frozen=True)
@@ -79,7 +39,7 @@ class Archive:
                 member.read(header.data_start)
                 data = member.read(header.num_bytes)  # to the end, where zipfile compares the checksum
             array = np.frombuffer(data, header.dtype).reshape(header.shape, order="F" if header.fortran_order else "C")
-        except _BROKEN as error:
+        except BROKEN as error:
             raise CheckpointError(f"{self.path} is damaged at {key} ({error}). Download or copy it again.") from error
         with np.errstate(over="ignore"):  # a float64 beyond float32 becomes infinite: the caller looks for such
             return array.astype(np.float32, order="C")
@@ -95,7 +55,7 @@ def open_npz(path: str | PurePath) -> Iterator[Archive]:
     with open_file(path) as file:
         try:
             archive = zipfile.ZipFile(file)
-        except _BROKEN as error:
+        except BROKEN as error:
             raise CheckpointError(
                 f"{path} is not a whole .npz file ({error}): it is cut off or of another format. Download or copy it "
                 "again."
@@ -112,8 +72,8 @@ def _headers(path: str | PurePath, archive: zipfile.ZipFile) -> dict[str, ArrayH
     for info in archive.infolist():
         key = info.filename.removesuffix(".npy")
         try:
-            header = _header(archive, info)
-        except _BROKEN as error:
+            header = header_of(archive, info)
+        except BROKEN as error:
             problems.append(f"{key}: unreadable ({error})")
             continue
         if key in headers:
@@ -129,41 +89,3 @@ def _headers(path: str | PurePath, archive: zipfile.ZipFile) -> dict[str, ArrayH
     if problems:
         raise CheckpointError(listing(f"{path} cannot be used as a checkpoint", problems))
     return headers
-
-
-def _header(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> ArrayHeader:
-    if info.compress_type not in _COMPRESSION:
-        raise ValueError(f"compression type {info.compress_type}, expected none or deflate")
-    with archive.open(info) as member:
-        start = member.read(len(_MAGIC) + 2 + max(_LENGTH_BYTES.values()) + _MAX_HEADER)
-    if not start.startswith(_MAGIC):
-        raise ValueError("no npy array")
-    version = tuple(start[len(_MAGIC) : len(_MAGIC) + 2])
-    if version not in _LENGTH_BYTES:
-        raise ValueError(f"npy format {version}, expected (1, 0) or (2, 0)")
-    position = len(_MAGIC) + 2 + _LENGTH_BYTES[version]
-    length = int.from_bytes(start[len(_MAGIC) + 2 : position], "little")
-    text = start[position : position + length].decode("latin-1")
-    if len(text) < length:
-        raise ValueError(f"a header of {length:,} bytes is cut off or too long")
-    shape, fortran_order, dtype = _parse(text)
-    return ArrayHeader(shape, dtype, fortran_order, position + length, info)
-
-
-def _parse(header: str) -> tuple[tuple[int, ...], bool, np.dtype[np.generic]]:
-    """Shape, Fortran order and dtype.
-
-    Raises:
-      ValueError: it is no header of a plain array.
-    """
-    match = _HEADER.fullmatch(header)
-    if match is None or None in match.groups():  # None: one of the three is there twice, and one not at all
-        raise ValueError(f"no header of a plain array: {header.strip()[:80]!r}")
-    descr, order, shape = match.groups()
-    lengths = [length.strip().removesuffix("L") for length in shape.split(",")]  # L: written by Python 2
-    if lengths[-1] == "":
-        lengths.pop()
-    try:
-        return tuple(int(length) for length in lengths), order == "True", np.dtype(descr)
-    except TypeError as error:
-        raise ValueError(f"unknown type {descr!r}") from error

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from munet.types import ComponentName
-from munet.vit.architecture import CLS, EMBEDDING, NORM, POSITION, is_block, layer_index
+from munet.vit.architecture import CLS, EMBEDDING, HEAD, NORM, POSITION, is_adapter, is_block, layer_index
 
 _ATTENTION = "MultiHeadDotProductAttention_1"
 _PARTS = ("query", "key", "value")
@@ -40,7 +40,6 @@ class NameScheme:
 
     Attributes:
       name: the program.
-      prefixes: one of them may stand before every key; the empty one is last.
       patches: the key of the patch embedding's kernel; its shape gives width and patch size.
       hidden: the key of the first block's first MLP kernel; its shape gives the MLP's width.
       position: the key of the position embedding.
@@ -51,7 +50,6 @@ class NameScheme:
     """
 
     name: str
-    prefixes: tuple[str, ...]
     patches: str
     hidden: str
     position: str
@@ -81,9 +79,15 @@ def _timm(name: ComponentName) -> Mapping[str, Place]:
         return {"pos_embedding": Place("pos_embed")}
     if name == NORM:
         return _norm("norm", "")
+    if name == HEAD:
+        return _pair("head", "")
+    block = f"blocks.{layer_index(name)}"
+    if is_adapter(name):  # no layer of timm's own, but of the module that exports come with
+        adapter = f"{block}.adapter"
+        dense = _pair(f"{adapter}.fc1", "Dense_0") | _pair(f"{adapter}.fc2", "Dense_1")
+        return _norm(f"{adapter}.norm", "LayerNorm_0") | dense
     if not is_block(name):
         raise ValueError(f"{name!r} has no place in a checkpoint of timm")
-    block = f"blocks.{layer_index(name)}"
     places = _norm(f"{block}.norm1", "LayerNorm_0") | _norm(f"{block}.norm2", "LayerNorm_2")
     for part, projection in enumerate(_PARTS):
         places[f"{_ATTENTION}/{projection}/kernel"] = Place(f"{block}.attn.qkv.weight", "dense", part)
@@ -112,16 +116,34 @@ def _transformers(name: ComponentName) -> Mapping[str, Place]:
     return places | _pair(f"{block}.output.dense", "MlpBlock_3/Dense_1")
 
 
+def _transformers_5(name: ComponentName) -> Mapping[str, Place]:
+    if not is_block(name):
+        return _transformers(name)
+    block = f"layers.{layer_index(name)}"
+    places = _norm(f"{block}.layernorm_before", "LayerNorm_0") | _norm(f"{block}.layernorm_after", "LayerNorm_2")
+    for projection in _PARTS:
+        places |= _pair(f"{block}.attention.{projection[0]}_proj", f"{_ATTENTION}/{projection}")
+    places |= _pair(f"{block}.attention.o_proj", f"{_ATTENTION}/out")
+    return places | _pair(f"{block}.mlp.fc1", "MlpBlock_3/Dense_0") | _pair(f"{block}.mlp.fc2", "MlpBlock_3/Dense_1")
+
+
+# Of heads, one or several, however they are built: a root has no use for them.
+_HEADS = r"(?:\w+_)?(?:heads?|classifiers?|fc|logits)(?:\.\w+)+"
+
+# What compilers and wrappers put into names, at the beginning or between any two parts.
+WRAPPERS = re.compile(
+    r"(?:^|(?<=\.))(?:_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module|_forward_module|_flax_module)\."
+)
+
 NAME_SCHEMES = (
     NameScheme(
         name="timm",
-        prefixes=("model.", "module.", ""),
         patches="patch_embed.proj.weight",
         hidden="blocks.0.mlp.fc1.weight",
         position="pos_embed",
         block=re.compile(r"blocks\.(\d{1,4})\."),
         places=_timm,
-        left_out=re.compile(r"head\.(weight|bias)|pre_logits\..*|head_drop\..*"),
+        left_out=re.compile(rf"{_HEADS}|pre_logits\..*|head_drop\..*"),
         refused=(
             (r"dist_token|head_dist\..*", "a distillation token (DeiT, distilled)"),
             (r"reg_token|register_tokens", "register tokens"),
@@ -131,23 +153,40 @@ NAME_SCHEMES = (
             (r"attn_pool\..*", "attention pooling instead of the class token"),
             (r"norm_pre\..*", "a norm before the first block"),
             (r"patch_embed\.backbone\..*", "a convolutional stem (hybrid)"),
+            (r"blocks\.\d+\.adapter\..*", "residual adapters"),
             (r"blocks\.\d+\.mlp\.(w\d+|fc1_g|fc1_x)\..*", "a gated MLP (SwiGLU)"),
         ),
     ),
     NameScheme(
         name="transformers",
-        prefixes=("vit.", "deit.", "dinov2.", ""),
         patches="embeddings.patch_embeddings.projection.weight",
         hidden="encoder.layer.0.intermediate.dense.weight",
         position="embeddings.position_embeddings",
         block=re.compile(r"encoder\.layer\.(\d{1,4})\."),
         places=_transformers,
-        left_out=re.compile(r"classifier\.(weight|bias)|pooler\..*|embeddings\.(mask_token|position_ids)"),
+        left_out=re.compile(rf"{_HEADS}|pooler\..*|embeddings\.(mask_token|position_ids)"),
         refused=(
             (r"embeddings\.distillation_token|(cls|distillation)_classifier\..*", "a distillation token (DeiT)"),
             (r"embeddings\.register_tokens", "register tokens"),
             (r"encoder\.layer\.\d+\.layer_scale\d\.lambda1|encoder\.layer\.\d+\.lambda_\d", "LayerScale"),
             (r"encoder\.layer\.\d+\.mlp\.weights_in\..*", "a gated MLP (SwiGLU)"),
+            (r"decoder\..*", "a decoder (masked auto-encoder)"),
+        ),
+    ),
+    NameScheme(  # the modules of its version 5, as `model.state_dict()` names them; what it writes has the names above
+        name="transformers",
+        patches="embeddings.patch_embeddings.projection.weight",
+        hidden="layers.0.mlp.fc1.weight",
+        position="embeddings.position_embeddings",
+        block=re.compile(r"layers\.(\d{1,4})\."),
+        places=_transformers_5,
+        left_out=re.compile(rf"{_HEADS}|pooler\..*|embeddings\.(mask_token|position_ids)"),
+        refused=(
+            (r"embeddings\.distillation_token|(cls|distillation)_classifier\..*", "a distillation token (DeiT)"),
+            (r"embeddings\.register_tokens", "register tokens"),
+            (r"layers\.\d+\.layer_scale\d\.lambda1|layers\.\d+\.lambda_\d", "LayerScale"),
+            (r"layers\.\d+\.attention\.[qk]_norm\..*", "normalised queries and keys (qk-norm)"),
+            (r"layers\.\d+\.mlp\.(weights_in|gate_proj|up_proj)\..*", "a gated MLP (SwiGLU)"),
             (r"decoder\..*", "a decoder (masked auto-encoder)"),
         ),
     ),

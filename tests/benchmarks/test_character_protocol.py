@@ -14,7 +14,7 @@ from benchmarks import character_protocol as protocol
 from munet.config import Config
 from munet.data.open_settings import OpenSettings
 from munet.data.tasks import open_task
-from munet.run.setup import image_steps
+from munet.evolution.schedule import images_of_run
 from munet.types import TaskInfo
 
 ROOT = Path(__file__).parents[2]
@@ -33,7 +33,7 @@ def test_the_protocol_is_as_long_as_the_paper_says() -> None:
     """Spec section 7.1: 100 batches of 512 a cycle on the first four sets, 38, 10, 5 and 5 on the others."""
     config = protocol.settings()
     phases = 2 * 8 * 8 * 5
-    assert image_steps(config.experiment, plan(config)) == 293_120 * 512 == phases * (400 + 38 + 10 + 5 + 5) * 512
+    assert images_of_run(config.experiment, plan(config)) == 293_120 * 512 == phases * (400 + 38 + 10 + 5 + 5) * 512
     assert config.experiment.search_space.image_size == (32,)
     names = [uri.removeprefix("tfds:").partition("?")[0] for uri in config.experiment.tasks]
     assert names == list(protocol.SIZES)
@@ -41,7 +41,7 @@ def test_the_protocol_is_as_long_as_the_paper_says() -> None:
 
 def test_a_scale_shrinks_the_budget_but_not_the_classes() -> None:
     config = protocol.settings(0.01)
-    assert image_steps(config.experiment, plan(config, 0.01)) < 293_120 * 512 / 1000
+    assert images_of_run(config.experiment, plan(config, 0.01)) < 293_120 * 512 / 1000
     assert [task.num_classes for task in plan(config, 0.01)] == [size.classes for size in protocol.SIZES.values()]
     assert protocol.settings(1).experiment == protocol.settings().experiment
 
@@ -97,7 +97,7 @@ def test_both_runs_at_a_tiny_scale(tmp_path: Path) -> None:
         one = found[name]
         assert one["complete"]
         assert one["image_steps"] == one["image_steps_of_all"]
-        assert one["image_steps"] == image_steps(config.experiment, plan(config, 0.004))
+        assert one["image_steps"] == images_of_run(config.experiment, plan(config, 0.004))
         assert one["generations"] == 2 * len(protocol.SIZES) * config.experiment.num_generations
         assert 0 < one["before_training_s"] < one["seconds"]
     assert found["cold"]["programs_from_cache"] == 0 < found["warm"]["programs_from_cache"]

@@ -17,6 +17,7 @@ from munet.evolution import judging
 from munet.report.graph import graph
 from munet.report.status import status_json
 from munet.report.verify.verify import verify
+from munet.store import FORMAT_VERSION
 from munet.store.components import component_id
 from munet.system import view
 from munet.system.view import RunView
@@ -182,10 +183,10 @@ def test_a_missing_base_is_found_by_verify(system: RunView, tmp_path: Path) -> N
     assert "is missing; needed by model" in problems[0].text
 
 
-def test_an_older_munet_refuses_it_by_its_format(system: RunView, tmp_path: Path) -> None:
+def test_it_is_of_the_format_that_all_entries_have(system: RunView, tmp_path: Path) -> None:
     write(system, compressed(system), tmp_path / "small")
     formats = [json.loads(file.read_bytes())["format"] for file in sorted((tmp_path / "small" / "journal").iterdir())]
-    assert formats == [1] * (len(formats) - 1) + [2]
+    assert formats == [FORMAT_VERSION] * len(formats)
 
 
 def test_lineages_go_on_through_compressed_models(system: RunView) -> None:

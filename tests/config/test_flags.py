@@ -52,6 +52,7 @@ def problem(name: str, text: str | None) -> str:
         ("tasks", "", ()),
         ("tasks", "()", ()),
         ("tasks", "mnist?split=clean", ("mnist?split=clean",)),
+        ("tasks", "folder:x?range=0,4095,tfds:y", ("folder:x?range=0,4095", "tfds:y")),
         ("tasks", "tfds:x?train=train[5%:],tfds:y", ("tfds:x?train=train[5%:]", "tfds:y")),
         ("tasks", "tfds:x?train=a[:5%]&validation=b[5%:]", ("tfds:x?train=a[:5%]&validation=b[5%:]",)),
         ("tasks", 'npz:"/a,b.npz"', ('npz:"/a,b.npz"',)),

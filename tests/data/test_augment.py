@@ -11,8 +11,11 @@ import pytest
 from jax import export
 
 from munet.config import Defaults
+from munet.config.evolve import CropLaw
 from munet.data import augment as module
-from munet.data.augment import AugmentSettings, augment, prepare
+from munet.data.augment import AugmentLaws, AugmentSettings, augment, prepare, prepare_boxes
+from munet.data.colours import saturation_and_hue
+from munet.data.crops import CropDraws, crop_boxes
 
 RNG = np.random.default_rng(0)
 COUNT = 300
@@ -109,10 +112,14 @@ def test_a_crop_is_a_slice_then_a_resize(start: int, length: int, antialias: boo
     np.testing.assert_allclose(weights, expected, atol=1e-5)
 
 
-def _boxes(count: int, height: int, width: int, area_min: float, aspect_min: float) -> np.ndarray:
-    area, aspect, down, across = jnp.asarray(RNG.random((4, count)), jnp.float32)
-    settings = _settings(crop_area_min=area_min, crop_aspect_min=aspect_min)
-    return np.stack(module._crop_boxes(area, aspect, down, across, height, width, settings))
+def _boxes(
+    count: int, height: int, width: int, area_min: float, aspect_min: float, law: CropLaw = "clipped_area"
+) -> np.ndarray:
+    area, aspect, across, down = jnp.asarray(RNG.random((4, count)), jnp.float32)
+    boxes = crop_boxes(
+        law, CropDraws(area, aspect, across, down), height, width, np.float32(area_min), np.float32(aspect_min)
+    )
+    return np.stack([boxes.top, boxes.left, boxes.height, boxes.width])
 
 
 def test_crop_boxes_lie_inside_and_have_the_asked_area_and_aspect() -> None:
@@ -138,6 +145,74 @@ def test_crop_boxes_without_cropping_are_whole_whatever_the_aspect() -> None:
     assert not left.any()
     assert (height == 20).all()
     assert (width == 30).all()
+
+
+@pytest.mark.parametrize("law", ["uniform_area", "tensorflow"])
+@pytest.mark.parametrize("shape", [(28, 28), (105, 60), (24, 97)])
+@pytest.mark.parametrize(("area_min", "aspect_min"), [(0.05, 0.75), (0.5, 0.25), (0.9, 0.5), (0.3, 1.0)])
+def test_no_crop_is_below_the_minimum(law: CropLaw, shape: tuple[int, int], area_min: float, aspect_min: float) -> None:
+    top, left, height, width = _boxes(4000, *shape, area_min, aspect_min, law)
+    assert (height * width >= area_min * shape[0] * shape[1] - 1e-3).all()
+    assert (np.minimum(top, left) >= 0).all()
+    assert (top + height <= shape[0]).all()
+    assert (left + width <= shape[1]).all()
+
+
+def test_the_authors_law_draws_heights_as_tensorflow_does() -> None:
+    _, _, height, width = _boxes(20_000, 400, 400, 0.05, 0.75, "tensorflow")
+    area, aspect = height * width / 160_000, width / height
+    assert area.mean() == pytest.approx(0.380, abs=0.005)  # spec section 15
+    assert area.min() >= 0.05
+    assert aspect.min() == pytest.approx(0.75, abs=0.02)
+    near = np.abs(aspect - 1) < 0.05  # of square boxes the height is uniform from sqrt(0.05) of the side to all of it
+    heights = np.sort(height[near] / 400)
+    uniform = np.linspace(np.sqrt(0.05), 1, len(heights))
+    assert np.abs(heights - uniform).max() < 0.04
+
+
+def test_the_area_is_uniform_where_every_aspect_fits() -> None:
+    _, _, height, width = _boxes(20_000, 400, 400, 0.2, 0.999, "uniform_area")
+    areas = np.sort(height * width / 160_000)
+    assert np.abs(areas - np.linspace(0.2, 1, len(areas))).max() < 0.02
+
+
+def _by_the_authors(image: np.ndarray, **settings: float) -> np.ndarray:
+    laws = AugmentLaws("tensorflow", "source")
+    keys = jax.random.split(jax.random.key(0), 1)
+    images = jnp.asarray(np.repeat(image[None, None], 40, 1))
+    values = augment(images, keys, _settings(**settings), image_size=12, antialias=False, laws=laws)
+    return np.asarray(values[0])
+
+
+def test_the_authors_brightness_is_a_share_of_half_the_range() -> None:
+    image = np.full((12, 12, 3), 128, np.uint8)
+    shift = _by_the_authors(image, brightness_delta=0.2) - (2 * 128 / 255 - 1)
+    assert np.abs(shift).max() <= 0.2 + 1e-6
+    assert np.abs(shift).max() > 0.15
+    np.testing.assert_allclose(shift, np.broadcast_to(shift[:, :1, :1, :1], shift.shape), atol=1e-6)
+
+
+def test_the_authors_contrast_turns_about_the_mean_of_the_crop_before_its_resize() -> None:
+    image = RNG.integers(0, 256, (24, 24, 3), np.uint8)
+    mean = (2 * image.astype(np.float32) / 255 - 1).mean((0, 1))
+    changed = _by_the_authors(image, contrast_delta=0.2)
+    unchanged = np.asarray(_prepare(image[None], 12, False))[0]
+    for one in changed:  # the factor that fits one pixel fits all, about the mean of the source
+        pixel = np.unravel_index((np.abs(unchanged - mean) * (np.abs(unchanged) < 0.7)).argmax(), unchanged.shape)
+        factor = (one - mean)[pixel] / (unchanged - mean)[pixel]
+        np.testing.assert_allclose(one, np.clip(mean + factor * (unchanged - mean), -1, 1), atol=2e-5)
+
+
+@pytest.mark.parametrize("factor", [0.8, 1.2])
+def test_the_authors_saturation_is_tensorflows_on_values_from_minus_one(factor: float) -> None:
+    colours = (2 * RNG.random((200, 3)) - 1).astype(np.float32)
+    ones = jnp.ones((1, 1, 1, 1))
+    changed = np.asarray(saturation_and_hue(jnp.asarray(colours.T[None, :, :, None]), factor * ones, 0 * ones))
+    for before, after in zip(colours, changed[0, :, :, 0].T, strict=True):
+        value, low = before.max(), before.min()
+        saturation = np.clip((value - low) / value * factor, 0, 1) if value > 0 else 0.0
+        spread = saturation * value  # chroma; of channels between, in proportion
+        np.testing.assert_allclose(after, value - (value - before) / (value - low) * spread, atol=3e-5)
 
 
 def test_crop_boxes_of_tiny_images_have_a_pixel() -> None:
@@ -183,7 +258,7 @@ def test_saturation_and_hue_are_those_of_colorsys(factor: float, turns: float) -
     colours[:4] = np.array([[0, 0, 0], [1, 1, 1], [0.5, 0.5, 0.5], [1, 0, 0]])
     planes = jnp.asarray(colours.T[None, :, :, None])
     ones = jnp.ones((1, 1, 1, 1))
-    changed = np.asarray(module._saturation_and_hue(planes, factor * ones, turns * ones))[0, :, :, 0].T
+    changed = np.asarray(saturation_and_hue(planes, factor * ones, turns * ones))[0, :, :, 0].T
     for before, after in zip(colours, changed, strict=True):
         red, green, blue = map(float, before)
         hue, saturation, value = colorsys.rgb_to_hsv(red, green, blue)
@@ -246,3 +321,14 @@ def test_it_lowers_for_accelerators(platform: str) -> None:
     keys = jax.eval_shape(lambda: jax.random.split(jax.random.key(0), 2))
     exported = export.export(jax.jit(partial(augment, image_size=32, antialias=False)), platforms=[platform])
     assert exported(images, keys, _settings()).out_avals[0].shape == (2, 8, 32, 32, 3)
+
+
+@pytest.mark.parametrize("antialias", [False, True])
+def test_images_in_boxes_are_prepared_as_those_of_one_shape(antialias: bool) -> None:
+    random = np.random.default_rng(0)
+    boxes = random.integers(0, 256, (3, 20, 24, 3), dtype=np.uint8)  # beside the images anything may lie
+    heights, widths = np.array([20, 7, 13], np.int32), np.array([24, 24, 9], np.int32)
+    found = prepare_boxes(jnp.asarray(boxes), jnp.asarray(heights), jnp.asarray(widths), 16, antialias)
+    for box, height, width, own in zip(boxes, heights, widths, found, strict=True):
+        expected = prepare(jnp.asarray(box[None, :height, :width]), 16, antialias)[0]
+        np.testing.assert_allclose(own, expected, atol=1e-5)

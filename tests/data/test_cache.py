@@ -4,6 +4,7 @@ import hashlib
 import logging
 import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -119,3 +120,44 @@ def test_leftovers_of_killed_processes_are_removed(tmp_path: Path) -> None:
 def test_keys_differ_by_what_determines_the_content() -> None:
     assert cache.content_key("a", 1) == cache.content_key("a", 1)
     assert len({cache.content_key("a", 1), cache.content_key("a", 2), cache.content_key("a", "1")}) == 3
+
+
+@pytest.fixture
+def shared_umask() -> Iterator[None]:
+    before = os.umask(0o002)
+    yield
+    os.umask(before)
+
+
+def test_a_cache_is_shared_as_the_umask_says(tmp_path: Path, shared_umask: None) -> None:
+    """Entries were for their maker alone, and everybody else built them again at every start."""
+    cache.cached_arrays(str(tmp_path), "key", Builder())
+    cache.cached_large_arrays(str(tmp_path), "large", lambda allocate: {"images": allocate("images", (3, 4))})
+    cache.replace_file(tmp_path / "folders" / "index.json", b"{}")
+    for path in tmp_path.rglob("*"):
+        assert path.stat().st_mode & 0o777 == (0o775 if path.is_dir() else 0o664), path
+
+
+def test_an_entry_that_may_not_be_read_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    cache.cached_arrays(str(tmp_path), "key", Builder())
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(cache, "_read_array", refuse)
+    _check(cache.cached_arrays(str(tmp_path), "key", build := Builder()))
+    assert build.calls == 1
+    assert "chmod -R a+rX" in caplog.text
+    assert "damaged" not in caplog.text
+    monkeypatch.undo()
+    cache.cached_arrays(str(tmp_path), "key", build)
+    assert build.calls == 1
+
+
+def test_a_file_that_cannot_be_replaced_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "place").mkdir()
+    with pytest.raises(OSError, match="directory"):
+        cache.replace_file(tmp_path / "place", b"")
+    assert [path.name for path in tmp_path.iterdir()] == ["place"]

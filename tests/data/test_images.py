@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from munet.data import images as pixels
+from munet.data.conversion import decode_unturned
 
 RNG = np.random.default_rng(0)
 
@@ -20,30 +21,35 @@ def _png(image: Image.Image) -> bytes:
 def test_decoding_is_lossless_and_keeps_grey_grey() -> None:
     grey = RNG.integers(0, 256, (5, 7), np.uint8)
     colour = RNG.integers(0, 256, (5, 7, 3), np.uint8)
-    np.testing.assert_array_equal(pixels.decode(_png(Image.fromarray(grey))), grey[..., None])
-    np.testing.assert_array_equal(pixels.decode(_png(Image.fromarray(colour))), colour)
+    np.testing.assert_array_equal(decode_unturned(_png(Image.fromarray(grey))), grey[..., None])
+    np.testing.assert_array_equal(decode_unturned(_png(Image.fromarray(colour))), colour)
 
 
 def test_one_bit_images_become_black_and_white() -> None:
     bits = Image.fromarray(np.array([[0, 255], [255, 0]], np.uint8)).convert("1")
-    assert pixels.decode(_png(bits))[..., 0].tolist() == [[0, 255], [255, 0]]
+    assert decode_unturned(_png(bits))[..., 0].tolist() == [[0, 255], [255, 0]]
 
 
 def test_palettes_become_colours() -> None:
     image = Image.fromarray(np.array([[[255, 0, 0], [0, 0, 255]]], np.uint8)).convert("P")
-    assert pixels.decode(_png(image)).shape == (1, 2, 3)
+    assert decode_unturned(_png(image)).shape == (1, 2, 3)
+
+
+def test_sixteen_bits_are_rounded_not_clipped() -> None:
+    values = np.array([[0, 128, 257 * 77, 65535]], np.uint16)
+    assert decode_unturned(_png(Image.fromarray(values)))[0, :, 0].tolist() == [0, 0, 77, 255]
 
 
 def test_what_is_no_image_is_refused() -> None:
     with pytest.raises(OSError):
-        pixels.decode(b"not an image")
+        decode_unturned(b"not an image")
 
 
 def test_transparency_is_composited_on_white() -> None:
     image = np.array([[[10, 20, 30, 255], [10, 20, 30, 0], [0, 100, 200, 128]]], np.uint8)
     expected = [[10, 20, 30], [255, 255, 255], [127, 177, 227]]
     assert pixels.on_white(image)[0].tolist() == expected
-    assert pixels.decode(_png(Image.fromarray(image)))[0].tolist() == expected
+    assert decode_unturned(_png(Image.fromarray(image)))[0].tolist() == expected
 
 
 def test_grey_sets_have_one_channel_and_mixed_ones_three() -> None:

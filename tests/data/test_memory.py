@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import munet
 from munet.data.open_settings import OpenSettings
@@ -134,3 +135,22 @@ def test_what_makes_no_task_is_refused_when_it_is_opened(changes: dict[str, Any]
 def test_without_its_arrays_a_task_says_how_to_hand_them_over() -> None:
     with pytest.raises(DataError, match=r"munet\.Task\('birds', images, labels\).*munet\.evolve.*munet\.verify"):
         load_task("memory:birds")
+
+
+def test_images_of_pillow_are_their_colours_not_their_palette_numbers() -> None:
+    """Trained on the numbers, models knew nothing of files and arrays."""
+    few = RNG.integers(0, 2, (40, 6, 5, 3), np.uint8) * 255
+    task = munet.Task("a", [Image.fromarray(image).convert("P") for image in few], LABELS)
+    np.testing.assert_array_equal(task.parts["train"][0], few)
+    grey = munet.Task("a", [Image.fromarray(image[..., 0]) for image in few], LABELS)
+    assert grey.parts["train"][0].shape == (40, 6, 5, 1)
+    mixed = munet.Task("a", [Image.fromarray(few[0, ..., 0]), *map(Image.fromarray, few[1:])], LABELS)
+    np.testing.assert_array_equal(mixed.parts["train"][0][1:], few[1:])
+
+
+def test_images_of_pillow_that_cannot_be_used_are_named() -> None:
+    images = [Image.fromarray(image[..., 0]) for image in np.repeat(IMAGES[..., None], 3, -1)]
+    with pytest.raises(DataError, match="image 1 of train cannot be used: floating-point pixels"):
+        munet.Task("a", [images[0], images[1].convert("F"), *images[2:]], LABELS)
+    with pytest.raises(DataError, match="differ in size"):
+        munet.Task("a", [images[0].resize((3, 3)), *images[1:]], LABELS)

@@ -11,6 +11,7 @@ from PIL import Image
 
 from munet.data import photos
 from munet.data.photos import BadImageError, ImageHeader, decode, read_header
+from munet.data.value_range import ValueRange
 
 RNG = np.random.default_rng(0)
 COLOUR = RNG.integers(0, 256, (12, 8, 3), np.uint8)  # 8 wide, 12 high
@@ -59,6 +60,41 @@ def test_sixteen_bits_are_rounded_to_eight(format: str) -> None:
     assert decode(data, None)[0, :, 0].tolist() == [0, 0, 1, 77, 255]
 
 
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (np.array([[0, 2048, 4095, 5000]], np.uint16), [0, 128, 255, 255]),
+        (np.array([[0, 2048, 4095, -7]], np.int32), [0, 128, 255, 0]),
+        (np.array([[0, 2047.5, 4095, np.nan]], np.float32), [0, 128, 255, 0]),
+        (np.array([[0, 16, 255, 8]], np.uint8), [0, 1, 16, 0]),
+    ],
+)
+def test_grey_images_of_a_given_range(values: np.ndarray, expected: list[int]) -> None:
+    data = encoded(Image.fromarray(values), "TIFF")
+    assert decode(data, None, ValueRange(0, 4095))[0, :, 0].tolist() == expected
+    colours = encoded(Image.fromarray(FLAT), "TIFF")
+    np.testing.assert_array_equal(decode(colours, None, ValueRange(0, 4095)), FLAT)
+
+
+@pytest.mark.parametrize("values", [np.array([[0, 255]], np.int32), np.array([[0.0, 1.0]], np.float32)])
+def test_values_of_unknown_range_are_refused(values: np.ndarray) -> None:
+    """As 16 bits, 255 would be black."""
+    with pytest.raises(BadImageError, match=r"whose range is unknown.*\?range=LOW,HIGH"):
+        decode(encoded(Image.fromarray(values), "TIFF"), None)
+
+
+@pytest.mark.parametrize(
+    "values", [np.array([[0, 4112, 65535]], np.uint16), np.array([[0, 16, 255]], np.uint8)], ids=["16", "8"]
+)
+def test_min_is_white(values: np.ndarray) -> None:
+    data = encoded(Image.fromarray(values), "TIFF")
+    entry = struct.pack("<HHI", 262, 3, 1)
+    assert data.count(entry) == 1
+    inverted = data.replace(entry + struct.pack("<H", 1), entry + struct.pack("<H", 0))
+    assert decode(data, None)[0, :, 0].tolist() == [0, 16, 255]
+    assert decode(inverted, None)[0, :, 0].tolist() == [255, 239, 0]
+
+
 def test_cmyk() -> None:
     image = Image.fromarray(FLAT).convert("CMYK")
     assert np.abs(decode(encoded(image, "TIFF"), None).astype(int) - FLAT).max() <= 1
@@ -80,20 +116,42 @@ def test_palettes_and_transparency_on_white() -> None:
     assert (decode(encoded(Image.new("LA", (8, 12), (0, 0)), "PNG"), None) == 255).all()
 
 
-@pytest.mark.parametrize("orientation", range(1, 9))
-def test_exif_turns_the_image_upright(orientation: int) -> None:
-    upright = np.zeros((12, 8), np.uint8)
-    upright[0, 0], upright[0, -1] = 255, 128  # left above: white; right above: grey
-    stored = {  # where EXIF says that row 0 and column 0 of the stored image are
-        1: upright, 2: upright[:, ::-1], 3: upright[::-1, ::-1], 4: upright[::-1],
-        5: upright.T, 6: upright.T[::-1], 7: upright.T[::-1, ::-1], 8: upright.T[:, ::-1],
-    }[orientation]  # fmt: skip
+MADE = np.full((48, 32), 40, np.uint8)  # what people see: 32 wide, 48 high
+MADE[:16, :16], MADE[:16, 16:], MADE[32:, :16] = 250, 180, 110  # three corners tell every turn from the others
+TURNS = {  # where EXIF says that row 0 and column 0 of the stored image are
+    1: lambda image: image, 2: lambda image: image[:, ::-1], 3: lambda image: image[::-1, ::-1],
+    4: lambda image: image[::-1], 5: lambda image: image.T, 6: lambda image: image.T[::-1],
+    7: lambda image: image.T[::-1, ::-1], 8: lambda image: image.T[:, ::-1],
+}  # fmt: skip
+
+
+def turned(upright: np.ndarray, orientation: int, format: str, **options: Any) -> bytes:
+    """A file that stores an image as a camera held otherwise does, and says so."""
     exif = Image.Exif()
     exif[0x0112] = orientation
-    data = encoded(Image.fromarray(np.ascontiguousarray(stored)), "PNG", exif=exif)
-    assert read_header(data) == ImageHeader(8, 12, is_grey=True)
-    np.testing.assert_array_equal(decode(data, None)[..., 0], upright)
-    assert decode(data, 6).shape == (6, 6, 1)
+    stored = Image.fromarray(np.ascontiguousarray(TURNS[orientation](upright)))
+    return encoded(stored, format, exif=exif, **options)
+
+
+@pytest.mark.parametrize(
+    ("format", "options"),
+    [
+        ("PNG", {}), ("JPEG", {"quality": 100, "subsampling": 0}), ("WEBP", {"lossless": True}), ("TIFF", {}),
+        ("TIFF", {"compression": "tiff_lzw"}), ("TIFF", {"compression": "jpeg", "quality": 100}),
+        ("MPO", {"quality": 100}),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_every_format_is_turned_upright_once(orientation: int, format: str, options: dict[str, Any]) -> None:
+    """Pillow turns a TIFF itself while it loads it, and no other format."""
+    data = turned(MADE, orientation, format, **options)
+    header = read_header(data)
+    assert (header.width, header.height) == (32, 48)
+    assert np.abs(decode(data, None)[..., 0].astype(int) - MADE).max() <= (3 if format in ("JPEG", "MPO") else 2)
+    squashed = decode(data, (6, 4))[..., 0].astype(int)  # the same grid of colours
+    assert squashed.shape == (6, 4)
+    assert np.abs(squashed[[0, 0, -1, -1], [0, -1, 0, -1]] - [250, 180, 110, 40]).max() <= 3
+    assert decode(data, 6).shape[:2] == (6, 6)
 
 
 def test_a_large_jpeg_is_decoded_at_a_part_of_its_size() -> None:
@@ -113,7 +171,7 @@ def test_a_large_jpeg_is_decoded_at_a_part_of_its_size() -> None:
         (encoded(Image.fromarray(COLOUR), "PNG")[:-40], "damaged"),
         (encoded(Image.fromarray(COLOUR), "JPEG")[:-40], "damaged: .*truncated"),
         (encoded(Image.fromarray(np.zeros((2, 2), np.float32)), "TIFF"), "floating-point"),
-        (encoded(Image.fromarray(np.full((2, 2), 70000, np.int32)), "TIFF"), "32 bits"),
+        (encoded(Image.fromarray(np.full((2, 2), 70000, np.int32)), "TIFF"), "32-bit pixels, whose range is unknown"),
     ],
 )
 def test_bad_files_have_one_reason(data: bytes, reason: str) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +113,29 @@ def test_what_was_interrupted_goes_on_bit_for_bit(
     assert any("going on after step" in text for text in said)
     assert tiny.results(tmp_path) == tiny.results(whole[0])
     assert not (tmp_path / "in_training").exists()
+
+
+def test_a_signal_saves_what_is_in_training(
+    whole: tuple[Path, list[str]], data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long ago the last save was."""
+    check = Training._check_losses
+
+    def signalled(self: Training, carried: Any, step: int) -> None:
+        if step == 22:
+            os.kill(os.getpid(), signal.SIGINT)
+        check(self, carried, step)
+
+    monkeypatch.setattr(Training, "_check_losses", signalled)
+    settings = tiny.config(data)
+    settings.runtime.checkpoint_minutes = 60
+    with pytest.raises(KeyboardInterrupt):
+        pretrain(settings, str(tmp_path), lambda _: None)
+    monkeypatch.undo()
+    said: list[str] = []
+    pretrain(settings, str(tmp_path), said.append)
+    assert any(text.endswith("going on after step 22") for text in said)
+    assert tiny.results(tmp_path) == tiny.results(whole[0])
 
 
 def test_a_curve_that_ran_ahead_of_the_save_is_cut(
@@ -294,3 +319,17 @@ def test_the_command_line(data: Path, tmp_path: Path, capsys: pytest.CaptureFixt
     assert "complete" in capsys.readouterr().out
     assert main(["pretrain", "--config=demo"]) == 2
     assert "is for munet evolve" in capsys.readouterr().err
+
+
+def test_a_directory_that_is_moved_ends_training_at_once(data: Path, tmp_path: Path) -> None:
+    workdir = tmp_path / "run"
+
+    def listen(text: str) -> None:
+        if text.startswith("step 12 "):
+            workdir.rename(tmp_path / "elsewhere")
+
+    with pytest.raises(WorkdirError, match="was deleted, moved or replaced while this process used it"):
+        pretrain(tiny.config(data), str(workdir), listen, "the command")
+    assert not workdir.exists()
+    pretrain(tiny.config(data), str(tmp_path / "elsewhere"), lambda _: None, "the command")
+    assert (tmp_path / "elsewhere" / "result.json").exists()

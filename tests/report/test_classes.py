@@ -77,7 +77,8 @@ def test_status_of_a_task_lists_the_worst_classes_first(tmp_path: Path, capsys: 
     assert "0.0%" in rows[0]
     assert "no images" in rows[3]
     assert f"  {names[1]} taken for {names[2]}: 4 of 5" in text
-    assert f"Test balanced accuracy {(0.8 + 0 + 0.75) / 3:.2%}; 11 of 19 images right." in text
+    assert f"Test balanced accuracy {(0.8 + 0 + 0.75) / 3:.2%} (" in text
+    assert "); 11 of 19 images right." in text
     status.print_status(str(tmp_path))
     table = capsys.readouterr().out
     assert "balanced" in table

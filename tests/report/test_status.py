@@ -1,26 +1,33 @@
 from __future__ import annotations
 
+import io
 import json
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
-from munet.errors import WorkdirError
-from munet.report import status
+from munet.errors import UserError, WorkdirError
+from munet.evolution import schedule
+from munet.report import overview, status, unfinished
+from munet.store.journal import Journal
 from munet.system import view
-from munet.types import Position
+from munet.types import GenerationEntry, JournalEntry, Position
+from tests.evolution.simulation import make_tasks
 from tests.report.stored_run import write_run
 
 KEYS = [
     "format", "version", "kind", "workdir", "complete", "generations", "num_generations", "position", "active_task",
     "image_steps", "seed", "scale_factor", "baseline", "root", "tasks", "unsolved_tasks", "total_params",
     "params_per_task", "mean_quality", "mean_test_quality", "quality_metric", "mean_accuracy", "mean_test_accuracy",
-    "flops_factor", "latency_factor", "joint",
+    "flops_factor", "latency_factor", "mean_test_interval", "unfinished", "seconds_left", "joint",
 ]  # fmt: skip
 TASK_KEYS = [
     "quality", "test_quality", "score", "params", "accounted_params", "model", "components", "layers",
     "validation_counts", "test_counts", "lineage", "shared_with", "hyperparameters", "accuracy", "test_accuracy",
-    "classes", "flops", "latency", "parent",
+    "classes", "flops", "latency", "parent", "test_interval",
 ]  # fmt: skip
 
 
@@ -74,7 +81,9 @@ def test_printed_table_names_every_task_and_number(tmp_path: Path, capsys: pytes
     data = status.status_json(view.open(str(tmp_path)))
     for name, task in data["tasks"].items():
         (line,) = [line for line in text.splitlines() if line.startswith(f"│ {name} ")]
-        for expected in (f"{task['quality']:.2%}", f"{task['test_quality']:.2%}", f"{task['params']:,}", "root > "):
+        low, high = task["test_interval"]
+        interval = f"({100 * low:.1f}-{100 * high:.1f})"
+        for expected in (f"{task['quality']:.2%}", f"{task['test_quality']:.2%} {interval}", f"{task['params']:,}"):
             assert expected in line
     assert "Complete: 8 of 8 generations, 2 tasks." in text
     assert f"{data['total_params']:,}" in text
@@ -86,6 +95,95 @@ def test_printed_status_of_an_open_run(tmp_path: Path, capsys: pytest.CaptureFix
     text = capsys.readouterr().out
     assert "Not complete: 3 of 8 generations; task iteration 1, task 2 of 2 (task1) is active." in text
     assert "Without a model yet: task1." in text
+    best = status.status_json(view.open(str(tmp_path)))["unfinished"]
+    assert (best["task"], best["generation"], best["num_generations"]) == ("task1", 1, 2)
+    assert f"task1 is unfinished: best so far {best['quality']:.2%} validation (model {best['model']})" in text
+    (line,) = [line for line in text.splitlines() if line.startswith("│ task1 ")]
+    assert line.replace(" ", "").startswith(f"│task1│{best['quality']:.2%}│unfinished│-│")
+
+
+def test_before_the_first_generation_there_is_no_best(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_run(tmp_path, until=Position(0, 0, 0))
+    status.print_status(str(tmp_path))
+    assert "task0 is unfinished: its first generation is in training." in capsys.readouterr().out
+    assert status.status_json(view.open(str(tmp_path)))["unfinished"]["quality"] is None
+
+
+def test_time_left_is_that_of_generations_that_compile_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_run(tmp_path, until=Position(1, 0, 0))
+    opened = view.open(str(tmp_path))
+    entries = Journal.entries
+    seen = {"images": 0, "generations": 0}
+
+    def timed(journal: Journal, start: int = 0) -> Iterator[JournalEntry]:
+        for entry in entries(journal, start):
+            if isinstance(entry, GenerationEntry):
+                seen["generations"] += 1
+                pace = 0.5 if seen["generations"] == 1 else 0.01  # seconds an image; the first one compiles
+                children = [
+                    replace(child, cost=replace(child.cost, seconds=pace * child.cost.image_steps))
+                    for child in entry.children
+                ]
+                entry = replace(entry, children=tuple(children))
+            yield entry
+
+    monkeypatch.setattr(Journal, "entries", timed)
+    left = schedule.images_of_run(opened.experiment, opened.tasks) - opened.run_state.image_steps
+    assert left == opened.run_state.image_steps  # one of two iterations
+    assert unfinished.seconds_left(opened) == pytest.approx(0.01 * left)
+    monkeypatch.setattr(overview, "seconds_left", lambda _: 185.0)
+    status.print_status(str(tmp_path))
+    assert "is active; about 3 min 05 s of training left." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 120, 160])
+@pytest.mark.parametrize("name", ["digits", "tfds:visual_domain_decathlon/vgg-flowers_and_more"])
+def test_no_digit_is_cut_at_any_width(width: int, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_run(tmp_path, tasks=(replace(make_tasks(5)[0], name=name), *make_tasks(3)[:1]))
+    opened = view.open(str(tmp_path))
+    for wide in (False, True):
+        console = Console(file=io.StringIO(), width=400 if wide else width)
+        for part in overview.overview(opened, wide):
+            console.print(part)
+        assert isinstance(console.file, io.StringIO)
+        text = console.file.getvalue()
+        assert max(map(len, text.splitlines())) <= console.width
+        assert "…" not in text
+        for row in overview.rows(opened):
+            assert all(cell in text for cell in row[1:3])
+        left_out = text.partition("--wide also shows columns that have no room: ")[2].replace("\n", " ")
+        for heading, cell in zip(overview.headings(opened)[3:-2], next(overview.rows(opened))[3:-2], strict=True):
+            assert (heading in left_out) is not (cell in text.partition("Complete")[0]), (heading, cell)
+
+
+def test_of_many_tasks_totals_come_first_and_the_worst_next(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_run(tmp_path, num_classes=(3,) * 33, num_task_iterations=1, num_generations=1)
+    status.print_status(str(tmp_path))
+    text = capsys.readouterr().out
+    assert text.startswith("Complete: 33 of 33 generations, 33 tasks.")
+    shown = [float(line.split("│")[3].split("%")[0]) for line in text.splitlines() if line.startswith("│ task")]
+    tested = [model.test_quality for model in view.open(str(tmp_path)).models.values()]
+    assert shown == pytest.approx(sorted(100 * quality.value for quality in tested if quality)[:30])
+    assert "--wide also shows 3 tasks that do no worse" in text
+    status.print_status(str(tmp_path), wide=True)
+    assert sum(line.startswith("│ task") for line in capsys.readouterr().out.splitlines()) == 33
+
+
+def test_the_comparison_is_shown_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_run(tmp_path)
+    with pytest.raises(UserError, match="has no baselines to compare with"):
+        status.print_status(str(tmp_path), compare=True)
+    write_run(tmp_path / "baselines" / "full", seed=1)
+    write_run(tmp_path / "baselines" / "multi_head", seed=2, until=Position(0, 1, 0))
+    status.print_status(str(tmp_path), compare=True)
+    text = capsys.readouterr().out
+    (head,) = [line for line in text.splitlines() if line.startswith("┃ task ")]
+    assert [name.strip() for name in head.split("┃")[2:5]] == ["multi-head", "full fine-tuning", "muNet"]
+    assert "Not every task is measured for multi-head" in text
+    with pytest.raises(UserError, match="leave --task and --json out"):
+        status.print_status(str(tmp_path), compare=True, as_json=True)
 
 
 def test_of_thousands_of_tasks_what_grows_with_the_square_is_left_out(
@@ -95,11 +193,12 @@ def test_of_thousands_of_tasks_what_grows_with_the_square_is_left_out(
     opened = view.open(str(tmp_path))
     full = status.status_json(opened)["tasks"]
     monkeypatch.setattr(status, "MOST_TASKS", len(full) - 1)
+    monkeypatch.setattr(overview, "MOST_TASKS", len(full) - 1)
     for name, task in status.status_json(opened)["tasks"].items():
         assert task == {**full[name], "lineage": None, "shared_with": None}
         assert full[name]["lineage"][1] == task["parent"]
         assert status.status_json(opened, name)["tasks"] == {name: full[name]}
-    assert {row[-2] for row in status.rows(opened)} == {"(--json --task)"}
+    assert {row[-2] for row in overview.rows(opened)} == {"(--json --task)"}
 
 
 def test_of_a_long_lineage_the_end_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,10 +206,10 @@ def test_of_a_long_lineage_the_end_is_shown(tmp_path: Path, monkeypatch: pytest.
     opened = view.open(str(tmp_path))
     name = max(opened.models, key=lambda task: len(opened.lineage(task)))
     ids = opened.lineage(name)[::-1]
-    (row,) = (row for row in status.rows(opened) if row[0] == name)
+    (row,) = (row for row in overview.rows(opened) if row[0] == name)
     assert row[-1] == " > ".join(["root", *map(str, ids[1:])])
-    monkeypatch.setattr(status, "_MOST_ANCESTORS", 1)
-    (row,) = (row for row in status.rows(opened) if row[0] == name)
+    monkeypatch.setattr(overview, "_MOST_ANCESTORS", 1)
+    (row,) = (row for row in overview.rows(opened) if row[0] == name)
     assert row[-1] == ("... > " if len(ids) > 1 else "") + str(ids[-1])
 
 

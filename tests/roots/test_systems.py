@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 import munet
 from munet import roots
-from munet.config import Baseline, Experiment
+from munet.config import Baseline, Experiment, SearchSpace
+from munet.config.checks import validate
+from munet.config.evolve import Defaults
 from munet.errors import CheckpointError, CorruptionError, WorkdirError
-from munet.roots import systems
-from munet.run.start import RootComponents
-from munet.vit.architecture import HEAD, get_variant
+from munet.evolution import children
+from munet.evolution.state import initial_state
+from munet.report.verify.verify import verify
+from munet.roots import listing
+from munet.run import runs
+from munet.run.start import RootComponents, start_entry
+from munet.types import GenerationEntry
+from munet.vit.architecture import HEAD, get_variant, is_adapter
+from tests import tiny_run
+from tests.evolution.simulation import make_tasks
 from tests.report.stored_run import write_run
 
 
@@ -85,25 +95,112 @@ def test_what_is_wrong_is_said(workdir: Path, tmp_path: Path) -> None:
         found.load(found.num_blocks)
 
 
-def test_models_with_adapters_are_refused_and_those_without_are_offered(tmp_path: Path) -> None:
-    write_run(tmp_path, num_classes=(3, 5, 7))
-    opened = munet.open(str(tmp_path))
-    has = {task: any("adapter" in name for name in model.components) for task, model in opened.models.items()}
-    assert True in has.values()
-    for task, is_refused in has.items():
-        if is_refused:
-            with pytest.raises(CheckpointError, match="that model has residual_adapter_") as caught:
-                roots.find(f"munet:{tmp_path}?task={task}")
-            for other in (other for other, refused in has.items() if not refused):
-                assert f"?task={other}" in str(caught.value)
+@pytest.fixture
+def adapted(tmp_path: Path) -> str:
+    """A model with an adapter before one of its blocks, as a reference."""
+    write_run(tmp_path / "adapted", num_classes=(3, 5, 7))
+    opened = munet.open(str(tmp_path / "adapted"))
+    task = next(name for name, model in opened.models.items() if any(map(is_adapter, model.components)))
+    return f"munet:{tmp_path / 'adapted'}?task={task}"
 
 
-def test_a_run_of_adapters_only_says_what_makes_a_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_run(tmp_path)
-    monkeypatch.setattr(systems, "_adapters", lambda opened, task: ["residual_adapter_0"])
-    for reference in (f"munet:{tmp_path}", f"munet:{tmp_path}?task=task0"):
-        with pytest.raises(CheckpointError, match=r"No model of this run is without .*insert_adapters=false"):
-            roots.find(reference)
+def settings_for(reference: str, **changes: Any) -> Experiment:
+    """Those that the root asks for."""
+    facts = roots.find(reference).facts
+    return Experiment(
+        root=reference,
+        variant=facts.variant.name,
+        num_blocks=facts.num_blocks,
+        defaults=Defaults(adapter_dim=facts.adapter_dim),
+        search_space=SearchSpace(adapter_dim=(facts.adapter_dim,)),
+        **changes,
+    )
+
+
+def test_adapters_are_part_of_the_root(adapted: str, capsys: pytest.CaptureFixture[str]) -> None:
+    workdir, task = adapted.removeprefix("munet:").split("?task=")
+    opened, found = munet.open(workdir), roots.find(adapted)
+    own, loaded = opened.load(task), found.load(found.num_blocks)
+    assert list(loaded) == [name for name in own if name != HEAD]
+    assert any(map(is_adapter, loaded))
+    for name, arrays in loaded.items():
+        for path, array in arrays.items():
+            np.testing.assert_array_equal(array, own[name][path])
+    assert found.facts.num_params == sum(array.size for arrays in loaded.values() for array in arrays.values())
+    assert any("residual adapters of width" in note for note in found.facts.notes)
+    listing.describe_one(adapted, as_json=False, cache_dir="")
+    assert f"--config.search_space.adapter_dim={found.facts.adapter_dim}" in capsys.readouterr().out
+
+
+def test_its_features_are_those_of_the_model(adapted: str) -> None:
+    workdir, task = adapted.removeprefix("munet:").split("?task=")
+    opened, root = munet.open(workdir), munet.load_root(adapted)
+    head = opened.load(task)[HEAD]
+    pictures = np.random.default_rng(0).integers(0, 256, (4, root.image_size, root.image_size, 3), dtype=np.uint8)
+    logits = root.features(pictures.astype(np.float32) / 127.5 - 1) @ head["kernel"] + head["bias"]
+    shares = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    np.testing.assert_allclose(shares, opened.predict(task, pictures).probabilities, atol=1e-5)
+
+
+def test_a_root_of_fewer_blocks_has_the_adapters_of_those(adapted: str) -> None:
+    found = roots.find(adapted)
+    (last, *_) = sorted(found.facts.adapters, reverse=True)
+    assert f"residual_adapter_{last}" not in found.load(max(last, 1)) or last == 0
+    assert all(f"residual_adapter_{index}" in found.load(last + 1) for index in found.facts.adapters)
+
+
+def test_other_widths_are_refused_with_what_to_set(adapted: str) -> None:
+    settings = settings_for(adapted, baseline=Baseline("adapters", adapter_dim=7))
+    width = settings.defaults.adapter_dim
+    settings.defaults.adapter_dim += 1
+    settings.search_space.adapter_dim = (width, 2 * width)
+    with pytest.raises(CheckpointError) as caught:
+        RootComponents(settings)
+    assert str(caught.value).endswith(
+        f"Set --config.defaults.adapter_dim={width} --config.search_space.adapter_dim={width} "
+        f"--config.baseline.adapter_dim={width}."
+    )
+
+
+@pytest.mark.parametrize("kind", ["full", "top_layers", "multi_head", "adapters", "lora"])
+def test_baselines_keep_the_roots_adapters(kind: Any, adapted: str) -> None:
+    width = roots.find(adapted).facts.adapter_dim
+    settings = settings_for(adapted, baseline=Baseline(kind, adapter_dim=width))
+    root, tasks = RootComponents(settings), make_tasks(3)
+    state = initial_state(start_entry(settings, tasks, root, {}))
+    child = children.baseline_child(state, settings, tasks[0], 1)
+    plans = {plan.name: plan for plan in child.components}
+    for name in filter(is_adapter, root.ids):
+        trains = kind in ("full", "top_layers")
+        assert (plans[name].action, plans[name].source) == ("clone" if trains else "share", root.ids[name])
+        assert not any(mutation.kind == "insert" and mutation.target == name for mutation in child.mutations)
+
+
+def test_a_run_begins_with_it(adapted: str, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    tiny_run.write_data(data)
+    settings, given = tiny_run.config(data), settings_for(adapted)
+    experiment = settings.experiment
+    experiment.root, experiment.num_blocks, experiment.defaults = given.root, given.num_blocks, given.defaults
+    experiment.search_space = SearchSpace(adapter_dim=given.search_space.adapter_dim, image_size=(32,))
+    experiment.num_task_iterations, experiment.num_generations, experiment.mutation_probability = 1, 1, 0.5
+    runs.evolve(validate(settings), str(tmp_path / "run"), lambda _: None)
+    opened = munet.open(str(tmp_path / "run"))
+    kept = {name: id for name, id in opened.root.components.items() if is_adapter(name)}
+    assert kept
+    plans = [
+        plan
+        for entry in opened.store.journal.entries()
+        if isinstance(entry, GenerationEntry)
+        for child in entry.children
+        for plan in child.plan.components
+        if plan.name in kept
+    ]
+    assert plans
+    assert {plan.action for plan in plans} <= {"share", "clone"}  # nobody begins one anew
+    assert opened.store.components.record(next(iter(kept.values()))).origin == "root"
+    assert verify(str(tmp_path / "run")).is_sound
+    assert all(any(map(is_adapter, model.components)) for model in opened.models.values())
 
 
 def test_low_rank_updates_are_folded_in(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ from munet.training.placement import device_memory
 from munet.training.placement.device_memory import child_memory
 from munet.training.placement.devices import DeviceLayout
 from munet.training.placement.fitting import Spread, choices, need
+from munet.training.program.optimizer import UpdateRule
 from munet.training.program.signature import Signature
 from munet.types import TaskInfo
 from tests.data.folder.test_folder import fill
@@ -165,7 +166,7 @@ def test_a_large_program_is_measured_on_a_smaller_one(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(timing, "measure", measure)
     for text in ("B/16:b12:t-1:a0:i80:n256:h64", "demo/16:b2:t-1:a0:i32:n80:h64"):
-        estimates.measure(Signature.parse(text), layout(), 1.0)
+        estimates.measure(Signature.parse(text), layout(), UpdateRule())
     assert (asked[0].num_blocks, asked[0].image_size) == (3, 80)
     assert 8 <= asked[0].batch_size < 256
     assert str(asked[1]) == "demo/16:b2:t-1:a0:i32:n80:h64"

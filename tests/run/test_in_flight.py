@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -81,3 +82,32 @@ def test_the_save_stays_until_the_entry_is_written(data: Path, tmp_path: Path, m
     one_generation(data, str(tmp_path / "run"))
     assert seen == [True]
     assert not (tmp_path / "run" / "in_flight").exists()
+
+
+def test_a_complete_run_leaves_nothing_in_training(
+    finished: tuple[Path, list[events.Event]], data: Path, tmp_path: Path
+) -> None:
+    """Also what a save left that failed while something else still wrote to its folder."""
+    workdir = tmp_path / "run"
+    shutil.copytree(finished[0], workdir)
+    stale = workdir / "in_flight" / "0123456789abcdef-000001.orbax-checkpoint-tmp"
+    stale.mkdir(parents=True)
+    runs.evolve(tiny_run.config(data), str(workdir), lambda _: None)
+    assert not stale.parent.exists()
+
+
+def test_what_a_save_leaves_after_the_last_phase_goes(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stale = tmp_path / "run" / "in_flight" / "0123456789abcdef-000001.orbax-checkpoint-tmp"
+
+    def collect(*_: Any) -> None:
+        """The last that a phase does."""
+        stale.mkdir(parents=True, exist_ok=True)
+
+    monkeypatch.setattr(Publisher, "collect", collect)
+    settings = tiny_run.config(data)
+    settings.experiment.tasks = settings.experiment.tasks[:1]
+    settings.experiment.num_task_iterations = settings.experiment.num_generations = 1
+    runs.evolve(settings, str(tmp_path / "run"), lambda _: None)
+    assert not stale.parent.exists()

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import munet
@@ -25,13 +26,30 @@ from tests.interrupted import partial
 
 def test_a_run_tells_its_story_in_order(finished: tuple[Path, list[events.Event]]) -> None:
     _, told = finished
-    kinds = [type(event).__name__ for event in told if not isinstance(event, events.CycleEnded)]
+    kinds = [type(event).__name__ for event in told if not isinstance(event, events.CycleEnded | events.Compiling)]
     phase = ["PhaseStarted", *["GenerationStarted", "GenerationEnded"] * 2, "PhaseEnded"]
     assert kinds == ["RunStarted", *phase * 4, "RunEnded"]
     start = told[0]
     assert isinstance(start, events.RunStarted)
     seen = sum(event.image_steps for event in told if isinstance(event, events.CycleEnded))
     assert seen == start.image_steps_total
+
+
+def test_compilation_is_told_before_the_first_cycle(finished: tuple[Path, list[events.Event]]) -> None:
+    _, told = finished
+    first = next(index for index, event in enumerate(told) if isinstance(event, events.CycleEnded))
+    found = [event for event in told[:first] if isinstance(event, events.Compiling)]
+    assert [event.done for event in found] == list(range(found[0].total + 1))
+
+
+def test_which_test_images_are_right_is_journalled(finished: tuple[Path, list[events.Event]]) -> None:
+    workdir, _ = finished
+    system = munet.open(str(workdir))
+    for name in system.models:
+        entry, right = system.last_phase(name), system.test_right(name)
+        assert right is not None
+        by_class = np.split(right, np.cumsum(entry.test_counted_per_class)[:-1])
+        assert tuple(int(part.sum()) for part in by_class) == entry.test_correct_per_class
 
 
 def test_test_images_are_looked_at_once_a_phase_and_only_at_its_end(data: Path, tmp_path: Path) -> None:

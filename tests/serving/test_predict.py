@@ -13,7 +13,8 @@ import munet
 from munet.data.augment import prepare
 from munet.data.images import squash
 from munet.errors import CorruptionError, UserError
-from munet.serving.predict import Prediction, normalise
+from munet.serving.prediction import Prediction
+from munet.serving.predictor import BATCH_SIZES, batches
 from munet.vit.architecture import get_variant, is_block
 from munet.vit.forward import Params, logits
 from tests.report.stored_run import write_run
@@ -73,8 +74,52 @@ def test_a_list_of_images_of_many_shapes_keeps_its_order(opened: munet.System) -
 def test_more_images_than_a_chunk(opened: munet.System, monkeypatch: pytest.MonkeyPatch) -> None:
     images = pixels(9, 20, 24, 3)
     whole = opened.predict("task1", images).probabilities
-    monkeypatch.setattr("munet.serving.predict._CHUNK", 8)
+    monkeypatch.setattr("munet.serving.predictor.BATCH_SIZES", (1, 4))
     np.testing.assert_allclose(opened.predict("task1", images).probabilities, whole, atol=1e-5)
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 5, 9, 20, 63, 256, 300, 1000])
+def test_batches_are_filled_by_more_than_half(count: int) -> None:
+    parts = list(batches(count))
+    assert [number for start, stop in parts for number in range(start, stop)] == list(range(count))
+    for start, stop in parts:
+        assert any(stop - start <= size < 2 * (stop - start) for size in BATCH_SIZES)
+
+
+def test_a_predictor_reads_its_components_once(opened: munet.System, monkeypatch: pytest.MonkeyPatch) -> None:
+    images = pixels(3, 20, 24, 3)
+    expected = opened.predict("task1", images).probabilities
+    monkeypatch.setattr("munet.store.components.ComponentStore.get", lambda *_: pytest.fail("read again"))
+    assert (opened.predict("task1", images).probabilities == expected).all()
+    predictor = opened.predictor("task1")
+    assert predictor is opened.predictor("task1")
+    assert (predictor.classes, predictor.model) == (opened.task("task1").class_names, opened.models["task1"])
+    np.testing.assert_allclose(predictor.logits(images).argmax(1), expected.argmax(1))
+
+
+def test_a_warm_predictor_compiles_nothing(opened: munet.System) -> None:
+    from munet.serving import predictor as module
+
+    predictor = opened.predictor("task1")
+    predictor.warm_up((20, 24, 3), sizes=(1, 4))
+    before = module._resize_and_forward._cache_size()  # type: ignore[attr-defined]  # of jit
+    for count in (1, 3, 4, 5):
+        assert len(predictor.predict(pixels(count, 20, 24, 3))) == count
+    assert module._resize_and_forward._cache_size() == before  # type: ignore[attr-defined]
+
+
+def test_tasks_share_what_is_on_the_device(opened: munet.System) -> None:
+    paths = [opened.models[task].components for task in ("task0", "task1")]
+    shared = [name for name, identity in paths[0].items() if paths[1].get(name) == identity]
+    assert shared
+    for name in shared:
+        assert opened.predictor("task0").params[name] is opened.predictor("task1").params[name]
+
+
+def test_the_top_classes_are_in_order() -> None:
+    prediction = Prediction("t", ("a", "b", "c"), np.array([[0.1, 0.7, 0.2], [0.4, 0.4, 0.2]]))
+    assert prediction.top(2) == [[("b", 0.7), ("c", 0.2)], [("a", 0.4), ("b", 0.4)]]
+    assert [len(best) for best in prediction.top(9)] == [3, 3]
 
 
 def test_photos_are_squashed_as_in_training(opened: munet.System) -> None:
@@ -89,18 +134,17 @@ def test_no_images_give_no_predictions(opened: munet.System) -> None:
     assert prediction.probabilities.shape == (0, 3)
 
 
-def test_transparent_pixels_are_white() -> None:
-    (image,) = normalise([np.zeros((2, 2, 4), np.uint8)])
-    assert (image == 255).all()
-
-
 @pytest.mark.parametrize(
     ("images", "message"),
     [
-        (np.zeros((4, 8, 8, 3), np.float32), "Image 0 is float32; expected uint8"),
-        (np.zeros((8, 8, 3), np.uint8), r"shape \(8, 8, 3\); expected \[n, h, w, c\]"),
-        ([np.zeros((8, 8), np.uint8), np.zeros((8, 8, 2), np.uint8)], r"Image 1 has shape \(8, 8, 2\)"),
-        ([np.zeros((0, 8, 3), np.uint8)], "Image 0 has shape"),
+        (np.zeros((4, 8, 8, 3), np.float32), "Image 0 cannot be used: it is float32; expected uint8"),
+        (np.zeros(8, np.uint8), r"shape \(8,\); expected \[n, h, w, c\]"),
+        ([np.zeros((8, 8), np.uint8), np.zeros((8, 8, 2), np.uint8)], r"Image 1 cannot .* it has shape \(8, 8, 2\)"),
+        ([np.zeros((0, 8, 3), np.uint8)], "Image 0 cannot be used: it has shape"),
+        (["a.png"], r"Image 0 \(a.png\) cannot be used: cannot be read: No such file"),
+        ([b"hello"], "Image 0 cannot be used: no image in a known format"),
+        (7, "was given a int; expected paths"),
+        ([None], "Image 0 cannot be used: it is a NoneType; expected a path"),
     ],
 )
 def test_what_are_no_images_is_refused(opened: munet.System, images: Any, message: str) -> None:
@@ -119,8 +163,3 @@ def test_a_damaged_component_is_never_used(opened: munet.System) -> None:
     file.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
     with pytest.raises(CorruptionError, match="hash of"):
         opened.predict("task0", pixels(1, 8, 8, 1))
-
-
-def test_grey_images_need_no_channel_axis() -> None:
-    images = np.zeros((2, 7, 6), np.uint8)
-    assert [image.shape for image in normalise(images)] == [(7, 6, 1)] * 2

@@ -25,7 +25,7 @@ from tests.store.samples import entry, put_published, records_of
 
 NUM_ENTRIES = 2
 # Everything the store does to a disk goes through these.
-PLACES = ("open", "write", "fsync", "replace", "mkdir", "unlink", "ftruncate", "rmdir")
+PLACES = ("open", "write", "fsync", "replace", "link", "mkdir", "unlink", "ftruncate", "rmdir")
 REAL_WRITE = os.write
 
 State = dict[str, bytes]
@@ -153,7 +153,7 @@ def undisturbed(base: Path, num_entries: int) -> tuple[State, list[str]]:
 def kill_everywhere(base: Path) -> int:
     """One run for each system call and moment; every one killed there, checked and finished."""
     expected, calls = undisturbed(base, NUM_ENTRIES)
-    assert {"open", "write", "fsync", "replace", "mkdir", "unlink"} <= set(calls)
+    assert {"open", "write", "fsync", "replace", "link", "mkdir", "unlink"} <= set(calls)
     kills = 0
     for number, name in enumerate(calls, 1):
         for when in ("before", "amid") if name == "write" else ("before",):

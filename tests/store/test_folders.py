@@ -84,10 +84,10 @@ def test_the_file_is_on_the_disk_before_its_name_and_the_name_before_we_return(
 
         monkeypatch.setattr(os, name, call)
 
-    for name in ("write", "fsync", "replace"):
+    for name in ("write", "fsync", "link"):
         watch(name)
     open_folder(tmp_path).create("one", b"1")
-    expected = [("write", ".tmp"), ("fsync", ".tmp"), ("replace", ".tmp"), ("fsync", tmp_path.name.split("-")[0])]
+    expected = [("write", ".tmp"), ("fsync", ".tmp"), ("link", ".tmp"), ("fsync", tmp_path.name.split("-")[0])]
     assert calls == expected
 
 
@@ -98,7 +98,7 @@ def test_short_writes_are_continued(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert (tmp_path / "one").read_bytes() == b"0123456789"
 
 
-@pytest.mark.parametrize("name", ["open", "write", "fsync", "replace", "mkdir"])
+@pytest.mark.parametrize("name", ["open", "write", "fsync", "link", "mkdir"])
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
 def test_a_full_disk_is_named_and_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, code: int

@@ -17,6 +17,7 @@ import pytest
 from munet.config.flags import Override
 from munet.errors import SuiteError, UserError
 from munet.run.estimates import Time
+from munet.store import FORMAT_VERSION
 from munet.suites import benchmark, record, results, times
 from munet.suites.benchmark import Options
 from munet.suites.plan import check_inputs
@@ -26,6 +27,7 @@ from munet.training.measure import timing
 from munet.training.measure.timing import StepTime
 from munet.training.program.signature import Signature
 from tests.report.stored_run import write_run
+from tests.store import journal_files
 from tests.suites import tiny_suite
 
 
@@ -247,9 +249,9 @@ def test_a_run_of_another_format_version_is_refused_before_anything_starts(
     record.write(str(tmp_path), record.Record(suite, 1, methods=(earlier,)))
     write_run(tmp_path / "runs" / method / "seed_0")
     first = tmp_path / "runs" / method / "seed_0" / "journal" / "00000000.json"
-    first.write_text(first.read_text().replace('"format_version":1', '"format_version":9'))
+    journal_files.replace(first, f'"format_version":{FORMAT_VERSION}', '"format_version":9')
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
-    with pytest.raises(UserError, match="has format version 9, this munet reads up to 2"):
+    with pytest.raises(UserError, match="has format version 9, this munet reads up to 3"):
         benchmark.benchmark(Options(suite, str(tmp_path), repeats=1), print)
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 

@@ -8,8 +8,20 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from munet.suites.paired import compare, crossed_interval, t_interval
+from munet.suites.paired import compare, crossed_interval, t_interval, verdict
 from tests.suites.rows import rows
+
+
+def test_the_verdict_names_who_is_not_told_apart() -> None:
+    own = [
+        *rows("full", [[0.5], [0.6], [0.55]], ("x",)),
+        *rows("better", [[0.6], [0.7], [0.66]], ("x",)),
+        *rows("same", [[0.6], [0.5], [0.56]], ("x",)),
+    ]
+    assert verdict(compare(own, "full"), "FULL") == (
+        "Told apart from FULL: BETTER. Not told apart from FULL (the interval over seeds holds zero): SAME."
+    )
+    assert verdict(compare([*rows("full", [[0.5]], ("x",)), *rows("one", [[0.6]], ("x",))], "full"), "FULL") == ""
 
 
 def test_pairs_are_by_seed_and_task() -> None:

@@ -17,7 +17,7 @@ from munet.training.placement.devices import DeviceLayout
 from munet.training.program import programs
 from munet.training.trainer import TrainedChild
 from munet.types import ChildPlan, ModelId
-from tests.training.children import config, random_child, train
+from tests.training.children import config, engine, generation, random_child, train, work_of
 from tests.training.test_population import leaves_of
 
 
@@ -65,6 +65,18 @@ def test_what_is_compiled_ahead_is_what_runs(monkeypatch: pytest.MonkeyPatch) ->
         train_on_cores(2, config(), children)
     assert before == [sum(made.programs[name] for name in large)]
     assert before[0] > 0
+
+
+def test_compilation_is_told_from_none_to_all_and_only_of_what_is_new() -> None:
+    children = [random_child(seed, id=seed + 1, image_size=48) for seed in range(2)]
+    settings = config()
+    made = engine(settings, children)
+    placed = made.plan(generation(children), work_of(settings))
+    told: list[tuple[int, int]] = []
+    for _ in range(2):  # the second time everything is there
+        made.train(placed, lambda *_: None, lambda done, total: told.append((done, total)))
+    assert told == [(done, told[0][1]) for done in range(told[0][1] + 1)]
+    assert told[0][1] >= 2  # training and evaluation
 
 
 @pytest.mark.parametrize("error", [ValueError("broken"), KeyboardInterrupt()])

@@ -12,7 +12,7 @@ import pytest
 
 from munet.config import Config
 from munet.data.splits import Split
-from munet.training import chunk_training, wave
+from munet.training import chunk_training, pace, wave
 from munet.training.batches.stream import Segment, TrainStream
 from munet.training.measure.validation import Validation
 from munet.training.placement import fitting
@@ -108,6 +108,7 @@ def test_a_segment_is_made_once_a_stream_and_a_validation_once_an_image_size(mon
         sizes.append(image_size)
         return Validation(split, work, image_size)
 
+    monkeypatch.setattr(pace, "_FIRST", 100)  # steps: turns are as long as they can be
     monkeypatch.setattr(TrainStream, "segment", spy_segment)
     monkeypatch.setattr(wave, "Validation", spy_validation)
     train(settings, children)

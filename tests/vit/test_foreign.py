@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -89,6 +90,47 @@ def test_another_scaling_of_pixels_is_put_into_the_embedding(tmp_path: Path) -> 
     (hf / "preprocessor_config.json").write_text(json.dumps({"image_mean": [1, 2], "image_std": 0}))
     with pytest.raises(CheckpointError, match=r"normalisation .* is unusable"):
         roots.find(hf)
+
+
+def test_a_file_of_any_name_is_read_with_the_config_beside_it(tmp_path: Path) -> None:
+    """With its scaling of pixels, or features are off by up to 1.4."""
+    scaling = {"mean": list(weights.IMAGENET_MEAN), "std": list(weights.IMAGENET_STD)}
+    folder = write_timm(tmp_path / "a", pretrained_cfg=scaling, model_args={"act_layer": "gelu_tanh"})
+    tiny = (folder / "model.safetensors").rename(folder / "deit_tiny.safetensors")
+    np.testing.assert_allclose(features(tiny), judged("timm_imagenet"), atol=5e-5)
+    assert not any("no config.json" in note for note in roots.find(tiny).facts.notes)
+    shutil.copy(tiny, folder / "other.safetensors")
+    with pytest.raises(
+        CheckpointError, match=r"may describe deit_tiny.safetensors or other.*name it deit_tiny\.config"
+    ):
+        roots.find(tiny)
+    (folder / "config.json").rename(folder / "deit_tiny.config.json")
+    np.testing.assert_allclose(features(tiny), judged("timm_imagenet"), atol=5e-5)
+    assert any("no config.json" in note for note in roots.find(folder / "other.safetensors").facts.notes)
+
+
+@pytest.mark.parametrize(
+    ("config", "problem"),
+    [
+        ({"image_size": [64, 16]}, r"images of 64 x 16 pixels in config.json, so 4 x 1 patches, but .* for 4"),
+        ({"image_size": 48}, r"images of 48 x 48 pixels in config.json, so 3 x 3 patches"),
+        ({"patch_size": 8}, r"patches of 8 x 8 pixels in config.json, but of 16 in its arrays"),
+        ({"image_size": "big"}, r"config.json is unusable: a size in pixels of 'big'"),
+    ],
+)
+def test_a_root_whose_config_and_arrays_disagree_about_its_images_is_refused(
+    config: Any, problem: str, tmp_path: Path
+) -> None:
+    """Four patches may be 2 x 2 or 4 x 1: that is not guessed."""
+    with pytest.raises(CheckpointError, match=problem):
+        roots.find(write_transformers(tmp_path / "hf", "gelu_new", **config))
+    if "image_size" in config and config["image_size"] != "big":
+        sizes = config["image_size"] if isinstance(config["image_size"], list) else [48, 48]
+        timm = write_timm(tmp_path / "timm", pretrained_cfg={"input_size": [3, *sizes]})
+        with pytest.raises(CheckpointError, match=problem):
+            roots.find(timm)
+        write_timm(tmp_path / "timm", pretrained_cfg={"input_size": [3, *sizes]}, model_args={"img_size": 32})
+        assert roots.find(timm).facts.image_size == 32
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float64, ml_dtypes.bfloat16])
@@ -224,3 +266,92 @@ def test_headers_that_lie(tmp_path: Path, entry: Any, expected: str) -> None:
     path.write_bytes(len(header).to_bytes(8, "little") + header + bytes(12))
     with pytest.raises(CheckpointError, match=expected):
         describe_tensors(path)
+
+
+def version_5(state: State) -> State:
+    """As transformers 5 names its own modules."""
+    names = {
+        "encoder.layer.": "layers.", ".attention.attention.query": ".attention.q_proj",
+        ".attention.attention.key": ".attention.k_proj", ".attention.attention.value": ".attention.v_proj",
+        ".attention.output.dense": ".attention.o_proj", ".intermediate.dense": ".mlp.fc1", ".output.dense": ".mlp.fc2",
+    }  # fmt: skip
+    renamed = {}
+    for key, array in state.items():
+        for old, new in names.items():
+            key = key.replace(old, new)
+        renamed[key] = array
+    return renamed
+
+
+def save(path: Path, state: State) -> Path:
+    safetensors.numpy.save_file(state, str(path))
+    return path
+
+
+def assert_same_root(path: Path, usual: Path) -> None:
+    expected, found = (load_tensors(place, 2) for place in (usual, path))
+    assert found.keys() == expected.keys()
+    for name, arrays in expected.items():
+        for leaf, array in arrays.items():
+            np.testing.assert_array_equal(found[name][leaf], array)
+
+
+@pytest.mark.parametrize("prefix", ["vit.", ""])
+def test_the_names_of_transformers_5(tmp_path: Path, prefix: str) -> None:
+    usual = save(tmp_path / "usual.safetensors", weights.transformers_state(prefix))
+    new = save(tmp_path / "new.safetensors", version_5(weights.transformers_state(prefix)))
+    assert_same_root(new, usual)
+    assert describe_tensors(new)[0].layout == "transformers"
+    state = version_5(weights.transformers_state(prefix))
+    for key, what in (("distillation_token", "distillation"), ("register_tokens", "register tokens")):
+        spoilt = save(tmp_path / "spoilt.safetensors", state | {f"{prefix}embeddings.{key}": ONE})
+        with pytest.raises(CheckpointError, match=what):
+            describe_tensors(spoilt)
+
+
+PREFIXES = (
+    "_orig_mod.", "module._orig_mod.", "_orig_mod.module.", "model.", "_fsdp_wrapped_module.", "_forward_module.model.",
+    "state_dict.backbone.", "student.", "encoder.vit.",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("prefix", PREFIXES)
+def test_what_compilers_and_wrappers_put_before_names(tmp_path: Path, prefix: str) -> None:
+    for name, state in (("timm", weights.timm_state()), ("hf", weights.transformers_state(""))):
+        usual = save(tmp_path / f"{name}.safetensors", state)
+        path = save(tmp_path / "wrapped.safetensors", {prefix + key: array for key, array in state.items()})
+        assert_same_root(path, usual)
+    spoilt = {prefix + key: array for key, array in (weights.timm_state() | {"dist_token": ONE}).items()}
+    with pytest.raises(CheckpointError, match="a distillation token"):
+        describe_tensors(save(tmp_path / "spoilt.safetensors", spoilt))
+
+
+def test_wrappers_inside_of_names(tmp_path: Path) -> None:
+    """As of blocks that are compiled or checkpointed one by one."""
+    usual = save(tmp_path / "timm.safetensors", weights.timm_state())
+    for wrapper in ("_orig_mod", "_checkpoint_wrapped_module"):
+        state = {
+            key.replace("blocks.1.", f"blocks.1.{wrapper}.").replace(".attn.", f".attn.{wrapper}."): array
+            for key, array in weights.timm_state().items()
+        }
+        assert_same_root(save(tmp_path / "wrapped.safetensors", state), usual)
+    twice = weights.timm_state() | {"_orig_mod.norm.bias": np.zeros(64, np.float32)}
+    with pytest.raises(CheckpointError, match="of the same name with and without"):
+        describe_tensors(save(tmp_path / "twice.safetensors", twice))
+
+
+HEADS = ("head.fc.weight", "head.0.weight", "head.mlp.2.bias", "heads.birds.weight", "classifier.1.bias", "fc.weight",
+         "task_head.layers.0.weight", "classifiers.3.weight")  # fmt: skip
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_heads_of_any_kind_are_left_out(tmp_path: Path, head: str) -> None:
+    for name, state in (("timm", weights.timm_state()), ("hf", weights.transformers_state("vit."))):
+        usual = save(tmp_path / f"{name}.safetensors", state)
+        assert_same_root(save(tmp_path / "headed.safetensors", state | {head: ONE}), usual)
+
+
+def test_two_models_in_a_file_are_told_apart_by_the_user(tmp_path: Path) -> None:
+    both = {f"{which}.{key}": array for key, array in weights.timm_state().items() for which in ("student", "teacher")}
+    with pytest.raises(CheckpointError, match=r"holds 2 ViTs, under 'student\.' and 'teacher\.'"):
+        describe_tensors(save(tmp_path / "both.safetensors", both))

@@ -56,6 +56,24 @@ def test_layer_norm_of_constant_input_is_finite() -> None:
     assert all(bool(jnp.isfinite(leaf).all()) for leaf in gradients)
 
 
+def test_a_residual_adapter_is_the_papers_formula() -> None:
+    width, dim, generator = 8, 5, np.random.default_rng(4)
+    shapes = {"down": (width, dim), "below": (dim,), "up": (dim, width), "above": (width,)}
+    drawn = {name: jnp.asarray(generator.normal(size=shape), jnp.float32) for name, shape in shapes.items()}
+    x, scale, bias = arguments((2, 3, width), spread=1.0)
+    params = {
+        "LayerNorm_0": {"scale": scale, "bias": bias},
+        "Dense_0": {"kernel": drawn["down"], "bias": drawn["below"]},
+        "Dense_1": {"kernel": drawn["up"], "bias": drawn["above"]},
+    }
+    inner = plain_layer_norm(x, scale, bias) @ drawn["down"] + drawn["below"]
+    cubic = np.sqrt(2 / np.pi) * (inner + 0.044715 * inner**3)
+    expected = x + (0.5 * inner * (1 + jnp.tanh(cubic))) @ drawn["up"] + drawn["above"]
+    found: Any = layers.ResidualAdapter(dim).apply({"params": params}, x)
+    np.testing.assert_allclose(found, expected, atol=2e-5)
+    assert float(jnp.abs(found - x).max()) > 1  # it does something
+
+
 def test_patches_times_kernel_are_the_published_strided_convolution() -> None:
     generator = np.random.default_rng(0)
     images = jnp.asarray(generator.normal(size=(2, 48, 48, 3)), jnp.float32)

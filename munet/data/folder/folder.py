@@ -19,12 +19,14 @@ from munet.data.folder import image_files, index, labels_csv
 from munet.data.folder.image_files import Listing
 from munet.data.folder.index import FileFacts
 from munet.data.folder.notes import equal_files
-from munet.data.folder.pixels import FORMAT, FolderPixels, decoded_bytes
+from munet.data.folder.pixels import FolderPixels, decoded_bytes
 from munet.data.folder.split_folders import split_files
 from munet.data.open_settings import OpenSettings, TaskUri
 from munet.data.splits import SPLITS, Source, Split, SplitName, Splits
 from munet.errors import DataError, nearest
+from munet.paths import expanded
 
+IDENTITY = 1  # part of every fingerprint: count up where all runs on folders are to be refused
 _SHOWN = 5  # bad files named in a message
 
 
@@ -32,13 +34,13 @@ def open_folder(uri: TaskUri, settings: OpenSettings) -> Source:
     """Reads, decodes and splits the images of a folder.
 
     Args:
-      uri: whose path is the folder, or a `.csv` file in it.
+      uri: whose path is the folder, or a `.csv` file in it; option `range`: the values that are black and white.
       settings: the cache, the canvas, the seed of the split, and how many files may be unreadable.
 
     Raises:
       DataError: no such folder, no images, one class, a class without images, too many unreadable files.
     """
-    listing = _listing(uri.text, Path(uri.path).expanduser())
+    listing = _listing(uri.text, expanded(uri.path))
     if not listing.files:
         raise DataError(f"{uri.text}: no images in {listing.root}. {' '.join(listing.notes)}".rstrip())
     facts = index.index_files(listing.root, [file.path for file in listing.files], settings, uri.name)
@@ -54,7 +56,7 @@ def open_folder(uri: TaskUri, settings: OpenSettings) -> Source:
     def load() -> Splits:
         return {name: Split(images.images(part), labels[part]) for name, part in parts.items()}
 
-    identity = [FORMAT, listing.class_names, images.image_shape]
+    identity = [IDENTITY, listing.class_names, images.image_shape, *uri.options.values()]
     identity += [[name, [[facts[n].digest, int(labels[n])] for n in part]] for name, part in parts.items()]
     return Source(
         listing.class_names,
@@ -62,6 +64,7 @@ def open_folder(uri: TaskUri, settings: OpenSettings) -> Source:
         hashlib.sha256(json.dumps(identity).encode()).hexdigest(),
         load,
         (*listing.notes, *notes, *split_notes, *equal_files(listing, facts, labels, parts)),
+        image_shape=images.image_shape,
     )
 
 

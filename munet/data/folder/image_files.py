@@ -28,6 +28,12 @@ _SPLIT_NAMES: dict[str, SplitName] = {
     "test": "test", "testing": "test",
 }  # fmt: skip
 
+# Images for other programs, and for Pillow: few data sets have them, and their readers have had many holes.
+_FOREIGN_SUFFIXES = frozenset((
+    ".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".j2k", ".jpx", ".avif", ".heic", ".heif", ".jxl", ".tga", ".ico", ".icns",
+    ".psd", ".dds", ".pcx", ".sgi", ".svg", ".eps", ".dcm", ".exr", ".hdr", ".cr2", ".nef", ".dng", ".arw", ".raw",
+))  # fmt: skip
+
 
 @dataclass(frozen=True)
 class ImageFile:
@@ -124,9 +130,13 @@ class _LeftOut:
     def notes(self) -> tuple[str, ...]:
         """A sentence for each kind."""
         notes = []
-        if self.others:
-            kinds = [f"{count:,} {kind}" for kind, count in self.others.most_common(5)]
-            more = f" and {len(self.others) - 5} kinds more" if len(self.others) > 5 else ""
+        if foreign := Counter({kind: count for kind, count in self.others.items() if kind in _FOREIGN_SUFFIXES}):
+            listed = ", ".join(f"{count:,} {kind}" for kind, count in foreign.most_common(5))
+            notes.append(f"Images in formats that are not read are left out: {listed}. Convert them to PNG or JPEG.")
+        others = self.others - foreign
+        if others:
+            kinds = [f"{count:,} {kind}" for kind, count in others.most_common(5)]
+            more = f" and {len(others) - 5} kinds more" if len(others) > 5 else ""
             notes.append(f"Files left out because they are no images: {', '.join(kinds)}{more}.")
         if self.hidden:
             notes.append(f"{self.hidden:,} hidden files or folders are left out.")

@@ -1,7 +1,8 @@
 """What the files of a folder hold, without decoding them: the hash of each, and its header.
 
 Kept in the cache by path, size and times of change, so that a second start reads no file; a file that was touched but
-not changed has the same hash, and everything that is cached by content is found again.
+not changed has the same hash, and everything that is cached by content is found again. The index is one line of JSON,
+and one with its SHA-256: one that is not what was written is made anew.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ import hashlib
 import json
 import logging
 import os
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -21,7 +21,7 @@ from munet.data.open_settings import OpenSettings
 from munet.data.photos import BadImageError, quietly, read_bytes, read_header
 from munet.threads import in_threads
 
-FORMAT = 2  # of the index in the cache; count up when what it holds changes meaning
+FORMAT = 3  # of the index in the cache; count up when what it holds changes meaning
 
 _RECENT_NS = 2_000_000_000  # a file changed within this time may change again without its time changing
 _SECONDS_BETWEEN_LINES = 10.0
@@ -125,7 +125,10 @@ def _load(place: Path | None) -> dict[str, tuple[Stamp, FileFacts]]:
     if place is None:
         return {}
     try:
-        saved = json.loads(place.read_bytes())
+        body, _, digest = place.read_bytes().partition(b"\n")
+        if digest != _digest(body):
+            raise ValueError("it is not what was written")
+        saved = json.loads(body)
         return {
             path: ((int(size), int(content), int(itself)), FileFacts(**facts))
             for path, (size, content, itself, facts) in saved.items()
@@ -141,10 +144,12 @@ def _save(place: Path | None, entries: dict[str, tuple[Stamp | None, FileFacts]]
     if place is None:
         return
     stamped = {path: (*stamp, asdict(facts)) for path, (stamp, facts) in entries.items() if stamp and facts.digest}
+    body = json.dumps(stamped).encode()
     try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=place.parent, prefix=".tmp-", delete=False) as file:
-            file.write(json.dumps(stamped).encode())
-        Path(file.name).replace(place)
+        cache.replace_file(place, body + b"\n" + _digest(body))
     except OSError as error:  # full or read-only disk: slower next time, nothing worse
         logger.warning("the index of a folder could not be kept in %s: %s", place, error)
+
+
+def _digest(body: bytes) -> bytes:
+    return hashlib.sha256(body).hexdigest().encode()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import unicodedata
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
+from typing import Literal
 
 from munet.data.folder.image_files import ImageFile, Listing, known_splits, natural, split_named
 from munet.data.splits import MAX_CLASSES, SplitName
@@ -12,6 +14,7 @@ from munet.errors import DataError, nearest
 
 _COLUMNS = ("path", "label", "split")
 _MAX_PROBLEMS = 5  # shown
+_FORMS: tuple[Literal["NFC", "NFD"], ...] = ("NFC", "NFD")
 _MAX_ROWS = 10_000_000
 
 
@@ -53,7 +56,9 @@ def _read(uri: str, file: Path) -> list[tuple[int, dict[str, str]]]:
     """The rows, each with its line number and its cells by column."""
     try:
         with file.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.reader(stream, strict=True)
+            first = stream.readline()
+            stream.seek(0)
+            reader = csv.reader(stream, strict=True, delimiter=_delimiter(first))
             header = [cell.strip().casefold() for cell in next(reader, [])]
             _check_columns(uri, file, header)
             rows: list[tuple[int, dict[str, str]]] = []
@@ -63,7 +68,7 @@ def _read(uri: str, file: Path) -> list[tuple[int, dict[str, str]]]:
                 if len(cells) != len(header):
                     raise DataError(
                         f"{uri}: {file}, line {reader.line_num}: {len(cells)} cells, expected {len(header)} "
-                        f"({','.join(header)}). A comma inside a cell needs quotes around the cell."
+                        f"({','.join(header)}). A separator inside a cell needs quotes around the cell."
                     )
                 if len(rows) == _MAX_ROWS:
                     raise DataError(f"{uri}: {file} has more than {_MAX_ROWS:,} rows.")
@@ -75,6 +80,11 @@ def _read(uri: str, file: Path) -> list[tuple[int, dict[str, str]]]:
         raise DataError(f"{uri}: {file} is no CSV: {error}. Expected lines of path,label[,split].") from error
     except OSError as error:
         raise DataError(f"{uri}: {file} cannot be read: {error.strerror or error}.") from error
+
+
+def _delimiter(header: str) -> str:
+    """What stands between cells: spreadsheets write semicolons where commas are for decimals, and some write tabs."""
+    return next((one for one in ",;\t" if one in header), ",")
 
 
 def _check_columns(uri: str, file: Path, header: Sequence[str]) -> None:
@@ -102,12 +112,34 @@ def _entry(folder: Path, line: int, cells: dict[str, str], problems: list[str]) 
         split = split_named(name)
         if split is None:
             problems.append(f"line {line}: there is no split {name!r}. {nearest(name.casefold(), known_splits())}")
-    path = _inside(given)
+    path = _inside(_relative(given, folder))
     if path is None:
         problems.append(f"line {line}: {given!r} leads out of the folder. Give a path below {folder}.")
     elif given and not _is_file(folder / path):
-        problems.append(f"line {line}: there is no file {folder / path}. {_nearest_file(folder / path)}".rstrip())
-    return ImageFile(str(path), cells["label"], split) if len(problems) == before else None
+        path = _otherwise_encoded(folder, path)
+        if path is None:
+            missing = folder / str(_inside(_relative(given, folder)))
+            problems.append(f"line {line}: there is no file {missing}. {_nearest_file(missing)}".rstrip())
+    # Normal forms, as of folders that are classes: else two classes could print alike.
+    label = unicodedata.normalize("NFC", cells["label"])
+    return ImageFile(str(path), label, split) if len(problems) == before else None
+
+
+def _relative(given: str, folder: Path) -> str:
+    """A path as it is from the folder, if it is an absolute one of something inside."""
+    for place in (folder, folder.absolute(), folder.resolve()):
+        if given.startswith(f"{place}/"):
+            return given.removeprefix(f"{place}/")
+    return given
+
+
+def _otherwise_encoded(folder: Path, path: PurePosixPath) -> PurePosixPath | None:
+    """The path of a file whose name has other bytes for the same letters: e with an accent, or e and an accent."""
+    for form in _FORMS:
+        found = PurePosixPath(unicodedata.normalize(form, str(path)))
+        if _is_file(folder / found):
+            return found
+    return None
 
 
 def _inside(given: str) -> PurePosixPath | None:

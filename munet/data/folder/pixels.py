@@ -25,12 +25,14 @@ from munet.data.cache import Allocate, NamedArrays, cached_arrays, cached_large_
 from munet.data.folder.image_files import Listing
 from munet.data.folder.index import FileFacts, Progress
 from munet.data.open_settings import OpenSettings, TaskUri
+from munet.data.room import DECODING
 from munet.data.splits import Images
 from munet.data.streamed import StreamedImages
+from munet.data.value_range import ValueRange
 from munet.errors import DataError
 from munet.threads import in_threads
 
-FORMAT = 1  # of the decoded images in the cache; count up when decoding changes
+FORMAT = 2  # of the decoded images in the cache; count up when decoding changes
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,12 @@ class FolderPixels:
     facts: Sequence[FileFacts]
     settings: OpenSettings
     is_streamed: bool
+
+    @cached_property
+    def value_range(self) -> ValueRange | None:
+        """What black and white are in grey images, where the task says so; raises `DataError`."""
+        text = self.uri.options.get("range")
+        return None if text is None else ValueRange.parse(self.uri.text, text)
 
     @cached_property
     def rows(self) -> Mapping[str, int]:
@@ -96,7 +104,7 @@ class FolderPixels:
             return none if self.is_streamed else {**none, "images": np.zeros((0, 1, 1, 1), np.uint8)}
         canvas, cache_dir = self._canvas, self.settings.cache_dir
         decoders = (pillow_version, features.version("libjpeg_turbo"), features.version("webp"))
-        what = (FORMAT, decoders, canvas.size is None, canvas.shape, list(self.rows))
+        what = (FORMAT, decoders, canvas.size is None, canvas.shape, list(self.rows), *self.uri.options.values())
         if self.is_streamed:
             return cached_arrays(cache_dir, content_key("folder outcome", *what), self._survey)
         return cached_large_arrays(cache_dir, content_key("folder", *what), self._build)
@@ -142,6 +150,11 @@ class FolderPixels:
         files, root = self.listing.files, self.listing.root
         return {fact.digest: root / files[n].path for n, fact in reversed(list(enumerate(self.facts)))}
 
+    @cached_property
+    def _areas(self) -> Mapping[str, int]:
+        """The pixels of each content, by digest, as its header has them."""
+        return {fact.digest: fact.width * fact.height for fact in self.facts}
+
     def _decode(self, digest: str) -> pixels.Pixels:
         """The pixels of a content, on the canvas.
 
@@ -156,7 +169,8 @@ class FolderPixels:
             raise DataError(f"{self.uri.text}: {path} {error}, but could be a moment ago.") from error
         if hashlib.sha256(data).hexdigest() != digest:
             raise DataError(f"{self.uri.text}: {path} changed while it was read. Start again when it is complete.")
-        image = photos.decode(data, self._canvas.size)
+        with DECODING.room_for(self._areas[digest]):
+            image = photos.decode(data, self._canvas.size, self.value_range)
         if image.shape[:2] != self._canvas.shape:
             raise photos.BadImageError(
                 f"damaged: {image.shape[1]} x {image.shape[0]} pixels, its header says otherwise"

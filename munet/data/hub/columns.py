@@ -24,7 +24,7 @@ def image_column(uri: str, features: Mapping[str, Any], chosen: str | None) -> s
     Raises:
       DataError: there is none, or several.
     """
-    images = [name for name, feature in features.items() if _kind(feature) == "Image"]
+    images = [name for name, feature in features.items() if _is_image(feature)]
     if chosen is not None:
         if chosen not in images:
             raise DataError(f"{uri}: there is no column of images {chosen!r}. {nearest(chosen, images)}")
@@ -50,9 +50,10 @@ def label_column(uri: str, features: Mapping[str, Any], chosen: str | None) -> s
     """
     classes = [name for name, feature in features.items() if _kind(feature) == "ClassLabel"]
     numbers = [name for name, feature in features.items() if _is_value(feature, ("int", "uint"))]
+    truths = [name for name, feature in features.items() if _is_value(feature, ("bool",))]
     texts = [name for name, feature in features.items() if _is_value(feature, ("string", "large_string"))]
     lists = [name for name, feature in features.items() if _is_list(feature)]
-    candidates = [*classes, *numbers, *texts]
+    candidates = [*classes, *numbers, *truths, *texts]
     if chosen is not None:
         if chosen in lists:
             raise DataError(f"{uri}: column {chosen!r} {_SEVERAL}. {_choose(candidates)}")
@@ -61,7 +62,7 @@ def label_column(uri: str, features: Mapping[str, Any], chosen: str | None) -> s
         return chosen
     if len(classes) == 1:
         return classes[0]
-    for names in (classes, [*numbers, *texts]):
+    for names in (classes, [*numbers, *truths, *texts]):
         named = [name for name in _LABEL_NAMES if name in names]
         if named:
             return named[0]
@@ -73,6 +74,13 @@ def label_column(uri: str, features: Mapping[str, Any], chosen: str | None) -> s
     if len(numbers) == 1:
         return numbers[0]
     raise DataError(f"{uri}: no column is clearly the label. {_choose(candidates)}")
+
+
+def _is_image(feature: Any) -> bool:
+    """Whether a column is an Image, or what one is in a file that does not say so: `{bytes, path}`."""
+    if isinstance(feature, dict):
+        return feature.keys() == {"bytes", "path"} and _is_value(feature["bytes"], ("binary", "large_binary"))
+    return _kind(feature) == "Image"
 
 
 def _kind(feature: Any) -> str:

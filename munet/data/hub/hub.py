@@ -1,7 +1,7 @@
 """Tasks from Hugging Face `datasets`: `hf:NAME`, `hf:/folder`; splits of their own, or carved like the house does.
 
 The library is an extra (`pip install -e '.[hf]'` in the checkout). Options: `config`, `revision`, `train`, `validation`
-and `test` (splits in its notation, such as `train[10%:]`), `image` and `label` (columns).
+and `test` (splits in its notation, such as `train[10%:]`), `image` and `label` (columns), `range` (black and white).
 """
 
 from __future__ import annotations
@@ -33,9 +33,10 @@ from munet.data.splits import (
 )
 from munet.errors import DataError, nearest
 
-FORMAT = 1  # of the decoded arrays in the cache; count up when decoding or splitting changes
+FORMAT = 1  # part of every fingerprint: count up where all runs on such sets are to be refused
+DECODING = 2  # of the decoded arrays in the cache; count up when decoding or splitting changes
 
-OPTIONS = ("config", "revision", "train", "validation", "test", "image", "label")
+OPTIONS = ("config", "revision", "train", "validation", "test", "image", "label", "range")
 _OWN_NAMES: dict[SplitName, tuple[str, ...]] = {"validation": ("validation", "valid", "val", "dev"), "test": ("test",)}
 
 Labels = Int64[np.ndarray, " _"]
@@ -70,6 +71,7 @@ def open_hugging_face(uri: TaskUri, settings: OpenSettings) -> Source:
         canvas,
         seed,
         FORMAT,
+        *([uri.options["range"]] if "range" in uri.options else []),
     ]
     fingerprint = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
 
@@ -80,7 +82,7 @@ def open_hugging_face(uri: TaskUri, settings: OpenSettings) -> Source:
         return {f"{split}_{part}": getattr(splits[split], part) for split in SPLITS for part in ("images", "labels")}
 
     def load() -> Splits:
-        arrays = cached_arrays(settings.cache_dir, content_key("hf", fingerprint), build)
+        arrays = cached_arrays(settings.cache_dir, content_key("hf", DECODING, fingerprint), build)
         return {split: Split(arrays[f"{split}_images"], arrays[f"{split}_labels"]) for split in SPLITS}
 
     return Source(class_names, _sizes(labels, len(class_names)), fingerprint, load)

@@ -21,7 +21,10 @@ from jaxtyping import UInt8
 from munet.data import images as pixels
 from munet.data import photos
 from munet.data.hub.columns import image_column, label_column
+from munet.data.room import DECODING
+from munet.data.value_range import ValueRange
 from munet.errors import DataError, nearest
+from munet.paths import expanded
 
 # Builders of `datasets` that read plain data; others run decoders by file ending, restricted unpicklers among them.
 _READ = ("arrow", "cache", "imagefolder", "json", "parquet")
@@ -47,12 +50,14 @@ class HubSet:
       uri: the task, for messages.
       splits: its own splits by name, reduced to the two columns, images still encoded.
       image, label: the names of the columns.
+      value_range: what is black and white in grey images; None: as 8 or 16 bits have it.
     """
 
     uri: str
     splits: Mapping[str, Any]  # datasets.Dataset, which has no usable types
     image: str
     label: str
+    value_range: ValueRange | None = None
 
     def rows(self, notation: str) -> tuple[Rows, ...]:
         """What a split in the notation of `datasets` means, e.g. `train[5%:]`, `train+test[:100]`.
@@ -133,7 +138,9 @@ class HubSet:
             try:
                 header = photos.read_header(data)
                 # Squashed at once, so that large photos are never in memory together.
-                return photos.decode(data, canvas if max(header.width, header.height) > canvas else None)
+                is_large = max(header.width, header.height) > canvas
+                with DECODING.room_for(header.width * header.height):
+                    return photos.decode(data, canvas if is_large else None, self.value_range)
             except photos.BadImageError as error:
                 raise DataError(f"{self.uri}: image {where} cannot be decoded: {error}.") from error
 
@@ -181,7 +188,7 @@ def open_set(uri: str, name: str, options: Mapping[str, str], say: Callable[[str
     Args:
       uri: the task, for messages.
       name: on the hub (`ylecun/mnist`), or the path of a folder: one made by `save_to_disk`, or of parquet files.
-      options: `config` and `revision` of the set; `image` and `label`: its columns.
+      options: `config` and `revision` of the set; `image` and `label`: its columns; `range` of grey images.
       say: told that something takes long.
 
     Raises:
@@ -190,13 +197,20 @@ def open_set(uri: str, name: str, options: Mapping[str, str], say: Callable[[str
     library = _library(uri)
     if not sys.stderr.isatty():
         library.disable_progress_bars()
-    path = Path(name).expanduser()
+    path = expanded(name)
     if path.is_dir():
         saved = any((path / file).is_file() for file in _SAVED)
-        loaded = _saved(uri, library, path, options) if saved else _built(uri, library, str(path), options, say)
+        # Absolute: `parquet`, say, is the library's word for reading the current directory, not a folder of that name.
+        place = str(path.absolute())
+        loaded = _saved(uri, library, path, options) if saved else _built(uri, library, place, options, say)
     elif name.startswith(("/", "~", "./", "../")):
         folders = [str(other) for other in path.parent.glob("*/")] if path.parent.is_dir() else []
         raise DataError(f"{uri}: there is no folder {path}. {nearest(str(path), folders)}")
+    elif name in getattr(library.packaged_modules, "_PACKAGED_DATASETS_MODULES", ()):
+        raise DataError(
+            f"{uri}: there is no folder {path.absolute()}, and {name!r} is the name of a form of files, not of a set: "
+            "give a folder that holds them, e.g. hf:/FOLDER."
+        )
     else:
         loaded = _built(uri, library, name, options, say)
     splits = {str(key): split for key, split in loaded.items()}
@@ -212,6 +226,7 @@ def open_set(uri: str, name: str, options: Mapping[str, str], say: Callable[[str
         {key: split.select_columns([image, label]).cast_column(image, encoded) for key, split in splits.items()},
         image,
         label,
+        ValueRange.parse(uri, options["range"]) if "range" in options else None,
     )
 
 

@@ -15,13 +15,20 @@ import tensorflow_datasets as tfds
 from etils import epath
 from jaxtyping import Int64, UInt8
 
+from munet.data import conversion
 from munet.data import images as pixels
 from munet.data.labels import ONE_CLASS
 from munet.data.splits import check_labels
 from munet.data.tfds.missing_sets import MissingSetError
 from munet.errors import DataError
+from munet.paths import expanded
 
-DAMAGES = (OSError, ValueError, RuntimeError)  # what reading and decoding damaged records raises
+DAMAGES = (
+    OSError,
+    ValueError,
+    RuntimeError,
+    conversion.BadImageError,
+)  # what reading and decoding damaged records raises
 _CHUNK = 1000  # examples read at a time
 
 
@@ -52,22 +59,47 @@ class PreparedSet:
         """Names of the labels; numbers where the set has no names."""
         return tuple(str(name) for name in self.builder.info.features[self.label_key].names)
 
+    @property
+    def split_names(self) -> tuple[str, ...]:
+        """Names of the set's own splits."""
+        return tuple(self.builder.info.splits)
+
+    @property
+    def splits_listed(self) -> str:
+        """The set's own splits with their sizes, and options that would do, for messages."""
+        sizes = {name: int(info.num_examples) for name, info in self.builder.info.splits.items()}
+        train = "train" if "train" in sizes else max(sizes, key=lambda name: sizes[name])
+        others = [name for name in sizes if name != train]
+        test = "test" if "test" in others else others[0] if others else f"{train}[90%:]"
+        rest = f"{train}[5%:]" if others else f"{train}[5%:90%]"
+        listed = ", ".join(f"{name} ({size:,})" for name, size in sizes.items())
+        return f"The set has the splits {listed}; say e.g. tfds:NAME?train={rest}&validation={train}[:5%]&test={test}."
+
     def num_examples(self, notation: str) -> int:
         """Size of a split, e.g. `train[5%:]`.
 
         Raises:
           DataError: no such split, or no such notation; the splits are listed.
         """
-        splits = self.builder.info.splits
+        return sum(stop - start for _, start, stop in self.intervals(notation))
+
+    def intervals(self, notation: str) -> list[tuple[str, int, int]]:
+        """The examples that a notation means: name of the split, first, and end of each part.
+
+        Raises:
+          DataError: as for `num_examples`.
+        """
         try:
-            return int(splits[notation].num_examples)
-        except (ValueError, KeyError) as error:
-            listed = ", ".join(f"{name} ({info.num_examples:,})" for name, info in splits.items())
+            # In the order in which they are read; a split that is empty cannot be sliced.
+            found = tfds.core.ReadInstruction.from_spec(notation).to_absolute(dict(self.builder.info.splits))
+            sizes = {name: int(info.num_examples) for name, info in self.builder.info.splits.items()}
+            return [
+                (part.splitname, part.from_ or 0, sizes[part.splitname] if part.to is None else part.to)
+                for part in found
+            ]
+        except (ValueError, KeyError, AssertionError) as error:
             reason = str(error).partition("\n")[0]
-            raise DataError(
-                f"{self.uri}: split {notation!r} cannot be read: {reason} The set has the splits {listed}; say e.g. "
-                "tfds:NAME?train=train[5%:]&validation=train[:5%]&test=test."
-            ) from None
+            raise DataError(f"{self.uri}: split {notation!r} cannot be read: {reason} {self.splits_listed}") from None
 
     def identity(self) -> list[object]:
         """What tells this set from any other without reading it: name, version, sizes of splits and of files.
@@ -113,7 +145,7 @@ class PreparedSet:
 
     def decode(self, data: bytes) -> pixels.Pixels:
         """The pixels of one encoded image, on the canvas; raises any of `DAMAGES`."""
-        image = pixels.decode(data)
+        image = conversion.decode_unturned(data)
         return pixels.squash(image, self.canvas) if self.canvas else image
 
     def checked_labels(self, labels: Sequence[int]) -> Int64[np.ndarray, " n"]:
@@ -161,7 +193,8 @@ def open_set(uri: str, name: str, *, data_dir: str, canvas: int) -> PreparedSet:
 
 def sets_folder(data_dir: str) -> epath.Path:
     """The folder of prepared sets that a `data_dir` setting means."""
-    return epath.Path(data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets").expanduser()
+    place = data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
+    return epath.Path(expanded(place) if place.startswith("~") else place)  # it may be gs://
 
 
 def prepared_names(root: epath.Path) -> list[str]:

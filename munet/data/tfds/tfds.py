@@ -24,11 +24,11 @@ from munet.data.splits import (
     split_by_rank,
     take_by_rank,
 )
-from munet.data.tfds import prepared_stream
+from munet.data.tfds import prepared_stream, slices
 from munet.data.tfds.prepared_set import PreparedSet, open_set
 from munet.errors import DataError, nearest
 
-FORMAT = 1  # of the decoded arrays in the cache; count up when decoding or splitting changes
+FORMAT = 2  # of the decoded arrays in the cache; count up when decoding or splitting changes
 
 _DEFAULT_SPLITS = {"train": "train[5%:]", "validation": "train[:5%]", "test": "test"}
 _OMNIGLOT_PAPER = {"train": "train", "validation": "small1", "test": "small2"}
@@ -53,9 +53,13 @@ def open_prepared(source: TaskUri, settings: OpenSettings) -> Source:
     notation = _notation(uri, name, {key: value for key, value in options.items() if key != "canvas"})
     canvas = _canvas(uri, options.get("canvas"), settings.canvas)
     opened = open_set(uri, name, data_dir=settings.data_dir, canvas=canvas)
+    notes: list[str] = []
     if notation is None:
         sizes = _clean_sizes(opened)
     else:
+        asked = {str(split): options[split] for split in SPLITS if split in options}
+        defaults = _OMNIGLOT_PAPER if name == "omniglot" else _DEFAULT_SPLITS
+        notation, notes = slices.disjoint(opened, defaults, asked)
         sizes = {split: opened.num_examples(notation[split]) for split in SPLITS}
     check_sizes(uri, sizes)
     identity = [opened.identity(), _OMNIGLOT_DRAWINGS if notation is None else notation]
@@ -86,7 +90,8 @@ def open_prepared(source: TaskUri, settings: OpenSettings) -> Source:
         return {split: Split(arrays[f"{split}_images"], arrays[f"{split}_labels"]) for split in SPLITS}
 
     is_streamed = sizes["train"] * math.prod(opened.image_shape) > settings.max_resident
-    return Source(opened.class_names, sizes, fingerprint, stream if is_streamed else load, num_bytes=opened.num_bytes)
+    read = stream if is_streamed else load
+    return Source(opened.class_names, sizes, fingerprint, read, tuple(notes), opened.num_bytes)
 
 
 def _notation(uri: str, name: str, options: Mapping[str, str]) -> dict[str, str] | None:

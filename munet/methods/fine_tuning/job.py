@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from munet import roots
 from munet.config import Experiment, to_json
 from munet.config.train import METHODS, TrainConfig, as_run, data_seed
 from munet.data import loader
@@ -52,12 +53,16 @@ def prepare(config: TrainConfig, say: Say = lambda _: None) -> Job:
     except UserError as error:
         problems.append(error)
     try:
-        root = RootComponents(run, runtime.cache_dir)
+        # Hundreds of megabytes are not fetched for a training that cannot begin.
+        if not (problems and roots.needs_download(run.root, runtime.cache_dir)):
+            root = RootComponents(run, runtime.cache_dir)
     except UserError as error:
         problems.append(error)
     if root is None or problems:
         raise together(problems)
     tasks, infos = opened.tasks, [task.info for task in opened.tasks]
+    for task in tasks:
+        _ = task.image_shape  # decoded, and known to whoever predicts
     _check_heads(experiment.max_head, tasks)
     for task in tasks:
         for note in task.notes:

@@ -17,8 +17,8 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from jaxtyping import Array, Bool, Float, Int
 
 from munet import rng
-from munet.config.train import METHODS, Method, TrainExperiment
-from munet.data.augment import AugmentSettings, augment
+from munet.config.train import METHODS, Method, TrainExperiment, as_run
+from munet.data.augment import AugmentLaws, AugmentSettings, augment
 from munet.joint import optimizers
 from munet.joint.learner import Answers, Batch, Component, Deciding, Facts, Group, StreamName, chosen
 from munet.training.program import optimizer as evolution
@@ -90,6 +90,8 @@ class FineTuning(Deciding):
             experiment.optimizer, self._rates, experiment.clip_norm, experiment.weight_decay
         )
         self._augmentation = AugmentSettings.from_hyperparameters(self._settings)
+        fidelity = as_run(experiment).fidelity  # the laws of evolution and its baselines
+        self._laws = AugmentLaws(fidelity.crop, fidelity.colours)
 
     def initial(self, seed: int) -> FineTuned:
         """The root, new heads of zeros, and new adapters that change nothing yet."""
@@ -193,7 +195,8 @@ class FineTuning(Deciding):
     def _augmented(self, batch: Batch) -> Float[Array, "batch size size 3"]:
         key = jax.random.wrap_key_data(batch.words[0], impl="threefry2x32")[None]
         size, antialias = int(self._settings["image_size"]), self._experiment.antialias
-        return augment(batch.images[None], key, self._augmentation, image_size=size, antialias=antialias)[0]
+        images, laws = batch.images[None], self._laws
+        return augment(images, key, self._augmentation, image_size=size, antialias=antialias, laws=laws)[0]
 
     def _logits(
         self, tuned: Mapping[Key, Any], fixed: Mapping[Key, Any], task: TaskName, images: Array, trains: bool = False

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from munet import intervals
 from munet.config.pretrain import PretrainConfig, Recipe
 from munet.joint.workdir import PretrainResult
 from munet.methods.pretraining import recipe as recipes
-from munet.text import duration, percent
+from munet.text import duration, with_interval
 from munet.types import TaskInfo
 from munet.vit.architecture import get_variant
 
@@ -40,9 +41,10 @@ def card(
         f"and a head of {num_classes:,} classes with {result.head_params:,}" if config.runtime.keep_head else "no head"
     )
     many = len(tasks) > 1
+    among = " among all classes" if many else ""
     rows = [
         f"| {task.uri} | {task.num_train:,} / {task.num_validation:,} / {task.num_test:,} | {task.num_classes:,} "
-        f"| {percent(result.test[task.name])} % |"
+        f"| {with_interval(result.test[task.name].value, intervals.of_quality(result.test[task.name]), 1)} |"
         for task in tasks
     ]
     lines = [
@@ -61,7 +63,7 @@ def card(
         "",
         f"{_recipe(recipe, result)} Seed {recipe.seed}. It took {duration(result.seconds)} on {hardware(layout)}.",
         "",
-        f"| task | train / validation / test images | classes | test accuracy{' among all classes' if many else ''} |",
+        f"| task | train / validation / test images | classes | test accuracy{among} (95% interval) |",
         "|---|---|---|---|",
         *rows,
         "",

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import re
 import shutil
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 from PIL import Image
 
+from munet.data.cache import new_folder
 from munet.data.folder.index import Progress
 from munet.data.splits import SPLITS, Split
 from munet.data.tasks import Task
 from munet.errors import DataError, UserError
+from munet.paths import expanded
 from munet.threads import in_threads
 
 _UNSAFE = re.compile(r'[\x00-\x1f/\\:*?"<>|%\x7f]')  # in names of folders, on some system
@@ -53,10 +54,10 @@ def write_folder(task: Task, folder: Path, say: Callable[[str], None]) -> int:
     names = [safe_name(name) for name in task.info.class_names]
     if repeated := sorted({name for name in names if names.count(name) > 1}):
         raise DataError(f"{task.uri}: two classes are called {repeated[0]!r}; a folder cannot tell them apart.")
-    folder = folder.expanduser().absolute()
+    folder = expanded(folder).absolute()
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+        temporary = new_folder(folder.parent, f".{folder.name}-")
         try:
             with task.testing():  # the data themselves are copied: nothing is decided by it
                 parts = {name: task.split(name) for name in SPLITS}
@@ -65,7 +66,6 @@ def write_folder(task: Task, folder: Path, say: Callable[[str], None]) -> int:
                 for name in names:
                     (temporary / split / name).mkdir(parents=True, exist_ok=True)
                 _write(part, names, temporary / split, progress)
-            temporary.chmod(0o755)  # as of any new folder: a temporary one is closed to others
             temporary.replace(folder)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)

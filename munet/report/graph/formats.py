@@ -7,6 +7,7 @@ from typing import Any
 
 from munet.report import drawing
 from munet.report.graph.graph import Graph, Node
+from munet.text import printable
 
 
 def to_json_text(graph: Graph) -> str:
@@ -102,4 +103,4 @@ def label(graph: Graph, node: Node) -> str:
 
 def _quote(text: str) -> str:
     """A DOT string: JSON's escapes of quotes and backslashes are DOT's too."""
-    return json.dumps(text, ensure_ascii=False)
+    return json.dumps(printable(text), ensure_ascii=False)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from xml.sax.saxutils import escape, quoteattr
 
 from munet.quality import metric_words
 from munet.report import drawing
@@ -169,8 +168,9 @@ def _paths(
             f'<path d="{path}" fill="none" stroke="#FFFFFF" stroke-width="{_LINE + 2}"/>'
         )
         lines[wire.source, wire.target].append(
-            f'<path class="path" data-task={quoteattr(names[wire.task])} d="{path}" fill="none" '
-            f'stroke="{style.colour}" stroke-width="{_LINE}"{dash}><title>{escape(names[wire.task])}</title></path>'
+            f'<path class="path" data-task={drawing.xml_attribute(names[wire.task])} d="{path}" fill="none" '
+            f'stroke="{style.colour}" stroke-width="{_LINE}"{dash}>'
+            f"<title>{drawing.xml_text(names[wire.task])}</title></path>"
         )
     return [part for ends in bundles for part in (*rims[ends], *lines[ends])]
 
@@ -190,8 +190,8 @@ def _box(graph: Graph, node: Node, text: _Text, x: float, y: float, width: float
     dash = f' stroke-dasharray="{style.dash}"' if style.dash and not is_filled else ""
     radius = _BOX_HEIGHT / 2 if node.kind == "task" else 6
     return (
-        f'<g class="node" data-id={quoteattr(node.id)} data-kind="{node.kind}">'
-        f"<title>{escape(_tooltip(graph, node))}</title>"
+        f'<g class="node" data-id={drawing.xml_attribute(node.id)} data-kind="{node.kind}">'
+        f"<title>{drawing.xml_text(_tooltip(graph, node))}</title>"
         f'<rect x="{x - width / 2:.1f}" y="{y - _BOX_HEIGHT / 2:.1f}" width="{width:.1f}" height="{_BOX_HEIGHT:.1f}" '
         f'rx="{radius:g}" fill="{fill}" stroke="{style.colour}" stroke-width="2"{dash}/>'
         + label(x, y - 2, text.main, size=13, fill=ink, anchor="middle", weight="600")

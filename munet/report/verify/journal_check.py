@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
+
+from munet import right_images
 from munet.errors import CorruptionError, UserError, WorkdirError
 from munet.evolution.controller import Controller
 from munet.evolution.state import State
@@ -41,19 +44,27 @@ def check_journal(store: Store, report: VerifyReport) -> RunView | None:
             if folded is not None:
                 for text in _decisions(controller, folded.state, entry):
                     report.add(place, text, _version_advice(start))
-            folded = replay.tell(controller, folded, entry)
+            folded = replay.fold(controller, folded, entry, store)
         except UserError as error:
             report.add_error(place, error)
             is_sound = False
-        except KeyError as error:
-            report.add(place, f"It names {error}, which no entry before it has published.")
+        except (LookupError, ValueError, ArithmeticError, TypeError) as error:  # of judging it anew
+            report.add(place, f"It makes no sense ({type(error).__name__}: {error}).")
             is_sound = False
     if start is None or folded is None:
         return None
     system = RunView(store, start, folded)
-    if is_sound:
+    if is_sound and not is_cut(system):
         _check_snapshots(system, report)
     return system
+
+
+def is_cut(system: RunView) -> bool:
+    """Whether the journal has entries, damaged or behind a damaged one, that the system does without."""
+    try:
+        return len(system.store.journal) > system.run_state.length
+    except CorruptionError:
+        return True
 
 
 def _entries(store: Store, report: VerifyReport) -> Iterator[tuple[int, JournalEntry]]:
@@ -99,6 +110,25 @@ def _decisions(controller: Controller, state: State, entry: JournalEntry) -> Ite
             yield f"Its test accuracy counts {total[0]} of {total[1]}, its classes together {counts[0]} of {counts[1]}."
         elif entry.test_counted_per_class and quality_of(entry.test_quality.metric, *by_class) != entry.test_quality:
             yield "Its balanced test accuracy is not the one that its classes give."
+        if problem := _right_images_problem(entry):
+            yield problem
+
+
+def _right_images_problem(entry: PhaseEntry) -> str:
+    """What is wrong with the images that it says are right, class by class; "": nothing, or they are not recorded."""
+    if not entry.test_right:
+        return ""
+    try:
+        right = right_images.unpack(entry.test_right, entry.test_quality.counted)
+    except CorruptionError as error:
+        return str(error)
+    classes = np.repeat(np.arange(len(entry.test_counted_per_class)), entry.test_counted_per_class)
+    if len(classes) != len(right):
+        return "It says which test images are right, but not of which classes they are."
+    found = np.bincount(classes[right], minlength=len(entry.test_counted_per_class))
+    if tuple(map(int, found)) != entry.test_correct_per_class:
+        return "The test images that it says are right are not as many of each class as it counts."
+    return ""
 
 
 def _check_snapshots(system: RunView, report: VerifyReport) -> None:

@@ -10,16 +10,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 
-from rich.console import Console
-
+from munet.consoles import PrintableConsole
 from munet.data.open_settings import NO_ARRAYS, Arrays
 from munet.errors import CorruptionError, UserError
-from munet.report.verify.journal_check import check_journal
+from munet.report.verify.journal_check import check_journal, is_cut
 from munet.report.verify.problems import VerifyReport
 from munet.store import Store
 from munet.system import joint, view
 from munet.system.view import RunView
-from munet.types import ComponentId, ComponentRecord, Quality, TaskName
+from munet.types import ComponentId, ComponentRecord, ModelId, Quality, TaskName
 from munet.vit import architecture
 
 __all__ = ["Measure", "VerifyReport", "remeasure", "run", "verify"]
@@ -89,7 +88,7 @@ def run(workdir: str, measure: Measure | None = None) -> int:
       The number of problems.
     """
     report = verify(workdir, measure)
-    console = Console(soft_wrap=True, highlight=False, markup=False)
+    console = PrintableConsole(soft_wrap=True, highlight=False, markup=False)
     for line in report.lines():
         console.print(line)
     return len(report.problems)
@@ -107,7 +106,10 @@ def remeasure(data_dir: str = "", cache_dir: str = "", arrays: Arrays = NO_ARRAY
     """
     from munet.system.data import open_again
     from munet.training.measure import evaluation
+    from munet.training.program import jax_settings
     from munet.training.work import TaskWork
+
+    jax_settings.pin()
 
     def measure(system: RunView, task: TaskName) -> Quality:
         info, model = system.task(task), system.model(task)
@@ -137,7 +139,10 @@ def _check_models(system: RunView, sound: Mapping[ComponentId, ComponentRecord],
     """Every model has all its components, with the recorded descent; retained ones with the shapes they mean."""
     there = system.store.components.ids()
     users: dict[ComponentId, list[str]] = {}
+    gone = _population_gone(system)
     for model in system.state.models.values():  # the root and the active population too: resuming needs them
+        if model.id in gone:
+            continue
         for identity in system.state.used_by(model):
             users.setdefault(identity, []).append(f"{model.id} of {model.task}" if model.task else "0 (the root)")
     for identity, record in system.state.components.items():
@@ -164,6 +169,17 @@ def _shape_problems(system: RunView, task: TaskName, name: str, identity: Compon
     if record.name == name and dict(record.layer_leaves) == expected:
         return []
     return [f"Model {model.id} of {task} uses it as {name}, but its name ({record.name}) or shapes are others."]
+
+
+def _population_gone(system: RunView) -> set[ModelId]:
+    """Models of the open phase whose files may have been removed, by an entry that is damaged, or was and is dropped.
+
+    Where the phase is over but for being closed, that takes its best model alone.
+    """
+    state, controller = system.state, system.controller
+    if state.active and controller.is_phase_over(state):
+        return {*state.active} - {controller.best(state).id}
+    return set(state.active) if is_cut(system) else set()
 
 
 def _check_accounting(system: RunView, report: VerifyReport) -> None:

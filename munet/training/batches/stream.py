@@ -21,7 +21,7 @@ from jaxtyping import Array, Float, Int, Int32, UInt8
 from munet import rng
 from munet.config import Config
 from munet.data import loader
-from munet.data.augment import AugmentSettings, augment, prepare
+from munet.data.augment import PLAIN_LAWS, AugmentLaws, AugmentSettings, augment, prepare
 from munet.data.streamed import StreamedImages
 from munet.data.tasks import Split
 from munet.training.batches.decode_ahead import Feed, StepFeed
@@ -74,6 +74,7 @@ class StreamSettings:
       class_balanced: whether every class comes equally often (see `loader.balanced_indices`).
       num_steps: of the generation: what a streamed set decodes ahead ends there.
       decoding_threads: of a streamed set; 0: one a core.
+      laws: of the augmentations.
     """
 
     batch_size: int
@@ -82,6 +83,7 @@ class StreamSettings:
     class_balanced: bool = False
     num_steps: int = 0
     decoding_threads: int = 0
+    laws: AugmentLaws = PLAIN_LAWS
 
 
 class TrainStream:
@@ -110,7 +112,7 @@ class TrainStream:
         self._labels = labels
         self._augmentation, self._path, self._settings = augmentation, path, settings
         self._feed: StepFeed | None = None
-        self._program = partial(_augment_segment, resize=settings.resize)
+        self._program = partial(_augment_segment, resize=settings.resize, laws=settings.laws)
         key = jax.device_put(rng.key_data((*path, "augment")), self._home)
         self._key = jax.random.wrap_key_data(key, impl="threefry2x32")
 
@@ -185,7 +187,7 @@ def _gather(
     return images[indices]
 
 
-@partial(jax.jit, static_argnames="resize")
+@partial(jax.jit, static_argnames=("resize", "laws"))
 def _augment_segment(
     images: UInt8[Array, "segment batch h w c"],
     key: Array,
@@ -194,13 +196,15 @@ def _augment_segment(
     num_steps: Int[Array, ""] | np.int32,
     *,
     resize: Resize,
+    laws: AugmentLaws,
 ) -> Float[Array, "segment batch size size 3"]:
     segment, batch = images.shape[:2]
     image_size, antialias = resize
 
     def step(index: Array, result: Array) -> Array:
         keys = jax.random.fold_in(key, first_step + index)[None]
-        batch_images = augment(images[index][None], keys, settings, image_size=image_size, antialias=antialias)
+        own = images[index][None]
+        batch_images = augment(own, keys, settings, image_size=image_size, antialias=antialias, laws=laws)
         return result.at[index].set(batch_images[0])
 
     empty = jnp.zeros((segment, batch, image_size, image_size, 3), jnp.float32)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Int
 
+from munet import right_images
 from munet.data.tasks import Split
 from munet.quality import Quality, quality_of
 from munet.training.assemble import FlatArrays
@@ -33,12 +34,14 @@ class Measurement:
       confusions: (class, predicted class, images) where the two differ, most images first, then by class; the first
         `MAX_CONFUSIONS` of them.
       metric: what `quality` is.
+      right: which images are right, as `right_images.pack` writes it.
     """
 
     correct_per_class: tuple[int, ...]
     counted_per_class: tuple[int, ...]
     confusions: tuple[tuple[int, int, int], ...] = ()
     metric: str = "accuracy"
+    right: str = ""
 
     @property
     def quality(self) -> Quality:
@@ -59,7 +62,8 @@ def count(
         (int(pair) // num_classes, int(pair) % num_classes, int(many))
         for pair, many in zip(pairs[first], images[first], strict=True)
     )
-    return Measurement(tuple(map(int, correct)), tuple(map(int, counted)), confusions, metric)
+    right = right_images.pack(predicted == labels, labels)
+    return Measurement(tuple(map(int, correct)), tuple(map(int, counted)), confusions, metric, right)
 
 
 def measure(

@@ -19,9 +19,11 @@ from munet.training.placement.devices import DeviceLayout
 from munet.training.placement.grouping import Group
 from munet.training.placement.placing import place
 from munet.training.program import programs
-from munet.training.program.optimizer import OptimizerSettings
+from munet.training.program.optimizer import OptimizerSettings, UpdateRule
 from munet.training.program.signature import Signature
 from munet.vit import architecture
+
+_RULE = UpdateRule()
 
 
 @dataclass(frozen=True)
@@ -37,10 +39,10 @@ class StepTime:
     step: float
 
 
-def measure(signature: Signature, layout: DeviceLayout, *, clip_norm: float = 1.0, num_steps: int = 3) -> StepTime:
+def measure(signature: Signature, layout: DeviceLayout, rule: UpdateRule = _RULE, num_steps: int = 3) -> StepTime:
     """Compiles the train program of a signature on the layout's first device and times `num_steps` single steps."""
     chunk = place([Group(signature, (0,))], layout.single)[0]
-    program = programs.train_program(signature, chunk.mesh, clip_norm, chunk.parts)
+    program = programs.train_program(signature, chunk.mesh, rule, chunk.parts)
     state, fixed, control = blank_child(signature, chunk)
     size = signature.image_size
     images = jnp.zeros((1, signature.batch_size, size, size, architecture.CHANNELS))

@@ -18,9 +18,11 @@ from jax.sharding import Mesh
 
 from munet.config import Runtime
 from munet.errors import UserError
+from munet.platforms import no_device
 from munet.threads import num_cores
 from munet.training.placement import device_memory, fitting
 from munet.training.placement.grouping import CostModel, Group
+from munet.training.program import jax_settings
 from munet.training.program.sharding import AXES
 
 
@@ -53,9 +55,9 @@ class DeviceLayout:
         much of a group is stacked as fits.
 
         Raises:
-          UserError: more devices are asked for than there are, or a mesh of another size.
+          UserError: more devices are asked for than there are, or a mesh of another size; or none can be used.
         """
-        devices = jax.devices()
+        devices = visible_devices()
         if runtime.num_devices > len(devices):
             raise UserError(
                 f"runtime.num_devices = {runtime.num_devices}, but JAX sees {len(devices)} {devices[0].platform} "
@@ -83,6 +85,7 @@ class DeviceLayout:
             "microbatch": self.microbatch,
             **cores,
             "xla_flags": os.environ.get("XLA_FLAGS", ""),
+            "jax": jax_settings.describe(),
         }
 
     @property
@@ -124,6 +127,25 @@ class DeviceLayout:
     def cost_model(self) -> CostModel:
         """Measured on this kind of device: see docs/performance.md."""
         return _COST_MODELS.get(self.devices[0].platform, _COST_MODELS["default"])
+
+
+def visible_devices() -> list[jax.Device]:
+    """The devices that JAX shows.
+
+    Raises:
+      UserError: it cannot start any, or is set to refuse what its programs rely on.
+    """
+    try:
+        devices = jax.devices()
+    except (RuntimeError, AssertionError) as error:  # without a word where a platform's plugin is missing
+        raise UserError(no_device(error)) from error
+    settings = jax.config.values
+    if settings["jax_numpy_dtype_promotion"] != "standard" or settings["jax_numpy_rank_promotion"] == "raise":
+        raise UserError(
+            "JAX is set to refuse that types or ranks are promoted (JAX_NUMPY_DTYPE_PROMOTION, "
+            "JAX_NUMPY_RANK_PROMOTION, or jax.config), and munet relies on both: leave these settings at the defaults."
+        )
+    return devices
 
 
 def data_mesh(layout: DeviceLayout) -> Mesh:

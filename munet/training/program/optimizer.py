@@ -14,11 +14,20 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, Int
 
-from munet.config.evolve import Schedule
+from munet.config.evolve import MomentumProduct, Schedule
 from munet.types import Hyperparameters
 
 Params = Any  # a pytree of float32 arrays
 SCHEDULES: tuple[Schedule, ...] = get_args(Schedule)
+
+
+class UpdateRule(NamedTuple):
+    """What all children of a run share of their optimiser; static, one program each."""
+
+    clip_norm: float = 1.0  # of the gradients, over all that trains
+    # of momentum and its buffer: "float32", or "bfloat16" as optax has it for a buffer of that type, where a momentum
+    # of 0.99 acts as 0.988 (spec section 15)
+    momentum_product: MomentumProduct = "float32"
 
 
 class OptimizerSettings(NamedTuple):
@@ -75,12 +84,19 @@ def update(
     grads: Params,
     settings: OptimizerSettings,
     step: Int[Array, ""],
-    clip_norm: float,
+    rule: UpdateRule,
 ) -> tuple[Params, Params]:
-    """One step: clip `grads` (already masked) to `clip_norm`, move the buffer, move the parameters."""
-    clip = optax.clip_by_global_norm(clip_norm)
+    """One step: clip `grads` (already masked) to a norm, move the buffer, move the parameters."""
+    clip = optax.clip_by_global_norm(rule.clip_norm)
     grads, _ = clip.update(grads, clip.init(params))
-    velocity = jax.tree.map(lambda buffer, grad: settings.momentum * buffer.astype(jnp.float32) + grad, momentum, grads)
+
+    def kept(buffer: Array) -> Array:
+        """What is left of the buffer after a step."""
+        if rule.momentum_product == "float32":
+            return settings.momentum * buffer.astype(jnp.float32)
+        return _rounded(_rounded(settings.momentum) * buffer.astype(jnp.float32))
+
+    velocity = jax.tree.map(lambda buffer, grad: kept(buffer) + grad, momentum, grads)
     direction = jax.tree.map(
         lambda speed, grad: jnp.where(settings.nesterov > 0, settings.momentum * speed + grad, speed),
         velocity,
@@ -89,3 +105,8 @@ def update(
     rate = learning_rate(settings, step)
     params = jax.tree.map(lambda leaf, move: leaf - rate * move, params, direction)
     return params, jax.tree.map(lambda speed: speed.astype(jnp.bfloat16), velocity)
+
+
+def _rounded(values: Array) -> Array:
+    """As bfloat16 has them, still float32; XLA may leave out a conversion there and back, never this."""
+    return jax.lax.reduce_precision(values, exponent_bits=8, mantissa_bits=7)

@@ -68,7 +68,9 @@ def compiler_options(mesh: Mesh) -> dict[str, int] | None:
 
 
 @cache
-def train_program(signature: Signature, mesh: Mesh, clip_norm: float, num_parts: int = 1) -> Callable[..., ChildState]:
+def train_program(
+    signature: Signature, mesh: Mesh, rule: optimizer.UpdateRule, num_parts: int = 1
+) -> Callable[..., ChildState]:
     """`(state, fixed, control, images, labels, num_steps) -> state`: the first `num_steps` batches of a segment.
 
     `images` is [segment, batch, size, size, 3] in [-1, 1], `labels` [segment, batch]; both are the same for all
@@ -99,9 +101,7 @@ def train_program(signature: Signature, mesh: Mesh, clip_norm: float, num_parts:
                 name: jax.tree.map(lambda grad, mask=mask: jnp.where(mask > 0, grad, 0.0), grads[name])
                 for name, mask in control.masks.items()
             }
-            tuned, momentum = optimizer.update(
-                state.tuned, state.momentum, grads, control.settings, state.step, clip_norm
-            )
+            tuned, momentum = optimizer.update(state.tuned, state.momentum, grads, control.settings, state.step, rule)
             return state._replace(
                 tuned=tuned,
                 momentum=momentum,

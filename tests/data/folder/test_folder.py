@@ -217,9 +217,9 @@ def test_what_is_no_image_is_left_out_and_counted(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a" / "pipe.jpg")
     task = load(tmp_path)
     assert sizes(task) == (16, 2, 2)
-    others, hidden = task.notes
+    foreign, others, hidden = task.notes
     assert "2 .txt" in others
-    assert "1 .heic" in others
+    assert "not read are left out: 1 .heic." in foreign
     assert "1 .jpg beside the class folders" in others
     assert "1 special" in others
     assert "3 hidden files or folders" in hidden

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import time
 from pathlib import Path
 from typing import Any
@@ -92,6 +93,45 @@ def test_a_damaged_index_is_made_anew(tmp_path: Path, text: str, caplog: pytest.
     index.write_text(text)
     with caplog.at_level("CRITICAL"):
         assert load(tmp_path / "x", **options).info == first.info
+
+
+def test_a_flipped_bit_in_the_index_changes_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A width, say: the canvas of the task, and so every result, would be another for ever."""
+    fill(tmp_path / "x", {"a": 10, "b": 10})
+    options = {"cache_dir": str(tmp_path / "cache")}
+    first = load(tmp_path / "x", **options)
+    (index,) = (tmp_path / "cache" / "folders").iterdir()
+    sound = index.read_bytes()
+    generator = random.Random(0)
+    width = 8 * (sound.index(b'"width": ') + 9)
+    for flip in [*range(width, width + 8), *generator.choices(range(8 * len(sound)), k=60)]:
+        altered = bytearray(sound)
+        altered[flip // 8] ^= 1 << flip % 8
+        index.write_bytes(altered)
+        caplog.clear()
+        assert load(tmp_path / "x", **options).info == first.info, flip
+        assert "is damaged and made anew" in caplog.text
+        assert index.read_bytes() == sound
+
+
+def test_a_full_disk_leaves_no_half_index(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    fill(tmp_path / "x", {"a": 10, "b": 10})
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", full)
+        load(tmp_path / "x", cache_dir=str(tmp_path / "cache"))
+    assert "could not be kept" in caplog.text
+    assert not list((tmp_path / "cache" / "folders").iterdir())
+    old = tmp_path / "cache" / "folders" / ".tmp-old"
+    old.write_bytes(b"half")
+    os.utime(old, (1e9, 1e9))
+    load(tmp_path / "x", cache_dir=str(tmp_path / "cache"))
+    assert not old.exists(), "what a killed process left goes, too"
 
 
 def test_an_emptied_cache_does_not_matter(tmp_path: Path) -> None:

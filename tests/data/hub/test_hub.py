@@ -269,6 +269,24 @@ def test_unusable_sets_are_refused(tmp_path: Path) -> None:
     assert "no column is clearly the label. Say ?label=NAME; there is 'file'" in problem("unsure", train=unsure)
 
 
+@pytest.mark.parametrize("name", ["parquet", "imagefolder"])
+def test_a_folder_named_like_a_form_is_read(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not the current directory, which is what such a name means to the library."""
+    meant = {"train": table(20)}
+    expected = load(parquet(tmp_path / "other", meant)).info.fingerprint
+    here = parquet(tmp_path / "here", {"train": table(40)})
+    parquet(here / name, meant)
+    monkeypatch.chdir(here)
+    for uri in (f"./{name}", name, here / name):
+        assert load(uri).info.fingerprint == expected
+
+
+def test_the_name_of_a_form_of_files_is_no_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(parquet(tmp_path / "here", {"train": table(40)}))
+    with pytest.raises(DataError, match="'parquet' is the name of a form of files, not of a set"):
+        load("parquet")
+
+
 def test_what_is_not_there_is_named_with_the_way_to_get_it(tmp_path: Path) -> None:
     saved(tmp_path / "insects", train=table(9))
     with pytest.raises(DataError, match=r"there is no folder .*insect\. Did you mean '.*insects'\?"):
@@ -299,3 +317,22 @@ def test_without_the_library_the_extra_is_named(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setitem(sys.modules, "datasets", None)
     with pytest.raises(DataError, match=r"pip install -e '\.\[hf\]'"):
         load("mnist")
+
+
+def test_labels_of_yes_and_no(tmp_path: Path) -> None:
+    yes_or_no = table(40, datasets.Value("bool"), label=[index % 2 == 0 for index in range(40)])
+    task = load(saved(tmp_path / "set", train=yes_or_no))
+    assert task.info.class_names == ("0", "1")
+    other = yes_or_no.rename_column("label", "is_ripe")
+    assert load(f"{saved(tmp_path / 'other', train=other)}?label=is_ripe").info.num_train == 32
+
+
+def test_images_of_files_that_do_not_say_that_they_are(tmp_path: Path) -> None:
+    """As `{bytes, path}`, which other programs than `datasets` write."""
+    struct = {"bytes": datasets.Value("binary"), "path": datasets.Value("string")}
+    plain = datasets.Dataset.from_dict(
+        {"image": [png() for _ in range(30)], "label": [index % 3 for index in range(30)]},
+        features=datasets.Features({"image": struct, "label": datasets.Value("int64")}),
+    )
+    task = load(parquet(tmp_path / "set", {"train": plain}))
+    assert (task.info.num_train, task.image_shape) == (24, (6, 5, 3))

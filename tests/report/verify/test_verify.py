@@ -5,18 +5,19 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from munet import config
+from munet import config, right_images
 from munet.errors import DataError, WorkdirError
 from munet.report.verify import verify as verifying
 from munet.report.verify.verify import VerifyReport, verify
 from munet.store import Store
-from munet.store.codec import dumps
 from munet.system import view
 from munet.system.view import RunView
 from munet.types import ComponentId, ComponentRecord, Position, Quality, SeedsEntry, StartEntry, TaskName
 from tests.report.stored_run import write_run
+from tests.store import journal_files
 
 
 @pytest.fixture
@@ -69,11 +70,11 @@ def test_a_run_that_chose_seed_parents_by_fit_is_sound(tmp_path: Path, until: Po
 def test_altered_fits_are_found(tmp_path: Path) -> None:
     run = write_run(tmp_path, num_classes=(3, 5, 7), seed_choice="fit", max_seed_parents=1)
     index = next(place for place, entry in enumerate(run.entries) if isinstance(entry, SeedsEntry))
-    content = json.loads(entry_file(tmp_path, index).read_bytes())
+    content = journal_files.read(entry_file(tmp_path, index))
     fits = content["entry"]["fits"]
     worst = min(fits, key=lambda model: fits[model])
-    entry_file(tmp_path, index).write_bytes(
-        dumps(content | {"entry": content["entry"] | {"fits": fits | {worst: 1.0}}})
+    journal_files.write(
+        entry_file(tmp_path, index), content | {"entry": content["entry"] | {"fits": fits | {worst: 1.0}}}
     )
     problems = verify(str(tmp_path)).problems
     assert problems[0].place == str(entry_file(tmp_path, index + 1))  # whose chain is broken
@@ -121,10 +122,10 @@ def test_a_missing_root_component_is_found(run: Path) -> None:
 def test_a_record_that_is_not_the_journals_is_found(tmp_path: Path) -> None:
     write_run(tmp_path, until=Position(0, 0, 1))
     file = entry_file(tmp_path, 1)
-    content = json.loads(file.read_bytes())
+    content = journal_files.read(file)
     identity, record = next(iter(content["entry"]["published"].items()))
     record["cycles"] = {"task0": 1000}
-    file.write_bytes(json.dumps(content).encode())
+    journal_files.write(file, content)
     (problem,) = verify(str(tmp_path)).problems
     assert problem.place == str(tmp_path / "components" / f"{identity}.safetensors")
     assert "is not the one in the journal" in problem.text
@@ -164,9 +165,9 @@ def test_an_altered_entry_is_found(run: Path, index: int) -> None:
 
 def test_an_altered_last_entry_is_found_by_its_snapshot(run: Path) -> None:
     file = entry_file(run, 18)  # a phase's end: no later entry vouches for it
-    content = json.loads(file.read_bytes())
+    content = journal_files.read(file)
     content["entry"]["test_quality"]["correct"] += 1
-    file.write_bytes(json.dumps(content, separators=(",", ":")).encode() + b"\n")
+    journal_files.write(file, content)
     (problem,) = verify(str(run)).problems
     assert problem.place == str(file)
     assert "when the snapshot" in problem.text
@@ -175,16 +176,16 @@ def test_an_altered_last_entry_is_found_by_its_snapshot(run: Path) -> None:
 def test_a_decision_that_does_not_follow_is_found(tmp_path: Path) -> None:
     write_run(tmp_path, until=Position(0, 1, 1))
     file = entry_file(tmp_path, 4)  # the last generation: no later entry vouches for it
-    content = json.loads(file.read_bytes())
+    content = journal_files.read(file)
     child = next(child for child in content["entry"]["children"] if child["verdict"]["is_kept"])
     for quality in child["training"]["qualities"]:
         quality["correct"] = 0
-    file.write_bytes(json.dumps(content).encode())
+    journal_files.write(file, content)
     (problem,) = verify(str(tmp_path)).problems
     assert problem.place == str(file)
     assert f"verdict on child {child['plan']['id']}" in problem.text
     child["plan"]["hyperparameters"]["learning_rate"] = 0.5
-    file.write_bytes(json.dumps(content).encode())
+    journal_files.write(file, content)
     (problem,) = verify(str(tmp_path)).problems
     assert "other children" in problem.text
 
@@ -273,3 +274,27 @@ def test_verifying_changes_nothing(run: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in sorted(run.rglob("*"))}
     verify(str(run))
     assert {path: path.stat().st_mtime_ns for path in sorted(run.rglob("*"))} == before
+
+
+def test_right_images_that_do_not_fit_the_counts_are_found(tmp_path: Path) -> None:
+    write_run(tmp_path, until=Position(0, 1, 0))
+    file = entry_file(tmp_path, 3)  # the end of the first phase
+    content = json.loads(file.read_bytes())
+    correct = content["entry"]["test_quality"]["correct"]
+    labels = np.repeat([0, 1, 2], [50, 30, 20])
+    is_right = np.arange(100) < correct
+    content["entry"] |= {
+        "test_counted_per_class": [50, 30, 20],
+        "test_correct_per_class": np.bincount(labels[is_right], minlength=3).tolist(),
+        "test_right": right_images.pack(is_right, labels),
+    }
+
+    def problems() -> list[str]:
+        file.write_bytes(json.dumps(content).encode())
+        return [problem.text for problem in verify(str(tmp_path)).problems if problem.place == str(file)]
+
+    sound = problems()
+    for text, words in ((right_images.pack(~is_right, labels), "not as many of each class"), ("AA", "is not written")):
+        content["entry"]["test_right"] = text
+        (found,) = set(problems()) - set(sound)
+        assert words in found

@@ -70,6 +70,7 @@ def test_one_set_is_on_the_device_at_a_time(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(Validation, "__init__", watched)
     settings = config()
     settings.experiment.baseline.kind = "full"  # replicas see batches of their own
+    settings.runtime.resident_share = 0.0  # streams of a set that is decoded as it trains follow each other
     train([random_child(1, id=id, max_blocks=1, image_size=SIZE) for id in (1, 2, 3)], settings)
     assert alive == [0, 0, 0]
 

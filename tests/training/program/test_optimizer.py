@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
 
 from munet.training.program import optimizer
-from munet.training.program.optimizer import OptimizerSettings
+from munet.training.program.optimizer import OptimizerSettings, UpdateRule
 from tests.training.children import hyperparameters
 from tests.training.reference import schedule
+
+RULE, UNCLIPPED = UpdateRule(), UpdateRule(1e9)
 
 
 def settings(steps_per_cycle: int = 10, num_cycles: int = 4, **changes: object) -> OptimizerSettings:
@@ -63,10 +67,10 @@ def test_the_buffer_is_bfloat16_and_the_product_float32() -> None:
     values = settings(schedule="constant", learning_rate=2.0, momentum=0.9)
     params, grads = {"w": jnp.zeros(1)}, {"w": jnp.full(1, 1 / 3)}
     momentum = optimizer.init_momentum(params)
-    params, momentum = optimizer.update(params, momentum, grads, values, jnp.int32(0), clip_norm=1.0)
+    params, momentum = optimizer.update(params, momentum, grads, values, jnp.int32(0), RULE)
     assert momentum["w"].dtype == jnp.bfloat16
     assert float(params["w"][0]) == pytest.approx(-1 / 3, rel=1e-6)  # not rounded to bfloat16
-    second, _ = optimizer.update(params, momentum, grads, values, jnp.int32(1), clip_norm=1.0)
+    second, _ = optimizer.update(params, momentum, grads, values, jnp.int32(1), RULE)
     rounded = float(jnp.bfloat16(1 / 3))
     assert float(second["w"][0]) == pytest.approx(-1 / 3 - (0.9 * rounded + 1 / 3), rel=1e-6)
 
@@ -75,21 +79,24 @@ def test_gradients_are_clipped_together() -> None:
     values = settings(schedule="constant", learning_rate=2.0, momentum=0.7)
     params = {"a": jnp.zeros(1), "b": jnp.zeros(1)}
     grads = {"a": jnp.full(1, 30.0), "b": jnp.full(1, 40.0)}
-    moved, _ = optimizer.update(params, optimizer.init_momentum(params), grads, values, jnp.int32(0), clip_norm=1.0)
+    moved, _ = optimizer.update(params, optimizer.init_momentum(params), grads, values, jnp.int32(0), RULE)
     assert float(optax.tree.norm(moved)) == pytest.approx(1.0)
     assert float(moved["a"][0]) == pytest.approx(-0.6)
 
 
-def test_nesterov_is_a_value_and_equals_optax() -> None:
-    grads = [{"w": jnp.float32([0.1, -0.2])}, {"w": jnp.float32([0.3, 0.1])}]
+@pytest.mark.parametrize("rule", [UNCLIPPED, UNCLIPPED._replace(momentum_product="bfloat16")])
+def test_nesterov_is_a_value_and_equals_optax(rule: UpdateRule) -> None:
+    grads = [{"w": jnp.float32([0.1, -0.2])}, {"w": jnp.float32([0.3, 0.1])}, {"w": jnp.float32([0.0, 0.7])}]
+    # optax multiplies in the buffer's bfloat16 by a plain number, and in float32 by an array of that type.
+    decay: Any = 0.99 if rule.momentum_product == "bfloat16" else jnp.float32(0.99)
     for nesterov in (False, True):
-        values = settings(schedule="constant", learning_rate=0.2, momentum=0.9, nesterov=nesterov)
-        trace = optax.trace(jnp.float32(0.9), nesterov, accumulator_dtype=jnp.bfloat16)
+        values = settings(schedule="constant", learning_rate=0.2, momentum=0.99, nesterov=nesterov)
+        trace = optax.trace(decay, nesterov, accumulator_dtype=jnp.bfloat16)
         reference = optax.chain(trace, optax.scale(-0.1))
         params = expected = {"w": jnp.float32([1.0, 1.0])}
         momentum, state = optimizer.init_momentum(params), reference.init(expected)
         for step, grad in enumerate(grads):
-            params, momentum = optimizer.update(params, momentum, grad, values, jnp.int32(step), clip_norm=1e9)
+            params, momentum = optimizer.update(params, momentum, grad, values, jnp.int32(step), rule)
             updates, state = reference.update(grad, state)
             expected = optax.apply_updates(expected, updates)
         np.testing.assert_allclose(params["w"], expected["w"], rtol=1e-6)

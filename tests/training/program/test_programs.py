@@ -18,6 +18,7 @@ from jax.sharding import Mesh
 from munet.run.runs import evolve
 from munet.training import assemble
 from munet.training.program import programs, sharding, signature
+from munet.training.program.optimizer import UpdateRule
 from tests import tiny_run
 from tests.training.children import config, loader_of, random_child, work_of
 
@@ -67,7 +68,7 @@ def test_both_programs_lower_for_accelerators(platform: str, dtype: str) -> None
     images = jnp.zeros((3, 8, joint.image_size, joint.image_size, 3))
     labels = jnp.zeros((3, 8), jnp.int32)
     state = programs.init_state(arrays.tuned)
-    train = lowered(programs.train_program(joint, MESH, 1.0), platform)(
+    train = lowered(programs.train_program(joint, MESH, UpdateRule()), platform)(
         state, arrays.fixed, arrays.control, images, labels, jnp.int32(3)
     )
     assert [out.dtype for out in train.out_avals] == [leaf.dtype for leaf in jax.tree.leaves(state)]

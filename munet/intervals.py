@@ -1,0 +1,94 @@
+"""How sure a measured quality is: 95 % intervals from integer counts, of one quality and of the difference of two.
+
+All of them say what other test images of the kind would give; other seeds may move a result further, and no several
+comparisons are corrected for. A quality's interval is Wilson's. Two models on the same images are compared image by
+image: only those that one has right and the other wrong say which is better (Bonett and Price's interval). Where it is
+not known which images those are, the two intervals are taken together (Newcombe), which is wider than need be.
+
+Balanced accuracy weighs images by class; it is as sure as plain accuracy on `effective_images` images.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from statistics import NormalDist
+
+import numpy as np
+from jaxtyping import Bool
+
+from munet.quality import Quality
+
+CONFIDENCE = 0.95
+_Z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
+
+Interval = tuple[float, float]
+
+
+def wilson(share: float, images: float) -> Interval:
+    """Wilson's interval of a share of `images`, in [0, 1]; it holds the share itself."""
+    centre = (share + _Z**2 / (2 * images)) / (1 + _Z**2 / images)
+    margin = _Z / (1 + _Z**2 / images) * math.sqrt(share * (1 - share) / images + _Z**2 / (4 * images**2))
+    return max(min(centre - margin, share), 0.0), min(max(centre + margin, share), 1.0)
+
+
+def of_quality(quality: Quality) -> Interval:
+    """The interval of a quality's value, by its metric."""
+    return wilson(quality.value, effective_images(quality))
+
+
+def of_accuracy(quality: Quality) -> Interval:
+    """The interval of the plain accuracy, whatever the metric."""
+    return wilson(quality.accuracy, quality.counted)
+
+
+def effective_images(quality: Quality) -> float:
+    """Images whose plain accuracy would be as sure: those counted, or fewer where small classes weigh as large ones."""
+    if not quality.strata:
+        return float(quality.counted)
+    classes = sum(stratum.classes for stratum in quality.strata)
+    return classes**2 / math.fsum(stratum.classes / stratum.size for stratum in quality.strata)
+
+
+def of_difference(first: float, second: float, first_interval: Interval, second_interval: Interval) -> Interval:
+    """The interval of `first - second` from those of both, as if they had been measured on different images."""
+    low = math.hypot(first - first_interval[0], second_interval[1] - second)
+    high = math.hypot(first_interval[1] - first, second - second_interval[0])
+    return first - second - low, first - second + high
+
+
+def of_mean(values: Sequence[float], intervals: Sequence[Interval]) -> Interval:
+    """The interval of the mean of values that were measured on different images, e.g. of several tasks."""
+    mean = math.fsum(values) / len(values)
+    low = math.hypot(*(value - interval[0] for value, interval in zip(values, intervals, strict=True)))
+    high = math.hypot(*(interval[1] - value for value, interval in zip(values, intervals, strict=True)))
+    return mean - low / len(values), mean + high / len(values)
+
+
+def of_paired_difference(
+    first: Bool[np.ndarray, " images"],
+    second: Bool[np.ndarray, " images"],
+    counted_per_class: Sequence[int],
+    metric: str = "accuracy",
+) -> Interval:
+    """The interval of the difference of two models' qualities on the same images.
+
+    Args:
+      first, second: which images each has right, class by class.
+      counted_per_class: images of each class, in that order.
+      metric: `accuracy` or `balanced_accuracy`.
+    """
+    counted = np.array([number for number in counted_per_class if number])
+    is_plain = metric == "accuracy"
+    weights = np.full(len(first), 1 / len(first)) if is_plain else np.repeat(1 / (len(counted) * counted), counted)
+    images = 1 / float((weights**2).sum())  # `effective_images`
+    # One image more for each side, so that two models that agree everywhere are not equal for sure.
+    better = (float(weights[first & ~second].sum()) * images + 1) / (images + 2)
+    worse = (float(weights[second & ~first].sum()) * images + 1) / (images + 2)
+    margin = _Z * math.sqrt((better + worse - (better - worse) ** 2) / (images + 2))
+    return max(better - worse - margin, -1.0), min(better - worse + margin, 1.0)
+
+
+def tells_apart(interval: Interval) -> bool:
+    """Whether a difference's interval leaves zero out: then, and only then, the two are told apart."""
+    return not interval[0] <= 0 <= interval[1]

@@ -1,0 +1,48 @@
+"""Who may ask: bearers of a token of the token file, or everybody where there is none."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from fastapi import HTTPException, Request
+
+from munet.errors import UserError
+
+_MAX_BYTES = 1 << 16  # of a token file
+
+
+def read_tokens(file: str) -> tuple[bytes, ...]:
+    """The tokens of a file, one a line; none where no file is named.
+
+    Raises:
+      UserError: it cannot be read, or holds none.
+    """
+    if not file:
+        return ()
+    try:
+        with Path(file).expanduser().open("rb") as opened:
+            lines = opened.read(_MAX_BYTES).splitlines()
+    except OSError as error:
+        raise UserError(f"--token_file={file}: cannot be read: {error.strerror or error}.") from error
+    tokens = tuple(line.strip() for line in lines if line.strip())
+    if not tokens:
+        raise UserError(f"--token_file={file}: there is no token in it; expected one a line.")
+    return tokens
+
+
+def check_of(tokens: tuple[bytes, ...]) -> Callable[[Request], Awaitable[None]]:
+    """What refuses requests without one of the tokens."""
+
+    async def check(request: Request) -> None:
+        if not tokens:
+            return
+        scheme, _, given = request.headers.get("authorization", "").partition(" ")
+        matches = [hmac.compare_digest(given.strip().encode("utf-8", "replace"), token) for token in tokens]
+        if scheme.lower() != "bearer" or not any(matches):
+            raise HTTPException(
+                401, "A token is needed: the header Authorization: Bearer TOKEN.", {"WWW-Authenticate": "Bearer"}
+            )
+
+    return check

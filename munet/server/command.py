@@ -1,0 +1,204 @@
+"""`munet serve`: from options to a server that ends well."""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import os
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from types import FrameType
+
+from munet.errors import UserError
+from munet.text import count
+
+_NEEDED = {
+    "fastapi": "fastapi",
+    "uvicorn": "uvicorn",
+    "python_multipart": "python-multipart",
+    "prometheus_client": "prometheus_client",
+}  # by module
+_ENDING_SECONDS = 8  # that requests in flight have to be answered
+_MAX_BATCH = 256
+_SWITCH_SECONDS = 0.001  # between threads; Python's 5 ms are longer than many a forward pass, which would wait for them
+
+
+@dataclass(frozen=True)
+class Options:
+    """What `munet serve` is asked for; as the command line has it.
+
+    Attributes:
+      workdir: of the run.
+      tasks: that are served; none: all that have a model.
+      host, port: where; port 0: a free one.
+      token_file: of tokens that clients must name, one a line; "": none is needed.
+      max_batch, max_wait_ms: images of a batch, and how long one may wait for others.
+      follow: seconds between two looks for newer models; 0: none.
+      max_body_mb, max_images, max_megapixels, max_queue: limits on bodies, requests, images and what may wait.
+      body_seconds: within which a body has to arrive.
+      cache_dir: of compiled programs, as `runtime.cache_dir`.
+    """
+
+    workdir: str
+    tasks: tuple[str, ...] = field(default=())
+    host: str = "127.0.0.1"
+    port: int = 8000
+    token_file: str = ""
+    max_batch: int = 64
+    max_wait_ms: float = 5.0
+    follow: float = 0.0
+    max_body_mb: float = 32.0
+    max_images: int = 64
+    max_megapixels: float = 50.0
+    max_queue: int = 1024
+    body_seconds: float = 30.0
+    cache_dir: str = ""
+
+
+def serve(options: Options) -> None:
+    """Serves until SIGTERM or Ctrl-C; those in flight are answered then.
+
+    Raises:
+      UserError: the run, an option or the port cannot be used, or a package is missing.
+    """
+    check_packages()
+    _check(options)
+    from munet.server.access import read_tokens
+    from munet.server.models import check_served, open_tasks
+
+    tokens = read_tokens(options.token_file)
+    with contextlib.closing(_bound(options.host, options.port)) as bound:
+        tasks = open_tasks(options.workdir, options.tasks)[1]
+        if not options.follow:
+            check_served(tasks, options.workdir, options.tasks)
+        host, port = bound.getsockname()[:2]
+        shown = f"[{host}]" if ":" in host else host
+        served = count(len(tasks), "task") if len(tasks) != 1 else f"task {tasks[0]!r}"
+        _say(f"Serves {served} of {options.workdir} on http://{shown}:{port}/ (Ctrl-C ends it). Compiling ...")
+        if not ipaddress.ip_address(host).is_loopback:
+            who = "everybody who has a token" if tokens else "everybody"
+            _say(f"Warning: {host} can be reached from other machines: {who} there may ask, and nothing is encrypted.")
+        _run(options, tokens, bound)
+
+
+def check_packages() -> None:
+    """Refuses to start without the packages of the extra.
+
+    Raises:
+      UserError: one is missing.
+    """
+    missing = [package for module, package in _NEEDED.items() if find_spec(module) is None]
+    if missing:
+        raise UserError(
+            f"munet serve needs {', '.join(missing)}: pip install -e '.[serve]' in munet's folder (the extra `serve`)."
+        )
+
+
+def _check(options: Options) -> None:
+    """Refuses numbers that cannot be meant.
+
+    Raises:
+      UserError: one is out of its range.
+    """
+    if not 0 <= options.port <= 65535:
+        raise UserError(f"--port={options.port}: expected 0 to 65535; 0: a free one.")
+    if not 1 <= options.max_batch <= _MAX_BATCH:
+        raise UserError(f"--max_batch={options.max_batch}: expected 1 to {_MAX_BATCH} images.")
+    if not 0 <= options.max_wait_ms <= 10_000:
+        raise UserError(f"--max_wait_ms={options.max_wait_ms:g}: expected 0 to 10000.")
+    for name in ("max_body_mb", "max_images", "max_megapixels", "max_queue", "body_seconds"):
+        if not getattr(options, name) > 0:
+            raise UserError(f"--{name}={getattr(options, name):g}: expected more than 0.")
+    if options.follow < 0:
+        raise UserError(f"--follow={options.follow:g}: expected seconds, 0 or more.")
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    """A socket that listens to nobody yet.
+
+    Raises:
+      UserError: the port is taken, or the host is none of this machine's.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    except (OSError, UnicodeError) as error:
+        raise UserError(f"--host={host}: {getattr(error, 'strerror', None) or error}; expected an address.") from error
+    bound = socket.socket(family, kind, protocol)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind(address)
+        bound.listen(1024)  # so that a second server is refused from now on
+    except OSError as error:
+        bound.close()
+        raise UserError(
+            f"--port={port}: {host} port {port} cannot be used: {error.strerror or error}. Give another one; --port=0 "
+            "takes any that is free."
+        ) from error
+    return bound
+
+
+def _run(options: Options, tokens: tuple[bytes, ...], bound: socket.socket) -> None:
+    import uvicorn
+
+    from munet.server.app import make_app
+    from munet.server.limits import Limits
+    from munet.server.service import Service, Serving
+    from munet.training.program.compilation_cache import use_compilation_cache
+
+    use_compilation_cache(options.cache_dir)
+    sys.setswitchinterval(_SWITCH_SECONDS)
+    limits = Limits(
+        body_bytes=int(options.max_body_mb * (1 << 20)),
+        images=options.max_images,
+        pixels=int(options.max_megapixels * 1e6),
+        queue=options.max_queue,
+        body_seconds=options.body_seconds,
+    )
+    serving = Serving(
+        options.workdir, options.tasks, options.max_batch, options.max_wait_ms / 1000, follow=options.follow
+    )
+
+    class Server(uvicorn.Server):
+        """uvicorn's server, which does not end with the signal that ended it: the exit code is ours."""
+
+        @contextlib.contextmanager
+        def capture_signals(self) -> Iterator[None]:
+            def stop(number: int, frame: FrameType | None) -> None:
+                self.handle_exit(number, frame)
+
+            before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+            try:
+                yield
+            finally:
+                for number, handler in before.items():
+                    signal.signal(number, handler)
+
+    def fail() -> None:
+        server.should_exit = True
+
+    service = Service(serving, limits, _say, on_failure=fail)
+    config = uvicorn.Config(
+        make_app(service, tokens),
+        log_level="warning",
+        access_log=False,
+        ws="none",
+        server_header=False,
+        timeout_graceful_shutdown=_ENDING_SECONDS,
+    )
+    server = Server(config)
+    server.run(sockets=[bound])
+    if service.failure is not None:
+        raise service.failure
+    metrics = service.metrics
+    _say(f"Ended: {metrics.answered:,} of {count(metrics.accepted, 'request')} answered.")
+    if service.is_loading:  # XLA, interrupted in a compilation, may take the process down when Python tidies up
+        sys.stderr.flush()
+        os._exit(0)
+
+
+def _say(text: str) -> None:
+    print(f"munet: {text}", file=sys.stderr, flush=True)

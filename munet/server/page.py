@@ -1,0 +1,40 @@
+"""The page at `/`: one file without any name of the run in it, and what a browser may do with it.
+
+Names of tasks and classes come as JSON and are shown as text; the policy forbids whatever the page does not need.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from functools import cache
+from importlib import resources
+
+
+@cache
+def html() -> str:
+    """The page."""
+    return (resources.files("munet") / "assets" / "serve.html").read_text(encoding="utf-8")
+
+
+@cache
+def headers() -> dict[str, str]:
+    """What comes with it: only the page's own script and style run, and nothing is asked of any other place."""
+    script, style = (_hash(element) for element in ("script", "style"))
+    policy = (
+        f"default-src 'none'; script-src '{script}'; style-src '{style}'; connect-src 'self'; img-src blob: data:; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+    return {
+        "Content-Security-Policy": policy,
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "no-referrer",
+        "Cache-Control": "no-cache",
+    }
+
+
+def _hash(element: str) -> str:
+    found = re.search(f"<{element}>(.*?)</{element}>", html(), re.DOTALL)
+    content = found[1] if found else ""
+    return "sha256-" + base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()

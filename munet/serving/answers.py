@@ -1,0 +1,196 @@
+"""Answers to any number of image files, in order: threads decode ahead of the device, and memory is bounded."""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+
+import jax
+import numpy as np
+from jaxtyping import Array, Float
+
+from munet.data import photos
+from munet.data.images import Pixels
+from munet.serving.inputs import Inputs
+from munet.serving.prediction import Prediction
+from munet.serving.predictor import BATCH_SIZES, Predictor, softmax
+from munet.threads import num_cores
+from munet.types import TaskName
+
+_AHEAD_BYTES = 1 << 28  # of decoded images that wait for the device, at most, if two batches take less
+_PATIENCE = 0.05  # seconds that an idle device waits for a batch to be filled
+_POLL = 0.01
+_ON_DEVICE = 2  # batches: the one that it works on and the next
+
+Read = Mapping[Inputs, Pixels]  # an image as each kind of stored images
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What is said of one file.
+
+    Attributes:
+      path: as it was given or found.
+      predictions: of one image each, by task; empty if it could not be read.
+      problem: why it could not; "" if it could.
+    """
+
+    path: str
+    predictions: Mapping[TaskName, Prediction] = field(default_factory=dict)
+    problem: str = ""
+
+
+def answers(predictors: Sequence[Predictor], paths: Iterable[str]) -> Iterator[list[Answer]]:
+    """What every predictor says of every file, in the order of the paths and as soon as it is known.
+
+    While the device works on a batch the next one is decoded; an idle device does not wait for a whole one.
+
+    Args:
+      predictors: of one or more tasks.
+      paths: of files; asked for by a thread, a bounded number ahead.
+
+    Returns:
+      Lists of those that became known together.
+    """
+    with photos.quietly(), _Pipeline(predictors, paths) as pipeline:
+        while (batch := pipeline.take()) is not None:
+            yield list(batch.answers(predictors))
+
+
+@dataclass(frozen=True)
+class _Item:
+    path: str
+    read: Mapping[Inputs, Pixels]
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """Some files, and what the device makes of those that could be read: an array for each task."""
+
+    items: Sequence[_Item]
+    logits: Sequence[Float[Array, "padded classes"]]
+
+    def answers(self, predictors: Sequence[Predictor]) -> Iterator[Answer]:
+        """In order, once the device is done."""
+        probabilities = [softmax(np.asarray(logits)) for logits in self.logits]
+        row = 0
+        for item in self.items:
+            if item.problem:
+                yield Answer(item.path, problem=item.problem)
+                continue
+            found = {
+                predictor.task: Prediction(predictor.task, predictor.classes, rows[row : row + 1])
+                for predictor, rows in zip(predictors, probabilities, strict=True)
+            }
+            row += 1
+            yield Answer(item.path, found)
+
+
+class _Pipeline:
+    """From paths to batches on the device; a context that ends its threads.
+
+    A thread asks for paths, one a core reads and decodes, one makes batches and hands them to the device.
+    """
+
+    def __init__(self, predictors: Sequence[Predictor], paths: Iterable[str]):
+        self._predictors, self._paths = predictors, paths
+        self._kinds = tuple(dict.fromkeys(predictor.inputs for predictor in predictors))
+        self._size = 64 if jax.devices()[0].platform == "cpu" else BATCH_SIZES[-1]
+        image_bytes = sum(int(np.prod(kind.shape or (kind.canvas, kind.canvas, 3))) for kind in self._kinds)
+        self._room = threading.Semaphore(max(min(_AHEAD_BYTES // image_bytes, 8 * self._size), self._size))
+        self._decoded: queue.Queue[Future[_Item] | BaseException | None] = queue.Queue()
+        self._batches: queue.Queue[_Batch | BaseException | None] = queue.Queue()
+        self._on_device = threading.Semaphore(_ON_DEVICE)
+        self._handed_over, self._finished = 0, 0  # batches; each number is changed in one thread only
+        self._stopped = threading.Event()
+
+    def take(self) -> _Batch | None:
+        """The next batch; None behind the last.
+
+        Raises:
+          Exception: whatever a thread could not go on for.
+        """
+        found = self._batches.get()
+        if isinstance(found, BaseException):
+            raise found
+        if found is not None:
+            jax.block_until_ready(found.logits)
+            self._finished += 1
+            self._on_device.release()
+        return found
+
+    def __enter__(self) -> _Pipeline:
+        self._pool = ThreadPoolExecutor(num_cores())
+        for work in (self._feed, self._make_batches):  # daemons: standard input may never end
+            threading.Thread(target=work, daemon=True).start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._stopped.set()
+        self._room.release()  # whoever asks for paths may wait for it
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _feed(self) -> None:
+        end: BaseException | None = None
+        try:
+            for path in self._paths:
+                self._room.acquire()
+                if self._stopped.is_set():
+                    return
+                self._decoded.put(self._pool.submit(self._read, path))
+        except BaseException as error:  # raised in the thread that takes
+            end = error
+        self._decoded.put(end)
+
+    def _read(self, path: str) -> _Item:
+        try:
+            data = photos.read_bytes(Path(path))
+            return _Item(path, {kind: kind.read(data) for kind in self._kinds})
+        except photos.BadImageError as error:
+            return _Item(path, {}, str(error))
+        except MemoryError:
+            return _Item(path, {}, "it does not fit the memory")
+
+    def _make_batches(self) -> None:
+        try:
+            items: list[_Item] = []
+            begun, is_over = 0.0, False
+            while not (is_over or self._stopped.is_set()):
+                with contextlib.suppress(queue.Empty):
+                    found = self._decoded.get(timeout=_POLL)
+                    if isinstance(found, BaseException):
+                        raise found
+                    is_over = found is None
+                    if found is not None:
+                        items.append(found.result())
+                        self._room.release()
+                        begun = begun or time.monotonic()
+                is_idle = self._handed_over == self._finished and time.monotonic() - begun > _PATIENCE
+                if items and (len(items) == self._size or is_over or (is_idle and self._decoded.empty())):
+                    self._hand_over(items)
+                    items, begun = [], 0.0
+            self._batches.put(None)
+        except BaseException as error:
+            self._batches.put(error)
+
+    def _hand_over(self, items: Sequence[_Item]) -> None:
+        while not self._on_device.acquire(timeout=_POLL):
+            if self._stopped.is_set():
+                return
+        self._handed_over += 1
+        readable = [item for item in items if not item.problem]
+        logits = []
+        for predictor in self._predictors if readable else ():
+            pixels = [item.read[predictor.inputs] for item in readable]
+            logits.append(predictor.dispatch(np.stack(pixels) if predictor.inputs.shape else pixels))
+        self._batches.put(_Batch(items, logits))

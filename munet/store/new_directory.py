@@ -1,0 +1,68 @@
+"""A directory that is there wholly or not at all: written beside its place under a temporary name, renamed then."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from munet.errors import UserError, WorkdirError
+from munet.store.folders import is_remote
+from munet.store.local import TEMPORARY_PREFIX, disk_full_named, make_directory, sync_directory
+
+
+def check_new_directory(option: str, to: str, workdir: str) -> None:
+    """Refuses a place that cannot be used, before anything is worked out.
+
+    Args:
+      option: the command line's name of it, `to`.
+      to: the place.
+      workdir: the work directory that stays as it is.
+
+    Raises:
+      UserError: what is wrong with it.
+    """
+    if is_remote(to):
+        raise UserError(f"--{option}={to}: give a local directory.")
+    new = Path(to).resolve()
+    if not is_remote(workdir):
+        old = Path(workdir.removeprefix("file://")).resolve()
+        if old == new or old in new.parents or new in old.parents:
+            raise UserError(
+                f"--{option}={to} is, holds or lies inside --workdir={workdir}, which stays as it is: give another "
+                "directory."
+            )
+    try:
+        is_free = not new.exists() or (new.is_dir() and not any(new.iterdir()))
+    except OSError as error:
+        raise UserError(f"--{option}={to} cannot be used: {error.strerror or error}.") from error
+    if not is_free:
+        raise WorkdirError(f"--{option}={to} is there already and is not empty: give a new or empty directory.")
+
+
+@contextmanager
+def new_directory(option: str, to: str) -> Iterator[Path]:
+    """A directory that becomes `to` if all goes well, and is removed if not; one that a kill left is removed.
+
+    Raises:
+      WorkdirError: something else has come to be there meanwhile, or the place cannot be written.
+      DiskFullError: nothing is left behind.
+    """
+    target = Path(to).resolve()
+    place = target.parent / f"{TEMPORARY_PREFIX}{target.name}"
+    try:
+        with disk_full_named(str(target)):
+            make_directory(target.parent)
+            shutil.rmtree(place, ignore_errors=True)
+            place.mkdir()
+            try:
+                yield place
+                os.replace(place, target)  # noqa: PTH105 - over an empty directory too, but over no other
+            except BaseException:
+                shutil.rmtree(place, ignore_errors=True)
+                raise
+            sync_directory(target.parent)
+    except OSError as error:
+        raise WorkdirError(f"--{option}={target} cannot be written: {error.strerror or error}.") from error

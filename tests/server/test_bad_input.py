@@ -1,0 +1,187 @@
+"""Whatever strangers send: an answer of 4xx, never 5xx, and the server answers the next one."""
+
+from __future__ import annotations
+
+import re
+import socket
+import struct
+import time
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.server.running import Running, png
+
+FORM = "multipart/form-data; boundary=line"
+PART = b'--line\r\nContent-Disposition: form-data; name="images"; filename="a.png"\r\n\r\n'
+
+
+def bomb() -> bytes:
+    """A PNG of a few bytes that claims 100,000 x 100,000 pixels."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", 100_000, 100_000, 8, 2, 0, 0, 0)
+    pixels = chunk(b"IDAT", zlib.compress(bytes(1000)))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + pixels + chunk(b"IEND", b"")
+
+
+@pytest.fixture(autouse=True)
+def still_answers(server: Running) -> Iterator[None]:
+    yield
+    assert post(server, png(), "image/png").status_code == 200
+
+
+def post(server: Running, body: bytes, kind: str, task: str = "plain") -> httpx.Response:
+    return server.client.post(f"v1/tasks/{task}/predict", content=body, headers={"content-type": kind})
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "code", "text"),
+    [
+        (FORM, PART + png() + b"\r\n", 400, "There is no image|cannot be read|[Ii]nvalid"),  # cut off
+        (FORM, b"--line\r\nno header\r\n\r\nx\r\n--line--", 400, ""),
+        (FORM, b"--other\r\n\r\n", 400, ""),
+        ("multipart/form-data", PART, 400, "boundary"),
+        ("multipart/form-data; boundary=line; charset=klingon", b"", 400, ""),
+        (FORM, b'--line\r\nContent-Disposition: form-data; name="images"\r\n\r\nx\r\n--line--', 400, "no image"),
+        ("application/json", b"{", 400, "cannot be read"),
+        ("application/json", b'{"images": ["!"]}', 400, "cannot be read"),
+        ("application/json", b'{"images": "x"}', 400, "cannot be read"),
+        ("application/json", b'{"image": []}', 400, "cannot be read"),
+        ("application/json", b'{"images": []}', 400, "no image"),
+        ("application/json", 100_000 * b"[", 400, "cannot be read"),
+        ("image/png", b"", 400, "no image"),
+        ("image/png", b"no image at all", 422, "no image in a known format"),
+        ("image/jpeg", png(format="JPEG", shape=(200, 200, 3))[:2000], 422, "'0' cannot be used: damaged"),
+        ("image/png", png(shape=(1100, 1000)), 413, "1,000,000 are taken|bytes"),
+        ("image/png", bomb(), 413, "pixels"),
+        ("image/svg+xml", b"<svg xmlns='http://www.w3.org/2000/svg'/>", 422, "no image in a known format"),
+    ],
+)  # fmt: skip
+def test_unusable_bodies(kind: str, body: bytes, code: int, text: str, server: Running) -> None:
+    response = post(server, body, kind)
+    assert response.status_code == code, response.text
+    found = re.search(text, response.json()["detail"])
+    assert found is not None, response.text
+
+
+def test_too_many_images(server: Running) -> None:
+    files = [("images", png()) for _ in range(6)]
+    response = server.client.post("v1/predict", files=files)
+    assert (response.status_code, "at most 5" in response.text) == (413, True)
+
+
+def test_a_body_that_is_too_large_by_its_own_words(server: Running) -> None:
+    response = post(server, bytes(3 << 20), "image/png")
+    assert (response.status_code, "at most 1,048,576" in response.text) == (413, True)
+
+
+def test_a_body_that_turns_out_too_large(server: Running) -> None:
+    def chunks() -> Iterator[bytes]:
+        for _ in range(100):
+            yield bytes(1 << 18)
+
+    response = server.client.post("v1/predict", content=chunks())
+    assert response.status_code == 413
+
+
+def test_a_client_that_is_too_slow(server: Running) -> None:
+    place = urlsplit(server.url)
+    with socket.create_connection((place.hostname, place.port), timeout=20) as connection:
+        head = f"POST /v1/predict HTTP/1.1\r\nHost: {place.netloc}\r\nContent-Length: 100\r\n\r\nabc"
+        connection.sendall(head.encode())
+        started = time.monotonic()
+        assert post(server, png(), "image/png").status_code == 200  # nobody else waits for it
+        answer = connection.recv(4096)
+    assert b"408" in answer.split(b"\r\n")[0]
+    assert 1 < time.monotonic() - started < 15
+
+
+def test_a_client_that_goes_away(server: Running) -> None:
+    place = urlsplit(server.url)
+    with socket.create_connection((place.hostname, place.port), timeout=20) as connection:
+        connection.sendall(b"POST /v1/predict HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nabc")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "code"),
+    [
+        ("GET", "v1/predict", 405),
+        ("POST", "v1/tasks/plaim/predict", 404),
+        ("POST", "v1/tasks/%00%ff%E2%80%AE/predict", 404),
+        ("POST", "v1/tasks/" + 5000 * "x" + "/predict", 404),
+        ("POST", "v1/predict?tasks=nobody", 404),
+        ("POST", "v1/predict?top=0", 422),
+        ("POST", "v1/predict?top=many", 422),
+        ("GET", "../../etc/passwd", 404),
+    ],
+)
+def test_unusable_addresses(method: str, path: str, code: int, server: Running) -> None:
+    response = server.client.request(method, path, content=png() if method == "POST" else None)
+    assert response.status_code == code, response.text
+
+
+def test_an_unknown_task_is_answered_with_the_nearest(server: Running) -> None:
+    assert "Did you mean 'plain'?" in post(server, png(), "image/png", "plaim").json()["detail"]
+
+
+KINDS = st.sampled_from([FORM, "application/json", "image/png", "", "multipart/form-data; boundary=\u00ff", "a/b;;=x"])
+IMAGES = st.sampled_from([png(), png(format="JPEG"), png(format="GIF"), png(format="TIFF"), png(format="WEBP"), bomb()])
+
+
+UNHURRIED = settings(deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+
+
+@st.composite
+def broken(draw: st.DrawFn) -> bytes:
+    """An image file, a form or text with a few bytes that are others, lacking or too many."""
+    body = draw(IMAGES)
+    if draw(st.booleans()):
+        body = PART + body + b"\r\n--line--\r\n"
+    data = bytearray(draw(st.one_of(st.just(body), st.binary(max_size=300), st.text().map(lambda text: text.encode()))))
+    for _ in range(draw(st.integers(0, 4))):
+        place = draw(st.integers(0, len(data)))
+        data[place : place + draw(st.integers(0, 20))] = draw(st.binary(max_size=8))
+    return bytes(data)
+
+
+def attack(server: Running, body: bytes, kind: str) -> None:
+    headers = {"content-type": kind.encode("latin-1")} if kind else {}
+    response = server.client.post("v1/tasks/plain/predict", content=body, headers=headers)  # type: ignore[arg-type]
+    assert response.status_code < 500, response.text
+    assert response.status_code == 200 or 400 <= response.status_code < 500
+
+
+@settings(UNHURRIED, max_examples=200)
+@given(body=broken(), kind=KINDS)
+def test_any_body(server: Running, body: bytes, kind: str) -> None:
+    attack(server, body, kind)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_ten_thousand_bodies_take_no_memory(server: Running) -> None:
+    """Resident memory after the first thousand is that after all, but for a few MiB."""
+
+    def resident() -> int:
+        with Path(f"/proc/{server.process.pid}/statm").open() as file:
+            return int(file.read().split()[1]) * 4096
+
+    sizes: list[int] = []
+
+    @settings(UNHURRIED, max_examples=10_000)
+    @given(body=broken(), kind=KINDS)
+    def all_of_them(body: bytes, kind: str) -> None:
+        attack(server, body, kind)
+        sizes.append(resident())
+
+    all_of_them()
+    assert sizes[-1] < sizes[len(sizes) // 10] + (32 << 20)

@@ -1,0 +1,321 @@
+"""Two writers of one work directory where no lock reaches: exactly one goes on, and what is stored is whole."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from munet.errors import WorkdirError
+from munet.store import Journal, Store, keeper
+from munet.store.folders import open_folder
+from munet.store.lease import Lease
+from tests.store import shared_store
+from tests.store.samples import entry, put_published, records_of
+
+ROOT = Path(__file__).parents[2]
+NUM_ENTRIES = 2
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    """A place of its own in the memory that all tests share."""
+    return f"memory://{tmp_path}/run"
+
+
+def steps_of_a_writer(workdir: str, writer: int) -> Iterator[str]:
+    """A writer that goes on where the journal is, step by step; ends where it is done, or is refused."""
+    store = Store.create_or_open(workdir)
+    length = len(store.journal)
+    list(store.journal.entries())
+    yield "folded"
+    while length < NUM_ENTRIES:
+        mine = length + 100 * writer * (length > 0)  # times differ in reality, so entries do
+        put_published(store.components, mine)
+        yield "published"
+        store.journal.append(entry(mine), at=length)
+        length += 1
+        yield "appended"
+
+
+def in_order(order: tuple[int, ...], workdir: str) -> list[bool]:
+    """Lets two writers take their steps in an order; which of them were not refused."""
+    writers = [steps_of_a_writer(workdir, writer) for writer in range(2)]
+    alive, open_ = [True, True], [True, True]
+    for turn in (*order, *([0] * 20), *([1] * 20)):
+        if open_[turn]:
+            try:
+                next(writers[turn])
+            except StopIteration:
+                open_[turn] = False
+            except WorkdirError:
+                open_[turn] = alive[turn] = False
+    return alive
+
+
+def assert_whole(workdir: str) -> None:
+    """Every entry is there, and every component that one names."""
+    reader = Store.open(workdir)
+    for value in reader.journal.entries():
+        for identity in records_of(value):
+            reader.components.verify(identity)
+
+
+@pytest.mark.parametrize("where", ["memory", "local"])
+def test_appends_of_two_writers_without_any_lock_in_every_order(where: str, url: str, tmp_path: Path) -> None:
+    """By `at` and the conditional PUT (locally: the link) alone: whoever is refused has written nothing that stays."""
+    both = 0
+    for number, order in enumerate(orders(4 if where == "memory" else 3)):
+        workdir = f"{url}/{number}" if where == "memory" else str(tmp_path / f"run{number}")
+        alive = in_order(order, workdir)
+        assert any(alive), order
+        both += all(alive)
+        assert_whole(workdir)
+        assert len(Store.open(workdir).journal) == NUM_ENTRIES, order
+    assert both < number / 2  # only where one began when the other had ended
+
+
+class _Turns:
+    """Lets two threads take requests of a store one at a time, in a given order; then whoever comes."""
+
+    def __init__(self, order: tuple[int, ...]):
+        self._order, self._taken, self._over = list(order), threading.Condition(), [False, False]
+
+    def step(self, writer: int) -> None:
+        with self._taken:
+            self._taken.wait_for(lambda: not self._order or self._order[0] == writer or self._over[self._order[0]], 20)
+            while self._order and self._over[self._order[0]]:
+                self._order.pop(0)
+            if self._order and self._order[0] == writer:
+                self._order.pop(0)
+            self._taken.notify_all()
+
+    def end(self, writer: int) -> None:
+        with self._taken:
+            self._over[writer] = True
+            self._taken.notify_all()
+
+
+class _Stepping:
+    """A folder whose every operation waits for its turn; nothing of it is replaced."""
+
+    def __init__(self, path: str, step: Callable[[], None]):
+        self._folder, self._step, self.path = open_folder(path), step, path
+
+    def __getattr__(self, name: str) -> object:
+        operation = getattr(self._folder, name)
+
+        def call(*arguments: object) -> object:
+            self._step()
+            return operation(*arguments)
+
+        return call
+
+
+def acquire_in_order(order: tuple[int, ...], path: str) -> list[bool]:
+    """Two leases are acquired, request by request in an order; which of them were."""
+    turns, held = _Turns(order), [False, False]
+
+    def body(writer: int) -> None:
+        try:
+            lease = Lease(_Stepping(path, lambda: turns.step(writer)), seconds=0.2)  # type: ignore[arg-type]
+            lease.acquire()
+            held[writer] = True
+        except WorkdirError:
+            pass
+        finally:
+            turns.end(writer)
+
+    threads = [threading.Thread(target=body, args=(writer,)) for writer in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    return held
+
+
+def orders(length: int) -> Iterator[tuple[int, ...]]:
+    """Every order of two writers' first steps, `length` of each."""
+    for place in itertools.combinations(range(2 * length), length):
+        yield tuple(0 if index in place else 1 for index in range(2 * length))
+
+
+@pytest.fixture
+def alive(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Holders show life whenever somebody looks: as in reality, where they beat all the time."""
+    monkeypatch.setattr(keeper, "shows_life", lambda *_: True)
+
+
+@pytest.mark.usefixtures("alive")
+def test_a_new_lease_is_held_by_one_in_every_order_of_requests(url: str) -> None:
+    for number, order in enumerate(orders(6)):
+        assert sum(acquire_in_order(order, f"{url}/{number}/lease")) == 1, order
+
+
+def test_a_dead_holders_lease_is_taken_over_by_one_in_every_order_of_requests(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first holder shows no life, whoever took over does."""
+    for number, order in enumerate(orders(5)):
+        path = f"{url}/{number}/lease"
+        dead = Lease(open_folder(path))
+        dead.acquire()
+        was = open_folder(path).read("00000001.json")
+        monkeypatch.setattr(keeper, "shows_life", lambda look, *_, was=was: look() != was)
+        assert sum(acquire_in_order(order, path)) == 1, order
+        with pytest.raises(WorkdirError, match=r"no longer holds the lease: process .* has taken over"):
+            dead.check()
+        dead.renew()  # does nothing
+        dead.release()
+        assert b"released" not in open_folder(path).read(max(open_folder(path).names()))
+
+
+def test_a_lease_is_renewed_given_back_and_acquired_again(url: str) -> None:
+    first = Lease(open_folder(f"{url}/lease"))
+    first.acquire()
+    before = open_folder(first._folder.path).read("00000001.json")
+    first.renew()
+    assert open_folder(first._folder.path).read("00000001.json") != before
+    first.check()
+    first.release()
+    second = Lease(open_folder(f"{url}/lease"), sleep=lambda _: pytest.fail("nobody holds it"))
+    second.acquire()
+    assert open_folder(second._folder.path).names() == {"00000002.json"}
+
+
+def test_a_killed_holder_of_this_machine_is_not_waited_for(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "getpid", lambda: ended.pid)
+        Lease(open_folder(f"{url}/lease")).acquire()
+    Lease(open_folder(f"{url}/lease"), sleep=lambda _: pytest.fail("it is dead")).acquire()
+
+
+def test_nothing_is_collected_without_the_lease(url: str) -> None:
+    store = Store.create_or_open(url)
+    with store.lock():
+        put_published(store.components, 0)
+        store.journal.append(entry(0), at=0)
+        open_folder(f"{url}/lease").create("00000002.json", b"{}")  # another has taken over
+        refusals: tuple[Callable[[], None], ...] = (
+            lambda: store.components.delete(store.components.ids()),
+            lambda: store.journal.append(entry(1), at=1),
+        )
+        for refused in refusals:
+            with pytest.raises(WorkdirError, match="no longer holds the lease"):
+                refused()
+    assert len(store.components.ids()) == 2
+    assert_whole(url)
+
+
+def test_an_altered_newest_entry_is_not_appended_to(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "journal")
+    journal.append(entry(0), at=0)
+    file = tmp_path / "journal" / "00000000.json"
+    file.write_bytes(file.read_bytes().replace(b"zero", b"ZERO"))
+    with pytest.raises(ValueError, match="no longer what this process read"):
+        journal.append(entry(1), at=1)
+
+
+def test_a_file_system_without_links_creates_once_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def link(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", link)
+    place = open_folder(tmp_path)
+    place.create("one", b"1")
+    place.create("one", b"1")
+    with pytest.raises(FileExistsError):
+        place.create("one", b"2")
+    assert [path.name for path in tmp_path.iterdir()] == ["one"]
+
+
+# The body of a real process: goes on with a run, an entry every few moments until it is told to end; says what became
+# of it. It is made to believe that it is alone on its machine.
+WRITER = """
+import fcntl, sys, time
+from pathlib import Path
+from munet.errors import WorkdirError
+from munet.store import Store, keeper, lease
+from tests.store import shared_store
+from tests.store import shared_store
+from tests.store.samples import entry, put_published
+shared_store.register()
+workdir, machine, end = sys.argv[1], sys.argv[2], Path(sys.argv[3])
+keeper.beating.__wrapped__.__defaults__ = (0.1,)
+keeper.shows_life.__defaults__ = lease.Lease.__init__.__defaults__ = (2.0, time.sleep)
+keeper.boot = lambda: machine  # another kernel, which file locks do not reach
+fcntl.flock = lambda *_: None
+try:
+    store = Store.create_or_open(workdir)
+    with store.lock():
+        print("held", flush=True)
+        index = len(store.journal)
+        list(store.journal.entries())
+        while not end.exists():
+            put_published(store.components, index)
+            store.journal.append(entry(index), at=index)
+            index += 1
+            time.sleep(0.05)
+        unused = store.components.ids() - {id for e in store.journal.entries() for id in e.published}
+        store.components.delete(unused)
+        print("complete", flush=True)
+except WorkdirError as error:
+    print("refused", error, flush=True)
+    sys.exit(2)
+"""
+
+
+def writer(workdir: str, machine: str, end: Path) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", WRITER, workdir, machine, str(end)]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def places(tmp_path: Path) -> dict[str, str]:
+    return {"shared": f"shared://{tmp_path}/run", "local": str(tmp_path / "run")}
+
+
+@pytest.mark.parametrize("where", ["shared", "local"])
+def test_of_two_processes_one_survives(where: str, tmp_path: Path) -> None:
+    workdir, end = places(tmp_path)[where], tmp_path / "end"
+    processes = [writer(workdir, machine, end) for machine in ("one", "two")]
+    while all(process.poll() is None for process in processes):
+        time.sleep(0.05)
+    end.touch()
+    said = [process.communicate(timeout=120)[0] for process in processes]
+    assert sorted(process.returncode for process in processes) == [0, 2], said
+    refused = said[[process.returncode for process in processes].index(2)]
+    assert refused.startswith("refused")
+    shared_store.register()
+    assert_whole(workdir)
+
+
+@pytest.mark.parametrize("where", ["shared", "local"])
+def test_a_process_that_hangs_is_taken_over_from_and_then_stops(where: str, tmp_path: Path) -> None:
+    workdir, end = places(tmp_path)[where], tmp_path / "end"
+    first = writer(workdir, "one", end)
+    assert first.stdout is not None
+    assert first.stdout.readline() == "held\n"
+    time.sleep(0.3)
+    first.send_signal(signal.SIGSTOP)
+    second = writer(workdir, "two", end)
+    assert second.stdout is not None
+    assert second.stdout.readline() == "held\n"
+    first.send_signal(signal.SIGCONT)
+    out, errors = first.communicate(timeout=120)
+    assert first.returncode == 2, errors
+    assert out.startswith("refused")
+    end.touch()
+    out, errors = second.communicate(timeout=120)
+    assert (second.returncode, out) == (0, "complete\n"), errors
+    shared_store.register()
+    assert_whole(workdir)

@@ -1,0 +1,72 @@
+"""The lines under "The morning after" in README do what they say, on a run of the demo's tasks."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import httpx
+import pytest
+
+from munet.cli.main import main
+from tests.test_old_runs import ARCHIVE
+
+ROOT = Path(__file__).parents[1]
+
+
+def _lines() -> list[list[str]]:
+    """The words of each command, without its comment."""
+    section = (ROOT / "README.md").read_text().split("## The morning after")[1].split("\n## ")[0]
+    return [line.split("#")[0].split()[1:] for line in re.findall(r"^    (munet .*)$", section, re.MULTILINE)]
+
+
+def test_its_lines_work_in_their_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with tarfile.open(ARCHIVE) as archive:
+        archive.extractall(tmp_path, filter="data")
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "finished").rename(tmp_path / "runs" / "demo")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MUNET_CACHE_DIR", str(tmp_path / "cache"))
+    *commands, serve = _lines()
+    assert [command[0] for command in commands] == ["status", "data", "predict", "export"]
+    said = {}
+    for command in commands:
+        assert main(command) == 0, command
+        said[command[0]] = capsys.readouterr().out
+    assert "digits" in said["status"]
+    answers = re.findall(r"test/(\w+)/\S+ +(\w+)", said["predict"])
+    assert len(answers) > 100
+    assert sum(wanted == found for wanted, found in answers) > 0.4 * len(answers)  # ten classes, a tiny run
+    assert (tmp_path / "for_timm" / "README.md").exists()
+    assert serve[0] == "serve"
+    _serve(serve, Path(next(iter(sorted((tmp_path / "digits" / "test").rglob("*.png"))))))
+
+
+def _serve(command: list[str], image: Path) -> None:
+    """Starts the server of `command`, asks it about an image, and ends it."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    full = [sys.executable, "-m", "munet", *command, "--port=0", "--max_batch=4"]
+    with subprocess.Popen(full, env=environment, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr
+        try:
+            url = ""
+            while not url:
+                line = process.stderr.readline()
+                assert line, "the server ended"
+                url = "".join(re.findall(r"http://127\.0\.0\.1:\d+", line)[:1])
+            found = httpx.post(
+                f"{url}/v1/tasks/digits/predict", content=image.read_bytes(), headers={"Content-Type": "image/png"},
+                timeout=120,
+            )  # fmt: skip
+            assert found.status_code == 200
+            assert len(found.json()["predictions"][0]["top"]) == 3
+        finally:
+            process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=30) == 0
