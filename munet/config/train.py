@@ -122,7 +122,7 @@ def as_run(experiment: TrainExperiment) -> Experiment:
         clip_norm=experiment.clip_norm,
         compute_dtype=experiment.compute_dtype,
         antialias=experiment.antialias,
-        search_space=SearchSpace(image_size=(experiment.defaults.image_size,)),
+        search_space=SearchSpace(image_size=(defaults.image_size,), adapter_dim=(defaults.adapter_dim,)),
         defaults=defaults,
-        baseline=Baseline(kind=_AS_BASELINES[experiment.method]),
+        baseline=Baseline(kind=_AS_BASELINES[experiment.method], adapter_dim=defaults.adapter_dim),
     )

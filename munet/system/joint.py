@@ -14,7 +14,7 @@ from munet.evolution.search_space import default_hyperparameters
 from munet.evolution.state import State
 from munet.joint.workdir import TRAIN, JointResult, Workdir
 from munet.store import Store, codec
-from munet.store.folders import is_remote, open_folder
+from munet.store.folders import is_remote, local_path, open_folder
 from munet.store.journal import FORMAT_VERSION
 from munet.system.replay import RunState
 from munet.system.view import JointRecord, RunView
@@ -23,7 +23,7 @@ from munet.types import ROOT_MODEL, ModelRecord, PhaseEntry, Position, StartEntr
 
 def is_joint(workdir: str) -> bool:
     """Whether there is a joint training in `workdir`."""
-    path = workdir.removeprefix("file://")
+    path = local_path(workdir)
     return open_folder(path if is_remote(path) else str(Path(path).absolute())).exists(TRAIN.start)
 
 

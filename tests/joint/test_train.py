@@ -243,3 +243,17 @@ def test_a_dry_run_writes_nothing(data: Path, tmp_path: Path, capsys: pytest.Cap
     assert "ms a round" in text
     assert "4 programs" in text
     assert not (tmp_path / "run").exists()
+
+
+def test_a_root_with_adapters_keeps_them(data: Path, tmp_path: Path) -> None:
+    run(joint_config(data, "shared_adapters"), tmp_path / "first")
+    config = joint_config(data, "shared", root=f"munet:{tmp_path}/first?task=first")
+    run(config, tmp_path / "second")
+    system = munet.open(str(tmp_path / "second"))
+    components = system.model("second").components
+    assert system.components[components["residual_adapter_0"]].origin == "clone"
+    assert components["residual_adapter_0"] == system.model("first").components["residual_adapter_0"]
+    assert munet.verify(str(tmp_path / "second")).is_sound
+    config.experiment.defaults.adapter_dim = 8
+    with pytest.raises(UserError, match=r"of width 32, .*adapter_dim = 8\. Set --config\.defaults\.adapter_dim=32"):
+        run(config, tmp_path / "third")

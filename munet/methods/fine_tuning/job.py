@@ -14,7 +14,7 @@ from munet.config.train import METHODS, TrainConfig, as_run, data_seed
 from munet.data import loader
 from munet.data.tasks import Task
 from munet.data.uris import relative_path
-from munet.errors import ConfigError, UserError
+from munet.errors import CheckpointError, ConfigError, UserError
 from munet.evolution.search_space import default_hyperparameters
 from munet.joint.best import best_of_task, best_point
 from munet.joint.job import Free, Job, Length, Words
@@ -55,7 +55,7 @@ def prepare(config: TrainConfig, say: Say = lambda _: None) -> Job:
     try:
         # Hundreds of megabytes are not fetched for a training that cannot begin.
         if not (problems and roots.needs_download(run.root, runtime.cache_dir)):
-            root = RootComponents(run, runtime.cache_dir)
+            root = _root(run, runtime.cache_dir)
     except UserError as error:
         problems.append(error)
     if root is None or problems:
@@ -126,6 +126,21 @@ def prepare(config: TrainConfig, say: Say = lambda _: None) -> Job:
     )
     _check_memory(job)
     return job
+
+
+def _root(run: Experiment, cache_dir: str) -> RootComponents:
+    """The root's trunk, with the adapters that it has.
+
+    Raises:
+      CheckpointError: it cannot be had or used, or its adapters are of another width.
+    """
+    found, given = roots.find(run.root, cache_dir), run.defaults.adapter_dim
+    if found.facts.adapters and (width := found.facts.adapter_dim) != given:
+        raise CheckpointError(
+            f"The root {found.reference} has residual adapters of width {width}, the settings say "
+            f"experiment.defaults.adapter_dim = {given}. Set --config.defaults.adapter_dim={width}."
+        )
+    return RootComponents(run, cache_dir)
 
 
 def _stream(task: Task, config: TrainConfig) -> Stream:

@@ -25,7 +25,7 @@ from munet.training.program import optimizer as evolution
 from munet.training.program.optimizer import OptimizerSettings
 from munet.types import ComponentName, Hyperparameters, Origin, TaskInfo, TaskName
 from munet.vit import flops, forward
-from munet.vit.architecture import HEAD, NORM, get_variant, is_adapter, model_leaves, path_names
+from munet.vit.architecture import HEAD, NORM, adapter_name, get_variant, is_adapter, model_leaves, path_names
 from munet.vit.init import FlatArrays, init_component
 
 Key = str  # of a component in a state: its name, of a task's own followed by `@` and the task
@@ -77,7 +77,8 @@ class FineTuning(Deciding):
         if method not in METHODS:
             raise ValueError(f"no method {method!r}")
         has_adapters = method == "shared_adapters"
-        self.path = path_names(experiment.num_blocks, range(experiment.num_blocks) if has_adapters else ())
+        blocks = range(experiment.num_blocks)  # a root's own adapters stay part of it
+        self.path = path_names(experiment.num_blocks, [n for n in blocks if has_adapters or adapter_name(n) in root])
         self._own = set(self.path) if method == "separate" else {NORM, HEAD}  # which a task has for itself
         self._trained = {name for name in self.path if not has_adapters or is_adapter(name)} | {NORM, HEAD}
         self._first_trainable = 0 if has_adapters else -1
