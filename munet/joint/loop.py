@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
@@ -17,9 +17,9 @@ from munet.errors import DivergedError
 from munet.joint.best import is_better
 from munet.joint.held_out import predict
 from munet.joint.job import Job
-from munet.joint.learner import Place
+from munet.joint.learner import Place, StreamName
 from munet.joint.program import Carried, Programs, mesh_of
-from munet.joint.rounds import Rounds
+from munet.joint.rounds import Picked, Rounds
 from munet.joint.saving import JointSaves
 from munet.joint.workdir import CurvePoint, Decision, Workdir
 from munet.progress import events
@@ -128,22 +128,25 @@ class Training:
         )
 
     def _blocks(self, kept: _Kept, rounds: Rounds, first: int) -> _Kept:
-        job, length, told = self._job, self._job.length, time.monotonic()
-        pace, signals = Pace(length.block), self._saving.signals
+        job, length, signals = self._job, self._job.length, self._saving.signals
+        pace = Pace(length.block)
+        began = told = time.monotonic()
         for start, stop in self._windows(first, pace):
             picked = rounds.block(start, stop - start)
+            if start == first:
+                with signals.let_through():  # nothing is to be saved
+                    kept = replace(kept, carried=self._compiled(kept.carried, picked, rounds))
+                began = time.monotonic()
             pace.begin()
-            with signals.let_through() if start == first else nullcontext():  # compiles, and nothing is to be saved
-                kept = replace(kept, carried=self._programs.run(kept.carried, picked, rounds.sets, stop - start))
-                self._check_losses(kept.carried, stop)  # waits for the rounds
-            if start != first:
-                pace.dispatched(stop - start, [])
+            kept = replace(kept, carried=self._programs.run(kept.carried, picked, rounds.sets, stop - start))
+            self._check_losses(kept.carried, stop)  # waits for the rounds
+            pace.dispatched(stop - start, [])
             self._notify(events.Advanced(stop))
             now, is_point = time.monotonic(), self._is_point(stop)
             if is_point:
                 kept = self._measure(kept, stop)
             elif now - told > _PROGRESS_SECONDS:
-                self._notify(events.Note(self._progress(stop, stop - first)))
+                self._notify(events.Note(self._progress(stop, (stop - first) / (now - began))))
             told = now if is_point or now - told > _PROGRESS_SECONDS else told
             if stop == length.num_rounds and length.final_rounds and job.keeps_best:
                 kept = replace(kept, carried=kept.carried._replace(state=jax.tree.map(jnp.copy, kept.best)))
@@ -154,6 +157,13 @@ class Training:
                 self._save(kept, stop)
                 signals.check()
         return kept
+
+    def _compiled(self, carried: Carried, picked: Mapping[StreamName, Picked], rounds: Rounds) -> Carried:
+        """The same, after the program has been compiled by training no round."""
+        self._notify(events.Compiling(0, 1))
+        carried = jax.block_until_ready(self._programs.run(carried, picked, rounds.sets, 0))
+        self._notify(events.Compiling(1, 1))
+        return carried
 
     def _save(self, kept: _Kept, step: int) -> None:
         """Saves if it is time to.
@@ -259,9 +269,8 @@ class Training:
             f"{job.words.advice}, in another --workdir: nothing in {self._place.path} is of use."
         )
 
-    def _progress(self, step: int, done: int) -> str:
+    def _progress(self, step: int, rate: float) -> str:
         job = self._job
-        rate = done / (time.monotonic() - self._started)
         images = rate * job.images_per_round * len(job.seeds)
         left = duration((job.length.total - step) / rate)
         return f"{job.words.unit} {step:,} of {job.length.total:,}; {images:,.0f} images/s, {left} left"

@@ -4,8 +4,8 @@ Order: `RunStarted`, then for each phase `PhaseStarted`, for each generation `Ge
 new programs are compiled, one `CycleEnded` a cycle (both several times, for different children, when the children are
 trained in groups), `GenerationEnded`; `PhaseEnded`; at
 last `RunEnded`, or `RunFailed`. A resumed run starts with `RunStarted` and goes on where it was. `Note` may come at any
-time. A joint training (`munet train`, `munet pretrain`) tells `TrainingStarted`, then `Advanced` after every block of
-rounds, `Measured` and `Decided` where these happen; at last `TrainingEnded`, or `RunFailed`.
+time. A joint training (`munet train`, `munet pretrain`) tells `TrainingStarted`, `Compiling`, then `Advanced` after
+every block of rounds, `Measured` and `Decided` where these happen; at last `TrainingEnded`, or `RunFailed`.
 """
 
 from __future__ import annotations

@@ -47,6 +47,7 @@ def whole(data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, l
 def test_it_learns_and_leaves_a_root_with_a_card(whole: tuple[Path, list[str]], data: Path) -> None:
     workdir, said = whole
     assert said[0] == "96 training images of 4 classes from 2 tasks; 30 steps of 16 on 1 cpu device"
+    assert "    compiling 1 program" in said
     names = {"pretrain.json", "curve.jsonl", "curve.svg", "lock", ROOT, ROOT.replace("npz", "md"), "result.json"}
     assert {path.name for path in workdir.iterdir()} == names
     found = tiny.results(workdir)
