@@ -130,6 +130,7 @@ class System(RunView):
       store: where the components are.
       start: the journal's first entry: tasks, configuration, versions.
       run_state: the journal folded.
+      joint: of a joint training, which has no journal.
     """
 
     def __repr__(self) -> str:
@@ -239,14 +240,14 @@ class System(RunView):
 
 
 def open(workdir: str) -> System:
-    """The system of the run in `workdir`, which may be going on.
+    """The system of the run or joint training in `workdir`, which may be going on.
 
     Raises:
       WorkdirError: there is no run, or one of a newer format.
       CorruptionError: the journal is damaged.
     """
     opened = view.open(workdir)
-    return System(opened.store, opened.start, opened.run_state)
+    return System(opened.store, opened.start, opened.run_state, opened.joint)
 
 
 def _as_tasks(tasks: Tasks) -> list[ArrayTask | str]:

@@ -15,7 +15,7 @@ from munet.errors import WorkdirError
 from munet.progress import events
 from munet.report.verify.verify import remeasure, verify
 from munet.run import runs
-from munet.run.loop import Deadline
+from munet.run.deadline import Deadline
 from munet.store import Store
 from munet.training.measure import trunk_fit
 from munet.types import GenerationEntry, SeedsEntry

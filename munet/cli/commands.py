@@ -13,7 +13,7 @@ from munet.paths import expanded
 from munet.text import plain_console, say
 
 if TYPE_CHECKING:
-    from munet.config import Config
+    from munet.config import Config, PretrainConfig, TrainConfig
     from munet.config.flags import Override
 
 
@@ -76,10 +76,48 @@ def pretrain(config: str, workdir: str, overrides: Sequence[Override], dry_run: 
     settings = parse_as(PretrainConfig, config, overrides)  # before JAX is imported: a typo is answered at once
     without_foreign_text(settings, load_as(PretrainConfig, config))
     workdir = workdir or CONFIG_FILES.default_workdir(config)
-    from munet.joint import run
-
     words = ["munet", "pretrain", f"--config={config}", f"--workdir={workdir}", *map(str, overrides)]
-    run.pretrain(settings, workdir, say, shlex.join(words), dry_run)
+    _train_jointly(settings, workdir, shlex.join(words), dry_run)
+
+
+def train(config: str, workdir: str, overrides: Sequence[Override], dry_run: bool) -> None:
+    """Trains several tasks together, or goes on with it, and prints what came of it.
+
+    Raises:
+      UserError: the config, the data, the root or the work directory cannot be used.
+      DivergedError: training left the finite numbers.
+      KeyboardInterrupt: the user ended it; what is saved is kept.
+    """
+    from munet.config.files import CONFIG_FILES
+    from munet.config.flags import parse_as
+    from munet.config.train import TrainConfig
+
+    settings = parse_as(TrainConfig, config, overrides)  # before JAX is imported: a typo is answered at once
+    workdir = workdir or CONFIG_FILES.default_workdir(config)
+    if _train_jointly(settings, workdir, "", dry_run):
+        from munet.report import status
+
+        status.print_status(workdir)
+
+
+def _train_jointly(settings: PretrainConfig | TrainConfig, workdir: str, command: str, dry_run: bool) -> bool:
+    """Whether the training is complete; everything is told to a display, the log and the user's hook."""
+    from munet.joint import run
+    from munet.progress.events import RunFailed, TrainingEnded
+    from munet.progress.listeners import listeners_for
+
+    started = time.monotonic()
+    hook = "" if dry_run else settings.runtime.notify
+    with listeners_for(sys.stdout, with_log=not dry_run, command=hook) as listeners:
+        try:
+            return run.train(settings, workdir, listeners, command=command, is_dry_run=dry_run)
+        except KeyboardInterrupt:
+            listeners(TrainingEnded(is_complete=False, seconds=time.monotonic() - started))
+            raise
+        except Exception as error:
+            with contextlib.suppress(DiskFullError, WorkdirError):  # of the log
+                listeners(RunFailed(f"{type(error).__name__}: {error}"))
+            raise
 
 
 def status(workdir: str, json: bool, task: str, confusion: str, wide: bool, compare: bool) -> None:

@@ -1,6 +1,6 @@
 """Entry point: parses arguments, runs one command, and turns whatever happens into an exit code (DESIGN section 5).
 
-0: done. 1: a failure of ours, with a traceback, or pre-training that diverged, with a message. 2: the user's input,
+0: done. 1: a failure of ours, with a traceback, or training that diverged, with a message. 2: the user's input,
 with a message. 130, 143: interrupted; SIGTERM, or the notice SIGUSR1.
 Nothing slow is imported here; each command imports what it needs.
 """
@@ -73,7 +73,10 @@ def _run(given: list[str]) -> int:
         _complain(str(error))
         return FAILURE
     except KeyboardInterrupt as stop:
-        goes_on = given[:1] in (["evolve"], ["benchmark"], ["pretrain"]) and "--dry_run" not in given
+        from munet.kinds import KINDS
+
+        commands = {"benchmark", *(kind.command.removeprefix("munet ") for kind in KINDS)}
+        goes_on = given[0] in commands and "--dry_run" not in given
         again = "Resume with: " if goes_on else "Again: "
         _say(f"\nInterrupted. {again}{shlex.join(['munet', *given])}")
         return TERMINATED if isinstance(stop, Terminated) else INTERRUPTED

@@ -14,8 +14,8 @@ from munet import __version__
 from munet.errors import UserError, nearest
 
 DEFAULT_CONFIG, DEFAULT_WORKDIR, DEFAULT_SUITE = "demo", "runs/demo", "builtin"
-DEFAULT_RECIPE = "pretrain_demo"
-_CONFIGURED = ("evolve", "config", "benchmark", "pretrain", "devices")  # take --config.NAME=VALUE
+DEFAULT_RECIPE, DEFAULT_JOINT = "pretrain_demo", "joint:shared"
+_CONFIGURED = ("evolve", "config", "benchmark", "pretrain", "train", "devices")  # take --config.NAME=VALUE
 
 _HELP = """\
 munet evolves one pretrained ViT into a single system that solves many image-classification tasks.
@@ -35,6 +35,7 @@ Commands:
   benchmark  compare methods on the same tasks, over several seeds
   devices    what JAX sees, how much of it a run would use, and what stands idle
   pretrain   train a root from scratch, on one's own tasks or with a recipe that ships
+  train      fine-tune a root on several tasks together, by gradient
 
 Examples:
   munet evolve                                     the demo: four tasks, about four minutes on two cores
@@ -57,6 +58,14 @@ _RECIPE_HELP = (
 _RECIPE_EPILOG = """\
 Any setting can be changed: --config.num_epochs=100, --config.tasks=tfds:mnist,builtin:digits.
 `munet config --config=pretrain_demo` lists them all.
+"""
+_JOINT_HELP = (
+    "config file, or the name of one that ships with munet (joint), with a variant: joint:shared, "
+    "joint:shared_adapters, joint:separate (default: %(default)s)"
+)
+_JOINT_EPILOG = """\
+Any setting can be changed: --config.num_rounds=500, --config.tasks=tfds:mnist,builtin:digits.
+`munet config --config=joint` lists them all.
 """
 Command = Callable[[], int | None]  # gives the exit code; None: 0
 
@@ -170,6 +179,24 @@ def _pretrain(commands: Any) -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--dry_run", action="store_true", help="print images, steps, memory and estimated time; write nothing"
+    )
+    return parser
+
+
+def _train(commands: Any) -> argparse.ArgumentParser:
+    parser = _command(
+        commands,
+        "train",
+        "Fine-tunes one root on several tasks together, or goes on where that was interrupted: the same command does\n"
+        "both. docs/howto/joint.md says what there is.",
+        _JOINT_EPILOG,
+    )
+    parser.add_argument("--config", default=DEFAULT_JOINT, metavar="FILE[:VARIANT]", help=_JOINT_HELP)
+    parser.add_argument(
+        "--workdir", metavar="DIR", default="", help="where it is kept (default: runs/CONFIG[-VARIANT])"
+    )
+    parser.add_argument(
+        "--dry_run", action="store_true", help="print rounds, images, memory and estimated time; write nothing"
     )
     return parser
 
@@ -462,4 +489,5 @@ _COMMANDS: dict[str, Callable[[Any], argparse.ArgumentParser]] = {
     "benchmark": _benchmark,
     "devices": _devices,
     "pretrain": _pretrain,
+    "train": _train,
 }

@@ -15,10 +15,11 @@ from munet.config.evolve import Config, SearchSpace
 from munet.config.fields import entries, set_value
 from munet.config.pretrain import PretrainConfig
 from munet.config.stages import problems as stage_problems
+from munet.config.train import TrainConfig
 from munet.errors import ConfigError, UserError
 from munet.vit import architecture
 
-C = TypeVar("C", bound=Config | PretrainConfig)
+C = TypeVar("C", bound=Config | PretrainConfig | TrainConfig)
 _EVALUATED = 256  # images in a batch of evaluation: `stream.EVALUATION_BATCH`, where JAX may be imported
 
 
@@ -191,10 +192,10 @@ def _hyperparameter(name: str, values: Sequence[Any], default: Any) -> Iterator[
         )
 
 
-def _length(epochs: float, steps: int) -> Iterator[str]:
+def _length(epochs: float, steps: int, name: str = "num_steps") -> Iterator[str]:
     if bool(epochs) == bool(steps) and epochs >= 0 and steps >= 0:  # of what is negative enough is said
         yield (
-            f"experiment.num_epochs = {epochs:g} and experiment.num_steps = {steps}: give the length of training in "
+            f"experiment.num_epochs = {epochs:g} and experiment.{name} = {steps}: give the length of training in "
             "one of the two, and 0 for the other."
         )
 
@@ -226,5 +227,12 @@ _RULES: dict[type[Any], list[tuple[Any, ...]]] = {
         (_variant, "experiment.variant"),
         (_num_blocks, "experiment.variant", "experiment.num_blocks"),
         (_image_size, "experiment.variant", "experiment.image_size"),
+    ],
+    TrainConfig: [
+        (functools.partial(_length, name="num_rounds"), "experiment.num_epochs", "experiment.num_rounds"),
+        (_tasks, "experiment.tasks"),
+        (_variant, "experiment.variant"),
+        (_num_blocks, "experiment.variant", "experiment.num_blocks"),
+        (_image_size, "experiment.variant", "experiment.defaults.image_size"),
     ],
 }

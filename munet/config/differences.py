@@ -43,7 +43,7 @@ def completed(experiment: Mapping[str, object]) -> dict[str, Any]:
 
     That is the default of the field, or what `BEFORE` says.
     """
-    return _merged(_merged(to_json(Experiment()), BEFORE), experiment)
+    return merged(merged(to_json(Experiment()), BEFORE), experiment)
 
 
 def as_begun(experiment: Experiment, begun: Mapping[str, object]) -> tuple[Experiment, list[str]]:
@@ -70,9 +70,10 @@ def without_places(experiment: Mapping[str, object]) -> dict[str, Any]:
     return {name: value for name, value in completed(experiment).items() if name not in ("root", "tasks")}
 
 
-def _merged(defaults: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    merged = {**defaults, **given}
+def merged(defaults: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """What is given, group by group, with the defaults of what is not."""
+    whole = {**defaults, **given}
     for name, default in defaults.items():
         if isinstance(default, dict) and isinstance(given.get(name), dict):
-            merged[name] = _merged(default, given[name])
-    return merged
+            whole[name] = merged(default, given[name])
+    return whole

@@ -15,16 +15,19 @@ from munet.config.evolve import Config
 from munet.config.fields import entries
 from munet.config.pretrain import PretrainConfig
 from munet.config.python_files import FileKind
+from munet.config.train import TrainConfig
 from munet.errors import ConfigError, UserError
+from munet.kinds import KINDS
 
-AnyConfig = Config | PretrainConfig
-_COMMANDS: dict[type[Any], str] = {Config: "munet evolve", PretrainConfig: "munet pretrain"}
+AnyConfig = Config | PretrainConfig | TrainConfig
+_COMMANDS: dict[type[Any], str] = {kind.config: kind.command for kind in KINDS}
 CONFIG_FILES = FileKind(
     "config",
     "get_config",
     {
         "munet.config.Config": Config,
         "munet.config.PretrainConfig": PretrainConfig,
+        "munet.config.TrainConfig": TrainConfig,
         "ml_collections.ConfigDict": ConfigDict,
     },
     classes=tuple({entry.owner for kind in _COMMANDS for entry in entries(kind).values()}),

@@ -56,6 +56,9 @@ class PretrainRuntime:
     num_devices: Automatic = 0  # accelerators that share every batch; 0: all
     validate_every: Automatic = 0  # steps between two lines of the validation curve; 0: an epoch
     checkpoint_minutes: float = 2.0  # how often the training state is saved; 0: as often as can be; <0: never
+    # stop after this time, at the end of a block of steps; the same command goes on
+    max_hours: Annotated[float, Range(0, zero="no limit")] = 0.0
+    notify: str = ""  # command run at the end, e.g. a mail: docs/howto/long_runs.md
     keep_head: bool = True  # write the head into the root's file, too: munet passes over it, other programs may use it
     # a paragraph for the end of the root's card: sources, licences; a recipe's own goes with its tasks
     card_text: str = ""

@@ -1,86 +1,75 @@
-"""`munet pretrain --dry_run`: images, steps, memory and time of a training, from measured steps; nothing is written."""
+"""`--dry_run` of a joint training: data, length, memory and time, from measured blocks; nothing is written."""
 
 from __future__ import annotations
 
-import statistics
 import time
 from dataclasses import dataclass
 
 import jax
-import numpy as np
-from jax.sharding import NamedSharding, PartitionSpec
 
-from munet.joint.preparation import JointSetup
-from munet.methods.pretraining import recipe
-from munet.methods.pretraining.recipe import Set
+from munet.joint.job import Job
+from munet.joint.program import Programs, mesh_of
+from munet.joint.rounds import Rounds
 from munet.text import count, duration
-from munet.vit.architecture import get_variant
 
 _MIB = 1 << 20
 
 
-def describe(setup: JointSetup) -> list[str]:
+def describe(job: Job) -> list[str]:
     """Lines for people: what the training will do, and about how long it will take."""
-    config, examples = setup.config.experiment, setup.examples
-    height, width, channels = examples.images.shape[1:]
-    lines = [
-        f"{setup.num_images:,} training images of {height}x{width}x{channels}, {examples.num_classes:,} classes; "
-        f"{sum(map(len, examples.validation.values())):,} validation images",
-        *(
-            f"  {task.info.name}: {task.info.num_classes:,} classes, {task.info.num_train:,} training images"
-            for task in setup.tasks
-        ),
-        f"{count(setup.num_steps, 'step')} of {setup.batch_size:,} "
-        f"({setup.num_steps * setup.batch_size / setup.num_images:.1f} epochs) of {config.variant} with "
-        f"{count(config.num_blocks, 'block')} at {config.image_size} pixels",
-    ]
-    measured = _measure(setup)
-    devices = setup.layout.devices
-    seconds = measured.compilation + setup.num_steps * measured.step
+    measured = measure(job)
+    devices, length = job.layout.devices, job.length
+    seconds = measured.compilation + length.total * measured.round
+    copies = 2 if job.keeps_best else 1
+    images = f"{measured.image_bytes / _MIB:.0f} MiB of images"
     return [
-        *lines,
-        f"about {measured.state_bytes / _MIB:.0f} MiB of parameters and optimiser, "
-        f"{_kept_bytes(setup) / len(devices) / _MIB:.0f} MiB for a batch, {examples.images.nbytes / _MIB:.0f} MiB of "
-        "images, on each device",
-        f"measured on {count(len(devices), f'{devices[0].device_kind} device')}: {measured.step * 1000:.1f} ms a step, "
-        f"{measured.compilation:.0f} s to compile",
+        *job.words.summary,
+        f"about {copies * measured.state_bytes / _MIB:.0f} MiB of parameters and optimiser, "
+        f"{activation_bytes(job) / _MIB:.0f} MiB for a batch, {images}, on each device",
+        f"measured on {count(len(devices), f'{devices[0].device_kind} device')}: {measured.round * 1000:.1f} ms a "
+        f"{job.words.unit}, {measured.compilation:.0f} s to compile {count(measured.programs, 'program')}",
         f"about {duration(seconds)} in all, without measuring and saving",
     ]
 
 
+def activation_bytes(job: Job) -> float:
+    """What the backward passes keep of a round's batches on each device, estimated."""
+    return job.activation_bytes * len(job.seeds) / len(job.layout.devices)
+
+
 @dataclass(frozen=True)
-class _StepTimes:
-    """Seconds of wall time, and the size of the state."""
+class Times:
+    """Seconds of wall time, and sizes on each device."""
 
     compilation: float
-    step: float
+    round: float
     state_bytes: int
+    image_bytes: int
+    programs: int
 
 
-def _measure(setup: JointSetup, num_steps: int = 3) -> _StepTimes:
-    """Compiles the train step and times some, on a state that is thrown away."""
-    config = setup.config.experiment
-    everywhere = NamedSharding(setup.mesh, PartitionSpec())
-    state = jax.device_put(recipe.initial_state(config, setup.examples.num_classes, setup.num_steps), everywhere)
-    num_bytes = sum(leaf.nbytes for leaf in jax.tree.leaves(state))
-    images = Set(*jax.device_put((setup.examples.images, setup.examples.labels), everywhere))
-    program = recipe.train_step(config, setup.examples.num_classes, setup.num_steps, setup.mesh)
-    batch = jax.device_put(
-        np.arange(setup.batch_size, dtype=np.int32), NamedSharding(setup.mesh, PartitionSpec("data"))
-    )
+def measure(job: Job) -> Times:
+    """Compiles the program and times some rounds, on a state that is thrown away."""
+    mesh = mesh_of(job.layout, len(job.seeds))
+    programs = Programs(job.learner, len(job.seeds), mesh)
+    carried = programs.initial(job.seeds, [stream.name for stream in job.streams])
+    state_bytes = sum(leaf.addressable_shards[0].data.nbytes for leaf in jax.tree.leaves(carried))
+    size = job.length.block
+    rounds = Rounds(
+        job.streams, job.seeds, size=size, num_rounds=size + 4, mesh=mesh, limit=job.free.max_resident,
+        num_threads=job.free.decoding_threads,
+    )  # fmt: skip
+    held = sum(leaf.nbytes for leaf in jax.tree.leaves(rounds.sets))
     times = []
-    for step in range(num_steps + 1):
-        started = time.perf_counter()
-        state = program(state, images, batch, jax.device_put(recipe.step_words(config, step), everywhere))
-        jax.block_until_ready(state)
-        times.append(time.perf_counter() - started)
-    step_seconds = statistics.median(times[1:])
-    return _StepTimes(times[0] - step_seconds, step_seconds, num_bytes)
-
-
-def _kept_bytes(setup: JointSetup) -> int:
-    """What the backward pass keeps of a batch, estimated as for a run's children (munet/run/dry_run.py)."""
-    config = setup.config.experiment
-    variant = get_variant(config.variant)
-    tokens = setup.batch_size * variant.num_tokens(config.image_size)
-    return 4 * tokens * (10 * variant.width + 2 * variant.mlp_dim) * config.num_blocks
+    try:
+        for first, length in ((0, 1), (1, 3)):
+            picked = rounds.block(first, min(length, size))
+            started = time.perf_counter()
+            carried = programs.run(carried, picked, rounds.sets, min(length, size))
+            jax.block_until_ready(carried)
+            times.append(time.perf_counter() - started)
+    finally:
+        rounds.close()
+    round_seconds = times[1] / min(3, size)
+    tasks = 1 if job.kind.start == "pretrain.json" else len(job.tasks)
+    return Times(max(times[0] - round_seconds, 0.0), round_seconds, state_bytes, held, 1 + tasks + bool(job.keeps_best))

@@ -1,172 +1,276 @@
-"""The loop of a pre-training: steps, measurements of the validation splits, saves."""
+"""The one loop of every joint training: blocks of rounds, measurements, decisions, saves."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax.sharding import NamedSharding, PartitionSpec
+import numpy as np
 
-from munet.data import loader
 from munet.errors import DivergedError
-from munet.joint.held_out import mean_quality, measure
-from munet.joint.preparation import JointSetup
+from munet.joint.best import is_better
+from munet.joint.held_out import predict
+from munet.joint.job import Job
+from munet.joint.learner import Place, StreamName
+from munet.joint.program import Carried, Programs, mesh_of
+from munet.joint.rounds import Picked, Rounds
 from munet.joint.saving import JointSaves
-from munet.joint.workdir import CurvePoint, Workdir
-from munet.methods.pretraining import card, recipe
-from munet.methods.pretraining.recipe import JointState, Set
+from munet.joint.workdir import CurvePoint, Decision, Workdir
+from munet.progress import events
+from munet.progress.events import Notify
 from munet.report import curve
+from munet.run.deadline import Deadline, TimeIsUpError
 from munet.text import duration
 from munet.training.pace import Pace
 
-Say = Callable[[str], None]
-
-_STRIDE = 10  # steps, at most, between two looks at the clock: so far the host runs ahead of the devices
 _PROGRESS_SECONDS = 60.0  # a line tells how far training is at least this often
 
 
 @dataclass(frozen=True)
 class Trained:
-    """The end of a training: its state, and the seconds that it took, all starts together."""
+    """The end of a training: its state on the devices, and the seconds that it took, all starts together."""
 
-    state: JointState
+    state: Any
+    programs: Programs
+    points: tuple[CurvePoint, ...]
     seconds: float
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """What is saved: what training goes on from, and the best version so far."""
+
+    carried: Carried
+    best: Any = None
+
+
+jax.tree_util.register_dataclass(_Kept, ["carried", "best"], [])
 
 
 class Training:
     """One start of a training.
 
     Args:
-      setup: what is trained on what.
+      job: what is trained on what.
       place: where the curve and the saves go; its lock is held.
       saving: the saves.
-      say: told how it goes, a line each time.
+      notify: told everything that happens.
+      deadline: of this start.
     """
 
-    def __init__(self, setup: JointSetup, place: Workdir, saving: JointSaves, say: Say):
-        self._setup, self._place, self._saving, self._say = setup, place, saving, say
-        self._recipe = setup.config.experiment
-        epoch = -(-setup.num_images // setup.batch_size)
-        self._interval = setup.config.runtime.validate_every or epoch
-        self._everywhere = NamedSharding(setup.mesh, PartitionSpec())
-        self._cut = NamedSharding(setup.mesh, PartitionSpec("data"))
+    def __init__(self, job: Job, place: Workdir, saving: JointSaves, notify: Notify, deadline: Deadline | None = None):
+        self._job, self._place, self._saving, self._notify = job, place, saving, notify
+        self._deadline = deadline or Deadline()
+        self._mesh = mesh_of(job.layout, len(job.seeds))
+        self._programs = Programs(job.learner, len(job.seeds), self._mesh)
         self._seconds_before, self._started = 0.0, time.monotonic()
         self._points: list[CurvePoint] = []
+        self._decisions: list[Decision] = []
 
     def run(self) -> Trained:
-        """From wherever training is to the last step.
+        """From wherever training is to the last round.
 
         Raises:
-          DivergedError: the loss is no longer finite.
+          DivergedError: a loss is no longer finite.
+          TimeIsUpError: the deadline has passed; everything is saved.
         """
-        setup, step = self._setup, 0
-        state = jax.device_put(
-            recipe.initial_state(self._recipe, setup.examples.num_classes, setup.num_steps), self._everywhere
-        )
-        if (saved := self._saving.restore(state)) is not None:
-            step, state, self._seconds_before = saved.step, saved.state, saved.seconds
+        job, step = self._job, 0
+        carried = self._programs.initial(job.seeds, [stream.name for stream in job.streams])
+        # A copy, because either of them is donated while the other lives.
+        kept = _Kept(carried, jax.tree.map(jnp.copy, carried.state) if job.keeps_best else None)
+        if (saved := self._saving.restore(kept)) is not None:
+            step, kept, self._seconds_before = saved.step, saved.state, saved.seconds
             self._points = [point for point in self._place.curve() if point.step <= step]
-            self._say(f"going on after step {step:,}")
+            self._decisions = [decision for decision in self._place.decisions() if decision.round <= step]
+        self._tell_start(step)
         self._started = time.monotonic()
+        rounds = Rounds(
+            job.streams,
+            job.seeds,
+            size=job.length.block,
+            num_rounds=job.length.total,
+            mesh=self._mesh,
+            limit=job.free.max_resident,
+            num_threads=job.free.decoding_threads,
+        )
         try:
             with self._saving.signals.held() if self._saving.is_wanted else nullcontext():
-                state = self._steps(state, step)
+                kept = self._blocks(kept, rounds, step)
         finally:
+            rounds.close()
             self._saving.wait()  # an interrupted training leaves a whole save behind, not half of one
-        return Trained(state, self._seconds)
+        is_best = job.keeps_best and not job.length.final_rounds
+        state = kept.best if is_best else kept.carried.state
+        return Trained(state, self._programs, tuple(self._points), self._seconds)
 
     @property
     def _seconds(self) -> float:
         return self._seconds_before + time.monotonic() - self._started
 
-    def _steps(self, state: JointState, first: int) -> JointState:
-        setup, path = self._setup, recipe.rng_path(self._recipe)
-        images = Set(*jax.device_put((setup.examples.images, setup.examples.labels), self._everywhere))
-        program = recipe.train_step(self._recipe, setup.examples.num_classes, setup.num_steps, setup.mesh)
-        told = time.monotonic()
-        timed: tuple[float, int] | None = None  # since when, from which step on: the first window compiles
-        pace, signals = Pace(_STRIDE), self._saving.signals
+    def _tell_start(self, step: int) -> None:
+        job = self._job
+        self._notify(
+            events.TrainingStarted(
+                workdir=self._place.path,
+                title=job.words.title,
+                task_names=tuple(task.info.name for task in job.tasks),
+                num_rounds=job.length.total,
+                images_per_round=job.images_per_round * len(job.seeds),
+                rounds_done=step,
+                unit=job.words.unit,
+            )
+        )
+
+    def _blocks(self, kept: _Kept, rounds: Rounds, first: int) -> _Kept:
+        job, length, signals = self._job, self._job.length, self._saving.signals
+        pace = Pace(length.block)
+        began = told = time.monotonic()
         for start, stop in self._windows(first, pace):
-            batches = loader.batch_indices(path, setup.num_images, setup.batch_size, start, stop - start)
+            picked = rounds.block(start, stop - start)
+            if start == first:
+                with signals.let_through():  # nothing is to be saved
+                    kept = replace(kept, carried=self._compiled(kept.carried, picked, rounds))
+                began = time.monotonic()
             pace.begin()
-            with signals.let_through() if start == first else nullcontext():  # compiles, and nothing is to be saved
-                for step, batch in enumerate(batches, start):
-                    words = jax.device_put(recipe.step_words(self._recipe, step), self._everywhere)
-                    state = program(state, images, jax.device_put(batch, self._cut), words)
-                self._check(float(state.loss_sum), stop)  # waits for the steps
-            if start != first:
-                pace.dispatched(stop - start, [])
-            news = f"step {stop:,} of {setup.num_steps:,}"
-            is_point = stop % self._interval == 0 or stop == setup.num_steps
+            kept = replace(kept, carried=self._programs.run(kept.carried, picked, rounds.sets, stop - start))
+            self._check_losses(kept.carried, stop)  # waits for the rounds
+            pace.dispatched(stop - start, [])
+            self._notify(events.Advanced(stop))
+            now, is_point = time.monotonic(), self._is_point(stop)
             if is_point:
-                state = self._measure(state, stop)
-                news += f": {_describe(self._points[-1])}"
-            now = time.monotonic()
-            if is_point or now - told > _PROGRESS_SECONDS:
-                self._say(
-                    news + ("" if timed is None else f"; {self._pace(stop, (stop - timed[1]) / (now - timed[0]))}")
-                )
-                told = now
-            timed = timed or (now, stop)
+                kept = self._measure(kept, stop)
+            elif now - told > _PROGRESS_SECONDS:
+                self._notify(events.Note(self._progress(stop, (stop - first) / (now - began))))
+            told = now if is_point or now - told > _PROGRESS_SECONDS else told
+            if stop == length.num_rounds and length.final_rounds and job.keeps_best:
+                kept = replace(kept, carried=kept.carried._replace(state=jax.tree.map(jnp.copy, kept.best)))
+            if length.decide_every and stop % length.decide_every == 0 and stop < length.total:
+                kept = replace(kept, carried=self._decide(kept.carried, stop))
             self._place.check_held()  # or hours would be trained for a directory that is gone
-            if stop < setup.num_steps:
-                self._saving.save_if_due(state, stop, self._seconds)
+            if stop < length.total:
+                self._save(kept, stop)
                 signals.check()
-        return state
+        return kept
+
+    def _compiled(self, carried: Carried, picked: Mapping[StreamName, Picked], rounds: Rounds) -> Carried:
+        """The same, after the program has been compiled by training no round."""
+        self._notify(events.Compiling(0, 1))
+        carried = jax.block_until_ready(self._programs.run(carried, picked, rounds.sets, 0))
+        self._notify(events.Compiling(1, 1))
+        return carried
+
+    def _save(self, kept: _Kept, step: int) -> None:
+        """Saves if it is time to.
+
+        Raises:
+          TimeIsUpError: the deadline has passed; saved is what there is.
+        """
+        if self._deadline.is_over():
+            self._saving.save(kept, step, self._seconds)
+            raise TimeIsUpError
+        self._saving.save_if_due(kept, step, self._seconds)
 
     def _windows(self, first: int, pace: Pace) -> Iterator[tuple[int, int]]:
-        """Steps in windows (first, end) of at most `_STRIDE`, which end wherever the curve has a point."""
-        while first < self._setup.num_steps:
-            next_point = (first // self._interval + 1) * self._interval
-            stop = min(first + min(_STRIDE, pace.steps), next_point, self._setup.num_steps)
-            yield first, stop
-            first = stop
+        """Rounds in blocks (first, end), short enough for signals, which end wherever the host has something to do."""
+        length = self._job.length
+        while first < length.total:
+            ends = [
+                first + min(length.block, pace.steps),
+                (first // length.validate_every + 1) * length.validate_every,
+                length.total,
+            ]
+            if length.decide_every:
+                ends.append((first // length.decide_every + 1) * length.decide_every)
+            if first < length.num_rounds:
+                ends.append(length.num_rounds)
+            yield first, min(ends)
+            first = min(ends)
 
-    def _measure(self, state: JointState, step: int) -> JointState:
-        """Adds a point to the curve; the sum of losses begins anew."""
-        setup = self._setup
+    def _is_point(self, step: int) -> bool:
+        length = self._job.length
+        return step % length.validate_every == 0 or step in (length.num_rounds, length.total)
+
+    def _measure(self, kept: _Kept, step: int) -> _Kept:
+        """Adds a point to the curve, of every replica; the sums of losses begin anew."""
+        job, state = self._job, kept.carried.state
         measured = {
-            name: measure(self._recipe, state.params, split) for name, split in setup.examples.validation.items()
+            name: [one.of(split.labels) for one in predict(self._programs, state, name, split, job.resize[name])]
+            for name, split in job.validation.items()
         }
-        counted = sum(one.quality.counted for one in measured.values())
-        loss = sum(one.loss * one.quality.counted for one in measured.values()) / counted
-        self._check(loss, step)
-        before = self._points[-1].step if self._points else 0
-        point = CurvePoint(
-            step=step,
-            epoch=step * setup.batch_size / setup.num_images,
-            learning_rate=float(recipe.learning_rate(self._recipe, setup.num_steps)(step - 1)),
-            training_loss=float(state.loss_sum) / (step - before),
-            validation_loss=loss,
-            validation={name: one.quality for name, one in measured.items()},
-            seconds=self._seconds,
-        )
-        self._points.append(point)
-        title = f"Pre-training of {card.file_name(self._recipe)}"
-        self._place.write_curve(self._points, curve.to_svg(self._points, setup.num_steps, title))
-        return state._replace(loss_sum=jax.device_put(jnp.float32(0), self._everywhere))
-
-    def _check(self, loss: float, step: int) -> None:
-        if not math.isfinite(loss):
-            raise DivergedError(
-                f"Training diverged: at step {step:,} of {self._setup.num_steps:,} the loss is {loss}. Lower "
-                f"experiment.learning_rate (now {self._recipe.learning_rate:g}), or raise experiment.warmup_ratio (now "
-                f"{self._recipe.warmup_ratio:g}), in another --workdir: nothing in {self._place.path} is of use."
+        sums = self._programs.taken(kept.carried.loss_sums)
+        since = step - (self._points[-1].step if self._points else 0)
+        for replica in range(len(job.seeds)):
+            own = {name: found[replica] for name, found in measured.items()}
+            counted = sum(one.quality.counted for one in own.values())
+            training = {name: float(total) / since for name, total in sums[replica].items()}
+            point = CurvePoint(
+                step=step,
+                epoch=step * job.images_per_round / job.num_images,
+                learning_rate=job.learner.learning_rate(step - 1),
+                training_loss=math.fsum(training.values()) / len(training),
+                validation_loss=sum(one.loss * one.quality.counted for one in own.values()) / counted,
+                validation={name: one.quality for name, one in own.items()},
+                seconds=self._seconds,
+                replica=replica,
+                training_losses=training,
+                validation_losses={name: one.loss for name, one in own.items()},
             )
+            for name, loss in point.validation_losses.items():
+                self._check(loss, step, replica, name)
+            self._points.append(point)
+        latest = self._points[-len(job.seeds) :]
+        shown = [point for point in self._points if point.replica == 0]
+        self._place.write_curve(self._points, curve.to_svg(shown, job.length.total, job.words.picture))
+        means = tuple(float(np.mean([one.value for one in point.validation.values()])) for point in latest)
+        first = latest[0]
+        self._notify(events.Measured(step, first.epoch, first.training_loss, first.validation, means))
+        if job.keeps_best and step <= job.length.num_rounds:
+            better = {
+                group: is_better(self._points, group, job.keeps_best, len(job.seeds)) for group in job.learner.groups
+            }
+            kept = replace(kept, best=self._programs.keep(kept.best, state, better))
+        return replace(kept, carried=self._programs.without_sums(kept.carried))
 
-    def _pace(self, step: int, rate: float) -> str:
-        left = (self._setup.num_steps - step) / rate
-        return f"{rate * self._setup.batch_size:,.0f} images/s" + (f", {duration(left)} left" if left else "")
+    def _decide(self, carried: Carried, step: int) -> Carried:
+        """Asks the learner, replica by replica, and keeps what it says."""
+        job, states, is_new = self._job, [], False
+        before = self._programs.taken(carried.state)
+        for seed, state in zip(job.seeds, before, strict=True):
+            state, record = job.learner.decide(state, Place(seed, step, job.length.total))
+            states.append(state)
+            if record is not None:
+                self._decisions.append(Decision(step, seed, record))
+                self._notify(events.Decided(step, seed, record))
+                is_new = True
+        if not is_new and all(one is other for one, other in zip(states, before, strict=True)):
+            return carried
+        self._place.write_decisions(self._decisions)
+        return carried._replace(state=self._programs.put(states))
 
+    def _check_losses(self, carried: Carried, step: int) -> None:
+        for name, sums in carried.loss_sums.items():
+            for replica, loss in enumerate(np.atleast_1d(np.asarray(sums))):
+                self._check(float(loss), step, replica, name)
 
-def _describe(point: CurvePoint) -> str:
-    of = f" (mean of {len(point.validation)} tasks)" if len(point.validation) > 1 else ""
-    return (
-        f"epoch {point.epoch:.1f}, training loss {point.training_loss:.3f}, "
-        f"validation {mean_quality(point.validation):.2%}{of}"
-    )
+    def _check(self, loss: float, step: int, replica: int, name: str) -> None:
+        if math.isfinite(loss):
+            return
+        job = self._job
+        of = f" of {name}" if len(job.streams) > 1 else ""
+        by = f" (seed {job.seeds[replica]})" if len(job.seeds) > 1 else ""
+        raise DivergedError(
+            f"Training diverged: at {job.words.unit} {step:,} of {job.length.total:,} the loss{of}{by} is {loss}. "
+            f"{job.words.advice}, in another --workdir: nothing in {self._place.path} is of use."
+        )
+
+    def _progress(self, step: int, rate: float) -> str:
+        job = self._job
+        images = rate * job.images_per_round * len(job.seeds)
+        left = duration((job.length.total - step) / rate)
+        return f"{job.words.unit} {step:,} of {job.length.total:,}; {images:,.0f} images/s, {left} left"

@@ -1,4 +1,4 @@
-"""`munet pretrain`: how a training is started, gone on with and finished.
+"""`munet train` and `munet pretrain`: how a joint training is started, gone on with and finished, whatever its method.
 
 Everything is checked before the work directory is touched. Killed at any moment, the same command goes on from the last
 saved state and ends, on one layout, bit for bit as if nothing had happened.
@@ -6,146 +6,205 @@ saved state and ends, on one layout, bit for bit as if nothing had happened.
 
 from __future__ import annotations
 
-import hashlib
-import io
-
-import numpy as np
-from flax.traverse_util import flatten_dict
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from munet import intervals
-from munet.config import to_json
+from munet.config.differences import to_json
 from munet.config.pretrain import PretrainConfig
+from munet.config.train import TrainConfig
+from munet.data.tasks import Task
 from munet.joint import dry_run
-from munet.joint.examples import shifted
-from munet.joint.held_out import measure
-from munet.joint.loop import Say, Trained, Training
-from munet.joint.preparation import JointSetup
+from munet.joint.held_out import predict
+from munet.joint.job import Job
+from munet.joint.learner import Component, Facts
+from munet.joint.loop import Trained, Training
 from munet.joint.saving import JointSaves
-from munet.joint.workdir import Result, Workdir, check_same, recipe_differences
-from munet.methods.pretraining import card
+from munet.joint.workdir import (
+    PRETRAIN,
+    TRAIN,
+    CurvePoint,
+    JointResult,
+    PretrainResult,
+    Workdir,
+    check_same,
+    experiment_differences,
+)
+from munet.progress import events
+from munet.progress.events import Notify
 from munet.run import start
-from munet.text import count, with_interval
-from munet.types import Quality, TaskName
-from munet.vit.architecture import HEAD
-from munet.vit.augreg import Components, save_augreg
+from munet.run.deadline import Deadline, TimeIsUpError
+from munet.text import with_interval
+from munet.training.measure.evaluation import Measurement, count
+from munet.types import TaskName
+
+JointConfig = PretrainConfig | TrainConfig
+METRIC = "accuracy"  # of test splits
 
 
-def pretrain(config: PretrainConfig, workdir: str, say: Say, command: str = "", is_dry_run: bool = False) -> None:
-    """Trains a root from scratch, or goes on where training was interrupted.
+@dataclass(frozen=True)
+class Finished:
+    """A training at its end, for whoever makes files of it.
+
+    Attributes:
+      job: what was trained on what.
+      components, facts, test: of each replica; `test` was measured this once.
+      points: the curve, of all replicas.
+      seconds: all starts together.
+    """
+
+    job: Job
+    components: tuple[tuple[Component, ...], ...]
+    facts: tuple[Mapping[TaskName, Facts], ...]
+    test: tuple[Mapping[TaskName, Measurement], ...]
+    points: tuple[CurvePoint, ...]
+    seconds: float
+
+
+def train(config: JointConfig, workdir: str, notify: Notify, *, command: str = "", is_dry_run: bool = False) -> bool:
+    """Trains several tasks together, or goes on where training was interrupted.
 
     Args:
-      config: validated settings.
+      config: validated settings; their class says which method.
       workdir: where everything is kept.
-      say: told what happens, a line each time.
-      command: what does this, for the root's card.
+      notify: told everything that happens.
+      command: what does this, for a root's card.
       is_dry_run: only tell what would be done and how long it would take; nothing is written.
+
+    Returns:
+      Whether it is complete; False: `runtime.max_hours` have passed, and the same call goes on.
 
     Raises:
       UserError: the input cannot be used; nothing is written then.
-      DivergedError: the loss is no longer finite.
+      DivergedError: a loss is no longer finite.
     """
+
+    def say(text: str) -> None:
+        notify(events.Note(text))
+
     if is_dry_run:
-        for line in dry_run.describe(JointSetup.prepare(config, say)):
+        for line in dry_run.describe(_prepared(config, notify, command)):
             say(line)
-        return
-    place = Workdir(workdir)
-    if _is_complete(config, place, say):
-        return
-    setup = JointSetup.prepare(config, say)
+        return False
+    started, deadline = time.monotonic(), Deadline(config.runtime.max_hours)
+    place = Workdir(workdir, PRETRAIN if isinstance(config, PretrainConfig) else TRAIN)
+    if _is_complete(config, place, notify):
+        return True
+    job = _prepared(config, notify, command)
     with place.lock():
-        _begin_or_resume(setup, place, say)
-        saving = JointSaves(place.in_training, config.runtime.checkpoint_minutes, say)
+        _begin_or_resume(job, place, notify)
+        saving = JointSaves(place.in_training, job.free.checkpoint_minutes, say)
         result = place.result()  # there if only the data's places have changed
         if result is None:
-            say(_headline(setup))
-            trained = Training(setup, place, saving, say).run()
-            result = _finish(setup, place, trained, command)
-        _tell(result, place, say)
+            say(job.words.headline)
+            try:
+                trained = Training(job, place, saving, notify, deadline).run()
+            except TimeIsUpError:
+                hours = f"{deadline.hours:g}"
+                say(f"runtime.max_hours = {hours} have passed. Everything is saved; the same command goes on.")
+                notify(events.TrainingEnded(is_complete=False, seconds=time.monotonic() - started))
+                return False
+            result = job.publish(place, _finished(job, trained))
+        _tell(result, place, notify)
         saving.clear()
-
-
-def _is_complete(config: PretrainConfig, place: Workdir, say: Say) -> bool:
-    """Whether a training of this very recipe is complete, which is said then; its data are not needed."""
-    beginning, experiment = place.beginning(), to_json(config.experiment)
-    if beginning is None or beginning.experiment["tasks"] != experiment["tasks"]:
-        return False
-    if recipe_differences(beginning.experiment, experiment) or (result := place.result()) is None:
-        return False
-    with place.lock():
-        JointSaves(place.in_training, 0, say).clear()  # what a start that was killed at its very end left
-    say(f"The training in {place.path} is complete; nothing is left to do.")
-    _tell(result, place, say)
+        notify(events.TrainingEnded(is_complete=True, seconds=time.monotonic() - started))
     return True
 
 
-def _begin_or_resume(setup: JointSetup, place: Workdir, say: Say) -> None:
+def describe(config: JointConfig) -> list[str]:
+    """What a dry run says."""
+    return dry_run.describe(_prepared(config, lambda _: None, ""))
+
+
+def _prepared(config: JointConfig, notify: Notify, command: str) -> Job:
+    """The one table of methods: how each kind of settings becomes a training."""
+
+    def say(text: str) -> None:
+        notify(events.Note(text))
+
+    if isinstance(config, PretrainConfig):
+        from munet.methods.pretraining import job as pretraining
+
+        return pretraining.prepare(config, say, command)
+    from munet.methods.fine_tuning import job as fine_tuning
+
+    return fine_tuning.prepare(config, say)
+
+
+def _is_complete(config: JointConfig, place: Workdir, notify: Notify) -> bool:
+    """Whether a training of this very recipe is complete, which is said then; its data are not needed."""
+    beginning, experiment = place.beginning(), to_json(config.experiment)
+    if beginning is None or any(
+        beginning.experiment.get(name) != experiment[name] for name in ("tasks", "root") if name in experiment
+    ):
+        return False
+    if experiment_differences(beginning.experiment, experiment, place.kind) or (result := place.result()) is None:
+        return False
+    with place.lock():
+        JointSaves(place.in_training, 0, lambda _: None).clear()  # what a start that was killed at its very end left
+    notify(events.Note(f"The training in {place.path} is complete; nothing is left to do."))
+    _tell(result, place, notify)
+    return True
+
+
+def _begin_or_resume(job: Job, place: Workdir, notify: Notify) -> None:
     """Writes what the training begins with, or compares it with what is there.
 
     Raises:
       WorkdirError: another recipe, or other data.
     """
-    found, wanted = place.beginning(), setup.beginning
+    found, wanted = place.beginning(), job.beginning
     if found is None:
         place.begin(wanted)
         return
-    check_same(found, wanted, place.path)
+    check_same(found, wanted, place)
     for note in start.notes_on_layout(found, wanted):
-        say(note)
+        notify(events.Note(note))
 
 
-def _headline(setup: JointSetup) -> str:
-    device = setup.layout.devices[0].platform
-    return (
-        f"{setup.num_images:,} training images of {setup.examples.num_classes:,} classes from "
-        f"{count(len(setup.tasks), 'task')}; {count(setup.num_steps, 'step')} of {setup.batch_size:,} on "
-        f"{count(len(setup.layout.devices), f'{device} device')}"
+def _finished(job: Job, trained: Trained) -> Finished:
+    """Measures the test splits, this once, and asks the learner what there is to publish."""
+    replicas = trained.programs.taken(trained.state)
+    components = tuple(job.learner.components(state) for state in replicas)
+    tests = [_tested(job, trained, task, components) for task in job.tasks]
+    return Finished(
+        job,
+        components,
+        tuple(job.learner.facts(state) for state in replicas),
+        tuple(
+            {task.info.name: found[replica] for task, found in zip(job.tasks, tests, strict=True)}
+            for replica in range(len(replicas))
+        ),
+        trained.points,
+        trained.seconds,
     )
 
 
-def _finish(setup: JointSetup, place: Workdir, trained: Trained, command: str) -> Result:
-    """Measures the test splits, this once, and puts the root and its card in place."""
-    config = setup.config
-    components: Components = {
-        name: {leaf: np.asarray(array) for leaf, array in flatten_dict(tree, sep="/").items()}
-        for name, tree in trained.state.params.items()
-    }
-    head_params = _num_params({HEAD: components[HEAD]})
-    test = _test(setup, trained)
-    if not config.runtime.keep_head:
-        del components[HEAD]
-    file = io.BytesIO()
-    save_augreg(file, components)
-    result = Result(
-        file=card.file_name(config.experiment),
-        sha256=hashlib.sha256(file.getbuffer()).hexdigest(),
-        test=test,
-        num_params=_num_params(components) - (head_params if config.runtime.keep_head else 0),
-        head_params=head_params,
-        num_images=setup.num_images,
-        num_steps=setup.num_steps,
-        seconds=trained.seconds,
-    )
-    infos = [task.info for task in setup.tasks]
-    place.finish(result, file.getvalue(), card.card(config, infos, result, command, setup.layout.describe()))
-    return result
+def _tested(job: Job, trained: Trained, task: Task, components: Sequence[tuple[Component, ...]]) -> list[Measurement]:
+    """What a task's models of all replicas get right of its test split."""
+    name = task.info.name
+    with task.testing():
+        if job.measure_test is not None:
+            own = [{part.name: part.arrays for part in parts if name in part.tasks} for parts in components]
+            found = [job.measure_test(task, model) for model in own]
+        else:
+            split = job.tested(task)
+            predicted = predict(trained.programs, trained.state, name, split, job.resize[name])
+            # Of classes that are numbered through those of all tasks, as many as are there or were taken for one.
+            most = 1 + max(int(split.labels.max()), *(int(one.classes.max()) for one in predicted))
+            found = [count(one.classes, split.labels, num_classes=most, metric=METRIC) for one in predicted]
+    task.release()
+    return found
 
 
-def _test(setup: JointSetup, trained: Trained) -> dict[TaskName, Quality]:
-    test = {}
-    for task in setup.tasks:
-        with task.testing():
-            split = shifted(task.split("test"), setup.examples.offsets[task.info.name])
-        test[task.info.name] = measure(setup.config.experiment, trained.state.params, split).quality
-        task.release()
-    return test
-
-
-def _num_params(components: Components) -> int:
-    return sum(array.size for leaves in components.values() for array in leaves.values())
-
-
-def _tell(result: Result, place: Workdir, say: Say) -> None:
-    for name, quality in result.test.items():
+def _tell(result: PretrainResult | JointResult, place: Workdir, notify: Notify) -> None:
+    if isinstance(result, PretrainResult):
+        tests, last = result.test, f"root, with its card beside it: {place.location(result.file)}"
+    else:
+        tests = {name: one.test for name, one in result.replicas[0].tasks.items()}
+        last = f"components: {place.components.path}"
+    for name, quality in tests.items():
         shown = with_interval(quality.value, intervals.of_quality(quality))
-        say(f"test accuracy of {name}: {shown}, {quality.correct:,} of {quality.counted:,}")
-    say(f"root, with its card beside it: {place.location(result.file)}")
+        notify(events.Note(f"test accuracy of {name}: {shown}, {quality.correct:,} of {quality.counted:,}"))
+    notify(events.Note(last))

@@ -1,15 +1,15 @@
-"""Saves the state of a pre-training, so that a start goes on where the one before it was killed."""
+"""Saves the state of a joint training, so that a start goes on where the one before it was killed."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import numpy as np
 from etils import epath
 
-from munet.methods.pretraining.recipe import JointState
 from munet.stopping import Signals
 from munet.training.saves import Saves, Subject, abstract
 
@@ -18,10 +18,10 @@ _FAMILY = "step"
 
 @dataclass(frozen=True)
 class SavedState:
-    """A state, the steps before it, and the seconds of training that they took, all starts together."""
+    """A tree of arrays, the rounds before it, and the seconds of training that they took, all starts together."""
 
     step: int
-    state: JointState
+    state: Any
     seconds: float
 
 
@@ -39,14 +39,18 @@ class JointSaves:
         self.is_wanted = minutes >= 0
         self.signals = Signals()
 
-    def save_if_due(self, state: JointState, step: int, seconds: float) -> None:
+    def save_if_due(self, state: Any, step: int, seconds: float) -> None:
         """Saves in the background if the last save is old enough, or the training is about to end by a signal."""
         if self.is_wanted and (self._saves.is_due or self.signals.is_requested):
-            # Leaves alone: how optax nests them is its own affair, and empty nests are no business of Orbax.
-            tree = {"leaves": jax.tree.leaves(state), "seconds": np.array([seconds])}
-            self._saves.save(_FAMILY, f"{_FAMILY}-{step:010d}", tree)
+            self.save(state, step, seconds)
 
-    def restore(self, like: JointState) -> SavedState | None:
+    def save(self, state: Any, step: int, seconds: float) -> None:
+        """Saves in the background."""
+        # Leaves alone: how optax nests them is its own affair, and empty nests are no business of Orbax.
+        tree = {"leaves": jax.tree.leaves(state), "seconds": np.array([seconds])}
+        self._saves.save(_FAMILY, f"{_FAMILY}-{step:010d}", tree)
+
+    def restore(self, like: Any) -> SavedState | None:
         """The newest save, placed as `like` is; None if there is none that can be used."""
         leaves, structure = jax.tree.flatten(like)
         wanted = {"leaves": [abstract(leaf) for leaf in leaves], "seconds": np.zeros(1)}

@@ -1,10 +1,12 @@
-"""What a pre-training keeps in its directory, and the lock on it.
+"""What a joint training keeps in its directory, and the lock on it.
 
-pretrain.json     what it began with: recipe, data, devices, software
-curve.jsonl       the validation curve, one line a measurement; curve.svg draws it
-in_training/      the training state (Orbax), until the end
-NAME.npz, .md     the root and its card
-result.json       written last: training is complete
+train.json, pretrain.json   what it began with: settings, data, devices, software
+curve.jsonl                 the validation curve, one line a measurement (and replica); curve.svg draws it
+decisions.jsonl             what the learner decided between blocks; there where it did
+in_training/                the training state (Orbax), until the end
+components/                 what was trained, one safetensors file a layer; of a pre-training NAME.npz and NAME.md
+result.json                 written last: training is complete
+log.jsonl                   every event
 """
 
 from __future__ import annotations
@@ -13,20 +15,24 @@ import contextlib
 import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, NamedTuple
 
-from munet.config import differences, to_json
+from munet.config.differences import differences, merged, to_json
 from munet.config.pretrain import Recipe
+from munet.config.train import TrainExperiment
 from munet.errors import CorruptionError, WorkdirError
-from munet.run import start
 from munet.store import codec, lease
+from munet.store.components import ComponentStore
 from munet.store.folders import is_remote, local_path, open_folder
 from munet.store.keeper import Keeper
 from munet.store.lock import check_usable, locked
-from munet.types import Quality, TaskInfo, TaskName
+from munet.types import ComponentId, ComponentName, ComponentRecord, Quality, TaskInfo, TaskName
 
-_START, _CURVE, _RESULT, _IN_TRAINING = "pretrain.json", "curve.jsonl", "result.json", "in_training"
+_CURVE, _DECISIONS, _RESULT, _IN_TRAINING, _COMPONENTS = (
+    "curve.jsonl", "decisions.jsonl", "result.json", "in_training", "components",
+)  # fmt: skip
 _FORMAT_VERSION = 1
 _OTHER = "Give another --workdir for the new recipe, or the old settings to go on with the old one."
 
@@ -36,7 +42,7 @@ class Beginning:
     """What a training begins with, and must be the same when it goes on; layout and versions may differ, with a note.
 
     Attributes:
-      experiment: the recipe as plain JSON values.
+      experiment: the recipe, or the `experiment` part of the settings, as plain JSON values.
       tasks: what is learnt.
       layout: devices, as `DeviceLayout.describe` gives them.
       versions: of packages.
@@ -47,6 +53,8 @@ class Beginning:
     layout: Mapping[str, object]
     versions: Mapping[str, object]
     format_version: int = _FORMAT_VERSION
+    root: Mapping[str, object] = field(default_factory=dict)  # name, SHA-256 and variant of what it begins from
+    folder: str = field(default="", metadata={"omit_default": True})  # from which relative paths of tasks go
 
 
 @dataclass(frozen=True)
@@ -61,6 +69,8 @@ class CurvePoint:
       validation_loss: mean cross-entropy over the validation images of all tasks.
       validation: right among all classes, by task.
       seconds: of training so far, all starts together.
+      replica: which one, from 0.
+      training_losses, validation_losses: by stream and by task; curves of older versions have none.
     """
 
     step: int
@@ -70,11 +80,23 @@ class CurvePoint:
     validation_loss: float
     validation: Mapping[TaskName, Quality]
     seconds: float
+    replica: int = 0
+    training_losses: Mapping[str, float] = field(default_factory=dict)
+    validation_losses: Mapping[TaskName, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
-class Result:
-    """What came of a training.
+class Decision:
+    """What the learner of one replica did to its state between two blocks, in its own words."""
+
+    round: int
+    seed: int
+    record: Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class PretrainResult:
+    """What came of a pre-training.
 
     Attributes:
       file: name of the root's file.
@@ -95,20 +117,97 @@ class Result:
     seconds: float
 
 
+@dataclass(frozen=True)
+class TaskResult:
+    """What one task's model of one replica is.
+
+    Attributes:
+      components: ids by component name, in path order.
+      validation: of the published version.
+      test: measured once, at the end.
+      test_correct_per_class, test_counted_per_class: the same by class.
+      best_step: the round at which the task alone was best, by the validation split.
+      best_validation: its quality then; shared parameters may have to serve others better.
+      params, accounted_params, flops, extras: as the learner's `Facts`.
+    """
+
+    components: Mapping[ComponentName, ComponentId]
+    validation: Quality
+    test: Quality
+    test_correct_per_class: tuple[int, ...]
+    test_counted_per_class: tuple[int, ...]
+    best_step: int
+    best_validation: Quality
+    params: int
+    accounted_params: float
+    flops: int
+    extras: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ReplicaResult:
+    """What came of one seed."""
+
+    seed: int
+    tasks: Mapping[TaskName, TaskResult]
+
+
+@dataclass(frozen=True)
+class JointResult:
+    """What came of a joint training.
+
+    Attributes:
+      replicas: what came of each seed, the first of which is the system that is opened.
+      root: ids of the root's components by name.
+      published: records of all components of all replicas, and of the root's.
+      num_rounds: how long.
+      image_steps: training images that one replica saw.
+      seconds: all starts together, all replicas.
+    """
+
+    replicas: tuple[ReplicaResult, ...]
+    root: Mapping[ComponentName, ComponentId]
+    published: Mapping[ComponentId, ComponentRecord]
+    num_rounds: int
+    image_steps: int
+    seconds: float
+
+
+class Kind(NamedTuple):
+    """What tells the directories of one command from those of another.
+
+    Attributes:
+      start: name of the file that the training begins with.
+      what: is kept there, in words.
+      result: class of its result.
+      defaults: of its settings: what a field that an older version did not have was.
+    """
+
+    start: str
+    what: str
+    result: type[PretrainResult] | type[JointResult]
+    defaults: type[Any]
+
+
+PRETRAIN = Kind("pretrain.json", "pre-training", PretrainResult, Recipe)
+TRAIN = Kind("train.json", "joint training", JointResult, TrainExperiment)
+
+
 class Workdir:
-    """The directory of one pre-training, local or a URL.
+    """The directory of one joint training, local or a URL.
 
     Raises:
       WorkdirError: it holds something else.
     """
 
-    def __init__(self, workdir: str | os.PathLike[str]):
+    def __init__(self, workdir: str | os.PathLike[str], kind: Kind):
+        self.kind = kind
         path = local_path(workdir)
         self.path = path if is_remote(path) else str(Path(path).absolute())  # Orbax takes no relative one
         self._files = open_folder(self.path)
         self._keeper: Keeper | None = None
         if not is_remote(self.path):
-            check_usable(Path(self.path), {_START}, "pre-training")
+            check_usable(Path(self.path), {kind.start}, kind.what)
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
@@ -154,20 +253,20 @@ class Workdir:
           CorruptionError: the file is damaged.
           WorkdirError: it was written by a newer version.
         """
-        if not self._files.exists(_START):
+        if not self._files.exists(self.kind.start):
             return None
-        found = self._read(_START)
+        found = self._read(self.kind.start)
         version = found.get("format_version") if isinstance(found, dict) else None
         if isinstance(version, int) and version > _FORMAT_VERSION:
             raise WorkdirError(
-                f"{self.location(_START)} has format version {version}, this munet reads up to {_FORMAT_VERSION}: "
-                "update munet."
+                f"{self.location(self.kind.start)} has format version {version}, this munet reads up to "
+                f"{_FORMAT_VERSION}: update munet."
             )
-        return codec.from_json(Beginning, found, self.location(_START))
+        return codec.from_json(Beginning, found, self.location(self.kind.start))
 
     def begin(self, beginning: Beginning) -> None:
         """Keeps what a training begins with."""
-        self._files.create(_START, codec.dumps(codec.to_json(beginning)) + b"\n")
+        self._files.create(self.kind.start, codec.dumps(codec.to_json(beginning)) + b"\n")
 
     def curve(self) -> list[CurvePoint]:
         """The validation curve so far."""
@@ -182,15 +281,36 @@ class Workdir:
         self._replace(_CURVE, b"".join(codec.dumps(codec.to_json(point)) + b"\n" for point in points))
         self._replace("curve.svg", picture.encode())
 
-    def result(self) -> Result | None:
+    def decisions(self) -> list[Decision]:
+        """What was decided so far."""
+        if not self._files.exists(_DECISIONS):
+            return []
+        place = self.location(_DECISIONS)
+        lines = self._files.read(_DECISIONS).splitlines()
+        return [codec.from_json(Decision, codec.loads(line, place), place) for line in lines]
+
+    def write_decisions(self, decisions: Sequence[Decision]) -> None:
+        """Replaces the file of decisions as a whole."""
+        self._replace(_DECISIONS, b"".join(codec.dumps(codec.to_json(one)) + b"\n" for one in decisions))
+
+    @property
+    def components(self) -> ComponentStore:
+        """Where components are published."""
+        return ComponentStore(f"{self.path.rstrip('/')}/{_COMPONENTS}", self.check_held)
+
+    def result(self) -> PretrainResult | JointResult | None:
         """What came of the training; None while it is not complete.
 
         Raises:
-          CorruptionError: the file is damaged, or the root is not what was written.
+          CorruptionError: the file is damaged, or a pre-trained root is not what was written.
         """
         if not self._files.exists(_RESULT):
             return None
-        result = codec.from_json(Result, self._read(_RESULT), self.location(_RESULT))
+        result: PretrainResult | JointResult = codec.from_json(
+            self.kind.result, self._read(_RESULT), self.location(_RESULT)
+        )
+        if isinstance(result, JointResult):
+            return result
         is_there = self._files.exists(result.file)
         if not is_there or hashlib.sha256(self._files.read(result.file)).hexdigest() != result.sha256:
             raise CorruptionError(
@@ -199,10 +319,10 @@ class Workdir:
             )
         return result
 
-    def finish(self, result: Result, root: bytes, card: str) -> None:
-        """Puts the root in place, then its card, then the word that training is complete."""
-        self._replace(result.file, root)
-        self._replace(f"{result.file.removesuffix('.npz')}.md", card.encode())
+    def finish(self, result: PretrainResult | JointResult, files: Mapping[str, bytes]) -> None:
+        """Puts files in place, in their order, then the word that training is complete."""
+        for name, data in files.items():
+            self._replace(name, data)
         self._replace(_RESULT, codec.dumps(codec.to_json(result)) + b"\n")
 
     def location(self, name: str) -> str:
@@ -213,27 +333,35 @@ class Workdir:
         return codec.loads(self._files.read(name), self.location(name))
 
 
-def check_same(found: Beginning, wanted: Beginning, workdir: str) -> None:
-    """Refuses to go on with another recipe or other data; data are what they hold, not where they are.
+def check_same(found: Beginning, wanted: Beginning, place: Workdir) -> None:
+    """Refuses to go on with another recipe, root or data; data and root are what they hold, not where they are.
 
     Raises:
       WorkdirError: what differs, every field with both values.
     """
-    changes = [
-        *recipe_differences(found.experiment, wanted.experiment),
-        *start.task_differences(found.tasks, wanted.tasks),
-    ]
-    if changes:
+    if changes := beginning_differences(found, wanted, place.kind):
         listed = "".join(f"\n  - {change}" for change in changes)
         raise WorkdirError(
-            f"{workdir} holds a pre-training by another recipe. What differs (there -> here):{listed}\n{_OTHER}"
+            f"{place.path} holds a {place.kind.what} by another recipe. What differs (there -> here):{listed}\n{_OTHER}"
         )
 
 
-def recipe_differences(old: Mapping[str, object], new: Mapping[str, object]) -> list[str]:
-    """Fields in which two recipes differ; one that an older version did not have had its default. Not the tasks."""
+def beginning_differences(found: Beginning, wanted: Beginning, kind: Kind) -> list[str]:
+    """In what two trainings differ that decides their results: settings, root, data."""
+    from munet.run import start  # loads JAX, which nobody waits for who only looks into a directory
+
+    return [
+        *experiment_differences(found.experiment, wanted.experiment, kind),
+        *start.root_differences(found.root, wanted.root),
+        *start.task_differences(found.tasks, wanted.tasks),
+    ]
+
+
+def experiment_differences(old: Mapping[str, object], new: Mapping[str, object], kind: Kind) -> list[str]:
+    """Fields in which two recipes differ; one that an older version did not have had its default. Not the places."""
 
     def complete(recipe: Mapping[str, object]) -> dict[str, object]:
-        return {name: value for name, value in {**to_json(Recipe()), **recipe}.items() if name != "tasks"}
+        whole = merged(to_json(kind.defaults()), recipe)
+        return {name: value for name, value in whole.items() if name not in ("tasks", "root")}
 
     return differences(complete(old), complete(new))

@@ -6,11 +6,14 @@ The run only calls `notify(event)`; importing this package costs nothing but the
 from __future__ import annotations
 
 from munet.progress.events import (
+    Advanced,
     Compiling,
     CycleEnded,
+    Decided,
     Event,
     GenerationEnded,
     GenerationStarted,
+    Measured,
     Note,
     Notify,
     PhaseEnded,
@@ -18,14 +21,19 @@ from munet.progress.events import (
     RunEnded,
     RunFailed,
     RunStarted,
+    TrainingEnded,
+    TrainingStarted,
 )
 
 __all__ = [
+    "Advanced",
     "Compiling",
     "CycleEnded",
+    "Decided",
     "Event",
     "GenerationEnded",
     "GenerationStarted",
+    "Measured",
     "Note",
     "Notify",
     "PhaseEnded",
@@ -33,4 +41,6 @@ __all__ = [
     "RunEnded",
     "RunFailed",
     "RunStarted",
+    "TrainingEnded",
+    "TrainingStarted",
 ]

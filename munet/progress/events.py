@@ -4,7 +4,8 @@ Order: `RunStarted`, then for each phase `PhaseStarted`, for each generation `Ge
 new programs are compiled, one `CycleEnded` a cycle (both several times, for different children, when the children are
 trained in groups), `GenerationEnded`; `PhaseEnded`; at
 last `RunEnded`, or `RunFailed`. A resumed run starts with `RunStarted` and goes on where it was. `Note` may come at any
-time.
+time. A joint training (`munet train`, `munet pretrain`) tells `TrainingStarted`, `Compiling`, then `Advanced` after
+every block of rounds, `Measured` and `Decided` where these happen; at last `TrainingEnded`, or `RunFailed`.
 """
 
 from __future__ import annotations
@@ -143,6 +144,72 @@ class RunEnded:
 
 
 @dataclass(frozen=True)
+class TrainingStarted:
+    """A joint training is set up, and what was saved of it is loaded.
+
+    Attributes:
+      workdir: where it is kept.
+      title: what is trained, e.g. "Joint fine-tuning".
+      task_names: of the tasks that are measured.
+      num_rounds: of the whole training, a batch of every stream each.
+      images_per_round: of all streams and replicas.
+      rounds_done: in earlier starts.
+      unit: what a round is called: "step", "round".
+    """
+
+    workdir: str
+    title: str
+    task_names: tuple[str, ...]
+    num_rounds: int
+    images_per_round: int
+    rounds_done: int = 0
+    unit: str = "round"
+
+
+@dataclass(frozen=True)
+class Advanced:
+    """A block of rounds is over; for displays, not for logs."""
+
+    round: int
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The validation splits are measured.
+
+    Attributes:
+      round: rounds before it.
+      epoch: the same in passes over the training images.
+      training_loss: mean since the last measurement; of the first replica.
+      validation: quality by task; of the first replica.
+      qualities: mean over the tasks, by replica, where there are several.
+    """
+
+    round: int
+    epoch: float
+    training_loss: float
+    validation: Mapping[str, Quality]
+    qualities: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class Decided:
+    """The learner has changed its state between two blocks; `record` is what it has to say of that, as JSON values."""
+
+    round: int
+    seed: int
+    record: Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class TrainingEnded:
+    """The training is over. `is_complete` is False when it was interrupted; `seconds` counts this start only."""
+
+    is_complete: bool
+    seconds: float
+
+
+@dataclass(frozen=True)
 class RunFailed:
     """The start ends with an error, which is told elsewhere too; what was committed is kept."""
 
@@ -159,6 +226,11 @@ Event = (
     | PhaseEnded
     | Note
     | RunEnded
+    | TrainingStarted
+    | Advanced
+    | Measured
+    | Decided
+    | TrainingEnded
     | RunFailed
 )
 Notify = Callable[[Event], None]

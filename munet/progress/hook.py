@@ -15,7 +15,16 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 from munet.progress import wording
-from munet.progress.events import Event, PhaseEnded, RunEnded, RunFailed, RunStarted
+from munet.progress.events import (
+    Event,
+    Measured,
+    PhaseEnded,
+    RunEnded,
+    RunFailed,
+    RunStarted,
+    TrainingEnded,
+    TrainingStarted,
+)
 from munet.progress.tracker import Tracker
 from munet.text import duration, printable
 
@@ -43,14 +52,19 @@ class Hook:
         """Calls the command if the event is one to tell."""
         self._tracker(event)
         match event:
-            case RunStarted():
+            case RunStarted() | TrainingStarted():
                 self._has_worked = False
             case PhaseEnded():
                 self._has_worked = True
                 self._call("phase_end", wording.describe_phase_end(event), _phase(event))
-            case RunEnded(is_complete=True) if not self._has_worked:
+            case Measured():
+                self._has_worked = True
+            case RunEnded(is_complete=True) | TrainingEnded(is_complete=True) if not self._has_worked:
                 pass  # it was complete before
-            case RunEnded(is_complete=is_complete, seconds=seconds):
+            case (
+                RunEnded(is_complete=is_complete, seconds=seconds)
+                | TrainingEnded(is_complete=is_complete, seconds=seconds)
+            ):
                 name = "complete" if is_complete else "stopped"
                 self._call(name, f"{name} after {duration(seconds)}", {"SECONDS": f"{seconds:.0f}"})
             case RunFailed(error=error):
@@ -63,7 +77,7 @@ class Hook:
         self._calls.shutdown()
 
     def _call(self, name: str, text: str, values: Mapping[str, str]) -> None:
-        run = self._tracker.run
+        run = self._tracker.training or self._tracker.run
         if run is None:  # nothing has begun: the exit code and the message say it all
             return
         phase = self._tracker.phase

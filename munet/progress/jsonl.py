@@ -16,7 +16,16 @@ from typing import Any
 import fsspec
 
 from munet.errors import DiskFullError, WorkdirError
-from munet.progress.events import Event, GenerationEnded, RunEnded, RunStarted
+from munet.progress.events import (
+    Advanced,
+    Event,
+    GenerationEnded,
+    Measured,
+    RunEnded,
+    RunStarted,
+    TrainingEnded,
+    TrainingStarted,
+)
 from munet.store.codec import to_json
 
 FILE = "log.jsonl"
@@ -27,10 +36,10 @@ def _now() -> datetime:
 
 
 class JsonLines:
-    """Appends every event to the log of the work directory that the first `RunStarted` names.
+    """Appends every event to the log of the work directory that the first `RunStarted` or `TrainingStarted` names.
 
     Earlier events wait until then, so that a start that fails leaves nothing behind. Object stores cannot append:
-    there each start has its own `log-TIME.jsonl`, written anew whenever a generation ends.
+    there each start has its own `log-TIME.jsonl`, written anew whenever a generation ends or something is measured.
     """
 
     def __init__(self, now: Callable[[], datetime] = _now):
@@ -46,16 +55,18 @@ class JsonLines:
           DiskFullError: no space is left for the line.
           WorkdirError: the work directory is gone.
         """
+        if isinstance(event, Advanced):
+            return  # many a second
         time = self._now().isoformat(timespec="milliseconds")
         fields: dict[str, Any] = to_json(event)
         self._lines.append(json.dumps({"time": time, "event": type(event).__name__, **fields}) + "\n")
-        if isinstance(event, RunStarted) and not self._path:
+        if isinstance(event, RunStarted | TrainingStarted) and not self._path:
             self._path = self._log_path(event.workdir)
         if not self._path:
             return
         if "://" not in self._path:
             self._append()
-        elif isinstance(event, GenerationEnded | RunEnded):
+        elif isinstance(event, GenerationEnded | Measured | RunEnded | TrainingEnded):
             self._upload()
 
     def close(self) -> None:

@@ -6,17 +6,22 @@ from typing import TextIO
 
 from munet.progress import wording
 from munet.progress.events import (
+    Advanced,
     Compiling,
     CycleEnded,
+    Decided,
     Event,
     GenerationEnded,
     GenerationStarted,
+    Measured,
     Note,
     PhaseEnded,
     PhaseStarted,
     RunEnded,
     RunFailed,
     RunStarted,
+    TrainingEnded,
+    TrainingStarted,
 )
 from munet.progress.tracker import Tracker
 from munet.text import count, duration, percent, printable
@@ -70,7 +75,16 @@ class PlainLines:
                 return [event.text]
             case RunFailed():
                 return []  # said on stderr, whole
-            case RunEnded():
+            case TrainingStarted():
+                return [wording.describe_training(event)]
+            case Advanced():
+                return []  # the trainer notes now and then how far it is
+            case Measured():
+                rate = wording.describe_rate(self._tracker.images_per_second, self._tracker.seconds_left or None)
+                return [wording.describe_measured(event, self._tracker.training) + (f"; {rate}" if rate else "")]
+            case Decided():
+                return [wording.describe_decided(event, self._tracker.training)]
+            case RunEnded() | TrainingEnded():
                 state = "complete" if event.is_complete else "interrupted"
                 return ["", f"{state} after {duration(event.seconds)}"]
 

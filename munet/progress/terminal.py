@@ -16,14 +16,18 @@ from munet.progress import wording
 from munet.progress.events import (
     Compiling,
     CycleEnded,
+    Decided,
     Event,
     GenerationEnded,
     GenerationStarted,
+    Measured,
     Note,
     PhaseEnded,
     PhaseStarted,
     RunEnded,
     RunStarted,
+    TrainingEnded,
+    TrainingStarted,
 )
 from munet.progress.tracker import Tracker
 from munet.text import duration, percent
@@ -62,7 +66,14 @@ class LiveDisplay:
                 console.print(Text("  = " + wording.describe_phase_end(event), GAIN))
             case Note():
                 console.print(Text(event.text))
-            case RunEnded():
+            case TrainingStarted():
+                console.print(Text(wording.describe_training(event), TITLE))
+                self._live.start()
+            case Measured():
+                console.print(Text("  " + wording.describe_measured(event, self._tracker.training)))
+            case Decided():
+                console.print(Text("  " + wording.describe_decided(event, self._tracker.training), QUIET))
+            case RunEnded() | TrainingEnded():
                 self._live.stop()
                 state = "complete" if event.is_complete else "interrupted"
                 console.print()
@@ -78,7 +89,7 @@ class LiveDisplay:
         parts: list[RenderableType] = []
         if generation is not None:
             parts += [Text(), self._heading(generation), *_data(generation.plan), self._children(generation)]
-        if tracker.run is not None:
+        if tracker.run is not None or tracker.training is not None:
             parts += [Text(), self._bar()]
         return Group(*parts)
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 
 from munet.progress.events import (
+    Advanced,
     Compiling,
     CycleEnded,
     Event,
@@ -14,6 +15,7 @@ from munet.progress.events import (
     GenerationStarted,
     PhaseStarted,
     RunStarted,
+    TrainingStarted,
 )
 from munet.types import ModelId, Quality
 
@@ -25,6 +27,8 @@ class Tracker:
 
     Attributes:
       run, phase, generation: the latest event of their kind; `generation` is None between generations.
+      training: the same of a joint training, which has none of these.
+      round: of the training, at which it is.
       compiling: the latest `Compiling` as long as not all of its programs are ready, else None.
       qualities: validation quality of every finished cycle of the current children.
       image_steps: training images seen since the first start of the run, all children together.
@@ -34,6 +38,8 @@ class Tracker:
         self._clock = clock
         self.run: RunStarted | None = None
         self.phase: PhaseStarted | None = None
+        self.training: TrainingStarted | None = None
+        self.round = 0
         self.generation: GenerationStarted | None = None
         self.compiling: Compiling | None = None
         self._compiling_since = self._last_compiled = 0.0
@@ -52,6 +58,15 @@ class Tracker:
                 self.run, self.phase, self.generation, self.compiling = event, None, None, None
                 self.image_steps = event.image_steps_done
                 self._last = self._clock()
+            case TrainingStarted():
+                self.training, self.round = event, event.rounds_done
+                self.image_steps = event.rounds_done * event.images_per_round
+                self._last = self._clock()
+            case Advanced() if self.training is not None:
+                images = (event.round - self.round) * self.training.images_per_round
+                self.round = event.round
+                self.image_steps += images
+                self._count(images)
             case PhaseStarted():
                 self.phase, self.generation = event, None
             case GenerationStarted():
@@ -106,12 +121,17 @@ class Tracker:
     def seconds_left(self) -> float | None:
         """Estimated wall time to the end of the run; None as long as nothing is known."""
         rate = self.images_per_second
-        if self.run is None or not rate or not self.run.image_steps_total:
+        if not rate or not self._total:
             return None
-        return max(self.run.image_steps_total - self.image_steps, 0) / rate
+        return max(self._total - self.image_steps, 0) / rate
 
     @property
     def fraction(self) -> float:
         """Share of the run's training done, in [0, 1]."""
-        total = self.run.image_steps_total if self.run else 0
-        return min(self.image_steps / total, 1.0) if total else 0.0
+        return min(self.image_steps / self._total, 1.0) if self._total else 0.0
+
+    @property
+    def _total(self) -> int:
+        if self.training is not None:
+            return self.training.num_rounds * self.training.images_per_round
+        return self.run.image_steps_total if self.run else 0

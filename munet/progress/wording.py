@@ -6,7 +6,16 @@ import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
-from munet.progress.events import Compiling, GenerationStarted, PhaseEnded, PhaseStarted, RunStarted
+from munet.progress.events import (
+    Compiling,
+    Decided,
+    GenerationStarted,
+    Measured,
+    PhaseEnded,
+    PhaseStarted,
+    RunStarted,
+    TrainingStarted,
+)
 from munet.quality import metric_words
 from munet.text import count, duration, percent
 from munet.types import ROOT_MODEL, ChildPlan, ComponentName, CycleQualities, ModelId, Mutation, Verdict
@@ -157,6 +166,38 @@ def describe_phase_end(event: PhaseEnded) -> str:
         f"test {percent(test)} %{plain}, {event.params:,} parameters, "
         f"{event.accounted_params:,.0f} accounted"
     )
+
+
+def describe_training(training: TrainingStarted) -> str:
+    """`Joint fine-tuning in runs/joint: 4 tasks, 600 rounds of 512 images; going on after round 120`."""
+    text = (
+        f"{training.title} in {training.workdir}: {count(len(training.task_names), 'task')}, "
+        f"{count(training.num_rounds, training.unit)} of {count(training.images_per_round, 'image')}"
+    )
+    return f"{text}; going on after {training.unit} {training.rounds_done:,}" if training.rounds_done else text
+
+
+def describe_measured(event: Measured, training: TrainingStarted | None) -> str:
+    """`step 120 of 600: epoch 1.5, training loss 0.931, validation 71.20% (mean of 4 tasks)`."""
+    values = [quality.value for quality in event.validation.values()]
+    means = event.qualities or (sum(values) / len(values),)
+    of = f" (mean of {len(values)} tasks)" if len(values) > 1 else ""
+    if len(means) > 1:
+        of = f" ({min(means):.2%} to {max(means):.2%}; {len(means)} replicas)"
+    return (
+        f"{_round(event.round, training)}: epoch {event.epoch:.1f}, training loss {event.training_loss:.3f}, "
+        f"validation {sum(means) / len(means):.2%}{of}"
+    )
+
+
+def describe_decided(event: Decided, training: TrainingStarted | None) -> str:
+    """`round 200 of 600, seed 0: {...}`."""
+    return f"{_round(event.round, training)}, seed {event.seed}: {dict(event.record)}"
+
+
+def _round(number: int, training: TrainingStarted | None) -> str:
+    unit = training.unit if training else "round"
+    return f"{unit} {number:,}" + (f" of {training.num_rounds:,}" if training else "")
 
 
 def describe_rate(images_per_second: float | None, seconds_left: float | None) -> str:

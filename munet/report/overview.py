@@ -15,7 +15,7 @@ from munet.data import notation
 from munet.quality import metric_words
 from munet.report.columns import Column, FittedTable
 from munet.report.unfinished import Unfinished, seconds_left, unfinished
-from munet.system.view import RunView
+from munet.system.view import JointRecord, RunView
 from munet.text import count, duration, with_interval
 from munet.types import ModelId, Quality, TaskName
 
@@ -144,7 +144,8 @@ def summary(system: RunView) -> list[str]:
     """What the table does not say, line by line."""
     experiment = system.experiment
     lines = [*_progress(system), *_means(system)]
-    kind = f", baseline {experiment.baseline.kind}" if experiment.baseline.kind else ""
+    has_kind = experiment.baseline.kind and system.joint is None
+    kind = f", baseline {experiment.baseline.kind}" if has_kind else ""
     lines.append(
         f"Root {experiment.variant} with {count(experiment.num_blocks, 'block')}, "
         f"scale factor {experiment.scale_factor:g}{_beyond_size(experiment)}, "
@@ -155,6 +156,8 @@ def summary(system: RunView) -> list[str]:
 
 def _progress(system: RunView) -> list[str]:
     """Where the run stands, the unfinished task, and those without a model."""
+    if system.joint is not None:
+        return [_joint_progress(system, system.joint), *_unsolved(system)]
     position = system.position
     progress = f"{system.run_state.generations} of {count(system.num_generations, 'generation')}"
     if system.is_complete:
@@ -169,11 +172,26 @@ def _progress(system: RunView) -> list[str]:
     open_task = unfinished(system)
     if open_task:
         lines.append(_describe(open_task))
+    return [*lines, *_unsolved(system)]
+
+
+def _joint_progress(system: RunView, joint: JointRecord) -> str:
+    tasks, replicas = count(len(system.tasks), "task"), f", replica 1 of {joint.replicas}" if joint.replicas > 1 else ""
+    if system.is_complete:
+        return f"Complete: {joint.title} of {tasks}, {count(joint.num_rounds, 'round')}{replicas}."
+    of, left = f" of {joint.num_rounds:,}" if joint.num_rounds else "", seconds_left(system)
+    return (
+        f"Not complete: {joint.title} of {tasks}, measured last after {joint.rounds:,}{of} rounds"
+        f"{f'; about {duration(left)} of training left' if left is not None else ''}."
+    )
+
+
+def _unsolved(system: RunView) -> list[str]:
     unsolved = [info.name for info in system.tasks if info.name not in system.models]
-    if unsolved:
-        more = f" and {len(unsolved) - _MOST_NAMES:,} more" if len(unsolved) > _MOST_NAMES else ""
-        lines.append(f"Without a model yet: {', '.join(unsolved[:_MOST_NAMES])}{more}.")
-    return lines
+    if not unsolved:
+        return []
+    more = f" and {len(unsolved) - _MOST_NAMES:,} more" if len(unsolved) > _MOST_NAMES else ""
+    return [f"Without a model yet: {', '.join(unsolved[:_MOST_NAMES])}{more}."]
 
 
 def _describe(open_task: Unfinished) -> str:

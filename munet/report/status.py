@@ -13,7 +13,7 @@ from munet.report import classes, confusion_svg, tables
 from munet.report.overview import MOST_TASKS, mean, mean_accuracy, mean_interval, overview
 from munet.report.unfinished import seconds_left, unfinished
 from munet.system import view
-from munet.system.view import RunView
+from munet.system.view import JointRecord, RunView
 from munet.text import plain_console
 from munet.types import Quality, TaskName
 
@@ -38,6 +38,7 @@ def status_json(system: RunView, task: TaskName = "") -> dict[str, Any]:
     return {
         "format": "munet-status",
         "version": 1,
+        "kind": "train" if system.joint else "evolve",
         "workdir": system.workdir,
         "complete": system.is_complete,
         "generations": system.run_state.generations,
@@ -73,7 +74,15 @@ def status_json(system: RunView, task: TaskName = "") -> dict[str, Any]:
         "mean_test_interval": _interval(mean_interval([model.test_quality for model in system.models.values()])),
         "unfinished": _unfinished_json(system),
         "seconds_left": seconds_left(system),
+        "joint": _joint_json(system.joint),
     }
+
+
+def _joint_json(joint: JointRecord | None) -> dict[str, Any] | None:
+    if joint is None:
+        return None
+    title, rounds, num_rounds = joint.title, joint.rounds, joint.num_rounds
+    return {"title": title, "rounds": rounds, "num_rounds": num_rounds, "replicas": joint.replicas}
 
 
 def _task_json(system: RunView, task: TaskName, lists: bool) -> dict[str, Any]:

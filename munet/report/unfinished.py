@@ -31,9 +31,9 @@ class Unfinished:
 
 
 def unfinished(system: RunView) -> Unfinished | None:
-    """The active task if it has no model yet; None if it has, or the run is complete."""
+    """The active task if it has no model yet; None if it has, or the run is complete; joint training has none."""
     task = system.active_task
-    if task is None or task in system.models:
+    if task is None or task in system.models or system.joint is not None:
         return None
     try:
         best = system.controller.best(system.state)
@@ -49,10 +49,13 @@ def seconds_left(system: RunView) -> float | None:
     """
     if system.is_complete:
         return None
+    if (joint := system.joint) is not None:
+        left = joint.num_rounds - joint.rounds  # below 0: the length is known in epochs only
+        return left * joint.seconds / joint.rounds if joint.rounds and left >= 0 else None
     paces = []
     for entry in system.store.journal.entries(max(system.run_state.length - _RECENT, 1)):
         if isinstance(entry, GenerationEntry) and (images := sum(child.cost.image_steps for child in entry.children)):
             paces.append(sum(child.cost.seconds for child in entry.children) / images)
     pace = statistics.median(paces) if paces else 0.0
-    left = schedule.images_of_run(system.experiment, system.tasks) - system.run_state.image_steps
-    return max(left, 0) * pace if pace else None
+    images_left = schedule.images_of_run(system.experiment, system.tasks) - system.run_state.image_steps
+    return max(images_left, 0) * pace if pace else None

@@ -1,9 +1,9 @@
-"""The run loop: ask, train, judge, publish, tell (DESIGN section 1); and the time that a start of it may take."""
+"""The run loop: ask, train, judge, publish, tell (DESIGN section 1)."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 
@@ -18,6 +18,7 @@ from munet.evolution.stages import stages
 from munet.progress import events, wording
 from munet.progress.events import Notify
 from munet.run import start
+from munet.run.deadline import Deadline, TimeIsUpError
 from munet.run.publishing import Publisher
 from munet.run.setup import RunSetup
 from munet.stopping import Signals
@@ -44,40 +45,6 @@ from munet.types import (
     TaskName,
 )
 from munet.vit import architecture
-
-
-class TimeIsUpError(Exception):
-    """`runtime.max_hours` have passed; everything is saved, and the same command goes on.
-
-    It leaves the run as Ctrl-C and SIGTERM do, but at a moment of our own choice: after a cycle.
-    """
-
-
-class Deadline:
-    """Counts from its making, for one start of a run with all its baselines.
-
-    Args:
-      hours: 0: no limit.
-      clock: seconds, monotonic.
-    """
-
-    def __init__(self, hours: float = 0.0, clock: Callable[[], float] = time.monotonic):
-        self._clock = clock
-        self.hours = hours
-        self._end = clock() + hours * 3600 if hours else float("inf")
-
-    def is_over(self) -> bool:
-        """Whether the time is up."""
-        return self._clock() >= self._end
-
-    def check(self) -> None:
-        """Ends the run if the time is up; only to be called where nothing would be lost.
-
-        Raises:
-          TimeIsUpError: it is.
-        """
-        if self.is_over():
-            raise TimeIsUpError
 
 
 class Loop:

@@ -15,8 +15,9 @@ from munet.evolution.controller import Controller
 from munet.progress import events
 from munet.progress.events import Notify
 from munet.run import start
+from munet.run.deadline import Deadline, TimeIsUpError
 from munet.run.dry_run import describe
-from munet.run.loop import Deadline, Loop, TimeIsUpError, announce, in_flight_folder
+from munet.run.loop import Loop, announce, in_flight_folder
 from munet.run.publishing import Publisher
 from munet.run.setup import RunSetup, baselines
 from munet.store.store import Store

@@ -60,6 +60,11 @@ class RootComponents:
             record = ComponentRecord(architecture.POSITION, leaves, "root-resized", self.ids[architecture.POSITION])
             self.ids[architecture.POSITION] = self._add(record, resized)
 
+    @property
+    def arrays(self) -> dict[ComponentName, FlatArrays]:
+        """The arrays of the root model's components by name and path."""
+        return {name: self._arrays[identity] for name, identity in self.ids.items()}
+
     def put(self, store: ComponentStore) -> None:
         """Publishes the root's components in a run's store."""
         for identity, record in self.published.items():
@@ -142,12 +147,13 @@ def all_differences(found: StartEntry, wanted: StartEntry) -> list[str]:
     """In what two runs differ that decides their results: settings, root, data."""
     return [
         *config.differences(config.without_places(found.experiment), config.without_places(wanted.experiment)),
-        *_root_differences(found.root_checkpoint, wanted.root_checkpoint),
+        *root_differences(found.root_checkpoint, wanted.root_checkpoint),
         *task_differences(found.tasks, wanted.tasks),
     ]
 
 
-def _root_differences(old: Mapping[str, object], new: Mapping[str, object]) -> list[str]:
+def root_differences(old: Mapping[str, object], new: Mapping[str, object]) -> list[str]:
+    """In what two roots differ: what their files hold, not where they are."""
     if old.get("sha256") == new.get("sha256"):
         return []
     hashes = f"SHA-256 {str(old.get('sha256'))[:12]} -> {str(new.get('sha256'))[:12]}"

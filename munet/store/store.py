@@ -21,6 +21,7 @@ from munet.store.snapshots import Snapshots
 __all__ = ["FORMAT_VERSION", "Store"]
 
 _COMPONENTS, _JOURNAL, _SNAPSHOTS, _LEASE = "components", "journal", "snapshots", "lease"
+_JOINT = "train.json"  # what a joint training begins with
 # Everything that a run puts into a work directory: one that holds any of it may be gone on with.
 _OURS = {_COMPONENTS, _JOURNAL, _SNAPSHOTS, "log.jsonl", "in_flight", "baselines"}
 
@@ -64,6 +65,10 @@ class Store:
           CorruptionError: the journal's first entry is damaged or missing.
         """
         store = cls(workdir)
+        if open_folder(store.path).exists(_JOINT):  # its components have the same folder as a run's
+            raise WorkdirError(
+                f"The work directory {store.path} holds a joint training and no run: give a new or empty directory."
+            )
         if not is_remote(store.path):
             lock.check_usable(Path(store.path), _OURS, "run")
         store.journal.check_format()
@@ -132,6 +137,8 @@ def _no_run(path: str) -> str:
     workdir = Path(path)
     if (workdir / "pretrain.json").is_file():
         return f"There is no run in {path}, but a pre-training: see curve.jsonl there, and the root's card (*.md)."
+    if (workdir / _JOINT).is_file():
+        return f"There is no run in {path}, but a joint training: `munet status --workdir={path}` shows it."
     runs = []
     for parent in (workdir, workdir.parent):
         with contextlib.suppress(OSError):

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from munet import kinds
 from munet.config.flags import Override
+from munet.config.train import TrainConfig
 from munet.errors import SuiteError, nearest
-from munet.store import Store
 from munet.store.folders import open_folder
 from munet.suites import pages, record, results, worker
 from munet.suites.execute import Outcome, Workers
@@ -118,7 +119,7 @@ def images_behind(run: Run) -> int:
 def _open(run: Run) -> RunView | None:
     from munet.system import view
 
-    return view.open(run.workdir) if len(Store(run.workdir).journal) else None
+    return view.open(run.workdir) if kinds.of(run.config).is_begun(run.workdir) else None
 
 
 def dry_run(options: Options, say: Say) -> None:
@@ -127,6 +128,7 @@ def dry_run(options: Options, say: Say) -> None:
     Raises:
       UserError: as `benchmark`.
     """
+    from munet.joint.run import describe as joint_lines
     from munet.run import dry_run as one_run
     from munet.suites import times
 
@@ -139,6 +141,8 @@ def dry_run(options: Options, say: Say) -> None:
     for line in times.lines(runs, done, begun, times.of_methods(runs, measure)):
         say(line)
     say(f"one run of {runs[-1].method.name}:")
-    for text in one_run.describe(runs[-1].config, measure=measure):
+    last = runs[-1].config
+    described = joint_lines(last) if isinstance(last, TrainConfig) else one_run.describe(last, measure=measure)
+    for text in described:
         for line in text.splitlines():
             say(f"  {line}".rstrip())

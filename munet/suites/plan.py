@@ -10,11 +10,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from munet.config import Config, as_begun, differences, flags, to_json, without_places
+from munet import kinds
+from munet.config import (
+    Config,
+    Experiment,
+    TrainConfig,
+    TrainExperiment,
+    as_begun,
+    differences,
+    fields,
+    flags,
+    to_json,
+    without_places,
+)
 from munet.config.checks import validate
-from munet.config.files import load_config
+from munet.config.files import load_any_config
 from munet.config.flags import Override
 from munet.errors import ConfigError, CorruptionError, SuiteError, UserError, WorkdirError, nearest
+from munet.kinds import SuiteConfig
 from munet.store import Store
 from munet.suites import suite_checks
 from munet.suites.suite import Method, Suite
@@ -22,6 +35,7 @@ from munet.types import StartEntry
 
 if TYPE_CHECKING:
     from munet.data.tasks import Task
+    from munet.joint.workdir import Beginning
     from munet.run.start import RootComponents
 
     Inputs = tuple[list[Task], RootComponents | None, list[UserError]]
@@ -40,7 +54,7 @@ class Run:
 
     method: Method
     seed: int
-    config: Config
+    config: SuiteConfig
     workdir: str
 
     @property
@@ -78,7 +92,7 @@ def plan(
         if name not in suite.names:
             found.append(f"--methods names {name!r}: no such method. {nearest(name, suite.names)}")
     found += suite_checks.setting_problems("--config.", [item.name for item in overrides])
-    configured: dict[str, Config] = {}
+    configured: dict[str, SuiteConfig] = {}
     for method in suite.methods:
         try:
             configured[method.name] = method_config(suite, method, overrides)
@@ -94,18 +108,47 @@ def plan(
     ]
 
 
-def method_config(suite: Suite, method: Method, overrides: Sequence[Override] = ()) -> Config:
+def method_config(suite: Suite, method: Method, overrides: Sequence[Override] = ()) -> SuiteConfig:
     """The validated config of a method: its file, the suite's settings, the method's own, the command line's.
+
+    Where a suite mixes kinds, what it and the command line set for all goes to the methods whose kind has the setting.
 
     Raises:
       UserError: the file or a setting cannot be used.
     """
-    config = load_config(method.config)
-    settings = dict(suite.settings) | ({"experiment.tasks": suite.tasks} if suite.tasks else {}) | dict(method.settings)
-    own = [Override(name, _as_text(value)) for name, value in settings.items()]
-    flags.override(config, [*own, *overrides])
-    config.runtime.compare = ()  # baselines are methods here
+    config = load_any_config(method.config)
+    if not isinstance(config, Config | TrainConfig):
+        raise UserError(
+            f"--config={method.config} is for {kinds.of(config).command}: its result is a root, and a suite compares "
+            "methods by tasks. Train the root first, and name it as experiment.root."
+        )
+    common = dict(suite.settings) | ({"experiment.tasks": suite.tasks} if suite.tasks else {})
+    shared = [Override(name, _as_text(value)) for name, value in common.items()]
+    own = [Override(name, _as_text(value)) for name, value in method.settings.items()]
+    flags.override(config, [*_for(config, shared), *own, *_for(config, overrides)])
+    if isinstance(config, Config):
+        config.runtime.compare = ()  # baselines are methods here
+    elif config.experiment.replicas > 1:
+        raise ConfigError(["experiment.replicas: in a suite every seed is a run; say how many with --repeats."])
     return validate(config)
+
+
+def _for(config: SuiteConfig, overrides: Sequence[Override]) -> list[Override]:
+    """Without the settings that this kind of config lacks and another has."""
+
+    def is_known(name: str, kind: type[Any]) -> bool:
+        try:
+            fields.full_name(name, kind)
+        except ValueError:
+            return False
+        return True
+
+    others = [kind.config for kind in kinds.KINDS if kind.has_tasks and kind.config is not type(config)]
+    return [
+        item
+        for item in overrides
+        if is_known(item.name, type(config)) or not any(is_known(item.name, kind) for kind in others)
+    ]
 
 
 def _as_text(value: Any) -> str:
@@ -115,8 +158,10 @@ def _as_text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _with_seed(config: Config, seed: int) -> Config:
-    return Config(replace(config.experiment, seed=seed), config.runtime)
+def _with_seed(config: SuiteConfig, seed: int) -> SuiteConfig:
+    if isinstance(config, Config):
+        return Config(replace(config.experiment, seed=seed), config.runtime)
+    return TrainConfig(replace(config.experiment, seed=seed), config.runtime)
 
 
 def _texts(error: UserError) -> Sequence[str]:
@@ -147,7 +192,7 @@ def check_inputs(runs: Sequence[Run]) -> None:
         inputs = next((inputs for other, inputs in opened if other == key), None)
         if inputs is None:
             limit = share_of(host_memory(), run.config.runtime.resident_share)  # the workers' own may differ
-            inputs = open_inputs(run.config, max_resident=limit)
+            inputs = open_inputs(kinds.what_is_opened(run.config), max_resident=limit)
             opened.append((key, inputs))
             found |= dict.fromkeys(map(str, inputs[2]))
         if begun is not None:
@@ -156,33 +201,50 @@ def check_inputs(runs: Sequence[Run]) -> None:
         raise SuiteError(list(found))
 
 
-def _begun(run: Run) -> StartEntry | None:
+def _begun(run: Run) -> StartEntry | Beginning | None:
     """What a run that is there already began with; None if there is none yet.
 
     Raises:
       CorruptionError: its journal is damaged.
       WorkdirError: it is of another format version.
     """
+    from munet.joint.workdir import TRAIN, Workdir
     from munet.system.view import read_start
 
+    if isinstance(run.config, TrainConfig):
+        return Workdir(run.workdir, TRAIN).beginning()
     return read_start(Store.open(run.workdir)) if len(Store(run.workdir).journal) else None
 
 
-def _what_is_opened(run: Run, begun: StartEntry | None) -> object:
+def _what_is_opened(run: Run, begun: StartEntry | Beginning | None) -> object:
     """What decides the tasks and the root of a run; the seed, of some splits, where they are to be compared."""
-    experiment, runtime = run.config.experiment, run.config.runtime
+    config = kinds.what_is_opened(run.config)
+    experiment, runtime = config.experiment, config.runtime
     root = (experiment.root, experiment.variant, experiment.num_blocks, experiment.defaults)
     places = (runtime.data_dir, runtime.cache_dir, runtime.max_bad_images)
     seed = None if begun is None else experiment.seed
     return experiment.tasks, max(experiment.search_space.image_size), root, places, seed
 
 
-def _changes(run: Run, begun: StartEntry, inputs: Inputs) -> list[str]:
+def _changes(run: Run, begun: StartEntry | Beginning, inputs: Inputs) -> list[str]:
     """What a run that is there already began with and is no longer so: settings, data, root."""
+    from munet.joint.workdir import TRAIN, Beginning, beginning_differences, experiment_differences
     from munet.run import start
 
-    (experiment, _), (tasks, root, problems) = as_begun(run.config.experiment, begun.experiment), inputs
-    if root is None or problems:
+    tasks, root, problems = inputs
+    experiment = run.config.experiment
+    if isinstance(experiment, Experiment):
+        experiment, _ = as_begun(experiment, begun.experiment)
+    if isinstance(begun, Beginning):
+        if root is None or problems:
+            changed = experiment_differences(begun.experiment, to_json(experiment), TRAIN)
+        else:
+            infos = tuple(task.info for task in tasks)
+            now = Beginning(to_json(experiment), infos, {}, {}, root=root.checkpoint)
+            changed = beginning_differences(begun, now, TRAIN)
+    elif isinstance(experiment, TrainExperiment):
+        raise TypeError("a run of evolution with the settings of a joint training")
+    elif root is None or problems:
         changed = differences(without_places(begun.experiment), without_places(to_json(experiment)))
     else:
         wanted = start.start_entry(experiment, [task.info for task in tasks], root, {})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 
-from munet.store import Store
+from munet import kinds
 from munet.store.folders import open_folder
 from munet.suites import csv_files, pages, reference, results
 from munet.suites.plan import run_folder
@@ -30,7 +30,7 @@ class Report:
                 if (method.name, seed) in self._rows:
                     continue
                 place = run_folder(self._workdir, method.name, seed)
-                if len(Store(place).journal) and (found := rows_of(place, method.name, method.label or method.name)):
+                if kinds.is_begun(place) and (found := rows_of(place, method.name, method.label or method.name)):
                     self._rows[method.name, seed] = found
         order = {method.name: index for index, method in enumerate(self._kept.methods)}
         keys = sorted(self._rows, key=lambda key: (order[key[0]], key[1]))
@@ -59,7 +59,8 @@ class Report:
         from munet.suites.figures import figures
 
         curves = {method.name: method.curve for method in self._kept.methods}
-        places = {key: run_folder(self._workdir, *key) for key in self._rows}
+        evolved = [key for key, found in self._rows.items() if found[0].kind == "evolve"]  # others have no journal
+        places = {key: run_folder(self._workdir, *key) for key in evolved}
         drawn = figures(rows, self._suite, curves, places)
         for name, data in drawn.items():
             open_folder(f"{self._workdir}/{FIGURES}").replace(name, data)

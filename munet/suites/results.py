@@ -15,7 +15,7 @@ from munet.store.folders import open_folder
 from munet.suites.rows import Row
 
 FILE = "results.parquet"
-FORMAT, FORMAT_VERSION = "munet-results", 1
+FORMAT, FORMAT_VERSION = "munet-results", 2
 _KIND_KEY, _VERSION_KEY = b"munet.format", b"munet.format_version"
 _TYPES: dict[str, Any] = {"str": pa.string(), "int": pa.int64(), "float": pa.float64(), "bool": pa.bool_()}
 _ALIASES = {"TaskName": "str"}
@@ -60,12 +60,15 @@ def read(workdir: str) -> list[Row]:
     if metadata.get(_KIND_KEY) != FORMAT.encode():
         raise CorruptionError(f"{where} is not a file of munet's: move it away, or give another --workdir.")
     version = metadata.get(_VERSION_KEY, b"").decode()
-    if version != str(FORMAT_VERSION):
+    if version not in ("1", str(FORMAT_VERSION)):
         raise WorkdirError(
             f"{where} has format version {version}, this munet reads and writes version {FORMAT_VERSION}: use the "
             "munet that wrote it, or remove the file; it is made again from the runs."
         )
-    if not table.schema.equals(schema()):
+    expected = schema()
+    if version == "1":  # written before there were kinds; the next `munet benchmark` makes it anew from the runs
+        expected = expected.remove(expected.get_field_index("kind"))
+    if not table.schema.equals(expected):
         raise CorruptionError(f"{where} has other columns than it should: remove it, it is made again from the runs.")
     return [Row(**values) for values in table.to_pylist()]
 

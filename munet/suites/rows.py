@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 from munet.config import without_places
 from munet.data import notation
+from munet.data.loader import effective_batch_size
 from munet.store import codec
 from munet.system import view
-from munet.system.view import RunView
+from munet.system.view import JointRecord, RunView
 from munet.types import GenerationEntry, TaskName
 
 TIMES = ("device_seconds", "run_device_seconds")  # columns that differ between equal runs
@@ -67,6 +68,7 @@ class Row:
     num_devices: int
     munet_version: str
     jax_version: str
+    kind: str = "evolve"  # or "train": a joint training, to which some columns do not apply
 
 
 def rows_of(workdir: str, method: str, title: str) -> list[Row] | None:
@@ -78,7 +80,7 @@ def rows_of(workdir: str, method: str, title: str) -> list[Row] | None:
     opened = view.open(workdir)
     if not opened.is_complete:
         return None
-    spent = _spent(opened)
+    spent = _spent(opened) if opened.joint is None else _spent_jointly(opened, opened.joint)
     devices = _int(opened.start.layout.get("num_devices"), 1)
     run_seconds = sum(item.seconds for item in spent.values()) * devices
     experiment, checkpoint = opened.experiment, opened.start.root_checkpoint
@@ -91,7 +93,7 @@ def rows_of(workdir: str, method: str, title: str) -> list[Row] | None:
             Row(
                 method=method,
                 title=title,
-                seed=experiment.seed,
+                seed=opened.joint.seed if opened.joint else experiment.seed,
                 task=info.name,
                 task_index=index,
                 uri=info.uri,
@@ -123,7 +125,7 @@ def rows_of(workdir: str, method: str, title: str) -> list[Row] | None:
                 params_per_task=opened.params_per_task,
                 run_image_steps=opened.run_state.image_steps,
                 run_device_seconds=run_seconds,
-                baseline=experiment.baseline.kind,
+                baseline="" if opened.joint else experiment.baseline.kind,
                 scale_factor=experiment.scale_factor,
                 auto_tune=experiment.auto_tune,
                 insert_adapters=experiment.insert_adapters,
@@ -136,6 +138,7 @@ def rows_of(workdir: str, method: str, title: str) -> list[Row] | None:
                 num_devices=devices,
                 munet_version=opened.start.versions.get("munet", ""),
                 jax_version=opened.start.versions.get("jax", ""),
+                kind="train" if opened.joint else "evolve",
             )
         )
     return result
@@ -164,7 +167,17 @@ def _spent(opened: RunView) -> dict[TaskName, _Spent]:
     return spent
 
 
+def _spent_jointly(opened: RunView, joint: JointRecord) -> dict[TaskName, _Spent]:
+    """A batch of every task a round; the time is divided by images."""
+    batches = {info.name: effective_batch_size(info.num_train, opened.experiment) for info in opened.tasks}
+    seconds = joint.seconds / sum(batches.values())
+    return {name: _Spent(joint.num_rounds * size, seconds=seconds * size) for name, size in batches.items()}
+
+
 def _experiment_hash(opened: RunView) -> str:
+    if opened.joint is not None:
+        own = {name: value for name, value in opened.joint.settings.items() if name not in ("tasks", "root")}
+        return hashlib.sha256(codec.canonical(own | {"seed": 0})).hexdigest()
     settings = without_places(opened.start.experiment) | {"seed": 0}
     return hashlib.sha256(codec.canonical(settings)).hexdigest()
 

@@ -21,9 +21,9 @@ import traceback
 from collections.abc import Callable
 from types import FrameType
 
-from munet import platforms, system_faults
-from munet.config import Config
+from munet import kinds, platforms, system_faults
 from munet.errors import UserError
+from munet.kinds import SuiteConfig
 from munet.progress import wording
 from munet.progress.events import Event, Note, PhaseEnded
 from munet.progress.jsonl import JsonLines
@@ -46,9 +46,9 @@ _VISIBLE = "CUDA_VISIBLE_DEVICES"
 _CORES = "MUNET_WORKER_CORES"  # numbers with commas; empty or missing: all that our process may use
 
 
-def job(config: Config, workdir: str) -> str:
+def job(config: SuiteConfig, workdir: str) -> str:
     """The line that a worker reads."""
-    return json.dumps({"config": codec.to_json(config), "workdir": workdir}) + "\n"
+    return json.dumps({"kind": kinds.of(config).name, "config": codec.to_json(config), "workdir": workdir}) + "\n"
 
 
 def main() -> int:
@@ -66,11 +66,11 @@ def main() -> int:
     signal.signal(signal.SIGTERM, _terminate)
     try:
         data = json.loads(line)
-        from munet.run import runs  # JAX, where the suite has chosen the device
-
+        kind = kinds.named(data["kind"])
         with Listeners([_Teller(tell), JsonLines()]) as listeners:
-            config = codec.from_json(Config, data["config"], "The worker's job")
-            if not runs.evolve(config, data["workdir"], listeners):
+            config = codec.from_json(kind.config, data["config"], "The worker's job")
+            # JAX is loaded here, where the suite has chosen the device.
+            if not kind.run(config, data["workdir"], listeners):
                 tell(error=f"stopped after runtime.max_hours = {config.runtime.max_hours:g}; the same command goes on")
                 return USER_INPUT
     except UserError as error:

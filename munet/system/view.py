@@ -41,6 +41,31 @@ from munet.types import (
 from munet.vit import architecture, flops
 
 
+@dataclass(frozen=True)
+class JointRecord:
+    """What a joint training has beside its models; an evolved run has no such record.
+
+    Attributes:
+      title: what was trained: "Joint fine-tuning".
+      rounds: up to the last measurement.
+      num_rounds: of the whole training; 0: not known before its end.
+      replicas: seeds, of which the first one's models are shown.
+      seed: of the first.
+      seconds: of training, all starts and replicas together.
+      settings: the `experiment` part of the config, as JSON values.
+      closed: what was measured of each task's model, once complete.
+    """
+
+    title: str
+    rounds: int
+    num_rounds: int
+    replicas: int
+    seed: int
+    seconds: float
+    settings: Mapping[str, object]
+    closed: Mapping[TaskName, PhaseEntry]
+
+
 @dataclass(frozen=True, repr=False)
 class RunView:
     """The retained models of a run and the components they share.
@@ -49,11 +74,13 @@ class RunView:
       store: where the components are.
       start: the journal's first entry: tasks, configuration, versions.
       run_state: the journal folded.
+      joint: of a joint training, which has no journal: start and state are made from its result.
     """
 
     store: Store = field(repr=False)
     start: StartEntry = field(repr=False)
     run_state: RunState = field(repr=False)
+    joint: JointRecord | None = None
 
     @property
     def ledger(self) -> RunState:
@@ -141,9 +168,8 @@ class RunView:
         if task in self.models:
             return self.models[task]
         if task in self._places:
-            raise UserError(
-                f"Task {task!r} has no model yet: its first phase has not ended. Solved: {_list(self.models)}."
-            )
+            waits = "training" if self.joint else "its first phase"
+            raise UserError(f"Task {task!r} has no model yet: {waits} has not ended. Solved: {_list(self.models)}.")
         raise UserError(f"There is no task {task!r} in {self.workdir}. {nearest(task, [t.name for t in self.tasks])}")
 
     def task(self, task: TaskName) -> TaskInfo:
@@ -193,6 +219,8 @@ class RunView:
           CorruptionError: the entry is damaged.
         """
         model = self.model(task)  # else there is none
+        if self.joint is not None:
+            return self.joint.closed[task]
         if model.id in (measured := self._measured_after):
             return measured[model.id]
         index = self._places[task]
@@ -246,7 +274,7 @@ class RunView:
     def trained_last(self, component: ComponentId) -> TaskName | None:
         """The task that trained a component last; None for one that still is the root's."""
         record = self.state.components[component]
-        if len(record.cycles) <= 1:
+        if len(record.cycles) <= 1 or self.joint is not None:
             return next(iter(record.cycles), None)
         creator = self.state.models.get(record.model)
         if creator is not None:
@@ -285,12 +313,16 @@ class RunView:
 
 
 def open(workdir: str) -> RunView:
-    """A view of the run in `workdir`, which may be going on.
+    """A view of the run or joint training in `workdir`, which may be going on.
 
     Raises:
       WorkdirError: there is no run, or one of a newer format.
       CorruptionError: the journal is damaged.
     """
+    from munet.system import joint  # which makes such views
+
+    if joint.is_joint(workdir):
+        return joint.open_joint(workdir)
     store = Store.open(workdir)
     start = read_start(store)
     with sound.stumbles_named(f"The first entry of the journal of {store.path}"):

@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 import tensorflow_datasets as tfds
 
+from munet import kinds
 from munet.config import Config
 from munet.config.checks import validate
-from munet.config.files import CONFIG_FILES, load_config
+from munet.config.files import CONFIG_FILES, load_any_config, load_config
 from munet.config.flags import Override, parse_any_config, parse_as, parse_config
 from munet.config.pretrain import PretrainConfig
+from munet.config.train import TrainConfig
 from munet.data.uris import parse_uri
 from munet.errors import UserError
 from munet.evolution import children
@@ -43,11 +45,11 @@ def write(folder: Path, text: str) -> str:
 
 
 def test_every_shipped_config_opens_with_command_cost_and_result() -> None:
-    names = {"demo", "base", "characters", "decathlon", "pretrain_demo", "pretrain_cifar100"}
+    names = {"demo", "base", "characters", "decathlon", "joint", "pretrain_demo", "pretrain_cifar100"}
     assert set(CONFIG_FILES.shipped()) >= names
     for name, path in CONFIG_FILES.shipped().items():
         text = path.read_text()
-        command = "munet pretrain" if name.startswith("pretrain") else "munet evolve"
+        command = kinds.of(load_any_config(name)).command
         assert command in text, name
         assert "Cost:" in text, name
         assert "Expected result:" in text, name
@@ -73,6 +75,13 @@ def test_every_shipped_recipe_is_valid(spec: str) -> None:
     assert parse_any_config(spec) == config
     assert "\n" not in config.runtime.card_text  # `munet config` prints it on a line
     with pytest.raises(UserError, match=f"--config={spec} is for munet pretrain, and this is munet evolve"):
+        parse_config(spec)
+
+
+@pytest.mark.parametrize("spec", ["joint", "joint:shared", "joint:shared_adapters", "joint:separate"])
+def test_every_shipped_joint_training_is_valid(spec: str) -> None:
+    assert parse_any_config(spec) == parse_as(TrainConfig, spec)
+    with pytest.raises(UserError, match=f"--config={spec} is for munet train, and this is munet evolve"):
         parse_config(spec)
 
 

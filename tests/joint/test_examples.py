@@ -8,7 +8,7 @@ import numpy as np
 
 from munet.data.open_settings import OpenSettings
 from munet.data.tasks import load_tasks
-from munet.joint.examples import merge
+from munet.methods.pretraining.examples import merge
 from tests.joint.tiny import write_task
 
 

@@ -5,8 +5,10 @@ As a script (`python -m tests.joint.tiny WORKDIR DATA`) it trains; nothing of it
 
 from __future__ import annotations
 
+import io
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -65,9 +67,28 @@ def results(workdir: Path) -> dict[str, Any]:
     return {"curve": curve, "result": result, "root": (workdir / result["file"]).read_bytes()}
 
 
-def main(workdir: str, data: str) -> None:
-    from munet.joint.run import pretrain
+def pretrain(
+    config: PretrainConfig, workdir: str, say: Callable[[str], None], command: str = "", is_dry_run: bool = False
+) -> None:
+    """Trains, and says what happens, a line each time."""
+    from munet.joint.run import train
+    from munet.progress.events import Event
+    from munet.progress.lines import PlainLines
 
+    lines = io.StringIO()
+    plain = PlainLines(lines)
+
+    def notify(event: Event) -> None:
+        plain(event)
+        for line in lines.getvalue().splitlines():
+            say(line)
+        lines.seek(0)
+        lines.truncate()
+
+    train(config, workdir, notify, command=command, is_dry_run=is_dry_run)
+
+
+def main(workdir: str, data: str) -> None:
     pretrain(config(Path(data)), workdir, lambda text: print(text, flush=True), "the command")
 
 

@@ -12,10 +12,14 @@ import pytest
 
 from munet.config.pretrain import Recipe
 from munet.data.splits import Split
-from munet.joint.held_out import measure
+from munet.joint.held_out import predict
+from munet.joint.program import Programs
 from munet.joint.workdir import CurvePoint
 from munet.methods.pretraining import recipe
+from munet.methods.pretraining.learner import Pretrained, Pretraining
 from munet.report.curve import to_svg
+from munet.training.batches.stream import Resize
+from munet.training.program.sharding import AXES
 from munet.types import Quality
 from munet.vit import forward
 from munet.vit.architecture import get_variant
@@ -56,7 +60,7 @@ def test_the_legend_says_where_each_line_ends() -> None:
 
 def test_measuring_counts_every_image_once() -> None:
     settings = Recipe(variant="demo/16", num_blocks=1, image_size=16)
-    params = recipe.initial_state(settings, 3, 1).params
+    params = recipe.initial_params(settings, 3, 0)
     generator = np.random.default_rng(0)
     params["head"]["kernel"] = jax.numpy.asarray(generator.normal(size=(64, 3)), np.float32)
     split = Split(generator.integers(0, 256, (300, 16, 16, 3), dtype=np.uint8), (np.arange(300) % 3).astype(np.int32))
@@ -65,7 +69,10 @@ def test_measuring_counts_every_image_once() -> None:
             get_variant("demo/16"), params, jax.numpy.asarray(split.decoded / 127.5 - 1, np.float32), num_blocks=1
         )
     )
-    measured = measure(settings, params, split)
+    mesh = jax.make_mesh((1, 1, 1), AXES, devices=jax.devices()[:1])
+    programs = Programs(Pretraining(settings, ("task",), 3, 1), 1, mesh)
+    (found,) = predict(programs, Pretrained(params, ()), "task", split, Resize(16, antialias=False))
+    measured = found.of(split.labels)
     assert measured.quality == Quality(int((logits.argmax(1) == split.labels).sum()), 300)
     probabilities = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
     expected = -np.log(probabilities[np.arange(300), split.labels]).mean()

@@ -19,10 +19,10 @@ from tests.evolution.simulation import make_tasks
 from tests.report.stored_run import write_run
 
 KEYS = [
-    "format", "version", "workdir", "complete", "generations", "num_generations", "position", "active_task",
+    "format", "version", "kind", "workdir", "complete", "generations", "num_generations", "position", "active_task",
     "image_steps", "seed", "scale_factor", "baseline", "root", "tasks", "unsolved_tasks", "total_params",
     "params_per_task", "mean_quality", "mean_test_quality", "quality_metric", "mean_accuracy", "mean_test_accuracy",
-    "flops_factor", "latency_factor", "mean_test_interval", "unfinished", "seconds_left",
+    "flops_factor", "latency_factor", "mean_test_interval", "unfinished", "seconds_left", "joint",
 ]  # fmt: skip
 TASK_KEYS = [
     "quality", "test_quality", "score", "params", "accounted_params", "model", "components", "layers",

@@ -6,12 +6,19 @@ from pathlib import Path
 
 import pytest
 
+from munet.config import Config, Experiment
 from munet.config.flags import Override
 from munet.errors import SuiteError, UserError
-from munet.suites.plan import plan
+from munet.suites.plan import Run, plan
 from munet.suites.suite import SUITE_FILES, Method, Suite, paper_methods
 
 TWO = Suite((Method("full", "demo", {"baseline.kind": "full"}), Method("munet", "demo")))
+
+
+def evolved(run: Run) -> Experiment:
+    """The settings of a run of evolution or of a baseline."""
+    assert isinstance(run.config, Config)
+    return run.config.experiment
 
 
 def test_a_run_for_every_method_and_seed_seed_by_seed() -> None:
@@ -23,8 +30,8 @@ def test_a_run_for_every_method_and_seed_seed_by_seed() -> None:
         ("munet", 1, "runs/x/runs/munet/seed_1"),
     ]
     assert [run.config.experiment.seed for run in runs] == [0, 0, 1, 1]
-    assert [run.config.experiment.baseline.kind for run in runs] == ["full", "", "full", ""]
-    assert all(run.config.runtime.compare == () for run in runs)
+    assert [evolved(run).baseline.kind for run in runs] == ["full", "", "full", ""]
+    assert all(isinstance(run.config, Config) and run.config.runtime.compare == () for run in runs)
     assert [run.method.name for run in plan(TWO, "x", 2, methods=["munet"])] == ["munet", "munet"]
 
 
@@ -39,11 +46,11 @@ def test_settings_of_the_suite_then_of_the_method_then_of_the_command_line() -> 
     assert caught.value.problems[0].startswith("method 'b': --config.learning_rate=1:")
     good = Suite((suite.methods[0], Method("b", "demo", {"batch_size": 7})), suite.tasks, suite.settings)
     a, b = plan(good, "x", 1, [Override("cycles_per_child", "4")])
-    assert (a.config.experiment.batch_size, b.config.experiment.batch_size) == (5, 7)
-    assert a.config.experiment.cycles_per_child == b.config.experiment.cycles_per_child == 4
+    assert (evolved(a).batch_size, b.config.experiment.batch_size) == (5, 7)
+    assert evolved(a).cycles_per_child == evolved(b).cycles_per_child == 4
     assert a.config.experiment.tasks == suite.tasks
-    assert a.config.experiment.search_space.image_size == (16, 32)
-    assert a.config.experiment.auto_tune is False
+    assert evolved(a).search_space.image_size == (16, 32)
+    assert evolved(a).auto_tune is False
 
 
 def test_all_problems_together() -> None:
@@ -165,7 +172,7 @@ def test_every_shipped_suite_is_sound(spec: str) -> None:
     assert len(runs) == len(suite.methods)
     budgets = {
         (e.num_task_iterations, e.num_generations, e.children_per_generation, e.cycles_per_child, e.batch_size)
-        for e in (run.config.experiment for run in runs)
+        for e in map(evolved, runs)
     }
     assert len(budgets) == 1  # the same image-steps: baselines spread them otherwise, see evolution/schedule.py
     assert len({run.config.experiment.tasks for run in runs}) == 1
@@ -184,7 +191,7 @@ def test_the_papers_suite_has_the_rows_of_table_1_and_the_sweep_every_point_of_f
         "multi_head", "full", "adapters_512", "no_autotune", "scale_0.3", "munet",
     )  # fmt: skip
     sweep: Suite = SUITE_FILES.load("characters:sweep")
-    runs = {run.method.name: run.config.experiment for run in plan(sweep, "x", 1)}
+    runs = {run.method.name: evolved(run) for run in plan(sweep, "x", 1)}
     assert len(runs) == 5 + 7 + 4 * 7
     assert {runs[f"top_layers_{k}"].baseline.frozen_blocks for k in range(4)} == {0, 1, 2, 3}
     both = runs["scale_0.02_no_adapters_no_autotune"]

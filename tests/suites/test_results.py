@@ -24,7 +24,7 @@ def test_rows_come_back_exactly(tmp_path: Path) -> None:
     table = pq.read_table(tmp_path / results.FILE)
     assert table.column_names == [item.name for item in fields(Row)]
     assert set(TIMES) <= set(table.column_names)
-    assert table.schema.metadata == {b"munet.format": b"munet-results", b"munet.format_version": b"1"}
+    assert table.schema.metadata == {b"munet.format": b"munet-results", b"munet.format_version": b"2"}
     assert [path.name for path in tmp_path.iterdir()] == [results.FILE]
 
 
@@ -48,8 +48,8 @@ def replace_metadata(folder: Path, **changes: str) -> None:
 
 def test_another_version_or_another_file_is_refused(tmp_path: Path) -> None:
     results.write(str(tmp_path), TWO)
-    replace_metadata(tmp_path, format_version="2")
-    with pytest.raises(WorkdirError, match="has format version 2, this munet reads and writes version 1"):
+    replace_metadata(tmp_path, format_version="3")
+    with pytest.raises(WorkdirError, match="has format version 3, this munet reads and writes version 2"):
         results.read(str(tmp_path))
     replace_metadata(tmp_path, format="other")
     with pytest.raises(CorruptionError, match="is not a file of munet's"):

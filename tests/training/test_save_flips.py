@@ -12,9 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from munet.joint.run import pretrain
 from munet.joint.saving import JointSaves
-from munet.methods.pretraining.recipe import JointState
 from munet.progress import events
 from munet.run import runs
 from munet.training.in_flight import InFlight, SaveKey
@@ -24,11 +22,12 @@ from munet.types import Quality
 from tests import tiny_run
 from tests.interrupted import Stop, until
 from tests.joint import tiny
+from tests.joint.tiny import pretrain
 from tests.training.flips import flips
 
 KEY = SaveKey((0, "fake", 0), (1, 2), ("one chunk",))
 STATE = init_state({"head": {"kernel": np.arange(600, dtype=np.float32).reshape(20, 30)}})
-JOINT = JointState(params={"head": jnp.arange(600.0)}, optimizer=(), loss_sum=jnp.float32(0))
+JOINT = {"head": jnp.arange(600.0), "loss_sum": jnp.float32(0)}
 
 
 def in_flight(folder: Path, told: list[str]) -> Callable[[], Any]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from munet import intervals
 from munet.config.pretrain import PretrainConfig, Recipe
-from munet.joint.workdir import Result
+from munet.joint.workdir import PretrainResult
 from munet.methods.pretraining import recipe as recipes
 from munet.text import duration, with_interval
 from munet.types import TaskInfo
@@ -20,7 +20,11 @@ def file_name(recipe: Recipe) -> str:
 
 
 def card(
-    config: PretrainConfig, tasks: Sequence[TaskInfo], result: Result, command: str, layout: Mapping[str, object]
+    config: PretrainConfig,
+    tasks: Sequence[TaskInfo],
+    result: PretrainResult,
+    command: str,
+    layout: Mapping[str, object],
 ) -> str:
     """The card's text.
 
@@ -69,7 +73,7 @@ def card(
     return "\n".join(lines) + "\n"
 
 
-def _recipe(recipe: Recipe, result: Result) -> str:
+def _recipe(recipe: Recipe, result: PretrainResult) -> str:
     batch = recipes.batch_size(recipe, result.num_images)
     epochs = result.num_steps * batch / result.num_images
     training = [

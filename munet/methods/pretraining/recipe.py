@@ -1,55 +1,29 @@
-"""How a root is trained: initial values, AdamW and its schedule, augmentation, and the one train step."""
+"""How a root is trained: initial values, AdamW and its schedule, augmentation."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 from flax.traverse_util import unflatten_dict
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
-from jaxtyping import Array, Float, Int, Int32, Key, UInt8, UInt32
+from jaxtyping import Array, Float, Key, UInt8
 
 from munet import rng
 from munet.config.pretrain import Recipe
 from munet.data.augment import AugmentSettings, augment
-from munet.vit import forward
 from munet.vit.architecture import component_leaves, get_variant, path_names
 from munet.vit.init import init_component
 
-_PURPOSES = ("augment", "pad", "mixup")  # of a step's random keys, in the order of `step_words`
+PURPOSES = ("augment", "pad", "mixup")  # of a step's random keys
 
 
-class JointState(NamedTuple):
-    """What a step changes.
-
-    Attributes:
-      params: of every component, the head included.
-      optimizer: AdamW's moments and step count.
-      loss_sum: of the steps since the last line of the validation curve.
-    """
-
-    params: Any
-    optimizer: Any
-    loss_sum: Float[Array, ""]
-
-
-class Set(NamedTuple):
-    """All training images, on the device."""
-
-    images: UInt8[Array, "n h w c"]
-    labels: Int32[Array, " n"]
-
-
-Step = Callable[[JointState, Set, Int32[np.ndarray, " batch"], UInt32[np.ndarray, "3 2"]], JointState]
-
-
-def rng_path(recipe: Recipe) -> rng.Path:
+def rng_path(seed: int) -> rng.Path:
     """What every draw of a training is derived from."""
-    return ("pretrain", recipe.seed)
+    return ("pretrain", seed)
 
 
 def batch_size(recipe: Recipe, num_images: int) -> int:
@@ -86,55 +60,15 @@ def optimizer(recipe: Recipe, steps: int) -> Any:
     )
 
 
-def initial_state(recipe: Recipe, num_classes: int, steps: int) -> JointState:
-    """A fresh state, the same on every machine."""
+def initial_params(recipe: Recipe, num_classes: int, seed: int) -> dict[str, Any]:
+    """Fresh parameters of every component, the same on every machine."""
     variant = get_variant(recipe.variant)
     params = {}
     for name in path_names(recipe.num_blocks):
         leaves = component_leaves(variant, name, image_size=recipe.image_size, adapter_dim=0, num_classes=num_classes)
-        flat = init_component(rng.key_data((*rng_path(recipe), name)), variant, name, leaves)
+        flat = init_component(rng.key_data((*rng_path(seed), name)), variant, name, leaves)
         params[name] = unflatten_dict({path: jnp.asarray(array) for path, array in flat.items()}, sep="/")
-    return JointState(params, optimizer(recipe, steps).init(params), jnp.float32(0))
-
-
-def step_words(recipe: Recipe, step: int) -> UInt32[np.ndarray, "3 2"]:
-    """The random words of a step, a pair for each purpose."""
-    return np.stack([rng.key_data((*rng_path(recipe), purpose, step)) for purpose in _PURPOSES])
-
-
-def train_step(recipe: Recipe, num_classes: int, steps: int, mesh: Mesh) -> Step:
-    """The compiled step `(state, set, batch, words) -> state`; the batch is shared among the mesh's devices.
-
-    Args:
-      recipe: what to do.
-      num_classes: of the head.
-      steps: length of training, for the schedule.
-      mesh: state and set lie whole on each of its devices, batches are cut along its `data` axis.
-    """
-    variant, update = get_variant(recipe.variant), optimizer(recipe, steps).update
-    everywhere, cut = NamedSharding(mesh, PartitionSpec()), NamedSharding(mesh, PartitionSpec("data"))
-
-    def loss_of(params: Any, images: Array, targets: Array) -> Float[Array, ""]:
-        logits = forward.logits(variant, params, images, num_blocks=recipe.num_blocks)
-        loss: Array = optax.softmax_cross_entropy(logits, targets).mean()
-        return loss
-
-    def step(state: JointState, examples: Set, batch: Int[Array, " batch"], words: UInt32[Array, "3 2"]) -> JointState:
-        keys = jax.random.wrap_key_data(words, impl="threefry2x32")
-        images = augmented(recipe, examples.images[batch], keys[0], keys[1])
-        targets = jax.nn.one_hot(examples.labels[batch], num_classes)
-        images, targets = mixed(recipe, images, optax.smooth_labels(targets, recipe.label_smoothing), keys[2])
-        loss, gradients = jax.value_and_grad(loss_of)(state.params, images, targets)
-        changes, moments = update(gradients, state.optimizer, state.params)
-        return JointState(optax.apply_updates(state.params, changes), moments, state.loss_sum + loss)
-
-    compiled: Step = jax.jit(
-        step,
-        donate_argnums=0,
-        in_shardings=(everywhere, everywhere, cut, everywhere),
-        out_shardings=everywhere,
-    )
-    return compiled
+    return params
 
 
 def augmented(

@@ -18,6 +18,7 @@ from munet.report.verify import stored_files
 from munet.report.verify.journal_check import check_journal, is_cut
 from munet.report.verify.problems import VerifyReport
 from munet.store import Store
+from munet.system import joint, view
 from munet.system.view import RunView
 from munet.types import ComponentId, ComponentRecord, ModelId, Quality, TaskName
 from munet.vit import architecture
@@ -45,33 +46,45 @@ def verify(workdir: str, measure: Measure | None = None) -> VerifyReport:
             break
         # A run that goes on closes phases, and then removes what it needs no more: not a fault of what was there.
         report, has_grown = _verify_once(workdir, measure)
-    stored_files.check_baselines(Store(workdir), report, lambda place: verify(place, measure))
+    if not joint.is_joint(workdir):
+        stored_files.check_baselines(Store(workdir), report, lambda place: verify(place, measure))
     return report
 
 
 def _verify_once(workdir: str, measure: Measure | None) -> tuple[VerifyReport, bool]:
     """The report, and whether the run wrote to its journal meanwhile."""
     report = VerifyReport(workdir)
+    if joint.is_joint(workdir):
+        _check_system(view.open(workdir), report, measure)
+        return report, False
     try:
         store = Store.open(workdir)
     except CorruptionError:
         store = Store(workdir)  # what is wrong is found again below, with the rest
     system = check_journal(store, report)
-    sound = _check_components(store, report)
     stored_files.check_snapshots(store, report)
     stored_files.check_in_flight(store, report)
     if system is None:
+        _check_components(store, report)
         return report, False
-    _check_models(system, sound, report)
-    _check_accounting(system, report)
-    for task in system.models if measure is not None else ():
-        _check_test(system, task, sound, measure, report)
+    _check_system(system, report, measure)
     if not system.is_complete:
         report.notes.append(f"The run is not complete; the phase of {system.active_task} is open.")
     try:
         return report, len(store.journal) > report.num_entries
     except CorruptionError:
         return report, False
+
+
+def _check_system(system: RunView, report: VerifyReport, measure: Measure | None) -> None:
+    """Components, models, what they are accounted for, and on request their test accuracies."""
+    sound = _check_components(system.store, report)
+    _check_models(system, sound, report)
+    _check_accounting(system, report)
+    for task in system.models if measure is not None else ():
+        _check_test(system, task, sound, measure, report)
+    if system.joint is not None and not system.is_complete:
+        report.notes.append(f"The training is not complete; measured last after {system.joint.rounds:,} rounds.")
 
 
 def run(workdir: str, measure: Measure | None = None) -> int:

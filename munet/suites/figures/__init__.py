@@ -56,7 +56,7 @@ def figures(
     times = _latencies(workdirs)
     timed = [method for method in found if method.name in times]
     drawn["figure_3_latency.svg"] = tradeoff.draw(timed, curves, chosen, tradeoff.latency(times), metric)
-    evolved = list(dict.fromkeys(row.method for row in rows if not row.baseline))
+    evolved = list(dict.fromkeys(row.method for row in rows if not row.baseline and row.kind == "evolve"))
     titles = {method.name: method.title for method in found}
     followed = suite.lineages or (suite.compared_with, *evolved[-1:])
     drawn["figure_5.svg"] = lineage.draw(

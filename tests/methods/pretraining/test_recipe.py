@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from munet.config.pretrain import Recipe
+from munet.joint.rounds import Stream
 from munet.methods.pretraining import recipe
 
 KEY = jax.random.key(0, impl="threefry2x32")
@@ -37,7 +38,7 @@ def test_the_rate_rises_to_the_peak_and_falls_to_nothing(steps: int) -> None:
 def test_only_matrices_decay() -> None:
     settings = Recipe(variant="demo/16", num_blocks=1, learning_rate=0.1, weight_decay=0.5, warmup_ratio=0.0)
     optimizer = recipe.optimizer(settings, 3)
-    params = jax.tree.map(jnp.ones_like, recipe.initial_state(settings, 3, 3).params)
+    params = jax.tree.map(jnp.ones_like, recipe.initial_params(settings, 3, 0))
     state = optimizer.init(params)
     nothing = jax.tree.map(jnp.zeros_like, params)
     for _ in range(2):  # the first step of a warm-up has rate 0
@@ -78,7 +79,9 @@ def test_mixup_mixes_images_and_targets_in_one_proportion() -> None:
 
 
 def test_every_step_and_purpose_draws_for_itself() -> None:
-    words = np.concatenate([recipe.step_words(Recipe(seed=seed), step) for seed in range(2) for step in range(20)])
+    images, labels = np.zeros((4, 2, 2, 1), np.uint8), np.zeros(4, np.int32)
+    stream = Stream("merged", images, labels, 2, recipe.rng_path, recipe.PURPOSES)
+    words = np.concatenate([stream.words(seed, 0, 20).reshape(-1, 2) for seed in range(2)])
     assert len(np.unique(words, axis=0)) == len(words) == 120
 
 

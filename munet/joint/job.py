@@ -1,0 +1,132 @@
+"""A joint training that is checked and ready to start, whatever its method: what the trainer needs, and no more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from munet.data.splits import Split
+from munet.data.tasks import Task
+from munet.joint.learner import Learner
+from munet.joint.rounds import Stream
+from munet.training.batches.stream import Resize
+from munet.training.measure.evaluation import Measurement
+from munet.training.placement.devices import DeviceLayout
+from munet.types import ComponentName, TaskName
+from munet.vit.init import FlatArrays
+
+if TYPE_CHECKING:
+    from munet.joint.run import Finished
+    from munet.joint.workdir import Beginning, JointResult, Kind, PretrainResult, Workdir
+
+Criterion = Literal["loss", "quality"]
+
+
+@dataclass(frozen=True)
+class Length:
+    """How long, and how often what happens.
+
+    Attributes:
+      num_rounds: until the best version is gone back to, where `Job.keeps_best`; else all.
+      final_rounds: after that.
+      validate_every: rounds between two lines of the curve.
+      decide_every: rounds between two decisions of the learner; 0: it is never asked.
+      block: rounds in one dispatch, at most.
+    """
+
+    num_rounds: int
+    validate_every: int
+    final_rounds: int = 0
+    decide_every: int = 0
+    block: int = 10
+
+    @property
+    def total(self) -> int:
+        """All rounds."""
+        return self.num_rounds + self.final_rounds
+
+
+@dataclass(frozen=True)
+class Free:
+    """What may differ between starts: of a config's `runtime`."""
+
+    checkpoint_minutes: float
+    max_hours: float = 0.0
+    max_resident: float = float("inf")
+    decoding_threads: int = 0
+
+
+@dataclass(frozen=True)
+class Words:
+    """What people read of a training.
+
+    Attributes:
+      title: what it is: "Joint fine-tuning".
+      picture: title of the curve's picture.
+      headline: a line before it begins.
+      summary: lines of the dry run about data and length.
+      advice: what to change where it diverges.
+      unit: what a round is called.
+    """
+
+    title: str
+    picture: str
+    headline: str
+    summary: Sequence[str]
+    advice: str
+    unit: str = "round"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training.
+
+    Attributes:
+      kind: of its work directory.
+      learner: the method.
+      streams: what a round has a batch of.
+      tasks: opened; their test splits are looked at once, at the end.
+      validation: measured for the curve, labels as the learner takes them.
+      tested: a task's test split, labels as the learner takes them; only asked inside of `task.testing()`.
+      resize: how a task's images come to the size that its model sees.
+      seeds: of the replicas.
+      length: how long.
+      keeps_best: by what the best version of every group is chosen; "": the last one counts.
+      free: what may differ between starts.
+      layout: the devices.
+      beginning: what the training begins with.
+      words: for people.
+      measure_test: how a task's published model is measured, where it can be measured by itself; None: as for the
+        curve.
+      publish: makes files of what came of it, and the record of them.
+      activation_bytes: what the backward passes keep of a round's batches, roughly, all devices together.
+    """
+
+    kind: Kind
+    learner: Learner[Any]
+    streams: tuple[Stream, ...]
+    tasks: tuple[Task, ...]
+    validation: Mapping[TaskName, Split]
+    tested: Callable[[Task], Split]
+    resize: Mapping[TaskName, Resize]
+    seeds: tuple[int, ...]
+    length: Length
+    keeps_best: Criterion | Literal[""]
+    free: Free
+    layout: DeviceLayout
+    beginning: Beginning
+    words: Words
+    publish: Callable[[Workdir, Finished], PretrainResult | JointResult]
+    activation_bytes: int = 0
+    measure_test: Callable[[Task, Mapping[ComponentName, FlatArrays]], Measurement] | None = None
+
+    @property
+    def num_images(self) -> int:
+        """Training images, all streams together."""
+        return sum(len(stream.labels) for stream in self.streams)
+
+    @property
+    def images_per_round(self) -> int:
+        """Of one replica."""
+        return sum(stream.batch_size for stream in self.streams)

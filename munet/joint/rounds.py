@@ -1,0 +1,188 @@
+"""Rounds: one batch of every stream each. Which images, with which random words, and where their pixels wait.
+
+What a stream draws depends on the seed, its own name and the round only: another stream changes no batch of it. Sets
+that fit lie on the devices as uint8, and rounds gather from them; others are decoded ahead, a block of rounds at a
+time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jaxtyping import Array, Int, Int32, UInt8, UInt32
+
+from munet import rng
+from munet.data import loader
+from munet.data.splits import Images
+from munet.data.streamed import StreamedImages
+from munet.joint.learner import Batch, StreamName
+from munet.training.batches.decode_ahead import StepFeed
+from munet.training.batches.resident import is_resident
+
+
+@dataclass(frozen=True)
+class Stream:
+    """Training images from which every round has a batch.
+
+    Attributes:
+      name: of the task, or of what was merged.
+      images, labels: the training set.
+      batch_size: images a round.
+      path: of its draws, from the seed of a replica.
+      purposes: for each of which a round has random words.
+      class_balanced: whether every class comes equally often (`loader.balanced_indices`).
+    """
+
+    name: StreamName
+    images: Images
+    labels: Int32[np.ndarray, " n"]
+    batch_size: int
+    path: Callable[[int], rng.Path]
+    purposes: tuple[str, ...] = ("augment",)
+    class_balanced: bool = False
+
+    def indices(self, seed: int, first: int, count: int) -> Int32[np.ndarray, "rounds batch"]:
+        """Which images are in some consecutive rounds."""
+        if self.class_balanced:
+            return loader.balanced_indices(self.path(seed), self.labels, self.batch_size, first, count)
+        return loader.batch_indices(self.path(seed), len(self.labels), self.batch_size, first, count)
+
+    def words(self, seed: int, first: int, count: int) -> UInt32[np.ndarray, "rounds purposes 2"]:
+        """The random words of some consecutive rounds."""
+        path = self.path(seed)
+        words = [
+            [rng.key_data((*path, purpose, step)) for purpose in self.purposes] for step in range(first, first + count)
+        ]
+        return np.array(words, np.uint32).reshape(count, len(self.purposes), 2)
+
+
+class Set(NamedTuple):
+    """All training images of a stream, on the device."""
+
+    images: UInt8[Array, "n h w c"]
+    labels: Int32[Array, " n"]
+
+
+class Picked(NamedTuple):
+    """What a block of rounds has of a stream; every leaf may have a leading replica axis.
+
+    Attributes:
+      indices: into the stream's set; of a streamed set the labels.
+      images: of a streamed set, decoded; None: they are in the set.
+      words: random ones.
+    """
+
+    indices: Int32[Array | np.ndarray, "rounds batch"]
+    words: UInt32[Array | np.ndarray, "rounds purposes 2"]
+    images: UInt8[Array | np.ndarray, "rounds batch h w c"] | None = None
+
+
+Sets = Mapping[StreamName, Set | None]
+
+
+def batch(held: Set | None, picked: Picked, index: Int[Array, ""]) -> Batch:
+    """What round `index` of a block has of a stream. Traced."""
+    chosen, words = jnp.asarray(picked.indices)[index], jnp.asarray(picked.words)[index]
+    if held is None:
+        if picked.images is None:
+            raise ValueError("a stream whose set is not on the device brings its images")
+        return Batch(jnp.asarray(picked.images)[index], chosen, words)
+    return Batch(held.images[chosen], held.labels[chosen], words)
+
+
+class Rounds:
+    """The rounds of a training, a block at a time.
+
+    Args:
+      streams: of every round, in order.
+      seeds: of the replicas.
+      size: rounds in a block, at most: what its arrays are made for.
+      num_rounds: after which nothing is decoded ahead.
+      mesh: replicas along `child`, batches along `data`.
+      limit: bytes of the sets that lie on each device together; what does not fit, in order, is streamed.
+      num_threads: that decode streamed sets; 0: one a core.
+    """
+
+    def __init__(
+        self,
+        streams: Sequence[Stream],
+        seeds: Sequence[int],
+        *,
+        size: int,
+        num_rounds: int,
+        mesh: Mesh,
+        limit: float,
+        num_threads: int = 0,
+    ):
+        self._streams, self._seeds, self._size, self._num_rounds = streams, seeds, size, num_rounds
+        self._mesh, self._num_threads = mesh, num_threads
+        self._feeds: dict[tuple[StreamName, int], StepFeed] = {}
+        everywhere = NamedSharding(mesh, PartitionSpec())
+        self.sets: dict[StreamName, Set | None] = {}
+        self._streamed: dict[StreamName, StreamedImages] = {}
+        for stream in streams:
+            if isinstance(stream.images, np.ndarray) and is_resident(stream.images, limit):
+                limit -= stream.images.nbytes
+                self.sets[stream.name] = Set(*jax.device_put((stream.images, stream.labels), everywhere))
+            else:
+                images = stream.images
+                self.sets[stream.name] = None
+                self._streamed[stream.name] = (
+                    images if isinstance(images, StreamedImages) else StreamedImages.of_array(images)
+                )
+
+    def block(self, first: int, count: int) -> dict[StreamName, Picked]:
+        """What rounds `first` ... `first + count - 1` have of every stream, on the devices.
+
+        Raises:
+          DataError: an image of a streamed set cannot be decoded.
+        """
+        return {stream.name: self._placed(self._picked(stream, first, count)) for stream in self._streams}
+
+    def close(self) -> None:
+        """Ends the threads that decode."""
+        for feed in self._feeds.values():
+            feed.close()
+
+    def _picked(self, stream: Stream, first: int, count: int) -> list[Picked]:
+        return [self._of_replica(stream, seed, first, count) for seed in self._seeds]
+
+    def _of_replica(self, stream: Stream, seed: int, first: int, count: int) -> Picked:
+        chosen = np.zeros((self._size, stream.batch_size), np.int32)
+        chosen[:count] = stream.indices(seed, first, count)
+        words = np.zeros((self._size, len(stream.purposes), 2), np.uint32)
+        words[:count] = stream.words(seed, first, count)
+        if stream.name not in self._streamed:
+            return Picked(chosen, words)
+        return Picked(stream.labels[chosen], words, self._decoded(stream, seed, first, count))
+
+    def _decoded(self, stream: Stream, seed: int, first: int, count: int) -> UInt8[np.ndarray, "rounds batch h w c"]:
+        key = stream.name, seed
+        feed = self._feeds.get(key)
+        if feed is None or not feed.continues(first, count):
+            if feed is not None:
+                feed.close()
+            feed = self._feeds[key] = StepFeed(
+                self._streamed[stream.name],
+                partial(stream.indices, seed),
+                (self._size, stream.batch_size),
+                range(first, max(self._num_rounds, first + count)),
+                num_threads=self._num_threads,
+            )
+        return feed.segment(count)
+
+    def _placed(self, picked: list[Picked]) -> Picked:
+        """Stacked where there are several replicas, and cut along the mesh's axes."""
+        lead = ("child",) if len(picked) > 1 else ()
+        stacked: Picked = jax.tree.map(lambda *leaves: np.stack(leaves), *picked) if lead else picked[0]
+        cut = NamedSharding(self._mesh, PartitionSpec(*lead, None, "data"))
+        words = jax.device_put(stacked.words, NamedSharding(self._mesh, PartitionSpec(*lead)))
+        images = None if stacked.images is None else jax.device_put(stacked.images, cut)
+        return Picked(jax.device_put(stacked.indices, cut), words, images)

@@ -1,0 +1,102 @@
+"""What every learner must pass: add a line to `LEARNERS`, and `test_conformance.py` asks it of yours.
+
+A line makes a training of two small tasks from a folder for their files. What needs no learner of its own (kills,
+decisions, the best version) is tested once, on a toy, in `test_training.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from munet.config.checks import validate
+from munet.config.train import Method, TrainConfig, TrainExperiment, TrainRuntime
+from munet.joint.job import Job
+from munet.joint.program import Carried, Programs, mesh_of
+from munet.joint.rounds import Rounds
+from munet.methods.fine_tuning import job as fine_tuning
+from munet.methods.pretraining import job as pretraining
+from tests.joint import tiny
+
+
+def _pretraining(folder: Path) -> Job:
+    return pretraining.prepare(tiny.config(folder, num_steps=6, learning_rate=1e-3))
+
+
+def joint_config(folder: Path, method: Method, **changes: Any) -> TrainConfig:
+    """A joint training of the two tasks of `tiny` in seconds."""
+    settings = {
+        "tasks": (f"npz:{folder}/first.npz", f"npz:{folder}/second.npz"),
+        "method": method,
+        "num_blocks": 1,
+        "num_rounds": 6,
+        "validate_every": 4,
+        "batch_size": 8,
+    }
+    runtime = TrainRuntime(cache_dir=str(folder / "cache"), checkpoint_minutes=0, block_rounds=3)
+    for name in [name for name in changes if hasattr(runtime, name)]:
+        setattr(runtime, name, changes.pop(name))
+    config = TrainConfig(TrainExperiment(**{**settings, **changes}), runtime)  # type: ignore[arg-type]  # checked
+    config.experiment.defaults.image_size = 16
+    return validate(config)
+
+
+def _fine_tuning(method: Method) -> Callable[[Path], Job]:
+    return lambda folder: fine_tuning.prepare(joint_config(folder, method))
+
+
+LEARNERS: dict[str, Callable[[Path], Job]] = {
+    "pre-training": _pretraining,
+    "joint fine-tuning": _fine_tuning("shared"),
+    "joint adapters": _fine_tuning("shared_adapters"),
+    "separate fine-tuning": _fine_tuning("separate"),
+}
+
+
+class Candidate:
+    """A learner, and what it does in the first five rounds of two replicas.
+
+    Args:
+      job: its training.
+      seeds: of the replicas.
+    """
+
+    def __init__(self, job: Job, seeds: tuple[int, ...] = (0, 1)):
+        self.job = replace(job, seeds=seeds)
+        self.programs = Programs(job.learner, len(seeds), mesh_of(job.layout, len(seeds)))
+        self.names = [stream.name for stream in job.streams]
+
+    @cached_property
+    def initial(self) -> list[Any]:
+        """The states that replicas begin with, on the host."""
+        return self.programs.taken(self.programs.initial(self.job.seeds, self.names).state)
+
+    @cached_property
+    def trained(self) -> Carried:
+        """After a block of three rounds and one of two."""
+        mesh = mesh_of(self.job.layout, len(self.job.seeds))
+        rounds = Rounds(self.job.streams, self.job.seeds, size=3, num_rounds=5, mesh=mesh, limit=1e9)
+        carried = self.programs.initial(self.job.seeds, self.names)
+        for first, count in ((0, 3), (3, 2)):
+            carried = self.programs.run(carried, rounds.block(first, count), rounds.sets, count)
+        rounds.close()
+        return carried
+
+    @cached_property
+    def states(self) -> list[Any]:
+        """The same of each replica, on the host."""
+        return self.programs.taken(self.trained.state)
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two trees are equal to the bit."""
+    leaves = [jax.tree.leaves(tree) for tree in (one, other)]
+    return len(leaves[0]) == len(leaves[1]) and all(
+        np.asarray(a).tobytes() == np.asarray(b).tobytes() for a, b in zip(*leaves, strict=True)
+    )

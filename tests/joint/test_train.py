@@ -1,0 +1,259 @@
+"""`munet train`: a system of several tasks, trained by gradient; it opens, verifies and predicts as evolved ones do."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import munet
+from munet.cli import main
+from munet.config.train import TrainConfig
+from munet.data.open_settings import OpenSettings
+from munet.data.splits import Split, SplitName
+from munet.data.tasks import Task, load_tasks
+from munet.errors import ConfigError, DataError, UserError, WorkdirError
+from munet.joint.run import train
+from munet.methods.fine_tuning import job as fine_tuning
+from munet.progress.events import Event, Note
+from munet.report.graph import graph
+from munet.report.status import status_json
+from munet.store import Store
+from munet.system import view
+from tests.joint import tiny
+from tests.joint.conformance import joint_config
+
+SPLIT = Task.split
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("data")
+    tiny.write_data(folder)
+    return folder
+
+
+def run(config: TrainConfig, workdir: Path) -> list[str]:
+    """Trains, and gives what was noted."""
+    notes: list[str] = []
+
+    def notify(event: Event) -> None:
+        if isinstance(event, Note):
+            notes.append(event.text)
+
+    train(config, str(workdir), notify)
+    return notes
+
+
+@pytest.fixture(scope="module")
+def workdir(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of a finished training of two replicas with one trunk, started by the command."""
+    workdir = tmp_path_factory.mktemp("shared") / "run"
+    flags = [
+        f"--config.tasks=npz:{data}/first.npz,npz:{data}/second.npz", "--config.num_rounds=6", "--config.num_blocks=1",
+        "--config.validate_every=4", "--config.batch_size=8", "--config.image_size=16", "--config.replicas=2",
+        f"--config.cache_dir={data}/cache", "--config.checkpoint_minutes=0", "--config.data_seed=0",
+    ]  # fmt: skip
+    assert main(["train", "--config=joint:shared", f"--workdir={workdir}", *flags]) == 0
+    return workdir
+
+
+def test_the_work_directory_holds_components_and_a_result(workdir: Path) -> None:
+    names = {"train.json", "curve.jsonl", "curve.svg", "lock", "log.jsonl", "components", "result.json"}
+    assert {path.name for path in workdir.iterdir()} == names
+    result = json.loads((workdir / "result.json").read_text())
+    assert [replica["seed"] for replica in result["replicas"]] == [0, 1]
+    assert result["image_steps"] == 6 * 16
+    stored = {path.stem for path in (workdir / "components").iterdir()}
+    assert stored == set(result["published"])
+    for replica in result["replicas"]:
+        first, second = (replica["tasks"][name]["components"] for name in ("first", "second"))
+        shared = {name for name in first if first[name] == second[name]}
+        assert shared == {"embedding", "cls", "posembed_input", "encoderblock_0"}
+    curve = [json.loads(line) for line in (workdir / "curve.jsonl").read_text().splitlines()]
+    assert [(point["step"], point["replica"]) for point in curve] == [(4, 0), (4, 1), (6, 0), (6, 1)]
+    events = [json.loads(line)["event"] for line in (workdir / "log.jsonl").read_text().splitlines()]
+    assert [events.count(name) for name in ("TrainingStarted", "Advanced", "Measured", "TrainingEnded")] == [1, 0, 2, 1]
+
+
+def test_it_opens_predicts_draws_and_verifies(workdir: Path, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    system = munet.open(str(workdir))
+    (task,) = load_tasks([f"npz:{data}/first.npz"], OpenSettings(cache_dir="off"))
+    validation = task.split("validation")
+    found = system.predict("first", validation.decoded)
+    model = system.model("first")
+    assert model.quality is not None
+    assert int((found.indices == validation.labels).sum()) == model.quality.correct
+    drawn = graph.of_run(system)
+    assert drawn.num_shared == 4
+    assert system.total_params == drawn.num_params == sum(map(round, map(system.accounted_params, ("first", "second"))))
+    assert main(["verify", f"--workdir={workdir}", "--tests"]) == 0
+    assert "2 test accuracies measured again" in capsys.readouterr().out
+    status = status_json(view.open(str(workdir)))
+    assert status["kind"] == "train"
+    assert status["complete"]
+    assert status["joint"] == {"title": "Joint fine-tuning", "rounds": 6, "num_rounds": 6, "replicas": 2}
+    assert main(["status", f"--workdir={workdir}", "--task=first"]) == 0
+    assert main(["graph", f"--workdir={workdir}", f"--output={data}/graph.svg"]) == 0
+
+
+def test_a_changed_component_is_found(workdir: Path, data: Path, tmp_path: Path) -> None:
+    import shutil
+
+    copy = tmp_path / "copy"
+    shutil.copytree(workdir, copy)
+    system = munet.open(str(copy))
+    file = copy / "components" / f"{system.model('first').components['head']}.safetensors"
+    file.write_bytes(file.read_bytes()[:-1] + b"\x01")
+    report = munet.verify(str(copy), tests=False)
+    assert not report.is_sound
+
+
+def test_the_same_command_says_that_it_is_complete(workdir: Path, data: Path) -> None:
+    config = joint_config(data, "shared", replicas=2, data_seed=0)
+    config.experiment.defaults.learning_rate, config.experiment.defaults.crop_area_min = 0.05, 0.5
+    config.experiment.defaults.flip = False
+    assert "complete; nothing is left to do" in run(config, workdir)[0]
+    config.experiment.clip_norm = 2.0
+    with pytest.raises(WorkdirError, match=r"clip_norm: 1\.0 -> 2\.0"):
+        run(config, workdir)
+
+
+def test_adapters_leave_the_root_as_it_is_and_tests_are_looked_at_once(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[str, bool]] = []
+
+    def split(task: Task, name: SplitName) -> Split:
+        if name == "test":
+            seen.append((task.info.name, len((tmp_path / "curve.jsonl").read_text().splitlines()) == 2))
+        return SPLIT(task, name)
+
+    monkeypatch.setattr(Task, "split", split)
+    run(joint_config(data, "shared_adapters"), tmp_path)
+    assert seen == [("first", True), ("second", True)]  # once each, after the last measurement
+    system = munet.open(str(tmp_path))
+    for task in ("first", "second"):
+        origins = {name: system.components[id].origin for name, id in system.model(task).components.items()}
+        assert origins.pop("residual_adapter_0") == origins.pop("head") == "init"
+        assert origins.pop("encoder_norm") == "clone"
+        assert set(origins.values()) == {"root", "root-resized"}
+    assert (
+        system.model("first").components["residual_adapter_0"]
+        == system.model("second").components["residual_adapter_0"]
+    )
+    assert munet.verify(str(tmp_path)).is_sound
+
+
+def test_separate_models_are_those_of_each_task_alone(data: Path, tmp_path: Path) -> None:
+    """Nothing shared: another task beside it changes no bit of a task's model but for how XLA adds up."""
+    run(joint_config(data, "separate", keep="last"), tmp_path / "both")
+    run(joint_config(data, "separate", keep="last", tasks=(f"npz:{data}/second.npz",)), tmp_path / "alone")
+    both, alone = (munet.open(str(tmp_path / name)) for name in ("both", "alone"))
+    assert both.shared_with("second") == {}
+    models = both.load("second"), alone.load("second")
+    for name, arrays in models[0].items():
+        for path, array in arrays.items():
+            np.testing.assert_allclose(array, models[1][name][path], rtol=0, atol=1e-5, err_msg=f"{name}/{path}")
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "adam", "rmsprop"])
+def test_other_optimisers_train(optimizer: str, data: Path) -> None:
+    from tests.joint.conformance import Candidate
+
+    config = joint_config(data, "shared", optimizer=optimizer)
+    candidate = Candidate(fine_tuning.prepare(config), (0,))
+    losses = candidate.programs.taken(candidate.trained.loss_sums)[0]
+    assert all(np.isfinite(loss) for loss in losses.values())
+
+
+REFUSED: dict[str, tuple[dict[str, Any], type[UserError], str]] = {
+    "a task twice": ({"tasks": ("builtin:digits", "builtin:digits")}, ConfigError, "more than once"),
+    "both lengths": ({"num_epochs": 1.0}, ConfigError, r"num_epochs = 1 and experiment\.num_rounds = 6"),
+    "neither length": ({"num_rounds": 0}, ConfigError, "give the length of training in one of the two"),
+    "a wide head": ({"max_head": 1}, ConfigError, r"max_head = 1: first \(2 classes\), second \(2 classes\)"),
+    "another root": ({"num_blocks": 4, "variant": "Ti/16"}, UserError, r"--config\.variant=demo/16"),
+    "no data": ({"tasks": ("npz:/nowhere.npz",)}, DataError, "nowhere"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_cannot_be_used_is_refused_and_nothing_is_written(case: str, data: Path, tmp_path: Path) -> None:
+    changes, error, message = REFUSED[case]
+    with pytest.raises(error, match=message):
+        run(joint_config(data, "shared", **changes), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_more_replicas_than_fit_are_refused(data: Path, tmp_path: Path) -> None:
+    config = joint_config(data, "shared", replicas=50, device_memory_gb=0.004)
+    with pytest.raises(ConfigError, match=r"experiment\.replicas = 50: each takes about .* GB, and \d+ replicas fit"):
+        run(config, tmp_path / "run")
+
+
+def test_directories_of_other_kinds_are_refused(workdir: Path, data: Path, tmp_path: Path) -> None:
+    with pytest.raises(WorkdirError, match="and no run"):
+        Store.create_or_open(str(workdir))
+    with pytest.raises(WorkdirError, match="but a joint training"):
+        Store.open(str(workdir))
+    with pytest.raises(WorkdirError, match="and no pre-training"):
+        tiny.pretrain(tiny.config(data), str(workdir), lambda _: None)
+    (tmp_path / "pretrain.json").write_text("{}")
+    with pytest.raises(WorkdirError, match="and no joint training"):
+        run(joint_config(data, "shared"), tmp_path)
+
+
+def test_configs_of_other_commands_are_sent_there(capsys: pytest.CaptureFixture[str]) -> None:
+    for command, config, right in (
+        ("train", "demo", "evolve"),
+        ("evolve", "joint", "train"),
+        ("pretrain", "joint", "train"),
+    ):
+        assert main([command, f"--config={config}"]) == 2
+        assert f"--config={config} is for munet {right}, and this is munet {command}" in capsys.readouterr().err
+
+
+def test_changed_data_are_refused(data: Path, tmp_path: Path) -> None:
+    tiny.write_data(tmp_path)
+    job = fine_tuning.prepare(joint_config(tmp_path, "shared"))
+    from munet.joint.workdir import TRAIN, Workdir
+
+    place = Workdir(str(tmp_path / "run"), TRAIN)
+    with place.lock():
+        place.begin(job.beginning)
+    tiny.write_task(tmp_path / "first.npz", size=10)
+    with pytest.raises(WorkdirError, match="the data of 'first': as many images, but others"):
+        run(joint_config(tmp_path, "shared"), tmp_path / "run")
+    status = status_json(munet.open(str(tmp_path / "run")))
+    assert not status["complete"]
+    assert status["unsolved_tasks"] == ["first", "second"]
+    with pytest.raises(UserError, match="no model yet: training has not ended"):
+        munet.open(str(tmp_path / "run")).predict("first", np.zeros((1, 8, 8, 1), np.uint8))
+
+
+def test_a_dry_run_writes_nothing(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said: list[str] = []
+    config = joint_config(data, "separate", replicas=2)
+    train(config, str(tmp_path / "run"), lambda event: said.append(getattr(event, "text", "")), is_dry_run=True)
+    text = "\n".join(said)
+    assert "Separate fine-tuning: 6 rounds of 16 images, 192 in all, measured every 4; 2 replicas" in text
+    assert "ms a round" in text
+    assert "4 programs" in text
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_root_with_adapters_keeps_them(data: Path, tmp_path: Path) -> None:
+    run(joint_config(data, "shared_adapters"), tmp_path / "first")
+    config = joint_config(data, "shared", root=f"munet:{tmp_path}/first?task=first")
+    run(config, tmp_path / "second")
+    system = munet.open(str(tmp_path / "second"))
+    components = system.model("second").components
+    assert system.components[components["residual_adapter_0"]].origin == "clone"
+    assert components["residual_adapter_0"] == system.model("first").components["residual_adapter_0"]
+    assert munet.verify(str(tmp_path / "second")).is_sound
+    config.experiment.defaults.adapter_dim = 8
+    with pytest.raises(UserError, match=r"of width 32, .*adapter_dim = 8\. Set --config\.defaults\.adapter_dim=32"):
+        run(config, tmp_path / "third")

@@ -1,0 +1,101 @@
+"""A suite may have methods of any kind whose results are tasks, side by side in one table (munet/kinds.py)."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from munet import kinds
+from munet.config import Config, TrainConfig
+from munet.config.files import CONFIG_FILES, load_any_config
+from munet.config.flags import Override
+from munet.errors import CorruptionError, SuiteError
+from munet.suites import benchmark, results
+from munet.suites.benchmark import Options
+from munet.suites.plan import check_inputs, plan
+from munet.suites.rows import Row
+from munet.suites.suite import Method, Suite
+from tests.suites import tiny_suite
+from tests.suites.rows import rows
+from tests.suites.test_benchmark import finish
+
+MIXED = Suite(
+    (Method("full", "demo", {"baseline.kind": "full"}), Method("joint", "joint:shared", {"num_rounds": 6})),
+    tasks=("builtin:digits",),
+    settings={"num_generations": 1, "batch_size": 16},
+)
+
+
+def test_every_config_that_ships_is_of_a_kind() -> None:
+    found = {kinds.of(load_any_config(name)).name for name in CONFIG_FILES.shipped()}
+    assert found == {kind.name for kind in kinds.KINDS} == {"evolve", "pretrain", "train"}
+    assert [kinds.named(kind.name) for kind in kinds.KINDS] == list(kinds.KINDS)
+
+
+def test_settings_go_to_the_methods_that_have_them() -> None:
+    full, joint = plan(MIXED, "x", 1, [Override("num_generations", "3"), Override("num_blocks", "2")])
+    assert isinstance(full.config, Config)
+    assert isinstance(joint.config, TrainConfig)
+    assert (full.config.experiment.num_generations, full.config.experiment.num_blocks) == (3, 2)
+    assert (joint.config.experiment.num_rounds, joint.config.experiment.num_blocks) == (6, 2)
+    assert full.config.experiment.tasks == joint.config.experiment.tasks == ("builtin:digits",)
+    assert [run.config.experiment.seed for run in plan(MIXED, "x", 2)] == [0, 0, 1, 1]
+
+
+def test_what_a_suite_cannot_have_is_said() -> None:
+    with pytest.raises(SuiteError, match=r"pretrain_demo is for munet pretrain: its result is a root"):
+        plan(Suite((Method("root", "pretrain_demo"),)), "x", 1)
+    with pytest.raises(SuiteError, match=r"experiment\.replicas: in a suite every seed is a run"):
+        plan(Suite((Method("joint", "joint", {"replicas": 2}),)), "x", 1)
+    with pytest.raises(SuiteError, match="num_generatons"):
+        plan(Suite((Method("joint", "joint"),), settings={"num_generatons": 2}), "x", 1)
+
+
+def test_files_of_the_first_version_are_read(tmp_path: Path) -> None:
+    old = rows("full", [[0.1, 0.7]])
+    results.write(str(tmp_path), old)
+    table = pq.read_table(tmp_path / results.FILE).drop_columns(["kind"])
+    metadata = {b"munet.format": b"munet-results", b"munet.format_version": b"1"}
+    pq.write_table(table.replace_schema_metadata(metadata), tmp_path / results.FILE)
+    assert results.read(str(tmp_path)) == old  # all of them evolved
+    pq.write_table(table.drop_columns(["device"]).replace_schema_metadata(metadata), tmp_path / results.FILE)
+    with pytest.raises(CorruptionError, match="has other columns than it should"):
+        results.read(str(tmp_path))
+
+
+def test_a_mixed_suite_gives_one_table(tmp_path: Path) -> None:
+    file = tiny_suite.write(tmp_path)
+    text = file.read_text().replace(
+        'Method("munet", "demo", label="muNet")',
+        'Method("joint", "joint:shared", {"num_rounds": 4, "validate_every": 2}, label="Joint fine-tuning")',
+    )
+    file.write_text(text)
+    workdir = tmp_path / "suite"
+    finish(str(file), workdir, "--repeats=1")
+    found = results.read(str(workdir))
+    assert [(row.method, row.kind, row.seed, row.task) for row in found] == [
+        ("full", "evolve", 0, "left"),
+        ("full", "evolve", 0, "digits"),
+        ("joint", "train", 0, "left"),
+        ("joint", "train", 0, "digits"),
+    ]
+    joint = found[2:]
+    assert [row.image_steps for row in joint] == [64, 64]
+    assert {row.run_image_steps for row in joint} == {128}
+    assert sum(row.accounted_params for row in joint) == pytest.approx(joint[0].total_params)
+    assert {row.baseline for row in joint} == {""}
+    assert len({getattr(row, "root_sha256") for row in found}) == 1  # noqa: B009
+    assert len({row.fingerprint for row in found}) == 2
+    assert {item.name for item in fields(Row)} >= {"kind"}
+    page = (workdir / "results.md").read_text()
+    assert "Joint fine-tuning" in page
+    options = Options(str(file), str(workdir), repeats=1)
+    _, runs = benchmark.read(options)
+    assert all(map(benchmark.is_complete, runs))
+    check_inputs(runs)
+    _, changed = benchmark.read(Options(str(file), str(workdir), repeats=1, overrides=(Override("clip_norm", "2"),)))
+    with pytest.raises(SuiteError, match=r"runs/joint/seed_0 holds a run of 'joint' with other settings"):
+        check_inputs(changed)
