@@ -124,6 +124,9 @@ class _Table:
                 "head": head,
                 "validation": "" if quality is None else f"{quality.value:.1%}",
                 "test": "" if tested is None else f"{tested.value:.1%}",
+                "values": [
+                    None if value is None else round(value.value, 6) for value in (quality, tested)
+                ],  # for means
                 "right": "" if quality is None else _right(quality.correct, quality.counted, quality.metric),
                 "tested": "" if tested is None else _right(tested.correct, tested.counted, tested.metric),
             }
