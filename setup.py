@@ -48,6 +48,7 @@ setup(
         "safetensors>=0.4.5",
         "scipy>=1.14",
         "tensorflow-datasets>=4.9.7",
+        "vl-convert-python>=1.7",  # SVG as PNG
     ],
     extras_require={
         "cuda": ["jax[cuda]"],
@@ -66,6 +67,7 @@ setup(
             "httpx>=0.28",
             "hypothesis>=6.100",
             "mypy>=2.0",
+            "playwright>=1.49",  # pages in a browser that is there: it downloads none
             "pytest>=9.0",
             "pytest-timeout>=2.3",
             "pytest-xdist>=3.6",

@@ -1,6 +1,6 @@
 """Which tasks of a large system are drawn as one: those whose paths are equal, then those whose paths are most alike.
 
-The pictures of the graph page have at most a dozen columns, so that they fit a window; one group at a time is open.
+The pictures of the graph page have few columns, so that they fit a window; one group at a time is open.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from typing import TypeVar
 Path = tuple[Hashable, ...]
 Task = TypeVar("Task", bound=Hashable)
 
-MOST_COLUMNS = 12  # that fit beside each other in a window
+MOST_ALONE = 12  # tasks that fit beside each other in a window
+MOST_COLUMNS = 8  # groups that do: their boxes say more
 _MOST_COMPARED = 150  # groups of which every pair is compared; of more, neighbours are put together first
 
 
@@ -21,10 +22,10 @@ def groups_of(paths: Mapping[Task, Path], most: int = MOST_COLUMNS) -> list[tupl
 
     Args:
       paths: of every task, without what is its own in any case: its head.
-      most: groups; as many tasks or fewer stay alone.
+      most: groups; a few tasks stay alone.
     """
     place = {task: index for index, task in enumerate(paths)}
-    if len(paths) <= most:
+    if len(paths) <= MOST_ALONE:
         return [(task,) for task in paths]
     equal: dict[Path, list[Task]] = {}
     for task, path in paths.items():

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import groupby, pairwise
 
 _SWEEPS = 24
 _FIT_ROUNDS = 60
@@ -100,11 +100,23 @@ def num_crossings(lower: Sequence[str], upper: Sequence[str], stretches: Sequenc
     """Lines that cross between two adjacent layers, each stretch as (lower, upper, weight)."""
     below = {name: index for index, name in enumerate(lower)}
     above = {name: index for index, name in enumerate(upper)}
-    total = 0
-    for index, (a, b, weight) in enumerate(stretches):
-        for c, d, other in stretches[index + 1 :]:
-            if (below[a] - below[c]) * (above[b] - above[d]) < 0:
-                total += weight * other
+    from_left = sorted((below[one], above[other], weight) for one, other, weight in stretches)
+    ended = [0] * (len(upper) + 1)  # a Fenwick tree: the weight of those further left below, by where they end above
+    total = passed = 0
+    for _, same in groupby(from_left, key=lambda stretch: stretch[0]):
+        together = list(same)  # those that begin at one box do not cross each other
+        for _, end, weight in together:
+            place, not_beyond = end + 1, 0
+            while place:
+                not_beyond += ended[place]
+                place &= place - 1
+            total += weight * (passed - not_beyond)
+        for _, end, weight in together:
+            place = end + 1
+            while place < len(ended):
+                ended[place] += weight
+                place += place & -place
+            passed += weight
     return total
 
 

@@ -31,6 +31,7 @@ from munet.types import (
     TaskInfo,
     TaskName,
 )
+from munet.vit import architecture
 
 _SHORT = 18  # letters of a task's name in a box
 _HASH = 16  # digits of a component's id; `munet graph --output=graph.json` has them all
@@ -78,6 +79,7 @@ class _Table:
         nodes, paths, final = self._pieces_of(frames)
         slots = pictures.slots_of(list(nodes.values()), paths, len(self._tasks), len(self._layers))
         of_node = dict(zip(nodes, slots.of_piece, strict=True))
+        drawn = pictures.pictures_of(slots, final, self._widths(slots, of_node), self._units())
         return {
             "layers": list(self._layers),
             "tasks": [self._task(index, info) for index, info in enumerate(self._tasks)],
@@ -85,9 +87,7 @@ class _Table:
             "nodes": [node | {"slot": of_node.get(number, -1)} for number, node in enumerate(self._node_list)],
             "models": self._models,
             "frames": frames,
-            "pictures": [
-                _picture(picture) for picture in pictures.pictures_of(slots, final, self._widths(slots, of_node))
-            ],
+            "pictures": [_picture(picture) for picture in drawn],
         }
 
     def _frame(self, frame: Frame) -> dict[str, Any]:
@@ -124,6 +124,9 @@ class _Table:
                 "head": head,
                 "validation": "" if quality is None else f"{quality.value:.1%}",
                 "test": "" if tested is None else f"{tested.value:.1%}",
+                "values": [
+                    None if value is None else round(value.value, 6) for value in (quality, tested)
+                ],  # for means
                 "right": "" if quality is None else _right(quality.correct, quality.counted, quality.metric),
                 "tested": "" if tested is None else _right(tested.correct, tested.counted, tested.metric),
             }
@@ -199,6 +202,12 @@ class _Table:
         paths = [(task, [order[node] for node in self._models[model]["path"]]) for task, model in ways]
         final = {task: [order[node] for node in self._models[model]["path"]] for task, model in now.items()}
         return pieces, paths, final
+
+    def _units(self) -> list[int]:
+        """A number for each layer: blocks have one together with the adapters and low-rank updates below them."""
+        inner = (architecture.layer_index(row[0]) for row in self._rows)
+        found = [-place if block is None else block for place, block in enumerate(inner, start=2)]
+        return [-1, *found, -len(self._layers) - 1]
 
     def _widths(self, slots: pictures.Slots, of_node: Mapping[int, int]) -> list[float]:
         """What the texts in each slot need."""

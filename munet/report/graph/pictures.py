@@ -13,11 +13,12 @@ from itertools import pairwise
 
 from munet.report.graph import folds, layered
 
-_LINE_GAP, _BOX_GAP = 5.5, 22.0
-_MOST_IN_A_ROW = 16  # boxes of a folded row; of more, what several groups use is one
+_LINE_GAP, _BOX_GAP, _FOLDED_GAP = 5.5, 22.0, 14.0
+_MOST_IN_A_ROW = 9  # boxes of a folded row; of more, what several groups use is one
+_FIRST_INNER = 2  # rows that are never put together with others: the tasks, and what is above them
 _MOST_ROWS = 10  # of more, neighbouring rows that look the same are one
 _Key = tuple[frozenset[int], int]  # of a box: groups that use it, and its slot if it stands for one
-_STACK_WIDTH = 96.0  # for `12 tasks`, `val 88.2-99.1%`
+_STACK_WIDTH = 98.0  # for `click to unfold`, `val 88-99%`
 _STACK = -1  # instead of the slot: it stands for all that these groups use
 _MOST_UNFOLDED = 40  # tasks that are also drawn all unfolded
 
@@ -128,28 +129,45 @@ def slots_of(
     return Slots(tuple(layer), tuple(of_piece), num_tasks, tuple(ways))
 
 
-def pictures_of(slots: Slots, final: Mapping[int, Sequence[int]], widths: Sequence[float]) -> list[Picture]:
+def pictures_of(
+    slots: Slots, final: Mapping[int, Sequence[int]], widths: Sequence[float], units: Sequence[int] = ()
+) -> list[Picture]:
     """The pictures of a history: the folded one, then one for each group that can be opened; unfolded if it is small.
 
     Args:
       slots: of all frames.
       final: the pieces of each solved task's path in the last frame; decides which tasks are alike.
       widths: that each slot's text needs.
+      units: a number for each layer; in a folded picture of many rows those of a number, a block with what is inserted
+        below it, are one row; none: each is alone.
     """
     tasks = range(slots.num_tasks)
     alike: dict[int, tuple[Hashable, ...]] = {task: tuple(final.get(task, ())) for task in tasks}
     folded = [tuple(group) for group in folds.groups_of(alike)]
-    partitions = [folded]
-    if len(folded) < slots.num_tasks:
-        for number, group in enumerate(folded):
-            if len(group) > 1:
-                partitions.append([*folded[:number], *((task,) for task in group), *folded[number + 1 :]])
-        if slots.num_tasks <= _MOST_UNFOLDED:
-            partitions.append([(task,) for task in tasks])
-    return [_picture(slots, groups, widths) for groups in partitions]
+    partitions = _unfolded(folded, alike)
+    if len(partitions) > 1 and slots.num_tasks <= _MOST_UNFOLDED:
+        partitions.append([(task,) for task in tasks])
+    units = units or range(max(slots.layer) + 1)
+    return [_picture(slots, groups, widths, units) for groups in partitions]
 
 
-def _picture(slots: Slots, groups: Sequence[tuple[int, ...]], widths: Sequence[float]) -> Picture:
+def _unfolded(groups: list[tuple[int, ...]], paths: Mapping[int, folds.Path]) -> list[list[tuple[int, ...]]]:
+    """The groups, then with each of them unfolded in its turn; a large one into smaller ones, and so on."""
+    found = [groups]
+    for number, group in enumerate(groups):
+        if len(group) > 1:
+            inside = folds.groups_of({task: paths[task] for task in group})
+            if len(inside) == 1:  # all are equal: in the run's order
+                size = -(-len(group) // folds.MOST_COLUMNS)
+                inside = [group[start : start + size] for start in range(0, len(group), size)]
+            around = [*groups[:number], *inside, *groups[number + 1 :]]
+            found.append(around)
+            for deeper in _unfolded(inside, paths)[1:]:
+                found.append([*groups[:number], *deeper, *groups[number + 1 :]])
+    return found
+
+
+def _picture(slots: Slots, groups: Sequence[tuple[int, ...]], widths: Sequence[float], units: Sequence[int]) -> Picture:
     group_of = {task: number for number, group in enumerate(groups) for task in group}
     users = slots.users()
     is_folded = len(groups) < slots.num_tasks
@@ -165,25 +183,53 @@ def _picture(slots: Slots, groups: Sequence[tuple[int, ...]], widths: Sequence[f
             several = [key for key in content if len(key[0]) > 1]
             together = [slot for key in several for slot in content.pop(key)]
             content |= {(frozenset(), _STACK): together} if together else {}
-    rows: list[dict[_Key, list[int]]] = []
-    members: list[tuple[int, ...]] = []
+    rows: list[tuple[tuple[int, ...], dict[_Key, list[int]]]] = []
     for number, content in enumerate(layers):
-        is_inner = 1 < number < num_layers - 1
-        if is_folded and is_inner and num_layers > _MOST_ROWS and content.keys() == rows[-1].keys():
-            for key, found in content.items():
-                rows[-1][key].extend(found)
-            members[-1] = (*members[-1], number)
-        else:
-            rows.append({key: list(found) for key, found in content.items()})
-            members.append((number,))
-    return _arranged(slots, groups, rows, members, users, widths)
+        rows.append(((number,), content))
+        if not is_folded or num_layers <= _MOST_ROWS or not 2 < number < num_layers - 1:
+            continue
+        if units[number] == units[number - 1] and (joined := _joined(rows[-2][1], content, slots, is_strict=False)):
+            rows[-2:] = [((*rows[-2][0], number), joined)]
+        is_block_done = units[number] != units[number + 1]
+        if (
+            is_block_done
+            and len(rows) > _FIRST_INNER + 1
+            and (joined := _joined(rows[-2][1], rows[-1][1], slots, is_strict=True))
+        ):
+            rows[-2:] = [((*rows[-2][0], *rows[-1][0]), joined)]
+    return _arranged(groups, [row for _, row in rows], [layer for layer, _ in rows], slots, users, widths)
+
+
+def _joined(
+    lower: Mapping[_Key, list[int]], upper: Mapping[_Key, list[int]], slots: Slots, *, is_strict: bool
+) -> dict[_Key, list[int]] | None:
+    """Two rows as one, each lower box in the upper one that it leads to; None if one leads to several.
+
+    Args:
+      lower, upper: slots by box.
+      slots: with the ways through them.
+      is_strict: not if two lower boxes lead to one, or an upper one would be without a lower one, either.
+    """
+    low = {slot: key for key, found in lower.items() for slot in found}
+    high = {slot: key for key, found in upper.items() for slot in found}
+    leads_to: dict[_Key, set[_Key]] = {key: set() for key in lower}
+    for _, way in slots.ways:
+        from_, to = ({places[slot] for slot in way if slot in places} for places in (low, high))
+        for key in from_:
+            leads_to[key] |= to
+    if any(len(found) != 1 for found in leads_to.values()):
+        return None
+    into = {key: next(iter(found)) for key, found in leads_to.items()}
+    if is_strict and not len(set(into.values())) == len(lower) == len(upper):
+        return None
+    return {key: [*(slot for low in lower if into[low] == key for slot in lower[low]), *upper[key]] for key in upper}
 
 
 def _arranged(
-    slots: Slots,
     groups: Sequence[tuple[int, ...]],
     rows: Sequence[Mapping[_Key, list[int]]],
     members: Sequence[tuple[int, ...]],
+    slots: Slots,
     users: Sequence[set[int]],
     widths: Sequence[float],
 ) -> Picture:
@@ -204,7 +250,9 @@ def _arranged(
         room[str(number)] = max(texts, lines_room, _STACK_WIDTH if len(found) > 1 else 0.0)
     named = [[str(number) for number, (row, _) in enumerate(content) if row == index] for index in range(len(rows))]
     links = [layered.Link(str(low), str(high), len(through)) for (low, high), through in lines.items()]
-    placed = layered.arrange(named, room, links, gap=_BOX_GAP, line_gap=_LINE_GAP)
+    placed = layered.arrange(
+        named, room, links, gap=_FOLDED_GAP if len(groups) < slots.num_tasks else _BOX_GAP, line_gap=_LINE_GAP
+    )
     boxes = tuple(
         Box(row, placed.x[str(number)], room[str(number)], found, tuple(sorted(used)))
         for number, ((row, found), used) in enumerate(zip(content, used_by, strict=True))

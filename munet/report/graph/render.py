@@ -42,7 +42,7 @@ def write(workdir: str, format: str = "", output: str = "") -> None:
       output: the file to write.
 
     Raises:
-      UserError: no such format, no system there, a package is missing, or the file cannot be written.
+      UserError: no such format, no system there, or the file cannot be written.
     """
     is_file = output not in ("", "-")
     if not format:
