@@ -79,7 +79,7 @@ kept: list[object] = []
 def test_faults_are_found(do: object, fault: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Operations as they should not be."""
     bad = Operation(lambda place: (place / "file").write_bytes(b"data"), do)  # type: ignore[arg-type]
-    monkeypatch.setitem(injection.OPERATIONS, "bad", bad)
+    monkeypatch.setitem(OPERATIONS, "bad", bad)
     faults = injection.inject(tmp_path, [errno.EIO], ["bad"]).faults
     for file in kept:
         file.close()  # type: ignore[attr-defined]

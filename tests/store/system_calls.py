@@ -11,7 +11,7 @@ from typing import Any
 
 # Everything the store does to a disk goes through these.
 WRITES = ("open", "write", "fsync", "replace", "link", "mkdir", "unlink", "ftruncate", "rmdir")
-READS = ("stat", "fstat", "scandir", "utime", "flock", "io.open", "io.read")
+READS = ("stat", "fstat", "scandir", "listdir", "utime", "flock", "io.open", "io.read")
 
 Hook = Callable[[str, int, Callable[..., Any], tuple[Any, ...]], Any]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 from munet.joint.saving import JointSaves
 from munet.progress import events
 from munet.run import runs
+from munet.training import save_manifest
 from munet.training.in_flight import InFlight, SaveKey
 from munet.training.measure.validation import CycleScores
 from munet.training.program.programs import init_state
@@ -65,6 +67,20 @@ def test_100_flips_are_told_and_nothing_is_used(
         assert "cannot be used" in told.pop(), flip
         touched.add(flip.partition(" ")[0])
     assert len(touched) >= num_files - 1  # all but the empty one
+
+
+def test_a_save_that_cannot_be_listed_is_told_and_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would be taken for one without a manifest, and used as it is."""
+
+    def is_there(save: object) -> bool:
+        raise OSError(errno.EIO, "Input/output error")
+
+    told: list[str] = []
+    restore = in_flight(tmp_path / "saved", told)
+    monkeypatch.setattr(save_manifest, "is_there", is_there)
+    assert restore() is None
+    assert len(told) == 1
+    assert "cannot be used" in told[0]
 
 
 @pytest.mark.slow
