@@ -48,6 +48,7 @@ setup(
         "safetensors>=0.4.5",
         "scipy>=1.14",
         "tensorflow-datasets>=4.9.7",
+        "vl-convert-python>=1.7",
         "vl-convert-python>=1.7",  # SVG as PNG
     ],
     extras_require={
