@@ -49,7 +49,6 @@ setup(
         "scipy>=1.14",
         "tensorflow-datasets>=4.9.7",
         "vl-convert-python>=1.7",
-        "vl-convert-python>=1.7",  # SVG as PNG
     ],
     extras_require={
         "cuda": ["jax[cuda]"],
