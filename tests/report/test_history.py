@@ -4,9 +4,11 @@ import shutil
 from pathlib import Path
 
 from munet.report import history
+from munet.report.graph.page import to_page
 from munet.report.history import History
 from munet.system import view
 from munet.types import ComponentId, GenerationEntry, PhaseEntry, Position, StartEntry
+from tests.compression.compressed_run import compressed, entry_of, write_smooth_run
 from tests.evolution.simulation import Simulation, make_experiment, make_tasks, simulate
 from tests.report.stored_run import SMALL, write_run
 
@@ -73,6 +75,22 @@ def test_records_suffice(tmp_path: Path) -> None:
     assert history.of_run(view.open(str(tmp_path))) == with_files
     gone: set[ComponentId] = set(with_files.components) - set(view.open(str(tmp_path)).components)
     assert gone
+
+
+def test_compressed_models_take_the_places_of_those_they_replace(tmp_path: Path) -> None:
+    run = write_smooth_run(tmp_path)
+    before = history.of_run(run)
+    entry = entry_of(run, compressed(run))
+    assert entry.published
+    after = history.fold(run.controller, [*(frame.entry for frame in before.frames), entry])
+    assert after.frames[:-1] == before.frames
+    last = after.frames[-1]
+    assert {model.id for model in last.changed.values() if model} == {model.measured.retained for model in entry.models}
+    assert 0 < last.num_params < before.frames[-1].num_params
+    for id, record in entry.published.items():
+        assert after.trained_last(id) == before.trained_last(record.parent or "")
+        assert record.base is None or record.base in after.components
+    to_page(run.tasks, after)  # bases are drawn with what is added to them
 
 
 def test_an_unfinished_phase_has_its_frames(tmp_path: Path) -> None:

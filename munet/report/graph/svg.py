@@ -89,7 +89,7 @@ def _text(graph: Graph, node: Node) -> _Text:
     return _Text(f"{node.trained_last} ({node.num_tasks_trained})", _count(node.params))
 
 
-def _tooltip(graph: Graph, node: Node) -> str:
+def _tooltip(graph: Graph, node: Node) -> list[str]:
     task = next(task for task in graph.tasks if task.name == node.tasks[0])
     lines = []
     if node.kind == "task":
@@ -104,7 +104,7 @@ def _tooltip(graph: Graph, node: Node) -> str:
     for part in node.parts:
         history = ", ".join(f"{name} {cycles}" for name, cycles in part.cycles.items()) or "none"
         lines.append(f"{part.name} {part.id[:12]}, {part.origin}, training cycles: {history}")
-    return "\n".join(lines)
+    return lines
 
 
 def _title(graph: Graph) -> tuple[str, str]:
@@ -188,10 +188,11 @@ def _box(graph: Graph, node: Node, text: _Text, x: float, y: float, width: float
     fill = style.colour if is_filled else "#FFFFFF"
     ink = drawing.text_colour(fill) if is_filled else INK
     dash = f' stroke-dasharray="{style.dash}"' if style.dash and not is_filled else ""
+    tooltip = "\n".join(map(drawing.xml_text, _tooltip(graph, node)))
     radius = _BOX_HEIGHT / 2 if node.kind == "task" else 6
     return (
         f'<g class="node" data-id={drawing.xml_attribute(node.id)} data-kind="{node.kind}">'
-        f"<title>{drawing.xml_text(_tooltip(graph, node))}</title>"
+        f"<title>{tooltip}</title>"
         f'<rect x="{x - width / 2:.1f}" y="{y - _BOX_HEIGHT / 2:.1f}" width="{width:.1f}" height="{_BOX_HEIGHT:.1f}" '
         f'rx="{radius:g}" fill="{fill}" stroke="{style.colour}" stroke-width="2"{dash}/>'
         + label(x, y - 2, text.main, size=13, fill=ink, anchor="middle", weight="600")
