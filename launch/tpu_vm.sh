@@ -348,6 +348,10 @@ for argument in "$@"; do
     --settings=*) settings="${argument#--settings=}" settings_option="$argument" ;;
     --dry_run) dry_run=yes ;;
     up | run | logs | status | stop | down) task="$argument" ;;
+    -h | --help | help)
+      sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}"
+      exit 0
+      ;;
     *)
       echo "There is no '$argument'. Valid: up, run, logs, status, stop, down; --settings=FILE, --dry_run." >&2
       exit 2
