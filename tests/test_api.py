@@ -89,8 +89,8 @@ def test_an_interrupted_call_goes_on(
     appended: list[Any] = []
     append = Journal.append
 
-    def interrupted(journal: Any, entry: Any) -> None:
-        append(journal, entry)
+    def interrupted(journal: Any, entry: Any, at: int | None = None) -> None:
+        append(journal, entry, at)
         appended.append(entry)
         if len(appended) == 2:
             raise KeyboardInterrupt
