@@ -38,7 +38,7 @@ Commands:
   train      fine-tune a root on several tasks together, by gradient
 
 Examples:
-  munet evolve                                     the demo: four tasks, about four minutes on two cores
+  munet evolve                                     the demo: four tasks, some minutes on two cores
   munet evolve --config=characters --workdir=runs/characters --config.data_dir=~/tfds --config.seed=1
 
 `munet COMMAND --help` explains a command.
