@@ -126,9 +126,12 @@ class Training:
 
     def _blocks(self, kept: _Kept, rounds: Rounds, first: int) -> _Kept:
         job, length, told = self._job, self._job.length, time.monotonic()
-        for start, stop in self._windows(first):
-            picked = rounds.block(start, stop - start)
+        windows = list(self._windows(first))
+        picked = rounds.block(windows[0][0], windows[0][1] - windows[0][0]) if windows else {}
+        for (start, stop), following in zip(windows, [*windows[1:], None], strict=True):
             kept = replace(kept, carried=self._programs.run(kept.carried, picked, rounds.sets, stop - start))
+            if following:  # while the devices are at work
+                picked = rounds.block(following[0], following[1] - following[0])
             self._check_losses(kept.carried, stop)  # waits for the rounds
             self._notify(events.Advanced(stop))
             now, is_point = time.monotonic(), self._is_point(stop)
