@@ -37,6 +37,8 @@ class Stream:
       batch_size: images a round.
       path: of its draws, from the seed of a replica.
       purposes: for each of which a round has random words.
+      is_hashed: whether the words of every round are hashes of its path, made on the host (as pre-training's have ever
+        been); else the devices fold the round into one hash, which costs nothing where there are many small streams.
       class_balanced: whether every class comes equally often (`loader.balanced_indices`).
     """
 
@@ -47,6 +49,7 @@ class Stream:
     path: Callable[[int], rng.Path]
     purposes: tuple[str, ...] = ("augment",)
     class_balanced: bool = False
+    is_hashed: bool = False
 
     def indices(self, seed: int, first: int, count: int) -> Int32[np.ndarray, "rounds batch"]:
         """Which images are in some consecutive rounds."""
@@ -54,12 +57,14 @@ class Stream:
             return loader.balanced_indices(self.path(seed), self.labels, self.batch_size, first, count)
         return loader.batch_indices(self.path(seed), len(self.labels), self.batch_size, first, count)
 
+    def key(self, seed: int) -> UInt32[np.ndarray, "purposes 2"]:
+        """The words into which the devices fold a round."""
+        return np.stack([rng.key_data((*self.path(seed), purpose)) for purpose in self.purposes])
+
     def words(self, seed: int, first: int, count: int) -> UInt32[np.ndarray, "rounds purposes 2"]:
-        """The random words of some consecutive rounds."""
-        path = self.path(seed)
-        words = [
-            [rng.key_data((*path, purpose, step)) for purpose in self.purposes] for step in range(first, first + count)
-        ]
+        """The random words of some consecutive rounds, hashed."""
+        path, steps = self.path(seed), range(first, first + count)
+        words = [[rng.key_data((*path, purpose, step)) for purpose in self.purposes] for step in steps]
         return np.array(words, np.uint32).reshape(count, len(self.purposes), 2)
 
 
@@ -76,12 +81,14 @@ class Picked(NamedTuple):
     Attributes:
       indices: into the stream's set; of a streamed set the labels.
       images: of a streamed set, decoded; None: they are in the set.
-      words: random ones.
+      words: random ones, of every round; where `first` is given, those that rounds are folded into.
+      first: round of the block.
     """
 
     indices: Int32[Array | np.ndarray, "rounds batch"]
-    words: UInt32[Array | np.ndarray, "rounds purposes 2"]
+    words: UInt32[Array | np.ndarray, "*rounds purposes 2"]
     images: UInt8[Array | np.ndarray, "rounds batch h w c"] | None = None
+    first: UInt32[Array | np.ndarray, ""] | None = None
 
 
 Sets = Mapping[StreamName, Set | None]
@@ -89,7 +96,12 @@ Sets = Mapping[StreamName, Set | None]
 
 def batch(held: Set | None, picked: Picked, index: Int[Array, ""]) -> Batch:
     """What round `index` of a block has of a stream. Traced."""
-    chosen, words = jnp.asarray(picked.indices)[index], jnp.asarray(picked.words)[index]
+    chosen = jnp.asarray(picked.indices)[index]
+    if picked.first is None:
+        words = jnp.asarray(picked.words)[index]
+    else:
+        keys = jax.random.wrap_key_data(jnp.asarray(picked.words), impl="threefry2x32")
+        words = jax.random.key_data(jax.vmap(jax.random.fold_in, (0, None))(keys, picked.first + index))
     if held is None:
         if picked.images is None:
             raise ValueError("a stream whose set is not on the device brings its images")
@@ -123,6 +135,7 @@ class Rounds:
     ):
         self._streams, self._seeds, self._size, self._num_rounds = streams, seeds, size, num_rounds
         self._mesh, self._num_threads = mesh, num_threads
+        self._keys = {(stream.name, seed): stream.key(seed) for stream in streams for seed in seeds}
         self._feeds: dict[tuple[StreamName, int], StepFeed] = {}
         everywhere = NamedSharding(mesh, PartitionSpec())
         self.sets: dict[StreamName, Set | None] = {}
@@ -157,11 +170,15 @@ class Rounds:
     def _of_replica(self, stream: Stream, seed: int, first: int, count: int) -> Picked:
         chosen = np.zeros((self._size, stream.batch_size), np.int32)
         chosen[:count] = stream.indices(seed, first, count)
-        words = np.zeros((self._size, len(stream.purposes), 2), np.uint32)
-        words[:count] = stream.words(seed, first, count)
+        start = None if stream.is_hashed else np.array(first, np.uint32)
+        if stream.is_hashed:
+            words = np.zeros((self._size, len(stream.purposes), 2), np.uint32)
+            words[:count] = stream.words(seed, first, count)
+        else:
+            words = self._keys[stream.name, seed]
         if stream.name not in self._streamed:
-            return Picked(chosen, words)
-        return Picked(stream.labels[chosen], words, self._decoded(stream, seed, first, count))
+            return Picked(chosen, words, first=start)
+        return Picked(stream.labels[chosen], words, self._decoded(stream, seed, first, count), start)
 
     def _decoded(self, stream: Stream, seed: int, first: int, count: int) -> UInt8[np.ndarray, "rounds batch h w c"]:
         key = stream.name, seed
@@ -183,6 +200,6 @@ class Rounds:
         lead = ("child",) if len(picked) > 1 else ()
         stacked: Picked = jax.tree.map(lambda *leaves: np.stack(leaves), *picked) if lead else picked[0]
         cut = NamedSharding(self._mesh, PartitionSpec(*lead, None, "data"))
-        words = jax.device_put(stacked.words, NamedSharding(self._mesh, PartitionSpec(*lead)))
+        words, first = jax.device_put((stacked.words, stacked.first), NamedSharding(self._mesh, PartitionSpec(*lead)))
         images = None if stacked.images is None else jax.device_put(stacked.images, cut)
-        return Picked(jax.device_put(stacked.indices, cut), words, images)
+        return Picked(jax.device_put(stacked.indices, cut), words, images, first)

@@ -61,10 +61,12 @@ def prepare(config: PretrainConfig, say: Say = lambda _: None, command: str = ""
     def shifted(task: Task) -> Split:
         return examples.shifted(task.split("test"), merged.offsets[task.info.name])
 
+    path, purposes = recipes.rng_path, recipes.PURPOSES
+    stream = Stream(STREAM, merged.images, merged.labels, batch_size, path, purposes, is_hashed=True)
     return Job(
         kind=PRETRAIN,
         learner=Pretraining(recipe, tuple(info.name for info in infos), merged.num_classes, steps),
-        streams=(Stream(STREAM, merged.images, merged.labels, batch_size, recipes.rng_path, recipes.PURPOSES),),
+        streams=(stream,),
         tasks=opened.tasks,
         validation=merged.validation,
         tested=shifted,
