@@ -17,7 +17,6 @@ import pytest
 from munet.config.flags import Override
 from munet.errors import SuiteError, UserError
 from munet.run.estimates import Time
-from munet.store import FORMAT_VERSION
 from munet.suites import benchmark, record, results, times
 from munet.suites.benchmark import Options
 from munet.suites.plan import check_inputs
@@ -249,7 +248,7 @@ def test_a_run_of_another_format_version_is_refused_before_anything_starts(
     record.write(str(tmp_path), record.Record(suite, 1, methods=(earlier,)))
     write_run(tmp_path / "runs" / method / "seed_0")
     first = tmp_path / "runs" / method / "seed_0" / "journal" / "00000000.json"
-    journal_files.replace(first, f'"format_version":{FORMAT_VERSION}', '"format_version":9')
+    journal_files.edit(first, lambda content: content["entry"].update(format_version=9))
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     with pytest.raises(UserError, match="has format version 9, this munet reads up to 3"):
         benchmark.benchmark(Options(suite, str(tmp_path), repeats=1), print)

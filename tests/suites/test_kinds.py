@@ -69,7 +69,7 @@ def test_files_of_the_first_version_are_read(tmp_path: Path) -> None:
 def test_a_mixed_suite_gives_one_table(tmp_path: Path) -> None:
     file = tiny_suite.write(tmp_path)
     text = file.read_text().replace(
-        'Method("munet", "demo", label="muNet")',
+        'Method("munet", "demo:paper", label="muNet")',
         'Method("joint", "joint:shared", {"num_rounds": 4, "validate_every": 2}, label="Joint fine-tuning")',
     )
     text = text.replace('"demo"', '"demo:paper"')  # phases, which the suite's settings make tiny

@@ -22,8 +22,8 @@ SETTINGS["search_space.image_size"] = (32,)
 
 def get_suite(variant="two"):
     methods = (
-        Method("full", "demo", {{"baseline.kind": "full"}}, label="Full fine-tuning"),
-        Method("munet", "demo", label="muNet"),
+        Method("full", "demo:paper", {{"baseline.kind": "full"}}, label="Full fine-tuning"),
+        Method("munet", "demo:paper", label="muNet"),
     )
     tasks = ("npz:{data}/left.npz", "builtin:digits")
     return Suite(methods, tasks=tasks, settings=SETTINGS, against="full")
