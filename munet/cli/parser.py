@@ -173,14 +173,7 @@ def _pretrain(commands: Any) -> argparse.ArgumentParser:
         "root (augreg .npz), its card and its validation curve are put into the work directory.",
         _RECIPE_EPILOG,
     )
-    parser.add_argument("--config", default=DEFAULT_RECIPE, metavar="FILE[:VARIANT]", help=_RECIPE_HELP)
-    parser.add_argument(
-        "--workdir", metavar="DIR", default="", help="where it is kept (default: runs/CONFIG[-VARIANT])"
-    )
-    parser.add_argument(
-        "--dry_run", action="store_true", help="print images, steps, memory and estimated time; write nothing"
-    )
-    return parser
+    return _with_training(parser, DEFAULT_RECIPE, _RECIPE_HELP, "images, steps")
 
 
 def _train(commands: Any) -> argparse.ArgumentParser:
@@ -191,12 +184,17 @@ def _train(commands: Any) -> argparse.ArgumentParser:
         "both. docs/howto/joint.md says what there is.",
         _JOINT_EPILOG,
     )
-    parser.add_argument("--config", default=DEFAULT_JOINT, metavar="FILE[:VARIANT]", help=_JOINT_HELP)
+    return _with_training(parser, DEFAULT_JOINT, _JOINT_HELP, "rounds, images")
+
+
+def _with_training(parser: argparse.ArgumentParser, default: str, what: str, counts: str) -> argparse.ArgumentParser:
+    """What starts or continues a joint training takes: config, place, dry run."""
+    parser.add_argument("--config", default=default, metavar="FILE[:VARIANT]", help=what)
     parser.add_argument(
         "--workdir", metavar="DIR", default="", help="where it is kept (default: runs/CONFIG[-VARIANT])"
     )
     parser.add_argument(
-        "--dry_run", action="store_true", help="print rounds, images, memory and estimated time; write nothing"
+        "--dry_run", action="store_true", help=f"print {counts}, memory and estimated time; write nothing"
     )
     return parser
 

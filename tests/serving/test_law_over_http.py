@@ -13,9 +13,10 @@ from munet.training.measure.evaluation import count
 
 
 def test_files_of_the_test_split_give_the_counts_of_the_journal(folder_run: Path) -> None:
-    httpx = pytest.importorskip("httpx")
+    why = "of the extra `serve`, and of what tests it"
+    httpx = pytest.importorskip("httpx", reason=why)
     for package in ("fastapi", "prometheus_client", "python_multipart"):
-        pytest.importorskip(package)
+        pytest.importorskip(package, reason=why)
     from munet.server.app import make_app
     from munet.server.limits import Limits
     from munet.server.models import Models, open_tasks

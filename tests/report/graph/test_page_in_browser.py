@@ -14,7 +14,7 @@ from munet.report import history
 from munet.report.graph import page
 from tests.evolution.simulation import make_experiment, make_tasks, simulate
 
-sync_api = pytest.importorskip("playwright.sync_api")
+sync_api = pytest.importorskip("playwright.sync_api", reason="drives the browser; an extra of the tests")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium")
 
