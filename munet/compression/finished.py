@@ -14,7 +14,7 @@ from munet.errors import UserError
 from munet.system import view
 from munet.system.data import open_again
 from munet.system.view import RunView
-from munet.training.measure.evaluation import Measurement, measure
+from munet.training.measure.evaluation import Measurement, measure, phase_entry
 from munet.training.program import jax_settings
 from munet.training.work import TaskWork
 from munet.types import (
@@ -23,7 +23,6 @@ from munet.types import (
     CompressedModel,
     CompressionEntry,
     ModelId,
-    PhaseEntry,
     Quality,
     TaskName,
 )
@@ -124,18 +123,6 @@ def _entry(
             work = TaskWork.of(system.experiment, system.task(task))
             test = measure(work, arrays, old.hyperparameters, data.split("test"))
         validation = _validated(system, data, arrays)
-        measured = PhaseEntry(
-            system.position,
-            task,
-            id + len(models),
-            test.quality,
-            test.correct_per_class,
-            test.counted_per_class,
-            test.confusions,
-            validation.correct_per_class,
-            validation.counted_per_class,
-            validation.confusions,
-            test.right,
-        )
+        measured = phase_entry(system.position, task, id + len(models), test, validation)
         models.append(CompressedModel(old.id, components, validation.quality, found.before[task], measured))
     return CompressionEntry(system.position, tuple(models), found.published, tolerance)

@@ -28,7 +28,7 @@ from munet.system.replay import RunState
 from munet.system.view import read_start
 from munet.training.in_flight import InFlight
 from munet.training.measure import latency, trunk_fit
-from munet.training.measure.evaluation import measure
+from munet.training.measure.evaluation import measure, phase_entry
 from munet.training.placement.chunks import Placed
 from munet.training.population import Population
 from munet.training.trainer import TrainedChild, Trainer
@@ -193,19 +193,7 @@ class Loop:
         validation = measure(
             work, components, best.hyperparameters, task.split("validation"), max_images=work.num_validated
         )
-        entry = PhaseEntry(
-            current.state.position,
-            task.info.name,
-            best.id,
-            test.quality,
-            test.correct_per_class,
-            test.counted_per_class,
-            test.confusions,
-            validation.correct_per_class,
-            validation.counted_per_class,
-            validation.confusions,
-            test.right,
-        )
+        entry = phase_entry(current.state.position, task.info.name, best.id, test, validation)
         before, current = current.state, self._commit(current, entry)
         state = current.state
         current = replay.save_snapshot(current, self._store, is_last=self._controller.is_complete(state))

@@ -20,7 +20,7 @@ from munet.training.batches.stream import Resize, evaluation_batches
 from munet.training.measure.one_model import OneModel
 from munet.training.program import programs, signature
 from munet.training.work import TaskWork
-from munet.types import ComponentName, Hyperparameters
+from munet.types import ComponentName, Hyperparameters, ModelId, PhaseEntry, Position, TaskName
 
 MAX_CONFUSIONS = 2000  # pairs of classes that are kept of a measurement: about 25 kB in the journal at most
 
@@ -64,6 +64,31 @@ def count(
     )
     right = right_images.pack(predicted == labels, labels)
     return Measurement(tuple(map(int, correct)), tuple(map(int, counted)), confusions, metric, right)
+
+
+def phase_entry(
+    position: Position, task: TaskName, model: ModelId, test: Measurement, validation: Measurement
+) -> PhaseEntry:
+    """What the end of a phase writes of the model that it retains.
+
+    Args:
+      position, task, model: of the entry.
+      test: over the whole test split.
+      validation: over the validation images that qualities are counted on.
+    """
+    return PhaseEntry(
+        position,
+        task,
+        model,
+        test.quality,
+        test.correct_per_class,
+        test.counted_per_class,
+        test.confusions,
+        validation.correct_per_class,
+        validation.counted_per_class,
+        validation.confusions,
+        test.right,
+    )
 
 
 def measure(
