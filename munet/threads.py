@@ -8,8 +8,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
 from itertools import islice
-from typing import TypeVar
+from typing import Any, TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -27,34 +28,35 @@ def in_threads(work: Callable[[Item], Result], items: Iterable[Item], num_thread
     waited for, but not by who is interrupted (KeyboardInterrupt): a compilation may take a minute.
     """
     num_threads = num_threads or num_cores()
-    waiting: list[Future[Result]] = []
     remaining = iter(items)
-    pool, is_interrupted = ThreadPoolExecutor(num_threads), False
-    try:
-        waiting = [pool.submit(work, item) for item in islice(remaining, 4 * num_threads)]
+    with _workers(num_threads) as (pool, waiting):
+        waiting += [pool.submit(work, item) for item in islice(remaining, 4 * num_threads)]
         while waiting:
             yield waiting.pop(0).result()
             waiting += [pool.submit(work, item) for item in islice(remaining, 1)]
+
+
+def as_they_end(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+    """Results of a few items as they are ready, from one thread a core; errors as in `in_threads`."""
+    with _workers(num_cores()) as (pool, waiting):
+        waiting += [pool.submit(work, item) for item in items]
+        for future in as_completed(waiting):
+            yield future.result()
+
+
+@contextmanager
+def _workers(num_threads: int) -> Iterator[tuple[ThreadPoolExecutor, list[Future[Any]]]]:
+    """Threads, and a list of what they are given: what has not begun at the end is given up, what has is waited for.
+
+    Not by who is interrupted.
+    """
+    pool, waiting, is_interrupted = ThreadPoolExecutor(num_threads), list[Future[Any]](), False
+    try:
+        yield pool, waiting
     except KeyboardInterrupt:
         is_interrupted = True
         raise
     finally:
         for future in waiting:
-            future.cancel()
-        pool.shutdown(wait=not is_interrupted)
-
-
-def as_they_end(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-    """Results of a few items as they are ready, from one thread a core; errors as in `in_threads`."""
-    pool, is_interrupted = ThreadPoolExecutor(num_cores()), False
-    futures = [pool.submit(work, item) for item in items]
-    try:
-        for future in as_completed(futures):
-            yield future.result()
-    except KeyboardInterrupt:
-        is_interrupted = True
-        raise
-    finally:
-        for future in futures:
             future.cancel()
         pool.shutdown(wait=not is_interrupted)

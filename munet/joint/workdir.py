@@ -23,11 +23,12 @@ from munet.config.differences import differences, merged, to_json
 from munet.config.pretrain import Recipe
 from munet.config.train import TrainExperiment
 from munet.errors import CorruptionError, WorkdirError
-from munet.store import codec, lease
+from munet.store import codec
 from munet.store.components import ComponentStore
 from munet.store.folders import is_remote, local_path, open_folder
 from munet.store.keeper import Keeper
-from munet.store.lock import check_usable, locked
+from munet.store.lock import check_usable
+from munet.store.one_writer import only_writer
 from munet.types import ComponentId, ComponentName, ComponentRecord, Quality, TaskInfo, TaskName
 
 _CURVE, _DECISIONS, _RESULT, _IN_TRAINING, _COMPONENTS = (
@@ -216,12 +217,7 @@ class Workdir:
         Raises:
           WorkdirError: a living process holds it.
         """
-        held: contextlib.AbstractContextManager[Keeper]
-        if is_remote(self.path):
-            held = lease.held(open_folder(f"{self.path.rstrip('/')}/lease"), lambda: not self._files.names())
-        else:
-            held = locked(Path(self.path), [self.path])
-        with held as self._keeper:
+        with only_writer(self.path, [self.path], lambda: not self._files.names()) as self._keeper:
             try:
                 self._files.remove_leftovers()
                 yield

@@ -11,16 +11,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from munet.errors import WorkdirError, nearest
-from munet.store import lease, lock
+from munet.store import lock
 from munet.store.components import ComponentStore
 from munet.store.folders import is_remote, local_path, open_folder
 from munet.store.journal import FORMAT_VERSION, Journal
 from munet.store.keeper import Keeper
+from munet.store.one_writer import only_writer
 from munet.store.snapshots import Snapshots
 
 __all__ = ["FORMAT_VERSION", "Store"]
 
-_COMPONENTS, _JOURNAL, _SNAPSHOTS, _LEASE = "components", "journal", "snapshots", "lease"
+_COMPONENTS, _JOURNAL, _SNAPSHOTS = "components", "journal", "snapshots"
 _JOINT = "train.json"  # what a joint training begins with
 # Everything that a run puts into a work directory: one that holds any of it may be gone on with.
 _OURS = {_COMPONENTS, _JOURNAL, _SNAPSHOTS, "log.jsonl", "in_flight", "baselines"}
@@ -84,12 +85,7 @@ class Store:
         Raises:
           WorkdirError: a living process holds it; the message names the process.
         """
-        held: contextlib.AbstractContextManager[Keeper]
-        if is_remote(self.path):
-            held = lease.held(open_folder(self._sub(_LEASE)), lambda: not len(self.journal))
-        else:
-            held = lock.locked(Path(self.path), self._places)
-        with held as self._keeper:
+        with only_writer(self.path, self._places, lambda: not len(self.journal)) as self._keeper:
             try:
                 self.remove_leftovers()
                 yield
