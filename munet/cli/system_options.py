@@ -1,0 +1,174 @@
+"""Commands that look at a run, or use it: status, predict, serve, graph, verify, export, compress."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from munet.cli import options
+
+
+def _status(commands: Any) -> argparse.ArgumentParser:
+    parser = options.command(commands, "status", "Prints what a run has reached; also while it goes on.")
+    options.add_workdir(parser)
+    parser.add_argument("--json", action="store_true", help="as one JSON object, whose form is stable")
+    parser.add_argument("--wide", action="store_true", help="every column and every task, however wide that is")
+    parser.add_argument(
+        "--compare", action="store_true", help="the table of --config.compare: beside the baselines in DIR/baselines"
+    )
+    parser.add_argument(
+        "--task", default="", metavar="NAME", help="one task class by class: worst classes first, and what is confused"
+    )
+    parser.add_argument(
+        "--confusion", default="", metavar="FILE.svg", help="with --task: also draw its confusion matrix (test split)"
+    )
+    return parser
+
+
+def _predict(commands: Any) -> argparse.ArgumentParser:
+    parser = options.command(
+        commands,
+        "predict",
+        "Prints the most probable classes of images, a line an image, as they are ready. Files are read as training\n"
+        "reads them. Exit code 2 if one cannot be read; all others are answered first.",
+        "Example: find scans -name '*.jpg' | munet predict --task=digits --csv --output=answers.csv -",
+    )
+    options.add_workdir(parser)
+    parser.add_argument(
+        "images", nargs="*", metavar="IMAGE_OR_FOLDER", help="files, folders (with all below), - for paths from stdin"
+    )
+    parser.add_argument("--task", default="", metavar="NAME", help="whose model is asked (default: the only one)")
+    parser.add_argument("--all_tasks", action="store_true", help="ask the model of every task")
+    parser.add_argument("--json", action="store_true", help="one JSON object a line, whose form is stable")
+    parser.add_argument("--csv", action="store_true", help="comma-separated, with a head")
+    parser.add_argument("--top", type=int, default=3, metavar="N", help="classes of each image (default: %(default)s)")
+    parser.add_argument(
+        "--min_confidence",
+        type=float,
+        default=0.0,
+        metavar="P",
+        help="name no class less probable than this (default: 0)",
+    )
+    parser.add_argument("--output", "--out", default="", metavar="FILE", help="default: standard output")
+    options.add_cache_dir(parser)
+    return parser
+
+
+def _serve(commands: Any) -> argparse.ArgumentParser:
+    parser = options.command(
+        commands,
+        "serve",
+        "Answers over HTTP with the models of a run: POST /v1/tasks/TASK/predict and /v1/predict; a page at /, and\n"
+        "/openapi.json, /healthz, /readyz, /metrics. SIGTERM or Ctrl-C: what is in flight is answered first.",
+        "Needs the extra `serve`. Example: curl -F images=@7.png http://127.0.0.1:8000/v1/tasks/digits/predict",
+    )
+    options.add_workdir(parser)
+    parser.add_argument("--tasks", default="", metavar="A,B", help="serve only these tasks (default: all)")
+    parser.add_argument(
+        "--host", default="127.0.0.1", metavar="ADDRESS",
+        help="default: %(default)s, which only this machine reaches; 0.0.0.0: all others, too",
+    )  # fmt: skip
+    parser.add_argument("--port", type=int, default=8000, metavar="N", help="default: %(default)s; 0: any free one")
+    parser.add_argument(
+        "--token_file", default="", metavar="FILE", help="tokens that clients must name (Bearer), one a line"
+    )
+    parser.add_argument(
+        "--follow", nargs="?", type=float, const=5.0, default=0.0, metavar="SECONDS",
+        help="take up newly retained models; look for them so often (default: never; without a number: 5)",
+    )  # fmt: skip
+    for name, kind, default, meaning in (
+        ("max_batch", int, 64, "images that are computed at once, at most 256"),
+        ("max_wait_ms", float, 5.0, "that an image waits for others, at most"),
+        ("max_body_mb", float, 32.0, "MiB of a request's body"),
+        ("max_images", int, 64, "images of a request"),
+        ("max_megapixels", float, 50.0, "of an image"),
+        ("max_queue", int, 1024, "images that may wait"),
+        ("body_seconds", float, 30.0, "within which a body has to arrive"),
+    ):
+        parser.add_argument(
+            f"--{name}", type=kind, default=default, metavar="N", help=f"{meaning} (default: {default:g})"
+        )
+    options.add_cache_dir(parser)
+    return parser
+
+
+def _graph(commands: Any) -> argparse.ArgumentParser:
+    parser = options.command(
+        commands,
+        "graph",
+        "Draws the layers that the tasks' models are made of, and which they share; as a page, how they came about.",
+    )
+    options.add_workdir(parser)
+    parser.add_argument(
+        "--format", default="", metavar="html|svg|png|dot|json|model_explorer",
+        help="default: by the ending of --output (.model_explorer.json, too), else svg",
+    )  # fmt: skip
+    parser.add_argument("--output", "--out", default="", metavar="FILE", help="default: standard output")
+    return parser
+
+
+def _verify(commands: Any) -> argparse.ArgumentParser:
+    parser = options.command(commands, "verify", "Checks every component against its hash, and the journal's chain.")
+    options.add_workdir(parser)
+    parser.add_argument(
+        "--tests", action="store_true", help="also measure every test accuracy again: it must be exactly as recorded"
+    )
+    parser.add_argument(
+        "--repair", action="store_true",
+        help="first drop a damaged newest journal entry, where the ones before it suffice; the run makes it again",
+    )  # fmt: skip
+    options.add_data_dir(parser, "with --tests: ")
+    return parser
+
+
+def _export(commands: Any) -> argparse.ArgumentParser:
+    parser = options.command(
+        commands,
+        "export",
+        "Writes a task's model as a folder for other programs, with a model card; or compares such a folder with the\n"
+        "system. Nothing is written into the work directory.",
+        "Formats: safetensors (a folder that timm opens), npz (augreg, for models without residual adapters) and\n"
+        " stablehlo (pixels to probabilities in one program, for JAX alone). docs/howto/export.md has ONNX.",
+    )
+    options.add_workdir(parser)
+    parser.add_argument("--task", default="", metavar="NAME", help="whose model")
+    parser.add_argument("--all_tasks", action="store_true", help="every task's model, a folder each inside --output")
+    parser.add_argument(
+        "--format", default="safetensors", metavar="safetensors|npz|stablehlo", help="default: %(default)s"
+    )
+    parser.add_argument("--output", "--out", default="", metavar="DIR", help="a new or empty folder")
+    parser.add_argument(
+        "--check", default="", metavar="DIR",
+        help="compare the logits of an exported folder, or of every one in DIR, with the system's on 32 images",
+    )  # fmt: skip
+    return parser
+
+
+def _compress(commands: Any) -> argparse.ArgumentParser:
+    parser = options.command(
+        commands,
+        "compress",
+        "Writes a smaller copy of a finished run's system: layers are stored as low-rank updates of what they were\n"
+        "cloned from, in the lowest ranks whose validation quality holds. The run itself stays as it is.",
+    )
+    options.add_workdir(parser)
+    parser.add_argument("--to", default="", metavar="NEW", help="a new or empty directory for the smaller system")
+    parser.add_argument(
+        "--tolerance", type=float, default=None, metavar="POINTS",
+        help="validation quality that a task may lose, in points (default: its standard error)",
+    )  # fmt: skip
+    parser.add_argument("--tasks", default="", metavar="A,B", help="compress only these tasks' models (default: all)")
+    options.add_data_dir(parser)
+    return parser
+
+
+COMMANDS: Mapping[str, Callable[[Any], argparse.ArgumentParser]] = {
+    "status": _status,
+    "predict": _predict,
+    "serve": _serve,
+    "graph": _graph,
+    "verify": _verify,
+    "export": _export,
+    "compress": _compress,
+}
