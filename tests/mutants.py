@@ -33,6 +33,7 @@ class Mutant(NamedTuple):
 
 _LAYERS, _STREAM = ("tests/vit/test_layers.py",), ("tests/training/batches/test_stream.py",)
 _POPULATION = ("tests/training/test_population.py",)
+_MEASURE = ("tests/training/measure",)
 _AUGMENT, _LOADER = ("tests/data/test_augment.py",), ("tests/data/test_loader.py",)
 MUTANTS = (
     # What an audit planted and no test saw.
@@ -98,21 +99,21 @@ MUTANTS = (
         "munet/training/chunk_training.py",
         "scores.is_best(child.id, self.work.version_choice)",
         "True",
-        _POPULATION,
+        _MEASURE,
     ),
     Mutant(
         "first validation image twice",
         "munet/training/measure/validation.py",
         "self._labels = split.labels[:most]",
         "self._labels = np.concatenate([split.labels[:1], split.labels[: most - 1]])",
-        _POPULATION,
+        _MEASURE,
     ),
     Mutant(
         "padding validates",
         "munet/training/batches/stream.py",
         "[..., : self.counted]",
         "[..., -self.counted :]",
-        _POPULATION,
+        _MEASURE,
     ),
     Mutant(
         "padded classes win",
