@@ -56,11 +56,12 @@ def _serve(command: list[str], image: Path) -> None:
     with subprocess.Popen(full, env=environment, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr
         try:
-            url = ""
-            while not url:
+            said = ""
+            while "Ready after" not in said:  # before, it answers that programs are being compiled
                 line = process.stderr.readline()
                 assert line, "the server ended"
-                url = "".join(re.findall(r"http://127\.0\.0\.1:\d+", line)[:1])
+                said += line
+            url = re.findall(r"http://127\.0\.0\.1:\d+", said)[0]
             found = httpx.post(
                 f"{url}/v1/tasks/digits/predict", content=image.read_bytes(), headers={"Content-Type": "image/png"},
                 timeout=120,

@@ -131,14 +131,19 @@ class Training:
         job, length, signals = self._job, self._job.length, self._saving.signals
         pace = Pace(length.block)
         began = told = time.monotonic()
-        for start, stop in self._windows(first, pace):
-            picked = rounds.block(start, stop - start)
+        windows = self._windows(first, pace)
+        window = next(windows, None)
+        following = _drawn(rounds, window)
+        while window is not None:
+            (start, stop), picked = window, following
             if start == first:
                 with signals.let_through():  # nothing is to be saved
                     kept = replace(kept, carried=self._compiled(kept.carried, picked, rounds))
                 began = time.monotonic()
             pace.begin()
             kept = replace(kept, carried=self._programs.run(kept.carried, picked, rounds.sets, stop - start))
+            window = next(windows, None)  # drawn while the devices are at work; as long as the turns before say
+            following = _drawn(rounds, window)
             self._check_losses(kept.carried, stop)  # waits for the rounds
             pace.dispatched(stop - start, [])
             self._notify(events.Advanced(stop))
@@ -274,3 +279,8 @@ class Training:
         images = rate * job.images_per_round * len(job.seeds)
         left = duration((job.length.total - step) / rate)
         return f"{job.words.unit} {step:,} of {job.length.total:,}; {images:,.0f} images/s, {left} left"
+
+
+def _drawn(rounds: Rounds, window: tuple[int, int] | None) -> Mapping[StreamName, Picked]:
+    """The batches of the rounds of a window; of none if there is none."""
+    return rounds.block(window[0], window[1] - window[0]) if window else {}
