@@ -1,7 +1,8 @@
 """Gumbel-Matrix routing: which task uses which component of a layer, learnt by gradient.
 
-After "Flexible Multi-task Networks by Learning Parameter Allocation", section III. No networks here: whoever routes brings the outputs of the components of a layer, all of one shape. A connection is a
-pair of logits, first "use", second "do not use"; all connections are independent of each other.
+After "Flexible Multi-task Networks by Learning Parameter Allocation", section III. No networks here: whoever routes
+brings the outputs of a layer's components, all of one shape. A connection is a pair of logits, first "use", second "do
+not use"; all connections are independent of each other.
 """
 
 from __future__ import annotations
