@@ -15,11 +15,12 @@ from munet.config.evolve import Config
 from munet.config.fields import entries
 from munet.config.pretrain import PretrainConfig
 from munet.config.python_files import FileKind
+from munet.config.routing import RoutingConfig
 from munet.config.train import TrainConfig
 from munet.errors import ConfigError, UserError
 from munet.kinds import KINDS
 
-AnyConfig = Config | PretrainConfig | TrainConfig
+AnyConfig = Config | PretrainConfig | TrainConfig | RoutingConfig
 _COMMANDS: dict[type[Any], str] = {kind.config: kind.command for kind in KINDS}
 CONFIG_FILES = FileKind(
     "config",
@@ -28,6 +29,7 @@ CONFIG_FILES = FileKind(
         "munet.config.Config": Config,
         "munet.config.PretrainConfig": PretrainConfig,
         "munet.config.TrainConfig": TrainConfig,
+        "munet.config.RoutingConfig": RoutingConfig,
         "ml_collections.ConfigDict": ConfigDict,
     },
     classes=tuple({entry.owner for kind in _COMMANDS for entry in entries(kind).values()}),

@@ -116,8 +116,8 @@ def allocation_problems(
     count, widths = num_tasks(tasks, made), WIDTHS.get(network, ())
     if allocation == "own" and (wrong := sorted({width for width in widths if width != count})):
         yield (
-            f"experiment.allocation = 'own': no sharing needs as many components as tasks in every layer, and there are "
-            f"{count} tasks and layers of {', '.join(map(str, wrong))} components."
+            "experiment.allocation = 'own': no sharing needs as many components as tasks in every layer, and there "
+            f"are {count} tasks and layers of {', '.join(map(str, wrong))} components."
         )
     if allocation != "given":
         if rows:
@@ -146,3 +146,11 @@ def p_init_problems(p_init: Sequence[float], network: str, tasks: Sequence[str],
             f"experiment.p_init has {len(p_init)} numbers: give one, or {count * width}, one for each of {count} tasks "
             f"and {width} components, task by task."
         )
+
+
+def value_problems(made: str, keep: str, num_epochs: float) -> Iterator[str]:
+    """Tasks of values are drawn without end, and have no classes."""
+    if made and keep == "quality":
+        yield f"experiment.keep = 'quality': the tasks of made={made!r} have no accuracy; use 'loss' or 'last'."
+    if made and num_epochs:
+        yield f"experiment.num_epochs = {num_epochs:g}: the tasks of made={made!r} never end; give num_rounds."

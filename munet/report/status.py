@@ -9,7 +9,7 @@ from typing import Any
 from munet import intervals
 from munet.errors import UserError
 from munet.evolution import costs
-from munet.report import classes, confusion_svg, tables
+from munet.report import classes, confusion_svg, routed, tables
 from munet.report.overview import MOST_TASKS, mean, mean_accuracy, mean_interval, overview
 from munet.report.unfinished import seconds_left, unfinished
 from munet.system import view
@@ -152,6 +152,9 @@ def print_status(
         raise UserError("--compare is a table of all tasks, for people: leave --task and --json out.")
     if confusion and not task:
         raise UserError(f"--confusion={confusion} draws the classes of one task: say which with --task=NAME.")
+    if routed.is_routed(workdir):
+        routed.print_status(workdir, as_json=as_json, is_plain=not (task or confusion or compare))
+        return
     system = view.open(workdir)
     if confusion:
         confusion_svg.write(system, task, confusion)

@@ -264,9 +264,7 @@ class Routing(Deciding):
         """Everything that is added to the loss of a task (spec section 3)."""
         experiment, total = self._experiment, jnp.float32(0)
         if experiment.l2:
-            decayed = [
-                leaf for path, leaf in jax.tree_util.tree_leaves_with_path(params) if not _is_bias(path[-1].key)
-            ]
+            decayed = [leaf for path, leaf in jax.tree_util.tree_leaves_with_path(params) if not _is_bias(path[-1].key)]
             total += experiment.l2 * 0.5 * jnp.stack([(leaf**2).sum() for leaf in decayed]).sum()
         if self._fixed is not None:
             return total

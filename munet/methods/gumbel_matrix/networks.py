@@ -62,9 +62,7 @@ def _kinds(filters: int, stride: int) -> tuple[Chain, ...]:
 
     def convolved(*sizes: tuple[int, int]) -> Chain:
         last = len(sizes) - 1
-        return tuple(
-            Conv(filters, size, stride if place == last else 1, norm=True) for place, size in enumerate(sizes)
-        )
+        return tuple(Conv(filters, size, stride if place == last else 1, norm=True) for place, size in enumerate(sizes))
 
     return (
         convolved((3, 3), (3, 3)),

@@ -40,9 +40,7 @@ class Sines:
         """Numbers that a sample has."""
         return self.directions.shape[1]
 
-    def draw(
-        self, task: int, key: Array, count: int
-    ) -> tuple[Float[Array, "count inputs"], Float[Array, " count"]]:
+    def draw(self, task: int, key: Array, count: int) -> tuple[Float[Array, "count inputs"], Float[Array, " count"]]:
         """New samples of a task and their values. Traced."""
         of_inputs, of_noise = jax.random.split(key)
         inputs = jax.random.normal(of_inputs, (count, self.num_inputs))

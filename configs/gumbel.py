@@ -1,0 +1,44 @@
+"""Gumbel-Matrix routing: which task uses which component, learnt by gradient together with the weights.
+
+    munet train --config=gumbel:synthetic --workdir=runs/rows
+
+Variants: `synthetic` (the default: two pairs of synthetic tasks, Figure 7 of the paper; half a minute on two CPU
+cores), `synthetic,none` (no sharing), `synthetic,shared` (all components for all tasks); `pair` (Figure 1: two tasks
+whose directions have the cosine `--config.rho`; shared bottom), `pair,none`; `mnist`, `mnist,none`, `mnist,shared`,
+`mnist,shared,sum`, `mnist,budget` (Table I: MNIST twice, and twice turned by 90 degrees; needs tfds:mnist).
+
+Expected result: rows of blocks, in which tasks of a pair use the same components; docs/howto/routing.md explains them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from munet.config import RoutingConfig, RoutingExperiment, TrainRuntime
+from munet.errors import UserError, nearest
+
+_SINES: dict[str, Any] = {"batch_size": 64, "learning_rate": 0.01, "clip_norm": 1.0, "num_rounds": 3000}
+_VARIANTS: dict[str, dict[str, Any]] = {
+    "synthetic": {"made": "two_pairs", "network": "sines", **_SINES},
+    "synthetic,none": {"made": "two_pairs", "network": "sines", "allocation": "own", **_SINES},
+    "synthetic,shared": {"made": "two_pairs", "network": "sines", "allocation": "all", **_SINES},
+    "pair": {"made": "pair", "network": "sines_parallel", "allocation": "all", **_SINES},
+    "pair,none": {
+        "made": "pair",
+        "network": "sines_parallel",
+        "allocation": "given",
+        "rows": ("1010", "0101"),  # one component of each kind a task
+        **_SINES,
+    },
+}
+
+
+def get_config(variant: str = "synthetic") -> RoutingConfig:
+    """The settings of a variant; whatever is not named here has its default in munet/config/routing.py.
+
+    Raises:
+      UserError: no such variant.
+    """
+    if variant not in _VARIANTS:
+        raise UserError(f"there is no variant {variant!r}. {nearest(variant, _VARIANTS)}")
+    return RoutingConfig(RoutingExperiment(**_VARIANTS[variant]), TrainRuntime(block_rounds=100))
