@@ -186,7 +186,7 @@ class Kind(NamedTuple):
 
     start: str
     what: str
-    result: type[PretrainResult] | type[JointResult]
+    result: type[Any]
     defaults: type[Any]
 
 
