@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -23,7 +24,7 @@ def test_values_are_the_papers_formula() -> None:
     inputs = np.random.default_rng(0).normal(size=(5, 128)).astype(np.float32)
     along = inputs.astype(np.float64) @ sines.directions[1].astype(np.float64)
     expected = along + sum(np.sin(i * along + (i - 1) ** 2) for i in range(1, 7))
-    np.testing.assert_allclose(sines.values(1, inputs), expected, atol=2e-4)
+    np.testing.assert_allclose(sines.values(1, jnp.asarray(inputs)), expected, atol=2e-4)
 
 
 def test_equal_tasks_differ_by_noise_only_and_pairs_are_unrelated() -> None:
