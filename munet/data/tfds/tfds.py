@@ -12,6 +12,7 @@ from jaxtyping import Int64
 
 from munet.data import images as pixels
 from munet.data.cache import cached_arrays, content_key
+from munet.data.changed import CHANGES
 from munet.data.open_settings import OpenSettings, TaskUri
 from munet.data.splits import (
     SPLITS,
@@ -99,6 +100,7 @@ def _notation(uri: str, name: str, options: Mapping[str, str]) -> dict[str, str]
     allowed = (*SPLITS, "canvas", *(["split"] if name == "omniglot" else []))
     for option in options:
         if option not in allowed:
+            allowed = (*allowed, *CHANGES)
             raise DataError(f"{uri}: there is no option {option!r}. {nearest(option, allowed)}")
     chosen = options.get("split")
     if chosen is not None and len(options) > 1:
