@@ -87,9 +87,7 @@ def _turns(uri: str, given: str | None) -> int:
     if given is None:
         return 0
     if given not in _TURNS:
-        raise DataError(
-            f"{uri}: rotate={given}: images are turned by quarters; give 90, 180 or 270 degrees (clockwise)."
-        )
+        raise DataError(f"{uri}: rotate={given}: images are turned clockwise by 90, 180 or 270 degrees.")
     return int(given) // 90
 
 

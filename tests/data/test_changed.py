@@ -73,7 +73,7 @@ def test_tables_say_how_a_set_was_changed() -> None:
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        ("?rotate=45", "rotate=45: images are turned by quarters; give 90, 180 or 270 degrees"),
+        ("?rotate=45", "rotate=45: images are turned clockwise by 90, 180 or 270 degrees"),
         ("?without=12", "without=12: there is no such class"),
         ("?classes=0,0", "names a class twice"),
         ("?classes=7", "only class '7' of 10 would be left, and a task needs at least 2"),
