@@ -20,7 +20,7 @@ from munet.vit.init import FlatArrays
 
 if TYPE_CHECKING:
     from munet.joint.run import Finished
-    from munet.joint.workdir import Beginning, JointResult, Kind, PretrainResult, Workdir
+    from munet.joint.workdir import Beginning, Kind, Workdir
 
 Criterion = Literal["loss", "quality"]
 MeasureAll = Callable[[Programs, Any, SplitName], Mapping[TaskName, Sequence[Measured]]]
@@ -122,7 +122,7 @@ class Job:
     layout: DeviceLayout
     beginning: Beginning
     words: Words
-    publish: Callable[[Workdir, Finished], PretrainResult | JointResult]
+    publish: Callable[[Workdir, Finished], Any]
     activation_bytes: int = 0
     measure_test: Callable[[Task, Mapping[ComponentName, FlatArrays]], Measurement] | None = None
     measure_all: MeasureAll | None = None

@@ -294,7 +294,7 @@ class Workdir:
         """Where components are published."""
         return ComponentStore(f"{self.path.rstrip('/')}/{_COMPONENTS}", self.check_held)
 
-    def result(self) -> PretrainResult | JointResult | None:
+    def result(self) -> Any:
         """What came of the training; None while it is not complete.
 
         Raises:
@@ -315,7 +315,7 @@ class Workdir:
             )
         return result
 
-    def finish(self, result: PretrainResult | JointResult, files: Mapping[str, bytes]) -> None:
+    def finish(self, result: Any, files: Mapping[str, bytes]) -> None:
         """Puts files in place, in their order, then the word that training is complete."""
         for name, data in files.items():
             self._replace(name, data)
