@@ -11,20 +11,21 @@ Expected result: tasks of a group end on one module, and test errors near 0 (noi
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from munet.config import MuirConfig, MuirExperiment
 from munet.errors import UserError, nearest
 
-DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "muir_synthetic" / "synthetic.npz"
+DATA = "../shared/muir_synthetic/synthetic.npz"
 NUM_TASKS, GROUP_SIZE = 30, 10
 _CHANGES: dict[str, dict[str, Any]] = {
     "synthetic": {},
     "noisy": {},
     "random": {"sharing": "random"},
     "oracle": {"sharing": "given", "challengers": 0},
-    "single": {"sharing": "separate", "challengers": 0, "generations": 1200, "final_generations": 0},
+    "single": {
+        "sharing": "separate", "context": 0, "challengers": 0, "generations": 1200, "final_generations": 0,
+    },  # fmt: skip
     "framework": {"initial": "framework"},
     "lambda_4": {"challengers": 4},
 }
