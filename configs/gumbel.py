@@ -4,7 +4,8 @@
 
 Variants: `synthetic` (the default: two pairs of synthetic tasks, Figure 7 of the paper), `synthetic,none` (no sharing),
 `synthetic,shared` (all components for all tasks); `pair` (Figure 1: two tasks whose directions have the cosine
-`--config.rho`; shared bottom), `pair,none`.
+`--config.rho`; shared bottom), `pair,none`; `mnist`, `mnist,budget`, `mnist,none`, `mnist,shared`, `mnist,shared,sum` (Table I: MNIST
+twice, and twice turned by 90 degrees; needs tfds:mnist).
 
 Cost: half a minute on two CPU cores for the synthetic tasks; 20 seeds side by side (`--config.replicas=20`) take about
 three minutes.
@@ -31,6 +32,23 @@ _VARIANTS: dict[str, dict[str, Any]] = {
         "rows": ("1010", "0101"),  # one component of each kind a task
         **_SINES,
     },
+}
+_MNIST: dict[str, Any] = {
+    "tasks": (
+        "tfds:mnist",
+        "tfds:mnist?name=mnist_again",
+        "tfds:mnist?rotate=90&name=turned",
+        "tfds:mnist?rotate=90&name=turned_again",
+    ),
+    "network": "mnist",
+    "num_epochs": 10.0,
+}
+_VARIANTS |= {
+    "mnist": _MNIST,
+    "mnist,none": {**_MNIST, "allocation": "own"},
+    "mnist,shared": {**_MNIST, "allocation": "all"},
+    "mnist,shared,sum": {**_MNIST, "allocation": "all", "combination": "sum"},
+    "mnist,budget": {**_MNIST, "budget": 0.75},
 }
 
 

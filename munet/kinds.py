@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from munet.config.evolve import Config, Runtime
+from munet.config.muir import MuirConfig
 from munet.config.pretrain import PretrainConfig
 from munet.config.routing import RoutingConfig
 from munet.config.train import TrainConfig, as_run
@@ -49,7 +50,7 @@ def _has_journal(workdir: str) -> bool:
     return len(Store(workdir).journal) > 0
 
 
-def _train(config: TrainConfig | PretrainConfig | RoutingConfig, workdir: str, notify: Notify) -> bool:
+def _train(config: TrainConfig | PretrainConfig | MuirConfig | RoutingConfig, workdir: str, notify: Notify) -> bool:
     from munet.joint import run
 
     return run.train(config, workdir, notify)
@@ -68,6 +69,7 @@ KINDS: tuple[Kind, ...] = (
     Kind("evolve", Config, "munet evolve", _evolve, _has_journal),
     Kind("pretrain", PretrainConfig, "munet pretrain", _train, _has("pretrain.json"), has_tasks=False),
     Kind("train", TrainConfig, "munet train", _train, _has("train.json")),
+    Kind("muir", MuirConfig, "munet train", _train, _has("muir.json"), has_tasks=False),
     Kind("routing", RoutingConfig, "munet train", _train, _has("routing.json"), has_tasks=False),
 )
 

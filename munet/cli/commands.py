@@ -13,7 +13,7 @@ from munet.paths import expanded
 from munet.text import plain_console, say
 
 if TYPE_CHECKING:
-    from munet.config import Config, PretrainConfig, RoutingConfig, TrainConfig
+    from munet.config import Config, MuirConfig, PretrainConfig, RoutingConfig, TrainConfig
     from munet.config.flags import Override
 
 
@@ -95,14 +95,14 @@ def train(config: str, workdir: str, overrides: Sequence[Override], dry_run: boo
     # Before JAX is imported: a typo is answered at once.
     settings = parse_of("munet train", TrainConfig, config, overrides)
     workdir = workdir or CONFIG_FILES.default_workdir(config)
-    if _train_jointly(settings, workdir, "", dry_run):
+    if _train_jointly(settings, workdir, "", dry_run) and isinstance(settings, TrainConfig):
         from munet.report import status
 
         status.print_status(workdir)
 
 
 def _train_jointly(
-    settings: PretrainConfig | TrainConfig | RoutingConfig, workdir: str, command: str, dry_run: bool
+    settings: PretrainConfig | TrainConfig | MuirConfig | RoutingConfig, workdir: str, command: str, dry_run: bool
 ) -> bool:
     """Whether the training is complete; everything is told to a display, the log and the user's hook."""
     from munet.joint import run

@@ -11,9 +11,10 @@ import operator
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any, TypeVar
 
-from munet.config import routing
+from munet.config import muir, routing
 from munet.config.evolve import Config, SearchSpace
 from munet.config.fields import entries, set_value
+from munet.config.muir import MuirConfig
 from munet.config.pretrain import PretrainConfig
 from munet.config.routing import RoutingConfig
 from munet.config.stages import problems as stage_problems
@@ -21,7 +22,7 @@ from munet.config.train import TrainConfig
 from munet.errors import ConfigError, UserError
 from munet.vit import architecture
 
-C = TypeVar("C", bound=Config | PretrainConfig | TrainConfig | RoutingConfig)
+C = TypeVar("C", bound=Config | PretrainConfig | TrainConfig | MuirConfig | RoutingConfig)
 _EVALUATED = 256  # images in a batch of evaluation: `stream.EVALUATION_BATCH`, where JAX may be imported
 
 
@@ -248,5 +249,9 @@ _RULES: dict[type[Any], list[tuple[Any, ...]]] = {
         ),
         (routing.p_init_problems, *(f"experiment.{name}" for name in ("p_init", "network", "tasks", "made"))),
         (routing.value_problems, *(f"experiment.{name}" for name in ("made", "keep", "num_epochs"))),
+    ],
+    MuirConfig: [
+        (_tasks, "experiment.tasks"),
+        (muir.problems, *(f"experiment.{name}" for name in ("sharing", "groups", "tasks", "context", "initial"))),
     ],
 }

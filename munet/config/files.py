@@ -13,6 +13,7 @@ from munet.config.checks import C
 from munet.config.config_dicts import from_config_dict
 from munet.config.evolve import Config
 from munet.config.fields import entries
+from munet.config.muir import MuirConfig
 from munet.config.pretrain import PretrainConfig
 from munet.config.python_files import FileKind
 from munet.config.routing import RoutingConfig
@@ -20,7 +21,7 @@ from munet.config.train import TrainConfig
 from munet.errors import ConfigError, UserError
 from munet.kinds import KINDS
 
-AnyConfig = Config | PretrainConfig | TrainConfig | RoutingConfig
+AnyConfig = Config | PretrainConfig | TrainConfig | MuirConfig | RoutingConfig
 _COMMANDS: dict[type[Any], str] = {kind.config: kind.command for kind in KINDS}
 CONFIG_FILES = FileKind(
     "config",
@@ -30,6 +31,7 @@ CONFIG_FILES = FileKind(
         "munet.config.PretrainConfig": PretrainConfig,
         "munet.config.TrainConfig": TrainConfig,
         "munet.config.RoutingConfig": RoutingConfig,
+        "munet.config.MuirConfig": MuirConfig,
         "ml_collections.ConfigDict": ConfigDict,
     },
     classes=tuple({entry.owner for kind in _COMMANDS for entry in entries(kind).values()}),

@@ -2,7 +2,8 @@
 
 `tfds:mnist`, `tfds:cmaterdb/bangla`, `tfds:omniglot?split=clean`, `tfds:NAME?train=train[5%:]&validation=train[:5%]`,
 `npz:/path.npz`, `folder:/path`, `builtin:digits`, `builtin:glyphs/<script>`, `hf:NAME?label=...`, `memory:NAME` (arrays
-handed over in Python). Sets of TFDS, of Hugging Face and built-in ones may be changed: `?rotate=90` (`changed.py`).
+handed over in Python), `muir:/path.npz?task=7&noisy=true` (one of many tasks of values in a file). Sets of TFDS, of
+Hugging Face and built-in ones may be changed: `?rotate=90` (`changed.py`).
 """
 
 from __future__ import annotations
@@ -58,6 +59,7 @@ SCHEMES = {
     "folder": Scheme("folder.folder:open_folder", is_path=True, path_options=("range",)),
     "hf": Scheme("hub.hub:open_hugging_face", has_options=True, may_be_path=True, has_changes=True),
     "memory": Scheme("memory:open_memory"),
+    "muir": Scheme("muir:open_muir", is_path=True, path_options=("task", "noisy")),
 }
 
 
@@ -90,7 +92,9 @@ def parse_uri(uri: str) -> TaskUri:
     if (own := [key for key in options if key not in known]) and not (scheme.has_options or scheme.path_options):
         raise DataError(f"{uri}: a {name} task has no option {own[0]!r}; {_takes(known, own)}.")
     task = _name_of(path) if is_path else path
-    task = f"{task}/{options['config']}" if "config" in options else task
+    parts = [options[key] for key in ("config", "task") if key in options]
+    parts += ["noisy"] if options.get("noisy") == "true" else []
+    task = "/".join([task, *parts])
     return TaskUri(uri, name, path, changed.name_of(uri, task, options) if known else task, options)
 
 

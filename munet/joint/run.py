@@ -14,6 +14,7 @@ from typing import Any
 
 from munet import intervals
 from munet.config.differences import to_json
+from munet.config.muir import MuirConfig
 from munet.config.pretrain import PretrainConfig
 from munet.config.routing import RoutingConfig
 from munet.config.train import TrainConfig
@@ -43,7 +44,7 @@ from munet.text import with_interval
 from munet.training.measure.evaluation import Measurement, count
 from munet.types import TaskName
 
-JointConfig = PretrainConfig | TrainConfig | RoutingConfig
+JointConfig = PretrainConfig | TrainConfig | MuirConfig | RoutingConfig
 METRIC = "accuracy"  # of test splits
 
 
@@ -54,7 +55,9 @@ class Finished:
     Attributes:
       job: what was trained on what.
       components, facts, test: of each replica; `test` was measured this once.
-      measured: the same where a job measures all tasks at once (`Job.measure_all`); there is no `test` then.
+      states, best_states: of each replica, on the host, where a job measures all tasks at once (`Job.measure_all`):
+        after all rounds, and the best version; `components` and `facts` are of the former then.
+      measured, best_measured: their tests; there is no `test` then.
       points: the curve, of all replicas.
       seconds: all starts together.
     """
@@ -65,7 +68,10 @@ class Finished:
     test: tuple[Mapping[TaskName, Measurement], ...]
     points: tuple[CurvePoint, ...]
     seconds: float
+    states: tuple[Any, ...] = ()
+    best_states: tuple[Any, ...] = ()
     measured: tuple[Mapping[TaskName, Measured], ...] = ()
+    best_measured: tuple[Mapping[TaskName, Measured], ...] = ()
 
 
 def train(config: JointConfig, workdir: str, notify: Notify, *, command: str = "", is_dry_run: bool = False) -> bool:
@@ -125,6 +131,10 @@ def describe(config: JointConfig) -> list[str]:
 
 def _kind(config: JointConfig) -> Kind:
     """What the work directory of a config's training is."""
+    if isinstance(config, MuirConfig):
+        from munet.methods.muir.result import MUIR
+
+        return MUIR
     if isinstance(config, RoutingConfig):
         from munet.methods.gumbel_matrix.result import ROUTING
 
@@ -142,6 +152,10 @@ def _prepared(config: JointConfig, notify: Notify, command: str) -> Job:
         from munet.methods.pretraining import job as pretraining
 
         return pretraining.prepare(config, say, command)
+    if isinstance(config, MuirConfig):
+        from munet.methods.muir import job as muir
+
+        return muir.prepare(config, say)
     if isinstance(config, RoutingConfig):
         from munet.methods.gumbel_matrix import job as routing
 
@@ -184,22 +198,36 @@ def _begin_or_resume(job: Job, place: Workdir, notify: Notify) -> None:
 
 def _finished(job: Job, trained: Trained) -> Finished:
     """Measures the test splits, this once, and asks the learner what there is to publish."""
-    replicas = trained.programs.taken(trained.state)
+    replicas = trained.programs.taken(trained.state if job.measure_all is None else trained.last)
     components = tuple(job.learner.components(state) for state in replicas)
     facts = tuple(job.learner.facts(state) for state in replicas)
     if job.measure_all is not None:
+        best = trained.last if trained.best is None else trained.best
         with contextlib.ExitStack() as stack:
             for task in job.tasks:
                 stack.enter_context(task.testing())
-            found = job.measure_all(trained.programs, trained.state, "test")
-        measured = _by_replica(found, len(replicas))
-        return Finished(job, components, facts, (), trained.points, trained.seconds, measured)
-    tests = {task.info.name: _tested(job, trained, task, components) for task in job.tasks}
-    return Finished(job, components, facts, _by_replica(tests, len(replicas)), trained.points, trained.seconds)
-
-
-def _by_replica(found: Mapping[TaskName, Sequence[Any]], num_replicas: int) -> tuple[Mapping[TaskName, Any], ...]:
-    return tuple({task: own[replica] for task, own in found.items()} for replica in range(num_replicas))
+            found = [job.measure_all(trained.programs, state, "test") for state in (trained.last, best)]
+        measured, best_measured = (
+            tuple({name: own[replica] for name, own in one.items()} for replica in range(len(replicas)))
+            for one in found
+        )
+        best_states = tuple(trained.programs.taken(best))
+        return Finished(
+            job, components, facts, (), trained.points, trained.seconds, tuple(replicas), best_states, measured,
+            best_measured,
+        )  # fmt: skip
+    tests = [_tested(job, trained, task, components) for task in job.tasks]
+    return Finished(
+        job,
+        components,
+        facts,
+        tuple(
+            {task.info.name: found[replica] for task, found in zip(job.tasks, tests, strict=True)}
+            for replica in range(len(replicas))
+        ),
+        trained.points,
+        trained.seconds,
+    )
 
 
 def _tested(job: Job, trained: Trained, task: Task, components: Sequence[tuple[Component, ...]]) -> list[Measurement]:
@@ -219,9 +247,19 @@ def _tested(job: Job, trained: Trained, task: Task, components: Sequence[tuple[C
     return found
 
 
+def _own_lines(result: Any) -> list[str]:
+    from munet.methods.gumbel_matrix.result import RoutingResult
+
+    if isinstance(result, RoutingResult):
+        return result.lines()
+    from munet.methods.muir.result import lines
+
+    return list(lines(result))
+
+
 def _tell(result: Any, place: Workdir, notify: Notify) -> None:
-    if not isinstance(result, PretrainResult | JointResult):  # a method with results of its own, which has the words
-        for line in result.lines():
+    if not isinstance(result, PretrainResult | JointResult):  # a method with a result of its own, which has the words
+        for line in _own_lines(result):
             notify(events.Note(line))
         notify(events.Note(f"result: {place.location('result.json')}"))
         return

@@ -173,20 +173,25 @@ def _activation_bytes(network: Network, batch_size: int) -> int:
 
 def _publish(place: Workdir, finished: Finished) -> RoutingResult:
     """Every component that is used, once, in the store's own files; then what uses which."""
-    job = finished.job
+    job, measured = finished.job, finished.measured
+    components, facts_of = finished.components, finished.facts
+    if job.keeps_best and finished.best_states:  # of tasks of values, whose last version was described
+        measured = finished.best_measured
+        components = tuple(job.learner.components(state) for state in finished.best_states)
+        facts_of = tuple(job.learner.facts(state) for state in finished.best_states)
     published: dict[ComponentId, ComponentRecord] = {}
     replicas = []
     for index, seed in enumerate(job.seeds):
         points = [point for point in finished.points if point.replica == index]
         point = best_point(points, job.learner.groups[0], job.keeps_best) if job.keeps_best else points[-1]
         by_task: dict[TaskName, dict[str, ComponentId]] = {task.info.name: {} for task in job.tasks}
-        for component in finished.components[index]:
+        for component in components[index]:
             identity = _put(place, component, list(by_task), published)
             for task in component.tasks:
                 by_task[task][component.name] = identity
         tasks = {}
         for name, ids in by_task.items():
-            facts = finished.facts[index][name]
+            facts = facts_of[index][name]
             rows, probable = facts.extras["rows"], facts.extras["probabilities"]
             tasks[name] = RoutedTask(
                 components=ids,
@@ -195,7 +200,7 @@ def _publish(place: Workdir, finished: Finished) -> RoutingResult:
                 validation_loss=point.validation_losses[name],
                 validation=point.validation.get(name),
                 test=finished.test[index][name].quality if finished.test else None,
-                test_loss=finished.measured[index][name].loss if finished.measured else None,
+                test_loss=measured[index][name].loss if measured else None,
                 params=facts.params,
                 accounted_params=facts.accounted_params,
                 flops=facts.flops,

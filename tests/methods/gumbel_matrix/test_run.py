@@ -58,6 +58,17 @@ def test_sines_are_trained_published_and_shown(
     assert again[0].endswith("is complete; nothing is left to do.")
 
 
+def test_the_best_version_is_what_is_published(tmp_path: Path) -> None:
+    notes(routed.sines(tmp_path, keep="loss", validate_every=3, learning_rate=1.0), tmp_path / "run")
+    place = Workdir(tmp_path / "run", ROUTING)
+    best = min(place.curve(), key=lambda point: sum(point.validation_losses.values()))
+    assert best.step < 12
+    result = place.result()
+    assert {name: task.validation_loss for name, task in result.replicas[0].tasks.items()} == best.validation_losses
+    for name, task in result.replicas[0].tasks.items():  # other samples of the same task
+        assert task.test_loss == pytest.approx(best.validation_losses[name], rel=0.2)
+
+
 def test_images_have_accuracies(tmp_path: Path) -> None:
     tiny.write_data(tmp_path)
     said = notes(routed.config(tmp_path), tmp_path / "run")
@@ -75,7 +86,9 @@ def test_who_reads_vits_says_what_is_there(tmp_path: Path) -> None:
         view.open(str(tmp_path / "run"))
 
 
-@pytest.mark.parametrize("variant", ["", "synthetic", "synthetic,none", "synthetic,shared", "pair", "pair,none"])
+@pytest.mark.parametrize(
+    "variant", ["", "synthetic", "synthetic,none", "synthetic,shared", "pair", "pair,none", "mnist", "mnist,budget"]
+)
 def test_every_variant_is_valid(variant: str) -> None:
     spec = f"gumbel:{variant}" if variant else "gumbel"
     assert parse_any_config(spec) == parse_of("munet train", TrainConfig, spec)

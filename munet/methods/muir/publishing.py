@@ -1,0 +1,73 @@
+"""The end of a MUiR training: one safetensors file a replica, and the record of all."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import numpy as np
+from safetensors.numpy import save
+
+from munet.joint.best import best_of_task, best_point
+from munet.joint.run import Finished
+from munet.joint.workdir import CurvePoint, Workdir
+from munet.methods.muir.learner import Muir
+from munet.methods.muir.result import MuirReplica, MuirResult, MuirTaskResult
+from munet.methods.muir.state import MuirState
+
+
+def arrays_of(learner: Muir, state: MuirState) -> dict[str, np.ndarray]:
+    """Everything that makes a state's models: modules in use, which block uses which of them, contexts, what is own."""
+    mapping = learner.winners(state)[0]
+    used, places = np.unique(mapping, return_inverse=True)
+    trained: Any = jax.tree.map(np.asarray, state.trained)
+    found = {"modules": trained.modules[used], "alignment": places.astype(np.int32).reshape(-1)}
+    if learner.experiment.context:
+        found["contexts"] = trained.contexts
+    for part, own in zip(learner.plan.parts, trained.own, strict=True):
+        for at, number in enumerate(part.tasks):
+            found |= {
+                f"own/{learner.tasks[number]}/{path}": np.ascontiguousarray(leaf[at]) for path, leaf in own.items()
+            }
+    return found
+
+
+def publish(learner: Muir, place: Workdir, finished: Finished) -> MuirResult:
+    """Writes the files, then the record."""
+    files, replicas = {}, []
+    for index, seed in enumerate(finished.job.seeds):
+        name = f"replica_{seed}.safetensors"
+        files[name] = save(arrays_of(learner, finished.states[index]))
+        replicas.append(_replica(learner, finished, index, name))
+    result = MuirResult(
+        tuple(replicas),
+        finished.job.length.total,
+        finished.job.length.total * finished.job.images_per_round,
+        finished.seconds,
+    )
+    place.finish(result, files)
+    return result
+
+
+def _replica(learner: Muir, finished: Finished, index: int, file: str) -> MuirReplica:
+    points: list[CurvePoint] = [point for point in finished.points if point.replica == index]
+    length, last = finished.job.length, points[-1]
+    searched = [point for point in points if point.step <= length.num_rounds]
+    best = best_point(searched, learner.tasks, "loss") if finished.job.keeps_best else last
+    state = finished.best_states[index] if finished.job.keeps_best else finished.states[index]
+    tasks = {}
+    for name in learner.tasks:
+        facts = finished.facts[index][name]
+        tasks[name] = MuirTaskResult(
+            validation_loss=last.validation_losses[name],
+            test_loss=finished.measured[index][name].loss,
+            best_validation_loss=best.validation_losses[name],
+            best_test_loss=finished.best_measured[index][name].loss,
+            own_best_round=best_of_task(points, name, "loss").step,
+            params=facts.params,
+            accounted_params=facts.accounted_params,
+            flops=facts.flops,
+            extras=facts.extras,
+        )
+    mapping, best_mapping = (tuple(map(int, learner.winners(one)[0])) for one in (finished.states[index], state))
+    return MuirReplica(learner.experiment.seed + index, tasks, mapping, best.step, best_mapping, file)
