@@ -35,7 +35,12 @@ class Images:
 
     def batch(self, task: int, batch: Batch) -> tuple[Array, Array]:  # noqa: ARG002
         """Images as they are measured, and their classes."""
-        return self.prepared(prepare(batch.images, self._size, antialias=False)), batch.labels
+        images = batch.images
+        if images.shape[1:3] != (self._size, self._size):
+            return self.prepared(prepare(images, self._size, antialias=False)), batch.labels
+        values = images.astype(jnp.float32) / 255  # nothing is to be resized
+        channels = 1 if self._is_grey else 3
+        return (values if values.shape[-1] == channels else values.repeat(channels, axis=-1)), batch.labels
 
     def prepared(self, images: Float[Array, "n size size 3"]) -> Array:
         """From [-1, 1] and three channels; grey ones have the same value in each."""
