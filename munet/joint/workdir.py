@@ -302,10 +302,10 @@ class Workdir:
         """
         if not self._files.exists(_RESULT):
             return None
-        result: PretrainResult | JointResult = codec.from_json(
+        result = codec.from_json(
             self.kind.result, self._read(_RESULT), self.location(_RESULT)
         )
-        if isinstance(result, JointResult):
+        if not isinstance(result, PretrainResult):
             return result
         is_there = self._files.exists(result.file)
         if not is_there or hashlib.sha256(self._files.read(result.file)).hexdigest() != result.sha256:

@@ -56,6 +56,10 @@ def test_a_training_end_to_end(whole: tuple[Path, dict[str, Any]]) -> None:
         losses = [task["test_loss"] for task in one["tasks"].values()]
         np.testing.assert_allclose((errors**2).mean(axis=1), losses, rtol=1e-4)
     assert not (folder / "run" / "in_training").exists()
+    notes: list[str] = []
+    assert train(config(folder, replicas=2), str(folder / "run"), lambda event: notes.append(getattr(event, "text", "")))
+    assert "is complete; nothing is left to do" in notes[0]
+    assert notes[1].startswith("seed 0: test RMSE ")
 
 
 def test_a_replica_is_a_run_of_its_seed(whole: tuple[Path, dict[str, Any]]) -> None:
