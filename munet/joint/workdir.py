@@ -302,9 +302,7 @@ class Workdir:
         """
         if not self._files.exists(_RESULT):
             return None
-        result = codec.from_json(
-            self.kind.result, self._read(_RESULT), self.location(_RESULT)
-        )
+        result = codec.from_json(self.kind.result, self._read(_RESULT), self.location(_RESULT))
         if not isinstance(result, PretrainResult):
             return result
         is_there = self._files.exists(result.file)

@@ -69,7 +69,7 @@ def test_seeds_are_replicas_of_one_training() -> None:
 
 
 def test_values_and_accuracies_make_two_suites() -> None:
-    with pytest.raises(SuiteError, match="the results of values are values.*make two suites"):
+    with pytest.raises(SuiteError, match=r"the results of values are values.*make two suites"):
         plan(Suite((Method("values", "muir"), Method("joint", "joint"))), "x", 1)
 
 
