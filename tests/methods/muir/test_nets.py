@@ -57,9 +57,15 @@ def test_the_three_of_the_cross_modal_study_together() -> None:
     assert Plan(BLOCK, [Part((at,), net.generated) for at, net in enumerate(nets)]).num_locations == 10_857
 
 
-@pytest.mark.parametrize(
-    "net", [linear((20,)), lenet(), language_model(50, 16), deep_bind(16, 40)], ids=lambda n: n.name
-)
+SMALL = [linear((20,)), lenet(), language_model(50, 16), deep_bind(16, 40)]
+
+
+def applied(module: nn.Module, variables: Any, *inputs: Any, **options: Any) -> Any:
+    """What a module gives, for tests that compare it."""
+    return module.apply(variables, *inputs, **options)
+
+
+@pytest.mark.parametrize("net", SMALL, ids=lambda net: net.name)
 def test_models_are_made_of_generated_and_own_leaves(net: Net) -> None:
     own = net.own(np.array([0, 1], np.uint32))
     generated = {one.path: jnp.zeros(one.shape) for one in net.generated}
