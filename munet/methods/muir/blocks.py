@@ -176,6 +176,7 @@ def generate(
     contexts: Float[Array | np.ndarray, "locations context"],
     candidates: Int[Array | np.ndarray, "candidates locations"],
     scores: Float[Array | np.ndarray, "candidates locations"] | None = None,
+    places: Int[Array | np.ndarray, " drawn"] | None = None,
 ) -> Float[Array, "locations m n"]:
     """All blocks of all models: Eq. 5 of the first candidates, or Eq. 8 of all where scores are given.
 
@@ -186,9 +187,10 @@ def generate(
       contexts: trained, one a location, the same for all of its candidates.
       candidates: modules of each location.
       scores: of the candidates, before the softmax.
+      places: the only locations whose candidates may differ, in increasing order; None: any may.
     """
     shares = None if scores is None else jax.nn.softmax(scores, axis=0)
-    chosen = candidates[:1] if shares is None else candidates
+    chosen = jnp.asarray(candidates[:1] if shares is None else candidates)
     weights = jnp.ones(chosen.shape, modules.dtype) if shares is None else shares
     (count, context, m, n), locations = modules.shape, contexts.shape[0]
     if count * locations <= _DENSE_CHOICE:  # a gather's gradient scatters, which is slow where there is little to move
@@ -197,8 +199,18 @@ def generate(
         mixing = share_of[:, :, None] * contexts[:, None, :]
         made = mixing.reshape(locations, count * context) @ modules.reshape(count * context, m * n)
         return made.reshape(locations, m, n)
-    gathered = modules.reshape(count, context, m * n)[chosen]
-    made = jnp.einsum("il,la,ilax->lx", weights, contexts, gathered)
+    flat = modules.reshape(count, context, m * n)
+    if shares is None or places is None:
+        made = jnp.einsum("il,la,ilax->lx", weights, contexts, flat[chosen])
+        return made.reshape(locations, m, n)
+    # The incumbents of all locations and the challengers of those that have some, as rows of one gather.
+    kept = jnp.ones(locations, modules.dtype).at[places].set(shares[0, places])
+    tried = shares[1:, places, None] * contexts[places]
+    rows = jnp.concatenate([chosen[0], chosen[1:, places].reshape(-1)])
+    weighed = jnp.concatenate([kept[:, None] * contexts, tried.reshape(-1, context)])
+    made = jnp.einsum("ra,rax->rx", weighed, flat[rows])
+    challengers = made[locations:].reshape(len(shares) - 1, -1, m * n).sum(axis=0)
+    made = made[:locations].at[places].add(challengers, unique_indices=True, indices_are_sorted=True)
     return made.reshape(locations, m, n)
 
 
