@@ -199,19 +199,60 @@ def generate(
         mixing = share_of[:, :, None] * contexts[:, None, :]
         made = mixing.reshape(locations, count * context) @ modules.reshape(count * context, m * n)
         return made.reshape(locations, m, n)
-    flat = modules.reshape(count, context, m * n)
-    if shares is None or places is None:
-        made = jnp.einsum("il,la,ilax->lx", weights, contexts, flat[chosen])
-        return made.reshape(locations, m, n)
+    if shares is None:
+        return _mixed(modules.reshape(-1, m * n), jnp.asarray(contexts), chosen[0]).reshape(locations, m, n)
+    if places is None:
+        places = jnp.arange(locations)
     # The incumbents of all locations and the challengers of those that have some, as rows of one gather.
     kept = jnp.ones(locations, modules.dtype).at[places].set(shares[0, places])
     tried = shares[1:, places, None] * contexts[places]
     rows = jnp.concatenate([chosen[0], chosen[1:, places].reshape(-1)])
     weighed = jnp.concatenate([kept[:, None] * contexts, tried.reshape(-1, context)])
-    made = jnp.einsum("ra,rax->rx", weighed, flat[rows])
+    made = _mixed(modules.reshape(-1, m * n), weighed, rows)
     challengers = made[locations:].reshape(len(shares) - 1, -1, m * n).sum(axis=0)
     made = made[:locations].at[places].add(challengers, unique_indices=True, indices_are_sorted=True)
     return made.reshape(locations, m, n)
+
+
+@jax.custom_vjp
+def _mixed(
+    slices: Float[Array, "modules_times_context x"], weights: Float[Array, "rows context"], chosen: Int[Array, " rows"]
+) -> Float[Array, "rows x"]:
+    """For each row the weighed sum of the slices of its module; one slice of all rows at a time.
+
+    Left to itself autodiff keeps the gathered modules, many times the weights that come of them, and scatters them all
+    at once; this backward rule gathers again, which takes half of the time and a third of the memory or less.
+    """
+    count = weights.shape[1]
+
+    def add(at: Any, total: Array) -> Array:
+        return total + weights[:, at, None] * slices[chosen * count + at]
+
+    empty = jnp.zeros((len(chosen), slices.shape[1]), slices.dtype)
+    made: Array = jax.lax.fori_loop(0, count, add, empty)
+    return made
+
+
+def _mixed_forward(slices: Array, weights: Array, chosen: Array) -> tuple[Array, tuple[Array, Array, Array]]:
+    return _mixed(slices, weights, chosen), (slices, weights, chosen)
+
+
+def _mixed_backward(kept: tuple[Array, Array, Array], gradient: Array) -> tuple[Array, Array, None]:
+    slices, weights, chosen = kept
+    count = weights.shape[1]
+
+    def add(at: Any, found: tuple[Array, Array]) -> tuple[Array, Array]:
+        of_slices, of_weights = found
+        rows = chosen * count + at
+        of_slices = of_slices.at[rows].add(weights[:, at, None] * gradient)
+        return of_slices, of_weights.at[:, at].set((slices[rows] * gradient).sum(axis=1))
+
+    empty = jnp.zeros_like(slices), jnp.zeros_like(weights)
+    of_slices, of_weights = jax.lax.fori_loop(0, count, add, empty)
+    return of_slices, of_weights, None
+
+
+_mixed.defvjp(_mixed_forward, _mixed_backward)
 
 
 def refined(
