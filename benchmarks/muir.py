@@ -121,7 +121,10 @@ def step(challengers: int, repeats: int) -> dict[str, Any]:
         made = [{path: leaf[0] for path, leaf in plan.unpack(blocks, at).items()} for at in range(len(nets))]
         return total([{**one, **other} for one, other in zip(params["own"], made, strict=True)])
 
-    kernels = [{one.path: jnp.full(one.shape, 0.01) for one in net.generated} for net in nets]
+    kernels = [
+        {one.path: jnp.asarray(generator.normal(0, one.deviation, one.shape), jnp.float32) for one in net.generated}
+        for net in nets
+    ]
     whole = [{**one, **other} for one, other in zip(own, kernels, strict=True)]
     ours = {"modules": _modules(plan), "contexts": search["contexts"], "scores": search["scores"], "own": own}
     turns = _turns({"ours": _trained(generated, ours), "plain": _trained(plain, whole)}, repeats)
