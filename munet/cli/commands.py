@@ -141,7 +141,7 @@ def verify(workdir: str, tests: bool, repair: bool, data_dir: str) -> int:
     if repair:
         from munet.report.verify import repair as repairs
 
-        print(repairs.repair(workdir))
+        say(repairs.repair(workdir))
 
     return 2 if checks.run(workdir, checks.remeasure(data_dir) if tests else None) else 0
 

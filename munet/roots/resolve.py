@@ -20,6 +20,7 @@ from munet.roots import cached_files, names, systems
 from munet.roots.checkpoint import Checkpoint, check_format, describe, open_local
 from munet.roots.download import fetch
 from munet.roots.remote_file import SCHEMES, source
+from munet.store.folders import local_path
 from munet.vit.augreg import demo_root_path
 
 DEMO = "demo"
@@ -55,7 +56,7 @@ def find(reference: str | Path, cache_dir: str = "") -> Checkpoint:
                 raise
             advice = f"{name} is not among the names that munet knows. {nearest(name, names.KNOWN)}"
             raise CheckpointError(f"{error}\n{advice}") from error
-    text = text.removeprefix("file://")
+    text = local_path(text)
     scheme = text.partition("://")[0] if "://" in text else ""
     if scheme in SCHEMES:
         url, sha256 = _fragment(text)

@@ -16,6 +16,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float
 
+from munet import accelerators
 from munet.data import photos
 from munet.data.images import Pixels
 from munet.serving.inputs import Inputs
@@ -103,7 +104,7 @@ class _Pipeline:
     def __init__(self, predictors: Sequence[Predictor], paths: Iterable[str]):
         self._predictors, self._paths = predictors, paths
         self._kinds = tuple(dict.fromkeys(predictor.inputs for predictor in predictors))
-        self._size = 64 if jax.local_devices()[0].platform == "cpu" else BATCH_SIZES[-1]
+        self._size = 64 if accelerators.local_devices()[0].platform == "cpu" else BATCH_SIZES[-1]
         image_bytes = sum(int(np.prod(kind.shape or (kind.canvas, kind.canvas, 3))) for kind in self._kinds)
         self._room = threading.Semaphore(max(min(_AHEAD_BYTES // image_bytes, 8 * self._size), self._size))
         self._decoded: queue.Queue[Future[_Item] | BaseException | None] = queue.Queue()

@@ -17,6 +17,7 @@ from munet.report.answers import CsvLines, Form, JsonLines, Table
 from munet.serving.answers import answers
 from munet.serving.image_paths import STANDARD_INPUT, image_paths
 from munet.serving.predictor import Predictor
+from munet.text import say
 from munet.training.program.compilation_cache import use_compilation_cache
 
 _NAMED = 20  # unreadable files that the end names; the answers name all
@@ -100,7 +101,7 @@ def predict(options: Options) -> bool:
     if num_bad:
         more = f", and {num_bad - len(problems):,} more" if num_bad > len(problems) else ""
         text = f"munet: {num_bad:,} of {count:,} images could not be read: {', '.join(problems)}{more}."
-        print(text.encode(errors="backslashreplace").decode(), file=sys.stderr)
+        say(text, sys.stderr)
     return is_whole and not num_bad
 
 
@@ -122,7 +123,7 @@ def _predictors(system: System, options: Options) -> tuple[list[Predictor], bool
             found.append(system.predictor(task))
         except CorruptionError as error:
             errors.append(error)
-            print(f"munet: {task} is left out: {error}", file=sys.stderr)
+            say(f"munet: {task} is left out: {error}", sys.stderr)
     if not found:
         raise errors[0] if errors else UserError(f"{system.workdir}: no task has a model yet: no phase has ended.")
     return found, not errors

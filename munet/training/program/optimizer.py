@@ -14,6 +14,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, Int
 
+from munet.config import Experiment
 from munet.config.evolve import MomentumProduct, Schedule
 from munet.types import Hyperparameters
 
@@ -28,6 +29,11 @@ class UpdateRule(NamedTuple):
     # of momentum and its buffer: "float32", or "bfloat16" as optax has it for a buffer of that type, where a momentum
     # of 0.99 acts as 0.988 (spec section 15)
     momentum_product: MomentumProduct = "float32"
+
+    @classmethod
+    def of(cls, experiment: Experiment) -> UpdateRule:
+        """That of a run with these settings."""
+        return cls(experiment.clip_norm, experiment.fidelity.momentum_product)
 
 
 class OptimizerSettings(NamedTuple):
