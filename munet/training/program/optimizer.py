@@ -68,6 +68,10 @@ def learning_rate(settings: OptimizerSettings, step: Int[Array, ""]) -> Float[Ar
 
     cosine: linear from rate/100 to rate over the warm-up, then half a cosine to 0 at the horizon. restarts: the same
     shape once a cycle. constant: half the rate, no warm-up.
+
+    optax's `warmup_cosine_decay_schedule` takes its lengths and rates as Python numbers and would make a program for
+    each child; with `inject_hyperparams` they may be arrays, but not which schedule it is, nor a warm-up of no steps.
+    Here all is an array, so one program trains children of any settings; tests hold it to optax's values.
     """
     peak = settings.learning_rate
     time = (step % settings.horizon).astype(jnp.float32)
