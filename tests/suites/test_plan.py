@@ -162,7 +162,13 @@ def test_an_unknown_suite_or_variant_names_the_nearest(spec: str, message: str) 
     assert message in str(caught.value)
 
 
-SHIPPED = ("builtin", "builtin:tiny", *(f"characters:{v}" for v in ("paper", "sweep", "real")), "decathlon:sweep")
+SHIPPED = (
+    "builtin",
+    "builtin:tiny",
+    *(f"characters:{v}" for v in ("paper", "sweep", "real")),
+    "decathlon:sweep",
+    "decathlon:stand_in",
+)
 
 
 @pytest.mark.parametrize("spec", ["characters", "decathlon", *SHIPPED])
