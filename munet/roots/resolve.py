@@ -6,6 +6,7 @@ demo                                    the root in the package
 augreg:Ti_16-i21k-...                   a checkpoint of the "How to train your ViT?" release, by name
 https://... gs://...                    a file to download, with #sha256=... if you know it
 munet:runs/demo?task=digits             a model of an earlier run of ours
+munet:runs/joint?trunk                  the layers that all tasks of a joint training share
 random:Ti/16?seed=1                     values that have learnt nothing, as a control
 """
 
