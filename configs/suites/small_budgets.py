@@ -64,7 +64,7 @@ def get_suite(variant: str = "choice") -> Suite:
         Method("small", "base:small", label="muNet on adapters"),
         tuned,
         Method(
-            "tuned_adapters", "base:quick", {"baseline.kind": "tuned_adapters", "defaults.adapter_dim": 512},
+            "tuned_adapters", "base:quick", {"baseline.kind": "tuned_adapters"},
             label="Tuned adapters",
         ),
     )  # fmt: skip
