@@ -4,8 +4,8 @@
 
 Variants: `synthetic` (the default: two pairs of synthetic tasks, Figure 7 of the paper), `synthetic,none` (no sharing),
 `synthetic,shared` (all components for all tasks); `pair` (Figure 1: two tasks whose directions have the cosine
-`--config.rho`; shared bottom), `pair,none`; `mnist`, `mnist,budget`, `mnist,none`, `mnist,shared`, `mnist,shared,sum` (Table I: MNIST
-twice, and twice turned by 90 degrees; needs tfds:mnist).
+`--config.rho`; shared bottom), `pair,none`; `mnist`, `mnist,budget`, `mnist,none`, `mnist,shared`, `mnist,shared,sum`
+(Table I: MNIST twice, and twice turned by 90 degrees; needs tfds:mnist).
 
 Cost: half a minute on two CPU cores for the synthetic tasks; 20 seeds side by side (`--config.replicas=20`) take about
 three minutes.

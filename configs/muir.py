@@ -24,8 +24,12 @@ _CHANGES: dict[str, dict[str, Any]] = {
     "random": {"sharing": "random"},
     "oracle": {"sharing": "given", "challengers": 0},
     "single": {
-        "sharing": "separate", "context": 0, "challengers": 0, "generations": 1200, "final_generations": 0,
-    },  # fmt: skip
+        "sharing": "separate",
+        "context": 0,
+        "challengers": 0,
+        "generations": 1200,
+        "final_generations": 0,
+    },
     "framework": {"initial": "framework"},
     "lambda_4": {"challengers": 4},
 }

@@ -96,14 +96,14 @@ def train(config: JointConfig, workdir: str, notify: Notify, *, command: str = "
         notify(events.Note(text))
 
     if is_dry_run:
-        for line in dry_run.describe(_prepared(config, notify, command)):
+        for line in dry_run.describe(prepared(config, notify, command)):
             say(line)
         return False
     started, deadline = time.monotonic(), Deadline(config.runtime.max_hours)
-    place = Workdir(workdir, _kind(config))
+    place = Workdir(workdir, kind_of(config))
     if _is_complete(config, place, notify):
         return True
-    job = _prepared(config, notify, command)
+    job = prepared(config, notify, command)
     with place.lock():
         _begin_or_resume(job, place, notify)
         saving = JointSaves(place.in_training, job.free.checkpoint_minutes, say)
@@ -126,10 +126,10 @@ def train(config: JointConfig, workdir: str, notify: Notify, *, command: str = "
 
 def describe(config: JointConfig) -> list[str]:
     """What a dry run says."""
-    return dry_run.describe(_prepared(config, lambda _: None, ""))
+    return dry_run.describe(prepared(config))
 
 
-def _kind(config: JointConfig) -> Kind:
+def kind_of(config: JointConfig) -> Kind:
     """What the work directory of a config's training is."""
     if isinstance(config, MuirConfig):
         from munet.methods.muir.result import MUIR
@@ -142,8 +142,12 @@ def _kind(config: JointConfig) -> Kind:
     return PRETRAIN if isinstance(config, PretrainConfig) else TRAIN
 
 
-def _prepared(config: JointConfig, notify: Notify, command: str) -> Job:
-    """The one table of methods: how each kind of settings becomes a training."""
+def prepared(config: JointConfig, notify: Notify = lambda _: None, command: str = "") -> Job:
+    """The one table of methods: how each kind of settings becomes a training that is checked and ready.
+
+    Raises:
+      UserError: the input cannot be used.
+    """
 
     def say(text: str) -> None:
         notify(events.Note(text))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from munet.config.muir import MuirConfig
+from munet.config.routing import RoutingConfig
 from munet.config.train import TrainConfig
 from munet.data import cache
 from munet.run import estimates
@@ -60,25 +62,24 @@ def of_methods(
     for run in runs:
         if run.method.name in times:
             continue
-        if isinstance(run.config, TrainConfig):
+        if isinstance(run.config, TrainConfig | MuirConfig | RoutingConfig):
             times[run.method.name] = _of_joint(run.config)
             continue
         setup, experiment = RunSetup.prepare(run.config), run.config.experiment
         tasks = [task.info for task in setup.tasks]
         program = estimates.full_training(experiment, estimates.largest(tasks, experiment))
-        measured = measure(program, setup.layout, UpdateRule(experiment.clip_norm))
+        measured = measure(program, setup.layout, UpdateRule.of(experiment))
         time = estimates.run_time(experiment, tasks, setup.layout, measured)
         times[run.method.name] = MethodTime(setup.total_image_steps, time)
     return times
 
 
-def _of_joint(config: TrainConfig) -> MethodTime:
+def _of_joint(config: TrainConfig | MuirConfig | RoutingConfig) -> MethodTime:
     """Of a joint training, some of whose rounds are timed."""
-    from munet.joint import dry_run
-    from munet.methods.fine_tuning import job
+    from munet.joint import dry_run, run
 
-    prepared = job.prepare(config)
-    images = prepared.length.total * prepared.images_per_round
+    prepared = run.prepared(config)
+    images = prepared.length.total * prepared.images_per_round * len(prepared.seeds)
     measured = dry_run.measure(prepared)
     training = prepared.length.total * measured.round
     return MethodTime(images, Time(training, training, training, measured.compilation, measured.programs))

@@ -104,11 +104,13 @@ class RoutingResult:
         """For people: the rows of the first seed, and what all seeds have in common."""
         first = self.replicas[0]
         several = len(self.replicas) > 1
-        lines = [f"which task uses which component{f', seed {first.seed}' if several else ''}:", *blocks(first)]
-        lines.append(_shares(self.replicas))
-        if self.allocation == "learnt":
-            lines += _pairs(self.replicas)
-        return lines
+        head = f"which task uses which component{f', seed {first.seed}' if several else ''}:"
+        return [head, *blocks(first), *self.summary()]
+
+    def summary(self) -> list[str]:
+        """How much is used, and which tasks use the same; of all seeds."""
+        pairs = _pairs(self.replicas) if self.allocation == "learnt" else []
+        return [_shares(self.replicas), *pairs]
 
 
 def blocks(replica: RoutedReplica) -> list[str]:

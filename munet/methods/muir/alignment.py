@@ -91,9 +91,14 @@ def ask(incumbent: Mapping, search: Search, path: rng.Path) -> Generation:
     return dataclasses.replace(found, fresh=tuple(fresh))
 
 
+def num_drawn(length: int, share: float) -> int:
+    """How many of so many locations a generation draws: ceil(share x length), one at least."""
+    return min(max(math.ceil(share * length - 1e-9), 1), length)
+
+
 def drawn_locations(length: int, share: float, path: rng.Path) -> Int[np.ndarray, " drawn"]:
-    """ceil(share x length) locations, one at least, in increasing order."""
-    count = min(max(math.ceil(share * length - 1e-9), 1), length)
+    """As many locations as `num_drawn` says, in increasing order."""
+    count = num_drawn(length, share)
     if count == length:
         return np.arange(length)
     keys = rng.uniforms((*path, "place"), [(place,) for place in range(length)])

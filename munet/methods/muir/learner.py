@@ -77,7 +77,7 @@ class Muir(Deciding):
         """A step of Adam; scores of locations that were not drawn do not move, not by a bit."""
 
         def loss_of(trained: Trained, scores: Array) -> tuple[Array, dict[StreamName, Array]]:
-            blocks = generate(trained.modules, trained.contexts, state.candidates, scores if self.has_search else None)
+            blocks = self._blocks(trained, state, scores)
             total, found = jnp.float32(0), {}
             for index, name in enumerate(self.streams):
                 outputs, targets = self._outputs(trained, blocks, index, batches[name]), _targets(batches[name])
@@ -228,11 +228,17 @@ class Muir(Deciding):
         leaves = self._leaves(trained, blocks, index)
         return jax.vmap(self.nets[index].apply)(leaves, jnp.moveaxis(batch.images, 1, 0))[..., 0]
 
+    def _blocks(self, trained: Trained, state: MuirState, scores: Any) -> Array:
+        """All blocks, as they train."""
+        if not self.has_search:
+            return generate(trained.modules, trained.contexts, state.candidates)
+        return generate(trained.modules, trained.contexts, state.candidates, scores, state.places)
+
     def _measured_blocks(self, state: MuirState) -> Array:
         """Blocks as the config says that they are measured."""
         trained = state.trained
         if self.experiment.measured == "merged" and self.has_search:
-            return generate(trained.modules, trained.contexts, state.candidates, state.scores)
+            return self._blocks(trained, state, state.scores)
         chosen: Int[Array, " locations"] = refined(state.candidates, state.scores, state.picks)
         return generate(trained.modules, trained.contexts, chosen[None])
 

@@ -6,6 +6,7 @@ generated kernels start at 0 (spec of MUiR, sections 2 and 3).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,7 +19,8 @@ from flax import linen as nn
 from flax.traverse_util import flatten_dict, unflatten_dict
 from jaxtyping import Array, Float
 
-from munet.methods.muir.blocks import LeafPath, Matrices, Rule, dense, matrices
+from munet.methods.muir.architectures import DeepBind, LanguageModel, LeNet, WideResNet
+from munet.methods.muir.blocks import LeafPath, Matrices, Rule, convolution, dense, gates, matrices
 
 Leaves = Mapping[LeafPath, Any]
 
@@ -32,17 +34,19 @@ class Net:
       module: called with a batch of inputs, gives a batch of outputs.
       inputs: shape of one input.
       rule: which leaves are generated.
+      dtype: of inputs.
     """
 
     name: str
     module: nn.Module
     inputs: tuple[int, ...]
     rule: Rule
+    dtype: str = "float32"
 
     @cached_property
     def leaves(self) -> dict[LeafPath, tuple[int, ...]]:
         """Shapes of all parameters, in the order of the module."""
-        made = jax.eval_shape(self.module.init, jax.random.key(0), jnp.zeros((1, *self.inputs)))
+        made = jax.eval_shape(self.module.init, jax.random.key(0), jnp.zeros((1, *self.inputs), self.dtype))
         return {path: leaf.shape for path, leaf in flatten_dict(made.get("params", {}), sep="/").items()}
 
     @cached_property
@@ -63,7 +67,7 @@ class Net:
     def own(self, words: np.ndarray) -> dict[LeafPath, np.ndarray]:
         """First values of the leaves that are not generated."""
         key = jax.random.wrap_key_data(jnp.asarray(words), impl="threefry2x32")
-        made = flatten_dict(self.module.init(key, jnp.zeros((1, *self.inputs))).get("params", {}), sep="/")
+        made = flatten_dict(self.module.init(key, jnp.zeros((1, *self.inputs), self.dtype)).get("params", {}), sep="/")
         taken = {one.path for one in self.generated}
         return {path: np.asarray(leaf) for path, leaf in made.items() if path not in taken}
 
@@ -73,8 +77,14 @@ class Net:
         return outputs
 
 
-def _linear_rule(path: LeafPath, shape: tuple[int, ...]) -> Matrices | None:
-    return dense(path, shape) if path == "weights/kernel" else None
+def by_path(makers: Mapping[str, Callable[[LeafPath, tuple[int, ...]], Matrices]]) -> Rule:
+    """A rule that generates the leaves whose whole paths fit one of some patterns (regular expressions)."""
+
+    def rule(path: LeafPath, shape: tuple[int, ...]) -> Matrices | None:
+        found = next((maker for pattern, maker in makers.items() if re.fullmatch(pattern, path)), None)
+        return None if found is None else found(path, shape)
+
+    return rule
 
 
 class Linear(nn.Module):
@@ -88,7 +98,30 @@ class Linear(nn.Module):
 
 def linear(inputs: tuple[int, ...]) -> Net:
     """A linear model of one output, all of which is generated."""
-    return Net("linear", Linear(), inputs, _linear_rule)
+    return Net("linear", Linear(), inputs, by_path({"weights/kernel": dense}))
+
+
+def lenet(classes: int = 10) -> Net:
+    """Of 32 x 32 images in colour."""
+    rule = by_path({"conv_2/kernel": convolution, r"dense_\d/kernel": dense})
+    return Net("LeNet", LeNet(classes), (32, 32, 3), rule)
+
+
+def wide_resnet(classes: int = 10) -> Net:
+    """WRN-40-1."""
+    return Net("WRN-40-1", WideResNet(classes), (32, 32, 3), by_path({r"group_.*/kernel": convolution}))
+
+
+def language_model(symbols: int, width: int = 256) -> Net:
+    """Two stacked LSTMs."""
+    rule = by_path({r"lstm_\d/(input|hidden)": gates})
+    return Net(f"LSTM-{width}", LanguageModel(symbols, width), (8,), rule, "int32")
+
+
+def deep_bind(width: int = 256, length: int = 201) -> Net:
+    """Of windows of nucleotides."""
+    rule = by_path({"conv/kernel": convolution, "dense/kernel": dense})
+    return Net(f"DeepBind-{width}", DeepBind(width), (length,), rule, "int32")
 
 
 NETS: Mapping[str, Callable[[tuple[int, ...]], Net]] = {"linear": linear}

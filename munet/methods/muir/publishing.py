@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import jax
@@ -11,6 +12,7 @@ from safetensors.numpy import save
 from munet.joint.best import best_of_task, best_point
 from munet.joint.run import Finished
 from munet.joint.workdir import CurvePoint, Workdir
+from munet.methods.muir import folding
 from munet.methods.muir.learner import Muir
 from munet.methods.muir.result import MuirReplica, MuirResult, MuirTaskResult
 from munet.methods.muir.state import MuirState
@@ -32,13 +34,28 @@ def arrays_of(learner: Muir, state: MuirState) -> dict[str, np.ndarray]:
     return found
 
 
+def plain_weights(learner: Muir, state: MuirState) -> dict[str, np.ndarray]:
+    """The models without modules, as any framework reads them: every parameter by task and path."""
+    trained: Any = jax.tree.map(np.asarray, state.trained)
+    blocks = np.einsum("la,lamn->lmn", trained.contexts, trained.modules[learner.winners(state)[0]])
+    found = {}
+    for index, part in enumerate(learner.plan.parts):
+        leaves = {**trained.own[index], **learner.plan.unpack(jax.numpy.asarray(blocks), index)}
+        for at, number in enumerate(part.tasks):
+            for path, leaf in leaves.items():
+                found[f"{learner.tasks[number]}/{path}"] = np.ascontiguousarray(leaf[at])
+    return found
+
+
 def publish(learner: Muir, place: Workdir, finished: Finished) -> MuirResult:
     """Writes the files, then the record."""
     files, replicas = {}, []
     for index, seed in enumerate(finished.job.seeds):
         name = f"replica_{seed}.safetensors"
+        weights = f"replica_{seed}_weights.safetensors"
         files[name] = save(arrays_of(learner, finished.states[index]))
-        replicas.append(_replica(learner, finished, index, name))
+        files[weights] = save(plain_weights(learner, finished.states[index]))
+        replicas.append(dataclasses.replace(_replica(learner, finished, index, name), weights=weights))
     result = MuirResult(
         tuple(replicas),
         finished.job.length.total,
@@ -70,4 +87,6 @@ def _replica(learner: Muir, finished: Finished, index: int, file: str) -> MuirRe
             extras=facts.extras,
         )
     mapping, best_mapping = (tuple(map(int, learner.winners(one)[0])) for one in (finished.states[index], state))
-    return MuirReplica(learner.experiment.seed + index, tasks, mapping, best.step, best_mapping, file)
+    size = folding.sizes(mapping, learner.experiment.context, learner.plan.block)
+    seed = learner.experiment.seed + index
+    return MuirReplica(seed, tasks, mapping, best.step, best_mapping, file, sizes=size)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from munet.config.muir import MuirExperiment
 from munet.joint.workdir import Kind
+from munet.methods.muir.folding import Sizes
 from munet.types import TaskName
 
 METRICS = {"value": "RMSE"}  # what a task's quality is called, by its objective; the lower the better
@@ -45,7 +46,9 @@ class MuirReplica:
       mapping: the module of every location, of the last version.
       best_round: of the best version.
       best_mapping: its modules.
-      file: of the last version's arrays.
+      file: of the last version's modules, contexts, alignment, and what is each task's own.
+      weights: file of the same models without any of these: plain weights, by task and path.
+      sizes: of the generated weights of all tasks together; results of older versions have neither.
     """
 
     seed: int
@@ -54,6 +57,8 @@ class MuirReplica:
     best_round: int
     best_mapping: tuple[int, ...]
     file: str
+    weights: str = ""
+    sizes: Sizes | None = None
 
     def rmse(self, *, of_best: bool = False) -> float:
         """Root of the mean squared error on test examples, averaged over the tasks of values."""

@@ -39,6 +39,7 @@ class MuirState(NamedTuple):
       scores: of the candidates, before the softmax; moved at a rate of their own, where there are challengers.
       candidates: modules of every location, the incumbent's first.
       drawn: locations that have challengers.
+      places: their numbers, or any as many where none has: no other location has candidates that differ.
       picks: which candidate wins where winners are drawn; else -1.
       moments: Adam's, of `trained`.
       score_moments: Adam's, of the scores.
@@ -48,6 +49,7 @@ class MuirState(NamedTuple):
     scores: Float[Array | np.ndarray, "candidates locations"]
     candidates: Int[Array | np.ndarray, "candidates locations"]
     drawn: Bool[Array | np.ndarray, " locations"]
+    places: Int[Array | np.ndarray, " drawn"]
     picks: Int[Array | np.ndarray, " locations"]
     moments: Any
     score_moments: Any
@@ -113,10 +115,12 @@ def with_generation(
 ) -> MuirState:
     """A state in which a generation begins: scores are reset, and their moments, and no other."""
     fresh = np.repeat(scores[:, None], len(generation.drawn), axis=1).astype(np.float32)
+    places = np.flatnonzero(generation.drawn) if generation.drawn.any() else np.arange(len(state.places))
     return state._replace(
         scores=fresh,
         candidates=generation.candidates,
         drawn=generation.drawn,
+        places=places.astype(np.int32),
         picks=generation.picks,
         score_moments=adam.init(fresh),
     )
@@ -142,7 +146,8 @@ def initial(experiment: MuirExperiment, plan: Plan, nets: tuple[Net, ...], seed:
     rest = alignment.resting(first_mapping(experiment, plan), experiment.challengers)
     scores = alignment.first_scores(experiment.challengers, experiment.challenger_share)
     empty = np.zeros(rest.candidates.shape, np.float32)
+    places = np.arange(alignment.num_drawn(plan.num_locations, experiment.share), dtype=np.int32)
     bare = MuirState(
-        trained, empty, rest.candidates, rest.drawn, rest.picks, adam.init(trained), adam.init(empty)
+        trained, empty, rest.candidates, rest.drawn, places, rest.picks, adam.init(trained), adam.init(empty)
     )  # fmt: skip
     return with_generation(bare, rest, scores, adam)

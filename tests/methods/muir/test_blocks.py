@@ -120,6 +120,22 @@ def test_blocks_are_weighed_sums_of_their_modules(modules: int, context: int) ->
         np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.parametrize("modules", [5, 10_000])
+def test_places_without_challengers_are_made_once(modules: int) -> None:
+    """Naming the only locations whose candidates differ changes nothing, gradients included."""
+    h, z, psi, s = map(jnp.asarray, _arrays(modules, 9, 2, 4))
+    places = jnp.array([1, 4, 8])
+    psi = jnp.repeat(psi[:1], 4, axis=0).at[:, places].set(psi[:, places])
+    one, other = (
+        jax.value_and_grad(lambda h, z, s, at=at: (generate(h, z, psi, s, at) ** 2).sum(), argnums=(0, 1, 2))(h, z, s)
+        for at in (None, places)
+    )
+    np.testing.assert_allclose(one[0], other[0], rtol=1e-5)
+    for leaf, same in zip(one[1][:2], other[1][:2], strict=True):
+        np.testing.assert_allclose(leaf, same, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(one[1][2][:, places], other[1][2][:, places], rtol=1e-3, atol=1e-4)
+
+
 def test_a_merge_of_one_candidate_is_that_candidate() -> None:
     h, z, psi, _ = map(jnp.asarray, _arrays(5, 9, 2, 3))
     sure = jnp.full((3, 9), -200.0).at[1].set(0.0)

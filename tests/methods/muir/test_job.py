@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from munet.errors import ConfigError, DataError
 from munet.joint.loop import Training
 from munet.joint.run import train
 from munet.methods.muir import job
+from munet.methods.muir.folding import sizes
 from munet.methods.muir.learner import Muir
 from tests.methods.muir.small import NUM_TASKS, config
 
@@ -28,7 +30,7 @@ def run(settings: MuirConfig, workdir: Path) -> dict[str, Any]:
     result = json.loads((workdir / "result.json").read_text())
     for line in (*lines["curve"], result):
         del line["seconds"]
-    files = [(workdir / one["file"]).read_bytes() for one in result["replicas"]]
+    files = [(workdir / one[name]).read_bytes() for one in result["replicas"] for name in ("file", "weights")]
     return {**lines, "result": result, "files": files}
 
 
@@ -55,7 +57,16 @@ def test_a_training_end_to_end(whole: tuple[Path, dict[str, Any]]) -> None:
             errors = np.einsum("tei,ti->te", data["test_X"], weights) - data["test_Y"]
         losses = [task["test_loss"] for task in one["tasks"].values()]
         np.testing.assert_allclose((errors**2).mean(axis=1), losses, rtol=1e-4)
+        plain = load_file(folder / "run" / one["weights"])
+        for task in range(NUM_TASKS):
+            np.testing.assert_allclose(plain[f"small/{task}/weights/kernel"][:, 0], weights[task], rtol=1e-6, atol=1e-7)
+        assert one["sizes"] == asdict(sizes(one["mapping"], 1, (8, 1)))
     assert not (folder / "run" / "in_training").exists()
+    notes: list[str] = []
+    again = config(folder, replicas=2)
+    assert train(again, str(folder / "run"), lambda event: notes.append(getattr(event, "text", "")))
+    assert "is complete; nothing is left to do" in notes[0]
+    assert notes[1].startswith("seed 0: test RMSE ")
 
 
 def test_a_replica_is_a_run_of_its_seed(whole: tuple[Path, dict[str, Any]]) -> None:
