@@ -25,10 +25,21 @@ STEM, HEAD = "stem", "head"
 
 @dataclass(frozen=True)
 class Layer:
-    """Parallel components, and what follows their combination for all tasks."""
+    """Parallel components, and what follows their combination for all tasks.
+
+    Attributes:
+      components: each a chain of operations; none at all give zeros.
+      after: what follows.
+      empty: shape of the zeros that a layer without components gives.
+    """
 
     components: tuple[Chain, ...]
     after: Chain = ()
+    empty: Shape = ()
+
+    def output(self, shape: Shape) -> Shape:
+        """What its components make of an input's shape."""
+        return components.shape_after(self.components[0], shape) if self.components else self.empty
 
 
 @dataclass(frozen=True)
@@ -72,7 +83,7 @@ class Network:
         """What each layer, the stem first, gives to the next."""
         found = [components.shape_after(self.stem, self.inputs)]
         for layer in self.layers:
-            found.append(components.shape_after((*layer.components[0], *layer.after), found[-1]))
+            found.append(components.shape_after(layer.after, layer.output(found[-1])))
         return found
 
     @property
@@ -97,8 +108,7 @@ class Network:
         for number, layer in enumerate(self.layers):
             for place, chain in enumerate(layer.components):
                 yield component_name(number, place), chain, shapes[number]
-            between = components.shape_after(layer.components[0], shapes[number])
-            yield f"layer_{number}.after", layer.after, between
+            yield f"layer_{number}.after", layer.after, layer.output(shapes[number])
 
     def initial(self, path: rng.Path) -> dict[str, dict[str, np.ndarray]]:
         """New parameters by name; nothing where an operation has none."""
@@ -133,7 +143,9 @@ class Network:
         values, left = components.apply(self.stem, params.get(STEM, {}), inputs), iter(rows)
         for number, layer in enumerate(self.layers):
             own = [params.get(component_name(number, place), {}) for place in range(len(layer.components))]
-            if len(own) == 1:
+            if not own:
+                values = jnp.zeros((len(values), *layer.empty))
+            elif len(own) == 1:
                 values = components.apply(layer.components[0], own[0], values)
             else:
                 factors = weights(next(left), by)
