@@ -30,5 +30,5 @@ def draw(title: str, trained: Sequence[Trained]) -> bytes:
         axis.set(xlabel="rounds", ylabel="training loss (mean of all tasks)", xlim=(0, None), ylim=(0, None))
         seeds = len(trained[0].losses)
         axis.set_title(f"{title}: mean of {seeds} seeds, band: 90 % interval", loc="left")
-        axis.legend(loc="upper right")
+        axis.legend(loc="upper left", bbox_to_anchor=(0.0, -0.13), borderaxespad=0.0, ncols=2)
         return canvas.svg(figure, title)
