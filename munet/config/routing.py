@@ -45,6 +45,7 @@ class RoutingExperiment:
     network: NetworkName = "mnist"
     image_size: Positive = 28  # pixels on a side
     is_grey: bool = True  # images have one channel
+    inverts: bool = False  # black is 1 and white 0, as for ink on paper
 
     # "learnt" connections; every task uses "all" components (shared bottom); task i uses its "own", component i (no
     # sharing); or the rows that are "given"

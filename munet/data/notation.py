@@ -24,6 +24,8 @@ def _own_split(parsed: TaskUri) -> str:
         return "&".join(f"{name}={value}" for name, value in parsed.options.items()) or "the source's"
     if "split" in parsed.options:
         return parsed.options["split"]
+    if "alphabet" in parsed.options:
+        return "10/4/6 a character" if parsed.options.get("selection") != "published" else "published selection"
     defaults = {"train": "train[5%:]", "validation": "train[:5%]", "test": "test"}
     if parsed.path == "omniglot" and not defaults.keys() & parsed.options.keys():
         return "clean"

@@ -1,9 +1,10 @@
 """Task URIs and where each kind of data set is opened: one table from scheme to opener.
 
-`tfds:mnist`, `tfds:cmaterdb/bangla`, `tfds:omniglot?split=clean`, `tfds:NAME?train=train[5%:]&validation=train[:5%]`,
-`npz:/path.npz`, `folder:/path`, `builtin:digits`, `builtin:glyphs/<script>`, `hf:NAME?label=...`, `memory:NAME` (arrays
-handed over in Python), `muir:/path.npz?task=7&noisy=true` (one of many tasks of values in a file). Sets of TFDS, of
-Hugging Face and built-in ones may be changed: `?rotate=90` (`changed.py`).
+`tfds:mnist`, `tfds:cmaterdb/bangla`, `tfds:omniglot?split=clean`, `tfds:omniglot?alphabet=Korean`,
+`tfds:NAME?train=train[5%:]&validation=train[:5%]`, `npz:/path.npz`, `folder:/path`, `builtin:digits`,
+`builtin:glyphs/<script>`, `hf:NAME?label=...`, `memory:NAME` (arrays handed over in Python),
+`muir:/path.npz?task=7&noisy=true` (one of many tasks of values in a file). Sets of TFDS, of Hugging Face and built-in
+ones may be changed: `?rotate=90` (`changed.py`).
 """
 
 from __future__ import annotations
@@ -92,7 +93,7 @@ def parse_uri(uri: str) -> TaskUri:
     if (own := [key for key in options if key not in known]) and not (scheme.has_options or scheme.path_options):
         raise DataError(f"{uri}: a {name} task has no option {own[0]!r}; {_takes(known, own)}.")
     task = _name_of(path) if is_path else path
-    parts = [options[key] for key in ("config", "task") if key in options]
+    parts = [options[key] for key in ("config", "task", "alphabet") if key in options]
     parts += ["noisy"] if options.get("noisy") == "true" else []
     task = "/".join([task, *parts])
     return TaskUri(uri, name, path, changed.name_of(uri, task, options) if known else task, options)

@@ -146,7 +146,7 @@ def _opened(config: RoutingConfig, say: Say) -> _Data:
         batch_size = min(experiment.batch_size, len(train))
         labels = np.asarray(train.labels, np.int32)
         streams.append(Stream(name, train.images, labels, batch_size, path_of(name), PURPOSES))
-    return _Data(opened, tuple(streams), Images(size, experiment.is_grey))
+    return _Data(opened, tuple(streams), Images(size, experiment.is_grey, experiment.inverts))
 
 
 def _answering(data: _Data) -> list[Answering]:

@@ -28,10 +28,16 @@ _HELD_OUT = 8_192  # samples of a split that is drawn
 
 
 class Images:
-    """Grey or coloured images in [0, 1]."""
+    """Grey or coloured images in [0, 1].
 
-    def __init__(self, image_size: int, is_grey: bool):
-        self._size, self._is_grey = image_size, is_grey
+    Args:
+      image_size: pixels on a side.
+      is_grey: whether they have one channel.
+      inverts: whether black is 1.
+    """
+
+    def __init__(self, image_size: int, is_grey: bool, inverts: bool = False):
+        self._size, self._is_grey, self._inverts = image_size, is_grey, inverts
 
     def batch(self, task: int, batch: Batch) -> tuple[Array, Array]:  # noqa: ARG002
         """Images as they are measured, and their classes."""
@@ -40,12 +46,16 @@ class Images:
             return self.prepared(prepare(images, self._size, antialias=False)), batch.labels
         values = images.astype(jnp.float32) / 255  # nothing is to be resized
         channels = 1 if self._is_grey else 3
-        return (values if values.shape[-1] == channels else values.repeat(channels, axis=-1)), batch.labels
+        values = values if values.shape[-1] == channels else values.repeat(channels, axis=-1)
+        return self._turned(values), batch.labels
 
     def prepared(self, images: Float[Array, "n size size 3"]) -> Array:
         """From [-1, 1] and three channels; grey ones have the same value in each."""
         values = (images + 1) / 2
-        return values.mean(axis=-1, keepdims=True) if self._is_grey else values
+        return self._turned(values.mean(axis=-1, keepdims=True) if self._is_grey else values)
+
+    def _turned(self, values: Array) -> Array:
+        return 1 - values if self._inverts else values
 
 
 class Drawn:
