@@ -132,7 +132,7 @@ def test_batches_smaller_than_the_set_are_drawn(whole: tuple[Path, dict[str, Any
 def test_a_search_of_nothing_is_said_once(tmp_path: Path, name: str) -> None:
     said: list[str] = []
     job.prepare(config(tmp_path, **{name: 0}), said.append)
-    assert [text for text in said if f"experiment.{name} = 0: nothing is searched" in text] == said[-1:]
+    assert len([text for text in said if text.startswith(f"experiment.{name} = 0: nothing is searched")]) == 1
 
 
 def _refused(settings: MuirConfig) -> str:
