@@ -28,7 +28,7 @@ def caption(name: str) -> str:
     what = name.removeprefix(_PREFIX).removesuffix(".svg")
     return (
         f"Figure 2 of {what}: above, the module of every task (colour) of the first seed, in the order of the true "
-        "groups; below, the score of the mapping after every generation, a line a seed, and their median."
+        "groups; below, the score of the mapping after every generation: median of the seeds, and their quartiles."
     )
 
 
@@ -37,14 +37,14 @@ def _picture(title: str, searches: Sequence[Search]) -> bytes:
     with canvas.canvas(9.5, 5.6, rows=2) as (figure, axes):
         cells, scores = axes[0][0], axes[1][0]
         _cells(cells, first)
-        longest = max(len(one.scores) for one in searches)
-        for one in searches:
-            scores.plot(range(len(one.scores)), one.scores, color=canvas.colour(5), linewidth=0.6, alpha=0.5)
-        equal = [one.scores for one in searches if len(one.scores) == longest]
-        scores.plot(range(longest), np.median(np.array(equal), axis=0), color=canvas.colour(0), linewidth=1.6)
+        length = min(len(one.scores) for one in searches)
+        values = np.array([one.scores[:length] for one in searches])
+        low, middle, high = np.quantile(values, (0.25, 0.5, 0.75), axis=0)
+        scores.fill_between(range(length), low, high, color=canvas.colour(5), alpha=0.35, linewidth=0)
+        scores.plot(range(length), middle, color=canvas.colour(0), linewidth=1.0)
         full = first.mappings.shape[1]
-        scores.set(xlabel="generation", ylim=(-full - 1, full + 1), xlim=(0, longest - 1))
-        scores.set_title(f"score (at most {full})", loc="left", fontsize=10, fontweight="normal")
+        scores.set(xlabel="generation", ylim=(-full - 1, full + 1), xlim=(0, max(length - 1, 1)))
+        scores.set_title(f"score of the mapping (at most {full})", loc="left", fontsize=10, fontweight="normal")
         figure.suptitle(title, fontsize=13, fontweight="bold", x=0.01, horizontalalignment="left")
         return canvas.svg(figure, title)
 

@@ -43,6 +43,9 @@ def prepare(config: MuirConfig, say: Say = lambda _: None) -> Job:
     streams = tuple(
         stream_of(name, [tasks[number] for number in own], experiment.batch_size) for name, own in numbers.items()
     )
+    if experiment.sharing in ("search", "random") and not (experiment.challengers and experiment.share):
+        name = "challengers" if not experiment.challengers else "share"
+        say(f"experiment.{name} = 0: nothing is searched; every block keeps the module that it begins with.")
     learner = Muir(
         experiment, [info.name for info in infos], numbers, {name: nets[own[0]] for name, own in numbers.items()}
     )

@@ -62,6 +62,7 @@ def test_duplicates_of_a_module_add_up_and_the_incumbent_wins_ties() -> None:
     assert winners.tolist() == [4]
     assert mass == pytest.approx([0.6])
     np.testing.assert_allclose(masses(candidates, scores)[:, 0], [0.6, 0.6, 0.4, 0.6], rtol=1e-6)
+    assert tell(np.array([[1], [2]], np.int32), np.zeros((2, 1), np.float32), np.full(1, -1))[0].tolist() == [1]
     tied = np.array([[1], [2], [3], [2], [1]], np.int32)
     assert tell(tied, np.zeros((5, 1), np.float32), np.full(1, -1))[0].tolist() == [1]
     assert tell(tied, np.zeros((5, 1), np.float32), np.array([2]))[0].tolist() == [3]  # winners that are drawn

@@ -128,6 +128,13 @@ def test_batches_smaller_than_the_set_are_drawn(whole: tuple[Path, dict[str, Any
     run(config(folder, batch_size=3), tmp_path / "run")
 
 
+@pytest.mark.parametrize("name", ["challengers", "share"])
+def test_a_search_of_nothing_is_said_once(tmp_path: Path, name: str) -> None:
+    said: list[str] = []
+    job.prepare(config(tmp_path, **{name: 0}), said.append)
+    assert len([text for text in said if text.startswith(f"experiment.{name} = 0: nothing is searched")]) == 1
+
+
 def _refused(settings: MuirConfig) -> str:
     with pytest.raises(ConfigError) as caught:
         job.prepare(validate(settings))
