@@ -21,7 +21,7 @@ from munet import rng
 Shape = tuple[int, ...]
 Params = Mapping[str, Array]  # of a chain, `<place>/<name>`
 NORM_GROUPS, NORM_EPSILON = 4, 1e-6
-_MOST_GATHERED = 800  # numbers of a window that a product is made of
+_MOST_GATHERED = 64  # numbers of a window that a product is made of
 _IMAGES = ("NHWC", "HWIO", "NHWC")
 
 
@@ -181,7 +181,7 @@ def _normalised(inputs: Array, own: Params) -> Array:
 
 
 def _convolved(conv: Conv, kernel: Array, inputs: Array) -> Array:
-    """A convolution; of few inputs a window as a matrix product, which a CPU does much faster inside of loops."""
+    """A convolution; of few inputs a window as a matrix product, which a CPU does much faster (of many it compiles long)."""
     (height, width), stride = conv.size, conv.stride
     if height * width * inputs.shape[-1] > _MOST_GATHERED:
         strides = (stride, stride)
