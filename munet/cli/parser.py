@@ -14,13 +14,14 @@ from munet import __version__
 from munet.cli import data_options, run_options, system_options
 from munet.errors import UserError, nearest
 
-_CONFIGURED = ("evolve", "config", "benchmark", "pretrain", "train", "devices")  # take --config.NAME=VALUE
+_CONFIGURED = ("evolve", "extend", "config", "benchmark", "pretrain", "train", "devices")  # take --config.NAME=VALUE
 
 _HELP = """\
 munet evolves one pretrained ViT into a single system that solves many image-classification tasks.
 
 Commands:
   evolve     start a run, or go on with it
+  extend     add tasks to a run, or give its tasks further phases
   status     what a run has reached
   predict    the classes of images, by one task's model or by all
   serve      the same over HTTP, with a page to drop images on

@@ -116,6 +116,16 @@ def from_folder(uri: str, folder: str) -> str:
     return uri.replace(f":{path}", f":{Path(folder, path)}", 1)
 
 
+def absolute(uri: str) -> str:
+    """A task's URI with the absolute path for a relative one.
+
+    Raises:
+      DataError: as `parse_uri`.
+    """
+    path = relative_path(uri)
+    return uri.replace(f":{path}", f":{expanded(path).absolute()}", 1) if path else uri
+
+
 def _path_and_query(scheme: Scheme, rest: str) -> tuple[str, str]:
     """What follows the scheme, cut where options begin; the path of a file may have any characters."""
     path, mark, query = rest.partition("?") if not scheme.is_path else rest.rpartition("?")

@@ -52,6 +52,8 @@ def compressed(state: State, entry: CompressionEntry) -> State:
         active=state.active,
         seeds=state.seeds,
         next_model_id=next_id,
+        evidence=state.evidence,
+        plan=state.plan,
     )
     used = after.components_of(after.models)
     unused = [id for id, record in components.items() if id not in used and record.origin != "root"]

@@ -18,8 +18,9 @@ from jaxtyping import Bool
 from munet import right_images
 from munet.config import Experiment
 from munet.errors import CorruptionError, UserError, WorkdirError, nearest
-from munet.evolution import judging, schedule
+from munet.evolution import judging
 from munet.evolution.controller import Controller
+from munet.evolution.plan import Plan
 from munet.evolution.state import State
 from munet.store import Store, codec
 from munet.system import replay, sound
@@ -94,8 +95,13 @@ class RunView:
 
     @cached_property
     def experiment(self) -> Experiment:
-        """The configuration that decides the result."""
+        """The configuration that decides the result, as the run began with it."""
         return read_experiment(self.start)
+
+    @property
+    def plan(self) -> Plan:
+        """Every phase that the run has had and is to have, and its settings."""
+        return self.controller.plan(self.state)
 
     @cached_property
     def controller(self) -> Controller:
@@ -110,7 +116,7 @@ class RunView:
     @property
     def tasks(self) -> tuple[TaskInfo, ...]:
         """All tasks of the run in order, solved or not."""
-        return self.start.tasks
+        return self.plan.tasks
 
     @cached_property
     def models(self) -> dict[TaskName, ModelRecord]:
@@ -146,8 +152,7 @@ class RunView:
     @property
     def num_generations(self) -> int:
         """Generations of the whole run."""
-        iterations = schedule.num_task_iterations(self.experiment)
-        return iterations * len(self.tasks) * schedule.num_generations(self.experiment)
+        return self.plan.num_generations()
 
     @property
     def total_params(self) -> int:
@@ -218,16 +223,13 @@ class RunView:
           UserError: no such task, or no model yet.
           CorruptionError: the entry is damaged.
         """
-        model = self.model(task)  # else there is none
+        self.model(task)  # else there is none
         if self.joint is not None:
             return self.joint.closed[task]
-        if model.id in (measured := self._measured_after):
-            return measured[model.id]
-        index = self._places[task]
-        iteration = self.position.task_iteration - (index >= self.position.task_index)
-        num_phases = iteration * len(self.tasks) + index + 1
-        place = schedule.num_entries(self.experiment, len(self.tasks), num_phases)  # after the start entry
+        place = self.run_state.measured_at[task]
         entry = next(self.store.journal.entries(start=place), None)
+        if isinstance(entry, CompressionEntry):
+            entry = next((one.measured for one in entry.models if one.measured.task == task), None)
         if not isinstance(entry, PhaseEntry) or entry.task != task:
             raise CorruptionError(f"Entry {place} of the journal of {self.workdir} does not close a phase of {task!r}.")
         sound.check_phase(entry, self.task(task).num_classes)  # it may be older than the snapshot that was folded from
@@ -242,16 +244,6 @@ class RunView:
         """
         entry = self.last_phase(task)
         return right_images.unpack(entry.test_right, entry.test_quality.counted) if entry.test_right else None
-
-    @cached_property
-    def _measured_after(self) -> dict[ModelId, PhaseEntry]:
-        """What was measured of models that came after the last phase."""
-        if not self.is_complete:
-            return {}
-        num_phases = self.position.task_iteration * len(self.tasks)
-        place = 1 + schedule.num_entries(self.experiment, len(self.tasks), num_phases)
-        after = [entry for entry in self.store.journal.entries(place) if isinstance(entry, CompressionEntry)]
-        return {model.measured.retained: model.measured for entry in after for model in entry.models}
 
     @cached_property
     def _places(self) -> dict[TaskName, int]:

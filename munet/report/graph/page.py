@@ -24,6 +24,7 @@ from munet.types import (
     ChildEntry,
     ComponentId,
     CompressionEntry,
+    ExtendEntry,
     GenerationEntry,
     ModelRecord,
     PhaseEntry,
@@ -250,6 +251,9 @@ def _words(frame: Frame) -> tuple[str, str]:
         return f"{printable(entry.task)}: seed parents are chosen", f"Best fits: {fits}" if fits else ""
     if isinstance(entry, CompressionEntry):
         return "compression", f"{count(len(entry.models), 'model')} stored in fewer parameters"
+    if isinstance(entry, ExtendEntry):
+        named = ", ".join(printable(info.name) for info in entry.tasks)
+        return "extension", f"{count(len(entry.phases), 'phase')} to come" + (f"; new: {named}" if named else "")
     return "start", "Only the root is there; no task is solved yet."
 
 
