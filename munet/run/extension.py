@@ -133,13 +133,13 @@ def _problems_of_tasks(system: RunView, uris: Sequence[str], iterations: Mapping
     known, new = [task.name for task in system.tasks], {parse_uri(uri).name: uri for uri in uris}
     names = Counter(parse_uri(uri).name for uri in uris)
     problems = [
-        f"--config.tasks: {number} tasks are called {name!r}: give all but one another name, {name}2={new[name]}."
+        f"--config.tasks: {number} tasks are called {name!r}: give one another name, {_renamed(name, new[name])}."
         for name, number in names.items()
         if number > 1
     ]
     problems += [
         f"--config.tasks: {system.workdir} has a task called {name!r} already. --iterations={name}:1 gives it another "
-        f"phase; other data needs another name: {name}2={uri}."
+        f"phase; other data needs another name: {_renamed(name, uri)}."
         for name, uri in new.items()
         if name in known
     ]
@@ -148,6 +148,10 @@ def _problems_of_tasks(system: RunView, uris: Sequence[str], iterations: Mapping
         for name in iterations
         if name not in known and name not in new
     ]
+
+
+def _renamed(name: TaskName, uri: str) -> str:
+    return f"{name}2={uri.removeprefix(f'{name}=')}"
 
 
 def _changes(before: Experiment, after: Experiment) -> dict[str, object]:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from munet.config import Config, Experiment, as_begun, completed, differences, to_json
+from munet.data import uris
 from munet.data.open_settings import NO_ARRAYS, Arrays
 from munet.evolution.controller import Controller
 from munet.progress import events
@@ -159,7 +160,11 @@ def _as_begun(config: Config, workdir: str, notify: Notify) -> Config:
     store = Store.create_or_open(workdir)
     if not len(store.journal):
         return config
-    experiment, changed = as_begun(config.experiment, read_start(store).experiment)
+    first = read_start(store)
+    experiment, changed = as_begun(config.experiment, first.experiment)
+    if len(first.tasks) == len(experiment.tasks):
+        pairs = zip(experiment.tasks, first.tasks, strict=True)
+        experiment = replace(experiment, tasks=tuple(uris.as_begun(uri, task.name) for uri, task in pairs))
     if changed:
         notify(events.Note(f"The run in {store.path} was begun before these were settings: {'; '.join(changed)}"))
     return replace(config, experiment=experiment)
