@@ -1,4 +1,4 @@
-"""What Python users call to change the tasks of a system that is there: `munet.extend`."""
+"""What Python users call to change the tasks of a system that is there: `munet.extend`, `munet.forget`."""
 
 from __future__ import annotations
 
@@ -68,3 +68,28 @@ def extend(
         request = Request(configure, iterations or {}, again)
         extending.extend(workdir, request, listeners, to=to or "", arrays=arrays_of([*given, *arrays]))
     return open_system(place)
+
+
+def forget(system: str | System, task: TaskName) -> System:
+    """Takes a task out of a complete system: its model goes, and every file that only it used.
+
+    What other tasks use stays bit for bit; its history still names the task, `digits (forgotten)`, whose name may be
+    used again. It cannot be undone, and nobody is asked.
+
+    Args:
+      system: of a run, or its work directory.
+      task: which.
+
+    Returns:
+      The system as it is then; `system` itself does not change.
+
+    Raises:
+      UserError: there is no such task, it is the only one, or the run is not complete; nothing is changed then.
+      WorkdirError: another process writes there.
+    """
+    from munet.run import forget as forgetting
+
+    workdir = system.workdir if isinstance(system, System) else system
+    for planned in forgetting.plan_forgetting(workdir, task):
+        forgetting.forget(planned)
+    return open_system(workdir)

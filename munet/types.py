@@ -413,4 +413,19 @@ class ExtendEntry:
     settings: Mapping[str, object] = field(default_factory=dict)
 
 
-JournalEntry = StartEntry | SeedsEntry | GenerationEntry | PhaseEntry | CompressionEntry | ExtendEntry
+@dataclass(frozen=True)
+class ForgetEntry:
+    """A task that a complete run has no more (`munet forget`): its model, and what only that used.
+
+    Attributes:
+      position: of a complete run.
+      task: its name, which another task may have from then on.
+      retained: the model that is gone.
+    """
+
+    position: Position
+    task: TaskName
+    retained: ModelId
+
+
+JournalEntry = StartEntry | SeedsEntry | GenerationEntry | PhaseEntry | CompressionEntry | ExtendEntry | ForgetEntry

@@ -204,6 +204,39 @@ def compress(workdir: str, to: str, tolerance: float | None, tasks: str, data_di
     console.print(compressed.summary(found.before, found.after), highlight=False, markup=False)
 
 
+def forget(workdir: str, task: str, yes: bool) -> None:
+    """Takes a task out of a finished run, its baselines too, after saying what that will change.
+
+    Raises:
+      UserError: the run or the task cannot be used, or whoever is asked says no.
+    """
+    from munet.report import forgotten
+    from munet.run import forget as forgetting
+
+    planned = forgetting.plan_forgetting(workdir, task)
+    for one in planned:
+        for line in forgotten.describe(one):
+            say(line)
+    if not yes and any(one.entry for one in planned):
+        _ask(f"Forget {task}? It cannot be undone. [y/N] ")
+    for one in planned:
+        forgetting.forget(one)
+    say(f"{task} is forgotten. `munet verify --workdir={workdir} --tests` measures what every other task is.")
+
+
+def _ask(question: str) -> None:
+    """Asks a person.
+
+    Raises:
+      UserError: there is none, or the answer is not yes.
+    """
+    if not sys.stdin.isatty():
+        raise UserError("Nothing was changed: there is no terminal to ask on; --yes says that it is meant.")
+    say(question)
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise UserError("Nothing was changed.")
+
+
 def predict(
     workdir: str,
     images: Sequence[str],

@@ -29,6 +29,7 @@ Commands:
   verify     check that every stored file is what was written
   export     a task's model as a folder that timm, augreg readers or any JAX program open
   compress   a smaller copy of a finished system: layers stored as low-rank updates
+  forget     take a task out of a finished system
   data       show tasks: splits, classes, a contact sheet
   roots      list pretrained models to begin with, or fetch and inspect one
   config     list every setting, its value and its meaning

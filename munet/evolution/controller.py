@@ -17,6 +17,7 @@ from munet.errors import CorruptionError
 from munet.evolution import evidence, grid, judging, schedule
 from munet.evolution.children import baseline_child, continued_child, explored_child, mutated_child, seed_child
 from munet.evolution.extending import extended
+from munet.evolution.forgetting import forgotten
 from munet.evolution.judging import judge_child
 from munet.evolution.mutations import mutate_settings
 from munet.evolution.parents import sample_parent
@@ -32,6 +33,7 @@ from munet.types import (
     CompressionEntry,
     CycleQualities,
     ExtendEntry,
+    ForgetEntry,
     GenerationEntry,
     GenerationPlan,
     Hyperparameters,
@@ -199,20 +201,24 @@ class Controller:
         }
 
     def tell(
-        self, state: State, entry: SeedsEntry | GenerationEntry | PhaseEntry | CompressionEntry | ExtendEntry
+        self,
+        state: State,
+        entry: SeedsEntry | GenerationEntry | PhaseEntry | CompressionEntry | ExtendEntry | ForgetEntry,
     ) -> State:
         """The state after a journal entry.
 
         Raises:
           CorruptionError: the entry does not follow on the state.
         """
-        if isinstance(entry, CompressionEntry):
+        if isinstance(entry, CompressionEntry | ForgetEntry):
             if not self.is_complete(state) or entry.position != state.position:
+                what = "models compressed" if isinstance(entry, CompressionEntry) else "a task forgotten"
                 raise CorruptionError(
-                    f"The journal has models compressed at {entry.position}, where the run is at {state.position}.",
-                    _ADVICE,
+                    f"The journal has {what} at {entry.position}, where the run is at {state.position}.", _ADVICE
                 )
-            return compressed(state, entry)
+            if isinstance(entry, CompressionEntry):
+                return compressed(state, entry)
+            return forgotten(state, self.plan(state), entry)
         if isinstance(entry, ExtendEntry):
             if entry.position != state.position:
                 raise CorruptionError(

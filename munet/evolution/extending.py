@@ -35,7 +35,7 @@ def extended(state: State, plan: Plan, entry: ExtendEntry) -> State:
     Raises:
       CorruptionError: the entry does not follow on the state.
     """
-    known, new = [task.name for task in plan.tasks], [task.name for task in entry.tasks]
+    known, new = [task.name for task in plan.living], [task.name for task in entry.tasks]
     is_complete = plan.place(state.position) >= len(plan.phases)
     if not entry.phases:
         raise CorruptionError("The journal has a run extended by nothing.", _ADVICE)

@@ -56,11 +56,12 @@ def extend(
       EvolutionError: every child of a phase diverged.
     """
     started = time.perf_counter()
-    place = to if to and _is_copy(workdir, to) else workdir
-    if to and place != to:
+    is_copied = bool(to) and _is_copy(workdir, to)
+    place = to if is_copied else workdir
+    if to and not is_copied:
         new_workdir.check_places(workdir, to, "extended")
     system = view.open(place)
-    extension = known_extension(system, request) if place == to else plan_extension(system, request)
+    extension = known_extension(system, request) if is_copied else plan_extension(system, request)
     if extension is None:
         raise WorkdirError(
             f"--to={to} is a copy of {workdir} that was extended otherwise: give a new or empty directory, or extend "

@@ -20,6 +20,7 @@ from munet.store.folders import open_folder
 from munet.types import (
     CompressionEntry,
     ExtendEntry,
+    ForgetEntry,
     GenerationEntry,
     JournalEntry,
     PhaseEntry,
@@ -40,8 +41,9 @@ _KINDS: dict[str, type[JournalEntry]] = {
     "phase": PhaseEntry,
     "compression": CompressionEntry,
     "extend": ExtendEntry,
+    "forget": ForgetEntry,
 }
-_NEWER = {"extend": 4}  # the format of kinds that came later: a run without them stays readable
+_NEWER = {"extend": 4, "forget": 4}  # the format of kinds that came later: a run without them stays readable
 _KEYS = {"format", "kind", "previous", "entry"}
 _NAME = re.compile(r"(\d{8})\.json")
 _HASH_PREFIX, _HASH_SUFFIX, _HASH_DIGITS = b'{"sha256":"', b'",', 64

@@ -20,6 +20,7 @@ from munet.store.store import Store
 from munet.system import sound, state_file
 from munet.types import (
     CompressionEntry,
+    ForgetEntry,
     GenerationEntry,
     JournalEntry,
     ModelId,
@@ -77,6 +78,8 @@ def tell(controller: Controller, run_state: RunState | None, entry: JournalEntry
         return replace(after, measured_at=run_state.measured_at.changed(dict.fromkeys(tasks, run_state.length)))
     if isinstance(entry, SeedsEntry):
         return replace(after, image_steps=run_state.image_steps + entry.image_steps)
+    if isinstance(entry, ForgetEntry):
+        return replace(after, measured_at=run_state.measured_at.changed({}, [entry.task]))
     if not isinstance(entry, GenerationEntry):
         return after
     spent = [child.cost for child in entry.children]

@@ -14,7 +14,7 @@ from typing import Any
 from munet import config
 from munet.config import Experiment
 from munet.errors import CorruptionError
-from munet.evolution.plan import Phase, PhaseSettings, Plan
+from munet.evolution.plan import Forgotten, Phase, PhaseSettings, Plan
 from munet.evolution.state import State
 from munet.store import codec
 from munet.types import ComponentName, ComponentRecord, Leaf, ModelRecord, Position, Quality, TaskInfo
@@ -135,6 +135,7 @@ def _plan(plan: Plan) -> dict[str, Any]:
         "tasks": [codec.to_json(task) for task in plan.tasks],
         "phases": [[phase.iteration, phase.task_index, phase.settings] for phase in plan.phases],
         "settings": [config.to_json(settings.experiment) for settings in plan.settings],
+        "forgotten": [[one.task_index, one.next_model_id] for one in plan.forgotten],
     }
 
 
@@ -143,6 +144,7 @@ def _plan_of(data: Any) -> Plan:
         tuple(codec.from_json(TaskInfo, task) for task in data["tasks"]),
         tuple(Phase(*numbers) for numbers in data["phases"]),
         tuple(PhaseSettings(codec.from_json(Experiment, one)) for one in data["settings"]),
+        tuple(Forgotten(*numbers) for numbers in data["forgotten"]),
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -115,8 +115,13 @@ class RunView:
 
     @property
     def tasks(self) -> tuple[TaskInfo, ...]:
-        """All tasks of the run in order, solved or not."""
-        return self.plan.tasks
+        """All tasks of the run in order, solved or not; those that it has forgotten are not among them."""
+        return self.plan.living
+
+    @property
+    def every_task(self) -> tuple[TaskInfo, ...]:
+        """All tasks that the run ever had, in order; of several of one name the newest."""
+        return tuple({task.name: task for task in (*self.plan.tasks, *self.plan.living)}.values())
 
     @cached_property
     def models(self) -> dict[TaskName, ModelRecord]:
@@ -131,8 +136,14 @@ class RunView:
 
     @cached_property
     def components(self) -> dict[ComponentId, ComponentRecord]:
-        """The components that retained models use, each once, bases too; the root's only where they are used."""
-        return {id: self.state.components[id] for model in self.models.values() for id in self.state.used_by(model)}
+        """The components that retained models use, each once, bases too; the root's only where they are used.
+
+        Of tasks that the run has forgotten their records say so: `digits (forgotten)`.
+        """
+        used = {id: self.state.components[id] for model in self.models.values() for id in self.state.used_by(model)}
+        if not self.plan.forgotten:
+            return used
+        return {id: replace(record, cycles=self.plan.cycles(record)) for id, record in used.items()}
 
     @property
     def position(self) -> Position:
@@ -175,7 +186,7 @@ class RunView:
         if task in self._places:
             waits = "training" if self.joint else "its first phase"
             raise UserError(f"Task {task!r} has no model yet: {waits} has not ended. Solved: {_list(self.models)}.")
-        raise UserError(f"There is no task {task!r} in {self.workdir}. {nearest(task, [t.name for t in self.tasks])}")
+        raise UserError(self._no_task(task))
 
     def task(self, task: TaskName) -> TaskInfo:
         """The description of a task.
@@ -185,7 +196,17 @@ class RunView:
         """
         if task in self._places:
             return self.tasks[self._places[task]]
-        raise UserError(f"There is no task {task!r} in {self.workdir}. {nearest(task, [t.name for t in self.tasks])}")
+        raise UserError(self._no_task(task))
+
+    def _no_task(self, task: TaskName) -> str:
+        if task in self.forgotten:
+            return f"The task {task!r} of {self.workdir} was forgotten (`munet forget`); its model is gone."
+        return f"There is no task {task!r} in {self.workdir}. {nearest(task, [t.name for t in self.tasks])}"
+
+    @property
+    def forgotten(self) -> tuple[TaskName, ...]:
+        """Names of tasks that the run has no more, in the order in which they were forgotten."""
+        return tuple(self.plan.tasks[one.task_index].name for one in self.plan.forgotten)
 
     def score(self, task: TaskName) -> float:
         """Eq. 2 of a task's model in the system as it is now."""
@@ -267,11 +288,11 @@ class RunView:
         """The task that trained a component last; None for one that still is the root's."""
         record = self.state.components[component]
         if len(record.cycles) <= 1 or self.joint is not None:
-            return next(iter(record.cycles), None)
-        creator = self.state.models.get(record.model)
-        if creator is not None:
-            return creator.task
-        return self._task_that_published[component]
+            last = next(iter(record.cycles), None)
+        else:
+            creator = self.state.models.get(record.model)
+            last = self._task_that_published[component] if creator is None else creator.task
+        return None if last is None else self.plan.called(last, record.model)
 
     @cached_property
     def _task_that_published(self) -> dict[ComponentId, TaskName]:

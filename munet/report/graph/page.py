@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from importlib import resources
 from typing import Any
 
+from munet.evolution.plan import FORGOTTEN
 from munet.quality import metric_words
 from munet.report import drawing
 from munet.report.graph import pictures
@@ -25,6 +26,7 @@ from munet.types import (
     ComponentId,
     CompressionEntry,
     ExtendEntry,
+    ForgetEntry,
     GenerationEntry,
     ModelRecord,
     PhaseEntry,
@@ -43,7 +45,7 @@ def to_page(tasks: Sequence[TaskInfo], history: History) -> str:
     """The page as HTML text.
 
     Args:
-      tasks: of the run, in its order.
+      tasks: of the run, in its order, forgotten ones too.
       history: the run's.
     """
     template = (resources.files("munet") / "assets" / "graph.html").read_text(encoding="utf-8")
@@ -65,7 +67,7 @@ class _Table:
     """The history with numbers for names: parts, nodes, models."""
 
     def __init__(self, tasks: Sequence[TaskInfo], history: History):
-        self._tasks, self._history = tasks, history
+        self._tasks, self._history, self._forgotten = tasks, history, history.forgotten
         self._number = {info.name: index for index, info in enumerate(tasks)}
         self._rows, self._layers = rows_of(history.shown(), history.trained_last)
         self._parts: dict[ComponentId, int] = {}
@@ -225,8 +227,9 @@ class _Table:
     def _task(self, index: int, info: TaskInfo) -> dict[str, Any]:
         style = drawing.task_style(index)
         dark = drawing.on_dark(style.colour)
+        gone = f" {FORGOTTEN}" if info.name in self._forgotten else ""
         return {
-            "name": printable(info.name),
+            "name": printable(info.name) + gone,
             "short": _short(info.name),
             "classes": info.num_classes,
             "colours": [style.colour, drawing.text_colour(style.colour), dark, drawing.text_colour(dark)],
@@ -251,6 +254,8 @@ def _words(frame: Frame) -> tuple[str, str]:
         return f"{printable(entry.task)}: seed parents are chosen", f"Best fits: {fits}" if fits else ""
     if isinstance(entry, CompressionEntry):
         return "compression", f"{count(len(entry.models), 'model')} stored in fewer parameters"
+    if isinstance(entry, ForgetEntry):
+        return f"{printable(entry.task)}: forgotten", f"model {entry.retained} is gone, and what only it used"
     if isinstance(entry, ExtendEntry):
         named = ", ".join(printable(info.name) for info in entry.tasks)
         return "extension", f"{count(len(entry.phases), 'phase')} to come" + (f"; new: {named}" if named else "")

@@ -183,7 +183,7 @@ def _curve(x: float, y: float, to_x: float, to_y: float) -> str:
 def _box(graph: Graph, node: Node, text: _Text, x: float, y: float, width: float) -> str:
     numbers = {task.name: index for index, task in enumerate(graph.tasks)}
     owner = node.trained_last if node.kind == "component" else node.tasks[0]
-    style = drawing.task_style(numbers[owner]) if owner else drawing.Style(drawing.ROOT_COLOUR)
+    style = drawing.owner_style(owner, numbers)
     is_filled = node.kind == "component"
     fill = style.colour if is_filled else "#FFFFFF"
     ink = drawing.text_colour(fill) if is_filled else INK
