@@ -13,7 +13,7 @@ from munet.config import Config
 from munet.config.evolve import BaselineKind
 from munet.data.open_settings import NO_ARRAYS, Arrays
 from munet.data.uris import absolute
-from munet.errors import WorkdirError
+from munet.errors import UserError, WorkdirError
 from munet.progress import events
 from munet.progress.events import Notify
 from munet.run import runs
@@ -67,6 +67,8 @@ def extend(
             f"--to={to} is a copy of {workdir} that was extended otherwise: give a new or empty directory, or extend "
             f"that copy (--workdir={to} --in_place)."
         )
+    if extension.config.runtime.compare and not extension.new:
+        raise UserError("--config.compare trains the new tasks with baselines, and there are none: leave it out.")
     deadline = Deadline(extension.config.runtime.max_hours)
     grown = Grown.prepare(system, extension, lambda text: notify(events.Note(text)), arrays)
     if dry_run:
@@ -74,13 +76,14 @@ def extend(
             notify(events.Note(line))
         return None
     if grown.entry is not None:
-        had = len(grown.plan.phases) - len(extension.phases)
-        notify(events.Note(f"{system.workdir} had {count(had, 'phase')}; behind them: {', '.join(extension.phases)}"))
+        had, where = len(grown.plan.phases) - len(extension.phases), f" in {to}" if to else ""
+        listed = ", ".join(extension.phases)
+        notify(events.Note(f"Extending {system.workdir}, which has {count(had, 'phase')}{where}, by: {listed}."))
     try:
         runs.go_on(grown, to or place, notify, deadline)
         if grown.entry is None and system.is_complete:
             notify(events.Note(f"The run in {system.workdir} has these phases; for further ones like them: --again."))
-        for kind in extension.config.runtime.compare if extension.new else ():
+        for kind in extension.config.runtime.compare:
             _extend_baseline(kind, to or place, extension, request, notify, deadline, arrays)
     except TimeIsUpError:
         runs.say_time_is_up(deadline, time.perf_counter() - started, notify)

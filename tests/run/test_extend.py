@@ -62,8 +62,8 @@ def test_an_extended_run_is_the_run_of_all_tasks_bit_for_bit(
     report = verify(str(run), remeasure(cache_dir=str(data / "cache")))
     assert not report.problems
     assert report.num_tested == 2
-    (note,) = [event.text for event in told if isinstance(event, events.Note) and "had 1 phase" in event.text]
-    assert note.endswith("behind them: right")
+    (note,) = [event.text for event in told if isinstance(event, events.Note) and event.text.startswith("Extending")]
+    assert note.endswith("which has 1 phase, by: right.")
     started = next(event for event in told if isinstance(event, events.RunStarted))
     assert started.task_names == ("left", "right")
     assert started.generations_done == 2
@@ -245,6 +245,7 @@ def test_what_cannot_be_is_refused_and_nothing_written(
     assert "--iterations=left:1 gives it another phase" in text
     assert "there is no task 'lift'" in text
     assert "Did you mean" in text
+    assert "and there are none" in refused(capsys, where, there, "--iterations=left:1", "--config.compare=full")
     assert "TASK:NUMBER" in refused(capsys, where, there, "--iterations=left")
     text = refused(capsys, where, there, right, "--config.root=demo", "--config.variant=Ti/16", "--config.seed=3")
     for name in ("root", "variant", "seed"):

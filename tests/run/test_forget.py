@@ -97,6 +97,14 @@ def test_pictures_and_status_say_that_it_is_forgotten(
     status = json.loads(capsys.readouterr().out)
     assert status["forgotten_tasks"] == [TASK]
     assert [*status["tasks"]] == ["task1", "task2"]
+    user = next(
+        task
+        for task in system.models
+        if f"{TASK} (forgotten)" in str([system.components[id].cycles for id in system.model(task).components.values()])
+    )
+    assert main(["export", f"--workdir={run}", f"--task={user}", f"--output={tmp_path}/out"]) == 0
+    assert f"tasks that the run has no more: {TASK}" in (tmp_path / "out" / "README.md").read_text()
+    capsys.readouterr()
     assert main(["status", f"--workdir={run}", f"--task={TASK}"]) == 2
     assert "was forgotten" in capsys.readouterr().err
 
