@@ -13,7 +13,7 @@ TASK_COLOURS = (
     "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#882255", "#999933", "#332288", "#A9714B",
 )  # fmt: skip
 ROOT_COLOUR = "#C9CDD2"
-FORGOTTEN_COLOUR = "#7A828C"  # of what a task trained last that the run has no more
+FORGOTTEN_COLOUR = "#565D66"  # of what a task trained last that the run has no more
 INK, FAINT, HAIRLINE, PAPER = "#1A1D21", "#5B626B", "#E6E8EB", "#F4F5F6"  # text, quiet text, lines, empty fields
 _DASHES = ("", "9 4", "2 3.5")  # when the colours are used up: again, dashed, then dotted
 _FONT = "Helvetica Neue, Helvetica, Arial, Liberation Sans, DejaVu Sans, sans-serif"
