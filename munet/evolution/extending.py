@@ -16,11 +16,12 @@ from munet.types import ExtendEntry
 
 _ADVICE = "Restore the work directory or start in a new one."
 
-# What phases may have otherwise than those before them: how much they try, and among which settings. All else would
-# make of the run another one: its root, its score, its data, its draws.
+# What phases may have otherwise than those before them: how much they try, among which settings, and which tasks are
+# private from then on. All else would make of the run another one: its root, its score, its data, its draws.
 MAY_DIFFER = (
     "num_task_iterations", "num_generations", "children_per_generation", "cycles_per_child", "stages",
     "images_per_task", "max_batches_per_cycle", "min_batches_per_cycle", "max_seed_parents", "search_space",
+    "private_tasks",
 )  # fmt: skip
 
 

@@ -127,6 +127,7 @@ def _extend_baseline(
     experiment = replace(
         experiment,
         tasks=tuple(map(absolute, extension.new.values())),
+        private_tasks=tuple(name for name in experiment.private_tasks if name in extension.new),
         baseline=replace(experiment.baseline, kind=kind),
     )
     runs.start_or_go_on(Config(experiment, runtime), place, notify, deadline, arrays)

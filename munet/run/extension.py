@@ -181,6 +181,11 @@ def _problems_of_settings(system: RunView, changes: Mapping[str, object], after:
             f"{listed}: the phase of {system.active_task} is open, and phases that wait keep their settings. Go on "
             "with the run to its end first, or extend it with its own settings."
         )
+    if lost := [name for name in before.private_tasks if name not in after.private_tasks]:
+        problems.append(f"experiment.private_tasks: {', '.join(lost)} would become parents of others: name them, too..")
+    names = [*(task.name for task in system.plan.tasks), *(parse_uri(uri).name for uri in after.tasks)]
+    if unknown := [name for name in after.private_tasks if name not in names]:
+        problems.append(f"experiment.private_tasks: there is no task {unknown[0]!r}. {nearest(unknown[0], names)}")
     space = changes.get("search_space")
     return problems + [
         problem for name in (space if isinstance(space, dict) else ()) for problem in _space(system, name, after)

@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from types import FrameType
 
 from munet.errors import UserError
-from munet.text import count
+from munet.text import count, say
 
 _NEEDED = {
     "fastapi": "fastapi",
@@ -201,4 +201,4 @@ def _run(options: Options, tokens: tuple[bytes, ...], bound: socket.socket) -> N
 
 
 def _say(text: str) -> None:
-    print(f"munet: {text}", file=sys.stderr, flush=True)
+    say(f"munet: {text}", sys.stderr)

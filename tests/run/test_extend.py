@@ -255,6 +255,8 @@ def test_what_cannot_be_is_refused_and_nothing_written(
     assert "at most 32 pixels" in text
     text = refused(capsys, where, there, right, "--config.search_space.flip=False")
     assert "search_space.flip" in text
+    text = refused(capsys, where, there, right, "--config.private_tasks=rite")
+    assert "private_tasks: there is no task 'rite'. Did you mean 'right'" in text
     assert "missing.npz" in refused(capsys, where, there, f"--config.tasks=npz:{data}/missing.npz")
     assert "no field" in refused(capsys, where, there, right, "--config.num_generation=2").replace("setting", "field")
     twice = f"{right},npz:{data}/../{data.name}/right.npz"

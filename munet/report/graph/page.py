@@ -6,15 +6,13 @@ and are shown as text.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
-import re
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from typing import Any
 
 from munet.evolution.plan import FORGOTTEN
+from munet.pages import inline_hash
 from munet.quality import metric_words
 from munet.report import drawing
 from munet.report.graph import pictures
@@ -50,7 +48,7 @@ def to_page(tasks: Sequence[TaskInfo], history: History) -> str:
     """
     template = (resources.files("munet") / "assets" / "graph.html").read_text(encoding="utf-8")
     policy = "default-src 'none'; base-uri 'none'; form-action 'none'; img-src data:; " + "; ".join(
-        f"{element}-src '{_hash(element, template)}'" for element in ("script", "style")
+        f"{element}-src '{inline_hash(element, template)}'" for element in ("script", "style")
     )
     text = json.dumps(to_data(tasks, history), separators=(",", ":"))
     for letter in "<>&":  # in a script element only JSON's own escapes are read
@@ -294,9 +292,3 @@ def _right(correct: int, counted: int, metric: str) -> str:
 def _short(name: TaskName) -> str:
     shown = printable(name)
     return shown if len(shown) <= _SHORT else shown[: _SHORT - 1] + "\u2026"
-
-
-def _hash(element: str, template: str) -> str:
-    found = re.search(f"<{element}>(.*?)</{element}>", template, re.DOTALL)
-    content = found[1] if found else ""
-    return "sha256-" + base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
