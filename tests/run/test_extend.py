@@ -13,6 +13,8 @@ import pytest
 
 import munet
 from munet.cli.main import main
+from munet.compression import choice
+from munet.compression.finished import compress_run
 from munet.config import Config
 from munet.errors import UserError, WorkdirError
 from munet.progress import events
@@ -294,3 +296,26 @@ def test_iterations() -> None:
     for wrong in ("a", "a:", ":1", "a:0", "a:-1", "a:x", "a:1,a:2"):
         with pytest.raises(UserError, match="--iterations"):
             parse_iterations(wrong)
+
+
+def test_a_compressed_system_is_extended_too(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its low-rank layers are parents as all others are; what is compressed and forgotten then is sound, too."""
+    settings = config(data)
+    settings.experiment.stages = ("explore:2x1", "train:1x1")  # which clones every layer
+    settings.experiment.search_space.image_size = (32,)
+    runs.evolve(settings, str(tmp_path / "run"), lambda _: None)
+    monkeypatch.setenv("MUNET_CACHE_DIR", str(data / "cache"))
+    monkeypatch.setattr(choice, "choose", lambda layers, holds: {one.id: 2 for one in layers if 2 in one.ranks})
+    compress_run(str(tmp_path / "run"), str(tmp_path / "small"), tolerance=100)
+    small = tmp_path / "small"
+    before = munet.open(str(small)).last_phase("left")
+    third = request(data, tasks=(f"third=npz:{data}/left.npz",))
+    extending.extend(str(small), third, lambda _: None)
+    system = munet.open(str(small))
+    assert "low_rank" in {record.origin for record in system.components.values()}
+    assert system.last_phase("left") == before  # of the compressed model
+    extending.extend(str(small), request(data, iterations={"left": 1}), lambda _: None)
+    assert munet.open(str(small)).last_phase("left") != before
+    assert not verify(str(small), remeasure(cache_dir=str(data / "cache"))).problems
+    munet.forget(str(small), "left")
+    assert not verify(str(small), remeasure(cache_dir=str(data / "cache"))).problems
