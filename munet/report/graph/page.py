@@ -212,23 +212,30 @@ class _Table:
 
     def _widths(self, slots: pictures.Slots, of_node: Mapping[int, int]) -> list[float]:
         """What the texts in each slot need."""
-        names = [max(drawing.text_width(_short(info.name), 13), 66.0) + 22 for info in self._tasks]
-        heads = [max(drawing.text_width(_short(info.name), 11), 76.0) + 16 for info in self._tasks]
+        names = [max(drawing.text_width(self._shown(info), 13), 66.0) + 22 for info in self._tasks]
+        heads = [max(drawing.text_width(self._shown(info), 11), 76.0) + 16 for info in self._tasks]
         needed = [*names, *heads, *(70.0 for _ in slots.layer[2 * len(names) :])]
         for number, slot in of_node.items():
             owner = self._node_list[number]["owner"]
             if owner >= 0:
-                text = f"{_short(self._tasks[owner].name)} (00)"
+                text = f"{self._shown(self._tasks[owner])} (00)"
                 needed[slot] = max(needed[slot], drawing.text_width(text, 13) + 20)
         return needed
+
+    def _gone(self, info: TaskInfo) -> str:
+        """What stands behind the name of a task that the run has no more."""
+        return f" {FORGOTTEN}" if info.name in self._forgotten else ""
+
+    def _shown(self, info: TaskInfo) -> str:
+        """A task's name in a box."""
+        return _short(info.name) + self._gone(info)
 
     def _task(self, index: int, info: TaskInfo) -> dict[str, Any]:
         style = drawing.task_style(index)
         dark = drawing.on_dark(style.colour)
-        gone = f" {FORGOTTEN}" if info.name in self._forgotten else ""
         return {
-            "name": printable(info.name) + gone,
-            "short": _short(info.name),
+            "name": printable(info.name) + self._gone(info),
+            "short": self._shown(info),
             "classes": info.num_classes,
             "colours": [style.colour, drawing.text_colour(style.colour), dark, drawing.text_colour(dark)],
             "dash": style.dash,
