@@ -2,7 +2,11 @@
 
 `tfds:mnist`, `tfds:cmaterdb/bangla`, `tfds:omniglot?split=clean`, `tfds:NAME?train=train[5%:]&validation=train[:5%]`,
 `npz:/path.npz`, `folder:/path`, `builtin:digits`, `builtin:glyphs/<script>`, `hf:NAME?label=...`, `memory:NAME` (arrays
+<<<<<<< HEAD
 handed over in Python). Any of them may have a name in front, `birds=folder:/data/a/images`, which the task then has.
+=======
+handed over in Python), `muir:/path.npz?task=7&noisy=true` (one of many tasks of values in a file).
+>>>>>>> 8ca4ef31e4030de38e48626d02a0a08b95fef107
 """
 
 from __future__ import annotations
@@ -57,6 +61,7 @@ SCHEMES = {
     "folder": Scheme("folder.folder:open_folder", is_path=True, path_options=("range",)),
     "hf": Scheme("hub.hub:open_hugging_face", has_options=True, may_be_path=True),
     "memory": Scheme("memory:open_memory"),
+    "muir": Scheme("muir:open_muir", is_path=True, path_options=("task", "noisy")),
 }
 
 
@@ -92,8 +97,9 @@ def parse_uri(uri: str) -> TaskUri:
     if options and not (scheme.has_options or scheme.path_options):
         raise DataError(f"{uri}: a {name} task has no options; remove {', '.join(options)}.")
     task = _name_of(path) if is_path else path
-    own = f"{task}/{options['config']}" if "config" in options else task
-    return TaskUri(uri, name, path, given or own, options)
+    parts = [options[key] for key in ("config", "task") if key in options]
+    parts += ["noisy"] if options.get("noisy") == "true" else []
+    return TaskUri(uri, name, path, given or "/".join([task, *parts]), options)
 
 
 def _check_given(uri: str, name: str) -> None:
