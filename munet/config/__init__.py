@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from munet.config.config_dicts import default
-from munet.config.differences import BEFORE, as_begun, completed, differences, to_json, without_places
+from munet.config.differences import BEFORE, as_begun, completed, differences, to_json, with_changes, without_places
 from munet.config.evolve import Baseline, Config, Defaults, Experiment, Fidelity, Runtime, SearchSpace
 from munet.config.muir import MuirConfig, MuirExperiment
 from munet.config.pretrain import PretrainConfig, PretrainRuntime, Recipe
@@ -16,5 +16,5 @@ __all__ = [
     "MuirExperiment", "PretrainConfig", "PretrainRuntime", "Recipe", "RoutingConfig", "RoutingExperiment", "Runtime",
     "SearchSpace", "TrainConfig",
     "TrainExperiment", "TrainRuntime", "apply", "as_begun", "completed", "default", "differences", "to_json",
-    "without_places",
+    "with_changes", "without_places",
 ]  # fmt: skip

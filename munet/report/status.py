@@ -75,6 +75,7 @@ def status_json(system: RunView, task: TaskName = "") -> dict[str, Any]:
         "unfinished": _unfinished_json(system),
         "seconds_left": seconds_left(system),
         "joint": _joint_json(system.joint),
+        "forgotten_tasks": list(system.forgotten),
     }
 
 
