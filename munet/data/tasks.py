@@ -187,7 +187,10 @@ def load_tasks(uris: Sequence[str], settings: OpenSettings) -> list[Task]:
         try:
             name = parse_uri(uri).name
             if name in first_of_name:
-                raise DataError(f"{uri}: a task called {name!r} is there already ({first_of_name[name]}).")
+                raise DataError(
+                    f"{uri}: a task called {name!r} is there already ({first_of_name[name]}). Give it another name: "
+                    f"{name}2={uri.removeprefix(f'{name}=')}."
+                )
             first_of_name[name] = uri
             tasks.append(open_task(uri, settings))
         except DataError as error:
