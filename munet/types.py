@@ -357,12 +357,16 @@ class CompressionEntry:
     tolerance: float | None = None
 
 
+Objective = Literal["", "value"]  # "": a class
+
+
 @dataclass(frozen=True)
 class TaskInfo:
     """What the journal's first entry holds of a task; resuming on other data is refused.
 
     `image_shape` is the height, width and channels that the task's images were brought to, as whoever predicts has to;
-    `()` in journals written before it was noted, or where images are first decoded in training.
+    `()` in journals written before it was noted, or where images are first decoded in training. `objective` is what is
+    predicted of an example: its class ("" in files, as ever), or a `value`.
     """
 
     name: TaskName
@@ -373,6 +377,7 @@ class TaskInfo:
     num_validation: int
     num_test: int
     image_shape: tuple[int, ...] = field(default=(), compare=False, kw_only=True, metadata={"omit_default": True})
+    objective: Objective = field(default="", kw_only=True, metadata={"omit_default": True})
 
     @property
     def num_classes(self) -> int:

@@ -17,6 +17,7 @@ from munet.training.batches import resident
 from munet.training.placement.devices import DeviceLayout
 from munet.training.program import jax_settings
 from munet.training.program.compilation_cache import use_compilation_cache
+from munet.types import Objective
 
 Say = Callable[[str], None]
 
@@ -45,7 +46,14 @@ class Opened:
 
 
 def open_inputs(
-    uris: Sequence[str], runtime: PretrainRuntime | TrainRuntime, *, seed: int, image_size: int, say: Say, stream: bool
+    uris: Sequence[str],
+    runtime: PretrainRuntime | TrainRuntime,
+    *,
+    seed: int,
+    image_size: int,
+    say: Say,
+    stream: bool,
+    objectives: tuple[Objective, ...] = ("",),
 ) -> Opened:
     """Opens the data and finds the devices.
 
@@ -56,17 +64,14 @@ def open_inputs(
       image_size: that models see.
       say: told about work that takes long.
       stream: whether sets may be streamed that are too large.
+      objectives: of the tasks that the method learns.
 
     Raises:
       DataError: data are missing or cannot be used; of all tasks in one message.
       UserError: settings that do not fit the devices.
     """
-    engine = Runtime(data_dir=runtime.data_dir, cache_dir=runtime.cache_dir, num_devices=runtime.num_devices)
-    if isinstance(runtime, TrainRuntime):
-        engine.resident_share, engine.device_memory_gb = runtime.resident_share, runtime.device_memory_gb
-    jax_settings.pin(say)
-    use_compilation_cache(engine.cache_dir)
-    layout = DeviceLayout.detect(engine)
+    engine = _engine(runtime)
+    layout = open_devices(runtime, say)
     limit = resident.max_resident(engine, layout) if stream else float("inf")
     opening = OpenSettings(
         data_dir=runtime.data_dir,
@@ -76,8 +81,29 @@ def open_inputs(
         max_bad_images=runtime.max_bad_images,
         max_resident=limit,
         say=say,
+        objectives=objectives,
     )
     return Opened(tuple(load_tasks(uris, opening)), layout, limit)
+
+
+def open_devices(runtime: PretrainRuntime | TrainRuntime, say: Say) -> DeviceLayout:
+    """Finds the devices, of a training whose data come from nowhere, too.
+
+    Raises:
+      UserError: settings that do not fit them.
+    """
+    engine = _engine(runtime)
+    jax_settings.pin(say)
+    use_compilation_cache(engine.cache_dir)
+    return DeviceLayout.detect(engine)
+
+
+def _engine(runtime: PretrainRuntime | TrainRuntime) -> Runtime:
+    """The same settings as a run has them."""
+    engine = Runtime(data_dir=runtime.data_dir, cache_dir=runtime.cache_dir, num_devices=runtime.num_devices)
+    if isinstance(runtime, TrainRuntime):
+        engine.resident_share, engine.device_memory_gb = runtime.resident_share, runtime.device_memory_gb
+    return engine
 
 
 def check_shared(batch_size: int, configured: int, num_images: int, num_devices: int) -> None:

@@ -21,8 +21,8 @@ def to_svg(points: Sequence[CurvePoint], num_steps: int, title: str) -> str:
     own = names if len(names) <= _MAX_LINES else []
     losses = [[point.training_loss for point in points], [point.validation_loss for point in points]]
     num_lines = max(len(own) + (len(names) > 1), len(losses))
-    with canvas.canvas(9.5, _HEIGHT + _LEGEND_LINE * num_lines, columns=2) as (figure, axes):
-        accuracy, loss = axes[0]
+    with canvas.canvas(9.5, _HEIGHT + _LEGEND_LINE * num_lines, columns=2 if names else 1) as (figure, axes):
+        accuracy, loss = axes[0][0], axes[0][-1]
         for index, name in enumerate(own):
             values = [100 * point.validation[name].value for point in points]
             _line(accuracy, steps, values, name, canvas.colour(index))
@@ -32,8 +32,9 @@ def to_svg(points: Sequence[CurvePoint], num_steps: int, title: str) -> str:
         for index, name in enumerate(("training", "validation")):
             _line(loss, steps, losses[index], name, canvas.colour(index))
         figure.suptitle(title, fontsize=13, fontweight="bold", x=0.01, horizontalalignment="left")
-        _finish(accuracy, "validation accuracy (%)", end, 100.0)
-        _finish(loss, "loss (nats)", end, max(map(max, losses)))
+        if names:
+            _finish(accuracy, "validation accuracy (%)", end, 100.0)
+        _finish(loss, "loss (nats)" if names else "loss", end, max(map(max, losses)))
         return canvas.svg(figure, title).decode()
 
 
