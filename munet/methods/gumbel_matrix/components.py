@@ -181,7 +181,7 @@ def _normalised(inputs: Array, own: Params) -> Array:
 
 
 def _convolved(conv: Conv, kernel: Array, inputs: Array) -> Array:
-    """A convolution; of few inputs a window as a matrix product, which is faster on a CPU but takes long to compile."""
+    """A convolution; of few inputs a window as a matrix product: faster on a CPU, but of many it compiles for long."""
     (height, width), stride = conv.size, conv.stride
     if height * width * inputs.shape[-1] > _MOST_GATHERED:
         strides = (stride, stride)
