@@ -16,6 +16,7 @@ from munet.joint.workdir import Workdir
 from munet.methods.gumbel_matrix import inference, job, networks
 from munet.methods.gumbel_matrix.learner import Routing
 from munet.methods.gumbel_matrix.result import ROUTING
+from munet.system import routed as routed_models
 from tests.joint import tiny
 from tests.methods.gumbel_matrix import routed
 
@@ -38,7 +39,7 @@ def test_the_model_of_a_row_says_what_the_whole_network_says(tmp_path: Path) -> 
 def test_a_finished_training_is_opened_task_by_task(tmp_path: Path) -> None:
     run.train(routed.sines(tmp_path), str(tmp_path / "run"), lambda _: None)
     found = Workdir(tmp_path / "run", ROUTING).result().replicas[0].tasks["b"]
-    says = inference.load(str(tmp_path / "run"), "b")
+    says = routed_models.load(str(tmp_path / "run"), "b")
     inputs = np.random.default_rng(0).normal(size=(7, 128)).astype(np.float32)
     assert says(inputs).shape == (7, 1)
     params = {
@@ -56,9 +57,9 @@ def test_a_finished_training_is_opened_task_by_task(tmp_path: Path) -> None:
             by_hand.append(hidden)
     np.testing.assert_allclose(says(inputs), np.mean(by_hand, axis=0), atol=1e-5)
     with pytest.raises(UserError, match="has no task 'c'"):
-        inference.load(str(tmp_path / "run"), "c")
+        routed_models.load(str(tmp_path / "run"), "c")
     with pytest.raises(UserError, match="replicas 0 to 0, not 3"):
-        inference.load(str(tmp_path / "run"), "b", 3)
+        routed_models.load(str(tmp_path / "run"), "b", 3)
 
 
 def test_a_row_without_a_component_is_zeros() -> None:
