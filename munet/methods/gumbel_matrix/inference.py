@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import jax.numpy as jnp
-from jaxtyping import Float
+from jaxtyping import Array, Float
 
 from munet.methods.gumbel_matrix.network import HEAD, Layer, Network, component_name
 from munet.methods.gumbel_matrix.routing import Combination
