@@ -220,6 +220,21 @@ def graph(workdir: str, format: str, output: str) -> None:
         say(f"graph: {output}")
 
 
+def report(workdir: str, **options: Any) -> None:
+    """Writes the report of a run as a page, its figures and tables as files if they are asked for.
+
+    Args:
+      workdir: of the run.
+      **options: the others of `munet.report.page.command.Options`.
+
+    Raises:
+      UserError: there is no run, the data is not there, or a file cannot be written.
+    """
+    from munet.report.page import command
+
+    command.write(command.Options(workdir, **options))
+
+
 def export(workdir: str, task: str, format: str, output: str, all_tasks: bool, check: str) -> int:
     """Writes models for other programs, or compares what was written with the system; the code of a difference is 2.
 

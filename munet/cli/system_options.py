@@ -1,4 +1,4 @@
-"""Commands that look at a run, or use it: status, predict, serve, graph, verify, export, compress."""
+"""Commands that look at a run, or use it: status, predict, serve, graph, report, verify, export, compress."""
 
 from __future__ import annotations
 
@@ -108,6 +108,31 @@ def _graph(commands: Any) -> argparse.ArgumentParser:
     return parser
 
 
+def _report(commands: Any) -> argparse.ArgumentParser:
+    parser = options.command(
+        commands,
+        "report",
+        "Writes one page with all that a run's journal says: results, the layer graph, lineages, knowledge flow,\n"
+        "mutations, costs and settings. It opens without a server and asks for nothing; also while the run goes on.",
+        "Example: munet report --workdir=runs/mine --compare runs/other --output=report.html --figures=figures",
+    )
+    options.add_workdir(parser)
+    parser.add_argument(
+        "--compare", nargs="+", action="extend", default=[], metavar="DIR",
+        help="other runs to show beside it; its baselines are there anyhow",
+    )  # fmt: skip
+    parser.add_argument("--output", "--out", default="report.html", metavar="FILE.html", help="default: %(default)s")
+    parser.add_argument(
+        "--figures", default="", metavar="DIR", help="also write every figure as SVG and PNG, and every table as CSV"
+    )
+    parser.add_argument(
+        "--examples", action="store_true", help="open the tasks' data, and show each task's most confident mistakes"
+    )
+    options.add_data_dir(parser, "with --examples: ")
+    options.add_cache_dir(parser)
+    return parser
+
+
 def _verify(commands: Any) -> argparse.ArgumentParser:
     parser = options.command(commands, "verify", "Checks every component against its hash, and the journal's chain.")
     options.add_workdir(parser)
@@ -168,6 +193,7 @@ COMMANDS: Mapping[str, Callable[[Any], argparse.ArgumentParser]] = {
     "predict": _predict,
     "serve": _serve,
     "graph": _graph,
+    "report": _report,
     "verify": _verify,
     "export": _export,
     "compress": _compress,

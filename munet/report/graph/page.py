@@ -6,16 +6,12 @@ and are shown as text.
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import json
-import re
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from typing import Any
 
 from munet.quality import metric_words
-from munet.report import drawing
+from munet.report import drawing, self_contained
 from munet.report.graph import pictures
 from munet.report.graph.graph import IN_HEAD, Part, part_of, rows_of
 from munet.report.history import Frame, History
@@ -46,13 +42,9 @@ def to_page(tasks: Sequence[TaskInfo], history: History) -> str:
       history: the run's.
     """
     template = (resources.files("munet") / "assets" / "graph.html").read_text(encoding="utf-8")
-    policy = "default-src 'none'; base-uri 'none'; form-action 'none'; img-src data:; " + "; ".join(
-        f"{element}-src '{_hash(element, template)}'" for element in ("script", "style")
-    )
-    text = json.dumps(to_data(tasks, history), separators=(",", ":"))
-    for letter in "<>&":  # in a script element only JSON's own escapes are read
-        text = text.replace(letter, f"\\u{ord(letter):04x}")
-    return template.replace("POLICY", policy, 1).replace("DATA", text, 1)
+    own = (self_contained.elements(kind, template) for kind in ("script", "style"))
+    filled = template.replace("POLICY", self_contained.policy(*own), 1)
+    return filled.replace("DATA", self_contained.data_text(to_data(tasks, history)), 1)
 
 
 def to_data(tasks: Sequence[TaskInfo], history: History) -> dict[str, Any]:
@@ -285,9 +277,3 @@ def _right(correct: int, counted: int, metric: str) -> str:
 def _short(name: TaskName) -> str:
     shown = printable(name)
     return shown if len(shown) <= _SHORT else shown[: _SHORT - 1] + "\u2026"
-
-
-def _hash(element: str, template: str) -> str:
-    found = re.search(f"<{element}>(.*?)</{element}>", template, re.DOTALL)
-    content = found[1] if found else ""
-    return "sha256-" + base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
