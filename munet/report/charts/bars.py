@@ -12,6 +12,7 @@ from munet.report.facts.costs import Cost
 from munet.report.facts.mutations import KindCount
 
 _WIDTH = 560
+_MOST_NAMED = 24  # generations that have a number each
 _STAGES = (
     ("retained", "led to retained models", "#0072B2"),
     ("kept", "kept", "#56B4E9"),
@@ -94,7 +95,7 @@ def costs(generations: Sequence[Cost]) -> dict[str, Any] | None:
         "height": 180,
         "data": {"values": rows},
         "mark": {"type": "bar", "width": {"band": 0.85}}
-        if len(rows) <= 100
+        if len(rows) <= _MOST_NAMED
         else {"type": "bar", "width": max(_WIDTH / len(rows), 0.5)},
         "encoding": {
             "x": chart.quantity(
@@ -103,7 +104,7 @@ def costs(generations: Sequence[Cost]) -> dict[str, Any] | None:
                 axis={"tickMinStep": 1, "format": ",d", "grid": False},
                 scale={"domain": [0.5, len(rows) + 0.5], "nice": False},
             )
-            if len(rows) > 100
+            if len(rows) > _MOST_NAMED
             else {
                 "field": "generation",
                 "type": "ordinal",

@@ -40,9 +40,10 @@ LIGHT: Mapping[str, Any] = {
         "titlePadding": 10,
         "labelLimit": 170,
         "labelOverlap": True,
+        "labelSeparation": 3,
     },
     "header": {"labelColor": INK, "labelFontSize": 12, "labelFontWeight": "bold", "labelLimit": 220, "title": None},
-    "title": {"color": INK, "fontSize": 12, "anchor": "start", "frame": "group", "offset": 10, "limit": 260},
+    "title": {"color": INK, "fontSize": 12, "anchor": "start", "frame": "group", "offset": 10, "limit": 200},
     "legend": {
         "orient": "top",
         "title": None,

@@ -42,8 +42,8 @@ def to_page(tasks: Sequence[TaskInfo], history: History) -> str:
       history: the run's.
     """
     template = (resources.files("munet") / "assets" / "graph.html").read_text(encoding="utf-8")
-    own = (self_contained.elements(kind, template) for kind in ("script", "style"))
-    filled = template.replace("POLICY", self_contained.policy(*own), 1)
+    scripts, styles = (self_contained.elements(kind, template) for kind in ("script", "style"))
+    filled = template.replace("POLICY", self_contained.policy(scripts, styles), 1)
     return filled.replace("DATA", self_contained.data_text(to_data(tasks, history)), 1)
 
 

@@ -93,9 +93,8 @@ def _fails(names: tuple[str, ...], counts: SplitCounts) -> str:
     share = counts.share(worst)
     if share is None or share == 1:
         return ""
-    return (
-        f"{counts.correct[worst]:,} of {counts.counted[worst]:,} of {names[worst]}"  # numbers first: names may run left
-    )
+    # Numbers first: a name may run from right to left.
+    return f"{counts.correct[worst]:,} of {counts.counted[worst]:,} of {names[worst]}"
 
 
 def _with_interval(key: str, head: str) -> Column:
@@ -141,7 +140,7 @@ def _tradeoff(source: Source) -> list[Part]:
 
 
 def _of_systems(source: Source) -> Chart | None:
-    rows = []
+    rows: list[dict[str, Any]] = []
     for name, system in source.systems.items():
         tests = [model.test_quality for model in system.models.values()]
         mean, interval = overview.mean(tests), overview.mean_interval(tests)
@@ -164,7 +163,7 @@ def _of_systems(source: Source) -> Chart | None:
 
 
 def _of_tasks(source: Source) -> Chart | None:
-    rows = []
+    rows: list[dict[str, Any]] = []
     for task, model in source.system.models.items():
         if (test := model.test_quality) is not None:
             low, high = intervals.of_quality(test)
