@@ -163,7 +163,7 @@ def _viewer() -> str:
     """The libraries that draw the figures; they come with `vl-convert-python`."""
     import vl_convert
 
-    return str(vl_convert.javascript_bundle(None)).replace("</script", "<\\/script")
+    return str(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")).replace("</script", "<\\/script")
 
 
 def _cell(text: str, is_text: bool) -> str:
