@@ -21,7 +21,10 @@ def _status(commands: Any) -> argparse.ArgumentParser:
         "--task", default="", metavar="NAME", help="one task class by class: worst classes first, and what is confused"
     )
     parser.add_argument(
-        "--confusion", default="", metavar="FILE.svg", help="with --task: also draw its confusion matrix (test split)"
+        "--confusion",
+        default="",
+        metavar="FILE.svg|png",
+        help="with --task: also draw which classes are confused (test split)",
     )
     return parser
 

@@ -106,9 +106,11 @@ def _apply(matrix: Matrix, point: Point) -> Point:
 
 
 def _font(size: float, bold: bool) -> ImageFont.FreeTypeFont:
-    """Liberation Sans is what draws them; DejaVu Sans, which is here for sure, is a tenth wider."""
+    """Liberation Sans is what draws them; DejaVu Sans, which is here for sure, is wider, and brought to about its width."""
     if (size, bold) not in _FONTS:
         name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
         path = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / name
-        _FONTS[size, bold] = ImageFont.truetype(str(path), size * 0.9, layout_engine=ImageFont.Layout.BASIC)
+        _FONTS[size, bold] = ImageFont.truetype(
+            str(path), size * (0.83 if bold else 0.9), layout_engine=ImageFont.Layout.BASIC
+        )
     return _FONTS[size, bold]

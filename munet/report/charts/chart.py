@@ -43,7 +43,16 @@ LIGHT: Mapping[str, Any] = {
         "labelSeparation": 3,
     },
     "header": {"labelColor": INK, "labelFontSize": 12, "labelFontWeight": "bold", "labelLimit": 220, "title": None},
-    "title": {"color": INK, "fontSize": 12, "anchor": "start", "frame": "group", "offset": 10, "limit": 200},
+    "title": {
+        "color": INK,
+        "subtitleColor": FAINT,
+        "subtitlePadding": 5,
+        "fontSize": 12,
+        "anchor": "start",
+        "frame": "group",
+        "offset": 10,
+        "limit": 200,
+    },
     "legend": {
         "orient": "top",
         "title": None,
@@ -57,7 +66,6 @@ LIGHT: Mapping[str, Any] = {
     },
     "text": {"color": INK, "fontSize": 11},
     "range": {"category": list(TASK_COLOURS)},
-    "style": {"matrix": {"fill": drawing.PAPER, "stroke": None}},
 }
 _LIGHT_INK, _LIGHT_FAINT = "#E8EAED", "#A4ABB3"
 DARK: Mapping[str, Any] = {  # what a dark page changes
@@ -73,7 +81,6 @@ DARK: Mapping[str, Any] = {  # what a dark page changes
     "title": {"color": _LIGHT_INK},
     "legend": {"labelColor": _LIGHT_INK},
     "text": {"color": _LIGHT_INK},
-    "style": {"matrix": {"fill": "#1E2227"}},
 }
 
 

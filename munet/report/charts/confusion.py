@@ -93,7 +93,6 @@ def spec(class_names: Sequence[str], counts: SplitCounts) -> dict[str, Any]:
             },
             "y": {**both, "field": "class", "axis": {**axis, "title": "the class"}},
         },
-        "view": {"style": "matrix"},
         "layer": layers,
     }
 

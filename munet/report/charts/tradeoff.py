@@ -148,7 +148,7 @@ def _names(
 
     def text(curve: Curve, point: Point) -> str:
         if legend:
-            return chart.short(point.name, 24) if len(curve.points) > 1 else ""
+            return chart.short(point.name, 30) if len(curve.points) > 1 else ""
         return titles[curve.name]
 
     placed = point_labels.place(
