@@ -54,12 +54,16 @@ def _walk(element: ElementTree.Element, outer: Matrix) -> Iterator[Drawn]:
     if element.attrib.get("display") == "none":
         return
     matrix = _times(outer, _matrix(element.attrib.get("transform", "")))
-    if element.tag == f"{SVG}text" and (text := "".join(element.itertext())).strip():
+    if element.tag == f"{SVG}text":
         size = float(element.attrib.get("font-size", "11").removesuffix("px"))
-        width = _font(size, element.attrib.get("font-weight") in ("bold", "600")).getlength(text)
-        left = {"middle": -width / 2, "end": -width}.get(element.attrib.get("text-anchor", "start"), 0.0)
-        corners = [(x, y) for x in (left, left + width) for y in (-0.72 * size, 0.12 * size)]
-        yield Drawn(text, [_apply(matrix, corner) for corner in corners])
+        font = _font(size, element.attrib.get("font-weight") in ("bold", "600"))
+        start, down = {"middle": -0.5, "end": -1.0}.get(element.attrib.get("text-anchor", "start"), 0.0), 0.0
+        for line in list(element) or [element]:  # several lines are pieces of one element
+            down += float(line.attrib.get("dy", 0))
+            if text := (line.text or "").strip():
+                width = font.getlength(text)
+                box = [(x + start * width, y + down) for x in (0, width) for y in (-0.72 * size, 0.12 * size)]
+                yield Drawn(text, [_apply(matrix, corner) for corner in box])
     for child in element:
         yield from _walk(child, matrix)
 
@@ -106,7 +110,7 @@ def _apply(matrix: Matrix, point: Point) -> Point:
 
 
 def _font(size: float, bold: bool) -> ImageFont.FreeTypeFont:
-    """Liberation Sans is what draws them; DejaVu Sans, which is here for sure, is wider, and brought to about its width."""
+    """As wide as Liberation Sans, which draws them; DejaVu Sans is here for sure, and wider."""
     if (size, bold) not in _FONTS:
         name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
         path = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / name
