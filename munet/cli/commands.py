@@ -235,6 +235,19 @@ def report(workdir: str, **options: Any) -> None:
     command.write(command.Options(workdir, **options))
 
 
+def tensorboard(workdir: Sequence[str], logdir: str, follow: bool) -> None:
+    """Writes TensorBoard's event files of runs.
+
+    Raises:
+      UserError: no run, nothing can be written, or a package is missing.
+      KeyboardInterrupt: the user ended following.
+    """
+    from munet.cli.options import DEFAULT_WORKDIR
+    from munet.report.tensorboard import command
+
+    command.write(workdir or [DEFAULT_WORKDIR], logdir, follow)
+
+
 def export(workdir: str, task: str, format: str, output: str, all_tasks: bool, check: str) -> int:
     """Writes models for other programs, or compares what was written with the system; the code of a difference is 2.
 

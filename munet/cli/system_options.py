@@ -1,4 +1,4 @@
-"""Commands that look at a run, or use it: status, predict, serve, graph, report, verify, export, compress."""
+"""Commands that look at a run, or use it: status, predict, serve, graph, report, ..., verify, export, compress."""
 
 from __future__ import annotations
 
@@ -136,6 +136,27 @@ def _report(commands: Any) -> argparse.ArgumentParser:
     return parser
 
 
+def _tensorboard(commands: Any) -> argparse.ArgumentParser:
+    parser = options.command(
+        commands,
+        "tensorboard",
+        "Writes TensorBoard's event files from the journals of runs, of past ones too; the runs are only read.\n"
+        "Steps are training images; relative times are seconds of the devices.",
+        "Needs the extra `tensorboard`. Example: munet tensorboard --workdir runs/a runs/b --logdir=logs --follow",
+    )
+    parser.add_argument(
+        "--workdir", nargs="+", action="extend", default=[], metavar="DIR",
+        help=f"where the runs are kept (default: {options.DEFAULT_WORKDIR})",
+    )  # fmt: skip
+    parser.add_argument(
+        "--logdir", default="logs", metavar="LOGS", help="a folder for each run in it (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--follow", action="store_true", help="go on with what runs commit, until all are complete; Ctrl-C ends it"
+    )
+    return parser
+
+
 def _verify(commands: Any) -> argparse.ArgumentParser:
     parser = options.command(commands, "verify", "Checks every component against its hash, and the journal's chain.")
     options.add_workdir(parser)
@@ -197,6 +218,7 @@ COMMANDS: Mapping[str, Callable[[Any], argparse.ArgumentParser]] = {
     "serve": _serve,
     "graph": _graph,
     "report": _report,
+    "tensorboard": _tensorboard,
     "verify": _verify,
     "export": _export,
     "compress": _compress,
