@@ -61,6 +61,7 @@ setup(
             "python-multipart>=0.0.20",
             "uvicorn>=0.32",
         ],
+        "video": ["imageio-ffmpeg>=0.5"],  # munet animate --output=evolution.mp4
         "tensorboard": ["tensorboard>=2.18", "tensorboardX>=2.6.2"],  # munet tensorboard, and the viewer
         "hf": ["datasets>=4.0"],  # Hugging Face sets; brings pyarrow and pandas
         "tfds-prepare": ["tensorflow>=2.18"],  # only to prepare a data set; reading one needs no TensorFlow

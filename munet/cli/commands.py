@@ -235,6 +235,17 @@ def report(workdir: str, **options: Any) -> None:
     command.write(command.Options(workdir, **options))
 
 
+def animate(workdir: str, output: str, seconds: float) -> None:
+    """Writes a run's evolution as a film.
+
+    Raises:
+      UserError: there is no run, the file cannot be written, or a package is missing.
+    """
+    from munet.report.animation import command
+
+    command.write(workdir, output, seconds)
+
+
 def tensorboard(workdir: Sequence[str], logdir: str, follow: bool) -> None:
     """Writes TensorBoard's event files of runs.
 

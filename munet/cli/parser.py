@@ -26,7 +26,9 @@ Commands:
   serve      the same over HTTP, with a page to drop images on
   graph      draw which layers the tasks share
   report     one page with all that a run's journal says
-  tensorboard  runs as TensorBoard shows them
+  animate    how a system came about, as a GIF or MP4
+  tensorboard
+             event files of runs for TensorBoard
   verify     check that every stored file is what was written
   export     a task's model as a folder that timm, augreg readers or any JAX program open
   compress   a smaller copy of a finished system: layers stored as low-rank updates

@@ -136,6 +136,23 @@ def _report(commands: Any) -> argparse.ArgumentParser:
     return parser
 
 
+def _animate(commands: Any) -> argparse.ArgumentParser:
+    parser = options.command(
+        commands,
+        "animate",
+        "Shows how a run's system came about as a film of the layer graph, a frame a journal entry.",
+        "A GIF needs nothing more; an MP4 the extra `video`.",
+    )
+    options.add_workdir(parser)
+    parser.add_argument(
+        "--output", "--out", default="evolution.gif", metavar="FILE.gif|mp4", help="default: %(default)s"
+    )
+    parser.add_argument(
+        "--seconds", type=float, default=0.7, metavar="S", help="that each frame is shown (default: %(default)s)"
+    )
+    return parser
+
+
 def _tensorboard(commands: Any) -> argparse.ArgumentParser:
     parser = options.command(
         commands,
@@ -218,6 +235,7 @@ COMMANDS: Mapping[str, Callable[[Any], argparse.ArgumentParser]] = {
     "serve": _serve,
     "graph": _graph,
     "report": _report,
+    "animate": _animate,
     "tensorboard": _tensorboard,
     "verify": _verify,
     "export": _export,

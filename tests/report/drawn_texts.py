@@ -58,11 +58,14 @@ def _walk(element: ElementTree.Element, outer: Matrix) -> Iterator[Drawn]:
         size = float(element.attrib.get("font-size", "11").removesuffix("px"))
         font = _font(size, element.attrib.get("font-weight") in ("bold", "600"))
         start, down = {"middle": -0.5, "end": -1.0}.get(element.attrib.get("text-anchor", "start"), 0.0), 0.0
+        at_x, at_y = float(element.attrib.get("x", 0)), float(element.attrib.get("y", 0))
         for line in list(element) or [element]:  # several lines are pieces of one element
             down += float(line.attrib.get("dy", 0))
             if text := (line.text or "").strip():
                 width = font.getlength(text)
-                box = [(x + start * width, y + down) for x in (0, width) for y in (-0.72 * size, 0.12 * size)]
+                box = [
+                    (at_x + x + start * width, at_y + y + down) for x in (0, width) for y in (-0.72 * size, 0.12 * size)
+                ]
                 yield Drawn(text, [_apply(matrix, corner) for corner in box])
     for child in element:
         yield from _walk(child, matrix)
