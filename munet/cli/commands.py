@@ -220,16 +220,25 @@ def graph(workdir: str, format: str, output: str) -> None:
         say(f"graph: {output}")
 
 
-def report(workdir: str, **options: Any) -> None:
-    """Writes the report of a run as a page, its figures and tables as files if they are asked for.
+def report(workdir: str, serve: bool, port: int, **options: Any) -> None:
+    """Writes the report of a run as a page, its figures and tables as files if they are asked for; or serves the page.
 
     Args:
       workdir: of the run.
+      serve: whether the page is served until the user ends it.
+      port: where.
       **options: the others of `munet.report.page.command.Options`.
 
     Raises:
-      UserError: there is no run, the data is not there, or a file cannot be written.
+      UserError: there is no run, the data is not there, a file cannot be written, or the port cannot be used.
     """
+    if serve:
+        if options["figures"] or options["examples"]:
+            raise UserError("--serve shows the page as the run goes on: leave --figures and --examples out.")
+        from munet.report.live import command as live
+
+        live.serve(workdir, options["compare"], port)
+        return
     from munet.report.page import command
 
     command.write(command.Options(workdir, **options))

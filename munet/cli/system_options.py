@@ -131,6 +131,11 @@ def _report(commands: Any) -> argparse.ArgumentParser:
     parser.add_argument(
         "--examples", action="store_true", help="open the tasks' data, and show each task's most confident mistakes"
     )
+    parser.add_argument(
+        "--serve", action="store_true",
+        help="show the page on http://127.0.0.1 instead, and keep it up to date as the run goes on (extra `serve`)",
+    )  # fmt: skip
+    parser.add_argument("--port", type=int, default=8001, metavar="N", help="of --serve (default: %(default)s; 0: any)")
     options.add_data_dir(parser, "with --examples: ")
     options.add_cache_dir(parser)
     return parser
