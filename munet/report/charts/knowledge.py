@@ -15,7 +15,8 @@ _SIZE, _RADIUS, _NODE = 380, 120.0, 15.0
 _STEPS = 24  # pieces of a curved line
 _LEAST = 0.01  # a smaller share is no line
 _WIDEST = 9.0  # pixels of a line that is the whole training
-_CELL, _SMALLEST_CELL, _ROOM = 44, 10, 640
+_CELL, _SMALLEST_CELL, _TINY_CELL, _ROOM = 44, 10, 4, 640
+_MOST_NAMED = 120  # tasks that all have a name beside their row
 
 
 def graph(flows: Sequence[Flow], tasks: Sequence[TaskName]) -> dict[str, Any] | None:
@@ -125,13 +126,15 @@ def heat_map(flows: Sequence[Flow], tasks: Sequence[TaskName]) -> dict[str, Any]
         return None
     sources = [*tasks, *dict.fromkeys(flow.source for flow in flows if flow.source not in tasks)]
     names = chart.labels(sources)
-    cell = max(min(_CELL, _ROOM // len(sources)), _SMALLEST_CELL)
+    is_named = len(sources) <= _MOST_NAMED
+    cell = max(min(_CELL, _ROOM // len(sources)), _SMALLEST_CELL if is_named else _TINY_CELL)
     values = [
         {"source": names[flow.source], "target": names[flow.target], "share": flow.share, "cycles": flow.cycles}
         for flow in flows
     ]
     rows, columns = [names[task] for task in tasks], [names[task] for task in sources]
-    every = {"labelOverlap": False} if cell >= 14 else {}
+    size = min(11, cell - 1) if is_named else 9
+    every = {"labelOverlap": not is_named, "labelFontSize": size}
     layers: list[dict[str, Any]] = [
         {
             "mark": {"type": "rect"},
@@ -171,7 +174,7 @@ def heat_map(flows: Sequence[Flow], tasks: Sequence[TaskName]) -> dict[str, Any]
                 "type": "nominal",
                 "sort": None,
                 "scale": {"domain": columns, "paddingInner": 0.04},
-                "axis": {"title": "trained on", "orient": "top", "labelAngle": -45, **every},
+                "axis": {"title": "trained on", "orient": "top", "labelAngle": -45 if cell >= 20 else -90, **every},
             },
             "y": {
                 "field": "target",

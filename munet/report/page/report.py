@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
+
 from munet.report import overview
 from munet.report.facts import costs
 from munet.report.page import descent, results, search, settings
@@ -26,12 +28,17 @@ def make(source: Source, examples: Section | None = None) -> Report:
     ]
     system = source.system
     return Report(
-        f"Report of {system.workdir}",
+        f"Report of {short_place(system.workdir)}",
         _facts(source),
         overview.summary(system),
         [section for section in found if section.parts],
         len(source.entries),
     )
+
+
+def short_place(workdir: str) -> str:
+    """What a work directory is called in a page that others may get: without the folders above its own."""
+    return workdir if "://" in workdir else "/".join(PurePosixPath(workdir).parts[-2:]).lstrip("/")
 
 
 def _facts(source: Source) -> list[tuple[str, str]]:

@@ -94,7 +94,7 @@ def _fails(names: tuple[str, ...], counts: SplitCounts) -> str:
     if share is None or share == 1:
         return ""
     # Numbers first: a name may run from right to left.
-    return f"{counts.correct[worst]:,} of {counts.counted[worst]:,} of {names[worst]}"
+    return f"{counts.correct[worst]:,} of {counts.counted[worst]:,} right: {names[worst]}"
 
 
 def _with_interval(key: str, head: str) -> Column:

@@ -99,6 +99,13 @@ def test_texts_of_figures_of_a_journal(num_tasks: int) -> None:
         assert faults(svg(spec)) == []
 
 
+@pytest.mark.parametrize("count", [40, 100, 150])
+def test_heat_maps_of_many_tasks(count: int) -> None:
+    names = [*NAMES, *(f"task {number}" for number in range(count))][:count]
+    flows = [Flow(name, name, 1.0, 3) for name in names]
+    assert faults(svg(knowledge.heat_map(flows, names))) == []
+
+
 def test_costs_of_many_generations() -> None:
     cost = costs.by_generation(journal(1))
     assert faults(svg(bars.costs(cost * 100))) == []

@@ -50,7 +50,7 @@ def test_the_leaderboard(fixed: Path) -> None:
     assert (two["test_low"], two["test_high"]) == pytest.approx((0.4618, 0.7239), abs=1e-4)
     assert (one["lineage"], two["lineage"]) == ("0 > 4", "0 > 4 > 7")
     assert (one["shares_with"], two["shares_with"]) == ("two (2)", "one (2)")
-    assert (one["fails"], two["fails"]) == ("10 of 20 of c", "0 of 10 of c")
+    assert (one["fails"], two["fails"]) == ("10 of 20 right: c", "0 of 10 right: c")
     shown = [[column.show(row) for column in part(made(fixed), "leaderboard").columns] for row in (one, two)]
     assert shown[0][3] == "80.00% (71.1-86.7)"
 
@@ -170,3 +170,10 @@ def test_mistakes_are_answered(fixed: Path, tmp_path: Path, capsys: pytest.Captu
     assert main(["report", f"--workdir={tmp_path}/nothing", f"--output={tmp_path}/a.html"]) == 2
     with pytest.raises(UserError):
         source.read(str(fixed), [str(tmp_path / "nothing")])
+
+
+def test_a_report_says_no_more_of_its_place_than_need_be(fixed: Path) -> None:
+    text = html.to_page(made(fixed))
+    assert str(fixed.parent.parent) not in text
+    assert f"Report of {fixed.parent.name}/run" in text
+    assert report.short_place("gs://bucket/a/b") == "gs://bucket/a/b"
