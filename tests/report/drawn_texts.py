@@ -51,7 +51,7 @@ def texts_of(svg: bytes) -> Iterator[Drawn]:
 
 
 def _walk(element: ElementTree.Element, outer: Matrix) -> Iterator[Drawn]:
-    if element.attrib.get("display") == "none":
+    if element.attrib.get("display") == "none" or element.attrib.get("opacity") == "0":
         return
     matrix = _times(outer, _matrix(element.attrib.get("transform", "")))
     if element.tag == f"{SVG}text":
