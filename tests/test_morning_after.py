@@ -35,7 +35,7 @@ def test_its_lines_work_in_their_order(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MUNET_CACHE_DIR", str(tmp_path / "cache"))
     *commands, serve = _lines()
-    assert [command[0] for command in commands] == ["status", "data", "predict", "export"]
+    assert [command[0] for command in commands] == ["status", "report", "data", "predict", "export"]
     said = {}
     for command in commands:
         assert main(command) == 0, command
@@ -44,6 +44,7 @@ def test_its_lines_work_in_their_order(
     answers = re.findall(r"test/(\w+)/\S+ +(\w+)", said["predict"])
     assert len(answers) > 100
     assert sum(wanted == found for wanted, found in answers) > 0.4 * len(answers)  # ten classes, a tiny run
+    assert "<h1>Report of runs/demo</h1>" in (tmp_path / "report.html").read_text()
     assert (tmp_path / "for_timm" / "README.md").exists()
     assert serve[0] == "serve"
     _serve(serve, Path(next(iter(sorted((tmp_path / "digits" / "test").rglob("*.png"))))))
