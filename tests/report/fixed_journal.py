@@ -80,7 +80,7 @@ def entries(infos: tuple[TaskInfo, ...] = ()) -> list[JournalEntry]:
         1: _child(1, one, 0, values, SHARES | new_head, (), (50, 60), best=1, seed=True),
         2: _child(2, one, 0, faster, cloned, (clone_0, norm, raised), (70, 65), best=0),
         3: _child(3, one, 0, values, SHARES | new_head, (stays,), (0, 0), best=None, diverged=0),
-        4: _child(4, one, 2, fastest, of_2, (again,), (80, 90), best=1),
+        4: _child(4, one, 2, fastest, of_2, (again, norm), (80, 90), best=1),
         5: _child(5, one, 2, faster, of_2, (clone_1,), (60, 60), best=0, kept=False),
         6: _child(6, two, 4, fastest, of_4 | new_head, (), (30, 40), best=1, seed=True),
         7: _child(7, two, 6, fastest, of_6, (clone_1,), (50, 60), best=1),

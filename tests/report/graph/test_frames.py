@@ -7,6 +7,7 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
+from munet.report.drawing import HAIRLINE
 from munet.report.graph import page
 from munet.report.graph.frames import Frames
 from tests.report.drawn_texts import faults, texts_of
@@ -36,6 +37,7 @@ def test_every_frame_shows_its_models() -> None:
         assert tested == sorted(f"test {m.test_quality.value:.1%}" for m in models.values() if m.test_quality)
         assert f"{step + 1} of {len(frames)}" in texts
         assert f"{frame.num_params:,} parameters" in texts
+        assert svg.count(f'stroke="{HAIRLINE}" stroke-width="2"') == len(tasks) - len(models)  # waiting tasks
         every |= boxes(svg)
         sizes.add(re.findall(r'width="(\d+)" height="(\d+)"', svg)[0])
     assert len(sizes) == 1
