@@ -26,7 +26,7 @@ import numpy as np
 
 import munet
 from munet.data import photos
-from munet.serving.answers import answers
+from munet.serving.answers import Alone, answers
 from munet.serving.image_paths import image_paths
 from munet.threads import in_threads
 from munet.training.program.compilation_cache import use_compilation_cache
@@ -56,7 +56,7 @@ def main() -> None:
     pixels = predictor.inputs.read_all(files[:64])
     assert isinstance(pixels, np.ndarray), "a run whose journal notes no image_shape"
     one, batch = jax.device_put(pixels[:1]), jax.device_put(pixels)
-    list(answers([predictor], files))  # compiles
+    list(answers(Alone(predictor), files))  # compiles
     line = {
         "cores": len(os.sched_getaffinity(0)),
         "load": round(os.getloadavg()[0], 1),
@@ -65,7 +65,7 @@ def main() -> None:
         "file_ms": _milliseconds(lambda: predictor.predict(files[0]), options.repeats),
         "decode_per_s": _rate(lambda: _decode(predictor, files), len(files)),
         "forward_per_s": _rate(lambda: [predictor.forward(batch).block_until_ready() for _ in range(10)], 640),
-        "predict_per_s": _rate(lambda: list(answers([predictor], files)), len(files)),
+        "predict_per_s": _rate(lambda: list(answers(Alone(predictor), files)), len(files)),
         "first_answer_s": round(min(starts[1:]), 2),
     }
     print(json.dumps(line))

@@ -7,13 +7,12 @@ import sys
 
 def problem() -> str:
     """What is wrong with JAX's devices, and what to do; "" if nothing is, or JAX is not in use."""
-    jax = sys.modules.get("jax")
-    if jax is None:
+    if "jax" not in sys.modules:
         return ""
     from munet import accelerators
 
     try:
-        jax.devices()
+        accelerators.local_devices()
     except Exception as error:  # whatever it raises is the answer
-        return accelerators.cannot_start(str(error))
+        return str(error)
     return ""

@@ -38,6 +38,11 @@ def percent(quality: Quality) -> str:
     return f"{100 * quality.value:.1f}"
 
 
+def percent_or_dash(quality: Quality | None) -> str:
+    """`98.21%`, or `-` where nothing is measured."""
+    return f"{quality.value:.2%}" if quality else "-"
+
+
 def interval_text(interval: tuple[float, float], digits: int = 1, between: str = "-") -> str:
     """`98.0-99.9`, of a hundred: an interval of shares."""
     low, high = (f"{100 * bound + 0.0:.{digits}f}" for bound in interval)

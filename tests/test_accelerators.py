@@ -15,6 +15,7 @@ import pytest
 
 from munet import accelerators
 from munet.errors import UserError
+from tests.installed import without
 
 ROOT = Path(__file__).parents[1]
 TWO = """
@@ -49,7 +50,10 @@ def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize(
     ("platform", "expected"),
-    [("cuda", "MUNET_EXTRAS=cuda ./launch/local.sh"), ("tpu", "MUNET_EXTRAS=tpu ./launch/local.sh")],
+    [
+        pytest.param("cuda", "MUNET_EXTRAS=cuda ./launch/local.sh", marks=without("NVIDIA GPU")),
+        pytest.param("tpu", "MUNET_EXTRAS=tpu ./launch/local.sh", marks=without("TPU")),
+    ],
 )
 def test_an_accelerator_that_cannot_start_is_exit_2_in_words(platform: str, expected: str, tmp_path: Path) -> None:
     done = run("-m", "munet", "evolve", f"--workdir={tmp_path / 'run'}", JAX_PLATFORMS=platform)

@@ -21,6 +21,7 @@ from munet.cli import main
 from munet.errors import DataError, UserError
 from munet.evolution.state import EvolutionError
 from munet.progress import Note, RunStarted
+from tests.installed import without
 
 
 @pytest.fixture
@@ -283,7 +284,7 @@ def test_without_a_home_directory_it_is_said_what_to_give(
     assert main(["roots"]) == 0
 
 
-@pytest.mark.parametrize("platform", ["cuda", "nonsense"])
+@pytest.mark.parametrize("platform", [pytest.param("cuda", marks=without("NVIDIA GPU")), "nonsense"])
 def test_an_accelerator_that_cannot_start_is_no_failure_of_ours(platform: str) -> None:
     result = python("-m", "munet", "evolve", "--dry_run", env={**os.environ, "JAX_PLATFORMS": platform})
     assert result.returncode == 2, result.stderr

@@ -82,16 +82,16 @@ def test_a_command_that_fails_is_told_once(command: str, problem: str) -> None:
 
 def test_a_command_that_hangs_is_ended_with_what_it_started(tmp_path: Path) -> None:
     warnings: list[str] = []
-    hook = Hook(f"sleep 1234.5678 & echo $! >> {tmp_path}/ids; wait", warnings.append, timeout=0.5)
+    hook = Hook(f"sleep 1234.5678 & echo $! >> {tmp_path}/ids; wait", warnings.append, timeout=2)
     started = time.monotonic()
     phases = 0
     for event in simulated_events():
         phases += isinstance(event, PhaseEnded)
         hook(event)
-    assert time.monotonic() - started < 0.5  # nobody waits while the run goes on
+    assert time.monotonic() - started < 2  # nobody waits while the run goes on
     hook.close()
     assert len(warnings) == 1
-    assert "no end after 0.5 s" in warnings[0]
+    assert "no end after 2 s" in warnings[0]
     ids = (tmp_path / "ids").read_text().split()
     assert len(ids) == phases + 1
     time.sleep(0.1)

@@ -3,10 +3,13 @@
     munet benchmark --suite=small_budgets --repeats=3              # the sets on which the recipe was settled
     munet benchmark --suite=small_budgets:held_out --repeats=3     # sets that had no part in any choice
     munet benchmark --suite=small_budgets:folders --repeats=3      # folders of photos and drawings, see the page
+    munet benchmark --suite=small_budgets:small --repeats=3        # smaller systems, on the sets of the first
     munet benchmark --suite=small_budgets --config.images_per_task=81920
 
 Methods: `race` (--config=base:quick), `tuned` (full fine-tuning, the best by validation of four settings) and `full`
-(as the paper has it: rate 0.01, crops from 5%, flips; the best of four replicas). All have as many images a task.
+(as the paper has it: rate 0.01, crops from 5%, flips; the best of four replicas). Of small systems: `half` (a race
+whose children clone half of the layers), `small` (--config=base:small), `tuned` and `tuned_adapters` (adapters of width
+512 by the same grid). All have as many images a task.
 The sets are those of `../shared/tfds`, the root is of `../shared/roots`.
 
 Cost: a run of `race` took about two minutes on two CPU cores.
@@ -18,8 +21,10 @@ from __future__ import annotations
 from munet.errors import UserError, nearest
 from munet.suites.suite import Method, Suite
 
+CHOICE = ("tfds:cmaterdb/bangla", "tfds:cmaterdb/devanagari", "tfds:cmaterdb/telugu", "tfds:kmnist_t10k")
 TASKS = {
-    "choice": ("tfds:cmaterdb/bangla", "tfds:cmaterdb/devanagari", "tfds:cmaterdb/telugu", "tfds:kmnist_t10k"),
+    "choice": CHOICE,
+    "small": CHOICE,
     "held_out": ("tfds:mnist", "tfds:omniglot?split=clean", "tfds:fashion_mnist"),
     "folders": tuple(f"folder:held_out/{name}" for name in ("animals", "vehicles", "korean", "hiragana")),
 }
@@ -48,9 +53,19 @@ def get_suite(variant: str = "choice") -> Suite:
     """
     if variant not in TASKS:
         raise UserError(f"there is no variant {variant!r}. {nearest(variant, TASKS)}")
+    tuned = Method("tuned", "base:quick", {"baseline.kind": "tuned"}, label="Tuned fine-tuning")
     methods = (
         Method("race", "base:quick", label="muNet, a race"),
-        Method("tuned", "base:quick", {"baseline.kind": "tuned"}, label="Tuned fine-tuning"),
+        tuned,
         Method("full", "base:quick", {"baseline.kind": "full", **PAPER}, label="Full fine-tuning"),
     )
-    return Suite(methods, tasks=TASKS[variant], settings=SETTINGS, against="tuned")
+    small = (
+        Method("half", "base:quick", {"clone_probability": 0.5}, label="muNet, half of the layers cloned"),
+        Method("small", "base:small", label="muNet on adapters"),
+        tuned,
+        Method(
+            "tuned_adapters", "base:quick", {"baseline.kind": "tuned_adapters"},
+            label="Tuned adapters",
+        ),
+    )  # fmt: skip
+    return Suite(small if variant == "small" else methods, tasks=TASKS[variant], settings=SETTINGS, against="tuned")

@@ -49,6 +49,21 @@ def evolve(config: str, workdir: str, overrides: Sequence[Override], dry_run: bo
         _print_results(settings, workdir)
 
 
+def table(workdir: str, columns: str, sort: str, task: str, histogram: str, json: bool, csv: bool, wide: bool) -> None:
+    """Prints every child of a run with the columns that are asked for, or how a column's values spread.
+
+    Raises:
+      UserError: no such column or task, or a work directory without children.
+    """
+    from munet.report import children_table
+
+    if json and csv:
+        raise UserError("--json and --csv: give one of them.")
+    names = [name.strip() for name in columns.split(",") if name.strip()]
+    form = "json" if json else "csv" if csv else ""
+    children_table.run(workdir, names, sort, task, histogram, form, wide)
+
+
 def _print_results(settings: Config, workdir: str) -> None:
     """The table that a run ends with: against its baselines if it has any, else its status."""
     from munet.report import status, tables
@@ -141,7 +156,7 @@ def verify(workdir: str, tests: bool, repair: bool, data_dir: str) -> int:
     if repair:
         from munet.report.verify import repair as repairs
 
-        print(repairs.repair(workdir))
+        say(repairs.repair(workdir))
 
     return 2 if checks.run(workdir, checks.remeasure(data_dir) if tests else None) else 0
 

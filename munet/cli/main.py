@@ -27,9 +27,6 @@ from munet.text import is_text, printable, say
 
 DONE, FAILURE, USER_INPUT, NO_READER = 0, 1, 2, 141
 
-# Of JAX: settings for those who look for mistakes in their own programs. They change no number.
-_RELIED_UPON = {"JAX_NUMPY_DTYPE_PROMOTION": "standard", "JAX_NUMPY_RANK_PROMOTION": "allow"}
-
 
 class Terminated(KeyboardInterrupt):
     """SIGTERM or a notice arrived; ends the run as Ctrl-C does."""
@@ -57,8 +54,6 @@ def _run(given: list[str]) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a name that a terminal cannot show ends no command
             stream.reconfigure(errors="backslashreplace")
-    for name, value in _RELIED_UPON.items():
-        os.environ[name] = value
     try:
         _check_text(given)
         command = make_parser().parse(given)

@@ -22,6 +22,7 @@ munet evolves one pretrained ViT into a single system that solves many image-cla
 Commands:
   evolve     start a run, or go on with it
   status     what a run has reached
+  table      every child that a run has trained, as a table, CSV or histogram
   predict    the classes of images, by one task's model or by all
   serve      the same over HTTP, with a page to drop images on
   graph      draw which layers the tasks share

@@ -29,6 +29,34 @@ def _status(commands: Any) -> argparse.ArgumentParser:
     return parser
 
 
+def _table(commands: Any) -> argparse.ArgumentParser:
+    parser = options.command(
+        commands,
+        "table",
+        "Prints every child that a run has trained, rejected ones too: its parent, verdict, qualities, sizes, cost,\n"
+        "settings and mutations; or how the values of one column spread. Also while the run goes on.",
+        "Columns: id, task, iteration, generation, parent, parent_task, seed, kept, retained, reason, cycles,\n"
+        " best_cycle, validation, test, score, parent_score, blocks, params, trained_params, layers, trained_layers,\n"
+        " image_steps, seconds, changes, mutations, and every hyper-parameter.\n"
+        "Example: munet table --columns=id,score,learning_rate,kept --sort=-score",
+    )
+    options.add_workdir(parser)
+    parser.add_argument(
+        "--columns", default="", metavar="A,B", help="in this order (default: some of them; with --json or --csv: all)"
+    )
+    parser.add_argument(
+        "--sort", default="", metavar="COLUMN", help="by this column; -COLUMN: the largest first (default: id)"
+    )
+    parser.add_argument("--task", default="", metavar="NAME", help="only children of this task")
+    parser.add_argument(
+        "--histogram", default="", metavar="COLUMN", help="how many children have each value, and how many were kept"
+    )
+    parser.add_argument("--json", action="store_true", help="a list of objects")
+    parser.add_argument("--csv", action="store_true", help="comma-separated, with a head")
+    parser.add_argument("--wide", action="store_true", help="every row and column, however wide that is")
+    return parser
+
+
 def _predict(commands: Any) -> argparse.ArgumentParser:
     parser = options.command(
         commands,
@@ -236,6 +264,7 @@ def _compress(commands: Any) -> argparse.ArgumentParser:
 
 COMMANDS: Mapping[str, Callable[[Any], argparse.ArgumentParser]] = {
     "status": _status,
+    "table": _table,
     "predict": _predict,
     "serve": _serve,
     "graph": _graph,

@@ -20,6 +20,7 @@ Insertion = Literal["adapter", "lora"]
 CropLaw = Literal["uniform_area", "tensorflow", "clipped_area"]
 ColourOrder = Literal["resized", "source"]
 MomentumProduct = Literal["float32", "bfloat16"]
+ParentChoice = Literal["ranked", "tournament", "random"]
 NewHeads = Literal["zeros", "class_means"]
 VersionChoice = Literal["highest", "latest_within_error"]
 BaselineKind = Literal[
@@ -138,7 +139,8 @@ class Experiment:
 
     seed: NonNegative = 0  # every draw of the run is derived from it
     tasks: tuple[str, ...] = ()  # task URIs in order, e.g. "tfds:mnist", "builtin:digits"
-    # "demo", a path (.npz, .safetensors, a model's folder), augreg:NAME, https://, gs:// or munet:WORKDIR?task=TASK
+    # "demo", a path (.npz, .safetensors, a model's folder), augreg:NAME, https://, gs:// or munet:WORKDIR?task=TASK;
+    # "random": of the variant and the seed, untrained, as a control
     root: str = "demo"
     variant: str = "demo/16"  # the root's architecture: demo/16, Ti/16, S/16, B/16, L/16, ...
     num_blocks: Positive = 3  # how many of the root's first blocks are used
@@ -181,6 +183,10 @@ class Experiment:
     max_seed_parents: NonNegative = 0  # seed parents a phase starts with at most; 0: all (the paper)
     # which, where there are more than max_seed_parents: the "newest" models, or those whose frozen features "fit" best
     seed_choice: Literal["newest", "fit"] = "newest"
+    # whose children follow those of the seed parents: Eq. 1 over the "ranked" active models (the paper), the better of
+    # two that a "tournament" draws among them, or any model at "random"
+    parent_choice: ParentChoice = "ranked"
+    private_tasks: tuple[str, ...] = ()  # names of tasks whose models are never parents of other tasks' models
     auto_tune: bool = True  # evolve hyper-parameters (the number of blocks always evolves)
     insertions: tuple[Insertion, ...] = ("adapter",)  # what may be inserted at a block: "adapter" (the paper), "lora"
     insert_adapters: bool = True  # False: no residual adapters, whatever `insertions` names

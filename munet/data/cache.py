@@ -12,7 +12,6 @@ import hashlib
 import json
 import logging
 import os
-import secrets
 import shutil
 import time
 from collections.abc import Callable, Mapping
@@ -22,7 +21,9 @@ import numpy as np
 
 from munet.data import places, shared_entries
 from munet.paths import expanded
-from munet.store.folders import is_remote
+from munet.store.folders import is_remote, local_path
+from munet.store.local import TEMPORARY_PREFIX
+from munet.store.replacing import new_folder, replacing
 
 _MANIFEST = shared_entries.MANIFEST
 _LEFTOVER_SECONDS = 3600.0  # an unfinished entry older than this belongs to a process that was killed
@@ -41,7 +42,7 @@ def cache_folder(cache_dir: str) -> Path | None:
     given = places.given_cache(cache_dir)
     if not given:
         return None
-    return places.copy_of(given) if is_remote(given) else expanded(given.removeprefix("file://"))
+    return places.copy_of(given) if is_remote(given) else expanded(local_path(given))
 
 
 def remote_cache(cache_dir: str) -> str:
@@ -195,14 +196,7 @@ def _new_entry(place: Path) -> Path:
     """A folder beside `place` to prepare its content in."""
     place.parent.mkdir(parents=True, exist_ok=True)
     remove_leftovers(place.parent)
-    return new_folder(place.parent, ".tmp-")
-
-
-def new_folder(parent: Path, prefix: str) -> Path:
-    """A new folder of a random name with the rights that the umask gives; `tempfile` makes them for one user alone."""
-    path = parent / f"{prefix}{secrets.token_hex(8)}"
-    path.mkdir()
-    return path
+    return new_folder(place.parent)
 
 
 def replace_file(place: Path, data: bytes) -> None:
@@ -213,13 +207,8 @@ def replace_file(place: Path, data: bytes) -> None:
     """
     place.parent.mkdir(parents=True, exist_ok=True)
     remove_leftovers(place.parent)
-    temporary = place.parent / f".tmp-{secrets.token_hex(8)}"
-    try:
+    with replacing(place) as temporary:
         temporary.write_bytes(data)
-        temporary.replace(place)
-    except OSError:
-        temporary.unlink(missing_ok=True)  # what there is of it takes room that is missing
-        raise
 
 
 def _finish(temporary: Path, place: Path, arrays: NamedArrays) -> None:
@@ -244,7 +233,7 @@ def _finish(temporary: Path, place: Path, arrays: NamedArrays) -> None:
 
 def remove_leftovers(parent: Path) -> None:
     """Removes what processes that were killed had begun to write there."""
-    for path in parent.glob(".tmp-*"):
+    for path in parent.glob(f"{TEMPORARY_PREFIX}*"):
         try:
             is_old = time.time() - path.stat().st_mtime > _LEFTOVER_SECONDS
         except FileNotFoundError:  # its process just finished

@@ -18,7 +18,7 @@ from munet.data.open_settings import OpenSettings, TaskUri
 from munet.errors import DataError, nearest
 from munet.paths import expanded
 from munet.store import tree
-from munet.store.folders import is_remote
+from munet.store.folders import is_remote, local_path
 
 _DEFAULT = "~/.cache/munet"
 
@@ -50,7 +50,7 @@ def of_task(uri: TaskUri, settings: OpenSettings) -> Path:
       DataError: the bucket has nothing there, or cannot be read.
     """
     if not is_remote(uri.path):
-        return expanded(uri.path.removeprefix("file://"))
+        return expanded(local_path(uri.path))
     url = uri.path.rstrip("/")
     whole = url.rpartition("/")[0] if url.lower().endswith(".csv") else url  # a table names the images beside it
     place = _unkept(whole) if settings.cache_dir == "off" else copy_of(whole)

@@ -9,11 +9,11 @@ import contextlib
 import json
 import logging
 import shutil
-import tempfile
 from pathlib import Path
 
 from munet.errors import UserError
 from munet.store.folders import open_folder
+from munet.store.replacing import new_folder
 
 MANIFEST = "manifest.json"
 _MAX_BYTES = 2 << 30  # of one file, which passes through the memory
@@ -37,7 +37,7 @@ def fetch(url: str, place: Path) -> None:
         _tell(url, "read", error)
         return
     place.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=".tmp-", dir=place.parent))
+    temporary = new_folder(place.parent)
     try:
         for name in names:
             with folder.open(f"{name}.npy") as source, (temporary / f"{name}.npy").open("wb") as target:

@@ -17,7 +17,7 @@ from munet.evolution import evidence, grid, judging, schedule
 from munet.evolution.children import baseline_child, continued_child, explored_child, mutated_child, seed_child
 from munet.evolution.judging import judge_child
 from munet.evolution.mutations import mutate_settings
-from munet.evolution.parents import sample_parent
+from munet.evolution.parents import possible_parents, sample_parent
 from munet.evolution.replacing import compressed
 from munet.evolution.search_space import DATA_SETTINGS, default_hyperparameters, model_settings, select
 from munet.evolution.spread import raced_names, spread
@@ -295,7 +295,7 @@ class Controller:
         ranked = self._ranked(state)
         data, fired = self._data_settings(state, ranked, draws)
         offspring = {model.id: model.offspring for model in ranked}
-        order = [model.id for model in ranked]
+        order, everyone = [model.id for model in ranked], possible_parents(state, experiment, task.name)
         children: list[ChildPlan] = []
         for index in range(stage.children):
             id = state.next_model_id + index
@@ -304,7 +304,7 @@ class Controller:
                 children.append(seed_child(state, experiment, task, id, parent, data))
                 continue
             own = draws.at(index)
-            parent = state.models[sample_parent(order, offspring, state.models, own)]
+            parent = state.models[sample_parent(order, offspring, everyone, own, experiment.parent_choice)]
             if parent.id in offspring:
                 offspring[parent.id] += 1
             children.append(mutated_child(state, experiment, task, id, parent, data, own))

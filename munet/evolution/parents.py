@@ -8,6 +8,7 @@ from itertools import islice
 from typing import Any
 
 from munet.config import Experiment
+from munet.config.evolve import ParentChoice
 from munet.evolution.schedule import chooses_by_fit, most_seed_parents
 from munet.evolution.sorted_map import SortedMap
 from munet.evolution.state import State
@@ -37,12 +38,13 @@ def seed_parents(state: State, experiment: Experiment, task: TaskName, draws: Dr
     )
     models = reversed(state.models) if is_newest else iter(sorted(state.models, key=place))
     own, most = state.retained.get(task), most_seed_parents(experiment)
-    others = (model for model in models if model != own)
+    others = (model for model in models if model != own and not is_private(state, experiment, task, model))
     if not chooses_by_fit(experiment, len(state.models) - (own is not None)):
         return tuple(islice(others, most))
     most = max(MAX_CANDIDATES, 2 * most)
     chosen = {ROOT_MODEL, *islice(others, most // 2)}
-    chosen |= set(_most_used(state, most // 2 - 1)) - {own}
+    used = _most_used(state, most // 2 - 1)
+    chosen |= {model for model in used if model != own and not is_private(state, experiment, task, model)}
     chosen |= set(islice((model for model in others if model not in chosen), most - len(chosen)))
     return tuple(sorted(chosen, key=place))
 
@@ -69,10 +71,30 @@ def best_fitting(state: State, experiment: Experiment, fits: Mapping[ModelId, fl
     return tuple((distinct + repeated)[: most_seed_parents(experiment)])
 
 
+def is_private(state: State, experiment: Experiment, task: TaskName, model: ModelId) -> bool:
+    """Whether a model is of another task that is private, so that it is no parent for `task`."""
+    owner = state.models[model].task
+    return owner != task and owner in experiment.private_tasks
+
+
+def possible_parents(state: State, experiment: Experiment, task: TaskName) -> SortedMap[ModelId, Any]:
+    """Active and seed models, so all there are, but those of other tasks that are private."""
+    if not experiment.private_tasks:
+        return state.models
+    return state.models.changed({}, [model for model in state.models if is_private(state, experiment, task, model)])
+
+
 def sample_parent(
-    ranked: Sequence[ModelId], offspring: Mapping[ModelId, int], everyone: SortedMap[ModelId, Any], draws: Draws
+    ranked: Sequence[ModelId],
+    offspring: Mapping[ModelId, int],
+    everyone: SortedMap[ModelId, Any],
+    draws: Draws,
+    choice: ParentChoice = "ranked",
 ) -> ModelId:
-    """Eq. 1: visits models by decreasing score and accepts each with probability 0.5^offspring.
+    """A parent of a mutated child.
+
+    By default that of Eq. 1: visits models by decreasing score and accepts each with probability 0.5^offspring. The
+    other choices are the published notebook's controls: they ask neither for the score nor, one of them, for the task.
 
     Args:
       ranked: the active population, best first.
@@ -80,8 +102,11 @@ def sample_parent(
       everyone: active and seed models, so all there are: the root and every task's retained model too. One is taken
         uniformly if all of the former are rejected.
       draws: those of the child.
+      choice: as `experiment.parent_choice`.
     """
-    for rank, model in enumerate(ranked):
+    if choice == "tournament" and ranked:
+        return ranked[min(int(draws.uniform("tournament", place) * len(ranked)) for place in range(2))]
+    for rank, model in enumerate(ranked if choice == "ranked" else ()):
         if draws.uniform("parent", rank) < 0.5 ** offspring[model]:
             return model
     return everyone.key_at(int(draws.uniform("fallback") * len(everyone)))

@@ -133,8 +133,10 @@ def _forward() -> Callable[..., Any]:
     """The forward pass, compiled once for all models of one shape."""
     import jax
 
+    from munet.training.program import jax_settings
     from munet.vit import forward
 
+    jax_settings.pin()
     return jax.jit(forward.logits, static_argnums=0, static_argnames="num_blocks")
 
 

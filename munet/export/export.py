@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from munet.export.names import folder_names
 from munet.export.portable import PortableModel, Usage
 from munet.store.new_directory import check_new_directory, new_directory
 from munet.system.view import RunView
+from munet.text import say
 from munet.types import TaskName
 
 MANIFEST, CARD = "munet.json", "README.md"
@@ -141,7 +141,7 @@ def run(workdir: str, task: str, format: str, output: str, all_tasks: bool, chec
     if all_tasks:
         export_all(system, output, format)
         return 0
-    print(f"{task}: {export(system, task, output, format)}", file=sys.stdout)
+    say(f"{task}: {export(system, task, output, format)}")
     return 0
 
 

@@ -47,8 +47,10 @@ def serialised(model: PortableModel) -> bytes:
     from jax import export
 
     from munet.data import augment
+    from munet.training.program import jax_settings
     from munet.vit import forward
 
+    jax_settings.pin()
     params = {name: unflatten_dict(arrays, sep="/") for name, arrays in model.components.items()}
 
     def classify(images: Any) -> dict[str, Any]:

@@ -17,7 +17,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from munet.config.differences import differences, merged, to_json
 from munet.config.pretrain import Recipe
@@ -35,6 +35,7 @@ _CURVE, _DECISIONS, _RESULT, _IN_TRAINING, _COMPONENTS = (
     "curve.jsonl", "decisions.jsonl", "result.json", "in_training", "components",
 )  # fmt: skip
 _FORMAT_VERSION = 1
+_Line = TypeVar("_Line")
 _OTHER = "Give another --workdir for the new recipe, or the old settings to go on with the old one."
 
 
@@ -266,28 +267,30 @@ class Workdir:
 
     def curve(self) -> list[CurvePoint]:
         """The validation curve so far."""
-        if not self._files.exists(_CURVE):
-            return []
-        place = self.location(_CURVE)
-        lines = self._files.read(_CURVE).splitlines()
-        return [codec.from_json(CurvePoint, codec.loads(line, place), place) for line in lines]
+        return self._lines(_CURVE, CurvePoint)
 
     def write_curve(self, points: Sequence[CurvePoint], picture: str) -> None:
         """Replaces the validation curve and its picture, each as a whole: a few kilobytes."""
-        self._replace(_CURVE, b"".join(codec.dumps(codec.to_json(point)) + b"\n" for point in points))
+        self._write_lines(_CURVE, points)
         self._replace("curve.svg", picture.encode())
 
     def decisions(self) -> list[Decision]:
         """What was decided so far."""
-        if not self._files.exists(_DECISIONS):
-            return []
-        place = self.location(_DECISIONS)
-        lines = self._files.read(_DECISIONS).splitlines()
-        return [codec.from_json(Decision, codec.loads(line, place), place) for line in lines]
+        return self._lines(_DECISIONS, Decision)
 
     def write_decisions(self, decisions: Sequence[Decision]) -> None:
         """Replaces the file of decisions as a whole."""
-        self._replace(_DECISIONS, b"".join(codec.dumps(codec.to_json(one)) + b"\n" for one in decisions))
+        self._write_lines(_DECISIONS, decisions)
+
+    def _lines(self, name: str, kind: type[_Line]) -> list[_Line]:
+        """The content of a file of one JSON object a line; none where there is no such file."""
+        if not self._files.exists(name):
+            return []
+        place = self.location(name)
+        return [codec.from_json(kind, codec.loads(line, place), place) for line in self._files.read(name).splitlines()]
+
+    def _write_lines(self, name: str, lines: Sequence[object]) -> None:
+        self._replace(name, b"".join(codec.dumps(codec.to_json(line)) + b"\n" for line in lines))
 
     @property
     def components(self) -> ComponentStore:

@@ -11,6 +11,7 @@ from rich.cells import cell_len, set_cell_size
 
 from munet.serving.answers import Answer
 from munet.serving.prediction import Prediction
+from munet.text import printable
 from munet.types import TaskName
 
 _MEASURED = 100  # rows that the widths of a table are measured on; all of a short one
@@ -92,7 +93,7 @@ class Table:
 
     def write(self, answer: Answer) -> None:
         """Adds the rows of an answer, and writes them once the widths are known."""
-        self._rows += [[_printable(cell) for cell in row] for row in self._of(answer)]
+        self._rows += [[printable(cell) for cell in row] for row in self._of(answer)]
         if self._widths or len(self._rows) > _MEASURED:
             self.end()
 
@@ -124,8 +125,3 @@ class Table:
         if cell_len(text) > _MOST and "/" not in text and not text.startswith("cannot"):
             text = set_cell_size(text, _MOST - 1) + "…"
         return text + " " * (width - cell_len(text))
-
-
-def _printable(text: str) -> str:
-    """What would move the cursor, end the line or turn the direction of writing, as its escape."""
-    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)

@@ -11,7 +11,7 @@ from munet import intervals
 from munet.data import notation
 from munet.quality import metric_words
 from munet.system.view import RunView
-from munet.text import with_interval
+from munet.text import percent_or_dash, with_interval
 from munet.types import Quality, TaskName
 
 
@@ -33,7 +33,7 @@ def table(before: RunView, after: RunView, measured: Mapping[TaskName, Quality])
             Text(notation.label(before.task(task).uri)),
             _change(f"{before.params(task):,}", f"{after.params(task):,}"),
             _change(f"{before.accounted_params(task):,.0f}", f"{after.accounted_params(task):,.0f}"),
-            _change(_percent(measured.get(task, old.quality)), _percent(new.quality)),
+            _change(percent_or_dash(measured.get(task, old.quality)), percent_or_dash(new.quality)),
             _change(_tested(old.test_quality), _tested(new.test_quality)),
         )
     return result
@@ -54,7 +54,3 @@ def _change(before: str, after: str) -> str:
 
 def _tested(quality: Quality | None) -> str:
     return "-" if quality is None else with_interval(quality.value, intervals.of_quality(quality))
-
-
-def _percent(quality: Quality | None) -> str:
-    return "-" if quality is None else f"{quality.value:.2%}"

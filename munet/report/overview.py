@@ -16,7 +16,7 @@ from munet.quality import metric_words
 from munet.report.columns import Column, FittedTable
 from munet.report.unfinished import Unfinished, seconds_left, unfinished
 from munet.system.view import JointRecord, RunView
-from munet.text import count, duration, with_interval
+from munet.text import count, duration, percent_or_dash, with_interval
 from munet.types import ModelId, Quality, TaskName
 
 MOST_TASKS = 1000  # of which is listed who shares with whom and descends from whom: lists as long as there are tasks
@@ -102,7 +102,7 @@ def rows(system: RunView, tasks: Sequence[TaskName] | None = None) -> Iterator[t
         test = model.test_quality
         yield (
             labels[task],
-            _percent(model.quality),
+            percent_or_dash(model.quality),
             with_interval(test.value, intervals.of_quality(test)) if test else "-",
             *([with_interval(test.accuracy, intervals.of_accuracy(test)) if test else "-"] if is_balanced else []),
             f"{system.score(task):.2%}",
@@ -119,7 +119,7 @@ def _unfinished_rows(system: RunView) -> Iterator[tuple[str, ...]]:
     """The active task's best so far, where it has no model yet."""
     open_task = unfinished(system)
     if open_task and open_task.best:
-        best = [_labels(system)[open_task.task], _percent(open_task.best.quality), "unfinished"]
+        best = [_labels(system)[open_task.task], percent_or_dash(open_task.best.quality), "unfinished"]
         yield (*best, *["-"] * (len(headings(system)) - len(best)))
 
 
@@ -200,7 +200,7 @@ def _describe(open_task: Unfinished) -> str:
         why = "no child gave a finite result so far" if open_task.generations else "its first generation is in training"
         return f"{open_task.task} is unfinished: {why}."
     return (
-        f"{open_task.task} is unfinished: best so far {_percent(open_task.best.quality)} validation "
+        f"{open_task.task} is unfinished: best so far {percent_or_dash(open_task.best.quality)} validation "
         f"(model {open_task.best.id}), after generation {open_task.generations} of {open_task.num_generations}."
     )
 
@@ -227,10 +227,6 @@ def _beyond_size(experiment: Experiment) -> str:
     """The score's further factors, where they are on."""
     factors = {"FLOPs": experiment.flops_factor, "latency": experiment.latency_factor}
     return "".join(f", {name} factor {factor:g}" for name, factor in factors.items() if factor < 1)
-
-
-def _percent(quality: Quality | None) -> str:
-    return f"{quality.value:.2%}" if quality else "-"
 
 
 def mean(qualities: Iterable[Quality | None]) -> float | None:

@@ -20,6 +20,7 @@ from munet.data import notation
 from munet.errors import UserError
 from munet.intervals import Interval, tells_apart
 from munet.quality import metric_words
+from munet.report.columns import total_width
 from munet.report.differences import Difference, difference, of_mean
 from munet.store import Store
 from munet.system import view
@@ -29,7 +30,6 @@ from munet.types import TaskName
 
 MUNET = "muNet"
 _MISSING = "-"
-_BETWEEN = 3  # letters between the contents of two columns
 _NARROW_TASK = 12  # letters of a task's name that stand in a line at least
 
 
@@ -171,15 +171,15 @@ class ComparisonTable:
             [max(words[i], *(_width(_accuracy(row.cells[i], narrow)) for row in rows)) for i in everyone]
             for narrow in (False, True)
         )
-        if _total([task, *one_line, *params]) <= room:
+        if total_width([task, *one_line, *params]) <= room:
             return [self.part(everyone, task, narrow=False, with_params=True)]
-        if _total([task, *one_line]) <= room:
+        if total_width([task, *one_line]) <= room:
             return [self.part(everyone, task, narrow=False, with_params=False)]
-        task = max(min(task, room - _total([0, *two_lines])), min(task, _NARROW_TASK))
+        task = max(min(task, room - total_width([0, *two_lines])), min(task, _NARROW_TASK))
         tables, first = [], 0
         while first < len(two_lines):
             last = first + 1
-            while last < len(two_lines) and _total([task, *two_lines[first : last + 1]]) <= room:
+            while last < len(two_lines) and total_width([task, *two_lines[first : last + 1]]) <= room:
                 last += 1
             tables.append(self.part(range(first, last), task, narrow=True, with_params=False))
             first = last
@@ -194,11 +194,6 @@ class _Fitted:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         yield from self._table.fitted(options.max_width)
-
-
-def _total(columns: Sequence[int]) -> int:
-    """Letters of a line of a table with columns of these widths."""
-    return sum(columns) + _BETWEEN * len(columns) + 1
 
 
 def _width(text: str) -> int:

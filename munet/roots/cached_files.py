@@ -18,6 +18,7 @@ from urllib.parse import unquote, urlsplit
 
 from munet.data import cache
 from munet.errors import CheckpointError, UserError
+from munet.store.replacing import replacing
 
 _BY_HAND = "put there by hand"
 _OBJECTS = "storage.googleapis.com"  # where objects of gs:// are reached by https too
@@ -84,10 +85,9 @@ def remember(path: Path, source: str) -> str:
     """Writes down a file's SHA-256, and returns it."""
     digest = file_sha256(path)
     note = {"sha256": digest, "size": path.stat().st_size, "source": source, "since": time.strftime("%Y-%m-%d %H:%M")}
-    temporary = _note(path).with_suffix(".tmp")
-    with contextlib.suppress(OSError):  # a cache that may only be read: nothing is remembered
+    # In a cache that may only be read, nothing is remembered.
+    with contextlib.suppress(OSError), replacing(_note(path)) as temporary:
         temporary.write_text(json.dumps(note, indent=1))
-        temporary.replace(_note(path))
     return digest
 
 

@@ -6,6 +6,8 @@ demo                                    the root in the package
 augreg:Ti_16-i21k-...                   a checkpoint of the "How to train your ViT?" release, by name
 https://... gs://...                    a file to download, with #sha256=... if you know it
 munet:runs/demo?task=digits             a model of an earlier run of ours
+munet:runs/joint?trunk                  the layers that all tasks of a joint training share
+random:Ti/16?seed=1                     values that have learnt nothing, as a control
 """
 
 from __future__ import annotations
@@ -16,15 +18,19 @@ from urllib.parse import urlsplit
 
 from munet.errors import CheckpointError, did_you_mean, nearest
 from munet.paths import expanded
-from munet.roots import cached_files, names, systems
+from munet.roots import cached_files, names, random_root, systems
 from munet.roots.checkpoint import Checkpoint, check_format, describe, open_local
 from munet.roots.download import fetch
 from munet.roots.remote_file import SCHEMES, source
+from munet.store.folders import local_path
 from munet.vit.augreg import demo_root_path
 
 DEMO = "demo"
 _LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
-_FORMS = f"a path, {DEMO}, https://..., gs://..., {names.SCHEME}NAME or {systems.SCHEME}WORKDIR?task=TASK"
+_FORMS = (
+    f"a path, {DEMO}, https://..., gs://..., {names.SCHEME}NAME, {systems.SCHEME}WORKDIR?task=TASK or "
+    f"{random_root.SCHEME}VARIANT"
+)
 
 
 def find(reference: str | Path, cache_dir: str = "") -> Checkpoint:
@@ -41,10 +47,14 @@ def find(reference: str | Path, cache_dir: str = "") -> Checkpoint:
     text = str(reference)
     if text == DEMO:
         return open_local(text, demo_root_path())
+    if text == random_root.NAME:
+        raise CheckpointError(f"A random root has a variant: give e.g. {random_root.SCHEME}Ti/16.")
     if not text:
         raise CheckpointError(f"No root is named: give {_FORMS}.")
     if text.startswith(systems.SCHEME):
         return systems.open_system(text)
+    if text.startswith(random_root.SCHEME):
+        return random_root.open_random(text)
     if text.startswith(names.SCHEME):
         name, sha256 = _fragment(text)
         name = names.full_name(name.removeprefix(names.SCHEME))
@@ -55,7 +65,7 @@ def find(reference: str | Path, cache_dir: str = "") -> Checkpoint:
                 raise
             advice = f"{name} is not among the names that munet knows. {nearest(name, names.KNOWN)}"
             raise CheckpointError(f"{error}\n{advice}") from error
-    text = text.removeprefix("file://")
+    text = local_path(text)
     scheme = text.partition("://")[0] if "://" in text else ""
     if scheme in SCHEMES:
         url, sha256 = _fragment(text)
@@ -63,7 +73,7 @@ def find(reference: str | Path, cache_dir: str = "") -> Checkpoint:
     if scheme or _looks_like_a_scheme(text):
         given = scheme or text.partition(":")[0]
         raise CheckpointError(
-            f"{text}: there is no kind of root {given!r}. {nearest(given, [*SCHEMES, 'augreg', 'munet'])} "
+            f"{text}: there is no kind of root {given!r}. {nearest(given, [*SCHEMES, 'augreg', 'munet', 'random'])} "
             f"A root is {_FORMS}."
         )
     path = expanded(text)

@@ -94,7 +94,7 @@ def describe(
         )
     yield _text(_memory_table(config, layout, planned))
     program = estimates.full_training(config.experiment, estimates.largest(infos, config.experiment))
-    measured = measure(program, layout, UpdateRule(config.experiment.clip_norm))
+    measured = measure(program, layout, UpdateRule.of(config.experiment))
     yield "\n" + _measurement(measured, layout)
     yield _text(_time_table(config, layout, infos, measured))
     yield from used_devices.idle_notes(config, layout.unlimited, estimates.largest(infos, config.experiment))

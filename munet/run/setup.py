@@ -11,7 +11,7 @@ from munet.config import Config
 from munet.data import cache
 from munet.data.open_settings import NO_ARRAYS, Arrays, OpenSettings
 from munet.data.tasks import Task, load_tasks
-from munet.errors import DataError, UserError
+from munet.errors import DataError, UserError, nearest
 from munet.evolution import schedule
 from munet.evolution.controller import Controller
 from munet.run import estimates, start
@@ -19,7 +19,7 @@ from munet.training.batches import resident
 from munet.training.placement.devices import DeviceLayout
 from munet.training.program import jax_settings
 from munet.training.program.compilation_cache import use_compilation_cache
-from munet.types import StartEntry
+from munet.types import StartEntry, TaskName
 
 
 @dataclass(frozen=True)
@@ -114,6 +114,7 @@ def open_inputs(
     problems: list[UserError] = []
     try:
         tasks = load_tasks(experiment.tasks, OpenSettings.of(config, say, arrays, max_resident))
+        _check_private(experiment.private_tasks, [task.info.name for task in tasks])
     except UserError as error:
         problems.append(error)
     try:
@@ -123,6 +124,17 @@ def open_inputs(
     except UserError as error:
         problems.append(error)
     return tasks, root, problems
+
+
+def _check_private(private: Sequence[TaskName], names: Sequence[TaskName]) -> None:
+    """Refuses names of private tasks that no task has.
+
+    Raises:
+      UserError: what was meant, perhaps.
+    """
+    if unknown := [name for name in private if name not in names]:
+        hints = " ".join(f"{name!r}: {nearest(name, names)}" for name in unknown)
+        raise UserError(f"experiment.private_tasks names no task of this run: {hints}")
 
 
 def together(problems: Sequence[UserError]) -> UserError:

@@ -13,6 +13,7 @@ from munet.data.uris import relative_path
 from munet.errors import CheckpointError, WorkdirError
 from munet.evolution.search_space import default_hyperparameters
 from munet.roots import Checkpoint
+from munet.roots.random_root import named
 from munet.store.components import ComponentStore, component_id
 from munet.store.journal import FORMAT_VERSION
 from munet.text import package_version
@@ -40,7 +41,7 @@ class RootComponents:
     """
 
     def __init__(self, experiment: Experiment, cache_dir: str = ""):
-        found = roots.find(experiment.root, cache_dir)
+        found = roots.find(named(experiment), cache_dir)
         variant = architecture.get_variant(experiment.variant)
         if problem := _misfit(experiment, found):
             raise CheckpointError(problem)

@@ -12,7 +12,7 @@ from importlib.util import find_spec
 
 from munet.errors import UserError
 from munet.server import listening
-from munet.text import count
+from munet.text import count, say
 
 _NEEDED = {
     "fastapi": "fastapi",
@@ -153,4 +153,4 @@ def _run(options: Options, tokens: tuple[bytes, ...], bound: socket.socket) -> N
 
 
 def _say(text: str) -> None:
-    print(f"munet: {text}", file=sys.stderr, flush=True)
+    say(f"munet: {text}", sys.stderr)

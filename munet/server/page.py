@@ -5,11 +5,10 @@ Names of tasks and classes come as JSON and are shown as text; the policy forbid
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import re
 from functools import cache
 from importlib import resources
+
+from munet.pages import inline_hash
 
 
 @cache
@@ -21,7 +20,7 @@ def html() -> str:
 @cache
 def headers() -> dict[str, str]:
     """What comes with it: only the page's own script and style run, and nothing is asked of any other place."""
-    script, style = (_hash(element) for element in ("script", "style"))
+    script, style = (inline_hash(element, html()) for element in ("script", "style"))
     policy = (
         f"default-src 'none'; script-src '{script}'; style-src '{style}'; connect-src 'self'; img-src blob: data:; "
         "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -32,9 +31,3 @@ def headers() -> dict[str, str]:
         "Referrer-Policy": "no-referrer",
         "Cache-Control": "no-cache",
     }
-
-
-def _hash(element: str) -> str:
-    found = re.search(f"<{element}>(.*?)</{element}>", html(), re.DOTALL)
-    content = found[1] if found else ""
-    return "sha256-" + base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()

@@ -6,16 +6,18 @@ import contextlib
 import queue
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
+from typing import Protocol
 
 import jax
 import numpy as np
 from jaxtyping import Array, Float
 
+from munet import accelerators
 from munet.data import photos
 from munet.data.images import Pixels
 from munet.serving.inputs import Inputs
@@ -29,6 +31,7 @@ _PATIENCE = 0.05  # seconds that an idle device waits for a batch to be filled
 _POLL = 0.01
 _ON_DEVICE = 2  # batches: the one that it works on and the next
 
+Stored = Pixels | Sequence[Pixels]  # images as a kind stores them: of one shape, or of several
 Read = Mapping[Inputs, Pixels]  # an image as each kind of stored images
 
 
@@ -47,21 +50,62 @@ class Answer:
     problem: str = ""
 
 
-def answers(predictors: Sequence[Predictor], paths: Iterable[str]) -> Iterator[list[Answer]]:
-    """What every predictor says of every file, in the order of the paths and as soon as it is known.
+class Models(Protocol):
+    """Who answers: one task's model (`Alone`), or those of several (`Together`)."""
+
+    @property
+    def tasks(self) -> Sequence[TaskName]:
+        """Theirs, in the order of the answers."""
+
+    @property
+    def classes(self) -> Mapping[TaskName, Sequence[str]]:
+        """Names of all classes of each task."""
+
+    @property
+    def kinds(self) -> Collection[Inputs]:
+        """How images are read for them."""
+
+    def dispatch(self, pixels: Mapping[Inputs, Stored]) -> Mapping[TaskName, Float[Array, "padded classes"]]:
+        """Every task's logits of some images, without waiting; rows behind those of the images are of no use.
+
+        Args:
+          pixels: the same images as each of `kinds` reads them.
+        """
+
+
+class Alone:
+    """One task's model.
+
+    Args:
+      predictor: of the task.
+    """
+
+    def __init__(self, predictor: Predictor):
+        self._predictor = predictor
+        self.tasks = (predictor.task,)
+        self.classes = {predictor.task: predictor.classes}
+        self.kinds = (predictor.inputs,)
+
+    def dispatch(self, pixels: Mapping[Inputs, Stored]) -> dict[TaskName, Float[Array, "padded classes"]]:
+        """See `Models`."""
+        return {self._predictor.task: self._predictor.dispatch(pixels[self._predictor.inputs])}
+
+
+def answers(models: Models, paths: Iterable[str]) -> Iterator[list[Answer]]:
+    """What every task's model says of every file, in the order of the paths and as soon as it is known.
 
     While the device works on a batch the next one is decoded; an idle device does not wait for a whole one.
 
     Args:
-      predictors: of one or more tasks.
+      models: of one or more tasks.
       paths: of files; asked for by a thread, a bounded number ahead.
 
     Returns:
       Lists of those that became known together.
     """
-    with photos.quietly(), _Pipeline(predictors, paths) as pipeline:
+    with photos.quietly(), _Pipeline(models, paths) as pipeline:
         while (batch := pipeline.take()) is not None:
-            yield list(batch.answers(predictors))
+            yield list(batch.answers(models))
 
 
 @dataclass(frozen=True)
@@ -76,19 +120,19 @@ class _Batch:
     """Some files, and what the device makes of those that could be read: an array for each task."""
 
     items: Sequence[_Item]
-    logits: Sequence[Float[Array, "padded classes"]]
+    logits: Mapping[TaskName, Float[Array, "padded classes"]]
 
-    def answers(self, predictors: Sequence[Predictor]) -> Iterator[Answer]:
+    def answers(self, models: Models) -> Iterator[Answer]:
         """In order, once the device is done."""
-        probabilities = [softmax(np.asarray(logits)) for logits in self.logits]
+        probabilities = {task: softmax(np.asarray(logits)) for task, logits in self.logits.items()}
         row = 0
         for item in self.items:
             if item.problem:
                 yield Answer(item.path, problem=item.problem)
                 continue
             found = {
-                predictor.task: Prediction(predictor.task, predictor.classes, rows[row : row + 1])
-                for predictor, rows in zip(predictors, probabilities, strict=True)
+                task: Prediction(task, tuple(models.classes[task]), probabilities[task][row : row + 1])
+                for task in models.tasks
             }
             row += 1
             yield Answer(item.path, found)
@@ -100,10 +144,10 @@ class _Pipeline:
     A thread asks for paths, one a core reads and decodes, one makes batches and hands them to the device.
     """
 
-    def __init__(self, predictors: Sequence[Predictor], paths: Iterable[str]):
-        self._predictors, self._paths = predictors, paths
-        self._kinds = tuple(dict.fromkeys(predictor.inputs for predictor in predictors))
-        self._size = 64 if jax.local_devices()[0].platform == "cpu" else BATCH_SIZES[-1]
+    def __init__(self, models: Models, paths: Iterable[str]):
+        self._models, self._paths = models, paths
+        self._kinds = tuple(models.kinds)
+        self._size = 64 if accelerators.local_devices()[0].platform == "cpu" else BATCH_SIZES[-1]
         image_bytes = sum(int(np.prod(kind.shape or (kind.canvas, kind.canvas, 3))) for kind in self._kinds)
         self._room = threading.Semaphore(max(min(_AHEAD_BYTES // image_bytes, 8 * self._size), self._size))
         self._decoded: queue.Queue[Future[_Item] | BaseException | None] = queue.Queue()
@@ -189,8 +233,6 @@ class _Pipeline:
                 return
         self._handed_over += 1
         readable = [item for item in items if not item.problem]
-        logits = []
-        for predictor in self._predictors if readable else ():
-            pixels = [item.read[predictor.inputs] for item in readable]
-            logits.append(predictor.dispatch(np.stack(pixels) if predictor.inputs.shape else pixels))
-        self._batches.put(_Batch(items, logits))
+        pixels = {kind: [item.read[kind] for item in readable] for kind in self._kinds if readable}
+        stored = {kind: np.stack(images) if kind.shape else images for kind, images in pixels.items()}
+        self._batches.put(_Batch(items, self._models.dispatch(stored) if readable else {}))

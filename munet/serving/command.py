@@ -14,10 +14,11 @@ import munet
 from munet.api import System
 from munet.errors import CorruptionError, UserError
 from munet.report.answers import CsvLines, Form, JsonLines, Table
-from munet.serving.answers import answers
+from munet.serving.answers import Alone, Models, answers
 from munet.serving.image_paths import STANDARD_INPUT, image_paths
-from munet.serving.predictor import Predictor
+from munet.text import say
 from munet.training.program.compilation_cache import use_compilation_cache
+from munet.types import TaskName
 
 _NAMED = 20  # unreadable files that the end names; the answers name all
 _SECONDS_BETWEEN_LINES = 0.5
@@ -76,14 +77,14 @@ def predict(options: Options) -> bool:
     """
     system = munet.open(options.workdir)
     use_compilation_cache(options.cache_dir)
-    predictors, is_whole = _predictors(system, options)
+    models, is_whole = _models(system, options)
     problems: list[str] = []
     count = num_bad = 0
     with _opened(options.output) as stream, _surrogates(sys.stdin):
-        form = _form(options, stream, predictors)
+        form = _form(options, stream, models)
         progress = _Progress(is_shown=stream is not sys.stdout or not stream.isatty())
         try:
-            for together in answers(predictors, image_paths(options.images, sys.stdin)):
+            for together in answers(models, image_paths(options.images, sys.stdin)):
                 for answer in together:
                     form.write(answer)
                 stream.flush()  # whoever reads them has them as they are ready
@@ -100,7 +101,7 @@ def predict(options: Options) -> bool:
     if num_bad:
         more = f", and {num_bad - len(problems):,} more" if num_bad > len(problems) else ""
         text = f"munet: {num_bad:,} of {count:,} images could not be read: {', '.join(problems)}{more}."
-        print(text.encode(errors="backslashreplace").decode(), file=sys.stderr)
+        say(text, sys.stderr)
     return is_whole and not num_bad
 
 
@@ -108,24 +109,25 @@ def _expected() -> str:
     return "files, folders of JPEG, PNG, WebP, GIF, BMP or TIFF files, or - for paths from standard input."
 
 
-def _predictors(system: System, options: Options) -> tuple[list[Predictor], bool]:
-    """Those that are asked, and whether none is missing.
+def _models(system: System, options: Options) -> tuple[Models, bool]:
+    """Those that are asked, and whether none is missing; what several tasks share is computed once.
 
     Raises:
       UserError: no such task, or no model; with `all_tasks`, that no model at all can be used.
     """
     if not options.all_tasks:
-        return [system.predictor(options.task or _only(system))], True
-    found, errors = [], []
+        return Alone(system.predictor(options.task or _only(system))), True
+    found: list[TaskName] = []
+    errors: list[CorruptionError] = []
     for task in system.models:
         try:
-            found.append(system.predictor(task))
+            found.append(system.predictor(task).task)
         except CorruptionError as error:
             errors.append(error)
-            print(f"munet: {task} is left out: {error}", file=sys.stderr)
+            say(f"munet: {task} is left out: {error}", sys.stderr)
     if not found:
         raise errors[0] if errors else UserError(f"{system.workdir}: no task has a model yet: no phase has ended.")
-    return found, not errors
+    return system.together(found), not errors
 
 
 def _only(system: System) -> str:
@@ -140,13 +142,13 @@ def _only(system: System) -> str:
     raise UserError(f"say which task, --task=NAME, or --all_tasks. Tasks with a model: {shown}.")
 
 
-def _form(options: Options, stream: TextIO, predictors: Sequence[Predictor]) -> Form:
-    top = min(options.top, max(len(predictor.classes) for predictor in predictors))
+def _form(options: Options, stream: TextIO, models: Models) -> Form:
+    top = min(options.top, max(len(models.classes[task]) for task in models.tasks))
     if options.form == "json":
         return JsonLines(stream, top, options.min_confidence)
     if options.form == "csv":
         return CsvLines(stream, top, options.min_confidence)
-    return Table(stream, top, options.min_confidence, [predictor.task for predictor in predictors])
+    return Table(stream, top, options.min_confidence, models.tasks)
 
 
 @contextlib.contextmanager

@@ -9,7 +9,9 @@ from typing import Any
 import jax
 from flax.traverse_util import unflatten_dict
 
+from munet import accelerators
 from munet.store.components import ComponentStore
+from munet.training.program import jax_settings
 from munet.types import ComponentId
 
 
@@ -23,6 +25,7 @@ class DeviceComponents:
     """
 
     def __init__(self, store: ComponentStore):
+        jax_settings.pin()
         self._store = store
         self._held: dict[ComponentId, Any] = {}
         self._lock = threading.Lock()
@@ -36,7 +39,7 @@ class DeviceComponents:
         with self._lock:
             if identity not in self._held:
                 leaves = unflatten_dict(self._store.load(identity), sep="/")
-                self._held[identity] = jax.device_put(leaves, jax.local_devices()[0])
+                self._held[identity] = jax.device_put(leaves, accelerators.local_devices()[0])
             return self._held[identity]
 
     def keep(self, identities: Iterable[ComponentId]) -> None:

@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Array, Bool, Float
 
 from munet.errors import UserError
 from munet.serving import trie
@@ -122,6 +122,21 @@ class Together:
             for task in one_pass.trie.tasks:
                 none = np.empty((0, len(self.classes[task])), np.float32)
                 found[task] = np.concatenate(parts.get(task, [none]))
+        return found
+
+    def dispatch(self, pixels: Mapping[Inputs, Pixels]) -> dict[TaskName, Float[Array, "padded classes"]]:
+        """Every task's logits of at most `BATCH_SIZES[-1]` images, without waiting: arrays the device still works on.
+
+        Args:
+          pixels: the same images, as each of `kinds` reads them.
+
+        Returns:
+          At least as many rows as images; those behind the last are of no use.
+        """
+        found: dict[TaskName, Float[Array, "padded classes"]] = {}
+        for kind, one_pass in self.kinds.items():
+            everyone = np.ones((len(pixels[kind]), len(one_pass.trie.tasks)), np.bool_)
+            found |= {task: logits for task, (_, logits) in one_pass.dispatch(pixels[kind], everyone).items()}
         return found
 
     def warm_up(self, sizes: Sequence[int] = BATCH_SIZES) -> None:

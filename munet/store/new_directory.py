@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from munet.errors import UserError, WorkdirError
-from munet.store.folders import is_remote
+from munet.store.folders import is_remote, local_path
 from munet.store.local import TEMPORARY_PREFIX, disk_full_named, make_directory, sync_directory
 
 
@@ -28,7 +28,7 @@ def check_new_directory(option: str, to: str, workdir: str) -> None:
         raise UserError(f"--{option}={to}: give a local directory.")
     new = Path(to).resolve()
     if not is_remote(workdir):
-        old = Path(workdir.removeprefix("file://")).resolve()
+        old = Path(local_path(workdir)).resolve()
         if old == new or old in new.parents or new in old.parents:
             raise UserError(
                 f"--{option}={to} is, holds or lies inside --workdir={workdir}, which stays as it is: give another "

@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import shutil
-import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from munet.errors import DiskFullError, UserError
-from munet.store.local import TEMPORARY_PREFIX
 from munet.store.remote import file_system
+from munet.store.replacing import replacing
 from munet.threads import in_threads
 
 _INDEX = "index.json"
@@ -114,18 +112,13 @@ def _fetch(url: str, target: Path, names: Iterable[str]) -> None:
     def one(name: str) -> None:
         path = target / name if name else target
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(prefix=TEMPORARY_PREFIX, dir=path.parent)
-        os.close(descriptor)
         try:
-            store.get_file(f"{root}/{name}" if name else root, temporary)
-            Path(temporary).replace(path)
+            with replacing(path) as temporary:
+                store.get_file(f"{root}/{name}" if name else root, str(temporary))
         except FileNotFoundError as error:
             raise UserError(f"{url}: {name or 'it'} was removed while it was read. Start again.") from error
         except (RuntimeError, ValueError) as error:
             raise UserError(f"{url}: {name or 'it'} cannot be read: {error}") from error
-        finally:
-            with contextlib.suppress(FileNotFoundError):
-                Path(temporary).unlink()
 
     for _ in in_threads(one, names, _THREADS):
         pass
@@ -158,6 +151,5 @@ def _known(place: Path) -> dict[str, Entry]:
 
 def _note(place: Path, found: Mapping[str, Entry]) -> None:
     place.mkdir(parents=True, exist_ok=True)
-    temporary = place / f"{TEMPORARY_PREFIX}{os.getpid()}-{_INDEX}"
-    temporary.write_text(json.dumps({name: [entry.size, entry.version] for name, entry in found.items()}))
-    temporary.replace(place / _INDEX)
+    with replacing(place / _INDEX) as temporary:
+        temporary.write_text(json.dumps({name: [entry.size, entry.version] for name, entry in found.items()}))

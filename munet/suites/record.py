@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from munet.errors import CorruptionError, WorkdirError
-from munet.store import codec, keeper, lock
+from munet.store import codec, keeper, lease, lock
 from munet.store.folders import is_remote, open_folder
 from munet.suites.suite import Suite
 
@@ -110,8 +110,10 @@ def locked(workdir: str) -> Iterator[tuple[int, ...]]:
     Raises:
       WorkdirError: a living suite holds it.
     """
-    if is_remote(workdir):
-        yield ()
+    if is_remote(workdir):  # workers cannot hold a lease: those of a killed suite refuse theirs, run by run
+        place = open_folder(workdir)
+        with lease.held(open_folder(f"{workdir.rstrip('/')}/lease"), lambda: not place.exists(FILE)):
+            yield ()
         return
     path = Path(workdir)
     path.mkdir(parents=True, exist_ok=True)

@@ -66,7 +66,7 @@ def of_methods(
         setup, experiment = RunSetup.prepare(run.config), run.config.experiment
         tasks = [task.info for task in setup.tasks]
         program = estimates.full_training(experiment, estimates.largest(tasks, experiment))
-        measured = measure(program, setup.layout, UpdateRule(experiment.clip_norm))
+        measured = measure(program, setup.layout, UpdateRule.of(experiment))
         time = estimates.run_time(experiment, tasks, setup.layout, measured)
         times[run.method.name] = MethodTime(setup.total_image_steps, time)
     return times

@@ -197,9 +197,8 @@ def compile_ahead(
     """
     wanted: dict[Hashable, Callable[[], None]] = {}
     for training, segment_shape in zip(trainings, segment_shapes, strict=True):
-        wanted.setdefault(
-            (training.train_program, training.chunk.size), partial(training.compile_training, segment_shape)
-        )
+        key = (training.train_program, training.chunk.size, tuple(segment_shape))
+        wanted.setdefault(key, partial(training.compile_training, segment_shape))
     for training, shapes in zip(trainings, piece_shapes, strict=True):
         for shape in shapes:
             wanted.setdefault(

@@ -79,7 +79,7 @@ class TaskWork:
             antialias=experiment.antialias,
             class_balanced=experiment.class_balanced,
             has_own_batches=schedule.streams_per_child(experiment),
-            update_rule=UpdateRule(experiment.clip_norm, experiment.fidelity.momentum_product),
+            update_rule=UpdateRule.of(experiment),
             seed=experiment.seed,
             laws=AugmentLaws(experiment.fidelity.crop, experiment.fidelity.colours),
             new_heads="zeros" if schedule.is_baseline(experiment) else experiment.new_heads,

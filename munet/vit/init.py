@@ -1,7 +1,9 @@
 """Values of components: new ones, position embeddings for another image size (spec sections 2 and 5), merged updates.
 
 New adapters and low-rank updates change nothing and new heads are zero. Values come straight from a counter generator's
-raw words, so they are the same on every device and with every JAX version; nothing here needs JAX.
+raw words, so they are the same on every device and with every JAX version; nothing here needs JAX. That is why Flax's
+initialisers are not used: their draws are JAX's, which has changed them between versions
+(`jax_threefry_partitionable`), and a component's name in the store is the hash of its bytes.
 """
 
 from __future__ import annotations

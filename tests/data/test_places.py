@@ -42,6 +42,14 @@ def test_a_folder_in_a_bucket_is_the_same_task(tmp_path: Path) -> None:
     assert pixels_of(there) == pixels_of(here)
 
 
+@pytest.mark.parametrize("scheme", ["file://", "local://"])
+def test_urls_of_this_disk_are_paths(scheme: str, tmp_path: Path) -> None:
+    fill(tmp_path / "birds", {"a": 12, "b": 12})
+    here = load_task(f"folder:{tmp_path / 'birds'}", cache_dir="off")
+    assert load_task(f"folder:{scheme}{tmp_path}/birds", cache_dir="off").info.fingerprint == here.info.fingerprint
+    assert cache.cache_folder(f"{scheme}{tmp_path}/cache") == tmp_path / "cache"
+
+
 def test_a_table_of_labels_in_a_bucket(tmp_path: Path) -> None:
     fill(tmp_path / "birds", {"images": 24})
     rows = [f"images/{number}.png,{'ab'[number % 2]}" for number in range(24)]

@@ -3,15 +3,16 @@ from __future__ import annotations
 import math
 from collections import Counter
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from munet.config import Fidelity
 from munet.evolution.controller import Controller
-from munet.evolution.parents import sample_parent, seed_parents
+from munet.evolution.parents import possible_parents, sample_parent, seed_parents
 from munet.evolution.sorted_map import SortedMap
-from munet.types import Position
-from tests.evolution.simulation import make_experiment, make_tasks
+from munet.types import ROOT_MODEL, GenerationEntry, Position
+from tests.evolution.simulation import make_experiment, make_tasks, simulate
 from tests.evolution.world import World, draws
 
 TASKS = make_tasks(10, 10, 10, 10)
@@ -96,6 +97,53 @@ def test_seed_parents_are_all_other_tasks_models_and_the_root_newest_first() -> 
     state = world.state()
     assert seed_parents(state, world.experiment, "task0", draws()) == (three, one, 0)
     assert seed_parents(state, world.experiment, "task3", draws()) == (three, own, one, 0)
+
+
+def test_models_of_private_tasks_are_parents_of_their_own_task_only() -> None:
+    world = World(make_experiment(TASKS, private_tasks=("task1",)), TASKS)
+    private, own, other = world.add("task1"), world.add("task0"), world.add("task2")
+    state = world.state()
+    assert seed_parents(state, world.experiment, "task0", draws()) == (other, 0)
+    assert seed_parents(state, world.experiment, "task1", draws()) == (other, own, 0)  # they take from others
+    assert set(possible_parents(state, world.experiment, "task0")) == {0, own, other}
+    assert set(possible_parents(state, world.experiment, "task1")) == {0, private, own, other}
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"max_seed_parents": 1, "seed_choice": "fit"},
+        {"stages": ("race",), "images_per_task": 20480, "max_seed_parents": 2, "seed_choice": "fit"},
+    ],
+)
+def test_no_model_of_a_run_has_a_private_task_of_another_in_its_ancestry(settings: dict[str, Any]) -> None:
+    experiment = make_experiment(TASKS, private_tasks=("task0", "task2"), mutation_probability=0.3, **settings)
+    simulation = simulate(experiment, TASKS)
+    tasks = {ROOT_MODEL: None} | {
+        model.id: model.task for state in simulation.states for model in state.models.values()
+    }
+    entries = [entry for entry in simulation.entries if isinstance(entry, GenerationEntry)]
+    plans = [child.plan for entry in entries for child in entry.children]
+    assert {tasks[plan.parent] for plan in plans} == {None, *(task.name for task in TASKS)}
+    assert all(tasks[plan.parent] in (None, "task1", "task3", plan.task) for plan in plans)
+
+
+def test_a_tournament_takes_the_better_of_two() -> None:
+    ranked, everyone = [7, 3, 9], models(0, 3, 7, 9)
+    offspring = dict.fromkeys(ranked, 60)
+    counts = Counter(sample_parent(ranked, offspring, everyone, draws(i), "tournament") for i in range(NUM_DRAWS))
+    assert set(counts) == set(ranked)
+    for model, probability in zip(ranked, (5 / 9, 3 / 9, 1 / 9), strict=True):
+        assert_frequency(counts[model], NUM_DRAWS, probability)
+    assert sample_parent([], {}, models(0), draws(), "tournament") == 0  # nobody is active yet
+
+
+def test_a_random_parent_is_any_model() -> None:
+    everyone = models(0, 3, 7, 9)
+    counts = Counter(sample_parent([7, 3], {7: 0, 3: 0}, everyone, draws(i), "random") for i in range(NUM_DRAWS))
+    for model in everyone:
+        assert_frequency(counts[model], NUM_DRAWS, 0.25)
 
 
 @pytest.mark.parametrize(("cap", "expected"), [(0, 4), (1, 1), (3, 3), (9, 4)])

@@ -289,10 +289,10 @@ def test_thousands_of_tasks_cost_little_a_step() -> None:
         next_model_id=3000,
     )
     controller = Controller(world.experiment, tasks)
-    begin = time.perf_counter()
+    begin = time.process_time()
     entry = next_entry(controller, state)
     after = controller.tell(state, entry)
     end = controller.tell(after, next_entry(controller, after))
     assert end.position == Position(1, 0, 0)
     assert len(end.retained) == 3000
-    assert time.perf_counter() - begin < 2.0  # about 20 ms alone; work that is quadratic in tasks takes minutes
+    assert time.process_time() - begin < 2.0  # about 20 ms alone; work that is quadratic in tasks takes minutes

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from tests.fuzz.targets import TARGETS, Target
 
-SECONDS, MEMORY = 5.0, 1 << 30  # that one execution may take
+SECONDS, MEMORY = 5.0, 1 << 30  # of processor time, that one execution may take
 _ROOT = Path(__file__).parents[2]
 
 
@@ -32,7 +32,7 @@ def work(names: Sequence[str], numbers: range, done: int, progress: str) -> None
       progress: a file that says which target and execution is going on, for whoever finds us dead.
     """
     descriptor = os.open(progress, os.O_WRONLY)
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)  # ends us, whatever hangs
+    signal.signal(signal.SIGPROF, signal.SIG_DFL)  # ends us, whatever goes round and round
     for place, name in enumerate(names):
         with tempfile.TemporaryDirectory() as folder:
             target = TARGETS[name](Path(folder))
@@ -41,9 +41,9 @@ def work(names: Sequence[str], numbers: range, done: int, progress: str) -> None
             started = time.perf_counter()
             for number in numbers[0 if place else done :]:
                 os.pwrite(descriptor, f"{name} {number}".ljust(60).encode(), 0)
-                signal.setitimer(signal.ITIMER_REAL, SECONDS)
+                signal.setitimer(signal.ITIMER_PROF, SECONDS)
                 outcome = execute(target, name, number)
-                signal.setitimer(signal.ITIMER_REAL, 0)
+                signal.setitimer(signal.ITIMER_PROF, 0)
                 outcomes[outcome if outcome in ("read", "refused") else "failed"] += 1
                 if outcome not in ("read", "refused"):
                     print(json.dumps({"failure": outcome, "target": name, "number": number}), flush=True)
@@ -91,7 +91,7 @@ def run(names: Sequence[str], first: int, executions: int) -> list[str]:
             if worker.returncode == 0:
                 break
             name, number = Path(progress.name).read_text().split()  # a worker that never began has said nothing
-            what = "more than 5 s" if worker.returncode == -signal.SIGALRM else f"ended with {worker.returncode}"
+            what = "more than 5 s" if worker.returncode == -signal.SIGPROF else f"ended with {worker.returncode}"
             _told({"failure": what, "target": name, "number": int(number)}, failures)
             names, done = names[list(names).index(name) :], int(number) + 1 - first
     return failures

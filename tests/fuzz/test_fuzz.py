@@ -88,7 +88,7 @@ class Dying(targets.Target):
         self.count = getattr(self, "count", 0) + 1
         if self.count == 3 and len(died.read_text()) < 2:
             died.write_text(died.read_text() + ".")
-            os.kill(os.getpid(), {signal.SIGSEGV.value} if len(died.read_text()) == 1 else {signal.SIGALRM.value})
+            os.kill(os.getpid(), {signal.SIGSEGV.value} if len(died.read_text()) == 1 else {signal.SIGPROF.value})
 targets.TARGETS.clear()
 targets.TARGETS.update(a=Dying, b=Dying)
 sys.argv[0] = "fuzz"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,14 @@ import numpy as np
 import pytest
 
 import munet
+from munet import roots
 from munet.cli import main
+from munet.config import Experiment
 from munet.config.train import TrainConfig
 from munet.data.open_settings import OpenSettings
 from munet.data.splits import Split, SplitName
 from munet.data.tasks import Task, load_tasks
-from munet.errors import ConfigError, DataError, UserError, WorkdirError
+from munet.errors import CheckpointError, ConfigError, DataError, UserError, WorkdirError
 from munet.joint.run import train
 from munet.methods.fine_tuning import job as fine_tuning
 from munet.progress.events import Event, Note
@@ -23,6 +26,7 @@ from munet.report.graph import graph
 from munet.report.page import examples, html, report, source
 from munet.report.page.parts import Pictures, Text
 from munet.report.status import status_json
+from munet.run.start import RootComponents
 from munet.store import Store
 from munet.system import view
 from tests.joint import tiny
@@ -61,6 +65,26 @@ def workdir(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     ]  # fmt: skip
     assert main(["train", "--config=joint:shared", f"--workdir={workdir}", *flags]) == 0
     return workdir
+
+
+def test_its_trunk_is_a_root(workdir: Path, data: Path, tmp_path: Path) -> None:
+    opened, found = munet.open(str(workdir)), roots.find(f"munet:{workdir}?trunk")
+    assert (found.name, found.num_blocks) == ("run?trunk", 1)
+    arrays = found.load(1)
+    for name, leaves in arrays.items():
+        shared = opened.model("first").components[name] == opened.model("second").components[name]
+        assert shared == (name != "encoder_norm")
+        expected = opened.load("first")[name] if shared else opened.store.components.load(opened.root.components[name])
+        assert all(np.array_equal(leaf, expected[path]) for path, leaf in leaves.items())
+    assert found.load(1, 32)["posembed_input"]["pos_embedding"].shape[1] == 5
+    experiment = Experiment(tasks=(f"npz:{data}/first.npz",), root=f"munet:{workdir}?trunk", num_blocks=1)
+    assert RootComponents(experiment).checkpoint["name"] == "run?trunk"
+    with pytest.raises(CheckpointError, match=r"one of .*run\?trunk"):
+        roots.find(f"munet:{workdir}")
+    (tmp_path / "open").mkdir()
+    shutil.copy(workdir / "train.json", tmp_path / "open")
+    with pytest.raises(CheckpointError, match="is not complete, its trunk still moves"):
+        roots.find(f"munet:{tmp_path}/open?trunk")
 
 
 def test_the_work_directory_holds_components_and_a_result(workdir: Path) -> None:
@@ -153,6 +177,8 @@ def test_adapters_leave_the_root_as_it_is_and_tests_are_looked_at_once(
 def test_separate_models_are_those_of_each_task_alone(data: Path, tmp_path: Path) -> None:
     """Nothing shared: another task beside it changes no bit of a task's model but for how XLA adds up."""
     run(joint_config(data, "separate", keep="last"), tmp_path / "both")
+    with pytest.raises(CheckpointError, match="share no layer that was trained"):
+        roots.find(f"munet:{tmp_path}/both?trunk")
     run(joint_config(data, "separate", keep="last", tasks=(f"npz:{data}/second.npz",)), tmp_path / "alone")
     both, alone = (munet.open(str(tmp_path / name)) for name in ("both", "alone"))
     assert both.shared_with("second") == {}

@@ -78,6 +78,7 @@ def test_what_is_wrong_is_said(workdir: Path, tmp_path: Path) -> None:
     for reference, expected in [
         (f"munet:{workdir}", f"say which task's model, one of munet:{workdir}?task=task0, munet:{workdir}?task=task1"),
         (f"munet:{workdir}?tsk=task0", "say which task's model"),
+        (f"munet:{workdir}?trunk", "only a joint training (`munet train`) has one trunk. Of an evolved run give"),
         (f"munet:{workdir}?task=tsk0", "Did you mean 'task0'"),
         (str(workdir), f"is a run of munet: to begin with one of its models give munet:{workdir}?task=TASK"),
     ]:

@@ -18,7 +18,7 @@ from PIL import Image
 
 import munet
 from munet.cli import main
-from munet.serving.answers import answers
+from munet.serving.answers import Alone, answers
 from munet.training.measure.evaluation import count
 from tests.report.stored_run import write_run
 
@@ -229,7 +229,7 @@ def test_answers_do_not_wait_for_paths_that_are_not_there_yet(workdir: Path, ima
         assert more.wait(60)
         yield f"{images}/2.png"
 
-    found = answers([munet.open(str(workdir)).predictor("task0")], paths())
+    found = answers(Alone(munet.open(str(workdir)).predictor("task0")), paths())
     assert [Path(answer.path).name for answer in next(found)] == ["1.png"]  # never, if a whole batch were waited for
     more.set()
     assert [Path(answer.path).name for together in found for answer in together] == ["2.png"]
@@ -244,7 +244,7 @@ def test_paths_are_asked_for_a_bounded_number_ahead(workdir: Path, images: Path)
             asked += 1
             yield f"{images}/1.png"
 
-    found = answers([munet.open(str(workdir)).predictor("task0")], paths())
+    found = answers(Alone(munet.open(str(workdir)).predictor("task0")), paths())
     told = 0
     for _ in range(5):
         told += len(next(found))
@@ -259,4 +259,4 @@ def test_what_the_paths_raise_is_raised(workdir: Path) -> None:
         raise KeyError("x")
 
     with pytest.raises(KeyError, match="x"):
-        list(answers([munet.open(str(workdir)).predictor("task0")], paths()))
+        list(answers(Alone(munet.open(str(workdir)).predictor("task0")), paths()))

@@ -97,6 +97,22 @@ def test_a_predictor_reads_its_components_once(opened: munet.System, monkeypatch
     np.testing.assert_allclose(predictor.logits(images).argmax(1), expected.argmax(1))
 
 
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [("jax_numpy_dtype_promotion", "strict"), ("jax_numpy_rank_promotion", "raise"), ("jax_enable_x64", True)],
+)
+def test_settings_of_jax_are_munets_own(opened: munet.System, setting: str, value: object) -> None:
+    """A program that looks for mistakes of its own may have set them; munet relies on the defaults."""
+    before = getattr(jax.config, setting)
+    jax.config.update(setting, value)
+    try:
+        assert np.isfinite(opened.predict("task1", pixels(3, 20, 24, 3)).probabilities).all()
+        assert opened.predictor("task1").params["head"]["kernel"].dtype == np.float32
+        assert getattr(jax.config, setting) == before
+    finally:
+        jax.config.update(setting, before)
+
+
 def test_a_warm_predictor_compiles_nothing(opened: munet.System) -> None:
     from munet.serving import predictor as module
 

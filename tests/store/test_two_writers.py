@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import os
 import signal
@@ -84,19 +85,23 @@ def test_appends_of_two_writers_without_any_lock_in_every_order(where: str, url:
 
 
 class _Turns:
-    """Lets two threads take requests of a store one at a time, in a given order; then whoever comes."""
+    """Lets two threads make requests of a store one at a time, in a given order; then whoever comes."""
 
     def __init__(self, order: tuple[int, ...]):
         self._order, self._taken, self._over = list(order), threading.Condition(), [False, False]
 
-    def step(self, writer: int) -> None:
+    def make(self, writer: int, request: Callable[[], object]) -> object:
+        """Makes a request when its turn comes; no other is made meanwhile, as stores are atomic and memory is not."""
         with self._taken:
             self._taken.wait_for(lambda: not self._order or self._order[0] == writer or self._over[self._order[0]], 20)
             while self._order and self._over[self._order[0]]:
                 self._order.pop(0)
             if self._order and self._order[0] == writer:
                 self._order.pop(0)
-            self._taken.notify_all()
+            try:
+                return request()
+            finally:
+                self._taken.notify_all()
 
     def end(self, writer: int) -> None:
         with self._taken:
@@ -107,15 +112,14 @@ class _Turns:
 class _Stepping:
     """A folder whose every operation waits for its turn; nothing of it is replaced."""
 
-    def __init__(self, path: str, step: Callable[[], None]):
-        self._folder, self._step, self.path = open_folder(path), step, path
+    def __init__(self, path: str, make: Callable[[Callable[[], object]], object]):
+        self._folder, self._make, self.path = open_folder(path), make, path
 
     def __getattr__(self, name: str) -> object:
         operation = getattr(self._folder, name)
 
         def call(*arguments: object) -> object:
-            self._step()
-            return operation(*arguments)
+            return self._make(lambda: operation(*arguments))
 
         return call
 
@@ -126,7 +130,7 @@ def acquire_in_order(order: tuple[int, ...], path: str) -> list[bool]:
 
     def body(writer: int) -> None:
         try:
-            lease = Lease(_Stepping(path, lambda: turns.step(writer)), seconds=0.2)  # type: ignore[arg-type]
+            lease = Lease(_Stepping(path, functools.partial(turns.make, writer)), seconds=0.2)  # type: ignore[arg-type]
             lease.acquire()
             held[writer] = True
         except WorkdirError:

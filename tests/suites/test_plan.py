@@ -162,7 +162,14 @@ def test_an_unknown_suite_or_variant_names_the_nearest(spec: str, message: str) 
     assert message in str(caught.value)
 
 
-SHIPPED = ("builtin", "builtin:tiny", *(f"characters:{v}" for v in ("paper", "sweep", "real")), "decathlon:sweep")
+SHIPPED = (
+    "builtin",
+    "builtin:tiny",
+    *(f"characters:{v}" for v in ("paper", "sweep", "real")),
+    "decathlon:sweep",
+    "decathlon:stand_in",
+    *(f"small_budgets:{v}" for v in ("choice", "held_out", "small")),
+)
 
 
 @pytest.mark.parametrize("spec", ["characters", "decathlon", *SHIPPED])

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from munet.errors import CorruptionError, WorkdirError
+from munet.store import keeper
 from munet.suites import record, results
 from munet.suites.rows import TIMES, Row
 from munet.suites.suite import Method, Suite
@@ -77,6 +78,18 @@ def test_a_record_keeps_what_ran_before(tmp_path: Path) -> None:
     after = record.of_suite(second, "mine:b", 2, (), kept)
     assert [method.name for method in after.methods] == ["new", "full", "old"]
     assert (after.repeats, after.suite, after.methods[1].label) == (3, "mine:b", "Full")
+
+
+def test_a_second_suite_in_a_bucket_is_kept_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    url = f"memory://{tmp_path}/suite"
+    monkeypatch.setattr(keeper, "shows_life", lambda *_: True)
+    with record.locked(url) as inherited:
+        assert inherited == ()
+        with pytest.raises(WorkdirError, match="is in use by process"), record.locked(url):
+            pass
+        record.write(url, record.Record("mine", 1))
+    with record.locked(url):
+        assert record.read(url) == record.Record("mine", 1)
 
 
 def test_records_of_another_version_damage_and_foreign_folders_are_refused(tmp_path: Path) -> None:

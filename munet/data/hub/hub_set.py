@@ -10,7 +10,6 @@ import importlib
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from munet.data.room import DECODING
 from munet.data.value_range import ValueRange
 from munet.errors import DataError, nearest
 from munet.paths import expanded
+from munet.threads import in_threads
 
 # Builders of `datasets` that read plain data; others run decoders by file ending, restricted unpicklers among them.
 _READ = ("arrow", "cache", "imagefolder", "json", "parquet")
@@ -144,10 +144,8 @@ class HubSet:
             except photos.BadImageError as error:
                 raise DataError(f"{self.uri}: image {where} cannot be decoded: {error}.") from error
 
-        with photos.quietly(), ThreadPoolExecutor(os.cpu_count()) as pool:
-            decoded: list[pixels.Pixels] = []
-            for chunk in _chunks(self._encoded(rows), _CHUNK):
-                decoded += pool.map(decode, chunk)
+        with photos.quietly():
+            decoded = list(in_threads(decode, self._encoded(rows)))
         if len({image.shape[:2] for image in decoded}) > 1:
             decoded = [pixels.squash(image, canvas) for image in decoded]
         return pixels.stack(decoded)
@@ -295,17 +293,6 @@ def _stamp(file: str) -> list[object]:
     except (OSError, ValueError):  # reading it will say why
         return [file]
     return [file, status.st_size, status.st_mtime_ns, status.st_ctime_ns]
-
-
-def _chunks(items: Iterator[Any], size: int) -> Iterator[list[Any]]:
-    chunk: list[Any] = []
-    for item in items:
-        chunk.append(item)
-        if len(chunk) == size:
-            yield chunk
-            chunk = []
-    if chunk:
-        yield chunk
 
 
 def _first_line(error: BaseException) -> str:

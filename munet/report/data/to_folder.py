@@ -9,12 +9,12 @@ from pathlib import Path
 
 from PIL import Image
 
-from munet.data.cache import new_folder
 from munet.data.folder.index import Progress
 from munet.data.splits import SPLITS, Split
 from munet.data.tasks import Task
 from munet.errors import DataError, UserError
 from munet.paths import expanded
+from munet.store.replacing import new_folder
 from munet.threads import in_threads
 
 _UNSAFE = re.compile(r'[\x00-\x1f/\\:*?"<>|%\x7f]')  # in names of folders, on some system

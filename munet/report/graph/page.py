@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 from importlib import resources
 from typing import Any
 
+from munet import pages
 from munet.quality import metric_words
-from munet.report import drawing, self_contained
+from munet.report import drawing
 from munet.report.graph import pictures
 from munet.report.graph.graph import IN_HEAD, Part, part_of, rows_of
 from munet.report.history import Frame, History
@@ -42,9 +43,9 @@ def to_page(tasks: Sequence[TaskInfo], history: History) -> str:
       history: the run's.
     """
     template = (resources.files("munet") / "assets" / "graph.html").read_text(encoding="utf-8")
-    scripts, styles = (self_contained.elements(kind, template) for kind in ("script", "style"))
-    filled = template.replace("POLICY", self_contained.policy(scripts, styles), 1)
-    return filled.replace("DATA", self_contained.data_text(to_data(tasks, history)), 1)
+    scripts, styles = (pages.elements(kind, template) for kind in ("script", "style"))
+    filled = template.replace("POLICY", pages.policy(scripts, styles), 1)
+    return filled.replace("DATA", pages.data_text(to_data(tasks, history)), 1)
 
 
 def to_data(tasks: Sequence[TaskInfo], history: History) -> dict[str, Any]:

@@ -13,7 +13,8 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-from munet.report import drawing, self_contained
+from munet import pages
+from munet.report import drawing
 from munet.report.charts.chart import DARK, Chart
 from munet.report.page.parts import Graph, Part, Pictures, Report, Section, Table, Text
 from munet.text import count, printable
@@ -29,15 +30,15 @@ def to_page(report: Report, *, live: bool = False) -> str:
       live: whether it asks the server that it came from for news.
     """
     template, viewer = _template(), _viewer()
-    scripts = [*self_contained.elements("script", template), viewer]
-    styles = self_contained.elements("style", template)
+    scripts = [*pages.elements("script", template), viewer]
+    styles = pages.elements("style", template)
     graphs = [part for section in report.sections for part in section.parts if isinstance(part, Graph)]
     for page in (part.page for part in graphs):  # a page inside of a page must also be allowed by the outer one
-        scripts += self_contained.elements("script", page)
-        styles += self_contained.elements("style", page)
+        scripts += pages.elements("script", page)
+        styles += pages.elements("style", page)
     more = ["style-src-attr 'unsafe-inline'", *(["connect-src 'self'"] if live else [])]
     filling = {
-        "POLICY": self_contained.policy(scripts, styles, *more),
+        "POLICY": pages.policy(scripts, styles, *more),
         "TITLE": _text(report.title),
         "BODY": body_of(report),
         "FIGURES": _data(report, live),
@@ -148,7 +149,7 @@ def _pictures(part: Pictures) -> str:
 def _data(report: Report, live: bool) -> str:
     """What the script gets: the figures, and the colours of a dark page."""
     dark = {colour: lighter for colour in drawing.TASK_COLOURS if (lighter := drawing.on_dark(colour)) != colour}
-    return self_contained.data_text(
+    return pages.data_text(
         {"figures": figures_of(report), "dark": DARK, "colours": dark, "length": report.length, "live": live}
     )
 

@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Mapping
+from functools import partial
 
 import jax
 import numpy as np
 from flax.traverse_util import unflatten_dict
 
+from munet import accelerators
 from munet.config import Experiment
 from munet.evolution import costs
 from munet.evolution.search_space import default_hyperparameters
 from munet.training.placement.chunks import Placed
+from munet.training.program import precision
 from munet.types import ComponentName, Hyperparameters, ModelId
 from munet.vit import architecture, forward
 from munet.vit.architecture import CHANNELS
@@ -63,8 +66,10 @@ def measure(
         name: unflatten_dict({path: np.zeros(leaf.shape, leaf.dtype) for path, leaf in arrays.items()}, sep="/")
         for name, arrays in leaves.items()
     }
-    program = jax.jit(lambda params, images: forward.logits(variant, params, images, num_blocks=num_blocks))
-    arguments = jax.device_put((params, np.zeros((1, size, size, CHANNELS), np.float32)), jax.local_devices()[0])
+    dtype = precision.compute_dtype(experiment)
+    program = jax.jit(partial(forward.logits, variant, num_blocks=num_blocks, dtype=dtype))
+    image = np.zeros((1, size, size, CHANNELS), np.float32)
+    arguments = jax.device_put((params, image), accelerators.local_devices()[0])
     jax.block_until_ready(program(*arguments))
     rounds = []
     for _ in range(_ROUNDS):

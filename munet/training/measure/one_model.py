@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from munet import accelerators
 from munet.training import assemble
 from munet.training.assemble import FlatArrays
 from munet.training.batches.stream import LabelledBatches
@@ -42,7 +43,7 @@ class OneModel:
         *,
         num_classes: int,
     ):
-        self.mesh = Mesh(np.array(jax.local_devices()[:1]).reshape(1, 1, 1), AXES)
+        self.mesh = Mesh(np.array(accelerators.local_devices()[:1]).reshape(1, 1, 1), AXES)
         params = {
             name: assemble.pad(components.get(name, {}), program, name)
             for name in program.names

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.experimental.compilation_cache import compilation_cache
 
 from munet.training.assemble import Control, gates, pad
 from munet.training.placement.chunks import Chunk
@@ -19,6 +16,7 @@ from munet.training.placement.devices import DeviceLayout
 from munet.training.placement.grouping import Group
 from munet.training.placement.placing import place
 from munet.training.program import programs
+from munet.training.program.compilation_cache import without_compilation_cache
 from munet.training.program.optimizer import OptimizerSettings, UpdateRule
 from munet.training.program.signature import Signature
 from munet.vit import architecture
@@ -48,26 +46,13 @@ def measure(signature: Signature, layout: DeviceLayout, rule: UpdateRule = _RULE
     images = jnp.zeros((1, signature.batch_size, size, size, architecture.CHANNELS))
     labels = jnp.zeros((1, signature.batch_size), jnp.int32)
     times = []
-    with _without_compilation_cache():
+    with without_compilation_cache():
         for _ in range(num_steps + 1):
             started = time.perf_counter()
             state = jax.block_until_ready(program(state, fixed, control, images, labels, jnp.int32(1)))
             times.append(time.perf_counter() - started)
     step = statistics.median(times[1:])
     return StepTime(times[0] - step, step)
-
-
-@contextmanager
-def _without_compilation_cache() -> Iterator[None]:
-    """Neither reads nor writes the cache on disk, which would answer a second measurement in no time."""
-    before = jax.config.jax_enable_compilation_cache  # type: ignore[attr-defined]
-    compilation_cache.reset_cache()  # JAX asks once whether there is a cache
-    jax.config.update("jax_enable_compilation_cache", False)
-    try:
-        yield
-    finally:
-        jax.config.update("jax_enable_compilation_cache", before)
-        compilation_cache.reset_cache()
 
 
 def blank_child(signature: Signature, chunk: Chunk) -> tuple[programs.ChildState, dict[str, object], Control]:

@@ -13,8 +13,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import jax
-import numpy as np
-from jax.sharding import Mesh
 
 from munet import accelerators
 from munet.config import Runtime
@@ -23,7 +21,6 @@ from munet.threads import num_cores
 from munet.training.placement import device_memory, fitting
 from munet.training.placement.grouping import CostModel, Group
 from munet.training.program import jax_settings
-from munet.training.program.sharding import AXES
 
 
 @dataclass(frozen=True)
@@ -58,13 +55,14 @@ class DeviceLayout:
           UserError: more devices are asked for than there are, or a mesh of another size; none can be used, or this is
             one of several hosts.
         """
-        devices = visible_devices()
+        jax_settings.pin()
+        devices = accelerators.local_devices()
         if runtime.num_devices > len(devices):
             raise UserError(
                 f"runtime.num_devices = {runtime.num_devices}, but JAX sees {len(devices)} {devices[0].platform} "
                 f"device(s). Give at most {len(devices)}, or 0 for all."
             )
-        used = tuple(devices[: runtime.num_devices or None])
+        used = devices[: runtime.num_devices or None]
         mesh = tuple(runtime.mesh)
         if mesh and math.prod(mesh) != len(used):
             raise UserError(fitting.mesh_problem(mesh, len(used), len(devices)))
@@ -128,27 +126,6 @@ class DeviceLayout:
     def cost_model(self) -> CostModel:
         """Measured on this kind of device: see docs/performance.md."""
         return _COST_MODELS.get(self.devices[0].platform, _COST_MODELS["default"])
-
-
-def visible_devices() -> list[jax.Device]:
-    """The devices of this process.
-
-    Raises:
-      UserError: JAX can start none, this is one of several hosts, or JAX is set to refuse what its programs rely on.
-    """
-    devices = accelerators.local_devices()
-    settings = jax.config.values
-    if settings["jax_numpy_dtype_promotion"] != "standard" or settings["jax_numpy_rank_promotion"] == "raise":
-        raise UserError(
-            "JAX is set to refuse that types or ranks are promoted (JAX_NUMPY_DTYPE_PROMOTION, "
-            "JAX_NUMPY_RANK_PROMOTION, or jax.config), and munet relies on both: leave these settings at the defaults."
-        )
-    return list(devices)
-
-
-def data_mesh(layout: DeviceLayout) -> Mesh:
-    """All devices along the `data` axis: they share every batch of one training."""
-    return Mesh(np.array(layout.devices).reshape(1, -1, 1), AXES)
 
 
 # Fixed numbers, not measured at run time: grouping must not depend on how busy the machine is.

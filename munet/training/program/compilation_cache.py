@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import jax
+from jax.experimental.compilation_cache import compilation_cache
 
 from munet.data import cache
 from munet.store.folders import open_folder
@@ -30,6 +33,19 @@ def use_compilation_cache(cache_dir: str) -> None:
         jax.config.update("jax_compilation_cache_dir", str(place))
         # Small ones too: a run has dozens, and their compilations add up to seconds at every start.
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+
+
+@contextmanager
+def without_compilation_cache() -> Iterator[None]:
+    """Neither reads nor writes it while the block runs: a second measurement would have its programs in no time."""
+    before = jax.config.jax_enable_compilation_cache  # type: ignore[attr-defined]
+    compilation_cache.reset_cache()  # JAX asks once whether there is a cache
+    jax.config.update("jax_enable_compilation_cache", False)
+    try:
+        yield
+    finally:
+        jax.config.update("jax_enable_compilation_cache", before)
+        compilation_cache.reset_cache()
 
 
 @functools.cache

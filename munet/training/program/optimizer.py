@@ -14,6 +14,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, Int
 
+from munet.config import Experiment
 from munet.config.evolve import MomentumProduct, Schedule
 from munet.types import Hyperparameters
 
@@ -28,6 +29,11 @@ class UpdateRule(NamedTuple):
     # of momentum and its buffer: "float32", or "bfloat16" as optax has it for a buffer of that type, where a momentum
     # of 0.99 acts as 0.988 (spec section 15)
     momentum_product: MomentumProduct = "float32"
+
+    @classmethod
+    def of(cls, experiment: Experiment) -> UpdateRule:
+        """That of a run with these settings."""
+        return cls(experiment.clip_norm, experiment.fidelity.momentum_product)
 
 
 class OptimizerSettings(NamedTuple):
@@ -62,6 +68,10 @@ def learning_rate(settings: OptimizerSettings, step: Int[Array, ""]) -> Float[Ar
 
     cosine: linear from rate/100 to rate over the warm-up, then half a cosine to 0 at the horizon. restarts: the same
     shape once a cycle. constant: half the rate, no warm-up.
+
+    optax's `warmup_cosine_decay_schedule` takes its lengths and rates as Python numbers and would make a program for
+    each child; with `inject_hyperparams` they may be arrays, but not which schedule it is, nor a warm-up of no steps.
+    Here all is an array, so one program trains children of any settings; tests hold it to optax's values.
     """
     peak = settings.learning_rate
     time = (step % settings.horizon).astype(jnp.float32)

@@ -20,6 +20,7 @@ from munet import accelerators
 from munet.errors import UserError
 from munet.store.folders import Folder, open_folder
 from munet.store.local import TEMPORARY_PREFIX
+from munet.store.replacing import replacing
 from munet.threads import in_threads
 
 _SECONDS = 10.0  # between two looks at the folder
@@ -69,9 +70,8 @@ class SharedPrograms:
         return len(missing)
 
     def _fetch(self, folder: Folder, name: str) -> None:
-        temporary = self._place / f"{TEMPORARY_PREFIX}{name}"
-        temporary.write_bytes(folder.read(name))
-        temporary.replace(self._place / name)
+        with replacing(self._place / name) as temporary:
+            temporary.write_bytes(folder.read(name))
 
     def share(self, settled: float = _SETTLED) -> int:
         """Puts programs that the bucket does not have there; how many.

@@ -95,9 +95,9 @@ def test_the_script_is_short() -> None:
 
 def test_a_hundred_tasks_are_small_and_quick() -> None:
     tasks, folded = simulated(100, num_generations=1, children_per_generation=2, mutation_probability=0.5)
-    start = time.perf_counter()
+    start = time.process_time()
     text = page.to_page(tasks, folded)
-    assert time.perf_counter() - start < 20
+    assert time.process_time() - start < 20
     assert len(text.encode()) < 3_000_000
 
 
