@@ -66,6 +66,7 @@ setup(
         "hf": ["datasets>=4.0"],  # Hugging Face sets; brings pyarrow and pandas
         "tfds-prepare": ["tensorflow>=2.18"],  # only to prepare a data set; reading one needs no TensorFlow
         "dev": [
+            "axe-playwright-python>=0.1.4",  # finds what keeps people from using a page
             "httpx>=0.28",
             "hypothesis>=6.100",
             "mypy>=2.0",

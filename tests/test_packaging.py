@@ -119,7 +119,7 @@ def test_every_import_is_declared() -> None:
             elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
                 imported.add(node.module.split(".")[0])
     for name in imported - set(sys.stdlib_module_names) - {"munet"}:
-        owners = {canonicalize_name(owner) for owner in distributions.get(name, [])}
+        owners = {canonicalize_name(owner) for owner in distributions.get(name, [name])}
         assert owners & declared, f"{name} is imported but not in setup.py"
 
 

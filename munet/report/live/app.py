@@ -13,8 +13,8 @@ from typing import Any
 
 import msgspec
 from fastapi import FastAPI, Response
+from fastapi.middleware.trustedhost import TrustedHostMiddleware
 from fastapi.responses import HTMLResponse, StreamingResponse
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from munet.report.page import html, report, source
 from munet.report.page.parts import Report

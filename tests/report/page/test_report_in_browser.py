@@ -86,3 +86,14 @@ def test_it_is_redrawn_when_the_window_changes(browser: Any, tmp_path: Path) -> 
     place.scroll_into_view_if_needed()
     shown.wait_for_function("([place, wide]) => place.querySelector('svg')?.clientWidth < wide - 50", arg=[place, wide])
     assert wrong == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_no_fault(browser: Any, tmp_path: Path, scheme: str) -> None:
+    """The rules of accessibility that a program can check; axe's own script needs the policy out of its way."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="an extra of the tests")
+    path, _ = written(tmp_path)
+    shown, _ = opened(browser, path, color_scheme=scheme, bypass_csp=True)
+    found = axe.Axe().run(shown).response
+    assert len(found["passes"]) > 20
+    assert [(fault["id"], fault["impact"], fault["nodes"][0]["html"]) for fault in found["violations"]] == []
