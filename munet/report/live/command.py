@@ -32,10 +32,11 @@ def serve(workdir: str, compare: Sequence[str] = (), port: int = 0) -> None:
     if joint.is_joint(workdir):
         raise UserError(f"{workdir} holds a joint training, which has no journal to be followed: leave --serve out.")
     from munet.report.live.app import Live, make_app
+    from munet.report.page import html
 
     with contextlib.closing(listening.bound("127.0.0.1", port)) as bound:
         live = Live(workdir, compare)
-        live.report()  # what cannot be shown is said now
+        html.to_page(live.report(), live=True)  # what cannot be shown is said now, and what takes long is there
         server = listening.server(make_app(live, lambda: bool(server.should_exit)), _ENDING_SECONDS)
         place = f"http://127.0.0.1:{bound.getsockname()[1]}/"
         say(f"munet: Shows {workdir} on {place} as it goes on (Ctrl-C ends it).", sys.stderr)

@@ -23,6 +23,7 @@ from tests.report.stored_run import write_run
 
 pytest.importorskip("fastapi", reason="an extra")
 ROOT = Path(__file__).parents[3]
+_PATIENT = 120  # seconds: other tests may be running
 
 
 class Server:
@@ -58,36 +59,36 @@ def server(tmp_path: Path) -> Iterator[Server]:
 
 
 def test_events_name_the_length_of_the_journal(server: Server) -> None:
-    page = httpx.get(server.url).text
+    page = httpx.get(server.url, timeout=_PATIENT).text
     before = len(server.store.journal)
     told = json.loads(page.partition('id="figures">')[2].partition("</script>")[0])
     assert (told["length"], told["live"]) == (before, True)
-    with httpx.stream("GET", f"{server.url}events", timeout=20) as answer:
+    with httpx.stream("GET", f"{server.url}events", timeout=_PATIENT) as answer:
         lines = (line for line in answer.iter_lines() if line.startswith("data: "))
         assert json.loads(next(lines)[6:]) == {"length": before, "complete": False}
         after = server.commit()
         assert json.loads(next(lines)[6:])["length"] == after
-        news = httpx.get(f"{server.url}report.json").json()
+        news = httpx.get(f"{server.url}report.json", timeout=_PATIENT).json()
         assert news["length"] == after
         assert news["figures"]
         assert "<h1>" in news["body"]
         while server.left:
             after = server.commit()
-        assert httpx.get(f"{server.url}report.json").json()["length"] == after
+        assert httpx.get(f"{server.url}report.json", timeout=_PATIENT).json()["length"] == after
         assert any(json.loads(line[6:]) == {"length": after, "complete": True} for line in lines)
 
 
 def test_other_names_for_this_machine_are_refused(server: Server) -> None:
-    assert httpx.get(server.url, headers={"Host": "evil.example"}).status_code == 400
-    assert httpx.get(f"{server.url}nothing").status_code == 404
+    assert httpx.get(server.url, headers={"Host": "evil.example"}, timeout=_PATIENT).status_code == 400
+    assert httpx.get(f"{server.url}nothing", timeout=_PATIENT).status_code == 404
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_it_ends_with_a_signal_although_a_page_listens(server: Server, number: int) -> None:
-    with httpx.stream("GET", f"{server.url}events", timeout=20) as answer:
+    with httpx.stream("GET", f"{server.url}events", timeout=_PATIENT) as answer:
         next(answer.iter_lines())
         server.process.send_signal(number)
-        assert server.process.wait(timeout=30) == 0
+        assert server.process.wait(timeout=_PATIENT) == 0
 
 
 def test_the_page_renews_itself(server: Server) -> None:
@@ -99,6 +100,7 @@ def test_the_page_renews_itself(server: Server) -> None:
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         shown: Any = browser.new_page()
+        shown.set_default_timeout(1000 * _PATIENT)
         shown.on("console", lambda message: wrong.append(message.text))
         shown.on("pageerror", lambda error: wrong.append(str(error)))
         shown.goto(server.url)

@@ -37,6 +37,7 @@ def written(place: Path, names: tuple[str, str] = ("one", "two")) -> tuple[Path,
 def opened(browser: Any, path: Path, **options: Any) -> tuple[Any, list[str]]:
     """The page with everything opened and seen, and what went wrong in it."""
     shown, wrong = browser.new_context(**options).new_page(), []
+    shown.set_default_timeout(120_000)  # other tests may be running
     shown.on("console", lambda message: wrong.append(message.text))
     shown.on("pageerror", lambda error: wrong.append(str(error)))
     shown.on("request", lambda request: wrong.append(request.url) if not _is_own(request.url, path) else None)
