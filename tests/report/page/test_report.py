@@ -177,3 +177,12 @@ def test_a_report_says_no_more_of_its_place_than_need_be(fixed: Path) -> None:
     assert str(fixed.parent.parent) not in text
     assert f"Report of {fixed.parent.name}/run" in text
     assert report.short_place("gs://bucket/a/b") == "gs://bucket/a/b"
+
+
+def test_a_hundred_tasks_are_a_small_page(tmp_path: Path) -> None:
+    write_run(tmp_path, num_classes=(3,) * 100, num_generations=1, children_per_generation=2, num_task_iterations=1)
+    found = made(tmp_path)
+    assert len(html.to_page(found).encode()) < 3_000_000
+    assert len(part(found, "leaderboard").rows) == 100
+    for name in ("figure_7", "tasks", "figure_5"):
+        assert faults(part(found, name).svg()) == []
