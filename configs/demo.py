@@ -45,6 +45,7 @@ def get_config(variant: str = "race") -> Config:
     race(experiment, IMAGES)
     experiment.clone_probability = 0.5  # what a child does not clone it shares; see docs/results/demo.md
     experiment.search_space.image_size = (32,)
+    experiment.search_space.flip = (False, True)  # characters say which
     return Config(experiment, Runtime(compare=("tuned", "multi_head")))
 
 

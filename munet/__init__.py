@@ -8,17 +8,20 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from munet.api import System, evolve, open, verify
     from munet.data.array_task import ArrayTask as Task
+    from munet.growing import extend, forget
     from munet.roots.features import load_root
 
 __version__ = "0.3.0"
 
-__all__ = ["System", "Task", "__version__", "evolve", "load_root", "open", "verify"]
+__all__ = ["System", "Task", "__version__", "evolve", "extend", "forget", "load_root", "open", "verify"]
 
 # Public names by the module that holds them: imported when first used, so that `munet --help` need not wait for JAX.
 _LAZY = {
     "System": "munet.api:System",
     "Task": "munet.data.array_task:ArrayTask",
     "evolve": "munet.api:evolve",
+    "extend": "munet.growing:extend",
+    "forget": "munet.growing:forget",
     "load_root": "munet.roots.features:load_root",
     "open": "munet.api:open",
     "verify": "munet.api:verify",

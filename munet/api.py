@@ -13,7 +13,7 @@ import inspect
 import json
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -26,7 +26,7 @@ from munet.config.fields import assign
 from munet.data.array_task import ArrayTask
 from munet.errors import DataError, DiskFullError, UserError
 from munet.progress.events import Note, RunEnded, RunFailed
-from munet.progress.listeners import listeners_for
+from munet.progress.listeners import Listeners, listeners_for
 from munet.report.verify.problems import VerifyReport
 from munet.system import view
 from munet.system.view import RunView
@@ -79,16 +79,23 @@ def evolve(
       EvolutionError: every child of a phase diverged.
       KeyboardInterrupt: the user ended it; what was committed is kept, and the same call goes on.
     """
-    given = _as_tasks(tasks)
+    given = as_tasks(tasks)
     chosen = _config(given, root, config, {**(settings or {}), **named_settings})
     place = workdir or _default_workdir(chosen, given)
     from munet.run import runs
 
+    with told(place, chosen.runtime.notify, quiet) as listeners:
+        runs.evolve(chosen, place, listeners, arrays=arrays_of(given))
+    return open(place)
+
+
+@contextlib.contextmanager
+def told(place: str, command: str, quiet: bool) -> Iterator[Listeners]:
+    """Everything that a run tells goes to a display that suits notebooks, the log and the user's hook."""
     started = time.monotonic()
-    stream, command = None if quiet else sys.stdout, chosen.runtime.notify
-    with listeners_for(stream, command=command, children=False) as listeners:
+    with listeners_for(None if quiet else sys.stdout, command=command, children=False) as listeners:
         try:
-            runs.evolve(chosen, place, listeners, arrays=_arrays(given))
+            yield listeners
         except KeyboardInterrupt:
             listeners(Note(f"Interrupted. The same call goes on with the run in {place}."))
             listeners(RunEnded(is_complete=False, seconds=time.monotonic() - started))
@@ -97,7 +104,6 @@ def evolve(
             with contextlib.suppress(DiskFullError):  # of the log
                 listeners(RunFailed(f"{type(error).__name__}: {error}"))
             raise
-    return open(place)
 
 
 def verify(workdir: str | System, tasks: Tasks = (), *, tests: bool = True, data_dir: str = "") -> VerifyReport:
@@ -118,7 +124,7 @@ def verify(workdir: str | System, tasks: Tasks = (), *, tests: bool = True, data
     from munet.report.verify import verify as checks
 
     place = workdir.workdir if isinstance(workdir, System) else workdir
-    arrays = _arrays(_as_tasks(tasks))
+    arrays = arrays_of(as_tasks(tasks))
     return checks.verify(place, checks.remeasure(data_dir, arrays=arrays) if tests else None)
 
 
@@ -250,7 +256,7 @@ def open(workdir: str) -> System:
     return System(opened.store, opened.start, opened.run_state, opened.joint)
 
 
-def _as_tasks(tasks: Tasks) -> list[ArrayTask | str]:
+def as_tasks(tasks: Tasks) -> list[ArrayTask | str]:
     """The tasks as a list.
 
     Raises:
@@ -266,7 +272,8 @@ def _as_tasks(tasks: Tasks) -> list[ArrayTask | str]:
     return given
 
 
-def _arrays(tasks: Sequence[ArrayTask | str]) -> dict[TaskName, ArrayTask]:
+def arrays_of(tasks: Sequence[ArrayTask | str]) -> dict[TaskName, ArrayTask]:
+    """Those that are arrays, by name."""
     return {task.name: task for task in tasks if isinstance(task, ArrayTask)}
 
 

@@ -9,11 +9,12 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from munet.config.evolve import Config, Runtime
+from munet.config.muir import MuirConfig
 from munet.config.pretrain import PretrainConfig
 from munet.config.train import TrainConfig, as_run
 from munet.progress.events import Notify
 
-SuiteConfig = Config | TrainConfig  # of kinds whose results are tasks
+SuiteConfig = Config | TrainConfig | MuirConfig  # of kinds that suites may have as methods
 
 
 class Kind(NamedTuple):
@@ -26,6 +27,7 @@ class Kind(NamedTuple):
       run: starts or goes on with one, and says whether it is complete.
       is_begun: whether a work directory holds one that may be gone on with.
       has_tasks: whether its results are tasks, one model each, so that a suite may have it as a method.
+      is_side_by_side: whether a suite's seeds are replicas of one training, whose results are values, not accuracies.
     """
 
     name: str
@@ -34,6 +36,7 @@ class Kind(NamedTuple):
     run: Callable[[Any, str, Notify], bool]
     is_begun: Callable[[str], bool]
     has_tasks: bool = True
+    is_side_by_side: bool = False
 
 
 def _evolve(config: Config, workdir: str, notify: Notify) -> bool:
@@ -48,7 +51,7 @@ def _has_journal(workdir: str) -> bool:
     return len(Store(workdir).journal) > 0
 
 
-def _train(config: TrainConfig | PretrainConfig, workdir: str, notify: Notify) -> bool:
+def _train(config: TrainConfig | PretrainConfig | MuirConfig, workdir: str, notify: Notify) -> bool:
     from munet.joint import run
 
     return run.train(config, workdir, notify)
@@ -67,6 +70,7 @@ KINDS: tuple[Kind, ...] = (
     Kind("evolve", Config, "munet evolve", _evolve, _has_journal),
     Kind("pretrain", PretrainConfig, "munet pretrain", _train, _has("pretrain.json"), has_tasks=False),
     Kind("train", TrainConfig, "munet train", _train, _has("train.json")),
+    Kind("muir", MuirConfig, "munet train", _train, _has("muir.json"), has_tasks=False, is_side_by_side=True),
 )
 
 
@@ -86,7 +90,7 @@ def is_begun(workdir: str) -> bool:
     return any(kind.has_tasks and kind.is_begun(workdir) for kind in KINDS)
 
 
-def what_is_opened(config: SuiteConfig) -> Config:
+def what_is_opened(config: Config | TrainConfig) -> Config:
     """The run that needs the same data and the same root as a config of any kind whose results are tasks."""
     if isinstance(config, Config):
         return config

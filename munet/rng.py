@@ -8,26 +8,38 @@ counter-based generators keyed by the same hash. Nothing here needs JAX.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Int, UInt32
+from jaxtyping import Float64, Int, UInt32
 
 Path = tuple[str | int, ...]
 
 
 def digest(path: Path) -> bytes:
     """SHA-256 (32 bytes) of a path. Parts are length-prefixed and typed, so ("a", "bc") differs from ("ab", "c")."""
-    hasher = hashlib.sha256()
-    for part in path:
-        text = f"{type(part).__name__}:{part}".encode()
-        hasher.update(len(text).to_bytes(4, "big") + text)
-    return hasher.digest()
+    return hashlib.sha256(_written(path)).digest()
+
+
+def _written(path: Path) -> bytes:
+    parts = [f"{type(part).__name__}:{part}".encode() for part in path]
+    return b"".join(len(text).to_bytes(4, "big") + text for text in parts)
 
 
 def uniform(path: Path) -> float:
     """A float64 in [0, 1) with 53 random bits, the same on every machine and version."""
     return (int.from_bytes(digest(path)[:8], "big") >> 11) / (1 << 53)
+
+
+def uniforms(path: Path, ends: Iterable[Path]) -> Float64[np.ndarray, " ends"]:
+    """`uniform` of a path with each of some ends, whose common beginning is hashed once."""
+    common, words = hashlib.sha256(_written(path)), []
+    for end in ends:
+        hasher = common.copy()
+        hasher.update(_written(end))
+        words.append(int.from_bytes(hasher.digest()[:8], "big") >> 11)
+    return np.array(words, np.float64) / (1 << 53)
 
 
 def key_data(path: Path) -> UInt32[np.ndarray, "2"]:

@@ -101,7 +101,7 @@ class Position:
     """Where a run stands: task iteration, index of the active task, generation; all count from 0.
 
     `generation == num_generations` means that every generation of the phase is judged and the phase is to be closed.
-    `task_iteration == num_task_iterations` means that the run is complete.
+    Of a run that is complete it is the beginning of an iteration that there is not.
     """
 
     task_iteration: int = 0
@@ -357,12 +357,16 @@ class CompressionEntry:
     tolerance: float | None = None
 
 
+Objective = Literal["", "value"]  # "": a class
+
+
 @dataclass(frozen=True)
 class TaskInfo:
     """What the journal's first entry holds of a task; resuming on other data is refused.
 
     `image_shape` is the height, width and channels that the task's images were brought to, as whoever predicts has to;
-    `()` in journals written before it was noted, or where images are first decoded in training.
+    `()` in journals written before it was noted, or where images are first decoded in training. `objective` is what is
+    predicted of an example: its class ("" in files, as ever), or a `value`.
     """
 
     name: TaskName
@@ -373,6 +377,7 @@ class TaskInfo:
     num_validation: int
     num_test: int
     image_shape: tuple[int, ...] = field(default=(), compare=False, kw_only=True, metadata={"omit_default": True})
+    objective: Objective = field(default="", kw_only=True, metadata={"omit_default": True})
 
     @property
     def num_classes(self) -> int:
@@ -396,4 +401,36 @@ class StartEntry:
     folder: str = field(default="", metadata={"omit_default": True})  # from which relative paths of tasks go; "": none
 
 
-JournalEntry = StartEntry | SeedsEntry | GenerationEntry | PhaseEntry | CompressionEntry
+@dataclass(frozen=True)
+class ExtendEntry:
+    """Tasks and phases that a run got after it had begun (`munet extend`).
+
+    Attributes:
+      position: where the run stood.
+      tasks: the new ones, which follow on those that it had.
+      phases: the task of every phase that comes behind those that were to come, in order.
+      settings: fields of the experiment that are otherwise in these phases, in groups as in a config.
+    """
+
+    position: Position
+    tasks: tuple[TaskInfo, ...]
+    phases: tuple[TaskName, ...]
+    settings: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ForgetEntry:
+    """A task that a complete run has no more (`munet forget`): its model, and what only that used.
+
+    Attributes:
+      position: of a complete run.
+      task: its name, which another task may have from then on.
+      retained: the model that is gone.
+    """
+
+    position: Position
+    task: TaskName
+    retained: ModelId
+
+
+JournalEntry = StartEntry | SeedsEntry | GenerationEntry | PhaseEntry | CompressionEntry | ExtendEntry | ForgetEntry

@@ -180,6 +180,35 @@ MUTANTS = (
         "if identity in used",
         ("tests/store",),
     ),
+    # Of runs that are extended, or forget.
+    Mutant(
+        "extended phases begin another iteration",
+        "munet/evolution/plan.py",
+        "added.append(Phase(active[index], ",
+        "added.append(Phase(active[index] + 1, ",
+        ("tests/evolution/test_extending.py",),
+    ),
+    Mutant(
+        "what only a forgotten task used stays",
+        "munet/evolution/forgetting.py",
+        "return without_unused(after)",
+        "return after",
+        ("tests/evolution/test_forgetting.py",),
+    ),
+    Mutant(
+        "a forgotten task's training is that of a later one of its name",
+        "munet/evolution/records.py",
+        "if state.plan is None else",
+        "if True else",
+        ("tests/evolution/test_forgetting.py",),
+    ),
+    Mutant(
+        "heirs of a forgotten model keep it as parent",
+        "munet/evolution/forgetting.py",
+        "parent=nearest_kept(state, model, gone)",
+        "parent=model.parent",
+        ("tests/evolution/test_forgetting.py",),
+    ),
 )
 
 

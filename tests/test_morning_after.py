@@ -13,6 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+import munet
 from munet.cli.main import main
 from tests.test_old_runs import ARCHIVE
 
@@ -34,8 +35,20 @@ def test_its_lines_work_in_their_order(
     (tmp_path / "finished").rename(tmp_path / "runs" / "demo")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MUNET_CACHE_DIR", str(tmp_path / "cache"))
-    *commands, serve = _lines()
-    assert [command[0] for command in commands] == ["status", "report", "data", "predict", "export"]
+    lines = _lines()
+    assert [line[0] for line in lines] == [
+        "status",
+        "report",
+        "data",
+        "predict",
+        "export",
+        "serve",
+        "extend",
+        "forget",
+        "verify",
+    ]
+    serve = lines[5]
+    commands = [line for line in lines if line is not serve]
     said = {}
     for command in commands:
         assert main(command) == 0, command
@@ -46,7 +59,9 @@ def test_its_lines_work_in_their_order(
     assert sum(wanted == found for wanted, found in answers) > 0.4 * len(answers)  # ten classes, a tiny run
     assert "<h1>Report of runs/demo</h1>" in (tmp_path / "report.html").read_text()
     assert (tmp_path / "for_timm" / "README.md").exists()
-    assert serve[0] == "serve"
+    assert [*munet.open("runs/demo").models] == ["digits", "glyphs/armenian"]
+    assert [*munet.open("runs/grown").models] == ["digits", "mine"]
+    assert "2 test accuracies measured again" in said["verify"]
     _serve(serve, Path(next(iter(sorted((tmp_path / "digits" / "test").rglob("*.png"))))))
 
 

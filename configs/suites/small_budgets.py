@@ -42,6 +42,7 @@ PAPER = {
     "defaults.flip": True,
     "search_space.learning_rate": (0.01,),
     "search_space.crop_area_min": (0.05,),
+    "search_space.flip": (True,),
 }
 
 

@@ -13,7 +13,7 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 from munet.cli import parser
-from munet.config import Config, PretrainConfig, TrainConfig
+from munet.config import Config, MuirConfig, PretrainConfig, TrainConfig
 from munet.config.fields import as_flag, docs_of, entries
 
 
@@ -35,14 +35,14 @@ class Commands(SphinxDirective):
 
 
 class Settings(Commands):
-    """Every setting with its default, its meaning and what it may be, one table a group; of `pretrain` or `train`."""
+    """Every setting with its default, its meaning and what it may be, one table a group; of a kind of config."""
 
     optional_arguments = 1
 
     def run(self) -> list[nodes.Node]:
         """One section a group of settings."""
         kind = self.arguments[0] if self.arguments else ""
-        config: type[Any] = {"": Config, "pretrain": PretrainConfig, "train": TrainConfig}[kind]
+        config: type[Any] = {"": Config, "pretrain": PretrainConfig, "train": TrainConfig, "muir": MuirConfig}[kind]
         self.env.note_dependency(str(inspect.getsourcefile(config)))
         prefix = f"settings-{kind}-" if kind else "settings-"
         docs, fields = docs_of(config), entries(config)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from munet.errors import DiskFullError, UserError, WorkdirError
@@ -13,8 +13,9 @@ from munet.paths import expanded
 from munet.text import plain_console, say
 
 if TYPE_CHECKING:
-    from munet.config import Config, PretrainConfig, TrainConfig
+    from munet.config import Config, MuirConfig, PretrainConfig, TrainConfig
     from munet.config.flags import Override
+    from munet.progress.listeners import Listeners
 
 
 def evolve(config: str, workdir: str, overrides: Sequence[Override], dry_run: bool) -> None:
@@ -26,18 +27,27 @@ def evolve(config: str, workdir: str, overrides: Sequence[Override], dry_run: bo
     """
     from munet.config.files import CONFIG_FILES
     from munet.config.flags import parse_config
-    from munet.progress.events import RunEnded, RunFailed
-    from munet.progress.listeners import listeners_for
 
     settings = parse_config(config, overrides)  # before JAX is imported: a typo is answered at once
     workdir = workdir or CONFIG_FILES.default_workdir(config)
     from munet.run import runs
 
+    with _told(settings.runtime.notify, dry_run) as listeners:
+        is_complete = runs.evolve(settings, workdir, listeners, dry_run)
+    if is_complete:
+        _print_results(settings, workdir)
+
+
+@contextlib.contextmanager
+def _told(command: str, dry_run: bool) -> Iterator[Listeners]:
+    """Everything that a run tells goes to a display, the log and the user's hook; last of all how it ended."""
+    from munet.progress.events import RunEnded, RunFailed
+    from munet.progress.listeners import listeners_for
+
     started = time.monotonic()
-    command = "" if dry_run else settings.runtime.notify
-    with listeners_for(sys.stdout, with_log=not dry_run, command=command) as listeners:
+    with listeners_for(sys.stdout, with_log=not dry_run, command="" if dry_run else command) as listeners:
         try:
-            is_complete = runs.evolve(settings, workdir, listeners, dry_run)
+            yield listeners
         except KeyboardInterrupt:
             listeners(RunEnded(is_complete=False, seconds=time.monotonic() - started))
             raise
@@ -45,8 +55,37 @@ def evolve(config: str, workdir: str, overrides: Sequence[Override], dry_run: bo
             with contextlib.suppress(DiskFullError, WorkdirError):  # of the log
                 listeners(RunFailed(f"{type(error).__name__}: {error}"))
             raise
-    if is_complete:
-        _print_results(settings, workdir)
+
+
+def extend(
+    workdir: str,
+    overrides: Sequence[Override],
+    iterations: str,
+    in_place: bool,
+    to: str,
+    again: bool,
+    dry_run: bool,
+) -> None:
+    """Adds tasks or phases to a run, or goes on with that, and prints what it has reached.
+
+    Raises:
+      UserError: the run, the tasks, the settings or the directory cannot be used.
+      KeyboardInterrupt: the user ended it; everything committed is kept.
+    """
+    from munet.config import Config
+    from munet.config.flags import override
+    from munet.run.extension import Request, parse_iterations
+
+    if bool(to) + in_place != 1 and not (dry_run and not to):
+        raise UserError("Say where: --in_place extends the run itself, --to=NEW a copy of it; give one of them.")
+    request = Request(lambda config: override(config, overrides), parse_iterations(iterations), again)
+    runtime = request.configure(Config()).runtime  # before JAX is imported: a typo is answered at once
+    from munet.run import extend as extending
+
+    with _told(runtime.notify, dry_run) as listeners:
+        config = extending.extend(workdir, request, listeners, to=to, dry_run=dry_run)
+    if config is not None:
+        _print_results(config, to or workdir)
 
 
 def table(workdir: str, columns: str, sort: str, task: str, histogram: str, json: bool, csv: bool, wide: bool) -> None:
@@ -104,18 +143,20 @@ def train(config: str, workdir: str, overrides: Sequence[Override], dry_run: boo
       KeyboardInterrupt: the user ended it; what is saved is kept.
     """
     from munet.config.files import CONFIG_FILES
-    from munet.config.flags import parse_as
+    from munet.config.flags import parse_of
     from munet.config.train import TrainConfig
 
-    settings = parse_as(TrainConfig, config, overrides)  # before JAX is imported: a typo is answered at once
+    settings = parse_of("munet train", TrainConfig, config, overrides)  # before JAX is imported: a typo is answered
     workdir = workdir or CONFIG_FILES.default_workdir(config)
-    if _train_jointly(settings, workdir, "", dry_run):
+    if _train_jointly(settings, workdir, "", dry_run) and isinstance(settings, TrainConfig):
         from munet.report import status
 
         status.print_status(workdir)
 
 
-def _train_jointly(settings: PretrainConfig | TrainConfig, workdir: str, command: str, dry_run: bool) -> bool:
+def _train_jointly(
+    settings: PretrainConfig | TrainConfig | MuirConfig, workdir: str, command: str, dry_run: bool
+) -> bool:
     """Whether the training is complete; everything is told to a display, the log and the user's hook."""
     from munet.joint import run
     from munet.progress.events import RunFailed, TrainingEnded
@@ -167,7 +208,7 @@ def compress(workdir: str, to: str, tolerance: float | None, tasks: str, data_di
     Raises:
       UserError: the run, its data or a directory cannot be used, or nothing can be saved.
     """
-    from munet.compression import new_workdir
+    from munet.store import new_workdir
 
     new_workdir.check_places(workdir, to)  # before JAX is imported
     from munet.compression.finished import compress_run
@@ -178,6 +219,39 @@ def compress(workdir: str, to: str, tolerance: float | None, tasks: str, data_di
     console = plain_console()
     console.print(compressed.table(found.before, found.after, found.compression.before))
     console.print(compressed.summary(found.before, found.after), highlight=False, markup=False)
+
+
+def forget(workdir: str, task: str, yes: bool) -> None:
+    """Takes a task out of a finished run, its baselines too, after saying what that will change.
+
+    Raises:
+      UserError: the run or the task cannot be used, or whoever is asked says no.
+    """
+    from munet.report import forgotten
+    from munet.run import forget as forgetting
+
+    planned = forgetting.plan_forgetting(workdir, task)
+    for one in planned:
+        for line in forgotten.describe(one):
+            say(line)
+    if not yes and any(one.entry for one in planned):
+        _ask(f"Forget {task}? It cannot be undone. [y/N] ")
+    for one in planned:
+        forgetting.forget(one)
+    say(f"{task} is forgotten. `munet verify --workdir={workdir} --tests` measures what every other task is.")
+
+
+def _ask(question: str) -> None:
+    """Asks a person.
+
+    Raises:
+      UserError: there is none, or the answer is not yes.
+    """
+    if not sys.stdin.isatty():
+        raise UserError("Nothing was changed: there is no terminal to ask on; --yes says that it is meant.")
+    say(question)
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise UserError("Nothing was changed.")
 
 
 def predict(

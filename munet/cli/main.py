@@ -70,7 +70,7 @@ def _run(given: list[str]) -> int:
     except KeyboardInterrupt as stop:
         from munet.kinds import KINDS
 
-        commands = {"benchmark", *(kind.command.removeprefix("munet ") for kind in KINDS)}
+        commands = {"benchmark", "extend", *(kind.command.removeprefix("munet ") for kind in KINDS)}
         goes_on = given[0] in commands and "--dry_run" not in given
         again = "Resume with: " if goes_on else "Again: "
         _say(f"\nInterrupted. {again}{shlex.join(['munet', *given])}")

@@ -14,13 +14,14 @@ from munet import __version__
 from munet.cli import data_options, run_options, system_options
 from munet.errors import UserError, nearest
 
-_CONFIGURED = ("evolve", "config", "benchmark", "pretrain", "train", "devices")  # take --config.NAME=VALUE
+_CONFIGURED = ("evolve", "extend", "config", "benchmark", "pretrain", "train", "devices")  # take --config.NAME=VALUE
 
 _HELP = """\
 munet evolves one pretrained ViT into a single system that solves many image-classification tasks.
 
 Commands:
   evolve     start a run, or go on with it
+  extend     add tasks to a run, or give its tasks further phases
   status     what a run has reached
   table      every child that a run has trained, as a table, CSV or histogram
   predict    the classes of images, by one task's model or by all
@@ -33,6 +34,7 @@ Commands:
   verify     check that every stored file is what was written
   export     a task's model as a folder that timm, augreg readers or any JAX program open
   compress   a smaller copy of a finished system: layers stored as low-rank updates
+  forget     take a task out of a finished system
   data       show tasks: splits, classes, a contact sheet
   roots      list pretrained models to begin with, or fetch and inspect one
   config     list every setting, its value and its meaning

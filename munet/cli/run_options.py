@@ -1,4 +1,4 @@
-"""Commands that train, or say what training would be: evolve, pretrain, train, config, devices, benchmark."""
+"""Commands that train, or say what training would be: evolve, extend, pretrain, train, config, devices, benchmark."""
 
 from __future__ import annotations
 
@@ -46,6 +46,33 @@ def _evolve(commands: Any) -> argparse.ArgumentParser:
     parser.add_argument("--config", default=DEFAULT_CONFIG, metavar="FILE[:VARIANT]", help=_CONFIG_HELP)
     parser.add_argument(
         "--workdir", metavar="DIR", default="", help="where the run is kept (default: runs/CONFIG[-VARIANT])"
+    )
+    parser.add_argument(
+        "--dry_run", action="store_true", help="print phases, steps, memory and estimated time; write nothing"
+    )
+    return parser
+
+
+def _extend(commands: Any) -> argparse.ArgumentParser:
+    parser = options.command(
+        commands,
+        "extend",
+        "Adds tasks to a run that is there, or gives its tasks further phases; what it has learnt is not trained\n"
+        "again. The same command goes on with an extension that was interrupted.",
+        "New tasks: --config.tasks=folder:/data/photos. Their phases may try more or less than those before them:\n"
+        "--config.images_per_task, num_generations, stages, search_space.* and the like; all else stays.\n",
+    )
+    options.add_workdir(parser)
+    parser.add_argument(
+        "--iterations", default="", metavar="A:N,B:N",
+        help="phases of a task, of the run or new (default: of new ones num_task_iterations, of the run's none)",
+    )  # fmt: skip
+    parser.add_argument("--in_place", action="store_true", help="extend the run itself")
+    parser.add_argument(
+        "--to", default="", metavar="NEW", help="extend a copy of it, in a new or empty directory; the run stays"
+    )
+    parser.add_argument(
+        "--again", action="store_true", help="extend once more, where the last extension was the same and is complete"
     )
     parser.add_argument(
         "--dry_run", action="store_true", help="print phases, steps, memory and estimated time; write nothing"
@@ -142,6 +169,7 @@ def _benchmark(commands: Any) -> argparse.ArgumentParser:
 
 COMMANDS: Mapping[str, Callable[[Any], argparse.ArgumentParser]] = {
     "evolve": _evolve,
+    "extend": _extend,
     "pretrain": _pretrain,
     "train": _train,
     "config": _config,

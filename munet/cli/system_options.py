@@ -1,4 +1,4 @@
-"""Commands that look at a run, or use it: status, predict, serve, graph, report, ..., verify, export, compress."""
+"""Commands that look at a run, or use it: status, predict, serve, graph, report, ..., compress, forget."""
 
 from __future__ import annotations
 
@@ -262,6 +262,19 @@ def _compress(commands: Any) -> argparse.ArgumentParser:
     return parser
 
 
+def _forget(commands: Any) -> argparse.ArgumentParser:
+    parser = options.command(
+        commands,
+        "forget",
+        "Takes a task out of a finished run: its model goes, and every file that only it used. What other tasks use\n"
+        "stays, bit for bit, and is listed. Shows what it will change, and asks before it does so.",
+    )
+    options.add_workdir(parser)
+    parser.add_argument("--task", default="", metavar="NAME", help="which")
+    parser.add_argument("--yes", action="store_true", help="do not ask")
+    return parser
+
+
 COMMANDS: Mapping[str, Callable[[Any], argparse.ArgumentParser]] = {
     "status": _status,
     "table": _table,
@@ -274,4 +287,5 @@ COMMANDS: Mapping[str, Callable[[Any], argparse.ArgumentParser]] = {
     "verify": _verify,
     "export": _export,
     "compress": _compress,
+    "forget": _forget,
 }

@@ -6,11 +6,11 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from munet.compression import new_workdir
 from munet.compression.compress import Compression, compress
 from munet.data.open_settings import NO_ARRAYS, Arrays
 from munet.data.tasks import Task
 from munet.errors import UserError
+from munet.store import new_workdir
 from munet.system import view
 from munet.system.data import open_again
 from munet.system.view import RunView

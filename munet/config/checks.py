@@ -11,15 +11,17 @@ import operator
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any, TypeVar
 
+from munet.config import muir
 from munet.config.evolve import Config, SearchSpace
 from munet.config.fields import entries, set_value
+from munet.config.muir import MuirConfig
 from munet.config.pretrain import PretrainConfig
 from munet.config.stages import problems as stage_problems
 from munet.config.train import TrainConfig
 from munet.errors import ConfigError, UserError
 from munet.vit import architecture
 
-C = TypeVar("C", bound=Config | PretrainConfig | TrainConfig)
+C = TypeVar("C", bound=Config | PretrainConfig | TrainConfig | MuirConfig)
 _EVALUATED = 256  # images in a batch of evaluation: `stream.EVALUATION_BATCH`, where JAX may be imported
 
 
@@ -234,5 +236,9 @@ _RULES: dict[type[Any], list[tuple[Any, ...]]] = {
         (_variant, "experiment.variant"),
         (_num_blocks, "experiment.variant", "experiment.num_blocks"),
         (_image_size, "experiment.variant", "experiment.defaults.image_size"),
+    ],
+    MuirConfig: [
+        (_tasks, "experiment.tasks"),
+        (muir.problems, *(f"experiment.{name}" for name in ("sharing", "groups", "tasks", "context", "initial"))),
     ],
 }

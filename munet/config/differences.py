@@ -38,6 +38,23 @@ def differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> l
     return found
 
 
+def with_changes(config: Any, changes: Mapping[str, Any]) -> Any:
+    """A config, or a part of one, with some fields otherwise, group by group: `{"search_space": {"flip": [False]}}`.
+
+    Raises:
+      TypeError: there is no such field.
+    """
+    return dataclasses.replace(
+        config,
+        **{
+            name: with_changes(getattr(config, name), value)
+            if isinstance(value, Mapping)
+            else (tuple(value) if isinstance(value, list) else value)
+            for name, value in changes.items()
+        },
+    )
+
+
 def completed(experiment: Mapping[str, object]) -> dict[str, Any]:
     """The `experiment` part as an older version wrote it, with what that version did for fields that it did not have.
 

@@ -138,7 +138,7 @@ class Experiment:
     """Everything that changes the result."""
 
     seed: NonNegative = 0  # every draw of the run is derived from it
-    tasks: tuple[str, ...] = ()  # task URIs in order, e.g. "tfds:mnist", "builtin:digits"
+    tasks: tuple[str, ...] = ()  # task URIs in order, e.g. "tfds:mnist", "birds=folder:/data/a/images"
     # "demo", a path (.npz, .safetensors, a model's folder), augreg:NAME, https://, gs:// or munet:WORKDIR?task=TASK;
     # "random": of the variant and the seed, untrained, as a control
     root: str = "demo"

@@ -13,13 +13,14 @@ from munet.config.checks import C
 from munet.config.config_dicts import from_config_dict
 from munet.config.evolve import Config
 from munet.config.fields import entries
+from munet.config.muir import MuirConfig
 from munet.config.pretrain import PretrainConfig
 from munet.config.python_files import FileKind
 from munet.config.train import TrainConfig
 from munet.errors import ConfigError, UserError
 from munet.kinds import KINDS
 
-AnyConfig = Config | PretrainConfig | TrainConfig
+AnyConfig = Config | PretrainConfig | TrainConfig | MuirConfig
 _COMMANDS: dict[type[Any], str] = {kind.config: kind.command for kind in KINDS}
 CONFIG_FILES = FileKind(
     "config",
@@ -28,6 +29,7 @@ CONFIG_FILES = FileKind(
         "munet.config.Config": Config,
         "munet.config.PretrainConfig": PretrainConfig,
         "munet.config.TrainConfig": TrainConfig,
+        "munet.config.MuirConfig": MuirConfig,
         "ml_collections.ConfigDict": ConfigDict,
     },
     classes=tuple({entry.owner for kind in _COMMANDS for entry in entries(kind).values()}),

@@ -20,6 +20,7 @@ from munet.config.fields import full_name, set_value, settings_of
 from munet.config.files import AnyConfig, load_any_config, load_as
 from munet.config.values import Setting
 from munet.errors import ConfigError
+from munet.kinds import KINDS
 
 _PARSERS: dict[type, flags.ArgumentParser[Any]] = {
     bool: flags.BooleanParser(),
@@ -80,6 +81,14 @@ def parse_as(kind: type[C], spec: str, overrides: Sequence[Override] = ()) -> C:
       ConfigError: unknown or ambiguous names, wrong types, wrong values; all that were found.
     """
     return validate(override(load_as(kind, spec), overrides))
+
+
+def parse_of(command: str, kind: type[Any], spec: str, overrides: Sequence[Override] = ()) -> Any:
+    """As `parse_as`, for a command that takes configs of several kinds; `kind` is what messages name."""
+    config: Any = load_any_config(spec, kind)
+    if not any(type(config) is one.config and one.command == command for one in KINDS):
+        config = load_as(kind, spec)  # says for which command it is
+    return validate(override(config, overrides))
 
 
 def parse_any_config(spec: str, overrides: Sequence[Override] = ()) -> AnyConfig:

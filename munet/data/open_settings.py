@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 from munet.config import Config
 from munet.data.array_task import ArrayTask
-from munet.types import TaskName
+from munet.types import Objective, TaskName
 
 Arrays = Mapping[TaskName, ArrayTask]  # tasks whose arrays were handed over in Python, by name
 NO_ARRAYS: Arrays = MappingProxyType({})
@@ -52,6 +52,7 @@ class OpenSettings:
         folders: decoded whenever they are needed, never held as a whole. That changes no pixel, no order and no split.
       say: told about work that takes long, in a line each time.
       arrays: the `memory:` tasks, by name.
+      objectives: of the tasks that are taken; others are refused.
     """
 
     data_dir: str = ""
@@ -62,6 +63,7 @@ class OpenSettings:
     max_resident: float = math.inf
     say: Callable[[str], None] = field(default=_silent, compare=False)
     arrays: Arrays = field(default_factory=dict)
+    objectives: tuple[Objective, ...] = ("",)
 
     @property
     def canvas(self) -> int:

@@ -17,6 +17,7 @@ from jaxtyping import Int, Int32, UInt8
 
 from munet.data.streamed import StreamedImages
 from munet.errors import DataError
+from munet.types import Objective
 
 SplitName = Literal["train", "validation", "test"]
 SPLITS: tuple[SplitName, ...] = get_args(SplitName)
@@ -64,6 +65,8 @@ class Source:
       notes: what a user should know of it, a sentence each: files left out, images in two splits.
       num_bytes: of its files on disk; 0 where there are none.
       image_shape: height, width and channels of its decoded images; None where only decoding tells.
+      objective: what is predicted: "" is a class; of other objectives there are no classes, and images and labels are
+        inputs and targets in float32.
     """
 
     class_names: tuple[str, ...]
@@ -73,6 +76,7 @@ class Source:
     notes: tuple[str, ...] = ()
     num_bytes: int = 0
     image_shape: tuple[int, int, int] | None = None
+    objective: Objective = ""
 
 
 def content_order(images: Images, seed: int | None = None) -> Int[np.ndarray, " n"]:

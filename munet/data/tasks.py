@@ -126,8 +126,13 @@ def open_task(uri: str, settings: OpenSettings) -> Task:
     """
     parsed = parse_uri(uri)
     source = open_source(parsed, settings)
+    if source.objective not in settings.objectives:
+        raise DataError(
+            f"{uri}: it has no classes, but a {source.objective} for each example. `munet train --config=muir:...` "
+            "learns such tasks; everything else takes images and their classes, e.g. builtin:digits."
+        )
     check_sizes(uri, source.num_examples)
-    if len(source.class_names) < 2:
+    if not source.objective and len(source.class_names) < 2:
         raise DataError(f"{uri}: it has {len(source.class_names)} class, a task needs at least 2.")
     _check_names(uri, (parsed.name, *source.class_names))
     _check_alike(uri, source.class_names)
@@ -139,6 +144,7 @@ def open_task(uri: str, settings: OpenSettings) -> Task:
         num_train=source.num_examples["train"],
         num_validation=source.num_examples["validation"],
         num_test=source.num_examples["test"],
+        objective=source.objective,
     )
     return Task(info, source)
 
@@ -181,7 +187,10 @@ def load_tasks(uris: Sequence[str], settings: OpenSettings) -> list[Task]:
         try:
             name = parse_uri(uri).name
             if name in first_of_name:
-                raise DataError(f"{uri}: a task called {name!r} is there already ({first_of_name[name]}).")
+                raise DataError(
+                    f"{uri}: a task called {name!r} is there already ({first_of_name[name]}). Give it another name: "
+                    f"{name}2={uri.removeprefix(f'{name}=')}."
+                )
             first_of_name[name] = uri
             tasks.append(open_task(uri, settings))
         except DataError as error:

@@ -2,12 +2,14 @@
 
 `tfds:mnist`, `tfds:cmaterdb/bangla`, `tfds:omniglot?split=clean`, `tfds:NAME?train=train[5%:]&validation=train[:5%]`,
 `npz:/path.npz`, `folder:/path`, `builtin:digits`, `builtin:glyphs/<script>`, `hf:NAME?label=...`, `memory:NAME` (arrays
-handed over in Python).
+handed over in Python), `muir:/path.npz?task=7&noisy=true` (one of many tasks of values in a file). Any of them may have
+a name in front, `birds=folder:/data/a/images`, which the task then has.
 """
 
 from __future__ import annotations
 
 import importlib
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +20,8 @@ from munet.data.splits import Source
 from munet.errors import DataError, nearest
 from munet.paths import expanded
 from munet.store.folders import is_remote
+from munet.text import printable
+from munet.types import TaskName
 
 Opener = Callable[[TaskUri, OpenSettings], Source]
 
@@ -54,18 +58,23 @@ SCHEMES = {
     "folder": Scheme("folder.folder:open_folder", is_path=True, path_options=("range",)),
     "hf": Scheme("hub.hub:open_hugging_face", has_options=True, may_be_path=True),
     "memory": Scheme("memory:open_memory"),
+    "muir": Scheme("muir:open_muir", is_path=True, path_options=("task", "noisy")),
 }
 
 
 def parse_uri(uri: str) -> TaskUri:
     """Parses a task URI.
 
-    A task is named by its URI without scheme and options; one on disk by its folder, or by its file without the ending.
+    A task is called as its URI says (`birds=folder:/data/a/images`), else as its URI without scheme and options; one on
+    disk as its folder or symbolic link, or as its file without the ending.
 
     Raises:
-      DataError: no or an unknown scheme, nothing after it, or options that are not `name=value`.
+      DataError: no or an unknown scheme, nothing after it, options that are not `name=value`, or no name before `=`.
     """
-    name, colon, rest = uri.partition(":")
+    head, colon, rest = uri.partition(":")
+    given, equals, name = head.rpartition("=")
+    if equals and name in SCHEMES:
+        _check_given(uri, given)
     if not colon:
         raise DataError(f"{uri!r} is no task URI: a scheme is missing, e.g. {_likely(uri)} or builtin:digits.")
     if name not in SCHEMES:
@@ -85,7 +94,38 @@ def parse_uri(uri: str) -> TaskUri:
     if options and not (scheme.has_options or scheme.path_options):
         raise DataError(f"{uri}: a {name} task has no options; remove {', '.join(options)}.")
     task = _name_of(path) if is_path else path
-    return TaskUri(uri, name, path, f"{task}/{options['config']}" if "config" in options else task, options)
+    parts = [options[key] for key in ("config", "task") if key in options]
+    parts += ["noisy"] if options.get("noisy") == "true" else []
+    return TaskUri(uri, name, path, given or "/".join([task, *parts]), options)
+
+
+def _check_given(uri: str, name: str) -> None:
+    """Refuses names that could not be given on a command line, or that nobody could read.
+
+    Raises:
+      DataError: it is one.
+    """
+    if not name or name != name.strip() or set(name) & set(",=?") or printable(name) != name:
+        raise DataError(
+            f"{printable(uri)}: a task cannot be called '{printable(name)}'. Expected any letters but , = ? : and "
+            "line breaks, without blanks around them, e.g. birds=folder:/data/a/images."
+        )
+
+
+def as_begun(uri: str, name: TaskName) -> str:
+    """A task's URI as a run knows the task that began when folders behind symbolic links were called as these lead.
+
+    Args:
+      uri: as it is given now.
+      name: of the task in the run.
+
+    Raises:
+      DataError: as `parse_uri`.
+    """
+    task = parse_uri(uri)
+    if task.name == name or not _is_path(SCHEMES[task.scheme], task.path) or is_remote(task.path):
+        return uri
+    return f"{name}={uri}" if expanded(task.path).resolve().name == name else uri
 
 
 def relative_path(uri: str) -> str:
@@ -116,6 +156,16 @@ def from_folder(uri: str, folder: str) -> str:
     return uri.replace(f":{path}", f":{Path(folder, path)}", 1)
 
 
+def absolute(uri: str) -> str:
+    """A task's URI with the absolute path for a relative one.
+
+    Raises:
+      DataError: as `parse_uri`.
+    """
+    path = relative_path(uri)
+    return uri.replace(f":{path}", f":{expanded(path).absolute()}", 1) if path else uri
+
+
 def _path_and_query(scheme: Scheme, rest: str) -> tuple[str, str]:
     """What follows the scheme, cut where options begin; the path of a file may have any characters."""
     path, mark, query = rest.partition("?") if not scheme.is_path else rest.rpartition("?")
@@ -130,11 +180,11 @@ def _is_path(scheme: Scheme, path: str) -> bool:
 
 
 def _name_of(path: str) -> str:
-    """The name of a task on disk: that of its folder, or of its file without the ending."""
-    place = expanded(path).absolute()
+    """The name of a task on disk: that of its folder, as it is written, or of its file without the ending."""
+    place = Path(os.path.abspath(expanded(path)))  # noqa: PTH100 - without following links, and without `..`
     if place.name == "labels.csv":
         return place.parent.name
-    return place.stem if place.suffix.lower() in (".npz", ".csv") else place.resolve().name or "root"
+    return place.stem if place.suffix.lower() in (".npz", ".csv") else place.name or "root"
 
 
 def open_source(uri: TaskUri, settings: OpenSettings) -> Source:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import Protocol
 
 from munet.config import Experiment
@@ -15,20 +16,24 @@ from munet.config.stages import Stage
 from munet.errors import CorruptionError
 from munet.evolution import evidence, grid, judging, schedule
 from munet.evolution.children import baseline_child, continued_child, explored_child, mutated_child, seed_child
+from munet.evolution.extending import extended
+from munet.evolution.forgetting import forgotten
 from munet.evolution.judging import judge_child
 from munet.evolution.mutations import mutate_settings
 from munet.evolution.parents import possible_parents, sample_parent
+from munet.evolution.plan import PhaseSettings, Plan
 from munet.evolution.replacing import compressed
-from munet.evolution.search_space import DATA_SETTINGS, default_hyperparameters, model_settings, select
-from munet.evolution.spread import raced_names, spread
-from munet.evolution.stages import stages
+from munet.evolution.search_space import DATA_SETTINGS, default_hyperparameters, select
+from munet.evolution.spread import spread
 from munet.evolution.state import EvolutionError, State, generation_draws, initial_state
-from munet.evolution.transitions import add_generation, begin_phase, choose_seeds, close_phase
+from munet.evolution.transitions import add_generation, begin_next, choose_seeds, close_phase
 from munet.rng import Draws
 from munet.types import (
     ChildPlan,
     CompressionEntry,
     CycleQualities,
+    ExtendEntry,
+    ForgetEntry,
     GenerationEntry,
     GenerationPlan,
     Hyperparameters,
@@ -37,7 +42,6 @@ from munet.types import (
     ModelRecord,
     Mutation,
     PhaseEntry,
-    Position,
     SeedsEntry,
     StartEntry,
     TaskInfo,
@@ -63,30 +67,42 @@ class Controller:
     """Asks for children and is told what became of them.
 
     Args:
-      experiment: the validated configuration.
-      tasks: the tasks in order.
+      experiment: the validated configuration that the run began with.
+      tasks: the tasks that it began with, in order.
     """
 
     def __init__(self, experiment: Experiment, tasks: Sequence[TaskInfo]):
         self.experiment = experiment
-        self.tasks = tuple(tasks)
-        self._stages = stages(experiment)
-        self._num_task_iterations = schedule.num_task_iterations(experiment)
-        self._most_seed_parents = schedule.most_seed_parents(experiment)
-        self._is_baseline = schedule.is_baseline(experiment)
-        self._raced = raced_names(experiment, (*model_settings(experiment), *DATA_SETTINGS))
+        self._tasks = tuple(tasks)
+
+    @cached_property
+    def _first_plan(self) -> Plan:
+        return Plan.of(self.experiment, self._tasks)
+
+    def plan(self, state: State) -> Plan:
+        """What the run has done and is to do: as it began, unless it was extended."""
+        return state.plan or self._first_plan
+
+    def settings(self, state: State) -> PhaseSettings:
+        """Those of the phase that is open; of a complete run the newest."""
+        return self.plan(state).settings_at(state.position)
+
+    def experiment_at(self, state: State) -> Experiment:
+        """The configuration of the phase that is open; of a complete run the newest."""
+        return self.settings(state).experiment
 
     def task(self, state: State) -> TaskInfo:
         """The task that the state's position makes the active one."""
-        return self.tasks[state.position.task_index]
+        return self.plan(state).tasks[state.position.task_index]
 
     def is_phase_over(self, state: State) -> bool:
         """Whether every generation of the phase is judged, so that `best` is to be tested and told."""
-        return state.position.generation >= len(self._stages)
+        return state.position.generation >= len(self.settings(state).stages)
 
     def is_complete(self, state: State) -> bool:
         """Whether every phase is closed."""
-        return state.position.task_iteration >= self._num_task_iterations
+        plan = self.plan(state)
+        return plan.place(state.position) >= len(plan.phases)
 
     def stage(self, state: State) -> Stage:
         """The stage of the phase that the next generation is.
@@ -96,17 +112,17 @@ class Controller:
         """
         if self.is_phase_over(state):
             raise EvolutionError(f"There is no generation left at {state.position}.")
-        return self._stages[state.position.generation]
+        return self.settings(state).stages[state.position.generation]
 
     def cycles(self, state: State) -> int:
         """Cycles that each child of the next generation trains."""
         return schedule.cycles(
-            self.experiment, self.task(state), state.position.generation, images_spent=state.phase_images
+            self.experiment_at(state), self.task(state), state.position.generation, images_spent=state.phase_images
         )
 
     def score(self, state: State, model: ModelRecord) -> float:
         """Eq. 2 of a trained model in the system at hand."""
-        return judging.score(state, model, self.experiment)
+        return judging.score(state, model, self.experiment_at(state))
 
     def best(self, state: State) -> ModelRecord:
         """The best-scoring model of the active population; the first one of equals.
@@ -129,14 +145,13 @@ class Controller:
         Empty where nothing is to be chosen, or it has been: else a `SeedsEntry` must be told before `ask`. The children
         say whose features to look at and at which image size; they are never trained, and their ids mean nothing.
         """
-        if len(state.seeds) <= self._most_seed_parents:
+        if len(state.seeds) <= self.settings(state).most_seed_parents:
             return ()
-        task = self.task(state)
-        draws = generation_draws(self.experiment.seed, state.position, task.name)
+        task, experiment = self.task(state), self.experiment_at(state)
+        draws = generation_draws(experiment.seed, state.position, task.name)
         data, _ = self._data_settings(state, self._ranked(state), draws)
         return tuple(
-            seed_child(state, self.experiment, task, state.next_model_id, state.models[seed], data)
-            for seed in state.seeds
+            seed_child(state, experiment, task, state.next_model_id, state.models[seed], data) for seed in state.seeds
         )
 
     def ask(self, state: State) -> GenerationPlan:
@@ -147,14 +162,15 @@ class Controller:
         """
         if self.is_complete(state) or self.is_phase_over(state):
             raise EvolutionError(f"There is no generation left at {state.position}.")
-        if len(state.seeds) > self._most_seed_parents:
+        if len(state.seeds) > self.settings(state).most_seed_parents:
             raise EvolutionError(f"The seed parents at {state.position} are yet to be chosen by fit.")
         fired: list[Mutation] = []
         stage = self.stage(state)
-        if self._is_baseline:
+        if self.settings(state).is_baseline:
+            experiment = self.experiment_at(state)
             children = [
-                baseline_child(state, self.experiment, self.task(state), state.next_model_id + index, settings)
-                for index, settings in enumerate(grid.settings(self.experiment))
+                baseline_child(state, experiment, self.task(state), state.next_model_id + index, settings)
+                for index, settings in enumerate(grid.settings(experiment))
             ]
         elif stage.kind == "explore":
             children = self._explore(state, stage)
@@ -179,24 +195,36 @@ class Controller:
         """
         num_classes = self.task(state).num_classes
         return {
-            child.id: judge_child(state, self.experiment, child, result.training, num_classes, result.latency)
+            child.id: judge_child(state, self.experiment_at(state), child, result.training, num_classes, result.latency)
             for child in plan.children
             for result in (results[child.id],)
         }
 
-    def tell(self, state: State, entry: SeedsEntry | GenerationEntry | PhaseEntry | CompressionEntry) -> State:
+    def tell(
+        self,
+        state: State,
+        entry: SeedsEntry | GenerationEntry | PhaseEntry | CompressionEntry | ExtendEntry | ForgetEntry,
+    ) -> State:
         """The state after a journal entry.
 
         Raises:
           CorruptionError: the entry does not follow on the state.
         """
-        if isinstance(entry, CompressionEntry):
+        if isinstance(entry, CompressionEntry | ForgetEntry):
             if not self.is_complete(state) or entry.position != state.position:
+                what = "models compressed" if isinstance(entry, CompressionEntry) else "a task forgotten"
                 raise CorruptionError(
-                    f"The journal has models compressed at {entry.position}, where the run is at {state.position}.",
-                    _ADVICE,
+                    f"The journal has {what} at {entry.position}, where the run is at {state.position}.", _ADVICE
                 )
-            return compressed(state, entry)
+            if isinstance(entry, CompressionEntry):
+                return compressed(state, entry)
+            return forgotten(state, self.plan(state), entry)
+        if isinstance(entry, ExtendEntry):
+            if entry.position != state.position:
+                raise CorruptionError(
+                    f"The journal has a run extended at {entry.position} that is at {state.position}.", _ADVICE
+                )
+            return extended(state, self.plan(state), entry)
         fits = isinstance(entry, self._expected(state))
         if not fits or entry.position != state.position or entry.task != self.task(state).name:
             raise CorruptionError(
@@ -211,14 +239,11 @@ class Controller:
                     f"candidates are {sorted(state.seeds)}.",
                     _ADVICE,
                 )
-            return choose_seeds(state, self.experiment, entry)
+            return choose_seeds(state, self.experiment_at(state), entry)
         if isinstance(entry, GenerationEntry):
             return self._learn(state, entry)
-        state = close_phase(state, entry)
-        position = self._next_phase(state.position)
-        if position.task_iteration >= self._num_task_iterations:
-            return replace(state, position=position)
-        return begin_phase(state, self.experiment, position, self.tasks[position.task_index].name)
+        plan = self.plan(state)
+        return begin_next(close_phase(state, entry), plan, plan.place(state.position) + 1)
 
     def _expected(self, state: State) -> type[SeedsEntry | GenerationEntry | PhaseEntry] | tuple[()]:
         """The kind of the next journal entry; none if the run is complete."""
@@ -226,25 +251,20 @@ class Controller:
             return ()
         if self.is_phase_over(state):
             return PhaseEntry
-        is_chosen = len(state.seeds) <= self._most_seed_parents
+        is_chosen = len(state.seeds) <= self.settings(state).most_seed_parents
         return GenerationEntry if is_chosen else SeedsEntry
-
-    def _next_phase(self, position: Position) -> Position:
-        if position.task_index + 1 < len(self.tasks):
-            return Position(position.task_iteration, position.task_index + 1, 0)
-        return Position(position.task_iteration + 1, 0, 0)
 
     def _ranked(self, state: State) -> list[ModelRecord]:
         """The active population by decreasing score; lower ids first among equals."""
         models = [state.models[id] for id in sorted(state.active)]
-        return judging.ranked(state, self.experiment, models)
+        return judging.ranked(state, self.experiment_at(state), models)
 
     def _explore(self, state: State, stage: Stage) -> list[ChildPlan]:
         """Children of the seed parents and the task's best model in turn, their settings spread by earlier races."""
-        experiment, task = self.experiment, self.task(state)
+        experiment, task = self.experiment_at(state), self.task(state)
         draws = generation_draws(experiment.seed, state.position, task.name)
         parents = [*(state.models[seed] for seed in state.seeds), *self._ranked(state)[:1]]
-        spread_out = spread(experiment, state.evidence, self._raced, draws.at("spread"), stage.children)
+        spread_out = spread(experiment, state.evidence, self.settings(state).raced, draws.at("spread"), stage.children)
         return [
             explored_child(
                 state,
@@ -260,13 +280,14 @@ class Controller:
 
     def _go_on(self, state: State, stage: Stage) -> list[ChildPlan]:
         """Children that go on training what the best models have trained; where these are fewer, several of each."""
-        ranked = judging.promising(state, self.experiment, self._ranked(state))[: stage.children]
+        experiment = self.experiment_at(state)
+        ranked = judging.promising(state, experiment, self._ranked(state))[: stage.children]
         if not ranked:
             self.best(state)  # says what to do
         return [
             continued_child(
                 state,
-                self.experiment,
+                experiment,
                 self.task(state),
                 state.next_model_id + index,
                 ranked[index % len(ranked)],
@@ -277,7 +298,7 @@ class Controller:
     def _learn(self, state: State, entry: GenerationEntry) -> State:
         """The state after a generation, with what its settings say if it was a race."""
         after = add_generation(state, entry)
-        if not self._stages[state.position.generation].is_race:
+        if not self.stage(state).is_race:
             return after
         results = [
             (
@@ -286,11 +307,13 @@ class Controller:
             )
             for child in entry.children
         ]
-        return replace(after, evidence=evidence.after_race(self.experiment, state.evidence, results, self._raced))
+        settings = self.settings(state)
+        learnt = evidence.after_race(settings.experiment, state.evidence, results, settings.raced)
+        return replace(after, evidence=learnt)
 
     def _evolve(self, state: State, stage: Stage) -> tuple[list[ChildPlan], list[Mutation]]:
         """The children, and the mutations of the data settings that they share."""
-        experiment, task = self.experiment, self.task(state)
+        experiment, task = self.experiment_at(state), self.task(state)
         draws = generation_draws(experiment.seed, state.position, task.name)
         ranked = self._ranked(state)
         data, fired = self._data_settings(state, ranked, draws)
@@ -314,11 +337,12 @@ class Controller:
         self, state: State, ranked: Sequence[ModelRecord], draws: Draws
     ) -> tuple[Hyperparameters, list[Mutation]]:
         """The generation's data settings: those of the best active model, mutated once no seed parent is pending."""
-        origin = ranked[0].hyperparameters if ranked else default_hyperparameters(self.experiment)
+        experiment = self.experiment_at(state)
+        origin = ranked[0].hyperparameters if ranked else default_hyperparameters(experiment)
         settings = select(origin, DATA_SETTINGS)
-        if state.seeds or self.experiment.fidelity.data_settings == "child":
+        if state.seeds or experiment.fidelity.data_settings == "child":
             return settings, []
-        return mutate_settings(self.experiment, settings, DATA_SETTINGS, draws.at("data"))
+        return mutate_settings(experiment, settings, DATA_SETTINGS, draws.at("data"))
 
 
 def replay(controller: Controller, entries: Iterable[JournalEntry], state: State | None = None) -> State:

@@ -44,12 +44,18 @@ def new_record(
     if not plan.trainable:
         # Nothing of the child is in it: every task that resizes to this size makes the same record and bytes.
         return ComponentRecord(plan.name, leaves, "root-resized", parent=plan.source, model=ROOT_MODEL)
-    inherited = {} if plan.source is None else dict(state.components[plan.source].cycles)
+    inherited = {} if plan.source is None else _inherited(state, plan.source)
     cycles = _bounded(inherited | {child.task: inherited.get(child.task, 0) + best_cycle + 1})
     if plan.action == "init":
         return ComponentRecord(plan.name, leaves, "init", model=child.id, cycles=cycles)
     parent = resized_id if plan.action == "resize" and resized_id is not None else plan.source
     return ComponentRecord(plan.name, leaves, "clone", parent=parent, model=child.id, cycles=cycles)
+
+
+def _inherited(state: State, source: ComponentId) -> dict[TaskName, int]:
+    """Training cycles of what a component is cloned from; a forgotten task is none of a later one of its name."""
+    record = state.components[source]
+    return dict(record.cycles if state.plan is None else state.plan.cycles(record))
 
 
 def _bounded(cycles: dict[TaskName, int]) -> dict[TaskName, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 
 from munet.errors import CorruptionError
@@ -42,7 +43,7 @@ def compressed(state: State, entry: CompressionEntry) -> State:
         next_id += 1
     for gone in heirs:
         del models[gone]
-    models = {id: replace(model, parent=_kept(state, model, heirs)) for id, model in models.items()}
+    models = {id: replace(model, parent=nearest_kept(state, model, heirs)) for id, model in models.items()}
     components = dict(state.components) | dict(entry.published)
     after = State.of(
         position=state.position,
@@ -52,19 +53,26 @@ def compressed(state: State, entry: CompressionEntry) -> State:
         active=state.active,
         seeds=state.seeds,
         next_model_id=next_id,
+        evidence=state.evidence,
+        plan=state.plan,
     )
-    used = after.components_of(after.models)
-    unused = [id for id, record in components.items() if id not in used and record.origin != "root"]
+    return without_unused(after)
+
+
+def without_unused(state: State) -> State:
+    """The state without the components that no model uses, but for the root's."""
+    used = state.components_of(state.models)
+    unused = [id for id, record in state.components.items() if id not in used and record.origin != "root"]
     return replace(
-        after,
-        components=after.components.changed({}, unused),
-        positions=tuple(id for id in after.positions if id not in unused),
+        state,
+        components=state.components.changed({}, unused),
+        positions=tuple(id for id in state.positions if id not in unused),
     )
 
 
-def _kept(state: State, model: ModelRecord, gone: dict[ModelId, ModelId]) -> ModelId | None:
+def nearest_kept(state: State, model: ModelRecord, gone: Collection[ModelId]) -> ModelId | None:
     """Its parent, or the nearest ancestor of that which stays."""
     parent = model.parent
-    while parent in gone:
+    while parent is not None and parent in gone:
         parent = state.models[parent].parent
     return parent

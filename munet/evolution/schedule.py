@@ -50,18 +50,6 @@ def chooses_by_fit(experiment: Experiment, num_models: int) -> bool:
     return is_asked_for and num_models > most_seed_parents(experiment)
 
 
-def num_entries(experiment: Experiment, num_tasks: int, num_phases: int) -> int:
-    """Journal entries of a run's first phases, the start entry left out.
-
-    Every phase has its generations and the entry that closes it, and one more where it chooses seed parents by fit: it
-    might take the root and every other task's model, so the task at index i in the first iteration those of i tasks.
-    """
-    chosen = 0
-    if chooses_by_fit(experiment, num_tasks):
-        chosen = max(num_phases - most_seed_parents(experiment), 0)
-    return num_phases * (num_generations(experiment) + 1) + chosen
-
-
 def images_per_cycle(experiment: Experiment, task: TaskInfo) -> int:
     """Training images that a child sees in a cycle."""
     batch = loader.effective_batch_size(task.num_train, experiment)

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from munet.errors import UserError
 from munet.evolution.ancestry import Ancestry
 from munet.evolution.evidence import Evidence
+from munet.evolution.plan import Plan
 from munet.evolution.sorted_map import SortedMap
 from munet.rng import Draws
 from munet.types import (
@@ -55,8 +56,9 @@ class State:
       ancestry: who descends from whom. Two of them may say the same in different ways.
       phase_images: training images that the phase has cost so far, forward passes counted in part.
       evidence: what earlier races say of settings.
+      plan: tasks and phases of a run that was extended; None: those that its configuration gives.
 
-    The four before the last two are indices: `State.of` makes them.
+    The four before the last three are indices: `State.of` makes them.
     """
 
     position: Position
@@ -72,6 +74,7 @@ class State:
     ancestry: Ancestry = field(compare=False, repr=False)
     phase_images: int = 0
     evidence: Evidence = field(default_factory=dict)
+    plan: Plan | None = None
 
     @classmethod
     def of(
@@ -86,6 +89,7 @@ class State:
         next_model_id: ModelId,
         phase_images: int = 0,
         evidence: Evidence | None = None,
+        plan: Plan | None = None,
     ) -> State:
         """A state from what is not an index; the work grows with everything there is."""
         users = Counter(id for model in retained.values() for id in _used_by(models[model], components))
@@ -107,6 +111,7 @@ class State:
             ancestry=Ancestry.of(models, components),
             phase_images=phase_images,
             evidence=evidence or {},
+            plan=plan,
         )
 
     @property

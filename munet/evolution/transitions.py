@@ -9,6 +9,7 @@ from dataclasses import replace
 from munet.config import Experiment
 from munet.evolution.ancestry import Ancestry
 from munet.evolution.parents import best_fitting, seed_parents
+from munet.evolution.plan import Plan
 from munet.evolution.schedule import is_baseline
 from munet.evolution.sorted_map import SortedMap
 from munet.evolution.state import State, phase_draws, root_positions
@@ -110,6 +111,14 @@ def begin_phase(state: State, experiment: Experiment, position: Position, task: 
         active=() if previous is None else (previous,),
         seeds=() if is_baseline(experiment) else seed_parents(state, experiment, task, draws),
     )
+
+
+def begin_next(state: State, plan: Plan, place: int) -> State:
+    """Begins the phase that has `place` others before it; behind the last one the run is complete."""
+    position = plan.begin(place)
+    if place >= len(plan.phases):
+        return replace(state, position=position)
+    return begin_phase(state, plan.settings_at(position).experiment, position, plan.tasks[position.task_index].name)
 
 
 def _model(child: ChildEntry) -> ModelRecord:

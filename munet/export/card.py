@@ -12,6 +12,7 @@ from munet import __version__, intervals
 from munet.config import Experiment
 from munet.data.uris import SCHEMES, parse_uri
 from munet.errors import UserError
+from munet.evolution.plan import FORGOTTEN
 from munet.export.names import markdown_text, yaml_text
 from munet.export.portable import PortableModel, Usage
 from munet.quality import metric_words
@@ -198,6 +199,10 @@ def _data(system: RunView, model: PortableModel) -> Iterable[str]:
         for info in _tasks_of(system, model)
     ]
     yield markdown_table(head, rows)
+    if gone := sorted(name for name in _trained(system, model) if name.endswith(f" {FORGOTTEN}")):
+        yield "Layers of it were also trained on images of tasks that the run has no more: " + ", ".join(
+            markdown_text(name.removesuffix(f" {FORGOTTEN}")) for name in gone
+        )
 
 
 def _origin(system: RunView, model: PortableModel) -> Iterable[str]:
@@ -233,10 +238,15 @@ def _name(system: RunView, id: int) -> str:
 
 def _tasks_of(system: RunView, model: PortableModel) -> list[TaskInfo]:
     """The task itself, then every other one that trained what the model is made of, in the run's order."""
-    ids = system.state.used_by(system.model(model.task))
-    trained = {task for id in ids for task in system.components[id].cycles}
+    trained = _trained(system, model)
     others = [info for info in system.tasks if info.name in trained and info.name != model.task]
     return [system.task(model.task), *others]
+
+
+def _trained(system: RunView, model: PortableModel) -> set[str]:
+    """The tasks that trained what the model is made of, as they are called now."""
+    ids = system.state.used_by(system.model(model.task))
+    return {task for id in ids for task in system.components[id].cycles}
 
 
 def _uri(info: TaskInfo) -> str:

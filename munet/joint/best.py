@@ -32,15 +32,27 @@ def best_point(points: Sequence[CurvePoint], group: Group, criterion: Criterion)
     return max(points, key=lambda point: score(point, group, criterion))
 
 
-def is_better(
-    points: Sequence[CurvePoint], group: Group, criterion: Criterion, num_replicas: int
-) -> Bool[np.ndarray, " replicas"]:
-    """Whether the last version of each replica is better than all before it, for the tasks of a group."""
-    found = []
-    for replica in range(num_replicas):
-        own = [point for point in points if point.replica == replica]
-        found.append(best_point(own, group, criterion) is own[-1])
-    return np.array(found)
+class Leaders:
+    """The best scores so far of every group and replica, so that nobody looks through a long curve again and again.
+
+    Args:
+      groups: of the learner.
+      criterion: mean validation loss, or mean quality.
+      num_replicas: trained side by side.
+    """
+
+    def __init__(self, groups: Sequence[Group], criterion: Criterion, num_replicas: int):
+        self._criterion = criterion
+        self._best = {group: np.full(num_replicas, -math.inf) for group in groups}
+
+    def add(self, points: Sequence[CurvePoint]) -> dict[Group, Bool[np.ndarray, " replicas"]]:
+        """For every group, which replicas have become better than they ever were by some more points of the curve."""
+        better = {group: np.zeros(len(best), bool) for group, best in self._best.items()}
+        for group, best in self._best.items():
+            for point in points:
+                if (own := score(point, group, self._criterion)) > best[point.replica]:
+                    best[point.replica], better[group][point.replica] = own, True
+        return better
 
 
 def best_of_task(points: Sequence[CurvePoint], task: TaskName, criterion: Criterion) -> CurvePoint:

@@ -17,10 +17,17 @@ from munet.types import Quality, TaskName
 
 @dataclass(frozen=True)
 class Measured:
-    """A split's images that get their own class, and their mean cross-entropy (nats, not smoothed)."""
+    """How well one model does on a split.
 
-    quality: Quality
+    Attributes:
+      quality: images that get their own class; None where a task has no classes.
+      loss: mean over the examples; of classes the cross-entropy (nats, not smoothed).
+      counted: examples.
+    """
+
+    quality: Quality | None
     loss: float
+    counted: int
 
 
 @dataclass(frozen=True)
@@ -32,7 +39,7 @@ class Predicted:
 
     def of(self, labels: Int32[np.ndarray, " n"]) -> Measured:
         """Counted against the true classes."""
-        return Measured(Quality(int((self.classes == labels).sum()), len(labels)), self.loss)
+        return Measured(Quality(int((self.classes == labels).sum()), len(labels)), self.loss, len(labels))
 
 
 def predict(programs: Programs, state: Any, task: TaskName, split: Split, resize: Resize) -> list[Predicted]:

@@ -6,9 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from munet.data.splits import Split
+from munet.data.splits import Split, SplitName
 from munet.data.tasks import Task
+from munet.joint.held_out import Measured
 from munet.joint.learner import Learner
+from munet.joint.program import Programs
 from munet.joint.rounds import Stream
 from munet.training.batches.stream import Resize
 from munet.training.measure.evaluation import Measurement
@@ -18,9 +20,10 @@ from munet.vit.init import FlatArrays
 
 if TYPE_CHECKING:
     from munet.joint.run import Finished
-    from munet.joint.workdir import Beginning, JointResult, Kind, PretrainResult, Workdir
+    from munet.joint.workdir import Beginning, Kind, Workdir
 
 Criterion = Literal["loss", "quality"]
+MeasureAll = Callable[[Programs, Any, SplitName], Mapping[TaskName, Sequence[Measured]]]
 
 
 @dataclass(frozen=True)
@@ -100,6 +103,8 @@ class Job:
       measure_test: how a task's published model is measured, where it can be measured by itself; None: as for the
         curve.
       publish: makes files of what came of it, and the record of them.
+      measure_all: measures a split of all tasks at once, by task and replica; None: they are image classification, and
+        measured one by one. Test splits only inside of `task.testing()`.
       activation_bytes: what the backward passes keep of a round's batches, roughly, all devices together.
     """
 
@@ -117,9 +122,10 @@ class Job:
     layout: DeviceLayout
     beginning: Beginning
     words: Words
-    publish: Callable[[Workdir, Finished], PretrainResult | JointResult]
+    publish: Callable[[Workdir, Finished], Any]
     activation_bytes: int = 0
     measure_test: Callable[[Task, Mapping[ComponentName, FlatArrays]], Measurement] | None = None
+    measure_all: MeasureAll | None = None
 
     @property
     def num_images(self) -> int:

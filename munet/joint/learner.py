@@ -25,8 +25,8 @@ class Batch(NamedTuple):
     """What a round has of one stream.
 
     Attributes:
-      images: as the data have them, not augmented.
-      labels: class numbers.
+      images: as the data have them, not augmented; of tasks that are no image classification whatever their inputs are.
+      labels: class numbers, or what else is to be predicted.
       words: random words of this round, a pair for each of the stream's purposes (`jax.random.wrap_key_data`).
     """
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,8 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from munet.errors import DivergedError
-from munet.joint.best import is_better
-from munet.joint.held_out import predict
+from munet.joint.best import Leaders
+from munet.joint.held_out import Measured, mean_quality, predict
 from munet.joint.job import Job
 from munet.joint.learner import Place, StreamName
 from munet.joint.program import Carried, Programs, mesh_of
@@ -27,16 +27,27 @@ from munet.progress.events import Notify
 from munet.report import curve
 from munet.run.deadline import Deadline, TimeIsUpError
 from munet.text import duration
-from munet.training.pace import Pace
+from munet.training.pace import Pace, Seldom
+from munet.types import TaskName
 
 _PROGRESS_SECONDS = 60.0  # a line tells how far training is at least this often
+_MOST_TOLD = 200  # measurements, and decisions, of which people are told; the files have all
+_WRITING_SHARE = 0.05  # of the time that writing the curve may take, which grows with every point
 
 
 @dataclass(frozen=True)
 class Trained:
-    """The end of a training: its state on the devices, and the seconds that it took, all starts together."""
+    """The end of a training: its states on the devices, and the seconds that it took, all starts together.
+
+    Attributes:
+      state: the version that counts.
+      last: after all rounds.
+      best: the best one of the rounds before any final ones; None if none is kept.
+    """
 
     state: Any
+    last: Any
+    best: Any
     programs: Programs
     points: tuple[CurvePoint, ...]
     seconds: float
@@ -72,6 +83,8 @@ class Training:
         self._seconds_before, self._started = 0.0, time.monotonic()
         self._points: list[CurvePoint] = []
         self._decisions: list[Decision] = []
+        self._writes = Seldom(_WRITING_SHARE)
+        self._leaders = Leaders(job.learner.groups, job.keeps_best or "loss", len(job.seeds))
 
     def run(self) -> Trained:
         """From wherever training is to the last round.
@@ -88,6 +101,8 @@ class Training:
             step, kept, self._seconds_before = saved.step, saved.state, saved.seconds
             self._points = [point for point in self._place.curve() if point.step <= step]
             self._decisions = [decision for decision in self._place.decisions() if decision.round <= step]
+            if job.keeps_best:
+                self._leaders.add(self._points)
         self._tell_start(step)
         self._started = time.monotonic()
         rounds = Rounds(
@@ -107,7 +122,7 @@ class Training:
             self._saving.wait()  # an interrupted training leaves a whole save behind, not half of one
         is_best = job.keeps_best and not job.length.final_rounds
         state = kept.best if is_best else kept.carried.state
-        return Trained(state, self._programs, tuple(self._points), self._seconds)
+        return Trained(state, kept.carried.state, kept.best, self._programs, tuple(self._points), self._seconds)
 
     @property
     def _seconds(self) -> float:
@@ -161,6 +176,7 @@ class Training:
             if stop < length.total:
                 self._save(kept, stop)
                 signals.check()
+        self._write()
         return kept
 
     def _compiled(self, carried: Carried, picked: Mapping[StreamName, Picked], rounds: Rounds) -> Carried:
@@ -177,9 +193,21 @@ class Training:
           TimeIsUpError: the deadline has passed; saved is what there is.
         """
         if self._deadline.is_over():
+            self._write()
             self._saving.save(kept, step, self._seconds)
             raise TimeIsUpError
-        self._saving.save_if_due(kept, step, self._seconds)
+        if self._saving.is_due:
+            self._write()  # who goes on from a save finds all lines up to it
+            self._saving.save_if_due(kept, step, self._seconds)
+
+    def _write(self) -> None:
+        """The curve, its picture and all decisions, each as a whole."""
+        if self._points:
+            job = self._job
+            shown = [point for point in self._points if point.replica == 0]
+            self._place.write_curve(self._points, curve.to_svg(shown, job.length.total, job.words.picture))
+        if self._decisions:
+            self._place.write_decisions(self._decisions)
 
     def _windows(self, first: int, pace: Pace) -> Iterator[tuple[int, int]]:
         """Rounds in blocks (first, end), short enough for signals, which end wherever the host has something to do."""
@@ -204,23 +232,20 @@ class Training:
     def _measure(self, kept: _Kept, step: int) -> _Kept:
         """Adds a point to the curve, of every replica; the sums of losses begin anew."""
         job, state = self._job, kept.carried.state
-        measured = {
-            name: [one.of(split.labels) for one in predict(self._programs, state, name, split, job.resize[name])]
-            for name, split in job.validation.items()
-        }
+        measured = self._validated(state)
         sums = self._programs.taken(kept.carried.loss_sums)
         since = step - (self._points[-1].step if self._points else 0)
         for replica in range(len(job.seeds)):
             own = {name: found[replica] for name, found in measured.items()}
-            counted = sum(one.quality.counted for one in own.values())
+            counted = sum(one.counted for one in own.values())
             training = {name: float(total) / since for name, total in sums[replica].items()}
             point = CurvePoint(
                 step=step,
                 epoch=step * job.images_per_round / job.num_images,
                 learning_rate=job.learner.learning_rate(step - 1),
                 training_loss=math.fsum(training.values()) / len(training),
-                validation_loss=sum(one.loss * one.quality.counted for one in own.values()) / counted,
-                validation={name: one.quality for name, one in own.items()},
+                validation_loss=sum(one.loss * one.counted for one in own.values()) / counted,
+                validation={name: one.quality for name, one in own.items() if one.quality is not None},
                 seconds=self._seconds,
                 replica=replica,
                 training_losses=training,
@@ -230,17 +255,28 @@ class Training:
                 self._check(loss, step, replica, name)
             self._points.append(point)
         latest = self._points[-len(job.seeds) :]
-        shown = [point for point in self._points if point.replica == 0]
-        self._place.write_curve(self._points, curve.to_svg(shown, job.length.total, job.words.picture))
-        means = tuple(float(np.mean([one.value for one in point.validation.values()])) for point in latest)
-        first = latest[0]
-        self._notify(events.Measured(step, first.epoch, first.training_loss, first.validation, means))
+        self._writes(self._write)
+        if self._is_told(step, job.length.validate_every):
+            means = tuple(mean_quality(point.validation) for point in latest) if latest[0].validation else ()
+            losses, first = tuple(point.validation_loss for point in latest), latest[0]
+            self._notify(events.Measured(step, first.epoch, first.training_loss, first.validation, means, losses))
         if job.keeps_best and step <= job.length.num_rounds:
-            better = {
-                group: is_better(self._points, group, job.keeps_best, len(job.seeds)) for group in job.learner.groups
-            }
-            kept = replace(kept, best=self._programs.keep(kept.best, state, better))
+            kept = replace(kept, best=self._programs.keep(kept.best, state, self._leaders.add(latest)))
         return replace(kept, carried=self._programs.without_sums(kept.carried))
+
+    def _validated(self, state: Any) -> Mapping[TaskName, Sequence[Measured]]:
+        job = self._job
+        if job.measure_all is not None:
+            return job.measure_all(self._programs, state, "validation")
+        return {
+            name: [one.of(split.labels) for one in predict(self._programs, state, name, split, job.resize[name])]
+            for name, split in job.validation.items()
+        }
+
+    def _is_told(self, step: int, every: int) -> bool:
+        """Whether what happens after a round is told: of what happens very often, every so many times, and the last."""
+        stride = -(-self._job.length.total // (every * _MOST_TOLD))
+        return step % (every * stride) == 0 or step in (self._job.length.num_rounds, self._job.length.total)
 
     def _decide(self, carried: Carried, step: int) -> Carried:
         """Asks the learner, replica by replica, and keeps what it says."""
@@ -251,11 +287,12 @@ class Training:
             states.append(state)
             if record is not None:
                 self._decisions.append(Decision(step, seed, record))
-                self._notify(events.Decided(step, seed, record))
+                if self._is_told(step, job.length.decide_every):
+                    self._notify(events.Decided(step, seed, record))
                 is_new = True
         if not is_new and all(one is other for one, other in zip(states, before, strict=True)):
             return carried
-        self._place.write_decisions(self._decisions)
+        self._writes(self._write)
         return carried._replace(state=self._programs.put(states))
 
     def _check_losses(self, carried: Carried, step: int) -> None:
@@ -267,6 +304,7 @@ class Training:
         if math.isfinite(loss):
             return
         job = self._job
+        self._write()  # how it came to this is in the curve
         of = f" of {name}" if len(job.streams) > 1 else ""
         by = f" (seed {job.seeds[replica]})" if len(job.seeds) > 1 else ""
         raise DivergedError(

@@ -17,6 +17,7 @@ from munet.training.batches import resident
 from munet.training.placement.devices import DeviceLayout
 from munet.training.program import jax_settings
 from munet.training.program.compilation_cache import use_compilation_cache
+from munet.types import Objective
 
 Say = Callable[[str], None]
 
@@ -45,7 +46,14 @@ class Opened:
 
 
 def open_inputs(
-    uris: Sequence[str], runtime: PretrainRuntime | TrainRuntime, *, seed: int, image_size: int, say: Say, stream: bool
+    uris: Sequence[str],
+    runtime: PretrainRuntime | TrainRuntime,
+    *,
+    seed: int,
+    image_size: int,
+    say: Say,
+    stream: bool,
+    objectives: tuple[Objective, ...] = ("",),
 ) -> Opened:
     """Opens the data and finds the devices.
 
@@ -56,6 +64,7 @@ def open_inputs(
       image_size: that models see.
       say: told about work that takes long.
       stream: whether sets may be streamed that are too large.
+      objectives: of the tasks that the method learns.
 
     Raises:
       DataError: data are missing or cannot be used; of all tasks in one message.
@@ -76,6 +85,7 @@ def open_inputs(
         max_bad_images=runtime.max_bad_images,
         max_resident=limit,
         say=say,
+        objectives=objectives,
     )
     return Opened(tuple(load_tasks(uris, opening)), layout, limit)
 

@@ -101,6 +101,16 @@ class Programs:
         classes, losses = np.asarray(answers.classes), np.asarray(answers.losses)
         return (classes[None], losses[None]) if self._replicas == 1 else (classes, losses)
 
+    def compiled(self, function: Callable[..., Any], shared: int) -> Callable[..., Any]:
+        """A function of one replica's state and of so many arguments of all, for the states of all replicas.
+
+        What it gives has a leading replica axis in any case.
+        """
+        program = jax.jit(self._mapped(function, per_replica=1, shared=shared))
+        if self._replicas > 1:
+            return program
+        return lambda *arguments: jax.tree.map(lambda leaf: leaf[None], program(*arguments))
+
     def keep(self, best: Any, state: Any, is_better: Mapping[Group, Bool[np.ndarray, " replicas"]]) -> Any:
         """`best` with what has become better since, by group and replica; `best` is donated."""
         chosen = {group: values if self._replicas > 1 else values[0] for group, values in is_better.items()}

@@ -6,17 +6,20 @@ saved state and ends, on one layout, bit for bit as if nothing had happened.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from munet import intervals
 from munet.config.differences import to_json
+from munet.config.muir import MuirConfig
 from munet.config.pretrain import PretrainConfig
 from munet.config.train import TrainConfig
 from munet.data.tasks import Task
 from munet.joint import dry_run
-from munet.joint.held_out import predict
+from munet.joint.held_out import Measured, predict
 from munet.joint.job import Job
 from munet.joint.learner import Component, Facts
 from munet.joint.loop import Trained, Training
@@ -26,6 +29,7 @@ from munet.joint.workdir import (
     TRAIN,
     CurvePoint,
     JointResult,
+    Kind,
     PretrainResult,
     Workdir,
     check_same,
@@ -39,7 +43,7 @@ from munet.text import with_interval
 from munet.training.measure.evaluation import Measurement, count
 from munet.types import TaskName
 
-JointConfig = PretrainConfig | TrainConfig
+JointConfig = PretrainConfig | TrainConfig | MuirConfig
 METRIC = "accuracy"  # of test splits
 
 
@@ -50,6 +54,9 @@ class Finished:
     Attributes:
       job: what was trained on what.
       components, facts, test: of each replica; `test` was measured this once.
+      states, best_states: of each replica, on the host, where a job measures all tasks at once (`Job.measure_all`):
+        after all rounds, and the best version; `components` and `facts` are of the former then.
+      measured, best_measured: their tests; there is no `test` then.
       points: the curve, of all replicas.
       seconds: all starts together.
     """
@@ -60,6 +67,10 @@ class Finished:
     test: tuple[Mapping[TaskName, Measurement], ...]
     points: tuple[CurvePoint, ...]
     seconds: float
+    states: tuple[Any, ...] = ()
+    best_states: tuple[Any, ...] = ()
+    measured: tuple[Mapping[TaskName, Measured], ...] = ()
+    best_measured: tuple[Mapping[TaskName, Measured], ...] = ()
 
 
 def train(config: JointConfig, workdir: str, notify: Notify, *, command: str = "", is_dry_run: bool = False) -> bool:
@@ -84,14 +95,14 @@ def train(config: JointConfig, workdir: str, notify: Notify, *, command: str = "
         notify(events.Note(text))
 
     if is_dry_run:
-        for line in dry_run.describe(_prepared(config, notify, command)):
+        for line in dry_run.describe(prepared(config, notify, command)):
             say(line)
         return False
     started, deadline = time.monotonic(), Deadline(config.runtime.max_hours)
-    place = Workdir(workdir, PRETRAIN if isinstance(config, PretrainConfig) else TRAIN)
+    place = Workdir(workdir, _kind(config))
     if _is_complete(config, place, notify):
         return True
-    job = _prepared(config, notify, command)
+    job = prepared(config, notify, command)
     with place.lock():
         _begin_or_resume(job, place, notify)
         saving = JointSaves(place.in_training, job.free.checkpoint_minutes, say)
@@ -114,11 +125,24 @@ def train(config: JointConfig, workdir: str, notify: Notify, *, command: str = "
 
 def describe(config: JointConfig) -> list[str]:
     """What a dry run says."""
-    return dry_run.describe(_prepared(config, lambda _: None, ""))
+    return dry_run.describe(prepared(config))
 
 
-def _prepared(config: JointConfig, notify: Notify, command: str) -> Job:
-    """The one table of methods: how each kind of settings becomes a training."""
+def _kind(config: JointConfig) -> Kind:
+    """What the work directory of a config's training is."""
+    if isinstance(config, MuirConfig):
+        from munet.methods.muir.result import MUIR
+
+        return MUIR
+    return PRETRAIN if isinstance(config, PretrainConfig) else TRAIN
+
+
+def prepared(config: JointConfig, notify: Notify = lambda _: None, command: str = "") -> Job:
+    """The one table of methods: how each kind of settings becomes a training that is checked and ready.
+
+    Raises:
+      UserError: the input cannot be used.
+    """
 
     def say(text: str) -> None:
         notify(events.Note(text))
@@ -127,6 +151,10 @@ def _prepared(config: JointConfig, notify: Notify, command: str) -> Job:
         from munet.methods.pretraining import job as pretraining
 
         return pretraining.prepare(config, say, command)
+    if isinstance(config, MuirConfig):
+        from munet.methods.muir import job as muir
+
+        return muir.prepare(config, say)
     from munet.methods.fine_tuning import job as fine_tuning
 
     return fine_tuning.prepare(config, say)
@@ -165,13 +193,29 @@ def _begin_or_resume(job: Job, place: Workdir, notify: Notify) -> None:
 
 def _finished(job: Job, trained: Trained) -> Finished:
     """Measures the test splits, this once, and asks the learner what there is to publish."""
-    replicas = trained.programs.taken(trained.state)
+    replicas = trained.programs.taken(trained.state if job.measure_all is None else trained.last)
     components = tuple(job.learner.components(state) for state in replicas)
+    facts = tuple(job.learner.facts(state) for state in replicas)
+    if job.measure_all is not None:
+        best = trained.last if trained.best is None else trained.best
+        with contextlib.ExitStack() as stack:
+            for task in job.tasks:
+                stack.enter_context(task.testing())
+            found = [job.measure_all(trained.programs, state, "test") for state in (trained.last, best)]
+        measured, best_measured = (
+            tuple({name: own[replica] for name, own in one.items()} for replica in range(len(replicas)))
+            for one in found
+        )
+        best_states = tuple(trained.programs.taken(best))
+        return Finished(
+            job, components, facts, (), trained.points, trained.seconds, tuple(replicas), best_states, measured,
+            best_measured,
+        )  # fmt: skip
     tests = [_tested(job, trained, task, components) for task in job.tasks]
     return Finished(
         job,
         components,
-        tuple(job.learner.facts(state) for state in replicas),
+        facts,
         tuple(
             {task.info.name: found[replica] for task, found in zip(job.tasks, tests, strict=True)}
             for replica in range(len(replicas))
@@ -198,7 +242,14 @@ def _tested(job: Job, trained: Trained, task: Task, components: Sequence[tuple[C
     return found
 
 
-def _tell(result: PretrainResult | JointResult, place: Workdir, notify: Notify) -> None:
+def _tell(result: Any, place: Workdir, notify: Notify) -> None:
+    if not isinstance(result, PretrainResult | JointResult):
+        from munet.methods.muir.result import lines
+
+        for line in lines(result):
+            notify(events.Note(line))
+        notify(events.Note(f"result: {place.location('result.json')}"))
+        return
     if isinstance(result, PretrainResult):
         tests, last = result.test, f"root, with its card beside it: {place.location(result.file)}"
     else:

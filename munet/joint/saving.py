@@ -39,9 +39,14 @@ class JointSaves:
         self.is_wanted = minutes >= 0
         self.signals = Signals()
 
+    @property
+    def is_due(self) -> bool:
+        """Whether the last save is old enough for another, or the training is about to end by a signal."""
+        return self.is_wanted and (self._saves.is_due or self.signals.is_requested)
+
     def save_if_due(self, state: Any, step: int, seconds: float) -> None:
-        """Saves in the background if the last save is old enough, or the training is about to end by a signal."""
-        if self.is_wanted and (self._saves.is_due or self.signals.is_requested):
+        """Saves in the background if a save is due."""
+        if self.is_due:
             self.save(state, step, seconds)
 
     def save(self, state: Any, step: int, seconds: float) -> None:

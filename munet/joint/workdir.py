@@ -187,7 +187,7 @@ class Kind(NamedTuple):
 
     start: str
     what: str
-    result: type[PretrainResult] | type[JointResult]
+    result: type[Any]
     defaults: type[Any]
 
 
@@ -297,7 +297,7 @@ class Workdir:
         """Where components are published."""
         return ComponentStore(f"{self.path.rstrip('/')}/{_COMPONENTS}", self.check_held)
 
-    def result(self) -> PretrainResult | JointResult | None:
+    def result(self) -> Any:
         """What came of the training; None while it is not complete.
 
         Raises:
@@ -305,10 +305,8 @@ class Workdir:
         """
         if not self._files.exists(_RESULT):
             return None
-        result: PretrainResult | JointResult = codec.from_json(
-            self.kind.result, self._read(_RESULT), self.location(_RESULT)
-        )
-        if isinstance(result, JointResult):
+        result = codec.from_json(self.kind.result, self._read(_RESULT), self.location(_RESULT))
+        if not isinstance(result, PretrainResult):
             return result
         is_there = self._files.exists(result.file)
         if not is_there or hashlib.sha256(self._files.read(result.file)).hexdigest() != result.sha256:
@@ -318,7 +316,7 @@ class Workdir:
             )
         return result
 
-    def finish(self, result: PretrainResult | JointResult, files: Mapping[str, bytes]) -> None:
+    def finish(self, result: Any, files: Mapping[str, bytes]) -> None:
         """Puts files in place, in their order, then the word that training is complete."""
         for name, data in files.items():
             self._replace(name, data)

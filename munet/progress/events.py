@@ -183,6 +183,7 @@ class Measured:
       training_loss: mean since the last measurement; of the first replica.
       validation: quality by task; of the first replica.
       qualities: mean over the tasks, by replica, where there are several.
+      losses: mean over the validation examples, by replica.
     """
 
     round: int
@@ -190,6 +191,7 @@ class Measured:
     training_loss: float
     validation: Mapping[str, Quality]
     qualities: tuple[float, ...] = ()
+    losses: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Sized
 from decimal import Decimal
 
 from munet.progress.events import (
@@ -178,7 +178,14 @@ def describe_training(training: TrainingStarted) -> str:
 
 
 def describe_measured(event: Measured, training: TrainingStarted | None) -> str:
-    """`step 120 of 600: epoch 1.5, training loss 0.931, validation 71.20% (mean of 4 tasks)`."""
+    """`step 120 of 600: epoch 1.5, training loss 0.931, validation 71.20% (mean of 4 tasks)`; else its loss."""
+    if not event.validation:
+        least, most = min(event.losses), max(event.losses)
+        of = f" ({least:.3g} to {most:.3g}; {len(event.losses)} replicas)" if len(event.losses) > 1 else ""
+        return (
+            f"{_round(event.round, training)}: epoch {event.epoch:,.0f}, training loss {event.training_loss:.3g}, "
+            f"validation loss {sum(event.losses) / len(event.losses):.3g}{of}"
+        )
     values = [quality.value for quality in event.validation.values()]
     means = event.qualities or (sum(values) / len(values),)
     of = f" (mean of {len(values)} tasks)" if len(values) > 1 else ""
@@ -191,8 +198,12 @@ def describe_measured(event: Measured, training: TrainingStarted | None) -> str:
 
 
 def describe_decided(event: Decided, training: TrainingStarted | None) -> str:
-    """`round 200 of 600, seed 0: {...}`."""
-    return f"{_round(event.round, training)}, seed {event.seed}: {dict(event.record)}"
+    """`round 200 of 600, seed 0: generation 2, mass 0.8`; of lists and the like only how long they are."""
+    said = [
+        f"{name} {len(value) if isinstance(value, Sized) and not isinstance(value, str) else value}"
+        for name, value in event.record.items()
+    ]
+    return f"{_round(event.round, training)}, seed {event.seed}: {', '.join(said)}"
 
 
 def _round(number: int, training: TrainingStarted | None) -> str:

@@ -80,6 +80,7 @@ class Children:
             raise UserError(f"{system.workdir} holds a joint training: it has one model a task, and no children.")
         self._system = system
         settings = dict.fromkeys(default_hyperparameters(system.experiment), "hyper-parameter")
+        self._num_classes = {task.name: task.num_classes for task in system.every_task}
         self.columns: dict[str, str] = {**COLUMNS, **settings}
 
     def check(self, names: Sequence[str]) -> None:
@@ -145,7 +146,7 @@ class Children:
         """Parameters of each of a child's layers."""
         plan, system = child.plan, self._system
         variant = architecture.get_variant(system.experiment.variant)
-        classes = system.task(plan.task).num_classes
+        classes = self._num_classes[plan.task]
         return {
             part.name: sum(
                 leaf.size

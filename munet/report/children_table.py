@@ -47,7 +47,7 @@ def run(
     system = view.open(workdir)
     children = Children(system)
     children.check([*columns, *filter(None, (sort.removeprefix("-"), histogram_of))])
-    if task:
+    if task and task not in system.forgotten:
         system.task(task)  # names the nearest if there is none
     rows = [row for row in children.rows if task in ("", row["task"])]
     if not rows:

@@ -22,7 +22,7 @@ def to_svg(points: Sequence[CurvePoint], num_steps: int, title: str) -> str:
     steps = [point.step for point in points]
     names = list(points[0].validation)
     lines = {name: [point.validation[name].value for point in points] for name in names if len(names) <= _MAX_LINES}
-    means = {f"mean of {len(names)} tasks": [mean_quality(point.validation) for point in points]}
+    means = {f"mean of {len(names)} tasks": [mean_quality(point.validation) for point in points if names]}
     losses = {
         "training": [point.training_loss for point in points],
         "validation": [point.validation_loss for point in points],
@@ -30,10 +30,12 @@ def to_svg(points: Sequence[CurvePoint], num_steps: int, title: str) -> str:
     end = max(num_steps, steps[-1])
     finite = [loss for values in losses.values() for loss in values if math.isfinite(loss)]
     top = max(finite, default=1.0) or 1.0
-    accuracy = _panel(lines, means if len(names) > 1 else {}, steps, end, 1.0, "validation accuracy", is_share=True)
-    loss = _panel(losses, {}, steps, end, top, "loss (nats)", is_share=False)
+    shown = [_panel(losses, {}, steps, end, top, "loss (nats)" if names else "loss", is_share=False)]
+    if names:
+        bold = means if len(names) > 1 else {}
+        shown.insert(0, _panel(lines, bold, steps, end, 1.0, "validation accuracy", is_share=True))
     spec = chart.panels(
-        [accuracy, loss],
+        shown,
         2,
         title={"text": chart.short(title, 90), "fontSize": 15, "limit": 0, "offset": 18, "frame": "bounds"},
         resolve={"scale": {"color": "independent"}},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from xml.sax.saxutils import escape, quoteattr
 
@@ -12,6 +13,7 @@ TASK_COLOURS = (
     "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#882255", "#999933", "#332288", "#A9714B",
 )  # fmt: skip
 ROOT_COLOUR = "#C9CDD2"
+FORGOTTEN_COLOUR = "#565D66"  # of what a task trained last that the run has no more
 INK, FAINT, HAIRLINE, PAPER = "#1A1D21", "#5B626B", "#E6E8EB", "#F4F5F6"  # text, quiet text, lines, empty fields
 _DASHES = ("", "9 4", "2 3.5")  # when the colours are used up: again, dashed, then dotted
 _FONT = "Helvetica Neue, Helvetica, Arial, Liberation Sans, DejaVu Sans, sans-serif"
@@ -28,6 +30,18 @@ class Style:
 def task_style(index: int) -> Style:
     """The style of the run's task number `index`, from 0."""
     return Style(TASK_COLOURS[index % len(TASK_COLOURS)], _DASHES[index // len(TASK_COLOURS) % len(_DASHES)])
+
+
+def owner_style(task: str | None, numbers: Mapping[str, int]) -> Style:
+    """How a component looks: as the task that trained it last.
+
+    Args:
+      task: that one; None: the root's. One without a number is a task that the run has forgotten.
+      numbers: of the tasks.
+    """
+    if task is None:
+        return Style(ROOT_COLOUR)
+    return task_style(numbers[task]) if task in numbers else Style(FORGOTTEN_COLOUR)
 
 
 def text_colour(background: str) -> str:

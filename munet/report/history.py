@@ -18,6 +18,8 @@ from munet.types import (
     ComponentId,
     ComponentRecord,
     CompressionEntry,
+    ExtendEntry,
+    ForgetEntry,
     GenerationEntry,
     JournalEntry,
     ModelRecord,
@@ -68,6 +70,17 @@ class History:
                 if model is None:
                     del models[task]
             yield models
+
+    @property
+    def forgotten(self) -> frozenset[TaskName]:
+        """Names of tasks that the run has no more at the end."""
+        names: set[TaskName] = set()
+        for frame in self.frames:
+            if isinstance(frame.entry, ForgetEntry):
+                names.add(frame.entry.task)
+            if isinstance(frame.entry, ExtendEntry):
+                names -= {info.name for info in frame.entry.tasks}
+        return frozenset(names)
 
     def shown(self) -> list[ModelRecord]:
         """Every model that some frame shows, in order of appearance; again where it was tested since."""

@@ -172,6 +172,8 @@ def _progress(system: RunView) -> list[str]:
     open_task = unfinished(system)
     if open_task:
         lines.append(_describe(open_task))
+    if system.forgotten:
+        lines.append(f"Forgotten: {', '.join(system.forgotten)}.")
     return [*lines, *_unsolved(system)]
 
 

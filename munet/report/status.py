@@ -9,7 +9,7 @@ from typing import Any
 from munet import intervals
 from munet.errors import UserError
 from munet.evolution import costs
-from munet.report import classes, confusion_file, tables
+from munet.report import classes, confusion_file, muir_status, tables
 from munet.report.overview import MOST_TASKS, mean, mean_accuracy, mean_interval, overview
 from munet.report.unfinished import seconds_left, unfinished
 from munet.system import view
@@ -75,6 +75,7 @@ def status_json(system: RunView, task: TaskName = "") -> dict[str, Any]:
         "unfinished": _unfinished_json(system),
         "seconds_left": seconds_left(system),
         "joint": _joint_json(system.joint),
+        "forgotten_tasks": list(system.forgotten),
     }
 
 
@@ -148,6 +149,11 @@ def print_status(
       UserError: there is no run, its journal is damaged, no such task, there is nothing to compare with, or the file
         cannot be written.
     """
+    if muir_status.is_muir(workdir):
+        given = {"--task": bool(task), "--confusion": bool(confusion), "--wide": wide, "--compare": compare}
+        options = tuple(name for name, is_given in given.items() if is_given)
+        muir_status.print_status(workdir, as_json=as_json, options=options)
+        return
     if compare and (as_json or task):
         raise UserError("--compare is a table of all tasks, for people: leave --task and --json out.")
     if confusion and not task:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import statistics
 from dataclasses import dataclass
 
-from munet.evolution import schedule
 from munet.evolution.state import EvolutionError
 from munet.system.view import RunView
 from munet.types import GenerationEntry, ModelRecord, TaskName
@@ -39,7 +38,7 @@ def unfinished(system: RunView) -> Unfinished | None:
         best = system.controller.best(system.state)
     except EvolutionError:
         best = None
-    return Unfinished(task, best, system.position.generation, schedule.num_generations(system.experiment))
+    return Unfinished(task, best, system.position.generation, len(system.controller.settings(system.state).stages))
 
 
 def seconds_left(system: RunView) -> float | None:
@@ -57,5 +56,5 @@ def seconds_left(system: RunView) -> float | None:
         if isinstance(entry, GenerationEntry) and (images := sum(child.cost.image_steps for child in entry.children)):
             paces.append(sum(child.cost.seconds for child in entry.children) / images)
     pace = statistics.median(paces) if paces else 0.0
-    images_left = schedule.images_of_run(system.experiment, system.tasks) - system.run_state.image_steps
+    images_left = system.plan.images() - system.run_state.image_steps
     return max(images_left, 0) * pace if pace else None

@@ -23,8 +23,9 @@ from munet.errors import UserError
 from munet.evolution import schedule
 from munet.evolution.stages import stages
 from munet.progress import wording
-from munet.run import estimates, used_devices
+from munet.run import estimates, rehearsal, used_devices
 from munet.run.estimates import ImagePlace, Time, TimedProgram
+from munet.run.grown import Grown
 from munet.run.setup import baselines, open_inputs, together
 from munet.text import byte_size, count, duration
 from munet.training.batches.resident import max_resident
@@ -37,6 +38,7 @@ from munet.types import TaskInfo
 
 _WIDTH = 140  # of tables, as elsewhere in pipes
 _UNKNOWN, _NOTHING = "?", "-"
+_TIMES = ("head only", "likely", "every layer", "compilation", "programs")
 _HOW_TIMED = """
 likely: the children of a rehearsal, a run with invented results; several may share a program, which trains what any of
 them needs. head only, every layer: the same children and programs, with their depths, image sizes, adapters and LoRA,
@@ -107,6 +109,40 @@ def describe(
                 yield warning
     if problems:
         raise together(problems)
+
+
+def describe_extension(
+    grown: Grown, measure: Callable[[Signature, DeviceLayout, UpdateRule], TimedProgram] = estimates.measure
+) -> Iterator[str]:
+    """As `describe`, of the phases that an extended run has still to go."""
+    plan, layout = grown.plan, grown.setup.layout
+    left = plan.left(grown.state.position)
+    config = Config(plan.settings[-1].experiment, grown.setup.config.runtime)
+    names = ", ".join(plan.tasks[phase.task_index].name for phase in left)
+    yield (
+        f"{count(len(left), 'phase')} ({names}) of "
+        f"{wording.describe_stages(tuple(map(str, plan.settings[-1].stages)))}, behind the "
+        f"{len(plan.phases) - len(left):,} of {grown.system.workdir}"
+    )
+    yield f"{plan.images(left) - grown.system.state.phase_images:,} training images in all"
+    if not left:
+        return
+    planned = [_Planned(task.info, task).located(config, layout) for task in grown.setup.tasks]
+    infos = [item.info for item in planned]
+    if schedule.images_per_phase(config.experiment):
+        yield from _shared_budget(config.experiment, infos)
+    yield _text(_tasks_table(planned, config.experiment))
+    yield _text(_memory_table(config, layout, planned))
+    program = estimates.full_training(config.experiment, estimates.largest(infos, config.experiment))
+    measured = measure(program, layout, UpdateRule(config.experiment.clip_norm))
+    yield "\n" + _measurement(measured, layout)
+    rehearsed = rehearsal.plans_from(grown.system.controller, grown.state)
+    time = estimates.run_time(config.experiment, infos, layout, measured, rehearsed)
+    table = _table(f"Time on {count(len(layout.devices), 'device')}", *_TIMES)
+    table.add_row(grown.system.experiment.baseline.kind or "evolution", *_times(time))
+    yield _text(table)
+    yield from used_devices.idle_notes(config, layout.unlimited, estimates.largest(infos, config.experiment))
+    yield _HOW_TIMED
 
 
 def _opened(config: Config, layout: DeviceLayout, say: Callable[[str], None]) -> tuple[list[_Planned], list[UserError]]:
@@ -254,7 +290,7 @@ def _time_table(config: Config, layout: DeviceLayout, tasks: Sequence[TaskInfo],
     parts |= {one.experiment.baseline.kind: one.experiment for one in baselines(config)}
     times = {name: estimates.run_time(one, tasks, layout, measured) for name, one in parts.items()}
     title = f"Time on {count(len(layout.devices), 'device')}" + (", baselines included" if len(parts) > 1 else "")
-    table = _table(title, "head only", "likely", "every layer", "compilation", "programs")
+    table = _table(title, *_TIMES)
     for name, time in times.items():
         table.add_row(name, *_times(time))
     if len(times) > 1:

@@ -7,7 +7,7 @@ Nothing is trained but a few steps that are timed. What the children will be is 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import jax
@@ -307,13 +307,27 @@ class Time:
         )
 
 
-def run_time(experiment: Experiment, tasks: Sequence[TaskInfo], layout: DeviceLayout, measured: TimedProgram) -> Time:
-    """The time of a run, or of a baseline."""
+def run_time(
+    experiment: Experiment,
+    tasks: Sequence[TaskInfo],
+    layout: DeviceLayout,
+    measured: TimedProgram,
+    plans: Iterable[GenerationPlan] | None = None,
+) -> Time:
+    """The time of a run, or of a baseline.
+
+    Args:
+      experiment: the configuration.
+      tasks: that it trains.
+      layout: the devices.
+      measured: a program that was timed.
+      plans: its generations; None: those of a rehearsal from the beginning.
+    """
     generations = range(schedule.num_generations(experiment))
     by_name = {task.name: [TaskWork.of(experiment, task, place) for place in generations] for task in tasks}
     seconds = dict.fromkeys(("head_only", "rehearsed", "full"), 0.0)
     programs: set[Signature] = set()
-    for plan in rehearsal.plans(experiment, tasks):
+    for plan in rehearsal.plans(experiment, tasks) if plans is None else plans:
         work = by_name[plan.task][plan.position.generation]
         streams = _streams(plan, work, programs, layout)
         programs |= {group.signature for groups in streams for group in groups}

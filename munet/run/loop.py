@@ -7,14 +7,13 @@ from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 
-from munet.config import Config
 from munet.config.evolve import BASELINES
 from munet.data.class_notes import notes_on_classes
 from munet.data.range_notes import notes_on_range
 from munet.data.tasks import Task
 from munet.errors import CorruptionError
 from munet.evolution import judging, schedule
-from munet.evolution.stages import stages
+from munet.evolution.controller import Controller
 from munet.progress import events, wording
 from munet.progress.events import Notify
 from munet.run import start
@@ -42,7 +41,6 @@ from munet.types import (
     Position,
     Quality,
     SeedsEntry,
-    TaskName,
 )
 from munet.vit import architecture
 
@@ -70,15 +68,14 @@ class Loop:
         self._is_saved = minutes >= 0
         saves = self._in_flight if self._is_saved else None
         self._is_last = False
-        tasks = {task.info.name: task for task in setup.tasks}
-        self._trainer: Trainer = Population(setup.config, setup.layout, tasks, self._publisher.load, saves)
+        self._tasks = {task.info.name: task for task in setup.tasks}
+        self._trainer: Trainer = Population(setup.config, setup.layout, self._tasks, self._publisher.load, saves)
 
     def run(self) -> None:
         """From wherever the journal is to the end."""
         started = time.perf_counter()
         current = self._begin()
-        names = [task.info.name for task in self._setup.tasks]
-        announce(self._setup.config, self._store, current, self._setup.total_image_steps, names, self._notify)
+        announce(self._controller, self._store, current, self._notify)
         try:
             while not self._controller.is_complete(current.state):
                 current = self._phase(current)
@@ -92,13 +89,14 @@ class Loop:
 
     def _begin(self) -> RunState:
         """Writes the first entry of a new run, or replays an old one."""
-        journal, entry = self._store.journal, self._setup.start_entry
-        if not len(journal):
-            self._setup.root.put(self._store.components)
+        journal, root = self._store.journal, self._setup.root
+        if not len(journal) and root is not None:
+            root.put(self._store.components)
+            entry = self._setup.start_entry
             entry = replace(entry, root=replace(entry.root, latency=latency.of_root(self._experiment)))
             journal.append(entry, at=0)
             return replay.tell(self._controller, None, entry)
-        for note in start.notes_on_layout(read_start(self._store), entry):
+        for note in start.notes_on_layout(read_start(self._store), self._setup.environment):
             self._notify(events.Note(note))
         current = replay.load(self._controller, self._store)
         if current.state.position.generation == 0:
@@ -108,10 +106,10 @@ class Loop:
     def _phase(self, current: RunState) -> RunState:
         """One phase, from wherever it is to its end."""
         position = current.state.position
-        task = self._setup.tasks[position.task_index]
-        work = TaskWork.of(self._experiment, task.info)
+        task = self._tasks[self._controller.task(current.state).name]
+        work = TaskWork.of(self._controller.experiment_at(current.state), task.info)
         self._deadline.check()
-        for other in self._setup.tasks:  # only the active task's decoded images are kept
+        for other in self._tasks.values():  # only the active task's decoded images are kept
             if other is not task:
                 other.release()
         self._notify(events.PhaseStarted(task.info, position))
@@ -222,7 +220,7 @@ class Loop:
             f"Model {model.id} of task {model.task!r} gets {measured.correct} of {measured.counted} test images right, "
             f"but {before.correct} of {before.counted} when it was retained."
         )
-        if start.notes_on_layout(read_start(self._store), self._setup.start_entry):
+        if start.notes_on_layout(read_start(self._store), self._setup.environment):
             self._notify(events.Note(f"{text} The run has changed devices or software, where a few images may differ."))
             return
         raise CorruptionError(
@@ -242,21 +240,20 @@ def in_flight_folder(store: Store) -> str:
     return f"{store.path}/in_flight"
 
 
-def announce(
-    config: Config, store: Store, current: RunState, image_steps: int, names: Sequence[TaskName], notify: Notify
-) -> None:
+def announce(controller: Controller, store: Store, current: RunState, notify: Notify) -> None:
     """Tells what a start of a run goes on with, or finds complete."""
-    experiment = config.experiment
+    plan, settings = controller.plan(current.state), controller.settings(current.state)
+    kind = settings.experiment.baseline.kind
     notify(
         events.RunStarted(
             workdir=store.path,
-            task_names=tuple(names),
-            num_task_iterations=schedule.num_task_iterations(experiment),
-            num_generations=schedule.num_generations(experiment),
-            stages=tuple(map(str, stages(experiment))),
+            task_names=tuple(task.name for task in plan.tasks),
+            num_task_iterations=plan.end.task_iteration,
+            num_generations=len(settings.stages),
+            stages=tuple(map(str, settings.stages)),
             generations_done=current.generations,
             image_steps_done=current.image_steps,
-            image_steps_total=image_steps,
-            title=f"baseline: {BASELINES[kind]}" if (kind := experiment.baseline.kind) else "",
+            image_steps_total=current.image_steps if controller.is_complete(current.state) else plan.images(),
+            title=f"baseline: {BASELINES[kind]}" if kind else "",
         )
     )

@@ -53,8 +53,11 @@ def plans(
     experiment: Experiment, tasks: Sequence[TaskInfo], invention: Invention | None = None
 ) -> Iterator[GenerationPlan]:
     """Every generation of a rehearsed run, in order; arguments as for `next_entry`."""
-    controller = Controller(experiment, tasks)
-    state = initial_state(start_entry(experiment, tasks))
+    return plans_from(Controller(experiment, tasks), initial_state(start_entry(experiment, tasks)), invention)
+
+
+def plans_from(controller: Controller, state: State, invention: Invention | None = None) -> Iterator[GenerationPlan]:
+    """Every generation that a run has still to go from a state on, rehearsed; arguments as for `next_entry`."""
     while not controller.is_complete(state):
         entry = next_entry(controller, state, invention or invent)
         if isinstance(entry, GenerationEntry):
@@ -126,8 +129,9 @@ def run_generation(
 ) -> GenerationEntry:
     """Judges and records a generation whose training gave `trainings`."""
     classes = controller.task(state).num_classes
-    latencies = _latencies(controller.experiment, plan, classes)
-    images_per_cycle = schedule.images_per_cycle(controller.experiment, controller.task(state))
+    experiment = controller.experiment_at(state)
+    latencies = _latencies(experiment, plan, classes)
+    images_per_cycle = schedule.images_per_cycle(experiment, controller.task(state))
     results = {id: InventedChild(training, latencies.get(id)) for id, training in trainings.items()}
     verdicts = controller.judge(state, plan, results)
     entries: list[ChildEntry] = []
@@ -136,7 +140,7 @@ def run_generation(
         verdict = verdicts[child.id]
         ids: dict[ComponentName, ComponentId] = {}
         if verdict.is_kept and verdict.best_cycle is not None:
-            ids, new = publish(controller.experiment, state, child, verdict.best_cycle, classes)
+            ids, new = publish(experiment, state, child, verdict.best_cycle, classes)
             published |= new
         cost = ChildCost(len(trainings[child.id].qualities) * images_per_cycle, 0.0)
         entries.append(ChildEntry(child, trainings[child.id], verdict, cost, ids, latencies.get(child.id)))

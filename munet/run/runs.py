@@ -7,9 +7,11 @@ goes on with the same command.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 
 from munet.config import Config, Experiment, as_begun, completed, differences, to_json
+from munet.data import uris
 from munet.data.open_settings import NO_ARRAYS, Arrays
 from munet.evolution.controller import Controller
 from munet.progress import events
@@ -17,12 +19,14 @@ from munet.progress.events import Notify
 from munet.run import start
 from munet.run.deadline import Deadline, TimeIsUpError
 from munet.run.dry_run import describe
+from munet.run.grown import Grown
 from munet.run.loop import Loop, announce, in_flight_folder
 from munet.run.publishing import Publisher
 from munet.run.setup import RunSetup, baselines
+from munet.store import new_workdir
 from munet.store.store import Store
-from munet.system import replay
-from munet.system.view import baseline_workdir, read_start
+from munet.system import replay, view
+from munet.system.view import RunView, baseline_workdir, read_start
 from munet.training.in_flight import InFlight
 from munet.vit import architecture
 
@@ -62,15 +66,85 @@ def evolve(config: Config, workdir: str, notify: Notify, dry_run: bool = False, 
     places = [workdir, *(baseline_workdir(workdir, kind) for kind in config.runtime.compare)]
     try:
         for given, place in zip([config, *baselines(config)], places, strict=True):
-            one = _as_begun(given, place, notify)
-            if arrays or not _say_if_complete(one, place, notify):
-                told = say if given is config else lambda _: None  # the data's notes once
-                run(RunSetup.prepare(one, told, arrays), place, notify, deadline)
+            start_or_go_on(given, place, notify, deadline, arrays, say if given is config else None)
     except TimeIsUpError:
-        say(f"runtime.max_hours = {deadline.hours:g} have passed. Everything is saved; the same command goes on.")
-        notify(events.RunEnded(is_complete=False, seconds=time.perf_counter() - started))
+        say_time_is_up(deadline, time.perf_counter() - started, notify)
         return False
     return True
+
+
+def say_time_is_up(deadline: Deadline, seconds: float, notify: Notify) -> None:
+    """Tells that a run stops before its end, and how long it was at work."""
+    hours = f"runtime.max_hours = {deadline.hours:g}"
+    notify(events.Note(f"{hours} have passed. Everything is saved; the same command goes on."))
+    notify(events.RunEnded(is_complete=False, seconds=seconds))
+
+
+def start_or_go_on(
+    config: Config,
+    workdir: str,
+    notify: Notify,
+    deadline: Deadline,
+    arrays: Arrays = NO_ARRAYS,
+    say: Callable[[str], None] | None = None,
+) -> None:
+    """Starts one run, goes on with it, or says that it is complete.
+
+    Args:
+      config: validated settings.
+      workdir: the run's directory.
+      notify: told everything that happens.
+      deadline: until when.
+      arrays: the `memory:` tasks, by name.
+      say: told what the data has to say of itself; None: nobody.
+
+    Raises:
+      UserError, EvolutionError: as `evolve`.
+      TimeIsUpError: the deadline has passed; everything is saved.
+    """
+    one = _as_begun(config, workdir, notify)
+    if not arrays and _say_if_complete(one, workdir, notify):
+        return
+    told = say or (lambda _: None)
+    system = _extended(workdir)
+    if system is None:
+        run(RunSetup.prepare(one, told, arrays), workdir, notify, deadline)
+        return
+    start.check_same_settings(system.start, one.experiment, workdir)
+    go_on(Grown.as_it_is(system, one.runtime, told, arrays), workdir, notify, deadline)
+
+
+def _extended(workdir: str) -> RunView | None:
+    """The run in a directory, if it was extended since it began."""
+    if not len(Store.create_or_open(workdir).journal):
+        return None
+    system = view.open(workdir)
+    return None if system.state.plan is None else system
+
+
+def go_on(grown: Grown, workdir: str, notify: Notify, deadline: Deadline) -> None:
+    """Goes on with a run that was extended, or is now.
+
+    Args:
+      grown: the run, checked, with the entry that its journal is to get, if any.
+      workdir: its directory; or another one, new or empty, which becomes a copy of it that is extended.
+      notify: told everything that happens.
+      deadline: until when.
+
+    Raises:
+      WorkdirError: another process writes there, or has written since.
+      TimeIsUpError: the deadline has passed; everything is saved.
+    """
+    system, entry = grown.system, grown.entry
+    store = Store.create_or_open(workdir)
+    if entry is not None and store.path != system.store.path:
+        kept, length = set(grown.state.components), system.run_state.length
+        new_workdir.write(system.store, workdir, kept, {}, entry, length, with_baselines=True)
+        entry = None
+    with store.lock():
+        if entry is not None:
+            store.journal.append(entry, at=system.run_state.length)
+        Loop(grown.setup, store, notify, deadline).run()
 
 
 def ignored_sizes(experiment: Experiment) -> list[str]:
@@ -86,7 +160,11 @@ def _as_begun(config: Config, workdir: str, notify: Notify) -> Config:
     store = Store.create_or_open(workdir)
     if not len(store.journal):
         return config
-    experiment, changed = as_begun(config.experiment, read_start(store).experiment)
+    first = read_start(store)
+    experiment, changed = as_begun(config.experiment, first.experiment)
+    if len(first.tasks) == len(experiment.tasks):
+        pairs = zip(experiment.tasks, first.tasks, strict=True)
+        experiment = replace(experiment, tasks=tuple(uris.as_begun(uri, task.name) for uri, task in pairs))
     if changed:
         notify(events.Note(f"The run in {store.path} was begun before these were settings: {'; '.join(changed)}"))
     return replace(config, experiment=experiment)
@@ -111,7 +189,7 @@ def _say_if_complete(config: Config, workdir: str, notify: Notify) -> bool:
         # What a run killed at its very end left.
         Publisher(store.components, architecture.get_variant(config.experiment.variant)).collect(current.state)
         InFlight(in_flight_folder(store), minutes=-1, note=lambda text: notify(events.Note(text))).clear()
-        announce(config, store, current, current.image_steps, [task.name for task in first.tasks], notify)
+        announce(controller, store, current, notify)
         notify(events.Note(f"The run in {store.path} is complete; nothing is left to do."))
         notify(events.RunEnded(is_complete=True, seconds=0.0))
     return True

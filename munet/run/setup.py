@@ -27,16 +27,18 @@ class RunSetup:
     """A run that is checked and ready, before anything is written.
 
     Attributes:
-      config: the validated settings.
+      config: the validated settings; those of `experiment` as the run began with them.
       tasks: opened, their images not in memory.
-      root: read and checked.
+      root: read and checked; None where the run is there and has it.
       layout: the devices.
+      begun: the first entry of a run that is there, where only tasks with phases to come are opened; else None.
     """
 
     config: Config
     tasks: tuple[Task, ...]
-    root: start.RootComponents
+    root: start.RootComponents | None
     layout: DeviceLayout
+    begun: StartEntry | None = None
 
     @classmethod
     def prepare(
@@ -55,42 +57,74 @@ class RunSetup:
           DataError, CheckpointError, UserError: any of them cannot be used, data and root in one message; or a child
             fits no device.
         """
-        jax_settings.pin(say)
-        use_compilation_cache(config.runtime.cache_dir)
-        layout = DeviceLayout.detect(config.runtime)
+        layout = detect_devices(config, say)
         tasks, root, problems = open_inputs(config, say, arrays, resident.max_resident(config.runtime, layout))
         if root is None or problems:
             raise together(problems)
-        if cache.cache_folder(config.runtime.cache_dir) is not None:  # else every start would decode everything twice
-            _check_images(tasks)
-        for task in tasks:
-            for note in task.notes:
-                say(f"{task.uri}: {note}")
+        check_tasks(config, tasks, layout, say)
         for note in root.notes:
             say(f"root {config.experiment.root}: {note}")
-        infos = [task.info for task in tasks]
-        for one in (config, *baselines(config)):
-            for info in infos:
-                schedule.check_budget(one.experiment, info)
-            if warning := estimates.check_fits(one, infos, layout):
-                say(warning)
         return cls(config, tuple(tasks), root, layout)
 
     @property
     def controller(self) -> Controller:
         """The controller of this experiment."""
-        return Controller(self.config.experiment, [task.info for task in self.tasks])
+        infos = [task.info for task in self.tasks] if self.begun is None else self.begun.tasks
+        return Controller(self.config.experiment, infos)
 
     @property
     def start_entry(self) -> StartEntry:
-        """What the journal begins with."""
+        """What the journal of a new run begins with.
+
+        Raises:
+          ValueError: this is the setup of a run that is there.
+        """
+        if self.root is None:
+            raise ValueError("a run that is there has its first entry")
         infos = [task.noted for task in self.tasks]
         return start.start_entry(self.config.experiment, infos, self.root, self.layout.describe())
 
     @property
+    def environment(self) -> start.Environment:
+        """The devices and the software of now."""
+        return start.Surroundings(self.layout.describe(), start.versions())
+
+    @property
     def total_image_steps(self) -> int:
-        """Training images that all children of the run see."""
+        """Training images that all children of a new run see."""
         return schedule.images_of_run(self.config.experiment, [task.info for task in self.tasks])
+
+
+def detect_devices(config: Config, say: Callable[[str], None]) -> DeviceLayout:
+    """The devices of a run, with JAX set as runs rely on it."""
+    jax_settings.pin(say)
+    use_compilation_cache(config.runtime.cache_dir)
+    return DeviceLayout.detect(config.runtime)
+
+
+def check_tasks(config: Config, tasks: Sequence[Task], layout: DeviceLayout, say: Callable[[str], None]) -> None:
+    """Refuses data that cannot be decoded, and phases that a budget does not pay or whose children fit no device.
+
+    Args:
+      config: with which the tasks are trained.
+      tasks: opened.
+      layout: the devices.
+      say: told what the tasks have to say of themselves.
+
+    Raises:
+      DataError, UserError: so it is.
+    """
+    if cache.cache_folder(config.runtime.cache_dir) is not None:  # else every start would decode everything twice
+        _check_images(tasks)
+    for task in tasks:
+        for note in task.notes:
+            say(f"{task.uri}: {note}")
+    infos = [task.info for task in tasks]
+    for one in (config, *baselines(config)):
+        for info in infos:
+            schedule.check_budget(one.experiment, info)
+        if warning := estimates.check_fits(one, infos, layout):
+            say(warning)
 
 
 def open_inputs(

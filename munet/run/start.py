@@ -5,11 +5,11 @@ from __future__ import annotations
 import platform
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from munet import config, roots
 from munet.config import Experiment
-from munet.data.uris import relative_path
+from munet.data.uris import parse_uri, relative_path
 from munet.errors import CheckpointError, WorkdirError
 from munet.evolution.search_space import default_hyperparameters
 from munet.roots import Checkpoint
@@ -136,7 +136,22 @@ def check_same(found: StartEntry, wanted: StartEntry, workdir: str) -> None:
     Raises:
       WorkdirError: what differs, every field with both values.
     """
-    if changes := all_differences(found, wanted):
+    _refuse(all_differences(found, wanted), workdir)
+
+
+def check_same_settings(found: StartEntry, experiment: Experiment, workdir: str) -> None:
+    """Refuses to go on with other settings or tasks of other names; data and root are left to who opens them.
+
+    Raises:
+      WorkdirError: what differs, every field with both values.
+    """
+    old, new = config.without_places(found.experiment), config.without_places(config.to_json(experiment))
+    names = [parse_uri(uri).name for uri in experiment.tasks]
+    _refuse([*config.differences(old, new), *_name_differences([task.name for task in found.tasks], names)], workdir)
+
+
+def _refuse(changes: Sequence[str], workdir: str) -> None:
+    if changes:
         listed = "".join(f"\n  - {change}" for change in changes)
         raise WorkdirError(
             f"{workdir} holds a run of another experiment. What differs (there -> here):{listed}\n"
@@ -165,13 +180,17 @@ def root_differences(old: Mapping[str, object], new: Mapping[str, object]) -> li
 
 def task_differences(old: Sequence[TaskInfo], new: Sequence[TaskInfo]) -> list[str]:
     """In what two lists of tasks differ; data are what they hold, not where they are."""
-    if [task.name for task in old] != [task.name for task in new]:
-        return [f"tasks: {', '.join(task.name for task in old)} -> {', '.join(task.name for task in new)}"]
+    if names := _name_differences([task.name for task in old], [task.name for task in new]):
+        return names
     return [
         f"the data of {before.name!r}: {difference}"
         for before, after in zip(old, new, strict=True)
         if (difference := _data_difference(before, after))
     ]
+
+
+def _name_differences(old: Sequence[str], new: Sequence[str]) -> list[str]:
+    return [f"tasks: {', '.join(old)} -> {', '.join(new)}"] if old != new else []
 
 
 def _data_difference(old: TaskInfo, new: TaskInfo) -> str:
@@ -200,6 +219,13 @@ class Environment(Protocol):
     @property
     def versions(self) -> Mapping[str, object]:
         """Of packages, by name."""
+
+
+class Surroundings(NamedTuple):
+    """The devices and the software of this start; see `Environment`."""
+
+    layout: Mapping[str, object]
+    versions: Mapping[str, object]
 
 
 def notes_on_layout(found: Environment, wanted: Environment) -> list[str]:

@@ -203,7 +203,10 @@ class Service:
             self._say(f"Ready after {time.monotonic() - started:.1f} s.")
         else:
             changed = [task for task in models.tasks if new[task] != _id_before(before, task)]
-            self._say(f"Newer models are served: {', '.join(changed)}.")
+            gone = [task for task in before.tasks if task not in new]
+            said = [f"Newer models are served: {', '.join(changed)}."] if changed else []
+            said += [f"No longer served: {', '.join(gone)}."] if gone else []
+            self._say(" ".join(said))
 
     def take_up(self, models: Models) -> None:
         """Answers with some models from the next batch on."""

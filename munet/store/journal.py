@@ -17,12 +17,21 @@ from typing import Any
 from munet.errors import CorruptionError, WorkdirError
 from munet.store.codec import dumps, from_json, loads, to_json
 from munet.store.folders import open_folder
-from munet.types import CompressionEntry, GenerationEntry, JournalEntry, PhaseEntry, SeedsEntry, StartEntry
+from munet.types import (
+    CompressionEntry,
+    ExtendEntry,
+    ForgetEntry,
+    GenerationEntry,
+    JournalEntry,
+    PhaseEntry,
+    SeedsEntry,
+    StartEntry,
+)
 
 # Of what is written now: an entry has a hash of its own, and may say which test images are right. 1 has neither, 2 as 1
 # with low-rank components.
 FORMAT_VERSION = 3
-NEWEST_VERSION = FORMAT_VERSION  # that this munet reads
+NEWEST_VERSION = 4  # that this munet reads: what changes a run's tasks, which an older one would misread
 _OWN_HASH_VERSION = 3
 
 _KINDS: dict[str, type[JournalEntry]] = {
@@ -31,7 +40,10 @@ _KINDS: dict[str, type[JournalEntry]] = {
     "generation": GenerationEntry,
     "phase": PhaseEntry,
     "compression": CompressionEntry,
+    "extend": ExtendEntry,
+    "forget": ForgetEntry,
 }
+_NEWER = {"extend": 4, "forget": 4}  # the format of kinds that came later: a run without them stays readable
 _KEYS = {"format", "kind", "previous", "entry"}
 _NAME = re.compile(r"(\d{8})\.json")
 _HASH_PREFIX, _HASH_SUFFIX, _HASH_DIGITS = b'{"sha256":"', b'",', 64
@@ -115,7 +127,8 @@ class Journal:
                 _ADVICE,
             )
         kind = next(kind for kind, cls in _KINDS.items() if cls is type(entry))
-        content = {"format": FORMAT_VERSION, "kind": kind, "previous": self.hash_at(length), "entry": to_json(entry)}
+        version = _NEWER.get(kind, FORMAT_VERSION)
+        content = {"format": version, "kind": kind, "previous": self.hash_at(length), "entry": to_json(entry)}
         data = signed(content)
         try:
             self._folder.create(_name(length), data)

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from munet import kinds
 from munet.config.flags import Override
+from munet.config.muir import MuirConfig
 from munet.config.train import TrainConfig
 from munet.errors import SuiteError, nearest
 from munet.store.folders import open_folder
-from munet.suites import pages, record, results, worker
+from munet.suites import record, results, worker
 from munet.suites.execute import Outcome, Workers
 from munet.suites.plan import Run, check_inputs, plan
 from munet.suites.reference import REFERENCES
 from munet.suites.report import FIGURES, PAGE, Report
 from munet.suites.suite import BENCHMARKS, SUITE_FILES, Suite
+from munet.suites.value_report import ValueReport
 from munet.text import count
 
 if TYPE_CHECKING:
@@ -56,7 +58,7 @@ def benchmark(options: Options, say: Say) -> list[Outcome]:
     todo = [run for run in runs if run not in done]
     places = worker.places(options.workers) if todo else []
     kept = record.of_suite(suite, options.suite, options.repeats, tuple(map(str, options.overrides)), before)
-    report = Report(options.workdir, suite, kept, options.reference)
+    report = _report(options, suite, runs, kept)
     report.rows()  # of methods that only an earlier suite had, too: what cannot be read is said now
     with record.locked(options.workdir) as inherit:
         record.write(options.workdir, kept)
@@ -73,10 +75,16 @@ def benchmark(options: Options, say: Say) -> list[Outcome]:
             Workers(places, say, on_end, inherit).run(todo)
         is_drawn = not todo and kept == before and open_folder(f"{options.workdir}/{FIGURES}").names()
         report.write(with_figures=not is_drawn)
-        for line in pages.brief(report.rows()):
+        for line in report.brief():
             say(line)
         say(f"results: {open_folder(options.workdir).location(PAGE)}")
     return failed
+
+
+def _report(options: Options, suite: Suite, runs: Sequence[Run], kept: record.Record) -> Report | ValueReport:
+    """What writes the results: accuracies, or values."""
+    kind = ValueReport if isinstance(runs[0].config, MuirConfig) else Report
+    return kind(options.workdir, suite, kept, options.reference)
 
 
 def read(options: Options) -> tuple[Suite, list[Run]]:
@@ -92,8 +100,8 @@ def read(options: Options) -> tuple[Suite, list[Run]]:
         problems.append(f"--reference={options.reference}: {nearest(options.reference, REFERENCES)}")
     elif options.reference and not suite.benchmark:
         problems.append(
-            f"--reference={options.reference}: the suite is none of the paper's; give it benchmark={BENCHMARKS[0]!r} "
-            f"or {BENCHMARKS[1]!r}, or leave --reference out."
+            f"--reference={options.reference}: the suite is none of the paper's; give it benchmark="
+            f"{' or '.join(map(repr, BENCHMARKS))}, or leave --reference out."
         )
     try:
         runs = plan(suite, options.workdir, options.repeats, options.overrides, options.methods)
@@ -106,6 +114,11 @@ def read(options: Options) -> tuple[Suite, list[Run]]:
 
 def is_complete(run: Run) -> bool:
     """Whether the run needs nothing more."""
+    if isinstance(run.config, MuirConfig):
+        from munet.joint.workdir import Workdir
+        from munet.methods.muir.result import MUIR
+
+        return Workdir(run.workdir, MUIR).result() is not None
     opened = _open(run)
     return opened is not None and opened.is_complete
 
@@ -119,6 +132,8 @@ def images_behind(run: Run) -> int:
 def _open(run: Run) -> RunView | None:
     from munet.system import view
 
+    if isinstance(run.config, MuirConfig):
+        return None  # it is no system
     return view.open(run.workdir) if kinds.of(run.config).is_begun(run.workdir) else None
 
 
@@ -142,7 +157,9 @@ def dry_run(options: Options, say: Say) -> None:
         say(line)
     say(f"one run of {runs[-1].method.name}:")
     last = runs[-1].config
-    described = joint_lines(last) if isinstance(last, TrainConfig) else one_run.describe(last, measure=measure)
+    described = (
+        joint_lines(last) if isinstance(last, TrainConfig | MuirConfig) else one_run.describe(last, measure=measure)
+    )
     for text in described:
         for line in text.splitlines():
             say(f"  {line}".rstrip())

@@ -14,8 +14,8 @@ from munet import kinds
 from munet.config import (
     Config,
     Experiment,
+    MuirConfig,
     TrainConfig,
-    TrainExperiment,
     as_begun,
     differences,
     fields,
@@ -31,6 +31,7 @@ from munet.kinds import SuiteConfig
 from munet.store import Store
 from munet.suites import suite_checks
 from munet.suites.suite import Method, Suite
+from munet.text import count
 from munet.types import StartEntry
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class Run:
 
     Attributes:
       method: which.
-      seed: of every draw, and of the split of sets that have none of their own.
+      seed: of every draw, and of the split of sets that have none of their own; the first, of seeds side by side.
       config: validated.
       workdir: of this run alone; `munet status --workdir` reads it.
     """
@@ -60,12 +61,19 @@ class Run:
     @property
     def name(self) -> str:
         """For people: `full, seed 2`."""
+        if isinstance(self.config, MuirConfig):
+            return f"{self.method.name}, {count(self.config.experiment.replicas, 'seed')}"
         return f"{self.method.name}, seed {self.seed}"
 
 
 def run_folder(workdir: str, method: str, seed: int) -> str:
     """Where a run of a suite is kept."""
     return f"{workdir.rstrip('/')}/runs/{method}/seed_{seed}"
+
+
+def seeds_folder(workdir: str, method: str, repeats: int) -> str:
+    """Where seeds 0 to `repeats` - 1 are kept that were trained side by side."""
+    return f"{workdir.rstrip('/')}/runs/{method}/seeds_0-{repeats - 1}"
 
 
 def plan(
@@ -98,9 +106,18 @@ def plan(
             configured[method.name] = method_config(suite, method, overrides)
         except UserError as error:
             found += [f"method {method.name!r}: {text}" for text in _texts(error)]
+    sides = {name: isinstance(config, MuirConfig) for name, config in configured.items()}
+    if len(set(sides.values())) > 1:
+        named = ", ".join(name for name, is_side in sides.items() if is_side)
+        found.append(f"the results of {named} are values, those of the other methods accuracies: make two suites.")
     if found:
         raise SuiteError(list(dict.fromkeys(found)))  # a wrong override is one problem, not one of every method
     chosen = [method for method in suite.methods if not methods or method.name in methods]
+    if any(sides.values()):
+        return [
+            Run(method, 0, _side_by_side(configured[method.name], repeats), seeds_folder(workdir, method.name, repeats))
+            for method in chosen
+        ]
     return [
         Run(method, seed, _with_seed(configured[method.name], seed), run_folder(workdir, method.name, seed))
         for seed in range(repeats)
@@ -117,7 +134,7 @@ def method_config(suite: Suite, method: Method, overrides: Sequence[Override] = 
       UserError: the file or a setting cannot be used.
     """
     config = load_any_config(method.config)
-    if not isinstance(config, Config | TrainConfig):
+    if not isinstance(config, Config | TrainConfig | MuirConfig):
         raise UserError(
             f"--config={method.config} is for {kinds.of(config).command}: its result is a root, and a suite compares "
             "methods by tasks. Train the root first, and name it as experiment.root."
@@ -161,7 +178,16 @@ def _as_text(value: Any) -> str:
 def _with_seed(config: SuiteConfig, seed: int) -> SuiteConfig:
     if isinstance(config, Config):
         return Config(replace(config.experiment, seed=seed), config.runtime)
-    return TrainConfig(replace(config.experiment, seed=seed), config.runtime)
+    if isinstance(config, TrainConfig):
+        return TrainConfig(replace(config.experiment, seed=seed), config.runtime)
+    return config
+
+
+def _side_by_side(config: SuiteConfig, repeats: int) -> SuiteConfig:
+    """The training of all seeds of a suite."""
+    if not isinstance(config, MuirConfig):
+        raise TypeError("only seeds of MuirConfig train side by side in suites")
+    return MuirConfig(replace(config.experiment, seed=0, replicas=repeats), config.runtime)
 
 
 def _texts(error: UserError) -> Sequence[str]:
@@ -183,22 +209,54 @@ def check_inputs(runs: Sequence[Run]) -> None:
     found: dict[str, None] = {}
     opened: list[tuple[object, Inputs]] = []
     for run in runs:
+        if isinstance(run.config, MuirConfig):
+            found |= dict.fromkeys(_problems_of_values(run, run.config))
+            continue
         try:
             begun = _begun(run)
         except (CorruptionError, WorkdirError) as error:
             found[str(error)] = None
             continue
-        key = _what_is_opened(run, begun)
+        config = kinds.what_is_opened(run.config)
+        key = _what_is_opened(config, begun)
         inputs = next((inputs for other, inputs in opened if other == key), None)
         if inputs is None:
             limit = share_of(host_memory(), run.config.runtime.resident_share)  # the workers' own may differ
-            inputs = open_inputs(kinds.what_is_opened(run.config), max_resident=limit)
+            inputs = open_inputs(config, max_resident=limit)
             opened.append((key, inputs))
             found |= dict.fromkeys(map(str, inputs[2]))
         if begun is not None:
             found |= dict.fromkeys(_changes(run, begun, inputs))
     if found:
         raise SuiteError(list(found))
+
+
+def _problems_of_values(run: Run, config: MuirConfig) -> list[str]:
+    """What is wrong with the data of tasks of values, or with a run that is there already."""
+    from munet.data.open_settings import OpenSettings
+    from munet.data.tasks import load_tasks
+    from munet.joint.workdir import Workdir, beginning_differences
+    from munet.methods.muir.result import MUIR
+
+    try:
+        settings = OpenSettings(data_dir=config.runtime.data_dir, objectives=("value",))
+        infos = tuple(task.info for task in load_tasks(config.experiment.tasks, settings))
+        begun = Workdir(run.workdir, MUIR).beginning()
+    except UserError as error:
+        return [str(error)]
+    if begun is None:
+        return []
+    now = replace(begun, experiment=to_json(config.experiment), tasks=infos)
+    return _as_problem(run, beginning_differences(begun, now, MUIR))
+
+
+def _as_problem(run: Run, changed: Sequence[str]) -> list[str]:
+    if not changed:
+        return []
+    return [
+        f"{run.workdir} holds a run of {run.method.name!r} with other settings or data ({'; '.join(changed)}): give "
+        "the method another name, or another --workdir."
+    ]
 
 
 def _begun(run: Run) -> StartEntry | Beginning | None:
@@ -216,9 +274,8 @@ def _begun(run: Run) -> StartEntry | Beginning | None:
     return read_start(Store.open(run.workdir)) if len(Store(run.workdir).journal) else None
 
 
-def _what_is_opened(run: Run, begun: StartEntry | Beginning | None) -> object:
+def _what_is_opened(config: Config, begun: StartEntry | Beginning | None) -> object:
     """What decides the tasks and the root of a run; the seed, of some splits, where they are to be compared."""
-    config = kinds.what_is_opened(run.config)
     experiment, runtime = config.experiment, config.runtime
     root = (experiment.root, experiment.variant, experiment.num_blocks, experiment.defaults)
     places = (runtime.data_dir, runtime.cache_dir, runtime.max_bad_images)
@@ -242,16 +299,11 @@ def _changes(run: Run, begun: StartEntry | Beginning, inputs: Inputs) -> list[st
             infos = tuple(task.info for task in tasks)
             now = Beginning(to_json(experiment), infos, {}, {}, root=root.checkpoint)
             changed = beginning_differences(begun, now, TRAIN)
-    elif isinstance(experiment, TrainExperiment):
+    elif not isinstance(experiment, Experiment):
         raise TypeError("a run of evolution with the settings of a joint training")
     elif root is None or problems:
         changed = differences(without_places(begun.experiment), without_places(to_json(experiment)))
     else:
         wanted = start.start_entry(experiment, [task.info for task in tasks], root, {})
         changed = start.all_differences(begun, wanted)
-    if not changed:
-        return []
-    return [
-        f"{run.workdir} holds a run of {run.method.name!r} with other settings or data ({'; '.join(changed)}): give "
-        "the method another name, or another --workdir."
-    ]
+    return _as_problem(run, changed)

@@ -36,6 +36,10 @@ class Report:
         keys = sorted(self._rows, key=lambda key: (order[key[0]], key[1]))
         return [row for key in keys for row in self._rows[key]]
 
+    def brief(self) -> list[str]:
+        """For the terminal."""
+        return pages.brief(self.rows())
+
     def write(self, with_figures: bool = False) -> None:
         """Parquet, tables and page, each whole; figures, which take seconds, when they are asked for."""
         rows = self.rows()

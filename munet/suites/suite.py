@@ -43,7 +43,8 @@ class Suite:
       tasks: URIs that every method gets; (): those of the methods' configs.
       settings: for every method, before its own: the one place for a reduced budget.
       against: the method that every other one is compared with, pair by pair; "": the first.
-      benchmark: `characters` or `decathlon`, whose numbers in the paper `--reference=paper` shows; "": neither.
+      benchmark: `characters` or `decathlon`, or MUiR's `muir_table_2`, whose numbers in its paper `--reference=paper`
+        shows; "": none.
       figures: curves of Figure 3 (`figure_3`) and Figure 4 (`figure_4`); a curve may be in both. {}: all in Figure 3.
       histograms: methods whose sampled hyper-parameters Figure 8 shows; (): the first two that evolve.
       lineages: methods of Figure 5; (): `against` and the last that evolves.
@@ -76,7 +77,7 @@ class Suite:
 SUITE_FILES = FileKind(
     "suite", "get_suite", {"munet.suites.suite.Suite": Suite}, folder="suites", classes=(Suite, Method)
 )
-BENCHMARKS = ("characters", "decathlon")
+BENCHMARKS = ("characters", "decathlon", "muir_table_2")
 FIGURES = ("figure_3", "figure_4")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from munet.config.muir import MuirConfig
 from munet.config.train import TrainConfig
 from munet.data import cache
 from munet.run import estimates
@@ -60,7 +61,7 @@ def of_methods(
     for run in runs:
         if run.method.name in times:
             continue
-        if isinstance(run.config, TrainConfig):
+        if isinstance(run.config, TrainConfig | MuirConfig):
             times[run.method.name] = _of_joint(run.config)
             continue
         setup, experiment = RunSetup.prepare(run.config), run.config.experiment
@@ -72,13 +73,12 @@ def of_methods(
     return times
 
 
-def _of_joint(config: TrainConfig) -> MethodTime:
+def _of_joint(config: TrainConfig | MuirConfig) -> MethodTime:
     """Of a joint training, some of whose rounds are timed."""
-    from munet.joint import dry_run
-    from munet.methods.fine_tuning import job
+    from munet.joint import dry_run, run
 
-    prepared = job.prepare(config)
-    images = prepared.length.total * prepared.images_per_round
+    prepared = run.prepared(config)
+    images = prepared.length.total * prepared.images_per_round * len(prepared.seeds)
     measured = dry_run.measure(prepared)
     training = prepared.length.total * measured.round
     return MethodTime(images, Time(training, training, training, measured.compilation, measured.programs))

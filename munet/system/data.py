@@ -12,7 +12,7 @@ from munet.errors import UserError
 from munet.system.view import RunView
 from munet.training.batches.resident import max_resident
 from munet.training.placement.devices import DeviceLayout
-from munet.types import TaskName
+from munet.types import TaskInfo, TaskName
 
 
 def open_again(
@@ -41,6 +41,15 @@ def open_again(
         max_resident=max_resident(runtime, DeviceLayout.detect(runtime)),
         arrays=arrays,
     )
+    return open_same(system, info, settings)
+
+
+def open_same(system: RunView, info: TaskInfo, settings: OpenSettings) -> Task:
+    """The task that a run knows as `info`, wherever its data is by now.
+
+    Raises:
+      UserError: the data cannot be read, or is not what the run used.
+    """
     data = open_task(from_folder(info.uri, system.start.folder), settings)
     if replace(data.info, uri=info.uri) != info:
         raise UserError(

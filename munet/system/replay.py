@@ -18,12 +18,22 @@ from munet.evolution.state import State, initial_state
 from munet.store import codec
 from munet.store.store import Store
 from munet.system import sound, state_file
-from munet.types import CompressionEntry, GenerationEntry, JournalEntry, ModelId, SeedsEntry, StartEntry
+from munet.types import (
+    CompressionEntry,
+    ForgetEntry,
+    GenerationEntry,
+    JournalEntry,
+    ModelId,
+    PhaseEntry,
+    SeedsEntry,
+    StartEntry,
+    TaskName,
+)
 
 # A snapshot is due when a quarter as many children have come since the last one as there are models: to fold a child
 # again takes some ten times as long as to read a model.
 CHILDREN_PER_MODEL = 0.25
-_KEYS = {"length", "generations", "image_steps", "programs", "latencies", "state"}  # of a snapshot
+_KEYS = {"length", "generations", "image_steps", "programs", "latencies", "measured_at", "state"}  # of a snapshot
 
 
 @dataclass(frozen=True)
@@ -37,6 +47,7 @@ class RunState:
       image_steps: training images seen, all children together.
       programs: signatures of the train programs used so far, sorted; they decide how later children are grouped.
       latencies: measured seconds an image by `costs.structure`, where the score counts them.
+      measured_at: for each task the place in the journal of the entry that measured its retained model.
       saved_at: the id of the next child when the last snapshot was taken; 0: there is none. No part of what is known.
     """
 
@@ -46,6 +57,7 @@ class RunState:
     image_steps: int = 0
     programs: tuple[str, ...] = ()
     latencies: SortedMap[str, float] = field(default_factory=SortedMap)
+    measured_at: SortedMap[TaskName, int] = field(default_factory=SortedMap)
     saved_at: ModelId = field(default=0, compare=False)
 
 
@@ -59,10 +71,15 @@ def tell(controller: Controller, run_state: RunState | None, entry: JournalEntry
         return RunState(initial_state(entry))
     if run_state is None:
         raise CorruptionError("The journal does not begin with its start entry.", "Restore it, or start a new run.")
-    sound.check(entry, controller.task(run_state.state).num_classes if not isinstance(entry, CompressionEntry) else 0)
+    of_phase = isinstance(entry, SeedsEntry | GenerationEntry | PhaseEntry)
+    sound.check(entry, controller.task(run_state.state).num_classes if of_phase else 0)
     after = replace(run_state, state=controller.tell(run_state.state, entry), length=run_state.length + 1)
+    if tasks := _measured(entry):
+        return replace(after, measured_at=run_state.measured_at.changed(dict.fromkeys(tasks, run_state.length)))
     if isinstance(entry, SeedsEntry):
         return replace(after, image_steps=run_state.image_steps + entry.image_steps)
+    if isinstance(entry, ForgetEntry):
+        return replace(after, measured_at=run_state.measured_at.changed({}, [entry.task]))
     if not isinstance(entry, GenerationEntry):
         return after
     spent = [child.cost for child in entry.children]
@@ -79,6 +96,13 @@ def tell(controller: Controller, run_state: RunState | None, entry: JournalEntry
         programs=tuple(sorted({*run_state.programs, *(cost.program for cost in spent)})),
         latencies=run_state.latencies.changed(measured) if measured else run_state.latencies,
     )
+
+
+def _measured(entry: JournalEntry) -> tuple[TaskName, ...]:
+    """The tasks whose retained models are in an entry for the first time."""
+    if isinstance(entry, PhaseEntry):
+        return (entry.task,)
+    return tuple(model.measured.task for model in entry.models) if isinstance(entry, CompressionEntry) else ()
 
 
 def load(controller: Controller, store: Store) -> RunState:
@@ -139,6 +163,7 @@ def to_json(run_state: RunState) -> dict[str, Any]:
         "image_steps": run_state.image_steps,
         "programs": list(run_state.programs),
         "latencies": dict(run_state.latencies),
+        "measured_at": dict(run_state.measured_at),
         "state": state_file.to_json(run_state.state),
     }
 
@@ -152,8 +177,8 @@ def from_json(data: Any) -> RunState:
     if not isinstance(data, dict) or data.keys() != _KEYS:
         raise CorruptionError("This is no state of a run as this version of munet writes it.")
     state = state_file.from_json(data["state"])
-    programs, latencies = data["programs"], data["latencies"]
-    if not isinstance(programs, list) or not isinstance(latencies, dict):
+    programs, latencies, measured = data["programs"], data["latencies"], data["measured_at"]
+    if not isinstance(programs, list) or not isinstance(latencies, dict) or not isinstance(measured, dict):
         raise CorruptionError("The programs and latencies of this state are not as this version of munet writes them.")
     return RunState(
         state,
@@ -162,5 +187,6 @@ def from_json(data: Any) -> RunState:
         image_steps=codec.from_json(int, data["image_steps"]),
         programs=tuple(codec.from_json(str, program) for program in programs),
         latencies=SortedMap({name: codec.from_json(float, time) for name, time in latencies.items()}),
+        measured_at=SortedMap({name: codec.from_json(int, place) for name, place in measured.items()}),
         saved_at=state.next_model_id,
     )

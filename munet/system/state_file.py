@@ -11,10 +11,13 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from munet import config
+from munet.config import Experiment
 from munet.errors import CorruptionError
+from munet.evolution.plan import Forgotten, Phase, PhaseSettings, Plan
 from munet.evolution.state import State
 from munet.store import codec
-from munet.types import ComponentName, ComponentRecord, Leaf, ModelRecord, Position, Quality
+from munet.types import ComponentName, ComponentRecord, Leaf, ModelRecord, Position, Quality, TaskInfo
 
 
 def to_json(state: State) -> dict[str, Any]:
@@ -63,6 +66,7 @@ def to_json(state: State) -> dict[str, Any]:
         # Only where they say something: a run without stages is written as it ever was.
         **({"phase_images": state.phase_images} if state.phase_images else {}),
         **({"evidence": state.evidence} if state.evidence else {}),
+        **({"plan": _plan(state.plan)} if state.plan else {}),
     }
 
 
@@ -122,6 +126,25 @@ def _state(data: Any) -> State:
         evidence={
             name: tuple((count, total) for count, total in row) for name, row in data.get("evidence", {}).items()
         },
+        plan=_plan_of(data["plan"]) if "plan" in data else None,
+    )
+
+
+def _plan(plan: Plan) -> dict[str, Any]:
+    return {
+        "tasks": [codec.to_json(task) for task in plan.tasks],
+        "phases": [[phase.iteration, phase.task_index, phase.settings] for phase in plan.phases],
+        "settings": [config.to_json(settings.experiment) for settings in plan.settings],
+        "forgotten": [[one.task_index, one.next_model_id] for one in plan.forgotten],
+    }
+
+
+def _plan_of(data: Any) -> Plan:
+    return Plan(
+        tuple(codec.from_json(TaskInfo, task) for task in data["tasks"]),
+        tuple(Phase(*numbers) for numbers in data["phases"]),
+        tuple(PhaseSettings(codec.from_json(Experiment, one)) for one in data["settings"]),
+        tuple(Forgotten(*numbers) for numbers in data["forgotten"]),
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -18,8 +18,9 @@ from jaxtyping import Bool
 from munet import right_images
 from munet.config import Experiment
 from munet.errors import CorruptionError, UserError, WorkdirError, nearest
-from munet.evolution import judging, schedule
+from munet.evolution import judging
 from munet.evolution.controller import Controller
+from munet.evolution.plan import Plan
 from munet.evolution.state import State
 from munet.store import Store, codec
 from munet.system import replay, sound
@@ -94,8 +95,13 @@ class RunView:
 
     @cached_property
     def experiment(self) -> Experiment:
-        """The configuration that decides the result."""
+        """The configuration that decides the result, as the run began with it."""
         return read_experiment(self.start)
+
+    @property
+    def plan(self) -> Plan:
+        """Every phase that the run has had and is to have, and its settings."""
+        return self.controller.plan(self.state)
 
     @cached_property
     def controller(self) -> Controller:
@@ -109,8 +115,13 @@ class RunView:
 
     @property
     def tasks(self) -> tuple[TaskInfo, ...]:
-        """All tasks of the run in order, solved or not."""
-        return self.start.tasks
+        """All tasks of the run in order, solved or not; those that it has forgotten are not among them."""
+        return self.plan.living
+
+    @property
+    def every_task(self) -> tuple[TaskInfo, ...]:
+        """All tasks that the run ever had, in order; of several of one name the newest."""
+        return tuple({task.name: task for task in (*self.plan.tasks, *self.plan.living)}.values())
 
     @cached_property
     def models(self) -> dict[TaskName, ModelRecord]:
@@ -125,8 +136,14 @@ class RunView:
 
     @cached_property
     def components(self) -> dict[ComponentId, ComponentRecord]:
-        """The components that retained models use, each once, bases too; the root's only where they are used."""
-        return {id: self.state.components[id] for model in self.models.values() for id in self.state.used_by(model)}
+        """The components that retained models use, each once, bases too; the root's only where they are used.
+
+        Of tasks that the run has forgotten their records say so: `digits (forgotten)`.
+        """
+        used = {id: self.state.components[id] for model in self.models.values() for id in self.state.used_by(model)}
+        if not self.plan.forgotten:
+            return used
+        return {id: replace(record, cycles=self.plan.cycles(record)) for id, record in used.items()}
 
     @property
     def position(self) -> Position:
@@ -146,8 +163,7 @@ class RunView:
     @property
     def num_generations(self) -> int:
         """Generations of the whole run."""
-        iterations = schedule.num_task_iterations(self.experiment)
-        return iterations * len(self.tasks) * schedule.num_generations(self.experiment)
+        return self.plan.num_generations()
 
     @property
     def total_params(self) -> int:
@@ -170,7 +186,7 @@ class RunView:
         if task in self._places:
             waits = "training" if self.joint else "its first phase"
             raise UserError(f"Task {task!r} has no model yet: {waits} has not ended. Solved: {_list(self.models)}.")
-        raise UserError(f"There is no task {task!r} in {self.workdir}. {nearest(task, [t.name for t in self.tasks])}")
+        raise UserError(self._no_task(task))
 
     def task(self, task: TaskName) -> TaskInfo:
         """The description of a task.
@@ -180,7 +196,17 @@ class RunView:
         """
         if task in self._places:
             return self.tasks[self._places[task]]
-        raise UserError(f"There is no task {task!r} in {self.workdir}. {nearest(task, [t.name for t in self.tasks])}")
+        raise UserError(self._no_task(task))
+
+    def _no_task(self, task: TaskName) -> str:
+        if task in self.forgotten:
+            return f"The task {task!r} of {self.workdir} was forgotten (`munet forget`); its model is gone."
+        return f"There is no task {task!r} in {self.workdir}. {nearest(task, [t.name for t in self.tasks])}"
+
+    @property
+    def forgotten(self) -> tuple[TaskName, ...]:
+        """Names of tasks that the run has no more, in the order in which they were forgotten."""
+        return tuple(self.plan.tasks[one.task_index].name for one in self.plan.forgotten)
 
     def score(self, task: TaskName) -> float:
         """Eq. 2 of a task's model in the system as it is now."""
@@ -218,16 +244,13 @@ class RunView:
           UserError: no such task, or no model yet.
           CorruptionError: the entry is damaged.
         """
-        model = self.model(task)  # else there is none
+        self.model(task)  # else there is none
         if self.joint is not None:
             return self.joint.closed[task]
-        if model.id in (measured := self._measured_after):
-            return measured[model.id]
-        index = self._places[task]
-        iteration = self.position.task_iteration - (index >= self.position.task_index)
-        num_phases = iteration * len(self.tasks) + index + 1
-        place = schedule.num_entries(self.experiment, len(self.tasks), num_phases)  # after the start entry
+        place = self.run_state.measured_at[task]
         entry = next(self.store.journal.entries(start=place), None)
+        if isinstance(entry, CompressionEntry):
+            entry = next((one.measured for one in entry.models if one.measured.task == task), None)
         if not isinstance(entry, PhaseEntry) or entry.task != task:
             raise CorruptionError(f"Entry {place} of the journal of {self.workdir} does not close a phase of {task!r}.")
         sound.check_phase(entry, self.task(task).num_classes)  # it may be older than the snapshot that was folded from
@@ -242,16 +265,6 @@ class RunView:
         """
         entry = self.last_phase(task)
         return right_images.unpack(entry.test_right, entry.test_quality.counted) if entry.test_right else None
-
-    @cached_property
-    def _measured_after(self) -> dict[ModelId, PhaseEntry]:
-        """What was measured of models that came after the last phase."""
-        if not self.is_complete:
-            return {}
-        num_phases = self.position.task_iteration * len(self.tasks)
-        place = 1 + schedule.num_entries(self.experiment, len(self.tasks), num_phases)
-        after = [entry for entry in self.store.journal.entries(place) if isinstance(entry, CompressionEntry)]
-        return {model.measured.retained: model.measured for entry in after for model in entry.models}
 
     @cached_property
     def _places(self) -> dict[TaskName, int]:
@@ -275,11 +288,11 @@ class RunView:
         """The task that trained a component last; None for one that still is the root's."""
         record = self.state.components[component]
         if len(record.cycles) <= 1 or self.joint is not None:
-            return next(iter(record.cycles), None)
-        creator = self.state.models.get(record.model)
-        if creator is not None:
-            return creator.task
-        return self._task_that_published[component]
+            last = next(iter(record.cycles), None)
+        else:
+            creator = self.state.models.get(record.model)
+            last = self._task_that_published[component] if creator is None else creator.task
+        return None if last is None else self.plan.called(last, record.model)
 
     @cached_property
     def _task_that_published(self) -> dict[ComponentId, TaskName]:

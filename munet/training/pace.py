@@ -6,6 +6,7 @@ changes no number: a program does the steps of a segment one after the other, ho
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -48,3 +49,23 @@ class Pace:
         fitting = int(self._ahead * _SECONDS / max(self._clock() - self._since, 1e-9))
         self._between = max(1, min(fitting, self._ahead * _GROWTH))
         self.begin()
+
+
+class Seldom:
+    """Does something that takes ever longer so seldom that it costs no more than a share of the time.
+
+    Args:
+      share: of the time.
+      clock: seconds, monotonic.
+    """
+
+    def __init__(self, share: float, clock: Callable[[], float] = time.monotonic):
+        self._share, self._clock, self._next = share, clock, -math.inf
+
+    def __call__(self, action: Callable[[], None]) -> None:
+        """Does it, if enough time has passed since it was done last."""
+        if (began := self._clock()) < self._next:
+            return
+        action()
+        ended = self._clock()
+        self._next = ended + (ended - began) * (1 / self._share - 1)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from munet.compression import new_workdir
 from munet.compression.compress import Compression, Measure, compress
+from munet.store import new_workdir
 from munet.system import view
 from munet.system.view import RunView
 from munet.types import CompressedModel, CompressionEntry, PhaseEntry, Quality, TaskName

@@ -33,6 +33,11 @@ def npz(tmp_path: Path) -> str:
         ("npz:faces.npz", "faces"),
         ("builtin:digits", "digits"),
         ("builtin:glyphs/greek", "glyphs/greek"),
+        ("birds=folder:/data/a/images", "birds"),
+        ("two words=npz:/x=y.npz", "two words"),
+        ("folder:/data/a/../b", "b"),
+        ("folder:/data/images/", "images"),
+        ("folder:/", "root"),
     ],
 )
 def test_a_task_is_named_by_its_uri(uri: str, name: str) -> None:
@@ -59,6 +64,12 @@ def test_a_path_may_hold_a_question_mark() -> None:
         ("tfds:", "nothing follows the scheme"),
         ("builtin:/", "nothing follows the scheme"),
         ("builtin:digits?train=x", "a builtin task has no options"),
+        ("=builtin:digits", "cannot be called ''"),
+        ("a,b=builtin:digits", "cannot be called 'a,b'"),
+        ("a=b=builtin:digits", "cannot be called 'a=b'"),
+        (" a=builtin:digits", "cannot be called ' a'"),
+        ("a\x1b[2J=builtin:digits", "cannot be called"),
+        ("birds=foldr:x", "no scheme 'foldr'. Did you mean 'folder'"),
     ],
 )
 def test_wrong_uris_are_refused(uri: str, message: str) -> None:

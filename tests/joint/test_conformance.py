@@ -59,9 +59,10 @@ def test_a_replica_is_a_run_of_its_seed(candidate: Candidate) -> None:
 
 def test_it_measures_every_task(candidate: Candidate) -> None:
     job = candidate.job
-    size = job.resize[job.tasks[0].info.name].image_size
-    images = np.random.default_rng(0).uniform(-1, 1, (2, 3, size, size, 3)).astype(np.float32)
     for task in job.tasks:
+        size = job.resize[task.info.name].image_size if job.resize else 0
+        shape = (size, size, 3) if size else task.split("train").images.shape[1:]
+        images = np.random.default_rng(0).uniform(-1, 1, (2, 3, *shape)).astype(np.float32)
         labels = np.zeros((2, 3), np.int32)
         classes, losses = candidate.programs.measure(
             candidate.trained.state, task.info.name, jax.numpy.asarray(images), labels, 1

@@ -44,7 +44,7 @@ def test_plain_lines() -> None:
     ]
     assert lines[2].startswith("round 40 of 100: epoch 1.5, training loss 0.750, validation 62.50% (mean of 2 tasks)")
     assert "100 images/s, 30 s left" in lines[2]  # 20 rounds of 50 images in 10 s
-    assert lines[3] == "round 40 of 100, seed 0: {'dropped': 3}"
+    assert lines[3] == "round 40 of 100, seed 0: dropped 3"
     assert "validation 62.50% (50.00% to 75.00%; 2 replicas)" in lines[4]
     assert lines[-1] == "complete after 12 s"
 

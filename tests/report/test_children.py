@@ -61,6 +61,17 @@ def test_what_a_child_trains_is_counted(run: Path) -> None:
         assert row["trained_layers"] == 1
 
 
+def test_children_of_a_forgotten_task_stay(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = Children(munet.open(str(run))).rows
+    assert main(["forget", f"--workdir={run}", "--task=task0", "--yes"]) == 0
+    after = Children(munet.open(str(run))).rows
+    assert [row["id"] for row in after] == [row["id"] for row in before]
+    assert not any(row["retained"] for row in after if row["task"] == "task0")
+    capsys.readouterr()
+    assert main(["table", f"--workdir={run}", "--task=task0", "--json"]) == 0
+    assert {row["task"] for row in json.loads(capsys.readouterr().out)} == {"task0"}
+
+
 def test_a_histogram_counts_every_child_once(run: Path) -> None:
     rows = Children(munet.open(str(run))).rows
     for column in ("score", "task", "kept", "learning_rate", "test", "changes", "id"):

@@ -105,7 +105,15 @@ def test_newer_models_are_taken_up(stored: Path, tmp_path: Path) -> None:
             time.sleep(0.05)
         assert found == wanted
         assert process.client.post("v1/tasks/many/predict", content=png()).status_code == 200
+        munet.forget(str(workdir), "plain")
+        for _ in range(1200):
+            if process.client.post("v1/tasks/plain/predict", content=png()).status_code == 404:
+                break
+            time.sleep(0.05)
+        assert process.client.post("v1/tasks/plain/predict", content=png()).status_code == 404
+        assert process.client.post("v1/tasks/many/predict", content=png()).status_code == 200
         assert process.stop()[0] == 0
+    assert any("No longer served: plain." in line for line in process.said)
 
 
 def test_a_damaged_component_takes_only_its_tasks_away(stored: Path, tmp_path: Path) -> None:

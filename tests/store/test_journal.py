@@ -156,7 +156,7 @@ def test_what_is_no_entry_is_refused(journal: Journal, data: bytes) -> None:
 
 def test_a_newer_format_is_said_to_be_one(journal: Journal) -> None:
     edit(journal, 3, lambda content: content.update(format=NEWEST_VERSION + 1, surprise=1))
-    with pytest.raises(WorkdirError, match=r"format version 4.*reads up to 3: install a newer munet"):
+    with pytest.raises(WorkdirError, match=r"format version 5.*reads up to 4: install a newer munet"):
         list(journal.entries())
 
 

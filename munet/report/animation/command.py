@@ -39,7 +39,7 @@ def write(workdir: str, output: str, seconds: float) -> None:
     run = view.open(workdir)
     if run.joint is not None:
         raise UserError(f"{workdir} holds a joint training, which has no journal to be shown.")
-    frames = Frames(page.to_data(run.tasks, history.of_run(run)))
+    frames = Frames(page.to_data(run.every_task, history.of_run(run)))
     steps = chosen(len(frames))
     pictures = film.images(map(frames.svg, steps), min(1.0, _WIDEST / frames.width))
     try:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from munet.types import (
     ROOT_MODEL,
     ChildEntry,
+    ForgetEntry,
     GenerationEntry,
     JournalEntry,
     ModelId,
@@ -37,7 +38,7 @@ class Families:
 
     Attributes:
       children: that were kept, by id.
-      last: the end of the last phase of every task, in order of appearance.
+      last: the end of the last phase of every task, in order of appearance; forgotten tasks have none.
     """
 
     children: Mapping[ModelId, ChildEntry]
@@ -88,6 +89,8 @@ def families(entries: Iterable[JournalEntry]) -> Families:
             children |= {child.plan.id: child for child in entry.children if child.verdict.is_kept}
         elif isinstance(entry, PhaseEntry):
             last[entry.task] = entry
+        elif isinstance(entry, ForgetEntry):
+            last.pop(entry.task, None)
     return Families(children, last)
 
 

@@ -62,7 +62,7 @@ def to_json(graph: Graph) -> dict[str, Any]:
 
 def to_dot(graph: Graph) -> str:
     """DOT text: input at the bottom, one rank per layer, one coloured edge per task and step."""
-    styles = {task.name: drawing.task_style(index) for index, task in enumerate(graph.tasks)}
+    numbers = {task.name: index for index, task in enumerate(graph.tasks)}
     lines = [
         "digraph munet {",
         "  rankdir=BT;",
@@ -75,14 +75,14 @@ def to_dot(graph: Graph) -> str:
         lines.append(f"  {{ rank=same;  // {name}")
         for node in members:
             owner = node.tasks[0] if node.kind != "component" else node.trained_last
-            fill = styles[owner].colour if owner else drawing.ROOT_COLOUR
+            fill = drawing.owner_style(owner, numbers).colour
             lines.append(
                 f"    {_quote(node.id)} [label={_quote(label(graph, node))}, fillcolor={_quote(fill)}, "
                 f"fontcolor={_quote(drawing.text_colour(fill))}, tooltip={_quote(f'{node.params:,} parameters')}];"
             )
         lines.append("  }")
     for edge in graph.edges:
-        style = styles[edge.task]
+        style = drawing.task_style(numbers[edge.task])
         pattern = ", style=dashed" if style.dash else ""
         lines.append(
             f"  {_quote(edge.source)} -> {_quote(edge.target)} "

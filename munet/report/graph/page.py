@@ -11,6 +11,7 @@ from importlib import resources
 from typing import Any
 
 from munet import pages
+from munet.evolution.plan import FORGOTTEN
 from munet.quality import metric_words
 from munet.report import drawing
 from munet.report.graph import pictures
@@ -21,6 +22,8 @@ from munet.types import (
     ChildEntry,
     ComponentId,
     CompressionEntry,
+    ExtendEntry,
+    ForgetEntry,
     GenerationEntry,
     ModelRecord,
     PhaseEntry,
@@ -39,7 +42,7 @@ def to_page(tasks: Sequence[TaskInfo], history: History) -> str:
     """The page as HTML text.
 
     Args:
-      tasks: of the run, in its order.
+      tasks: of the run, in its order, forgotten ones too.
       history: the run's.
     """
     template = (resources.files("munet") / "assets" / "graph.html").read_text(encoding="utf-8")
@@ -57,7 +60,7 @@ class _Table:
     """The history with numbers for names: parts, nodes, models."""
 
     def __init__(self, tasks: Sequence[TaskInfo], history: History):
-        self._tasks, self._history = tasks, history
+        self._tasks, self._history, self._forgotten = tasks, history, history.forgotten
         self._number = {info.name: index for index, info in enumerate(tasks)}
         self._rows, self._layers = rows_of(history.shown(), history.trained_last)
         self._parts: dict[ComponentId, int] = {}
@@ -204,22 +207,30 @@ class _Table:
 
     def _widths(self, slots: pictures.Slots, of_node: Mapping[int, int]) -> list[float]:
         """What the texts in each slot need."""
-        names = [max(drawing.text_width(_short(info.name), 13), 66.0) + 22 for info in self._tasks]
-        heads = [max(drawing.text_width(_short(info.name), 11), 76.0) + 16 for info in self._tasks]
+        names = [max(drawing.text_width(self._shown(info), 13), 66.0) + 22 for info in self._tasks]
+        heads = [max(drawing.text_width(self._shown(info), 11), 76.0) + 16 for info in self._tasks]
         needed = [*names, *heads, *(70.0 for _ in slots.layer[2 * len(names) :])]
         for number, slot in of_node.items():
             owner = self._node_list[number]["owner"]
             if owner >= 0:
-                text = f"{_short(self._tasks[owner].name)} (00)"
+                text = f"{self._shown(self._tasks[owner])} (00)"
                 needed[slot] = max(needed[slot], drawing.text_width(text, 13) + 20)
         return needed
+
+    def _gone(self, info: TaskInfo) -> str:
+        """What stands behind the name of a task that the run has no more."""
+        return f" {FORGOTTEN}" if info.name in self._forgotten else ""
+
+    def _shown(self, info: TaskInfo) -> str:
+        """A task's name in a box."""
+        return _short(info.name) + self._gone(info)
 
     def _task(self, index: int, info: TaskInfo) -> dict[str, Any]:
         style = drawing.task_style(index)
         dark = drawing.on_dark(style.colour)
         return {
-            "name": printable(info.name),
-            "short": _short(info.name),
+            "name": printable(info.name) + self._gone(info),
+            "short": self._shown(info),
             "classes": info.num_classes,
             "colours": [style.colour, drawing.text_colour(style.colour), dark, drawing.text_colour(dark)],
             "dash": style.dash,
@@ -243,6 +254,11 @@ def _words(frame: Frame) -> tuple[str, str]:
         return f"{printable(entry.task)}: seed parents are chosen", f"Best fits: {fits}" if fits else ""
     if isinstance(entry, CompressionEntry):
         return "compression", f"{count(len(entry.models), 'model')} stored in fewer parameters"
+    if isinstance(entry, ForgetEntry):
+        return f"{printable(entry.task)}: forgotten", f"model {entry.retained} is gone, and what only it used"
+    if isinstance(entry, ExtendEntry):
+        named = ", ".join(printable(info.name) for info in entry.tasks)
+        return "extension", f"{count(len(entry.phases), 'phase')} to come" + (f"; new: {named}" if named else "")
     return "start", "Only the root is there; no task is solved yet."
 
 

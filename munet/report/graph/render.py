@@ -65,7 +65,7 @@ def write(workdir: str, format: str = "", output: str = "") -> None:
 
 def _content(run: RunView, format: str) -> bytes:
     if format == "html":
-        return page.to_page(run.tasks, history.of_run(run)).encode()
+        return page.to_page(run.every_task, history.of_run(run)).encode()
     if format == "png":
         return png.from_svg(render(of_run(run), "svg"))
     return render(of_run(run), format).encode()

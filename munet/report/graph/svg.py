@@ -183,7 +183,7 @@ def _curve(x: float, y: float, to_x: float, to_y: float) -> str:
 def _box(graph: Graph, node: Node, text: _Text, x: float, y: float, width: float) -> str:
     numbers = {task.name: index for index, task in enumerate(graph.tasks)}
     owner = node.trained_last if node.kind == "component" else node.tasks[0]
-    style = drawing.task_style(numbers[owner]) if owner else drawing.Style(drawing.ROOT_COLOUR)
+    style = drawing.owner_style(owner, numbers)
     is_filled = node.kind == "component"
     fill = style.colour if is_filled else "#FFFFFF"
     ink = drawing.text_colour(fill) if is_filled else INK
@@ -209,6 +209,8 @@ def _legend_items(graph: Graph) -> list[tuple[str, str]]:
         items.append(("root", "still the root's parameters, never trained here"))
     if ("component", False) in kinds:
         items.append(("trained", "component, in the colour of the task that trained it last"))
+        if {node.trained_last for node in graph.nodes} - {None, *(task.name for task in graph.tasks)}:
+            items.append(("forgotten", "trained last by a task that was forgotten since"))
         items.append(("count", "(n)  how many tasks have trained it or what it was cloned from"))
     if graph.tasks:
         items.append(("path", "a task's path through the components"))
@@ -241,8 +243,9 @@ def _legend(rows: Sequence[Sequence[tuple[float, str, str]]], top: float) -> lis
                     f'<line x1="{x}" y1="{y}" x2="{x + 22}" y2="{y}" stroke="{colour}" stroke-width="{_LINE}"/>'
                 )
             elif kind != "count":
-                fill = {"root": drawing.ROOT_COLOUR, "trained": colour, "head": "#FFFFFF"}[kind]
-                edge = drawing.ROOT_COLOUR if kind == "root" else colour
+                grey = {"root": drawing.ROOT_COLOUR, "forgotten": drawing.FORGOTTEN_COLOUR}
+                fill = {**grey, "trained": colour, "head": "#FFFFFF"}[kind]
+                edge = grey.get(kind, colour)
                 parts.append(
                     f'<rect x="{x}" y="{y - 7}" width="22" height="14" rx="3" fill="{fill}" stroke="{edge}" '
                     'stroke-width="2"/>'

@@ -34,7 +34,7 @@ def _graph(source: Source) -> list[Part]:
         return []
     picture = svg.to_svg(of_run(system)) if len(system.models) <= _MOST_IN_PICTURE or not source.entries else ""
     folded = history.fold(system.controller, source.entries) if source.entries else None
-    return [Graph(graph_page.to_page(system.tasks, folded) if folded else "", picture)]
+    return [Graph(graph_page.to_page(system.every_task, folded) if folded else "", picture)]
 
 
 def _validation(source: Source) -> list[Part]:

@@ -21,11 +21,14 @@ from munet.system.replay import RunState
 from munet.types import (
     ComponentId,
     CompressionEntry,
+    ExtendEntry,
+    ForgetEntry,
     GenerationEntry,
     HyperparameterValue,
     JournalEntry,
     ModelRecord,
     PhaseEntry,
+    StartEntry,
     TaskName,
 )
 
@@ -90,9 +93,7 @@ class Fold:
     _sizes: dict[TaskName, tuple[float, float]] = field(default_factory=dict)
     _published: dict[ComponentId, TaskName] = field(default_factory=dict)
     _trials: int = 0
-
-    def __post_init__(self) -> None:
-        self._tags = tags(info.name for info in self.controller.tasks)
+    _tags: dict[TaskName, str] = field(default_factory=dict)
 
     def tell(self, entry: JournalEntry) -> Points:
         """What an entry adds.
@@ -101,6 +102,8 @@ class Fold:
           CorruptionError: it does not follow on those before it.
         """
         self.run_state = replay.tell(self.controller, self.run_state, entry)
+        if isinstance(entry, StartEntry | ExtendEntry):  # earlier ones stay what they are
+            self._tags |= tags([*self._tags, *(info.name for info in entry.tasks)])
         items: list[Scalar | Picture | Trial] = []
         if isinstance(entry, GenerationEntry):
             self.seconds += sum(child.cost.seconds for child in entry.children)
@@ -112,6 +115,8 @@ class Fold:
             lost = {id: self._published[record.parent or ""] for id, record in entry.published.items()}
             self._published |= lost
             items += self._of_retained([model.measured.task for model in entry.models])
+        elif isinstance(entry, ForgetEntry):
+            items += self._of_retained([])
         return Points(self.run_state.image_steps, self.seconds, items)
 
     @property
@@ -175,19 +180,20 @@ class Fold:
             yield Scalar("system/mean_test", test)
         yield Scalar("system/params_per_task", judging.params_per_task(state))
         if len(models) <= MOST_IN_PICTURE:
-            drawn = graph.build(self.controller.tasks, models, state.components, self._trained_last)
+            drawn = graph.build(self.controller.plan(state).living, models, state.components, self._trained_last)
             yield Picture("system/graph", svg.to_svg(drawn))
 
     def _trained_last(self, component: ComponentId) -> TaskName | None:
-        cycles = self.state.components[component].cycles
-        return next(iter(cycles), None) if len(cycles) <= 1 else self._published[component]
+        record = self.state.components[component]
+        last = next(iter(record.cycles), None) if len(record.cycles) <= 1 else self._published[component]
+        return None if last is None else self.controller.plan(self.state).called(last, record.model)
 
 
 def tags(names: Iterable[TaskName]) -> dict[TaskName, str]:
     """What tasks are called in tags, all different: letters, digits, `_ - . /`; whatever else there is becomes `_`."""
     found: dict[TaskName, str] = {}
     taken: set[str] = set()
-    for name in names:
+    for name in dict.fromkeys(names):
         plain = tag = re.sub(r"[^-/\w.]", "_", name).strip("/") or "_"
         number = 2
         while tag in taken:

@@ -13,11 +13,17 @@ import pytest
 
 from munet.cli import main
 from munet.errors import UserError
+from munet.report import history
 from munet.report.charts.chart import Chart
+from munet.report.graph.frames import Frames
+from munet.report.graph.page import to_data
 from munet.report.page import command, files, html, report, source
 from munet.report.page.command import Options
 from munet.report.page.parts import Report, Table
-from munet.types import Position
+from munet.report.tensorboard.points import Fold, Picture, Scalar
+from munet.store import Store
+from munet.system import view
+from munet.types import ExtendEntry, Position
 from tests.compression.compressed_run import write_smooth_run
 from tests.report import fixed_journal
 from tests.report.charts.test_charts import NAMES
@@ -186,3 +192,32 @@ def test_a_hundred_tasks_are_a_small_page(tmp_path: Path) -> None:
     assert len(part(found, "leaderboard").rows) == 100
     for name in ("figure_7", "tasks", "figure_5"):
         assert faults(part(found, name).svg()) == []
+
+
+def test_a_system_that_forgot_a_task_and_got_another(tmp_path: Path) -> None:
+    """What the forgotten task has given is told under its old name; a task to come has no model yet."""
+    write_run(tmp_path, num_classes=(3, 5, 7), mutation_probability=0.6)
+    assert main(["forget", f"--workdir={tmp_path}", "--task=task0", "--yes"]) == 0
+    new = fixed_journal.tasks(("new", "unused"))[0]
+    store, before = Store.open(tmp_path), view.open(str(tmp_path))
+    with store.lock():
+        store.journal.append(ExtendEntry(before.position, (new,), ("new",)))
+    found = made(tmp_path)
+    text = html.to_page(found)
+    assert [row["task"] for row in part(found, "leaderboard").rows] == ["task1", "task2"]
+    assert ("2 of 3", "tasks have a model") in found.facts
+    assert {row["task"] for row in part(found, "figure_5").rows} == {"task1", "task2"}
+    given = {row["source"] for row in part(found, "figure_7").rows}
+    assert given & {"task0 (forgotten)", "task0"} <= {"task0 (forgotten)"}
+    assert "task0" in {row["task"] for row in part(found, "costs_by_task").rows}  # what it cost, it cost
+    assert "new" in text
+    fold = Fold(before.controller)
+    tags = {
+        item.tag
+        for entry in store.journal.entries()
+        for item in fold.tell(entry).items
+        if isinstance(item, Scalar | Picture)
+    }
+    assert {"task/task0/test", "task/task2/test", "system/graph"} <= tags
+    frames = Frames(to_data(view.open(str(tmp_path)).every_task, history.of_run(view.open(str(tmp_path)))))
+    assert faults(frames.svg(len(frames) - 1).encode()) == []

@@ -1,0 +1,90 @@
+"""Every setting of a MUiR training (`munet train --config=muir:...`), with its default and what it may be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+from munet.config.train import TrainRuntime
+from munet.config.values import NonNegative, Positive, Range, Share
+
+Sharing = Literal["search", "random", "given", "separate"]
+SHARINGS: dict[Sharing, str] = {  # what people call them
+    "search": "MUiR + Optimization",
+    "random": "MUiR + Random",
+    "given": "MUiR + Oracle",
+    "separate": "Single task",
+}
+
+
+@dataclass(slots=True)
+class MuirExperiment:
+    """Everything that changes the result; must match when training is resumed."""
+
+    seed: NonNegative = 0  # of initial values, order and search; replicas have this and the next ones
+    replicas: Positive = 1  # trainings of as many seeds, side by side in one program
+    tasks: tuple[str, ...] = ()  # task URIs, e.g. "muir:synthetic.npz?task=7"
+    # which block uses which module. "search": winners of the alignment search; "random": the same with winners drawn;
+    # "given": one module for the tasks of a group, always; "separate": every block for itself, without contexts
+    sharing: Sharing = "search"
+    groups: tuple[int, ...] = ()  # the true group of each task, if it is known: for "given", and for scores
+
+    block_rows: Positive = 20  # inputs of a block (m)
+    block_columns: Positive = 1  # outputs of a block (n)
+    context: NonNegative = 1  # numbers in a location's context (c); 0: blocks are shared as they are
+    modules: NonNegative = 0  # that there are (K), one a location at least; 0: as many as locations
+    challengers: NonNegative = 8  # for every location that is drawn (lambda); 0: no search
+    share: Share = 0.5  # of the locations that are drawn in a generation (p); 0: no search
+    new_module: Share = 1e-4  # probability that a challenger is a module that nobody uses (epsilon)
+    # of the weight that challengers have together when a generation starts (alpha); 0: each as much as the incumbent
+    challenger_share: Annotated[float, Range(0, 1, excluded=1)] = 0.0
+
+    burn_in: NonNegative = 0  # generations before the search
+    generations: Positive = 1000  # of the search
+    final_generations: NonNegative = 200  # after it, from the best version on
+    generation_rounds: Positive = 100  # in a generation; a round is a batch of every task
+    batch_size: Positive = 10  # examples of each task in a round; a smaller training set is one batch
+    learning_rate: Annotated[float, Range(0, 100, excluded=0)] = 1e-3  # Adam's
+    score_learning_rate: Annotated[float, Range(0, 100, excluded=0)] = 0.01  # Adam's, of the candidates' scores
+    keep: Literal["loss", "last"] = "loss"  # the version that final generations begin with: best by validation, or last
+
+    # weights at the start: "he" (normal), or "framework" (PyTorch's uniform; of "separate" only)
+    initial: Literal["he", "framework"] = "he"
+    # the context's first value: "variance" keeps the weights' variance for every context; "paper" is Eq. 7 as printed
+    context_scale: Literal["variance", "paper"] = "variance"
+    # what is measured inside of a generation: "refined", with the winners as they are now, or "merged" as it trains
+    measured: Literal["refined", "merged"] = "refined"
+    reset_new_moments: bool = True  # Adam's, of modules that are initialised anew; the published code keeps them
+
+
+@dataclass(slots=True)
+class MuirConfig:
+    """What `munet train` does with MUiR."""
+
+    experiment: MuirExperiment = field(default_factory=MuirExperiment)
+    runtime: TrainRuntime = field(default_factory=lambda: TrainRuntime(block_rounds=100))
+
+
+def problems(
+    sharing: Sharing,
+    groups: tuple[int, ...],
+    tasks: tuple[str, ...],
+    context: int,
+    initial: str,
+) -> Iterator[str]:
+    """What does not fit together, a sentence each."""
+    if groups and len(groups) != len(tasks):
+        yield f"experiment.groups has {len(groups)} numbers for {len(tasks)} tasks: give one for each task, or none."
+    if sharing == "given" and not groups:
+        yield 'experiment.sharing = "given" needs experiment.groups: the group of each task, such as 0,0,1,1.'
+    if context == 0 and sharing in ("search", "random"):
+        yield (
+            f"experiment.context = 0 beside experiment.sharing = {sharing!r}: without contexts blocks of different "
+            'scales cannot share, so there is nothing to search. Use experiment.context = 1, or sharing = "given".'
+        )
+    if initial == "framework" and sharing != "separate":
+        yield (
+            f'experiment.initial = "framework" beside experiment.sharing = {sharing!r}: generated weights are normal. '
+            'Use initial = "he", or sharing = "separate".'
+        )

@@ -1,0 +1,101 @@
+"""How large generated models are, and which modules are cheaper as the blocks that they make (spec of MUiR, section 4).
+
+A module that `u` blocks use costs u c + c m n numbers with their contexts; the blocks themselves cost u m n. The paper
+folds modules that fewer than c blocks use, and claims that the folded system is then never larger than the plain
+models; one that exactly c blocks use breaks that. Here a module is folded where that is no loss.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from munet.methods.muir.blocks import Block
+
+Rule = Literal["cheaper", "paper"]
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Numbers in all generated weights together; what is not generated is in none of them.
+
+    Attributes:
+      plain: the weights themselves.
+      modules: modules in use, and contexts.
+      folded: the same, where modules that are no cheaper are replaced by their blocks.
+    """
+
+    plain: int
+    modules: int
+    folded: int
+
+
+def folds(uses: int, context: int, block: Block, rule: Rule = "cheaper") -> bool:
+    """Whether a module that so many blocks use is replaced by them."""
+    if rule == "paper":
+        return uses < context
+    size = block[0] * block[1]
+    return uses * size <= uses * context + max(context, 1) * size
+
+
+def sizes(mapping: Sequence[int], context: int, block: Block, rule: Rule = "cheaper") -> Sizes:
+    """What a mapping of blocks to modules costs.
+
+    Args:
+      mapping: the module of every block.
+      context: numbers in a context; 0: blocks are shared as they are.
+      block: rows and columns.
+      rule: which modules are folded.
+    """
+    size = block[0] * block[1]
+    modules = folded = 0
+    for uses in Counter(mapping).values():
+        kept = uses * context + max(context, 1) * size
+        modules += kept
+        folded += uses * size if folds(uses, context, block, rule) else kept
+    return Sizes(len(mapping) * size, modules, folded)
+
+
+def folded_arrays(
+    modules: Float[np.ndarray, "modules context m n"],
+    contexts: Float[np.ndarray, "locations context"] | None,
+    alignment: Int[np.ndarray, " locations"],
+) -> dict[str, np.ndarray]:
+    """The folded form: modules that stay, with the contexts of their blocks, and all other blocks as they are.
+
+    `alignment` in it counts modules first, then folded blocks.
+    """
+    context, block = modules.shape[1], (modules.shape[2], modules.shape[3])
+    uses = Counter(alignment.tolist())
+    free = contexts is None
+    kept = [number for number in range(len(modules)) if not folds(uses[number], 0 if free else context, block)]
+    place = {number: at for at, number in enumerate(kept)}
+    weights = np.ones((len(alignment), 1), modules.dtype) if contexts is None else contexts
+    is_kept = np.array([number in place for number in alignment.tolist()])
+    plain = np.flatnonzero(~is_kept)
+    blocks = np.einsum("la,lamn->lmn", weights[plain], modules[alignment[plain]]).astype(modules.dtype)
+    found: dict[str, Any] = {"modules": modules[kept], "blocks": blocks}
+    found["alignment"] = np.empty(len(alignment), np.int32)
+    found["alignment"][is_kept] = [place[number] for number in alignment[is_kept].tolist()]
+    found["alignment"][plain] = len(kept) + np.arange(len(plain))
+    if contexts is not None:
+        found["contexts"] = contexts[is_kept]
+    return found
+
+
+def unfolded_blocks(arrays: dict[str, np.ndarray]) -> Float[np.ndarray, "locations m n"]:
+    """All blocks of the folded form, in the order of the locations."""
+    modules, alignment = arrays["modules"], arrays["alignment"]
+    is_kept = alignment < len(modules)
+    contexts = arrays.get("contexts")
+    if contexts is None:
+        contexts = np.ones((int(is_kept.sum()), 1), modules.dtype)
+    found = np.empty((len(alignment), *modules.shape[2:]), modules.dtype)
+    found[is_kept] = np.einsum("la,lamn->lmn", contexts, modules[alignment[is_kept]])
+    found[~is_kept] = arrays["blocks"][alignment[~is_kept] - len(modules)]
+    return found

@@ -1,0 +1,92 @@
+"""The end of a MUiR training: one safetensors file a replica, and the record of all."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import jax
+import numpy as np
+from safetensors.numpy import save
+
+from munet.joint.best import best_of_task, best_point
+from munet.joint.run import Finished
+from munet.joint.workdir import CurvePoint, Workdir
+from munet.methods.muir import folding
+from munet.methods.muir.learner import Muir
+from munet.methods.muir.result import MuirReplica, MuirResult, MuirTaskResult
+from munet.methods.muir.state import MuirState
+
+
+def arrays_of(learner: Muir, state: MuirState) -> dict[str, np.ndarray]:
+    """Everything that makes a state's models: modules in use, which block uses which of them, contexts, what is own."""
+    mapping = learner.winners(state)[0]
+    used, places = np.unique(mapping, return_inverse=True)
+    trained: Any = jax.tree.map(np.asarray, state.trained)
+    found = {"modules": trained.modules[used], "alignment": places.astype(np.int32).reshape(-1)}
+    if learner.experiment.context:
+        found["contexts"] = trained.contexts
+    for part, own in zip(learner.plan.parts, trained.own, strict=True):
+        for at, number in enumerate(part.tasks):
+            found |= {
+                f"own/{learner.tasks[number]}/{path}": np.ascontiguousarray(leaf[at]) for path, leaf in own.items()
+            }
+    return found
+
+
+def plain_weights(learner: Muir, state: MuirState) -> dict[str, np.ndarray]:
+    """The models without modules, as any framework reads them: every parameter by task and path."""
+    trained: Any = jax.tree.map(np.asarray, state.trained)
+    blocks = np.einsum("la,lamn->lmn", trained.contexts, trained.modules[learner.winners(state)[0]])
+    found = {}
+    for index, part in enumerate(learner.plan.parts):
+        leaves = {**trained.own[index], **learner.plan.unpack(jax.numpy.asarray(blocks), index)}
+        for at, number in enumerate(part.tasks):
+            for path, leaf in leaves.items():
+                found[f"{learner.tasks[number]}/{path}"] = np.ascontiguousarray(leaf[at])
+    return found
+
+
+def publish(learner: Muir, place: Workdir, finished: Finished) -> MuirResult:
+    """Writes the files, then the record."""
+    files, replicas = {}, []
+    for index, seed in enumerate(finished.job.seeds):
+        name = f"replica_{seed}.safetensors"
+        weights = f"replica_{seed}_weights.safetensors"
+        files[name] = save(arrays_of(learner, finished.states[index]))
+        files[weights] = save(plain_weights(learner, finished.states[index]))
+        replicas.append(dataclasses.replace(_replica(learner, finished, index, name), weights=weights))
+    result = MuirResult(
+        tuple(replicas),
+        finished.job.length.total,
+        finished.job.length.total * finished.job.images_per_round,
+        finished.seconds,
+    )
+    place.finish(result, files)
+    return result
+
+
+def _replica(learner: Muir, finished: Finished, index: int, file: str) -> MuirReplica:
+    points: list[CurvePoint] = [point for point in finished.points if point.replica == index]
+    length, last = finished.job.length, points[-1]
+    searched = [point for point in points if point.step <= length.num_rounds]
+    best = best_point(searched, learner.tasks, "loss") if finished.job.keeps_best else last
+    state = finished.best_states[index] if finished.job.keeps_best else finished.states[index]
+    tasks = {}
+    for name in learner.tasks:
+        facts = finished.facts[index][name]
+        tasks[name] = MuirTaskResult(
+            validation_loss=last.validation_losses[name],
+            test_loss=finished.measured[index][name].loss,
+            best_validation_loss=best.validation_losses[name],
+            best_test_loss=finished.best_measured[index][name].loss,
+            own_best_round=best_of_task(points, name, "loss").step,
+            params=facts.params,
+            accounted_params=facts.accounted_params,
+            flops=facts.flops,
+            extras=facts.extras,
+        )
+    mapping, best_mapping = (tuple(map(int, learner.winners(one)[0])) for one in (finished.states[index], state))
+    size = folding.sizes(mapping, learner.experiment.context, learner.plan.block)
+    seed = learner.experiment.seed + index
+    return MuirReplica(seed, tasks, mapping, best.step, best_mapping, file, sizes=size)

@@ -1,0 +1,153 @@
+"""What a MUiR training changes, and what it begins with (spec of MUiR, section 3)."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+import optax
+from jaxtyping import Array, Bool, Float, Int
+
+from munet import rng
+from munet.config.muir import MuirExperiment
+from munet.methods.muir import alignment
+from munet.methods.muir.alignment import Generation
+from munet.methods.muir.blocks import Plan
+from munet.methods.muir.nets import Net
+
+
+class Trained(NamedTuple):
+    """What gradients move.
+
+    Attributes:
+      modules: shared.
+      contexts: one for each location; without any, where blocks are shared as they are.
+      own: what is not generated, of every part of the plan, with an axis of its tasks.
+    """
+
+    modules: Float[Array | np.ndarray, "modules context m n"]
+    contexts: Float[Array | np.ndarray, "locations context"]
+    own: tuple[Any, ...]
+
+
+class MuirState(NamedTuple):
+    """What a round changes, and what it reads.
+
+    Attributes:
+      trained: what Adam moves at the ordinary rate.
+      scores: of the candidates, before the softmax; moved at a rate of their own, where there are challengers.
+      candidates: modules of every location, the incumbent's first.
+      drawn: locations that have challengers.
+      places: their numbers, or any as many where none has: no other location has candidates that differ.
+      picks: which candidate wins where winners are drawn; else -1.
+      moments: Adam's, of `trained`.
+      score_moments: Adam's, of the scores.
+    """
+
+    trained: Trained
+    scores: Float[Array | np.ndarray, "candidates locations"]
+    candidates: Int[Array | np.ndarray, "candidates locations"]
+    drawn: Bool[Array | np.ndarray, " locations"]
+    places: Int[Array | np.ndarray, " drawn"]
+    picks: Int[Array | np.ndarray, " locations"]
+    moments: Any
+    score_moments: Any
+
+
+def normals(path: rng.Path, shape: tuple[int, ...]) -> Float[np.ndarray, "..."]:
+    """Standard normal numbers: Box and Muller's, of a counter-based generator keyed by the hash of a path."""
+    count = math.prod(shape)
+    words = np.random.Philox(key=int.from_bytes(rng.digest(path)[16:32], "big")).random_raw(2 * ((count + 1) // 2))
+    uniforms = ((words >> np.uint64(11)).astype(np.float64) + 0.5) / (1 << 53)
+    radii, angles = np.sqrt(-2 * np.log(uniforms[0::2])), 2 * np.pi * uniforms[1::2]
+    pairs = np.stack([radii * np.cos(angles), radii * np.sin(angles)], axis=1)
+    return pairs.reshape(-1)[:count].reshape(shape).astype(np.float32)
+
+
+def uniforms(path: rng.Path, shape: tuple[int, ...]) -> Float[np.ndarray, "..."]:
+    """Numbers between -1 and 1, drawn in the same way."""
+    words = np.random.Philox(key=int.from_bytes(rng.digest(path)[16:32], "big")).random_raw(math.prod(shape))
+    return ((words >> np.uint64(11)).astype(np.float64) / (1 << 52) - 1).reshape(shape).astype(np.float32)
+
+
+def module_deviation(context: int) -> float:
+    """Of the numbers in a fresh module that contexts weigh: so that blocks keep the deviation that contexts say."""
+    return 1 / math.sqrt(context)
+
+
+def context_values(experiment: MuirExperiment, plan: Plan) -> Float[np.ndarray, "locations context"]:
+    """The contexts at the start: constant in a layer, so that modules fit each other's places.
+
+    A block is the sum of `context` independent normal matrices. The paper's Eq. 7 takes that for `context` times one,
+    and comes out with weights of too small a variance (`context_scale = "paper"`).
+    """
+    count = experiment.context
+    if not count:
+        return np.ones((plan.num_locations, 1), np.float32)
+    values = plan.deviations / (math.sqrt(count) * module_deviation(count))
+    if experiment.context_scale == "paper":
+        values = plan.deviations / (count * module_deviation(count))
+    return np.repeat(values[:, None], count, axis=1).astype(np.float32)
+
+
+def first_modules(experiment: MuirExperiment, plan: Plan, path: rng.Path) -> Float[np.ndarray, "modules c m n"]:
+    """Modules at the start; without contexts, each with the deviation of the location of its number."""
+    count, context = experiment.modules or plan.num_locations, experiment.context
+    shape = (count, max(context, 1), *plan.block)
+    if context:
+        return normals(path, shape) * np.float32(module_deviation(context))
+    deviations = plan.deviations[np.arange(count) % plan.num_locations, None, None, None]
+    if experiment.initial == "framework":  # uniform, of a third of He's half variance: 1 / (3 inputs)
+        return uniforms(path, shape) * deviations / np.float32(math.sqrt(2))
+    return normals(path, shape) * deviations
+
+
+def first_mapping(experiment: MuirExperiment, plan: Plan) -> alignment.Mapping:
+    """Every location has a module for itself; or, where groups are given, its group's."""
+    if experiment.sharing == "given":
+        return np.array([experiment.groups[task] for task in plan.task_of], np.int32)
+    return np.arange(plan.num_locations, dtype=np.int32)
+
+
+def with_generation(
+    state: MuirState, generation: Generation, scores: Float[np.ndarray, " candidates"], adam: Any
+) -> MuirState:
+    """A state in which a generation begins: scores are reset, and their moments, and no other."""
+    fresh = np.repeat(scores[:, None], len(generation.drawn), axis=1).astype(np.float32)
+    places = np.flatnonzero(generation.drawn) if generation.drawn.any() else np.arange(len(state.places))
+    return state._replace(
+        scores=fresh,
+        candidates=generation.candidates,
+        drawn=generation.drawn,
+        places=places.astype(np.int32),
+        picks=generation.picks,
+        score_moments=adam.init(fresh),
+    )
+
+
+def initial(experiment: MuirExperiment, plan: Plan, nets: tuple[Net, ...], seed: int) -> MuirState:
+    """The state that a seed begins with, before any challengers are drawn.
+
+    Args:
+      experiment: what to do.
+      plan: where blocks lie.
+      nets: of the plan's parts.
+      seed: of the replica.
+    """
+    own = []
+    for net, part in zip(nets, plan.parts, strict=True):
+        each = [net.own(rng.key_data(("muir", seed, "own", task))) for task in part.tasks]
+        own.append({path: np.stack([one[path] for one in each]) for path in each[0]})
+    trained = Trained(
+        first_modules(experiment, plan, ("muir", seed, "modules")), context_values(experiment, plan), tuple(own)
+    )
+    adam = optax.scale_by_adam()
+    rest = alignment.resting(first_mapping(experiment, plan), experiment.challengers)
+    scores = alignment.first_scores(experiment.challengers, experiment.challenger_share)
+    empty = np.zeros(rest.candidates.shape, np.float32)
+    places = np.arange(alignment.num_drawn(plan.num_locations, experiment.share), dtype=np.int32)
+    bare = MuirState(
+        trained, empty, rest.candidates, rest.drawn, places, rest.picks, adam.init(trained), adam.init(empty)
+    )  # fmt: skip
+    return with_generation(bare, rest, scores, adam)

@@ -1,0 +1,87 @@
+"""`munet status` of a MUiR training, whose tasks have values: errors, seed by seed, and where training stands."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from munet.config.muir import MuirExperiment
+from munet.errors import UserError
+from munet.joint.workdir import Workdir
+from munet.methods.muir.result import MUIR, MuirResult, lines
+from munet.store import codec
+from munet.store.folders import is_remote, local_path, open_folder
+from munet.text import count, say
+
+
+def is_muir(workdir: str) -> bool:
+    """Whether there is a MUiR training in `workdir`."""
+    path = local_path(workdir)
+    return open_folder(path if is_remote(path) else str(Path(path).absolute())).exists(MUIR.start)
+
+
+def status_json(workdir: str) -> dict[str, Any]:
+    """The status as JSON values; keys are only ever added.
+
+    Raises:
+      UserError: the directory is damaged.
+    """
+    place = Workdir(workdir, MUIR)
+    beginning, result, points = place.beginning(), place.result(), place.curve()
+    where = f"The settings in {place.location(MUIR.start)}"
+    settings = MuirExperiment() if beginning is None else codec.from_json(MuirExperiment, beginning.experiment, where)
+    generations = settings.burn_in + settings.generations + settings.final_generations
+    found: dict[str, Any] = {
+        "format": "munet-status",
+        "version": 1,
+        "kind": "muir",
+        "workdir": place.path,
+        "complete": result is not None,
+        "rounds": points[-1].step if points else 0,
+        "num_rounds": generations * settings.generation_rounds,
+        "validation_loss": points[-1].validation_loss if points else None,
+        "replicas": [],
+    }
+    if isinstance(result, MuirResult):
+        found["replicas"] = [
+            {
+                "seed": one.seed,
+                "test_rmse": one.rmse(),
+                "test_rmse_of_best": one.rmse(of_best=True),
+                "best_round": one.best_round,
+                "modules": len(set(one.mapping)),
+                "blocks": len(one.mapping),
+            }
+            for one in result.replicas
+        ]
+    return found
+
+
+def print_status(workdir: str, *, as_json: bool, options: tuple[str, ...]) -> None:
+    """Prints the status on standard output.
+
+    Args:
+      workdir: of the training.
+      as_json: as one JSON object.
+      options: others of the command that were given: they are about classes.
+
+    Raises:
+      UserError: there are such options, or the directory is damaged.
+    """
+    if options:
+        raise UserError(
+            f"{', '.join(options)}: the tasks in {workdir} have values, no classes; `munet status --workdir={workdir}` "
+            "shows their errors, and result.json has them task by task."
+        )
+    found = status_json(workdir)
+    if as_json:
+        json.dump(found, sys.stdout, indent=2)
+        print()
+        return
+    if result := Workdir(workdir, MUIR).result():
+        say("\n".join(lines(result)))
+        return
+    loss = "" if found["validation_loss"] is None else f", validation loss {found['validation_loss']:.4g} (first seed)"
+    say(f"in training: {count(found['rounds'], 'round')} of {found['num_rounds']:,}{loss}")

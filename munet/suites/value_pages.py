@@ -1,0 +1,143 @@
+"""results.md and results.csv of a suite on tasks of values."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from typing import Any
+
+from munet.suites.alignments import Search
+from munet.suites.value_rows import VERSIONS, ValueRow, spreads
+from munet.text import count, markdown_table
+
+_LEGEND = (
+    "Test {metric}, averaged over the {tasks} of a seed; mean over seeds ± its standard error, and median: a few seeds "
+    "in which one task runs off decide a mean. The lower the better. *At the end*: after all rounds. *Best validation "
+    "loss*: the version with the best mean validation loss before the final generations. Seconds: wall time of "
+    "training all seeds side by side."
+)
+_SEARCH_LEGEND = (
+    "A mapping's score is the sum over tasks of +1 (module shared inside the true group only), 0 (not shared) and -1 "
+    "(shared with another group). Found: generations until the score is full, median over the seeds (least to most). "
+    "Later generations: share of those after it whose mapping is the true one. Leavers: the tasks that most often were "
+    "the ones to leave it, with how many times, all seeds together."
+)
+
+
+def markdown(
+    rows: Sequence[ValueRow],
+    searches: Mapping[str, Sequence[Search]],
+    *,
+    suite: str,
+    notes: Sequence[str],
+    figures: Sequence[tuple[str, str]] = (),
+    paper: str = "",
+) -> str:
+    """The page.
+
+    Args:
+      rows: of all complete trainings.
+      searches: of the methods that search, by name.
+      suite: `FILE[:VARIANT]`.
+      notes: what a reader must know.
+      figures: files relative to the page, each with what is to be seen.
+      paper: which of the paper's tables stands beside the numbers; "": none.
+    """
+    parts = [f"# Results of the suite {suite}", "\n".join(f"* {note}" for note in notes)]
+    if not rows:
+        return "\n\n".join([*parts, "No run is complete yet."]) + "\n"
+    reference = published(paper) if paper else {}
+    tasks, metric = len({row.task for row in rows}), rows[0].metric
+    parts += ["## Methods", _table(rows, reference), _LEGEND.format(metric=metric, tasks=count(tasks, "task"))]
+    if others := reference.get("others"):
+        listed = ", ".join(f"{name} {value}" for name, value in others.items())
+        parts += [f"The paper quotes for others, with noise: {listed}."]
+    if any(one.scores for own in searches.values() for one in own):
+        parts += ["## The search", _search_table(rows, searches), _SEARCH_LEGEND]
+    for file, caption in figures:
+        parts += [f"![{caption}]({file})", caption]
+    return "\n\n".join(parts) + "\n"
+
+
+def published(paper: str) -> dict[str, Any]:
+    """The paper's numbers, as it prints them."""
+    text = resources.files("munet").joinpath("assets", "muir_tables.json").read_text(encoding="utf-8")
+    found: dict[str, Any] = json.loads(text)[paper]
+    return found
+
+
+def brief(rows: Sequence[ValueRow]) -> list[str]:
+    """For the terminal, a line for each method."""
+    if not rows:
+        return []
+    titles = {row.method: row.title for row in rows}
+    width = max(map(len, titles.values()))
+    ends, bests = (spreads(rows, version) for version in VERSIONS)
+
+    def line(name: str, title: str) -> str:
+        end, best = ends[name], bests[name]
+        return (
+            f"  {title:{width}}  at the end {end.text(3)}, median {end.median:.4f}; of the best validation loss "
+            f"{best.text(3)}, median {best.median:.4f}; {count(len(end.values), 'seed')}"
+        )
+
+    return [
+        f"mean test {rows[0].metric} over tasks, the lower the better; seeds' mean ± standard error, and median:",
+        *(line(name, title) for name, title in titles.items()),
+    ]
+
+
+def table(rows: Sequence[ValueRow]) -> str:
+    """results.csv: all rows."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow([item.name for item in dataclasses.fields(ValueRow)])
+    for row in rows:
+        writer.writerow([f"{value:.9g}" if isinstance(value, float) else value for value in dataclasses.astuple(row)])
+    return buffer.getvalue()
+
+
+def _table(rows: Sequence[ValueRow], reference: Mapping[str, Any]) -> str:
+    titles = {row.method: row.title for row in rows}
+    seconds = {row.method: row.run_seconds for row in rows}
+    by_version = [spreads(rows, version) for version in VERSIONS]
+    head = ["method", "seeds", *(f"{words}{part}" for words in VERSIONS.values() for part in ("", ", median"))]
+    head += ["the paper"] if reference else []
+    body = []
+    for name, title in titles.items():
+        cells = [title, str(len(by_version[0][name].values))]
+        for found in by_version:
+            cells += [found[name].text(3), f"{found[name].median:.4f}"]
+        cells += [reference["methods"].get(name, "-")] if reference else []
+        body.append([*cells, f"{seconds[name]:.0f}"])
+    return markdown_table([*head, "seconds"], body)
+
+
+def _search_table(rows: Sequence[ValueRow], searches: Mapping[str, Sequence[Search]]) -> str:
+    titles = {row.method: row.title for row in rows}
+    names = list(dict.fromkeys(row.task for row in rows))
+    body = []
+    for method, own in searches.items():
+        if not any(one.scores for one in own):
+            continue
+        firsts = sorted(one.first_full for one in own if one.first_full is not None)
+        leavers: Counter[int] = sum((one.leavers() for one in own), Counter())
+        found = f"{firsts[len(firsts) // 2]} ({firsts[0]} to {firsts[-1]})" if firsts else "-"
+        shares = [one.share_full for one in own if one.first_full is not None]
+        most = ", ".join(f"{names[at].rpartition('/')[2]} ({times})" for at, times in leavers.most_common(5))
+        body.append(
+            [
+                titles[method],
+                f"{len(firsts)} of {len(own)}",
+                found,
+                f"{sum(shares) / len(shares):.0%}" if shares else "-",
+                f"{sum(one.scores[-1] == one.mappings.shape[1] for one in own)} of {len(own)}",
+                most or "-",
+            ]
+        )
+    return markdown_table(["method", "reach it", "found", "later generations", "have it at the end", "leavers"], body)

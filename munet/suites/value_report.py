@@ -1,0 +1,69 @@
+"""Everything that is made of a suite's complete trainings on tasks of values: page, table, pictures of the search."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+
+from munet.store.folders import open_folder
+from munet.suites import value_figures, value_pages
+from munet.suites.alignments import Search, searches
+from munet.suites.plan import seeds_folder
+from munet.suites.record import Record
+from munet.suites.report import FIGURES, METHODS_CSV, PAGE
+from munet.suites.suite import Suite
+from munet.suites.value_rows import ValueRow, rows_of
+
+
+class ValueReport:
+    """Writes what is complete into the suite's directory; a training is read once."""
+
+    def __init__(self, workdir: str, suite: Suite, kept: Record, reference: str = ""):
+        self._workdir, self._suite, self._kept, self._reference = workdir, suite, kept, reference
+        self._rows: dict[str, list[ValueRow]] = {}
+        self._searches: dict[str, Sequence[Search]] = {}
+
+    def rows(self) -> list[ValueRow]:
+        """All rows of complete trainings: method by method, seed by seed, task by task."""
+        for method in self._kept.methods:
+            if method.name in self._rows:
+                continue
+            place = seeds_folder(self._workdir, method.name, self._kept.repeats)
+            if found := rows_of(place, method.name, method.label or method.name):
+                self._rows[method.name] = found
+                self._searches[method.name] = searches(place)
+        names = [method.name for method in self._kept.methods if method.name in self._rows]
+        return [row for name in names for row in self._rows[name]]
+
+    def write(self, with_figures: bool = False) -> None:
+        """Page and table, each whole; pictures, which take seconds, when they are asked for."""
+        rows, place = self.rows(), open_folder(self._workdir)
+        pictures = open_folder(f"{self._workdir}/{FIGURES}")
+        if with_figures:
+            for name, data in value_figures.figures(self._titles, self._searches).items():
+                pictures.replace(name, data)
+        place.replace(METHODS_CSV, value_pages.table(rows).encode())
+        shown = [(f"{FIGURES}/{name}", value_figures.caption(name)) for name in sorted(pictures.names())]
+        page = value_pages.markdown(
+            rows,
+            self._searches,
+            suite=self._kept.suite,
+            notes=self._notes(),
+            figures=shown,
+            paper=self._suite.benchmark if self._reference else "",
+        )
+        place.replace(PAGE, page.encode())
+
+    def brief(self) -> list[str]:
+        """For the terminal."""
+        return value_pages.brief(self.rows())
+
+    @property
+    def _titles(self) -> dict[str, str]:
+        return {method.name: method.label or method.name for method in self._kept.methods}
+
+    def _notes(self) -> list[str]:
+        missing = [method.name for method in self._kept.methods if method.name not in self._rows]
+        command = ["munet", "benchmark", f"--suite={self._kept.suite}", f"--repeats={self._kept.repeats}"]
+        notes = [f"Made by `{shlex.join([*command, *self._kept.overrides])}`"]
+        return [*notes, f"Trainings that are not complete: {', '.join(missing)}."] if missing else notes

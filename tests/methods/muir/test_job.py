@@ -1,0 +1,170 @@
+"""`munet train` with MUiR: whole trainings, killed ones, replicas, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from munet.config.checks import validate
+from munet.config.muir import MuirConfig
+from munet.errors import ConfigError, DataError
+from munet.joint.loop import Training
+from munet.joint.run import train
+from munet.methods.muir import job
+from munet.methods.muir.folding import sizes
+from munet.methods.muir.learner import Muir
+from tests.methods.muir.small import NUM_TASKS, config
+
+
+def run(settings: MuirConfig, workdir: Path) -> dict[str, Any]:
+    """Trains, and reads what is there at the end, without times."""
+    train(settings, str(workdir), lambda _: None)
+    lines = {name: [json.loads(line) for line in (workdir / f"{name}.jsonl").read_text().splitlines()]
+             for name in ("curve", "decisions") if (workdir / f"{name}.jsonl").exists()}  # fmt: skip
+    result = json.loads((workdir / "result.json").read_text())
+    for line in (*lines["curve"], result):
+        del line["seconds"]
+    files = [(workdir / one[name]).read_bytes() for one in result["replicas"] for name in ("file", "weights")]
+    return {**lines, "result": result, "files": files}
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    folder = tmp_path_factory.mktemp("whole")
+    return folder, run(config(folder, replicas=2), folder / "run")
+
+
+def test_a_training_end_to_end(whole: tuple[Path, dict[str, Any]]) -> None:
+    folder, found = whole
+    assert [line["step"] for line in found["curve"][::2]] == [6, 12, 18, 24, 30]
+    assert [(line["round"], line["seed"]) for line in found["decisions"]] == [
+        (step, seed) for step in (6, 12, 18, 24) for seed in (0, 1)
+    ]
+    assert [one["seed"] for one in found["result"]["replicas"]] == [0, 1]
+    for one in found["result"]["replicas"]:
+        arrays = load_file(folder / "run" / one["file"])
+        assert len(one["mapping"]) == len(arrays["alignment"]) == len(arrays["contexts"]) == NUM_TASKS
+        assert len(arrays["modules"]) == len(set(one["mapping"]))
+        # The file makes the models that were tested.
+        weights = np.einsum("la,lamn->lmn", arrays["contexts"], arrays["modules"][arrays["alignment"]])[..., 0]
+        with np.load(folder / "small.npz") as data:
+            errors = np.einsum("tei,ti->te", data["test_X"], weights) - data["test_Y"]
+        losses = [task["test_loss"] for task in one["tasks"].values()]
+        np.testing.assert_allclose((errors**2).mean(axis=1), losses, rtol=1e-4)
+        plain = load_file(folder / "run" / one["weights"])
+        for task in range(NUM_TASKS):
+            np.testing.assert_allclose(plain[f"small/{task}/weights/kernel"][:, 0], weights[task], rtol=1e-6, atol=1e-7)
+        assert one["sizes"] == asdict(sizes(one["mapping"], 1, (8, 1)))
+    assert not (folder / "run" / "in_training").exists()
+    notes: list[str] = []
+    again = config(folder, replicas=2)
+    assert train(again, str(folder / "run"), lambda event: notes.append(getattr(event, "text", "")))
+    assert "is complete; nothing is left to do" in notes[0]
+    assert notes[1].startswith("seed 0: test RMSE ")
+
+
+def test_a_replica_is_a_run_of_its_seed(whole: tuple[Path, dict[str, Any]]) -> None:
+    folder, found = whole
+    alone = run(config(folder, seed=1), folder / "alone")
+    own = [line["record"] for line in found["decisions"] if line["seed"] == 1]
+    assert [line["record"] for line in alone["decisions"]] == own
+    one, other = alone["result"]["replicas"][0], found["result"]["replicas"][1]
+    assert one["mapping"] == other["mapping"]
+    for task, values in one["tasks"].items():
+        assert values["test_loss"] == pytest.approx(other["tasks"][task]["test_loss"], rel=1e-3)
+
+
+@pytest.mark.parametrize("place", ["inside a generation", "inside decide"])
+def test_killed_it_goes_on_bit_for_bit(
+    whole: tuple[Path, dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    folder, found = whole
+    calls = []
+
+    def stopped(self: Any, *arguments: Any) -> Any:
+        calls.append(arguments)
+        if len(calls) == 5:
+            raise KeyboardInterrupt
+        return original(self, *arguments)
+
+    owner, name = (Muir, "decide") if place == "inside decide" else (Training, "_check_losses")
+    original = getattr(owner, name)
+    monkeypatch.setattr(owner, name, stopped)
+    with pytest.raises(KeyboardInterrupt):
+        run(config(folder, replicas=2), tmp_path / "run")
+    monkeypatch.undo()
+    assert (tmp_path / "run" / "in_training").exists()
+    assert run(config(folder, replicas=2), tmp_path / "run") == found
+
+
+@pytest.mark.parametrize("sharing", ["random", "given", "separate"])
+def test_other_ways_of_sharing(whole: tuple[Path, dict[str, Any]], tmp_path: Path, sharing: str) -> None:
+    folder, _ = whole
+    changes = {"context": 0} if sharing == "separate" else {}
+    found = run(config(folder, sharing=sharing, **changes), tmp_path / sharing)
+    mapping = found["result"]["replicas"][0]["mapping"]
+    assert (len(set(mapping)) == {"given": 2, "separate": NUM_TASKS}.get(sharing, len(set(mapping))))  # fmt: skip
+    assert ("decisions" in found) == (sharing == "random")
+
+
+def test_the_last_version_counts_where_none_is_kept(whole: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+    folder, _ = whole
+    found = run(config(folder, keep="last", final_generations=0), tmp_path / "run")["result"]["replicas"][0]
+    assert found["best_round"] == 24
+    assert all(task["test_loss"] == task["best_test_loss"] for task in found["tasks"].values())
+
+
+def test_batches_smaller_than_the_set_are_drawn(whole: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+    folder, _ = whole
+    prepared = job.prepare(config(folder, batch_size=3))
+    assert [stream.name for stream in prepared.streams] == [f"small/{task}" for task in range(NUM_TASKS)]
+    assert not any(stream.is_whole for stream in prepared.streams)
+    run(config(folder, batch_size=3), tmp_path / "run")
+
+
+@pytest.mark.parametrize("name", ["challengers", "share"])
+def test_a_search_of_nothing_is_said_once(tmp_path: Path, name: str) -> None:
+    said: list[str] = []
+    job.prepare(config(tmp_path, **{name: 0}), said.append)
+    assert len([text for text in said if text.startswith(f"experiment.{name} = 0: nothing is searched")]) == 1
+
+
+def _refused(settings: MuirConfig) -> str:
+    with pytest.raises(ConfigError) as caught:
+        job.prepare(validate(settings))
+    return str(caught.value)
+
+
+def test_settings_that_do_not_fit_are_named_together(tmp_path: Path) -> None:
+    settings = config(tmp_path)
+    settings.experiment.groups = (0, 1)
+    settings.experiment.context = 0
+    settings.experiment.initial = "framework"
+    text = _refused(settings)
+    assert "groups has 2 numbers for 6 tasks" in text
+    assert "context = 0" in text
+    assert 'initial = "framework"' in text
+    text = _refused(config(tmp_path, block_rows=9, block_columns=2, modules=5))
+    assert "block_rows = 9 is more than any generated layer has (8): use 8 or less" in text
+    assert "block_columns = 2" in text
+    assert "modules = 5: every one of the" in text
+    with pytest.raises(ConfigError, match=r"share = 1\.5.*expected.*\n?.*new_module = 2"):
+        config(tmp_path, share=1.5, new_module=2.0)
+    with pytest.raises(ConfigError, match=r'"given" needs experiment\.groups'):
+        config(tmp_path, sharing="given", groups=())
+
+
+def test_data_that_cannot_be_used_are_named(tmp_path: Path) -> None:
+    settings = config(tmp_path)
+    settings.experiment.tasks = (f"muir:{tmp_path}/smal.npz?task=0", f"muir:{tmp_path}/small.npz?task=6")
+    settings.experiment.groups = ()
+    with pytest.raises(DataError) as caught:
+        job.prepare(settings)
+    assert "small.npz" in str(caught.value)
+    assert "task=6: expected 0 to 5" in str(caught.value)
