@@ -11,10 +11,11 @@ from typing import Any, NamedTuple
 from munet.config.evolve import Config, Runtime
 from munet.config.muir import MuirConfig
 from munet.config.pretrain import PretrainConfig
+from munet.config.routing import RoutingConfig
 from munet.config.train import TrainConfig, as_run
 from munet.progress.events import Notify
 
-SuiteConfig = Config | TrainConfig | MuirConfig  # of kinds that suites may have as methods
+SuiteConfig = Config | TrainConfig | MuirConfig | RoutingConfig  # of kinds that suites may have as methods
 
 
 class Kind(NamedTuple):
@@ -51,7 +52,7 @@ def _has_journal(workdir: str) -> bool:
     return len(Store(workdir).journal) > 0
 
 
-def _train(config: TrainConfig | PretrainConfig | MuirConfig, workdir: str, notify: Notify) -> bool:
+def _train(config: TrainConfig | PretrainConfig | MuirConfig | RoutingConfig, workdir: str, notify: Notify) -> bool:
     from munet.joint import run
 
     return run.train(config, workdir, notify)
@@ -71,6 +72,7 @@ KINDS: tuple[Kind, ...] = (
     Kind("pretrain", PretrainConfig, "munet pretrain", _train, _has("pretrain.json"), has_tasks=False),
     Kind("train", TrainConfig, "munet train", _train, _has("train.json")),
     Kind("muir", MuirConfig, "munet train", _train, _has("muir.json"), has_tasks=False, is_side_by_side=True),
+    Kind("routing", RoutingConfig, "munet train", _train, _has("routing.json"), has_tasks=False, is_side_by_side=True),
 )
 
 

@@ -13,7 +13,7 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 from munet.cli import parser
-from munet.config import Config, MuirConfig, PretrainConfig, TrainConfig
+from munet.config import Config, MuirConfig, PretrainConfig, RoutingConfig, TrainConfig
 from munet.config.fields import as_flag, docs_of, entries
 
 
@@ -42,7 +42,13 @@ class Settings(Commands):
     def run(self) -> list[nodes.Node]:
         """One section a group of settings."""
         kind = self.arguments[0] if self.arguments else ""
-        config: type[Any] = {"": Config, "pretrain": PretrainConfig, "train": TrainConfig, "muir": MuirConfig}[kind]
+        config: type[Any] = {
+            "": Config,
+            "pretrain": PretrainConfig,
+            "train": TrainConfig,
+            "muir": MuirConfig,
+            "routing": RoutingConfig,
+        }[kind]
         self.env.note_dependency(str(inspect.getsourcefile(config)))
         prefix = f"settings-{kind}-" if kind else "settings-"
         docs, fields = docs_of(config), entries(config)

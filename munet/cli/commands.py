@@ -13,7 +13,7 @@ from munet.paths import expanded
 from munet.text import plain_console, say
 
 if TYPE_CHECKING:
-    from munet.config import Config, MuirConfig, PretrainConfig, TrainConfig
+    from munet.config import Config, MuirConfig, PretrainConfig, RoutingConfig, TrainConfig
     from munet.config.flags import Override
     from munet.progress.listeners import Listeners
 
@@ -146,7 +146,8 @@ def train(config: str, workdir: str, overrides: Sequence[Override], dry_run: boo
     from munet.config.flags import parse_of
     from munet.config.train import TrainConfig
 
-    settings = parse_of("munet train", TrainConfig, config, overrides)  # before JAX is imported: a typo is answered
+    # Before JAX is imported: a typo is answered at once.
+    settings = parse_of("munet train", TrainConfig, config, overrides)
     workdir = workdir or CONFIG_FILES.default_workdir(config)
     if _train_jointly(settings, workdir, "", dry_run) and isinstance(settings, TrainConfig):
         from munet.report import status
@@ -155,7 +156,7 @@ def train(config: str, workdir: str, overrides: Sequence[Override], dry_run: boo
 
 
 def _train_jointly(
-    settings: PretrainConfig | TrainConfig | MuirConfig, workdir: str, command: str, dry_run: bool
+    settings: PretrainConfig | TrainConfig | MuirConfig | RoutingConfig, workdir: str, command: str, dry_run: bool
 ) -> bool:
     """Whether the training is complete; everything is told to a display, the log and the user's hook."""
     from munet.joint import run

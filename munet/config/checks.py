@@ -11,17 +11,18 @@ import operator
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any, TypeVar
 
-from munet.config import muir
+from munet.config import muir, routing
 from munet.config.evolve import Config, SearchSpace
 from munet.config.fields import entries, set_value
 from munet.config.muir import MuirConfig
 from munet.config.pretrain import PretrainConfig
+from munet.config.routing import RoutingConfig
 from munet.config.stages import problems as stage_problems
 from munet.config.train import TrainConfig
 from munet.errors import ConfigError, UserError
 from munet.vit import architecture
 
-C = TypeVar("C", bound=Config | PretrainConfig | TrainConfig | MuirConfig)
+C = TypeVar("C", bound=Config | PretrainConfig | TrainConfig | MuirConfig | RoutingConfig)
 _EVALUATED = 256  # images in a batch of evaluation: `stream.EVALUATION_BATCH`, where JAX may be imported
 
 
@@ -236,6 +237,18 @@ _RULES: dict[type[Any], list[tuple[Any, ...]]] = {
         (_variant, "experiment.variant"),
         (_num_blocks, "experiment.variant", "experiment.num_blocks"),
         (_image_size, "experiment.variant", "experiment.defaults.image_size"),
+    ],
+    RoutingConfig: [
+        (functools.partial(_length, name="num_rounds"), "experiment.num_epochs", "experiment.num_rounds"),
+        (routing.task_problems, "experiment.tasks", "experiment.made"),
+        (functools.partial(_repeated, "experiment.tasks names"), "experiment.tasks"),
+        (routing.network_problems, "experiment.network", "experiment.made"),
+        (
+            routing.allocation_problems,
+            *(f"experiment.{name}" for name in ("allocation", "rows", "network", "tasks", "made")),
+        ),
+        (routing.p_init_problems, *(f"experiment.{name}" for name in ("p_init", "network", "tasks", "made"))),
+        (routing.value_problems, *(f"experiment.{name}" for name in ("made", "keep", "num_epochs"))),
     ],
     MuirConfig: [
         (_tasks, "experiment.tasks"),

@@ -16,11 +16,12 @@ from munet.config.fields import entries
 from munet.config.muir import MuirConfig
 from munet.config.pretrain import PretrainConfig
 from munet.config.python_files import FileKind
+from munet.config.routing import RoutingConfig
 from munet.config.train import TrainConfig
 from munet.errors import ConfigError, UserError
 from munet.kinds import KINDS
 
-AnyConfig = Config | PretrainConfig | TrainConfig | MuirConfig
+AnyConfig = Config | PretrainConfig | TrainConfig | MuirConfig | RoutingConfig
 _COMMANDS: dict[type[Any], str] = {kind.config: kind.command for kind in KINDS}
 CONFIG_FILES = FileKind(
     "config",
@@ -29,6 +30,7 @@ CONFIG_FILES = FileKind(
         "munet.config.Config": Config,
         "munet.config.PretrainConfig": PretrainConfig,
         "munet.config.TrainConfig": TrainConfig,
+        "munet.config.RoutingConfig": RoutingConfig,
         "munet.config.MuirConfig": MuirConfig,
         "ml_collections.ConfigDict": ConfigDict,
     },

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from munet.data.changed import CHANGES
+from munet.data.open_settings import TaskUri
 from munet.data.uris import parse_uri
 
 
 def describe_split(uri: str) -> str:
     """Train, validation and test split of a task URI in words: `clean`, `train[5%:], train[:5%], test`."""
     parsed = parse_uri(uri)
+    changes = [f"{name}={value}" for name, value in parsed.options.items() if name in CHANGES and name != "name"]
+    own = replace(parsed, options={name: value for name, value in parsed.options.items() if name not in CHANGES})
+    return "; ".join([_own_split(own), *changes])
+
+
+def _own_split(parsed: TaskUri) -> str:
     if parsed.scheme in ("npz", "builtin"):
         return "80/10/10"
     if parsed.scheme != "tfds":
         return "&".join(f"{name}={value}" for name, value in parsed.options.items()) or "the source's"
     if "split" in parsed.options:
         return parsed.options["split"]
+    if "alphabet" in parsed.options:
+        return "10/4/6 a character" if parsed.options.get("selection") != "published" else "published selection"
     defaults = {"train": "train[5%:]", "validation": "train[:5%]", "test": "test"}
     if parsed.path == "omniglot" and not defaults.keys() & parsed.options.keys():
         return "clean"

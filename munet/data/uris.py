@@ -1,20 +1,23 @@
 """Task URIs and where each kind of data set is opened: one table from scheme to opener.
 
-`tfds:mnist`, `tfds:cmaterdb/bangla`, `tfds:omniglot?split=clean`, `tfds:NAME?train=train[5%:]&validation=train[:5%]`,
-`npz:/path.npz`, `folder:/path`, `builtin:digits`, `builtin:glyphs/<script>`, `hf:NAME?label=...`, `memory:NAME` (arrays
-handed over in Python), `muir:/path.npz?task=7&noisy=true` (one of many tasks of values in a file). Any of them may have
-a name in front, `birds=folder:/data/a/images`, which the task then has.
+`tfds:mnist`, `tfds:cmaterdb/bangla`, `tfds:omniglot?split=clean`, `tfds:omniglot?alphabet=Korean`,
+`tfds:NAME?train=train[5%:]&validation=train[:5%]`, `npz:/path.npz`, `folder:/path`, `builtin:digits`,
+`builtin:glyphs/<script>`, `hf:NAME?label=...`, `memory:NAME` (arrays handed over in Python),
+`muir:/path.npz?task=7&noisy=true` (one of many tasks of values in a file). Sets of TFDS, of Hugging Face and built-in
+ones may be changed: `?rotate=90` (`changed.py`). Any of them may have a name in front, `birds=folder:/data/a/images`,
+which the task then has.
 """
 
 from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
+from munet.data import changed
 from munet.data.open_settings import OpenSettings, TaskUri
 from munet.data.splits import Source
 from munet.errors import DataError, nearest
@@ -37,6 +40,7 @@ class Scheme:
       has_options: `?name=value&...` may follow.
       may_be_path: what follows is a name, or a path if it begins as one (`/`, `~`, `.`).
       path_options: options that may follow a path all the same, unless there is a file of the whole name.
+      has_changes: the options of `changed.py` may follow, which make another task of a set.
     """
 
     opener: str
@@ -44,19 +48,21 @@ class Scheme:
     has_options: bool = False
     may_be_path: bool = False
     path_options: tuple[str, ...] = ()
+    has_changes: bool = False
 
     def open(self, uri: TaskUri, settings: OpenSettings) -> Source:
         """Opens a data set of this kind; raises `DataError`."""
         module, _, function = self.opener.partition(":")
-        return cast(Opener, getattr(importlib.import_module(f"munet.data.{module}"), function))(uri, settings)
+        opener = cast(Opener, getattr(importlib.import_module(f"munet.data.{module}"), function))
+        return changed.open_changed(uri, settings, opener) if self.has_changes else opener(uri, settings)
 
 
 SCHEMES = {
-    "tfds": Scheme("tfds.tfds:open_prepared", has_options=True),
+    "tfds": Scheme("tfds.tfds:open_prepared", has_options=True, has_changes=True),
     "npz": Scheme("npz:open_npz", is_path=True),
-    "builtin": Scheme("builtin.builtin:open_builtin"),
+    "builtin": Scheme("builtin.builtin:open_builtin", has_changes=True),
     "folder": Scheme("folder.folder:open_folder", is_path=True, path_options=("range",)),
-    "hf": Scheme("hub.hub:open_hugging_face", has_options=True, may_be_path=True),
+    "hf": Scheme("hub.hub:open_hugging_face", has_options=True, may_be_path=True, has_changes=True),
     "memory": Scheme("memory:open_memory"),
     "muir": Scheme("muir:open_muir", is_path=True, path_options=("task", "noisy")),
 }
@@ -91,12 +97,20 @@ def parse_uri(uri: str) -> TaskUri:
         if not equals or not value or key in options:
             raise DataError(f"{uri!r}: option {option!r} is not of the form name=value, each name once.")
         options[key] = value
-    if options and not (scheme.has_options or scheme.path_options):
-        raise DataError(f"{uri}: a {name} task has no options; remove {', '.join(options)}.")
+    known = changed.CHANGES if scheme.has_changes else ()
+    if (own := [key for key in options if key not in known]) and not (scheme.has_options or scheme.path_options):
+        raise DataError(f"{uri}: a {name} task has no option {own[0]!r}; {_takes(known, own)}.")
     task = _name_of(path) if is_path else path
-    parts = [options[key] for key in ("config", "task") if key in options]
+    parts = [options[key] for key in ("config", "task", "alphabet") if key in options]
     parts += ["noisy"] if options.get("noisy") == "true" else []
-    return TaskUri(uri, name, path, given or "/".join([task, *parts]), options)
+    task = "/".join([task, *parts])
+    called = changed.name_of(uri, task, options) if known else task  # refuses what the options cannot mean
+    return TaskUri(uri, name, path, given or called, options)
+
+
+def _takes(known: Sequence[str], given: Sequence[str]) -> str:
+    """What to do with options that a task does not have."""
+    return f"it takes {', '.join(known)}" if known else f"remove {', '.join(given)}"
 
 
 def _check_given(uri: str, name: str) -> None:

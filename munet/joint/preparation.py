@@ -70,12 +70,8 @@ def open_inputs(
       DataError: data are missing or cannot be used; of all tasks in one message.
       UserError: settings that do not fit the devices.
     """
-    engine = Runtime(data_dir=runtime.data_dir, cache_dir=runtime.cache_dir, num_devices=runtime.num_devices)
-    if isinstance(runtime, TrainRuntime):
-        engine.resident_share, engine.device_memory_gb = runtime.resident_share, runtime.device_memory_gb
-    jax_settings.pin(say)
-    use_compilation_cache(engine.cache_dir)
-    layout = DeviceLayout.detect(engine)
+    engine = _engine(runtime)
+    layout = open_devices(runtime, say)
     limit = resident.max_resident(engine, layout) if stream else float("inf")
     opening = OpenSettings(
         data_dir=runtime.data_dir,
@@ -88,6 +84,26 @@ def open_inputs(
         objectives=objectives,
     )
     return Opened(tuple(load_tasks(uris, opening)), layout, limit)
+
+
+def open_devices(runtime: PretrainRuntime | TrainRuntime, say: Say) -> DeviceLayout:
+    """Finds the devices, of a training whose data come from nowhere, too.
+
+    Raises:
+      UserError: settings that do not fit them.
+    """
+    engine = _engine(runtime)
+    jax_settings.pin(say)
+    use_compilation_cache(engine.cache_dir)
+    return DeviceLayout.detect(engine)
+
+
+def _engine(runtime: PretrainRuntime | TrainRuntime) -> Runtime:
+    """The same settings as a run has them."""
+    engine = Runtime(data_dir=runtime.data_dir, cache_dir=runtime.cache_dir, num_devices=runtime.num_devices)
+    if isinstance(runtime, TrainRuntime):
+        engine.resident_share, engine.device_memory_gb = runtime.resident_share, runtime.device_memory_gb
+    return engine
 
 
 def check_shared(batch_size: int, configured: int, num_images: int, num_devices: int) -> None:

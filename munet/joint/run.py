@@ -16,6 +16,7 @@ from munet import intervals
 from munet.config.differences import to_json
 from munet.config.muir import MuirConfig
 from munet.config.pretrain import PretrainConfig
+from munet.config.routing import RoutingConfig
 from munet.config.train import TrainConfig
 from munet.data.tasks import Task
 from munet.joint import dry_run
@@ -43,7 +44,7 @@ from munet.text import with_interval
 from munet.training.measure.evaluation import Measurement, count
 from munet.types import TaskName
 
-JointConfig = PretrainConfig | TrainConfig | MuirConfig
+JointConfig = PretrainConfig | TrainConfig | MuirConfig | RoutingConfig
 METRIC = "accuracy"  # of test splits
 
 
@@ -99,7 +100,7 @@ def train(config: JointConfig, workdir: str, notify: Notify, *, command: str = "
             say(line)
         return False
     started, deadline = time.monotonic(), Deadline(config.runtime.max_hours)
-    place = Workdir(workdir, _kind(config))
+    place = Workdir(workdir, kind_of(config))
     if _is_complete(config, place, notify):
         return True
     job = prepared(config, notify, command)
@@ -128,12 +129,16 @@ def describe(config: JointConfig) -> list[str]:
     return dry_run.describe(prepared(config))
 
 
-def _kind(config: JointConfig) -> Kind:
+def kind_of(config: JointConfig) -> Kind:
     """What the work directory of a config's training is."""
     if isinstance(config, MuirConfig):
         from munet.methods.muir.result import MUIR
 
         return MUIR
+    if isinstance(config, RoutingConfig):
+        from munet.methods.gumbel_matrix.result import ROUTING
+
+        return ROUTING
     return PRETRAIN if isinstance(config, PretrainConfig) else TRAIN
 
 
@@ -155,6 +160,10 @@ def prepared(config: JointConfig, notify: Notify = lambda _: None, command: str 
         from munet.methods.muir import job as muir
 
         return muir.prepare(config, say)
+    if isinstance(config, RoutingConfig):
+        from munet.methods.gumbel_matrix import job as routing
+
+        return routing.prepare(config, say)
     from munet.methods.fine_tuning import job as fine_tuning
 
     return fine_tuning.prepare(config, say)
@@ -242,11 +251,19 @@ def _tested(job: Job, trained: Trained, task: Task, components: Sequence[tuple[C
     return found
 
 
-def _tell(result: Any, place: Workdir, notify: Notify) -> None:
-    if not isinstance(result, PretrainResult | JointResult):
-        from munet.methods.muir.result import lines
+def _own_lines(result: Any) -> list[str]:
+    from munet.methods.gumbel_matrix.result import RoutingResult
 
-        for line in lines(result):
+    if isinstance(result, RoutingResult):
+        return result.lines()
+    from munet.methods.muir.result import lines
+
+    return list(lines(result))
+
+
+def _tell(result: Any, place: Workdir, notify: Notify) -> None:
+    if not isinstance(result, PretrainResult | JointResult):  # a method with a result of its own, which has the words
+        for line in _own_lines(result):
             notify(events.Note(line))
         notify(events.Note(f"result: {place.location('result.json')}"))
         return

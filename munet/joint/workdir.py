@@ -298,7 +298,7 @@ class Workdir:
         return ComponentStore(f"{self.path.rstrip('/')}/{_COMPONENTS}", self.check_held)
 
     def result(self) -> Any:
-        """What came of the training; None while it is not complete.
+        """What came of the training, of the kind's class; None while it is not complete.
 
         Raises:
           CorruptionError: the file is damaged, or a pre-trained root is not what was written.

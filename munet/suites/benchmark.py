@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from munet import kinds
+from munet.config.evolve import Config
 from munet.config.flags import Override
 from munet.config.muir import MuirConfig
-from munet.config.train import TrainConfig
+from munet.config.routing import RoutingConfig
 from munet.errors import SuiteError, nearest
 from munet.store.folders import open_folder
 from munet.suites import record, results, worker
@@ -17,6 +18,7 @@ from munet.suites.execute import Outcome, Workers
 from munet.suites.plan import Run, check_inputs, plan
 from munet.suites.reference import REFERENCES
 from munet.suites.report import FIGURES, PAGE, Report
+from munet.suites.routing_report import RoutingReport
 from munet.suites.suite import BENCHMARKS, SUITE_FILES, Suite
 from munet.suites.value_report import ValueReport
 from munet.text import count
@@ -81,8 +83,12 @@ def benchmark(options: Options, say: Say) -> list[Outcome]:
     return failed
 
 
-def _report(options: Options, suite: Suite, runs: Sequence[Run], kept: record.Record) -> Report | ValueReport:
-    """What writes the results: accuracies, or values."""
+def _report(
+    options: Options, suite: Suite, runs: Sequence[Run], kept: record.Record
+) -> Report | ValueReport | RoutingReport:
+    """What writes the results: accuracies, values, or rows."""
+    if isinstance(runs[0].config, RoutingConfig):
+        return RoutingReport(options.workdir, suite, kept)
     kind = ValueReport if isinstance(runs[0].config, MuirConfig) else Report
     return kind(options.workdir, suite, kept, options.reference)
 
@@ -114,11 +120,11 @@ def read(options: Options) -> tuple[Suite, list[Run]]:
 
 def is_complete(run: Run) -> bool:
     """Whether the run needs nothing more."""
-    if isinstance(run.config, MuirConfig):
+    if isinstance(run.config, MuirConfig | RoutingConfig):
+        from munet.joint.run import kind_of
         from munet.joint.workdir import Workdir
-        from munet.methods.muir.result import MUIR
 
-        return Workdir(run.workdir, MUIR).result() is not None
+        return Workdir(run.workdir, kind_of(run.config)).result() is not None
     opened = _open(run)
     return opened is not None and opened.is_complete
 
@@ -132,7 +138,7 @@ def images_behind(run: Run) -> int:
 def _open(run: Run) -> RunView | None:
     from munet.system import view
 
-    if isinstance(run.config, MuirConfig):
+    if isinstance(run.config, MuirConfig | RoutingConfig):
         return None  # it is no system
     return view.open(run.workdir) if kinds.of(run.config).is_begun(run.workdir) else None
 
@@ -157,9 +163,7 @@ def dry_run(options: Options, say: Say) -> None:
         say(line)
     say(f"one run of {runs[-1].method.name}:")
     last = runs[-1].config
-    described = (
-        joint_lines(last) if isinstance(last, TrainConfig | MuirConfig) else one_run.describe(last, measure=measure)
-    )
+    described = one_run.describe(last, measure=measure) if isinstance(last, Config) else joint_lines(last)
     for text in described:
         for line in text.splitlines():
             say(f"  {line}".rstrip())

@@ -15,6 +15,7 @@ from munet.config import (
     Config,
     Experiment,
     MuirConfig,
+    RoutingConfig,
     TrainConfig,
     as_begun,
     differences,
@@ -61,7 +62,7 @@ class Run:
     @property
     def name(self) -> str:
         """For people: `full, seed 2`."""
-        if isinstance(self.config, MuirConfig):
+        if isinstance(self.config, MuirConfig | RoutingConfig):
             return f"{self.method.name}, {count(self.config.experiment.replicas, 'seed')}"
         return f"{self.method.name}, seed {self.seed}"
 
@@ -106,8 +107,8 @@ def plan(
             configured[method.name] = method_config(suite, method, overrides)
         except UserError as error:
             found += [f"method {method.name!r}: {text}" for text in _texts(error)]
-    sides = {name: isinstance(config, MuirConfig) for name, config in configured.items()}
-    if len(set(sides.values())) > 1:
+    sides = {name: kinds.of(config).is_side_by_side for name, config in configured.items()}
+    if any(sides.values()) and len({type(config) for config in configured.values()}) > 1:
         named = ", ".join(name for name, is_side in sides.items() if is_side)
         found.append(f"the results of {named} are values, those of the other methods accuracies: make two suites.")
     if found:
@@ -134,7 +135,7 @@ def method_config(suite: Suite, method: Method, overrides: Sequence[Override] = 
       UserError: the file or a setting cannot be used.
     """
     config = load_any_config(method.config)
-    if not isinstance(config, Config | TrainConfig | MuirConfig):
+    if not isinstance(config, Config | TrainConfig | MuirConfig | RoutingConfig):
         raise UserError(
             f"--config={method.config} is for {kinds.of(config).command}: its result is a root, and a suite compares "
             "methods by tasks. Train the root first, and name it as experiment.root."
@@ -185,9 +186,11 @@ def _with_seed(config: SuiteConfig, seed: int) -> SuiteConfig:
 
 def _side_by_side(config: SuiteConfig, repeats: int) -> SuiteConfig:
     """The training of all seeds of a suite."""
-    if not isinstance(config, MuirConfig):
-        raise TypeError("only seeds of MuirConfig train side by side in suites")
-    return MuirConfig(replace(config.experiment, seed=0, replicas=repeats), config.runtime)
+    if not isinstance(config, MuirConfig | RoutingConfig):
+        raise TypeError("only seeds of MuirConfig and RoutingConfig train side by side in suites")
+    if isinstance(config, MuirConfig):
+        return MuirConfig(replace(config.experiment, seed=0, replicas=repeats), config.runtime)
+    return RoutingConfig(replace(config.experiment, seed=0, replicas=repeats), config.runtime)
 
 
 def _texts(error: UserError) -> Sequence[str]:
@@ -209,7 +212,7 @@ def check_inputs(runs: Sequence[Run]) -> None:
     found: dict[str, None] = {}
     opened: list[tuple[object, Inputs]] = []
     for run in runs:
-        if isinstance(run.config, MuirConfig):
+        if isinstance(run.config, MuirConfig | RoutingConfig):
             found |= dict.fromkeys(_problems_of_values(run, run.config))
             continue
         try:
@@ -231,23 +234,29 @@ def check_inputs(runs: Sequence[Run]) -> None:
         raise SuiteError(list(found))
 
 
-def _problems_of_values(run: Run, config: MuirConfig) -> list[str]:
-    """What is wrong with the data of tasks of values, or with a run that is there already."""
+def _problems_of_values(run: Run, config: MuirConfig | RoutingConfig) -> list[str]:
+    """What is wrong with the data of tasks whose seeds train side by side, or with a run that is there already."""
     from munet.data.open_settings import OpenSettings
     from munet.data.tasks import load_tasks
+    from munet.joint.run import kind_of
     from munet.joint.workdir import Workdir, beginning_differences
-    from munet.methods.muir.result import MUIR
 
+    kind = kind_of(config)
     try:
-        settings = OpenSettings(data_dir=config.runtime.data_dir, objectives=("value",))
-        infos = tuple(task.info for task in load_tasks(config.experiment.tasks, settings))
-        begun = Workdir(run.workdir, MUIR).beginning()
+        if isinstance(config, MuirConfig):
+            settings = OpenSettings(data_dir=config.runtime.data_dir, objectives=("value",))
+        else:
+            experiment, runtime = config.experiment, config.runtime
+            settings = OpenSettings(runtime.data_dir, runtime.cache_dir, experiment.data_seed, experiment.image_size)
+        uris = config.experiment.tasks
+        infos = tuple(task.info for task in load_tasks(uris, settings)) if uris else ()
+        begun = Workdir(run.workdir, kind).beginning()
     except UserError as error:
         return [str(error)]
     if begun is None:
         return []
-    now = replace(begun, experiment=to_json(config.experiment), tasks=infos)
-    return _as_problem(run, beginning_differences(begun, now, MUIR))
+    now = replace(begun, experiment=to_json(config.experiment), tasks=infos or begun.tasks)
+    return _as_problem(run, beginning_differences(begun, now, kind))
 
 
 def _as_problem(run: Run, changed: Sequence[str]) -> list[str]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from munet.config.muir import MuirConfig
+from munet.config.routing import RoutingConfig
 from munet.config.train import TrainConfig
 from munet.data import cache
 from munet.run import estimates
@@ -61,7 +62,7 @@ def of_methods(
     for run in runs:
         if run.method.name in times:
             continue
-        if isinstance(run.config, TrainConfig | MuirConfig):
+        if isinstance(run.config, TrainConfig | MuirConfig | RoutingConfig):
             times[run.method.name] = _of_joint(run.config)
             continue
         setup, experiment = RunSetup.prepare(run.config), run.config.experiment
@@ -73,7 +74,7 @@ def of_methods(
     return times
 
 
-def _of_joint(config: TrainConfig | MuirConfig) -> MethodTime:
+def _of_joint(config: TrainConfig | MuirConfig | RoutingConfig) -> MethodTime:
     """Of a joint training, some of whose rounds are timed."""
     from munet.joint import dry_run, run
 

@@ -23,6 +23,7 @@ from munet.evolution.controller import Controller
 from munet.evolution.plan import Plan
 from munet.evolution.state import State
 from munet.store import Store, codec
+from munet.store.folders import open_folder
 from munet.system import replay, sound
 from munet.system.replay import RunState
 from munet.types import (
@@ -336,6 +337,11 @@ def open(workdir: str) -> RunView:
 
     if joint.is_joint(workdir):
         return joint.open_joint(workdir)
+    if open_folder(workdir).exists("routing.json"):
+        raise WorkdirError(
+            f"{workdir} holds a routed training, whose models are no ViTs: `munet status --workdir={workdir}` shows "
+            "its rows and what each task computes; nothing else reads it."
+        )
     store = Store.open(workdir)
     start = read_start(store)
     with sound.stumbles_named(f"The first entry of the journal of {store.path}"):

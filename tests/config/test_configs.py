@@ -45,7 +45,7 @@ def write(folder: Path, text: str) -> str:
 
 
 def test_every_shipped_config_opens_with_command_cost_and_result() -> None:
-    names = {"demo", "base", "characters", "decathlon", "joint", "pretrain_demo", "pretrain_cifar100"}
+    names = {"demo", "base", "characters", "decathlon", "gumbel", "joint", "pretrain_demo", "pretrain_cifar100"}
     assert set(CONFIG_FILES.shipped()) >= names
     for name, path in CONFIG_FILES.shipped().items():
         text = path.read_text()

@@ -63,7 +63,7 @@ def test_a_path_may_hold_a_question_mark() -> None:
         ("tfsd:mnist", "no scheme 'tfsd'. Did you mean 'tfds'"),
         ("tfds:", "nothing follows the scheme"),
         ("builtin:/", "nothing follows the scheme"),
-        ("builtin:digits?train=x", "a builtin task has no options"),
+        ("builtin:digits?train=x", "a builtin task has no option 'train'; it takes rotate, without"),
         ("=builtin:digits", "cannot be called ''"),
         ("a,b=builtin:digits", "cannot be called 'a,b'"),
         ("a=b=builtin:digits", "cannot be called 'a=b'"),

@@ -21,9 +21,11 @@ from munet.joint.job import Job
 from munet.joint.program import Carried, Programs, mesh_of
 from munet.joint.rounds import Rounds
 from munet.methods.fine_tuning import job as fine_tuning
+from munet.methods.gumbel_matrix import job as gumbel_matrix
 from munet.methods.muir import job as muir
 from munet.methods.pretraining import job as pretraining
 from tests.joint import tiny
+from tests.methods.gumbel_matrix import routed
 from tests.methods.muir import small
 
 
@@ -59,6 +61,7 @@ LEARNERS: dict[str, Callable[[Path], Job]] = {
     "joint adapters": _fine_tuning("shared_adapters"),
     "separate fine-tuning": _fine_tuning("separate"),
     "MUiR": lambda folder: muir.prepare(small.config(folder, challengers=1, score_learning_rate=1e-9)),
+    "Gumbel-Matrix routing": lambda folder: gumbel_matrix.prepare(routed.config(folder)),
 }
 
 

@@ -23,6 +23,7 @@ KEYS = [
     "image_steps", "seed", "scale_factor", "baseline", "root", "tasks", "unsolved_tasks", "total_params",
     "params_per_task", "mean_quality", "mean_test_quality", "quality_metric", "mean_accuracy", "mean_test_accuracy",
     "flops_factor", "latency_factor", "mean_test_interval", "unfinished", "seconds_left", "joint",
+    "forgotten_tasks",
 ]  # fmt: skip
 TASK_KEYS = [
     "quality", "test_quality", "score", "params", "accounted_params", "model", "components", "layers",

@@ -31,7 +31,7 @@ MIXED = Suite(
 
 def test_every_config_that_ships_is_of_a_kind() -> None:
     found = {kinds.of(load_any_config(name)).name for name in CONFIG_FILES.shipped()}
-    assert found == {kind.name for kind in kinds.KINDS} == {"evolve", "pretrain", "train", "muir"}
+    assert found == {kind.name for kind in kinds.KINDS} == {"evolve", "pretrain", "train", "muir", "routing"}
     assert [kinds.named(kind.name) for kind in kinds.KINDS] == list(kinds.KINDS)
 
 

@@ -12,6 +12,7 @@ from jaxtyping import Int64
 
 from munet.data import images as pixels
 from munet.data.cache import cached_arrays, content_key
+from munet.data.changed import CHANGES
 from munet.data.open_settings import OpenSettings, TaskUri
 from munet.data.splits import (
     SPLITS,
@@ -24,7 +25,7 @@ from munet.data.splits import (
     split_by_rank,
     take_by_rank,
 )
-from munet.data.tfds import prepared_stream, slices
+from munet.data.tfds import alphabets, prepared_stream, slices
 from munet.data.tfds.prepared_set import PreparedSet, open_set
 from munet.errors import DataError, nearest
 
@@ -42,14 +43,16 @@ def open_prepared(source: TaskUri, settings: OpenSettings) -> Source:
 
     Args:
       source: its path is the name of the set, with its config (`mnist`, `cmaterdb/bangla`); its options are `train`,
-        `validation`, `test`: splits in TFDS notation; of omniglot also `split`: `clean` or `paper`; `canvas`: pixels,
-        instead of the settings'.
+        `validation`, `test`: splits in TFDS notation; of omniglot also `split`: `clean` or `paper`, or
+        `alphabet` (`alphabets.py`); `canvas`: pixels, instead of the settings'.
       settings: the folder of prepared sets, the cache, the canvas, and how large a set may be that is not streamed.
 
     Raises:
       DataError: not prepared, not as array_record, no image classification set, or an unknown split.
     """
     uri, name, options = source.text, source.path, source.options
+    if name == "omniglot" and "alphabet" in options:
+        return alphabets.open_alphabet(source, settings, _canvas(uri, options.get("canvas"), settings.canvas))
     notation = _notation(uri, name, {key: value for key, value in options.items() if key != "canvas"})
     canvas = _canvas(uri, options.get("canvas"), settings.canvas)
     opened = open_set(uri, name, data_dir=settings.data_dir, canvas=canvas)
@@ -96,9 +99,10 @@ def open_prepared(source: TaskUri, settings: OpenSettings) -> Source:
 
 def _notation(uri: str, name: str, options: Mapping[str, str]) -> dict[str, str] | None:
     """The splits in TFDS notation; None means omniglot's clean split."""
-    allowed = (*SPLITS, "canvas", *(["split"] if name == "omniglot" else []))
+    allowed = (*SPLITS, "canvas", *(["split", "alphabet"] if name == "omniglot" else []))
     for option in options:
         if option not in allowed:
+            allowed = (*allowed, *CHANGES)
             raise DataError(f"{uri}: there is no option {option!r}. {nearest(option, allowed)}")
     chosen = options.get("split")
     if chosen is not None and len(options) > 1:

@@ -1,0 +1,93 @@
+"""Gumbel-Matrix routing: which task uses which component, learnt by gradient together with the weights.
+
+    munet train --config=gumbel:synthetic --workdir=runs/rows
+
+Variants: `synthetic` (the default: two pairs of synthetic tasks, Figure 7 of the paper), `synthetic,none` (no sharing),
+`synthetic,shared` (all components for all tasks); `pair` (Figure 1: two tasks whose directions have the cosine
+`--config.rho`; shared bottom), `pair,none`; `mnist`, `mnist,budget`, `mnist,none`, `mnist,shared`, `mnist,shared,sum`
+(Table I: MNIST twice, and twice turned by 90 degrees; needs tfds:mnist); `omniglot`, `omniglot,shared` (Table II: 20
+alphabets at 105 x 105, for a GPU), `omniglot_small`, `omniglot_small,shared` (ten alphabets at 28 x 28, four layers of
+16 channels; both need tfds:omniglot).
+
+Cost: half a minute on two CPU cores for the synthetic tasks; 20 seeds side by side (`--config.replicas=20`) take about
+three minutes.
+Expected result: rows of blocks, in which tasks of a pair use the same components; docs/howto/routing.md explains them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from munet.config import RoutingConfig, RoutingExperiment, TrainRuntime
+from munet.errors import UserError, nearest
+
+_SINES: dict[str, Any] = {"batch_size": 64, "learning_rate": 0.01, "clip_norm": 1.0, "num_rounds": 3000}
+_VARIANTS: dict[str, dict[str, Any]] = {
+    "synthetic": {"made": "two_pairs", "network": "sines", **_SINES},
+    "synthetic,none": {"made": "two_pairs", "network": "sines", "allocation": "own", **_SINES},
+    "synthetic,shared": {"made": "two_pairs", "network": "sines", "allocation": "all", **_SINES},
+    "pair": {"made": "pair", "network": "sines_parallel", "allocation": "all", **_SINES},
+    "pair,none": {
+        "made": "pair",
+        "network": "sines_parallel",
+        "allocation": "given",
+        "rows": ("1010", "0101"),  # one component of each kind a task
+        **_SINES,
+    },
+}
+_MNIST: dict[str, Any] = {
+    "tasks": (
+        "tfds:mnist",
+        "tfds:mnist?name=mnist_again",
+        "tfds:mnist?rotate=90&name=turned",
+        "tfds:mnist?rotate=90&name=turned_again",
+    ),
+    "network": "mnist",
+    "num_epochs": 10.0,
+}
+_VARIANTS |= {
+    "mnist": _MNIST,
+    "mnist,none": {**_MNIST, "allocation": "own"},
+    "mnist,shared": {**_MNIST, "allocation": "all"},
+    "mnist,shared,sum": {**_MNIST, "allocation": "all", "combination": "sum"},
+    "mnist,budget": {**_MNIST, "budget": 0.75},
+}
+_ALPHABETS = (
+    "Gujarati", "Sylheti", "Arcadian", "Tibetan", "Old_Church_Slavonic_(Cyrillic)", "Angelic", "Malay_(Jawi_-_Arabic)",
+    "Sanskrit", "Cyrillic", "Anglo-Saxon_Futhorc", "Syriac_(Estrangelo)", "Ge_ez", "Japanese_(katakana)", "Keble",
+    "Manipuri", "Alphabet_of_the_Magi", "Gurmukhi", "Korean", "Early_Aramaic", "Atemayar_Qelisayer",
+)  # fmt: skip
+_OMNIGLOT: dict[str, Any] = {
+    "tasks": tuple(f"tfds:omniglot?alphabet={name}" for name in _ALPHABETS),
+    "network": "omniglot",
+    "image_size": 105,
+    "inverts": True,
+    "p_init": (0.97,),
+    "learning_rate": 1e-4,
+    "router_learning_rate": 2e-3,
+    "l2": 3e-4,
+    "num_rounds": 8000,
+    "validate_every": 250,
+    "keep": "quality",
+}
+_SMALL: dict[str, Any] = {
+    **_OMNIGLOT, "tasks": _OMNIGLOT["tasks"][:10], "network": "omniglot_small", "image_size": 28,
+    "learning_rate": 1e-3, "router_learning_rate": 1e-2, "num_rounds": 1000, "validate_every": 100,
+}  # fmt: skip
+_VARIANTS |= {
+    "omniglot": _OMNIGLOT,
+    "omniglot,shared": {**_OMNIGLOT, "allocation": "all"},
+    "omniglot_small": _SMALL,
+    "omniglot_small,shared": {**_SMALL, "allocation": "all"},
+}
+
+
+def get_config(variant: str = "synthetic") -> RoutingConfig:
+    """The settings of a variant; whatever is not named here has its default in munet/config/routing.py.
+
+    Raises:
+      UserError: no such variant.
+    """
+    if variant not in _VARIANTS:
+        raise UserError(f"there is no variant {variant!r}. {nearest(variant, _VARIANTS)}")
+    return RoutingConfig(RoutingExperiment(**_VARIANTS[variant]), TrainRuntime(block_rounds=100))

@@ -1,0 +1,157 @@
+"""Every setting of Gumbel-Matrix routing (`munet train --config=gumbel:...`), with its default and what it may be."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+from munet.config.train import TrainRuntime
+from munet.config.values import Automatic, NonNegative, Positive, Range, Share
+
+Allocation = Literal["learnt", "all", "own", "given"]
+ALLOCATIONS: dict[Allocation, str] = {  # what people call them
+    "learnt": "Gumbel-Matrix routing",
+    "all": "Shared bottom",
+    "own": "No sharing",
+    "given": "Given rows",
+}
+Made = Literal["", "pair", "two_pairs"]
+MADE: dict[str, int] = {"pair": 2, "two_pairs": 4}  # sets of tasks that are drawn, and how many tasks they are
+NetworkName = Literal["sines_parallel", "sines", "mnist", "omniglot", "omniglot_small", "clusters"]
+WIDTHS: dict[str, tuple[int, ...]] = {  # components of every routed layer
+    "sines_parallel": (4,),
+    "sines": (4,),
+    "mnist": (4, 4, 4),
+    "omniglot": (7,) * 8,
+    "omniglot_small": (7,) * 4,
+    "clusters": (16,) * 3,
+}
+
+
+@dataclass(slots=True)
+class RoutingExperiment:
+    """Everything that changes the result; must match when training is resumed."""
+
+    seed: NonNegative = 0  # of weights, order, samples and connections; replicas have this and the next ones
+    replicas: Positive = 1  # trainings of as many seeds, side by side in one program
+    data_seed: NonNegative = 0  # of tasks that are made, and of the splits of sets that have none of their own
+    tasks: tuple[str, ...] = ()  # URIs of image classification, e.g. "tfds:mnist"; or none, and `made`
+    # tasks of values that are drawn: a "pair" whose directions have the cosine `rho`, or "two_pairs", equal inside
+    made: Made = ""
+    rho: Share = 1.0  # of made="pair": 1 is twice the same task
+    # which layers: see docs/howto/routing.md
+    network: NetworkName = "mnist"
+    image_size: Positive = 28  # pixels on a side
+    is_grey: bool = True  # images have one channel
+    inverts: bool = False  # black is 1 and white 0, as for ink on paper
+
+    # "learnt" connections; every task uses "all" components (shared bottom); task i uses its "own", component i (no
+    # sharing); or the rows that are "given"
+    allocation: Allocation = "learnt"
+    rows: tuple[str, ...] = ()  # of allocation="given", one a task: 0 and 1 by component, layers separated by "|"
+    combination: Literal["mean", "sum"] = "mean"  # of the active components of a layer
+    # probability of each connection at first: one number, or one for every connection, task by task
+    p_init: tuple[float, ...] = (0.5,)
+    budget: Annotated[float, Range(0, 1, excluded=0, one="no budget")] = 1.0  # share of connections that costs nothing
+    budget_weight: Annotated[float, Range(0)] = 1.0  # of what is above the budget
+    budget_of: Literal["task", "all"] = "task"  # whose connections are counted: the current task's, or all tasks'
+    disconnect_weight: Annotated[float, Range(0)] = 0.0  # of the probability that a layer has no active component
+    connection_weight: Annotated[float, Range(0)] = 0.0  # of the expected number of connections
+    entropy_weight: Annotated[float, Range(0)] = 0.0  # of the entropy of connections, at the end of training
+    entropy_power: Annotated[float, Range(0)] = 1.0  # with which that weight grows
+
+    num_epochs: Annotated[float, Range(0)] = 0.0  # passes over the largest training set; give this or num_rounds
+    num_rounds: NonNegative = 0  # length of training; a round is an update for every task; give this or num_epochs
+    batch_size: Positive = 16  # images of a task in its update
+    validate_every: Automatic = 0  # rounds between two measurements; 0: a tenth of the training
+    keep: Literal["quality", "loss", "last"] = "last"  # which version counts: the best validation, or the last one
+    learning_rate: Annotated[float, Range(0, 100, excluded=0)] = 0.005  # of weights
+    # of logits; -1: as learning_rate; 0: connections stay as probable as p_init says
+    router_learning_rate: Annotated[float, Range(-1, 1000)] = -1.0
+    clip_norm: Annotated[float, Range(0, zero="off")] = 0.0  # gradients are clipped to this global norm
+    l2: Annotated[float, Range(0)] = 0.0  # of half the squared weights, added to every loss; not of biases and logits
+    moves_others: bool = True  # an update moves other tasks' logits and heads, too, by their momentum, as Adam does
+
+    @property
+    def router_rate(self) -> float:
+        """The learning rate of logits."""
+        return self.learning_rate if self.router_learning_rate < 0 else self.router_learning_rate
+
+
+@dataclass(slots=True)
+class RoutingConfig:
+    """What `munet train --config=gumbel:...` does."""
+
+    experiment: RoutingExperiment = field(default_factory=RoutingExperiment)
+    runtime: TrainRuntime = field(default_factory=lambda: TrainRuntime(block_rounds=100))
+
+
+def num_tasks(tasks: Sequence[str], made: str) -> int:
+    """How many tasks there are."""
+    return MADE.get(made, len(tasks))
+
+
+def task_problems(tasks: Sequence[str], made: str) -> Iterator[str]:
+    """Tasks come from somewhere, and from one place."""
+    if tasks and made:
+        yield f"experiment.tasks and experiment.made = {made!r}: give one of them."
+    elif not tasks and not made:
+        yield "experiment.tasks is empty: give task URIs, e.g. --config.tasks=tfds:mnist,tfds:fashion_mnist"
+
+
+def network_problems(network: str, made: str) -> Iterator[str]:
+    """The networks for images take images, the others numbers."""
+    takes_numbers = network.startswith("sines")
+    if takes_numbers != bool(made):
+        fitting = ", ".join(repr(name) for name in WIDTHS if name.startswith("sines") == bool(made))
+        what = "numbers" if made else "images"
+        yield f"experiment.network = {network!r} is not made for {what}: use {fitting}."
+
+
+def allocation_problems(
+    allocation: str, rows: Sequence[str], network: str, tasks: Sequence[str], made: str
+) -> Iterator[str]:
+    """Fixed patterns fit tasks and components."""
+    count, widths = num_tasks(tasks, made), WIDTHS.get(network, ())
+    if allocation == "own" and (wrong := sorted({width for width in widths if width != count})):
+        yield (
+            "experiment.allocation = 'own': no sharing needs as many components as tasks in every layer, and there "
+            f"are {count} tasks and layers of {', '.join(map(str, wrong))} components."
+        )
+    if allocation != "given":
+        if rows:
+            yield f"experiment.rows is for allocation='given', not {allocation!r}: remove one of them."
+        return
+    example = "|".join("1" * width for width in widths)
+    if len(rows) != count:
+        yield f"experiment.rows has {len(rows)} rows, for {count} tasks: give one a task, such as {example!r}."
+    for number, row in enumerate(rows):
+        if set(row) - set("01|"):
+            yield f"experiment.rows[{number}] = {row!r}: expected 0, 1 and |, such as {example!r}."
+        elif tuple(map(len, row.split("|"))) != widths:
+            yield (
+                f"experiment.rows[{number}] = {row!r} is not of the size of {network!r}: expected one 0 or 1 for each "
+                f"component, such as {example!r}."
+            )
+
+
+def p_init_problems(p_init: Sequence[float], network: str, tasks: Sequence[str], made: str) -> Iterator[str]:
+    """Probabilities, one or one for each connection."""
+    if wrong := [p for p in p_init if not 0 <= p <= 1 or math.isnan(p)]:
+        yield f"experiment.p_init has {wrong[0]:g}: probabilities are from 0 to 1."
+    count, width = num_tasks(tasks, made), sum(WIDTHS.get(network, ()))
+    if len(p_init) not in (1, count * width):
+        yield (
+            f"experiment.p_init has {len(p_init)} numbers: give one, or {count * width}, one for each of {count} tasks "
+            f"and {width} components, task by task."
+        )
+
+
+def value_problems(made: str, keep: str, num_epochs: float) -> Iterator[str]:
+    """Tasks of values are drawn without end, and have no classes."""
+    if made and keep == "quality":
+        yield f"experiment.keep = 'quality': the tasks of made={made!r} have no accuracy; use 'loss' or 'last'."
+    if made and num_epochs:
+        yield f"experiment.num_epochs = {num_epochs:g}: the tasks of made={made!r} never end; give num_rounds."

@@ -1,0 +1,228 @@
+"""A routed training made ready for the trainer: data, network, allocation; at the end components and their rows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from munet.config import to_json
+from munet.config.routing import ALLOCATIONS, RoutingConfig, RoutingExperiment
+from munet.data.uris import relative_path
+from munet.errors import ConfigError
+from munet.joint.best import best_point
+from munet.joint.job import Free, Job, Length, Words
+from munet.joint.learner import Component
+from munet.joint.preparation import Opened, Say, check_shared, open_devices, open_inputs
+from munet.joint.program import mesh_of
+from munet.joint.rounds import Stream
+from munet.joint.run import Finished
+from munet.joint.workdir import Workdir
+from munet.methods.gumbel_matrix import networks, routing, synthetic
+from munet.methods.gumbel_matrix.learner import PURPOSES, Answering, Routing, Source
+from munet.methods.gumbel_matrix.network import Network
+from munet.methods.gumbel_matrix.result import ROUTING, RoutedReplica, RoutedTask, RoutingResult
+from munet.methods.gumbel_matrix.sources import Drawn, HeldOut, Images, path_of, stream_of_samples, task_of
+from munet.text import count
+from munet.training.batches.stream import Resize
+from munet.types import ComponentId, ComponentRecord, Leaf, TaskName
+
+
+@dataclass(frozen=True)
+class _Data:
+    """What is learnt from, whatever it is."""
+
+    opened: Opened
+    streams: tuple[Stream, ...]
+    source: Source
+    sines: synthetic.Sines | None = None
+
+
+def prepare(config: RoutingConfig, say: Say = lambda _: None) -> Job:
+    """Opens data and devices; nothing is written.
+
+    Raises:
+      DataError: data are missing or cannot be used; of all tasks in one message.
+      ConfigError, UserError: settings that do not fit the data, the network or the devices.
+    """
+    experiment, runtime = config.experiment, config.runtime
+    network = networks.network(experiment)
+    if problems := network.problems():
+        raise ConfigError([f"experiment.network = {experiment.network!r}: {problem}" for problem in problems])
+    data = _drawn(config, say) if experiment.made else _opened(config, say)
+    tasks, layout, streams = data.opened.tasks, data.opened.layout, data.streams
+    devices = int(mesh_of(layout, experiment.replicas).shape["data"])
+    for stream in streams:
+        check_shared(stream.batch_size, experiment.batch_size, len(stream.labels), devices)
+    epoch = max(-(-len(stream.labels) // stream.batch_size) for stream in streams)
+    rounds = experiment.num_rounds or max(round(experiment.num_epochs * epoch), 1)
+    validate_every = experiment.validate_every or -(-rounds // 10)
+    learner = Routing(
+        experiment,
+        network,
+        _answering(data),
+        data.source,
+        fixed_rows(experiment, network, len(tasks)),
+        is_value=data.sines is not None,
+        num_rounds=rounds,
+    )
+    if experiment.allocation == "learnt" and not experiment.router_rate:
+        say(f"router_learning_rate = 0: connections stay as probable as p_init says ({_p_words(experiment)}).")
+    seeds = tuple(range(experiment.seed, experiment.seed + experiment.replicas))
+    title, images = ALLOCATIONS[experiment.allocation], sum(stream.batch_size for stream in streams)
+    sizes = f"{count(len(network.routed), 'routed layer')} of {', '.join(map(str, network.widths))} components"
+    platform = count(len(layout.devices), f"{layout.devices[0].platform} device")
+    folder = str(Path.cwd()) if any(relative_path(uri) for uri in experiment.tasks) else ""
+    is_drawn = data.sines is not None
+    return Job(
+        kind=ROUTING,
+        learner=learner,
+        streams=streams,
+        tasks=tasks,
+        validation={} if is_drawn else {task.info.name: task.split("validation") for task in tasks},
+        tested=lambda task: task.split("test"),
+        resize={task.info.name: Resize(experiment.image_size, antialias=False) for task in tasks},
+        seeds=seeds,
+        length=Length(rounds, validate_every, block=runtime.block_rounds),
+        keeps_best="" if experiment.keep == "last" else experiment.keep,
+        free=Free(runtime.checkpoint_minutes, runtime.max_hours, data.opened.max_resident, runtime.decoding_threads),
+        layout=layout,
+        beginning=data.opened.beginning(to_json(experiment), {}, folder),
+        words=Words(
+            title=title,
+            picture=f"{title} of {count(len(tasks), 'task')}",
+            headline=f"{count(len(tasks), 'task')}, {sizes}; {count(rounds, 'round')} of {len(tasks)} updates"
+            + (f", {count(len(seeds), 'replica')}" if len(seeds) > 1 else "")
+            + f" on {platform}",
+            summary=(
+                f"{title}: {count(len(tasks), 'task')}, {sizes}",
+                f"{count(rounds, 'round')} of {images:,} samples, {rounds * images * len(seeds):,} in all, measured "
+                f"every {validate_every:,}; {count(len(seeds), 'replica')}",
+            ),
+            advice=f"Lower experiment.learning_rate (now {experiment.learning_rate:g})",
+        ),
+        publish=_publish,
+        measure_all=None if data.sines is None else HeldOut(learner, data.sines, experiment.data_seed),
+        activation_bytes=_activation_bytes(network, max(stream.batch_size for stream in streams)),
+    )
+
+
+def fixed_rows(experiment: RoutingExperiment, network: Network, num_tasks: int) -> tuple[np.ndarray, ...] | None:
+    """The pattern of every routed layer; None where connections are learnt."""
+    if experiment.allocation == "learnt":
+        return None
+    if experiment.allocation in routing.PATTERNS:
+        return tuple(routing.pattern(experiment.allocation, num_tasks, width) for width in network.widths)
+    rows = [row.split("|") for row in experiment.rows]
+    return tuple(
+        np.array([[float(used) for used in layers[number]] for layers in rows], np.float32)
+        for number in range(len(network.widths))
+    )
+
+
+def _drawn(config: RoutingConfig, say: Say) -> _Data:
+    experiment = config.experiment
+    sines = synthetic.made(experiment.made, experiment.data_seed, experiment.rho)
+    tasks = tuple(task_of(name, experiment.made, sines) for name in sines.names)
+    streams = tuple(stream_of_samples(name, experiment.batch_size) for name in sines.names)
+    return _Data(Opened(tasks, open_devices(config.runtime, say), math.inf), streams, Drawn(sines), sines)
+
+
+def _opened(config: RoutingConfig, say: Say) -> _Data:
+    experiment, size = config.experiment, config.experiment.image_size
+    opened = open_inputs(
+        experiment.tasks, config.runtime, seed=experiment.data_seed, image_size=size, say=say, stream=True
+    )
+    streams = []
+    for task in opened.tasks:
+        for note in task.notes:
+            say(f"{task.uri}: {note}")
+        if experiment.is_grey and task.image_shape[2] != 1:
+            raise ConfigError([f"experiment.is_grey: the images of {task.uri} are coloured; set it to false."])
+        train, name = task.split("train"), task.info.name
+        batch_size = min(experiment.batch_size, len(train))
+        labels = np.asarray(train.labels, np.int32)
+        streams.append(Stream(name, train.images, labels, batch_size, path_of(name), PURPOSES))
+    return _Data(opened, tuple(streams), Images(size, experiment.is_grey, experiment.inverts))
+
+
+def _answering(data: _Data) -> list[Answering]:
+    most, found = max(stream.batch_size for stream in data.streams), []
+    for task, stream in zip(data.opened.tasks, data.streams, strict=True):
+        weights = (np.arange(most) < stream.batch_size).astype(np.float32)
+        found.append(Answering(task.info.name, 1 if data.sines else task.info.num_classes, weights))
+    return found
+
+
+def _p_words(experiment: RoutingExperiment) -> str:
+    low, high = min(experiment.p_init), max(experiment.p_init)
+    return f"{low:g}" if low == high else f"{low:g} to {high:g}"
+
+
+def _activation_bytes(network: Network, batch_size: int) -> int:
+    """What the backward pass of an update keeps: the outputs of all components."""
+    outputs = [
+        math.prod(shape) * len(layer.components)
+        for shape, layer in zip(network.shapes()[:-1], network.layers, strict=True)
+    ]
+    return 4 * batch_size * sum(outputs)
+
+
+def _publish(place: Workdir, finished: Finished) -> RoutingResult:
+    """Every component that is used, once, in the store's own files; then what uses which."""
+    job, measured = finished.job, finished.measured
+    components, facts_of = finished.components, finished.facts
+    if job.keeps_best and finished.best_states:  # of tasks of values, whose last version was described
+        measured = finished.best_measured
+        components = tuple(job.learner.components(state) for state in finished.best_states)
+        facts_of = tuple(job.learner.facts(state) for state in finished.best_states)
+    published: dict[ComponentId, ComponentRecord] = {}
+    replicas = []
+    for index, seed in enumerate(job.seeds):
+        points = [point for point in finished.points if point.replica == index]
+        point = best_point(points, job.learner.groups[0], job.keeps_best) if job.keeps_best else points[-1]
+        by_task: dict[TaskName, dict[str, ComponentId]] = {task.info.name: {} for task in job.tasks}
+        for component in components[index]:
+            identity = _put(place, component, list(by_task), published)
+            for task in component.tasks:
+                by_task[task][component.name] = identity
+        tasks = {}
+        for name, ids in by_task.items():
+            facts = facts_of[index][name]
+            rows, probable = facts.extras["rows"], facts.extras["probabilities"]
+            tasks[name] = RoutedTask(
+                components=ids,
+                rows=tuple(rows),  # type: ignore[arg-type]  # as the learner has them
+                probabilities=tuple(map(tuple, probable)),  # type: ignore[arg-type, call-overload]
+                validation_loss=point.validation_losses[name],
+                validation=point.validation.get(name),
+                test=finished.test[index][name].quality if finished.test else None,
+                test_loss=measured[index][name].loss if measured else None,
+                params=facts.params,
+                accounted_params=facts.accounted_params,
+                flops=facts.flops,
+            )
+        replicas.append(RoutedReplica(seed, tasks))
+    result = RoutingResult(
+        allocation=str(job.beginning.experiment["allocation"]),
+        replicas=tuple(replicas),
+        published=published,
+        num_rounds=job.length.total,
+        image_steps=job.length.total * job.images_per_round,
+        seconds=finished.seconds,
+    )
+    place.finish(result, {})
+    return result
+
+
+def _put(
+    place: Workdir, component: Component, names: Sequence[TaskName], published: dict[ComponentId, ComponentRecord]
+) -> ComponentId:
+    leaves = {path: Leaf(array.shape, array.dtype.name) for path, array in sorted(component.arrays.items())}
+    record = ComponentRecord(component.name, leaves, component.origin, model=1 + names.index(component.tasks[0]))
+    identity = place.components.put(record, component.arrays)
+    published[identity] = record
+    return identity

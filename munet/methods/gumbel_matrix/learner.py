@@ -1,0 +1,331 @@
+"""Gumbel-Matrix routing as a learner: logits and weights trained together, each by an Adam of its own.
+
+A round is one update for each task, in a new order every time, all in one loop on the devices. Tasks may have different
+numbers of classes: heads lie in one array, padded, so that which task is next is a value and no branch of the program.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Array, Bool, Float, Int
+
+from munet.config.routing import RoutingExperiment
+from munet.joint.learner import Answers, Batch, Component, Deciding, Facts, Group, StreamName
+from munet.methods.gumbel_matrix import routing
+from munet.methods.gumbel_matrix.network import HEAD, Network
+from munet.types import TaskName
+
+PURPOSES = ("data", "connections", "dropout", "order")  # for which a round of a stream has random words
+_ADAM = optax.scale_by_adam()
+_NOT_AN_OUTPUT = -1e9  # logit of what pads a head
+
+
+class Source(Protocol):
+    """What models are given of a round's batches. Traced."""
+
+    def batch(self, task: int, batch: Batch) -> tuple[Array, Array]:
+        """Inputs and labels of a task's batch."""
+
+    def prepared(self, images: Float[Array, "n ..."]) -> Array:
+        """Inputs from what is measured."""
+
+
+@dataclass(frozen=True)
+class Answering:
+    """What a task's head answers.
+
+    Attributes:
+      name: the task.
+      width: classes; 1 of a task of values.
+      weights: of the images of its batch in the mean of the losses; 0: it is padding.
+    """
+
+    name: TaskName
+    width: int
+    weights: Float[np.ndarray, " batch"]
+
+
+class Routed(NamedTuple):
+    """What a round changes.
+
+    Attributes:
+      params: weights by component; heads stacked by task.
+      logits: of the routed layers; () where patterns are fixed.
+      moments: of Adam, for weights and for logits.
+      updates: of tasks, before this round.
+    """
+
+    params: dict[str, dict[str, Any]]
+    logits: tuple[Any, ...]
+    moments: tuple[Any, Any]
+    updates: Any
+
+
+class Routing(Deciding):
+    """Trains a network of routed layers for several tasks.
+
+    Args:
+      experiment: what to do.
+      network: of which layers.
+      tasks: what is answered for each.
+      source: of inputs and labels.
+      rows: fixed patterns, one a routed layer; None: connections are learnt.
+      is_value: whether tasks have values and not classes.
+      num_rounds: for the entropy penalty.
+    """
+
+    def __init__(
+        self,
+        experiment: RoutingExperiment,
+        network: Network,
+        tasks: Sequence[Answering],
+        source: Source,
+        rows: tuple[Float[np.ndarray, "tasks components"], ...] | None,
+        *,
+        is_value: bool,
+        num_rounds: int,
+    ):
+        self._experiment, self.network, self._tasks, self._source = experiment, network, tuple(tasks), source
+        self._fixed, self._is_value = rows, is_value
+        self.groups: tuple[Group, ...] = (tuple(task.name for task in tasks),)
+        self._places = {task.name: place for place, task in enumerate(tasks)}
+        self._total = num_rounds * len(tasks)
+        most = max(task.width for task in tasks)
+        self._is_output = np.stack([np.arange(most) < task.width for task in tasks])
+        self._weights = np.stack([task.weights for task in tasks])
+
+    def initial(self, seed: int) -> Routed:
+        """New weights, and connections as probable as `p_init` says."""
+        path = ("routing", seed, "init")
+        params: dict[str, dict[str, Any]] = dict(self.network.initial(path))
+        if heads := self.network.initial_heads(path, [task.width for task in self._tasks]):
+            params[HEAD] = heads
+        logits: tuple[Any, ...] = ()
+        if self._fixed is None:
+            logits = tuple(
+                routing.initial_logits(matrix, (len(self._tasks), width))
+                for matrix, width in zip(self._p_init(), self.network.widths, strict=True)
+            )
+        moments = jax.tree.map(np.asarray, (_ADAM.init(params), _ADAM.init(logits)))
+        return Routed(params, logits, moments, np.int32(0))
+
+    def train(self, state: Routed, batches: Mapping[StreamName, Batch]) -> tuple[Routed, Mapping[StreamName, Array]]:
+        """One update for each task, in random order."""
+        own = [batches[task.name] for task in self._tasks]
+        seen = [self._source.batch(place, batch) for place, batch in enumerate(own)]
+        inputs, labels = (jnp.stack([_filled(one[part], self._weights.shape[1]) for one in seen]) for part in (0, 1))
+        words = jnp.stack([batch.words for batch in own])
+        order = jax.random.permutation(_key(words[0, PURPOSES.index("order")]), len(own))
+
+        def update(state: Routed, task: Array) -> tuple[Routed, Array]:
+            return self._updated(state, task, inputs[task], labels[task], words[task])
+
+        state, losses = jax.lax.scan(update, state, order)
+        by_place = jnp.zeros_like(losses).at[order].set(losses)
+        return state, {task.name: by_place[place] for place, task in enumerate(self._tasks)}
+
+    def measure(
+        self, state: Routed, task: TaskName, images: Float[Array, "n size size 3"], labels: Int[Array, " n"]
+    ) -> Answers:
+        """With the most probable allocation; no random number is drawn."""
+        outputs = self.answers(state, self._places[task], self._source.prepared(images))
+        if self._is_value:
+            return Answers(jnp.zeros(len(images), jnp.int32), (outputs[:, 0] - labels) ** 2)
+        losses = optax.softmax_cross_entropy_with_integer_labels(outputs, labels)
+        return Answers(jnp.where(jnp.isfinite(losses), outputs.argmax(axis=1), -1), losses)
+
+    def answers(self, state: Routed, task: int | Array, inputs: Float[Array, "n ..."]) -> Float[Array, "n outputs"]:
+        """What a task's model says, as it is used after training. Traced."""
+        rows = [row.astype(jnp.float32) for row in self._greedy(state, task)]
+        return self._outputs(state.params, rows, task, inputs)
+
+    def learning_rate(self, step: int) -> float:  # noqa: ARG002
+        """Of the weights."""
+        return self._experiment.learning_rate
+
+    def rows(self, state: Routed) -> tuple[Bool[np.ndarray, "tasks components"], ...]:
+        """The most probable allocation, by routed layer. On the host."""
+        if self._fixed is not None:
+            return tuple(matrix > 0 for matrix in self._fixed)
+        return tuple(np.asarray(logits[..., 0] >= logits[..., 1]) for logits in state.logits)
+
+    def probabilities(self, state: Routed) -> tuple[Float[np.ndarray, "tasks components"], ...]:
+        """Of all connections, by routed layer. On the host."""
+        if self._fixed is not None:
+            return self._fixed
+        return tuple(np.asarray(routing.probabilities(jnp.asarray(logits))) for logits in state.logits)
+
+    def facts(self, state: Routed) -> Mapping[TaskName, Facts]:
+        """By the components that each task computes; `extras` are its rows and how probable each connection is."""
+        rows, probable = self.rows(state), self.probabilities(state)
+        parts, facts = self.components(state), {}
+        for place, task in enumerate(self._tasks):
+            own = [part for part in parts if task.name in part.tasks]
+            sizes = [(sum(array.size for array in part.arrays.values()), len(part.tasks)) for part in own]
+            extras = {
+                "rows": ["".join("01"[int(used)] for used in matrix[place]) for matrix in rows],
+                "probabilities": [[round(float(p), 6) for p in matrix[place]] for matrix in probable],
+            }
+            cost = self.network.flops([matrix[place] for matrix in rows], task.width)
+            facts[task.name] = Facts(
+                sum(size for size, _ in sizes), sum(size / users for size, users in sizes), cost, extras
+            )
+        return facts
+
+    def components(self, state: Routed) -> tuple[Component, ...]:
+        """What some task computes, each once; what none uses is not kept."""
+        rows, users = self.rows(state), dict[str, list[TaskName]]()
+        for place, task in enumerate(self._tasks):
+            for name, *_ in self.network.used([matrix[place] for matrix in rows]):
+                users.setdefault(name, []).append(task.name)
+        found = [
+            Component(name, {path: np.asarray(leaf) for path, leaf in leaves.items()}, "init", tuple(users[name]))
+            for name, leaves in state.params.items()
+            if name in users
+        ]
+        if self.network.has_heads:
+            heads = state.params[HEAD]
+            for place, task in enumerate(self._tasks):
+                own = {path: np.asarray(leaf)[place, ..., : task.width] for path, leaf in heads.items()}
+                found.append(Component(HEAD, own, "init", (task.name,)))
+        return tuple(found)
+
+    def _p_init(self) -> list[float | Float[np.ndarray, "tasks components"]]:
+        """By routed layer, from one number or one for every connection, task by task."""
+        given, widths = self._experiment.p_init, self.network.widths
+        if len(given) == 1:
+            return [given[0]] * len(widths)
+        matrix = np.reshape(given, (len(self._tasks), sum(widths)))
+        return list(np.split(matrix, np.cumsum(widths)[:-1], axis=1))
+
+    def _greedy(self, state: Routed, task: int | Array) -> list[Array]:
+        if self._fixed is not None:
+            return [jnp.asarray(matrix)[task] for matrix in self._fixed]
+        return [routing.greedy(logits[task]) for logits in state.logits]
+
+    def _sampled(self, logits: Sequence[Array], task: Array, words: Array, updates: Array) -> list[Array]:
+        if self._fixed is not None:
+            return [jnp.asarray(matrix)[task] for matrix in self._fixed]
+        keys = jax.random.split(_key(words), len(logits))
+        tau = routing.temperature(updates)
+        return [
+            routing.sample(matrix[task], routing.gumbel(key, matrix.shape[1:]), tau)
+            for matrix, key in zip(logits, keys, strict=True)
+        ]
+
+    def _outputs(self, params: Any, rows: Sequence[Array], task: int | Array, inputs: Array, drop: Any = None) -> Array:
+        features = self.network.features(params, rows, inputs, self._experiment.combination)
+        features = features.reshape(len(features), -1)
+        if drop is not None:
+            features = drop(features)
+        if not self.network.has_heads:
+            return features
+        heads = params[HEAD]
+        outputs = features @ heads["kernel"][task] + heads["bias"][task]
+        return jnp.where(jnp.asarray(self._is_output)[task], outputs, _NOT_AN_OUTPUT)
+
+    def _updated(
+        self, state: Routed, task: Array, inputs: Array, labels: Array, words: Array
+    ) -> tuple[Routed, Float[Array, ""]]:
+        def loss_of(trained: tuple[Any, Any]) -> tuple[Array, Array]:
+            params, logits = trained
+            rows = self._sampled(logits, task, words[PURPOSES.index("connections")], state.updates)
+            drop = _dropout(self.network.dropout, words[PURPOSES.index("dropout")])
+            outputs = self._outputs(params, rows, task, inputs, drop)
+            if self._is_value:
+                losses = (outputs[:, 0] - labels) ** 2
+            else:
+                losses = optax.softmax_cross_entropy_with_integer_labels(outputs, labels)
+            own = jnp.asarray(self._weights)[task]
+            loss = (losses * own).sum() / own.sum()
+            return loss + self._penalty(params, logits, task, state.updates), loss
+
+        trained = state.params, state.logits
+        (_, loss), gradients = jax.value_and_grad(loss_of, has_aux=True)(trained)
+        if clip := self._experiment.clip_norm:
+            gradients, _ = optax.clip_by_global_norm(clip).update(gradients, optax.EmptyState())
+        rates = self._experiment.learning_rate, self._experiment.router_rate
+        stepped, moments = [], []
+        for values, slopes, before, rate in zip(trained, gradients, state.moments, rates, strict=True):
+            moves, after = _ADAM.update(slopes, before)
+            stepped.append(jax.tree.map(lambda leaf, move, rate=rate: leaf - rate * move, values, moves))
+            moments.append(after)
+        new = Routed(stepped[0], stepped[1], (moments[0], moments[1]), state.updates + 1)
+        return (new if self._experiment.moves_others else _only_of(task, new, state)), loss
+
+    def _penalty(self, params: Any, logits: Sequence[Array], task: Array, updates: Array) -> Array:
+        """Everything that is added to the loss of a task (spec section 3)."""
+        experiment, total = self._experiment, jnp.float32(0)
+        if experiment.l2:
+            decayed = [leaf for path, leaf in jax.tree_util.tree_leaves_with_path(params) if not _is_bias(path[-1].key)]
+            total += experiment.l2 * 0.5 * jnp.stack([(leaf**2).sum() for leaf in decayed]).sum()
+        if self._fixed is not None:
+            return total
+        own = [matrix[task] for matrix in logits]
+        if experiment.budget < 1:
+            held = logits if experiment.budget_of == "all" else own
+            total += experiment.budget_weight * routing.budget_penalty(held, experiment.budget)
+        if experiment.disconnect_weight:
+            total += experiment.disconnect_weight * routing.disconnect_penalty(own)
+        if experiment.connection_weight:
+            total += experiment.connection_weight * routing.connection_penalty(own)
+        if experiment.entropy_weight:
+            share = (updates / self._total) ** experiment.entropy_power
+            total += experiment.entropy_weight * share * routing.entropy_penalty(own)
+        return total
+
+
+def _is_bias(name: str) -> bool:
+    return name.rpartition("/")[2] == "bias"
+
+
+def _key(words: Array) -> Array:
+    return jax.random.wrap_key_data(words, impl="threefry2x32")
+
+
+def _dropout(share: float, words: Array) -> Callable[[Array], Array] | None:
+    if not share:
+        return None
+
+    def drop(features: Array) -> Array:
+        is_kept = jax.random.bernoulli(_key(words), 1 - share, features.shape)
+        return jnp.where(is_kept, features / (1 - share), 0.0)
+
+    return drop
+
+
+def _filled(values: Array, length: int) -> Array:
+    """A batch that is shorter than those of other tasks, with zeros behind it."""
+    return jnp.pad(values, [(0, length - len(values))] + [(0, 0)] * (values.ndim - 1))
+
+
+def _only_of(task: Array, new: Routed, old: Routed) -> Routed:
+    """`new`, but what is another task's alone, its moments included, as it was: its logits and its head."""
+
+    def row(now: Array, before: Array) -> Array:
+        is_own = jnp.arange(len(now)).reshape(-1, *[1] * (now.ndim - 1)) == task
+        return jnp.where(is_own, now, before)
+
+    def heads(now: Any, before: Any) -> Any:
+        return {**now, HEAD: jax.tree.map(row, now[HEAD], before[HEAD])} if HEAD in now else now
+
+    weights, connections = new.moments
+    old_weights, old_connections = old.moments
+    weights = weights._replace(mu=heads(weights.mu, old_weights.mu), nu=heads(weights.nu, old_weights.nu))
+    connections = connections._replace(
+        mu=jax.tree.map(row, connections.mu, old_connections.mu),
+        nu=jax.tree.map(row, connections.nu, old_connections.nu),
+    )
+    return Routed(
+        heads(new.params, old.params),
+        jax.tree.map(row, new.logits, old.logits),
+        (weights, connections),
+        new.updates,
+    )

@@ -1,0 +1,132 @@
+"""What models are given: images of tasks that are opened by URI, or samples that are drawn on the devices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from munet import rng
+from munet.data.augment import prepare
+from munet.data.splits import Source as DataSource
+from munet.data.splits import SplitName
+from munet.data.tasks import Task
+from munet.errors import DataError
+from munet.joint.held_out import Measured
+from munet.joint.learner import Batch
+from munet.joint.program import Programs
+from munet.joint.rounds import Stream
+from munet.methods.gumbel_matrix.learner import PURPOSES, Routing
+from munet.methods.gumbel_matrix.synthetic import Sines
+from munet.types import TaskInfo, TaskName
+
+_HELD_OUT = 8_192  # samples of a split that is drawn
+
+
+class Images:
+    """Grey or coloured images in [0, 1].
+
+    Args:
+      image_size: pixels on a side.
+      is_grey: whether they have one channel.
+      inverts: whether black is 1.
+    """
+
+    def __init__(self, image_size: int, is_grey: bool, inverts: bool = False):
+        self._size, self._is_grey, self._inverts = image_size, is_grey, inverts
+
+    def batch(self, task: int, batch: Batch) -> tuple[Array, Array]:  # noqa: ARG002
+        """Images as they are measured, and their classes."""
+        images = batch.images
+        if images.shape[1:3] != (self._size, self._size):
+            return self.prepared(prepare(images, self._size, antialias=False)), batch.labels
+        values = images.astype(jnp.float32) / 255  # nothing is to be resized
+        channels = 1 if self._is_grey else 3
+        values = values if values.shape[-1] == channels else values.repeat(channels, axis=-1)
+        return self._turned(values), batch.labels
+
+    def prepared(self, images: Float[Array, "n size size 3"]) -> Array:
+        """From [-1, 1] and three channels; grey ones have the same value in each."""
+        values = (images + 1) / 2
+        return self._turned(values.mean(axis=-1, keepdims=True) if self._is_grey else values)
+
+    def _turned(self, values: Array) -> Array:
+        return 1 - values if self._inverts else values
+
+
+class Drawn:
+    """Samples of sines, new ones every round."""
+
+    def __init__(self, sines: Sines):
+        self._sines = sines
+
+    def batch(self, task: int, batch: Batch) -> tuple[Array, Array]:
+        """As many samples as the stream has in a batch, whose images are not looked at."""
+        return self._sines.draw(task, _key(batch.words[PURPOSES.index("data")]), len(batch.labels))
+
+    def prepared(self, images: Float[Array, "n inputs"]) -> Array:
+        """As they are."""
+        return images
+
+
+class HeldOut:
+    """Measures the models of all tasks of sines on samples that are the same at every measurement.
+
+    Args:
+      learner: the method.
+      sines: the tasks.
+      seed: of the samples.
+    """
+
+    def __init__(self, learner: Routing, sines: Sines, seed: int):
+        self._learner, self._sines, self._seed = learner, sines, seed
+        self._program: tuple[Programs, Callable[..., Any]] | None = None
+
+    def __call__(self, programs: Programs, state: Any, split: SplitName) -> Mapping[TaskName, Sequence[Measured]]:
+        """Mean squared errors, by task and replica."""
+        if self._program is None or self._program[0] is not programs:
+            self._program = programs, programs.compiled(self._errors, shared=1)
+        errors = np.asarray(self._program[1](state, rng.key_data(("sines", self._seed, split))))
+        return {
+            name: [Measured(None, float(error), _HELD_OUT) for error in errors[:, place]]
+            for place, name in enumerate(self._sines.names)
+        }
+
+    def _errors(self, state: Any, words: Array) -> Float[Array, " tasks"]:
+        found = []
+        for place in range(len(self._sines.names)):
+            inputs, values = self._sines.draw(place, jax.random.fold_in(_key(words), place), _HELD_OUT)
+            found.append(((self._learner.answers(state, place, inputs)[:, 0] - values) ** 2).mean())
+        return jnp.stack(found)
+
+
+def stream_of_samples(name: TaskName, batch_size: int) -> Stream:
+    """A stream that brings nothing but random words."""
+    nothing = np.zeros((batch_size, 1, 1, 1), np.uint8)
+    labels = np.zeros(batch_size, np.int32)
+    return Stream(name, nothing, labels, batch_size, path_of(name), PURPOSES, is_whole=True)
+
+
+def path_of(name: TaskName) -> Callable[[int], rng.Path]:
+    """Of everything that a replica draws for a task."""
+    return lambda seed: ("routing", seed, name)
+
+
+def task_of(name: TaskName, made: str, sines: Sines) -> Task:
+    """A task of sines, which has no files."""
+
+    def load() -> Any:
+        raise DataError(f"{name}: samples of made={made!r} are drawn, and lie nowhere.")
+
+    identity = rng.digest(("sines", made, name, sines.waves, *map(float.hex, map(float, sines.directions.ravel()))))
+    sizes: Mapping[SplitName, int] = {"train": 0, "validation": _HELD_OUT, "test": _HELD_OUT}
+    info = TaskInfo(name, f"made:{made}/{name}", identity.hex(), (), 0, _HELD_OUT, _HELD_OUT)
+    return Task(info, DataSource((), sizes, info.fingerprint, load))
+
+
+def _key(words: Array) -> Array:
+    return jax.random.wrap_key_data(jnp.asarray(words), impl="threefry2x32")

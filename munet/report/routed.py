@@ -1,0 +1,92 @@
+"""`munet status` of a routed training: which task uses which component, a line a task, and how well it does."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from munet.config.routing import ALLOCATIONS
+from munet.errors import UserError
+from munet.joint.workdir import Workdir
+from munet.methods.gumbel_matrix.result import ROUTING, RoutedTask, RoutingResult
+from munet.store.folders import is_remote, local_path, open_folder
+from munet.text import count, duration, plain_console
+
+
+def is_routed(workdir: str) -> bool:
+    """Whether there is a routed training in `workdir`."""
+    path = local_path(workdir)
+    return open_folder(path if is_remote(path) else str(Path(path).absolute())).exists(ROUTING.start)
+
+
+def print_status(workdir: str, *, as_json: bool, is_plain: bool) -> None:
+    """Prints the status on standard output.
+
+    Args:
+      workdir: of the training, finished or not.
+      as_json: as one JSON object.
+      is_plain: whether nothing was asked for that only ViTs have.
+
+    Raises:
+      UserError: it was.
+      CorruptionError: a file is damaged.
+    """
+    if not is_plain:
+        raise UserError(f"{workdir} holds a routed training: leave --task, --confusion and --compare out.")
+    place = Workdir(workdir, ROUTING)
+    if as_json:
+        sys.stdout.write(json.dumps(status_json(place), indent=2) + "\n")
+        return
+    console = plain_console()
+    for line in lines(place):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def lines(place: Workdir) -> list[str]:
+    """Where it stands; once it is complete, its rows."""
+    beginning, result = place.beginning(), place.result()
+    if beginning is None:
+        raise ValueError(f"no routed training in {place.path}")
+    experiment, points = beginning.experiment, place.curve()
+    title = ALLOCATIONS.get(experiment["allocation"], "Routing")  # type: ignore[call-overload]  # plain JSON
+    replicas = experiment["replicas"]
+    seeds = f", {replicas} seeds" if replicas != 1 else ""
+    head = f"{title} of {count(len(beginning.tasks), 'task')}{seeds} in {place.path}"
+    if result is None:
+        done = f"{points[-1].step:,} rounds measured" if points else "not measured yet"
+        return [head, f"not complete: {done}; the same command goes on"]
+    found: RoutingResult = result
+    return [head, f"complete: {found.num_rounds:,} rounds in {duration(found.seconds)}", *found.lines()]
+
+
+def status_json(place: Workdir) -> dict[str, Any]:
+    """The same as JSON values; keys are only ever added (docs/status.md)."""
+    beginning, result, points = place.beginning(), place.result(), place.curve()
+    return {
+        "format": "munet-status",
+        "version": 1,
+        "kind": "routing",
+        "workdir": place.path,
+        "complete": result is not None,
+        "rounds": points[-1].step if points else 0,
+        "settings": dict(beginning.experiment) if beginning else {},
+        "replicas": [
+            {"seed": replica.seed, "tasks": {name: _task(task) for name, task in replica.tasks.items()}}
+            for replica in (result.replicas if result else ())
+        ],
+    }
+
+
+def _task(task: RoutedTask) -> dict[str, Any]:
+    return {
+        "rows": list(task.rows),
+        "probabilities": [list(layer) for layer in task.probabilities],
+        "test_quality": task.test.value if task.test else None,
+        "test_loss": task.test_loss,
+        "params": task.params,
+        "accounted_params": task.accounted_params,
+        "flops": task.flops,
+        "components": dict(task.components),
+    }

@@ -1,0 +1,185 @@
+"""What is made of a suite's complete routed trainings: a page, its table, and the curves with their bands."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from munet.joint.workdir import Beginning, Workdir
+from munet.methods.gumbel_matrix.result import ROUTING, RoutingResult, blocks
+from munet.store.folders import open_folder
+from munet.suites.paired import t_interval
+from munet.suites.plan import seeds_folder
+from munet.suites.record import Record
+from munet.suites.report import FIGURES, PAGE
+from munet.suites.routing_figures import draw
+from munet.suites.suite import Suite
+from munet.text import count, duration
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A complete training of a method.
+
+    Attributes:
+      title: of the method.
+      curve: the figure that it is in; "": none.
+      result: what came of it.
+      beginning: what it began with.
+      steps: rounds at which it was measured.
+      losses: training losses, mean over the tasks and over the rounds since the measurement before.
+    """
+
+    title: str
+    curve: str
+    result: RoutingResult
+    beginning: Beginning
+    steps: Float[np.ndarray, " points"]
+    losses: Float[np.ndarray, "seeds points"]
+
+    @property
+    def final(self) -> Float[np.ndarray, " seeds"]:
+        """Of each seed the mean over tasks: test accuracy in percent, or the mean squared error."""
+        found = []
+        for replica in self.result.replicas:
+            tests = [task.test_loss if task.test is None else 100 * task.test.value for task in replica.tasks.values()]
+            found.append(float(np.mean(tests)))  # type: ignore[arg-type]  # one of the two is there
+        return np.array(found)
+
+    @property
+    def is_accuracy(self) -> bool:
+        """Whether more is better."""
+        return next(iter(self.result.replicas[0].tasks.values())).test is not None
+
+
+class RoutingReport:
+    """Writes what is complete into the suite's directory; a training is read once."""
+
+    def __init__(self, workdir: str, suite: Suite, kept: Record):
+        self._workdir, self._suite, self._kept = workdir, suite, kept
+        self._found: dict[str, Trained] = {}
+
+    def rows(self) -> dict[str, Trained]:
+        """The complete trainings by method."""
+        for method in self._kept.methods:
+            if method.name not in self._found:
+                place = Workdir(seeds_folder(self._workdir, method.name, self._kept.repeats), ROUTING)
+                if (found := _read(place, method.label or method.name, method.curve)) is not None:
+                    self._found[method.name] = found
+        return {method.name: self._found[method.name] for method in self._kept.methods if method.name in self._found}
+
+    def write(self, with_figures: bool = False) -> None:
+        """The page; pictures when they are asked for."""
+        trained, pictures = self.rows(), open_folder(f"{self._workdir}/{FIGURES}")
+        curves = list(dict.fromkeys(one.curve for one in trained.values() if one.curve))
+        if with_figures:
+            for curve in curves:
+                pictures.replace(_file(curve), draw(curve, [one for one in trained.values() if one.curve == curve]))
+        shown = [curve for curve in curves if _file(curve) in pictures.names()]
+        page = [f"# {self._kept.suite}", "", *self._notes(), "", *_table(trained)]
+        for curve in shown:
+            page += ["", f"![{curve}: training loss over rounds, with 90 % bands]({FIGURES}/{_file(curve)})"]
+        page += _comparisons(trained, self._suite.compared_with)
+        page += _rows_of_all(trained)
+        open_folder(self._workdir).replace(PAGE, ("\n".join(page) + "\n").encode())
+
+    def brief(self) -> list[str]:
+        """For the terminal."""
+        trained = self.rows()
+        return [*_table(trained), *_comparisons(trained, self._suite.compared_with)] if trained else []
+
+    def _notes(self) -> list[str]:
+        command = ["munet", "benchmark", f"--suite={self._kept.suite}", f"--repeats={self._kept.repeats}"]
+        notes = [f"Made by `{shlex.join([*command, *self._kept.overrides])}`, from complete trainings only."]
+        trained = self.rows()
+        if trained:
+            layout = next(iter(trained.values())).beginning.layout
+            seconds = duration(sum(one.result.seconds for one in trained.values()))
+            notes.append(
+                f"Trained in {seconds} on {count(int(str(layout.get('num_devices', 1))), 'device')} "
+                f"({layout.get('device_kind', 'cpu')}), seeds 0 to {self._kept.repeats - 1} of a method side by side."
+            )
+        if missing := [method.name for method in self._kept.methods if method.name not in trained]:
+            notes.append(f"Not complete: {', '.join(missing)}.")
+        return notes
+
+
+def _read(place: Workdir, title: str, curve: str) -> Trained | None:
+    result, beginning = place.result(), place.beginning()
+    if result is None or beginning is None:
+        return None
+    points, num = place.curve(), len(result.replicas)
+    steps = np.array([point.step for point in points if point.replica == 0], float)
+    losses = [[point.training_loss for point in points if point.replica == replica] for replica in range(num)]
+    return Trained(title, curve, result, beginning, steps, np.array(losses))
+
+
+def _file(curve: str) -> str:
+    return curve.lower().replace(" ", "_") + ".svg"
+
+
+def _table(trained: dict[str, Trained]) -> list[str]:
+    if not trained:
+        return ["No training is complete."]
+    what = "test accuracy %" if next(iter(trained.values())).is_accuracy else "test error"
+    lines = [
+        f"| method | {what}, mean (90 % interval) | deviation | connections used | expected | different rows |",
+        "|---|---|---|---|---|---|",
+    ]
+    for one in trained.values():
+        replicas, final = one.result.replicas, one.final
+        active, expected, distinct = (
+            float(np.mean(values))
+            for values in (
+                [replica.active_share for replica in replicas],
+                [replica.expected_share for replica in replicas],
+                [replica.num_distinct for replica in replicas],
+            )
+        )
+        lines.append(
+            f"| {one.title} | {_with_interval(final)} | {_deviation(final)} | {active:.1%} | {expected:.1%} | "
+            f"{distinct:.3g} of {len(replicas[0].tasks)} |"
+        )
+    return lines
+
+
+def _comparisons(trained: dict[str, Trained], against: str) -> list[str]:
+    """Every method with the one that all are compared with, seed by seed; only inside of one figure."""
+    if against not in trained:
+        return []
+    base, lines = trained[against], []
+    for name, one in trained.items():
+        if name == against or one.curve != base.curve or len(one.final) != len(base.final):
+            continue
+        if one.is_accuracy:
+            lines.append(f"- {one.title} minus {base.title}: {_with_interval(one.final - base.final)} points")
+        else:
+            lines.append(f"- {one.title}'s error by {base.title}'s: {_with_interval(one.final / base.final)}")
+    return ["", "Seed by seed:", "", *lines] if lines else []
+
+
+def _rows_of_all(trained: dict[str, Trained]) -> list[str]:
+    lines: list[str] = []
+    for one in trained.values():
+        if one.result.allocation != "learnt":
+            continue
+        lines += ["", f"## Rows of {one.title}", "", "```", *blocks(one.result.replicas[0]), "```", ""]
+        lines += [
+            f"(The first seed.) {line}." if number == 0 else f"- {line}"
+            for number, line in enumerate(one.result.summary())
+        ]
+    return lines
+
+
+def _with_interval(values: Float[np.ndarray, " seeds"]) -> str:
+    if len(values) < 2:
+        return f"{values.mean():.4g}"
+    low, high = t_interval(values, 0.9)
+    return f"{values.mean():.4g} ({low:.4g} to {high:.4g})"
+
+
+def _deviation(values: Float[np.ndarray, " seeds"]) -> str:
+    return f"{values.std(ddof=1):.2g}" if len(values) > 1 else "-"

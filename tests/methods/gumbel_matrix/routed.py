@@ -1,0 +1,35 @@
+"""Routed trainings of seconds: two small tasks of images, or two pairs of sines."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from munet.config import RoutingConfig, RoutingExperiment, TrainRuntime
+from munet.config.checks import validate
+
+
+def config(folder: Path, **changes: Any) -> RoutingConfig:
+    """The two tasks of `tests.joint.tiny`, in `folder`."""
+    settings = {
+        "tasks": (f"npz:{folder}/first.npz", f"npz:{folder}/second.npz"),
+        "network": "omniglot_small",
+        "image_size": 8,
+        "p_init": (0.9,),
+        "num_rounds": 6,
+        "validate_every": 4,
+        "batch_size": 8,
+        "learning_rate": 2e-4,
+    }
+    return _config(folder, settings | changes)
+
+
+def sines(folder: Path, **changes: Any) -> RoutingConfig:
+    """Two pairs of tasks of sines."""
+    settings = {"made": "two_pairs", "network": "sines", "num_rounds": 12, "batch_size": 4, "learning_rate": 0.01}
+    return _config(folder, settings | changes)
+
+
+def _config(folder: Path, settings: dict[str, Any]) -> RoutingConfig:
+    runtime = TrainRuntime(cache_dir=str(folder / "cache"), checkpoint_minutes=0, block_rounds=3)
+    return validate(RoutingConfig(RoutingExperiment(**settings), runtime))

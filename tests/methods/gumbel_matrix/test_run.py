@@ -1,0 +1,164 @@
+"""A routed training from the command's settings to its result, its status and its refusals."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+from munet.config import RoutingConfig
+from munet.config.files import CONFIG_FILES
+from munet.config.flags import Override, parse_any_config, parse_as, parse_of
+from munet.config.train import TrainConfig
+from munet.errors import ConfigError, UserError
+from munet.joint import run
+from munet.joint.workdir import Workdir
+from munet.methods.gumbel_matrix import learner
+from munet.methods.gumbel_matrix.components import Conv, Dense
+from munet.methods.gumbel_matrix.network import Layer, Network
+from munet.methods.gumbel_matrix.result import ROUTING, RoutingResult
+from munet.progress.events import Event, Note
+from munet.report import status
+from munet.system import view
+from tests.joint import tiny
+from tests.methods.gumbel_matrix import routed
+
+
+def notes(config: RoutingConfig, workdir: Path) -> list[str]:
+    found: list[Event] = []
+    assert run.train(config, str(workdir), found.append)
+    return [event.text for event in found if isinstance(event, Note)]
+
+
+@pytest.mark.parametrize("replicas", [1, 2])
+def test_sines_are_trained_published_and_shown(
+    tmp_path: Path, replicas: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = notes(routed.sines(tmp_path, replicas=replicas), tmp_path / "run")
+    result = Workdir(tmp_path / "run", ROUTING).result()
+    assert isinstance(result, RoutingResult)
+    assert [replica.seed for replica in result.replicas] == list(range(replicas))
+    task = result.replicas[0].tasks["a"]
+    assert task.test_loss is not None
+    assert task.test is None
+    assert len(task.rows[0]) == 4
+    assert len(task.components) == task.rows[0].count("1")
+    place = Workdir(tmp_path / "run", ROUTING).components
+    assert all(place.get(identity) for identity in task.components.values())
+    assert any("used, · not used" in line for line in said)
+    status.print_status(str(tmp_path / "run"))
+    shown = capsys.readouterr().out
+    assert "a_again" in shown
+    assert task.rows[0].replace("1", "█").replace("0", "·") in shown
+    status.print_status(str(tmp_path / "run"), as_json=True)
+    found = json.loads(capsys.readouterr().out)
+    assert (found["kind"], found["complete"], len(found["replicas"])) == ("routing", True, replicas)
+    again = notes(routed.sines(tmp_path, replicas=replicas), tmp_path / "run")
+    assert again[0].endswith("is complete; nothing is left to do.")
+
+
+def test_the_best_version_is_what_is_published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(learner.Routing, "_penalty", _that_ruins)
+    notes(routed.sines(tmp_path, keep="loss", validate_every=3, num_rounds=60), tmp_path / "run")
+    place = Workdir(tmp_path / "run", ROUTING)
+    best = min(place.curve(), key=lambda point: sum(point.validation_losses.values()))
+    assert best.step < 60
+    result = place.result()
+    assert {name: task.validation_loss for name, task in result.replicas[0].tasks.items()} == best.validation_losses
+    for name, task in result.replicas[0].tasks.items():  # other samples of the same task
+        assert task.test_loss == pytest.approx(best.validation_losses[name], rel=0.2)
+
+
+def _that_ruins(self: Any, params: Any, logits: Any, task: Any, updates: Any) -> Any:
+    """A penalty that drives outputs off after some updates."""
+    del self, logits, task
+    return jnp.where(updates > 100, -1.0, 0.0) * sum(leaf.sum() for leaf in jax.tree.leaves(params))
+
+
+def test_images_have_accuracies(tmp_path: Path) -> None:
+    tiny.write_data(tmp_path)
+    said = notes(routed.config(tmp_path), tmp_path / "run")
+    assert any("test accuracy" in line for line in said)
+    result = Workdir(tmp_path / "run", ROUTING).result()
+    task = result.replicas[0].tasks["first"]
+    assert task.test is not None
+    assert task.validation is not None
+    assert {"stem", "head"} <= set(task.components)
+
+
+def test_who_reads_vits_says_what_is_there(tmp_path: Path) -> None:
+    notes(routed.sines(tmp_path), tmp_path / "run")
+    with pytest.raises(UserError, match="holds a routed training, whose models are no ViTs: `munet status"):
+        view.open(str(tmp_path / "run"))
+
+
+VARIANTS = ["", "synthetic", "synthetic,none", "synthetic,shared", "pair", "pair,none"]
+VARIANTS += [f"mnist{change}" for change in ("", ",budget", ",none", ",shared", ",shared,sum")]
+VARIANTS += ["omniglot", "omniglot,shared", "omniglot_small", "omniglot_small,shared"]
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_every_variant_is_valid(variant: str) -> None:
+    spec = f"gumbel:{variant}" if variant else "gumbel"
+    assert parse_any_config(spec) == parse_of("munet train", TrainConfig, spec)
+
+
+def test_a_config_of_another_command_is_refused() -> None:
+    with pytest.raises(UserError, match="--config=demo is for munet evolve, and this is munet train"):
+        parse_of("munet train", TrainConfig, "demo")
+    with pytest.raises(UserError, match="no variant 'synthetik'"):
+        CONFIG_FILES.load("gumbel:synthetik")
+
+
+def problems(**changes: str) -> list[str]:
+    overrides = [Override(name, value) for name, value in changes.items()]
+    with pytest.raises(ConfigError) as found:
+        parse_as(RoutingConfig, "gumbel:synthetic", overrides)
+    return list(found.value.problems)
+
+
+def test_all_problems_of_a_config_are_told_together() -> None:
+    found = problems(allocation="given", rows="101,0120,1111", p_init="0.5,1.5", budget="0", keep="quality")
+    assert any("experiment.budget" in line for line in found)
+    assert any(line.startswith("experiment.rows has 3 rows, for 4 tasks") for line in found)
+    assert any("'101' is not of the size" in line and "'1111'" in line for line in found)
+    assert any("'0120': expected 0, 1 and |" in line for line in found)
+    assert any("experiment.p_init has 1.5: probabilities are from 0 to 1" in line for line in found)
+    assert any("experiment.p_init has 2 numbers: give one, or 16" in line for line in found)
+    assert any("have no accuracy; use 'loss' or 'last'" in line for line in found)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"budget": "1.5"}, "experiment.budget"),
+        ({"made": "pair", "network": "sines", "allocation": "own"}, "there are 2 tasks and layers of 4 components"),
+        ({"network": "mnist"}, "not made for numbers: use 'sines_parallel', 'sines'"),
+        ({"tasks": "tfds:mnist"}, "give one of them"),
+        ({"made": "", "network": "mnist"}, "experiment.tasks is empty"),
+        ({"rows": "1111"}, "experiment.rows is for allocation='given'"),
+        ({"num_rounds": "0"}, "give the length of training"),
+    ],
+)
+def test_each_is_named_with_what_would_be_right(changes: dict[str, str], expected: str) -> None:
+    assert any(expected in line for line in problems(**changes))
+
+
+def test_logits_that_do_not_learn_are_allowed_and_said(tmp_path: Path) -> None:
+    config: Any = routed.sines(tmp_path, router_learning_rate=0, p_init=(0.3,))
+    said = notes(config, tmp_path / "run")
+    assert "router_learning_rate = 0: connections stay as probable as p_init says (0.3)." in said
+
+
+def test_components_of_other_shapes_are_named_with_their_shapes() -> None:
+    network = Network((8, 8, 1), (Layer(((Conv(4, (3, 3)),), (Conv(4, (3, 3), padding="VALID"),))),))
+    assert network.problems() == [
+        "layer 0: its components must have outputs of one shape, and give component 0 8 x 8 x 4, component 1 6 x 6 x 4."
+    ]
+    small = Network((2, 2, 1), (Layer(((Conv(4, (3, 3), padding="VALID"),),)),))
+    assert small.problems() == ["component 0 of layer 0: windows of 3 x 3 do not fit images of 2 x 2."]
+    assert Network((4,), (Layer(((Dense(4),), (Dense(4),))),)).problems() == []
