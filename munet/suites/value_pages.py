@@ -6,8 +6,9 @@ import csv
 import dataclasses
 import io
 import json
+import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import resources
 from typing import Any
 
@@ -52,7 +53,8 @@ def markdown(
     if not rows:
         return "\n\n".join([*parts, "No run is complete yet."]) + "\n"
     reference = published(paper) if paper else {}
-    tasks, metric = len({row.task for row in rows}), rows[0].metric
+    tasks = max(len({row.task for row in rows if row.method == method}) for method in {row.method for row in rows})
+    metric = rows[0].metric
     parts += ["## Methods", _table(rows, reference), _LEGEND.format(metric=metric, tasks=count(tasks, "task"))]
     if others := reference.get("others"):
         listed = ", ".join(f"{name} {value}" for name, value in others.items())
@@ -92,13 +94,36 @@ def brief(rows: Sequence[ValueRow]) -> list[str]:
     ]
 
 
-def table(rows: Sequence[ValueRow]) -> str:
-    """results.csv: all rows."""
+def seeds_table(rows: Sequence[ValueRow]) -> str:
+    """results.csv: a line for each method and seed, means over the tasks."""
+    grouped: dict[tuple[str, int], list[ValueRow]] = {}
+    for row in rows:
+        grouped.setdefault((row.method, row.seed), []).append(row)
+    means = ("end", "best", "end_validation_loss", "best_validation_loss")
+    lines: list[Sequence[object]] = [
+        ("method", "title", "seed", "tasks", "metric", *means, "best_round", "num_modules", "run_seconds")
+    ]
+    for (method, seed), own in grouped.items():
+        values = [math.fsum(getattr(row, name) for row in own) / len(own) for name in means]
+        first = own[0]
+        lines.append(
+            (method, first.title, seed, len(own), first.metric, *values, first.best_round, first.num_modules,
+             first.run_seconds)
+        )  # fmt: skip
+    return _csv(lines)
+
+
+def tasks_table(rows: Sequence[ValueRow]) -> str:
+    """results_tasks.csv: all rows."""
+    names = [item.name for item in dataclasses.fields(ValueRow) if item.name not in ("title", "run_seconds")]
+    return _csv([names, *([getattr(row, name) for name in names] for row in rows)])
+
+
+def _csv(lines: Iterable[Sequence[object]]) -> str:
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow([item.name for item in dataclasses.fields(ValueRow)])
-    for row in rows:
-        writer.writerow([f"{value:.9g}" if isinstance(value, float) else value for value in dataclasses.astuple(row)])
+    for line in lines:
+        writer.writerow([f"{value:.6g}" if isinstance(value, float) else value for value in line])
     return buffer.getvalue()
 
 

@@ -10,7 +10,7 @@ from munet.suites import value_figures, value_pages
 from munet.suites.alignments import Search, searches
 from munet.suites.plan import seeds_folder
 from munet.suites.record import Record
-from munet.suites.report import FIGURES, METHODS_CSV, PAGE
+from munet.suites.report import FIGURES, METHODS_CSV, PAGE, TASKS_CSV
 from munet.suites.suite import Suite
 from munet.suites.value_rows import ValueRow, rows_of
 
@@ -42,7 +42,8 @@ class ValueReport:
         if with_figures:
             for name, data in value_figures.figures(self._titles, self._searches).items():
                 pictures.replace(name, data)
-        place.replace(METHODS_CSV, value_pages.table(rows).encode())
+        place.replace(METHODS_CSV, value_pages.seeds_table(rows).encode())
+        place.replace(TASKS_CSV, value_pages.tasks_table(rows).encode())
         shown = [(f"{FIGURES}/{name}", value_figures.caption(name)) for name in sorted(pictures.names())]
         page = value_pages.markdown(
             rows,

@@ -42,12 +42,20 @@ def test_a_suite_end_to_end(tmp_path: Path) -> None:
     said = finish(str(file), workdir, "--repeats=2", "--reference=paper")
     assert "mean test RMSE over tasks, the lower the better" in said
     with (workdir / "results.csv").open() as lines:
+        seeds = list(csv.DictReader(lines))
+    assert [(row["method"], row["seed"]) for row in seeds] == [
+        (method, seed) for method in ("single", "optimization_8_clean") for seed in ("0", "1")
+    ]
+    with (workdir / "results_tasks.csv").open() as lines:
         found = list(csv.DictReader(lines))
     assert [(row["method"], row["seed"]) for row in found[::6]] == [
         ("single", "0"), ("single", "1"), ("optimization_8_clean", "0"), ("optimization_8_clean", "1"),
     ]  # fmt: skip
     assert {row["metric"] for row in found} == {"RMSE"}
+    own = [float(row["end"]) for row in found if (row["method"], row["seed"]) == ("single", "1")]
+    assert float(seeds[1]["end"]) == pytest.approx(sum(own) / 6, rel=1e-4)
     page = (workdir / "results.md").read_text()
+    assert "averaged over the 6 tasks of a seed" in page
     assert "| Optimization | 2 |" in page
     assert "0.00 ± 0.00" in page  # the paper's
     assert "GO-MTL 0.35" in page

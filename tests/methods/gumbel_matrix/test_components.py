@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -13,13 +14,20 @@ from munet.methods.gumbel_matrix import components
 from munet.methods.gumbel_matrix.components import Conv, Dense, Norm, Pool, ShapeError
 
 
-@pytest.mark.parametrize(("size", "channels"), [((5, 5), 1), ((3, 3), 4), ((1, 7), 3)])
-def test_a_convolution_as_a_product_is_a_convolution(size: tuple[int, int], channels: int) -> None:
-    inputs = jax.random.normal(jax.random.key(0), (2, 9, 9, channels))
+@pytest.mark.parametrize(("size", "channels"), [((5, 5), 1), ((3, 3), 4), ((1, 7), 3), ((7, 1), 2), ((1, 1), 6)])
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("padding", ["SAME", "VALID"])
+@pytest.mark.parametrize("side", [8, 9])
+def test_a_convolution_as_a_product_is_a_convolution(
+    size: tuple[int, int], channels: int, stride: int, padding: Any, side: int
+) -> None:
+    inputs = jax.random.normal(jax.random.key(0), (2, side, side, channels))
     kernel = jax.random.normal(jax.random.key(1), (*size, channels, 4))
-    plain = jax.lax.conv_general_dilated(inputs, kernel, (1, 1), "VALID", dimension_numbers=("NHWC", "HWIO", "NHWC"))
-    params = {"0/kernel": kernel, "0/bias": jnp.zeros(4)}
-    found = components.apply((Conv(4, size, padding="VALID", relu=False),), params, inputs)
+    names = ("NHWC", "HWIO", "NHWC")
+    plain = jax.lax.conv_general_dilated(inputs, kernel, (stride, stride), padding, dimension_numbers=names)
+    conv = Conv(4, size, stride, padding, relu=False)
+    found = components.apply((conv,), {"0/kernel": kernel, "0/bias": jnp.zeros(4)}, inputs)
+    assert found.shape[1:] == components.shape_after((conv,), (side, side, channels))
     np.testing.assert_allclose(found, plain, atol=1e-4)
 
 

@@ -84,7 +84,9 @@ def test_without_any_component_the_loss_is_finite_and_connections_learn(tmp_path
 
 
 def test_a_round_is_an_update_for_every_task_in_another_order(tmp_path: Path) -> None:
-    learner = learner_of(tmp_path)
+    learner = learner_of(tmp_path, moves_others=False)
+    before, once = trained(learner)
+    assert (np.asarray(once.logits[0]) != before.logits[0]).any(axis=(1, 2)).all()  # every task had its own
     _, after = trained(learner, rounds=3)
     assert int(after.updates) == 12
     assert int(after.moments[0].count) == 12
