@@ -61,9 +61,12 @@ setup(
             "python-multipart>=0.0.20",
             "uvicorn>=0.32",
         ],
+        "video": ["imageio-ffmpeg>=0.5"],  # munet animate --output=evolution.mp4
+        "tensorboard": ["tensorboard>=2.18", "tensorboardX>=2.6.2"],  # munet tensorboard, and the viewer
         "hf": ["datasets>=4.0"],  # Hugging Face sets; brings pyarrow and pandas
         "tfds-prepare": ["tensorflow>=2.18"],  # only to prepare a data set; reading one needs no TensorFlow
         "dev": [
+            "axe-playwright-python>=0.1.4",  # finds what keeps people from using a page
             "httpx>=0.28",
             "hypothesis>=6.100",
             "mypy>=2.0",

@@ -36,8 +36,18 @@ def test_its_lines_work_in_their_order(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MUNET_CACHE_DIR", str(tmp_path / "cache"))
     lines = _lines()
-    assert [line[0] for line in lines] == ["status", "data", "predict", "export", "serve", "extend", "forget", "verify"]
-    serve = lines[4]
+    assert [line[0] for line in lines] == [
+        "status",
+        "report",
+        "data",
+        "predict",
+        "export",
+        "serve",
+        "extend",
+        "forget",
+        "verify",
+    ]
+    serve = lines[5]
     commands = [line for line in lines if line is not serve]
     said = {}
     for command in commands:
@@ -47,6 +57,7 @@ def test_its_lines_work_in_their_order(
     answers = re.findall(r"test/(\w+)/\S+ +(\w+)", said["predict"])
     assert len(answers) > 100
     assert sum(wanted == found for wanted, found in answers) > 0.4 * len(answers)  # ten classes, a tiny run
+    assert "<h1>Report of runs/demo</h1>" in (tmp_path / "report.html").read_text()
     assert (tmp_path / "for_timm" / "README.md").exists()
     assert [*munet.open("runs/demo").models] == ["digits", "glyphs/armenian"]
     assert [*munet.open("runs/grown").models] == ["digits", "mine"]

@@ -310,6 +310,54 @@ def graph(workdir: str, format: str, output: str) -> None:
         say(f"graph: {output}")
 
 
+def report(workdir: str, serve: bool, port: int, **options: Any) -> None:
+    """Writes the report of a run as a page, its figures and tables as files if they are asked for; or serves the page.
+
+    Args:
+      workdir: of the run.
+      serve: whether the page is served until the user ends it.
+      port: where.
+      **options: the others of `munet.report.page.command.Options`.
+
+    Raises:
+      UserError: there is no run, the data is not there, a file cannot be written, or the port cannot be used.
+    """
+    if serve:
+        if options["figures"] or options["examples"]:
+            raise UserError("--serve shows the page as the run goes on: leave --figures and --examples out.")
+        from munet.report.live import command as live
+
+        live.serve(workdir, options["compare"], port)
+        return
+    from munet.report.page import command
+
+    command.write(command.Options(workdir, **options))
+
+
+def animate(workdir: str, output: str, seconds: float) -> None:
+    """Writes a run's evolution as a film.
+
+    Raises:
+      UserError: there is no run, the file cannot be written, or a package is missing.
+    """
+    from munet.report.animation import command
+
+    command.write(workdir, output, seconds)
+
+
+def tensorboard(workdir: Sequence[str], logdir: str, follow: bool) -> None:
+    """Writes TensorBoard's event files of runs.
+
+    Raises:
+      UserError: no run, nothing can be written, or a package is missing.
+      KeyboardInterrupt: the user ended following.
+    """
+    from munet.cli.options import DEFAULT_WORKDIR
+    from munet.report.tensorboard import command
+
+    command.write(workdir or [DEFAULT_WORKDIR], logdir, follow)
+
+
 def export(workdir: str, task: str, format: str, output: str, all_tasks: bool, check: str) -> int:
     """Writes models for other programs, or compares what was written with the system; the code of a difference is 2.
 

@@ -27,6 +27,10 @@ Commands:
   predict    the classes of images, by one task's model or by all
   serve      the same over HTTP, with a page to drop images on
   graph      draw which layers the tasks share
+  report     one page with all that a run's journal says
+  animate    how a system came about, as a GIF or MP4
+  tensorboard
+             event files of runs for TensorBoard
   verify     check that every stored file is what was written
   export     a task's model as a folder that timm, augreg readers or any JAX program open
   compress   a smaller copy of a finished system: layers stored as low-rank updates

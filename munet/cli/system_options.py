@@ -1,4 +1,4 @@
-"""Commands that look at a run, or use it: status, predict, serve, graph, verify, export, compress, forget."""
+"""Commands that look at a run, or use it: status, predict, serve, graph, report, ..., compress, forget."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ def _status(commands: Any) -> argparse.ArgumentParser:
         "--task", default="", metavar="NAME", help="one task class by class: worst classes first, and what is confused"
     )
     parser.add_argument(
-        "--confusion", default="", metavar="FILE.svg", help="with --task: also draw its confusion matrix (test split)"
+        "--confusion",
+        default="",
+        metavar="FILE.svg|png",
+        help="with --task: also draw which classes are confused (test split)",
     )
     return parser
 
@@ -136,6 +139,74 @@ def _graph(commands: Any) -> argparse.ArgumentParser:
     return parser
 
 
+def _report(commands: Any) -> argparse.ArgumentParser:
+    parser = options.command(
+        commands,
+        "report",
+        "Writes one page with all that a run's journal says: results, the layer graph, lineages, knowledge flow,\n"
+        "mutations, costs and settings. It opens without a server and asks for nothing; also while the run goes on.",
+        "Example: munet report --workdir=runs/mine --compare runs/other --output=report.html --figures=figures",
+    )
+    options.add_workdir(parser)
+    parser.add_argument(
+        "--compare", nargs="+", action="extend", default=[], metavar="DIR",
+        help="other runs to show beside it; its baselines are there anyhow",
+    )  # fmt: skip
+    parser.add_argument("--output", "--out", default="report.html", metavar="FILE.html", help="default: %(default)s")
+    parser.add_argument(
+        "--figures", default="", metavar="DIR", help="also write every figure as SVG and PNG, and every table as CSV"
+    )
+    parser.add_argument(
+        "--examples", action="store_true", help="open the tasks' data, and show each task's most confident mistakes"
+    )
+    parser.add_argument(
+        "--serve", action="store_true",
+        help="show the page on http://127.0.0.1 instead, and keep it up to date as the run goes on (extra `serve`)",
+    )  # fmt: skip
+    parser.add_argument("--port", type=int, default=8001, metavar="N", help="of --serve (default: %(default)s; 0: any)")
+    options.add_data_dir(parser, "with --examples: ")
+    options.add_cache_dir(parser)
+    return parser
+
+
+def _animate(commands: Any) -> argparse.ArgumentParser:
+    parser = options.command(
+        commands,
+        "animate",
+        "Shows how a run's system came about as a film of the layer graph, a frame a journal entry.",
+        "A GIF needs nothing more; an MP4 the extra `video`.",
+    )
+    options.add_workdir(parser)
+    parser.add_argument(
+        "--output", "--out", default="evolution.gif", metavar="FILE.gif|mp4", help="default: %(default)s"
+    )
+    parser.add_argument(
+        "--seconds", type=float, default=0.7, metavar="S", help="that each frame is shown (default: %(default)s)"
+    )
+    return parser
+
+
+def _tensorboard(commands: Any) -> argparse.ArgumentParser:
+    parser = options.command(
+        commands,
+        "tensorboard",
+        "Writes TensorBoard's event files from the journals of runs, of past ones too; the runs are only read.\n"
+        "Steps are training images; relative times are seconds of the devices.",
+        "Needs the extra `tensorboard`. Example: munet tensorboard --workdir runs/a runs/b --logdir=logs --follow",
+    )
+    parser.add_argument(
+        "--workdir", nargs="+", action="extend", default=[], metavar="DIR",
+        help=f"where the runs are kept (default: {options.DEFAULT_WORKDIR})",
+    )  # fmt: skip
+    parser.add_argument(
+        "--logdir", default="logs", metavar="LOGS", help="a folder for each run in it (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--follow", action="store_true", help="go on with what runs commit, until all are complete; Ctrl-C ends it"
+    )
+    return parser
+
+
 def _verify(commands: Any) -> argparse.ArgumentParser:
     parser = options.command(commands, "verify", "Checks every component against its hash, and the journal's chain.")
     options.add_workdir(parser)
@@ -210,6 +281,9 @@ COMMANDS: Mapping[str, Callable[[Any], argparse.ArgumentParser]] = {
     "predict": _predict,
     "serve": _serve,
     "graph": _graph,
+    "report": _report,
+    "animate": _animate,
+    "tensorboard": _tensorboard,
     "verify": _verify,
     "export": _export,
     "compress": _compress,

@@ -2,53 +2,98 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from munet.joint.held_out import mean_quality
 from munet.joint.workdir import CurvePoint
-from munet.report import canvas
-from munet.report.drawing import INK
+from munet.report.charts import chart
+from munet.report.charts.chart import Chart
+from munet.report.drawing import INK, TASK_COLOURS
 
 _MAX_LINES = 10  # tasks with a line of their own; more have only their mean
-_HEIGHT, _LEGEND_LINE = 3.6, 0.2  # inches: of everything but the legends, and of one line of these
+_WIDTH, _HEIGHT = 380, 220
+_NAME = 40  # letters in a legend
 
 
 def to_svg(points: Sequence[CurvePoint], num_steps: int, title: str) -> str:
     """The picture of a curve with at least one point, up to `num_steps` steps; equal curves have equal bytes."""
-    names, steps = list(points[0].validation), [point.step for point in points]
+    steps = [point.step for point in points]
+    names = list(points[0].validation)
+    lines = {name: [point.validation[name].value for point in points] for name in names if len(names) <= _MAX_LINES}
+    means = {f"mean of {len(names)} tasks": [mean_quality(point.validation) for point in points if names]}
+    losses = {
+        "training": [point.training_loss for point in points],
+        "validation": [point.validation_loss for point in points],
+    }
     end = max(num_steps, steps[-1])
-    own = names if len(names) <= _MAX_LINES else []
-    losses = [[point.training_loss for point in points], [point.validation_loss for point in points]]
-    num_lines = max(len(own) + (len(names) > 1), len(losses))
-    with canvas.canvas(9.5, _HEIGHT + _LEGEND_LINE * num_lines, columns=2 if names else 1) as (figure, axes):
-        accuracy, loss = axes[0][0], axes[0][-1]
-        for index, name in enumerate(own):
-            values = [100 * point.validation[name].value for point in points]
-            _line(accuracy, steps, values, name, canvas.colour(index))
-        if len(names) > 1:
-            means = [100 * mean_quality(point.validation) for point in points]
-            _line(accuracy, steps, means, f"mean of {len(names)} tasks", INK, linewidth=2.8)
-        for index, name in enumerate(("training", "validation")):
-            _line(loss, steps, losses[index], name, canvas.colour(index))
-        figure.suptitle(title, fontsize=13, fontweight="bold", x=0.01, horizontalalignment="left")
-        if names:
-            _finish(accuracy, "validation accuracy (%)", end, 100.0)
-        _finish(loss, "loss (nats)" if names else "loss", end, max(map(max, losses)))
-        return canvas.svg(figure, title).decode()
+    finite = [loss for values in losses.values() for loss in values if math.isfinite(loss)]
+    top = max(finite, default=1.0) or 1.0
+    shown = [_panel(losses, {}, steps, end, top, "loss (nats)" if names else "loss", is_share=False)]
+    if names:
+        bold = means if len(names) > 1 else {}
+        shown.insert(0, _panel(lines, bold, steps, end, 1.0, "validation accuracy", is_share=True))
+    spec = chart.panels(
+        shown,
+        2,
+        title={"text": chart.short(title, 90), "fontSize": 15, "limit": 0, "offset": 18, "frame": "bounds"},
+        resolve={"scale": {"color": "independent"}},
+    )
+    return Chart("curve", title, "Validation accuracy by task, and losses, over the steps.", spec).svg().decode()
 
 
-def _line(axis: Any, steps: Sequence[int], values: Sequence[float], name: str, colour: str, **options: Any) -> None:
-    """A line with a point at its end, whose value the legend says."""
-    last: dict[str, Any] = {"marker": "o", "markersize": 4, "markevery": [-1]}
-    axis.plot(steps, values, color=colour, label=f"{name}: {values[-1]:.3g}", clip_on=False, **last, **options)
-
-
-def _finish(axis: Any, what: str, end: int, top: float) -> None:
-    """Axes from 0 to their largest values, their names, and the legend below."""
-    axis.set(xlim=(0, end), ylim=(0, top or 1.0), xlabel="steps")
-    axis.set_title(what, loc="left", fontsize=10, fontweight="normal")
-    axis.locator_params(axis="x", nbins=4, integer=True)
-    axis.xaxis.set_major_formatter("{x:,.0f}")
-    names = [line.get_label() for line in axis.lines]  # given, so that one may begin with an underscore
-    axis.legend(axis.lines, names, loc="upper left", bbox_to_anchor=(0.0, -0.2), borderaxespad=0.0, handlelength=1.6)
+def _panel(
+    lines: Mapping[str, Sequence[float]],
+    bold: Mapping[str, Sequence[float]],
+    steps: Sequence[int],
+    end: int,
+    top: float,
+    what: str,
+    *,
+    is_share: bool,
+) -> dict[str, Any]:
+    """Lines, of which the bold ones are black, with a point at their ends, whose values the legend says."""
+    said = chart.labels([*lines, *bold], _NAME)
+    last = {name: values[-1] * (100 if is_share else 1) for name, values in {**lines, **bold}.items()}
+    named = {name: f"{said[name]}: {last[name]:.3g}{'%' if is_share else ''}" for name in said}
+    rows = [
+        {
+            "line": named[name],
+            "step": step,
+            "value": value if math.isfinite(value) else None,
+            "is_end": step == steps[-1],
+            "is_bold": name in bold,
+        }
+        for name, values in {**lines, **bold}.items()
+        for step, value in zip(steps, values, strict=True)
+    ]
+    colours = [*(TASK_COLOURS[place % len(TASK_COLOURS)] for place in range(len(lines))), *(INK for _ in bold)]
+    axis = chart.share_axis(tickCount=5) if is_share else {"tickCount": 5}
+    return {
+        "width": _WIDTH,
+        "height": _HEIGHT,
+        "data": {"values": rows},
+        "encoding": {
+            "x": chart.quantity(
+                "step", "steps", scale={"domain": [0, end], "nice": False}, axis={"tickCount": 4, "format": ",d"}
+            ),
+            "y": chart.quantity("value", what, scale={"domain": [0, top], "nice": False}, axis=axis),
+            "color": {
+                "field": "line",
+                "type": "nominal",
+                "scale": {"domain": list(named.values()), "range": colours},
+                "legend": {"orient": "bottom", "direction": "vertical", "columns": 1, "symbolType": "stroke"},
+            },
+        },
+        "layer": [
+            {
+                "mark": {"type": "line", "clip": False},
+                "encoding": {"strokeWidth": {"condition": {"test": "datum.is_bold", "value": 2.8}, "value": 1.8}},
+            },
+            {
+                "transform": [{"filter": "datum.is_end"}],
+                "mark": {"type": "point", "filled": True, "size": 34, "opacity": 1, "clip": False},
+            },
+        ],
+    }

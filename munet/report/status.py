@@ -9,7 +9,7 @@ from typing import Any
 from munet import intervals
 from munet.errors import UserError
 from munet.evolution import costs
-from munet.report import classes, confusion_svg, muir_status, routed, tables
+from munet.report import classes, confusion_file, muir_status, routed, tables
 from munet.report.overview import MOST_TASKS, mean, mean_accuracy, mean_interval, overview
 from munet.report.unfinished import seconds_left, unfinished
 from munet.system import view
@@ -141,7 +141,7 @@ def print_status(
       workdir: of a run, finished or not.
       as_json: as one JSON object.
       task: only this one, class by class; "": all.
-      confusion: a file for the task's confusion matrix (SVG); "": none.
+      confusion: a file for the task's confusion matrix (.svg or .png); "": none.
       wide: every column and every task, however wide that is.
       compare: beside the baselines that the run was compared with, in their place.
 
@@ -163,7 +163,7 @@ def print_status(
         raise UserError(f"--confusion={confusion} draws the classes of one task: say which with --task=NAME.")
     system = view.open(workdir)
     if confusion:
-        confusion_svg.write(system, task, confusion)
+        confusion_file.write(system, task, confusion)
     if as_json:
         sys.stdout.write(json.dumps(status_json(system, task), indent=2) + "\n")
         return

@@ -5,15 +5,13 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import os
-import signal
 import socket
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from importlib.util import find_spec
-from types import FrameType
 
 from munet.errors import UserError
+from munet.server import listening
 from munet.text import count, say
 
 _NEEDED = {
@@ -71,7 +69,7 @@ def serve(options: Options) -> None:
     from munet.server.models import check_served, open_tasks
 
     tokens = read_tokens(options.token_file)
-    with contextlib.closing(_bound(options.host, options.port)) as bound:
+    with contextlib.closing(listening.bound(options.host, options.port)) as bound:
         tasks = open_tasks(options.workdir, options.tasks)[1]
         if not options.follow:
             check_served(tasks, options.workdir, options.tasks)
@@ -85,8 +83,11 @@ def serve(options: Options) -> None:
         _run(options, tokens, bound)
 
 
-def check_packages() -> None:
+def check_packages(what: str = "munet serve") -> None:
     """Refuses to start without the packages of the extra.
+
+    Args:
+      what: is to be started.
 
     Raises:
       UserError: one is missing.
@@ -94,7 +95,7 @@ def check_packages() -> None:
     missing = [package for module, package in _NEEDED.items() if find_spec(module) is None]
     if missing:
         raise UserError(
-            f"munet serve needs {', '.join(missing)}: pip install -e '.[serve]' in munet's folder (the extra `serve`)."
+            f"{what} needs {', '.join(missing)}: pip install -e '.[serve]' in munet's folder (the extra `serve`)."
         )
 
 
@@ -117,33 +118,7 @@ def _check(options: Options) -> None:
         raise UserError(f"--follow={options.follow:g}: expected seconds, 0 or more.")
 
 
-def _bound(host: str, port: int) -> socket.socket:
-    """A socket that listens to nobody yet.
-
-    Raises:
-      UserError: the port is taken, or the host is none of this machine's.
-    """
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    except (OSError, UnicodeError) as error:
-        raise UserError(f"--host={host}: {getattr(error, 'strerror', None) or error}; expected an address.") from error
-    bound = socket.socket(family, kind, protocol)
-    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        bound.bind(address)
-        bound.listen(1024)  # so that a second server is refused from now on
-    except OSError as error:
-        bound.close()
-        raise UserError(
-            f"--port={port}: {host} port {port} cannot be used: {error.strerror or error}. Give another one; --port=0 "
-            "takes any that is free."
-        ) from error
-    return bound
-
-
 def _run(options: Options, tokens: tuple[bytes, ...], bound: socket.socket) -> None:
-    import uvicorn
-
     from munet.server.app import make_app
     from munet.server.limits import Limits
     from munet.server.service import Service, Serving
@@ -162,34 +137,11 @@ def _run(options: Options, tokens: tuple[bytes, ...], bound: socket.socket) -> N
         options.workdir, options.tasks, options.max_batch, options.max_wait_ms / 1000, follow=options.follow
     )
 
-    class Server(uvicorn.Server):
-        """uvicorn's server, which does not end with the signal that ended it: the exit code is ours."""
-
-        @contextlib.contextmanager
-        def capture_signals(self) -> Iterator[None]:
-            def stop(number: int, frame: FrameType | None) -> None:
-                self.handle_exit(number, frame)
-
-            before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
-            try:
-                yield
-            finally:
-                for number, handler in before.items():
-                    signal.signal(number, handler)
-
     def fail() -> None:
         server.should_exit = True
 
     service = Service(serving, limits, _say, on_failure=fail)
-    config = uvicorn.Config(
-        make_app(service, tokens),
-        log_level="warning",
-        access_log=False,
-        ws="none",
-        server_header=False,
-        timeout_graceful_shutdown=_ENDING_SECONDS,
-    )
-    server = Server(config)
+    server = listening.server(make_app(service, tokens), _ENDING_SECONDS)
     server.run(sockets=[bound])
     if service.failure is not None:
         raise service.failure

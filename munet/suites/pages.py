@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import PurePosixPath
 
 from munet.intervals import Interval
 from munet.suites import paired, summary
@@ -58,7 +59,7 @@ def markdown(
         parts += [f"## {what} {metric} per task", _task_table(found, labels, index), legend]
     parts += ["## Data", _data_table(rows), _DATA_LEGEND, *reference]
     for figure in figures:
-        title, caption = CAPTIONS.get(figure.rpartition("/")[2], (figure, ""))
+        title, caption = CAPTIONS.get(PurePosixPath(figure).stem, (figure, ""))
         parts += [f"## {title}", f"![{title}]({figure})", caption.format(metric=metric)]
     return _join(parts)
 

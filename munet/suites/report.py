@@ -66,9 +66,9 @@ class Report:
         evolved = [key for key, found in self._rows.items() if found[0].kind == "evolve"]  # others have no journal
         places = {key: run_folder(self._workdir, *key) for key in evolved}
         drawn = figures(rows, self._suite, curves, places)
-        for name, data in drawn.items():
-            open_folder(f"{self._workdir}/{FIGURES}").replace(name, data)
-        return set(drawn)
+        for chart in drawn:
+            open_folder(f"{self._workdir}/{FIGURES}").replace(f"{chart.name}.svg", chart.svg())
+        return {f"{chart.name}.svg" for chart in drawn}
 
     def _notes(self, rows: Sequence[Row]) -> list[str]:
         complete = {(row.method, row.seed) for row in rows}

@@ -42,6 +42,12 @@ from munet.types import (
 )
 from munet.vit import architecture, flops
 
+# By the file that a training begins with: what it is, and what `munet status` shows of it.
+_OTHER_MODELS = {
+    "routing.json": ("a routed training", "its rows and what each task computes"),
+    "muir.json": ("a MUiR training", "its errors and which tasks share modules"),
+}
+
 
 @dataclass(frozen=True)
 class JointRecord:
@@ -337,16 +343,26 @@ def open(workdir: str) -> RunView:
 
     if joint.is_joint(workdir):
         return joint.open_joint(workdir)
-    if open_folder(workdir).exists("routing.json"):
-        raise WorkdirError(
-            f"{workdir} holds a routed training, whose models are no ViTs: `munet status --workdir={workdir}` shows "
-            "its rows and what each task computes; nothing else reads it."
-        )
+    refuse_other_models(workdir)
     store = Store.open(workdir)
     start = read_start(store)
     with sound.stumbles_named(f"The first entry of the journal of {store.path}"):
         controller = Controller(read_experiment(start), start.tasks)
     return RunView(store, start, replay.load(controller, store))
+
+
+def refuse_other_models(workdir: str) -> None:
+    """Refuses trainings whose models are no ViTs, which a view cannot show.
+
+    Raises:
+      WorkdirError: it is one; the message says what reads it.
+    """
+    for file, (kind, shown) in _OTHER_MODELS.items():
+        if open_folder(workdir).exists(file):
+            raise WorkdirError(
+                f"{workdir} holds {kind}, whose models are no ViTs: `munet status --workdir={workdir}` shows {shown}; "
+                "nothing else reads it."
+            )
 
 
 def baseline_workdir(workdir: str, kind: str) -> str:

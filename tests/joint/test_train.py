@@ -23,6 +23,8 @@ from munet.joint.run import train
 from munet.methods.fine_tuning import job as fine_tuning
 from munet.progress.events import Event, Note
 from munet.report.graph import graph
+from munet.report.page import examples, html, report, source
+from munet.report.page.parts import Pictures, Text
 from munet.report.status import status_json
 from munet.run.start import RootComponents
 from munet.store import Store
@@ -283,3 +285,21 @@ def test_a_root_with_adapters_keeps_them(data: Path, tmp_path: Path) -> None:
     config.experiment.defaults.adapter_dim = 8
     with pytest.raises(UserError, match=r"of width 32, .*adapter_dim = 8\. Set --config\.defaults\.adapter_dim=32"):
         run(config, tmp_path / "third")
+
+
+def test_a_report_shows_it_with_its_mistakes(workdir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No journal: neither lineages nor mutations; but results, graph, settings, and the most confident mistakes."""
+    monkeypatch.setenv("MUNET_CACHE_DIR", str(tmp_path / "cache"))
+    system = view.open(str(workdir))
+    read = source.read(str(workdir), [str(workdir)])
+    section = examples.section(read)
+    made = report.make(read, section)
+    names = [section.name for section in made.sections if section.name != "classes"]  # where any fails
+    assert names == ["tasks", "comparison", "size", "mistakes", "graph", "knowledge", "data", "settings"]
+    for task, part in zip(system.models, section.parts, strict=True):
+        test = system.models[task].test_quality
+        assert test is not None
+        wrong = test.counted - test.correct
+        assert isinstance(part, Pictures | Text)
+        assert (part.title if isinstance(part, Pictures) else part.text).startswith(f"{task}: {wrong or 'none'} of")
+    assert "data:image/svg+xml" in html.to_page(made)

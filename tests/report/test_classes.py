@@ -12,11 +12,13 @@ import pytest
 
 from munet.errors import UserError
 from munet.quality import quality_of
-from munet.report import classes, confusion_svg, status
+from munet.report import classes, status
+from munet.report.charts import confusion
 from munet.report.classes import SplitCounts
 from munet.system import view
 from munet.types import PhaseEntry, Position
 from tests.evolution import simulation
+from tests.report.drawn_texts import faults, texts_of
 from tests.report.stored_run import write_run
 
 CORRECT, COUNTED = (9, 0, 3, 0), (10, 5, 4, 0)
@@ -116,30 +118,33 @@ def test_the_matrix_is_drawn(tmp_path: Path) -> None:
     write_run(tmp_path, num_classes=(4, 4), seed=1)
     with pytest.raises(UserError, match="say which with --task"):
         status.print_status(str(tmp_path), confusion="c.svg")
-    with pytest.raises(UserError, match=r"drawn as SVG; give a name that ends in \.svg"):
-        status.print_status(str(tmp_path), task="task0", confusion=str(tmp_path / "c.png"))
+    with pytest.raises(UserError, match=r"give a name that ends in \.svg or \.png"):
+        status.print_status(str(tmp_path), task="task0", confusion=str(tmp_path / "c.pdf"))
     with pytest.raises(UserError, match="in a folder that exists"):
         status.print_status(str(tmp_path), task="task0", confusion=str(tmp_path / "no" / "c.svg"))
     status.print_status(str(tmp_path), task="task0", confusion=str(tmp_path / "c.svg"))
-    root = ElementTree.fromstring((tmp_path / "c.svg").read_text())
-    titles = [title.text for title in root.iter("{http://www.w3.org/2000/svg}title")]
-    assert titles[0] == "task0: what is taken for what"
-    assert len(titles[1:]) == 2 + len(PAIRS)  # two classes have images right
-    names = view.open(str(tmp_path)).task("task0").class_names
-    assert f"{names[1]} taken for {names[2]}: 4 of 5" in titles
+    drawn = (tmp_path / "c.svg").read_bytes()
+    texts = [text.text for text in texts_of(drawn)]
+    assert faults(drawn) == []
+    assert {"task0: what is taken for what", "Test split, 4 classes", "right", "taken for another"} <= set(texts)
+    cells = ElementTree.fromstring(drawn).findall(".//*[@aria-roledescription='rect mark']")
+    assert len(cells) == 2 + len(PAIRS)  # two classes have images right
+    status.print_status(str(tmp_path), task="task0", confusion=str(tmp_path / "c.png"))
+    assert (tmp_path / "c.png").read_bytes()[:4] == b"\x89PNG"
 
 
 def test_short_names_stand_upright() -> None:
-    def drawn(*names: str) -> str:
-        return confusion_svg.to_svg("t", names, SplitCounts((1, 1), (2, 2), ((0, 1, 1), (1, 0, 1))))
+    counts = SplitCounts((1, 1), (2, 2), ((0, 1, 1), (1, 0, 1)))
 
-    assert "rotate(" not in drawn("0", "11")
-    assert drawn("0", "wren").count("rotate(-90)") == 2
+    def angle(*names: str) -> int:
+        return confusion.spec(names, counts)["encoding"]["x"]["axis"]["labelAngle"]
+
+    assert (angle("0", "11"), angle("0", "wren")) == (0, -90)
 
 
 def test_of_many_classes_those_most_confused_are_drawn() -> None:
     counts = SplitCounts((4,) * 1623, (5,) * 1623, tuple((label, label + 1, 1) for label in range(0, 200, 2)))
-    text = confusion_svg.to_svg("omniglot", tuple(f"<{label}>" for label in range(1623)), counts)
-    assert "the 40 of 1,623 classes that are confused most" in text
-    assert text.count('class="cell"') == 40 + 20
-    ElementTree.fromstring(text)  # names are escaped
+    assert "the 40 of 1,623 classes that are confused most" in confusion.caption(1623, counts)
+    names = tuple(f"<{label}>" for label in range(1623))
+    assert len(confusion.spec(names, counts)["data"]["values"]) == 40 + 20
+    assert len(confusion.rows(names, counts)) == 1623 + 100

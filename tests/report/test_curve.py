@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import html
-import re
+import math
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import jax
@@ -23,6 +23,7 @@ from munet.training.program.sharding import AXES
 from munet.types import Quality
 from munet.vit import forward
 from munet.vit.architecture import get_variant
+from tests.report.drawn_texts import faults, texts_of
 
 
 def points(num_tasks: int, count: int = 3) -> list[CurvePoint]:
@@ -44,18 +45,23 @@ def points(num_tasks: int, count: int = 3) -> list[CurvePoint]:
 def test_the_picture_has_a_line_a_task_and_their_mean(num_tasks: int, num_lines: int) -> None:
     svg = to_svg(points(num_tasks), 40, "a & b")
     tree = ElementTree.fromstring(svg)
-    assert tree.findtext(".//{http://purl.org/dc/elements/1.1/}title") == "a & b"
-    paths = [path.get("d") or "" for path in tree.iter("{http://www.w3.org/2000/svg}path") if path.get("style")]
-    lines = [path for path in paths if path.count("L") == 2 and "z" not in path]  # through three points
-    assert len(lines) == 2 * (num_lines + 2)  # two losses too, and each again in a legend
+    lines = tree.findall(".//*[@aria-roledescription='line mark']")
+    assert len(lines) == num_lines + 2  # two losses too
+    assert all(str(line.get("d")).count("L") == 2 for line in lines)  # through three points
+    assert faults(svg.encode()) == []
     assert to_svg(points(num_tasks), 40, "a & b") == svg
     assert ElementTree.fromstring(to_svg(points(num_tasks, 1), 1, "one point")) is not None
 
 
 def test_the_legend_says_where_each_line_ends() -> None:
-    svg = to_svg(points(2), 40, "$one$ curve")
-    written = map(html.unescape, re.findall(r"<!-- (.*?) -->", svg))  # beside the letters' paths
-    assert {"$one$ curve", "task <0>: 20", "mean of 2 tasks: 20", "training: 1", "validation: 1"} <= set(written)
+    written = {text.text for text in texts_of(to_svg(points(2), 40, "$one$ curve").encode())}
+    assert {"$one$ curve", "task <0>: 20%", "mean of 2 tasks: 20%", "training: 1", "validation: 1"} <= written
+
+
+def test_losses_that_are_not_finite_leave_a_gap() -> None:
+    found = [replace(points(1)[0], training_loss=math.nan, validation_loss=math.inf), *points(1)[1:]]
+    assert "Infinity" not in to_svg(found, 40, "diverged")
+    assert faults(to_svg(found[:1], 40, "diverged at once").encode()) == []
 
 
 def test_measuring_counts_every_image_once() -> None:

@@ -71,7 +71,7 @@ def contact_sheet(task: Task) -> Image.Image:
         for sample in range(NUM_SAMPLES):
             corner = (left + label_width + sample * (_CELL + _GAP), top)
             if sample < len(indices):
-                sheet.paste(_thumbnail(train.images[indices[sample]]), corner)
+                sheet.paste(thumbnail(train.images[indices[sample]]), corner)
             else:
                 draw.rectangle((*corner, corner[0] + _CELL - 1, corner[1] + _CELL - 1), fill=_EMPTY)
     return sheet
@@ -83,7 +83,7 @@ def _spread(num_classes: int, most: int) -> Int[np.ndarray, " shown"]:
     return np.arange(shown) * num_classes // shown
 
 
-def _thumbnail(pixels: UInt8[np.ndarray, "h w c"]) -> Image.Image:
+def thumbnail(pixels: UInt8[np.ndarray, "h w c"]) -> Image.Image:
     """The image as large as fits a cell, on a faint ground if it is not square."""
     image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).convert("RGB")
     scale = _CELL / max(image.size)

@@ -6,13 +6,12 @@ and are shown as text.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from typing import Any
 
+from munet import pages
 from munet.evolution.plan import FORGOTTEN
-from munet.pages import inline_hash
 from munet.quality import metric_words
 from munet.report import drawing
 from munet.report.graph import pictures
@@ -47,13 +46,9 @@ def to_page(tasks: Sequence[TaskInfo], history: History) -> str:
       history: the run's.
     """
     template = (resources.files("munet") / "assets" / "graph.html").read_text(encoding="utf-8")
-    policy = "default-src 'none'; base-uri 'none'; form-action 'none'; img-src data:; " + "; ".join(
-        f"{element}-src '{inline_hash(element, template)}'" for element in ("script", "style")
-    )
-    text = json.dumps(to_data(tasks, history), separators=(",", ":"))
-    for letter in "<>&":  # in a script element only JSON's own escapes are read
-        text = text.replace(letter, f"\\u{ord(letter):04x}")
-    return template.replace("POLICY", policy, 1).replace("DATA", text, 1)
+    scripts, styles = (pages.elements(kind, template) for kind in ("script", "style"))
+    filled = template.replace("POLICY", pages.policy(scripts, styles), 1)
+    return filled.replace("DATA", pages.data_text(to_data(tasks, history)), 1)
 
 
 def to_data(tasks: Sequence[TaskInfo], history: History) -> dict[str, Any]:

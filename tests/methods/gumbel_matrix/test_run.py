@@ -23,6 +23,7 @@ from munet.methods.gumbel_matrix.network import Layer, Network
 from munet.methods.gumbel_matrix.result import ROUTING, RoutingResult
 from munet.progress.events import Event, Note
 from munet.report import status
+from munet.report.verify.verify import verify
 from munet.system import view
 from tests.joint import tiny
 from tests.methods.gumbel_matrix import routed
@@ -92,8 +93,13 @@ def test_images_have_accuracies(tmp_path: Path) -> None:
 
 def test_who_reads_vits_says_what_is_there(tmp_path: Path) -> None:
     notes(routed.sines(tmp_path), tmp_path / "run")
-    with pytest.raises(UserError, match="holds a routed training, whose models are no ViTs: `munet status"):
-        view.open(str(tmp_path / "run"))
+    (tmp_path / "muir").mkdir()
+    (tmp_path / "muir" / "muir.json").touch()
+    for reader in (view.open, verify):
+        with pytest.raises(UserError, match="holds a routed training, whose models are no ViTs: `munet status"):
+            reader(str(tmp_path / "run"))
+        with pytest.raises(UserError, match="holds a MUiR training, whose models are no ViTs: `munet status"):
+            reader(str(tmp_path / "muir"))
 
 
 VARIANTS = ["", "synthetic", "synthetic,none", "synthetic,shared", "pair", "pair,none"]

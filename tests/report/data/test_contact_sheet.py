@@ -50,7 +50,7 @@ def test_many_classes_are_sampled_evenly(tmp_path: Path) -> None:
 @pytest.mark.parametrize("shape", [(105, 105), (8, 20, 3), (200, 3), (1, 1)])
 def test_every_shape_fits_its_cell(tmp_path: Path, shape: tuple[int, ...]) -> None:
     image = _task(tmp_path, 3, shape).split("train").images[0]
-    assert contact_sheet._thumbnail(image).size == (contact_sheet._CELL, contact_sheet._CELL)
+    assert contact_sheet.thumbnail(image).size == (contact_sheet._CELL, contact_sheet._CELL)
 
 
 def test_long_names_are_cut_and_classes_without_images_are_shown(tmp_path: Path) -> None:

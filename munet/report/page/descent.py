@@ -1,0 +1,89 @@
+"""How the system came about: the layer graph, validation along lineages, knowledge flow, values along lineages."""
+
+from __future__ import annotations
+
+from munet.report import history
+from munet.report.charts import hyperparameters, knowledge, validation
+from munet.report.charts.chart import Chart
+from munet.report.facts import knowledge as knowledge_facts
+from munet.report.facts import mutations
+from munet.report.graph import page as graph_page
+from munet.report.graph import svg
+from munet.report.graph.graph import of_run
+from munet.report.page.parts import Graph, Part, Section
+from munet.report.page.source import Source
+from munet.types import TaskName
+
+_MOST_PANELS = 30  # tasks whose validation is drawn
+_MOST_IN_PICTURE = 40  # tasks of which the graph is drawn as a picture too
+
+
+def sections(source: Source) -> list[Section]:
+    """Graph, validation, knowledge flow."""
+    return [
+        Section("graph", "The layer graph", _graph(source)),
+        Section("validation", "Validation along the lineages", _validation(source)),
+        Section("knowledge", "Knowledge flow", _knowledge(source)),
+        Section("lineages", "Hyper-parameters along the lineages", _along(source)),
+    ]
+
+
+def _graph(source: Source) -> list[Part]:
+    system = source.system
+    if not system.models:
+        return []
+    picture = svg.to_svg(of_run(system)) if len(system.models) <= _MOST_IN_PICTURE or not source.entries else ""
+    folded = history.fold(system.controller, source.entries) if source.entries else None
+    return [Graph(graph_page.to_page(system.every_task, folded) if folded else "", picture)]
+
+
+def _validation(source: Source) -> list[Part]:
+    lineages = {source.name: [source.families.lineages()]}
+    names = _retained(source)
+    spec = validation.spec(lineages, dict(list(names.items())[:_MOST_PANELS]), source.metric)
+    if spec is None:
+        return []
+    more = f" The first {_MOST_PANELS} tasks are drawn." if len(names) > _MOST_PANELS else ""
+    caption = (
+        f"Validation {source.metric} after each cycle of training on the task, from the first ancestor there to the "
+        f"retained model; of ancestors up to the version that was kept.{more}"
+    )
+    return [Chart("figure_5", "Figure 5", caption, spec, validation.rows(lineages, names))]
+
+
+def _knowledge(source: Source) -> list[Part]:
+    flows, tasks = knowledge_facts.flows(source.system), list(source.system.models)
+    if not flows:
+        return []
+    rows = knowledge.rows(flows)
+    caption = (
+        "On which tasks the components of each task's model were trained: shares of their training cycles, its own "
+        "included. What is still the root's was trained on none."
+    )
+    drawn = knowledge.graph(flows, tasks)
+    heat_map = knowledge.heat_map(flows, tasks)
+    return [
+        Chart(name, title, words, spec, rows)
+        for name, title, words, spec in (
+            ("figure_6", "Figure 6, as a graph", f"{caption} Arrows come from who gave; the wider, the more.", drawn),
+            ("figure_7", "Figure 7, as a heat map", caption, heat_map),
+        )
+        if spec is not None
+    ]
+
+
+def _along(source: Source) -> list[Part]:
+    ancestries = {
+        task: [mutations.hyperparameters(child) for child in source.families.ancestry(task)]
+        for task in _retained(source)
+    }
+    spec = hyperparameters.along_lineages(ancestries)
+    if spec is None:
+        return []
+    caption = "From the first child of the root to each task's model; what never changed is left out."
+    return [Chart("lineages", "Values on the way", caption, spec, hyperparameters.steps(ancestries))]
+
+
+def _retained(source: Source) -> dict[TaskName, TaskName]:
+    """The tasks that have a model, in the run's order."""
+    return {task: task for task in source.system.models if task in source.families.last}
