@@ -62,6 +62,7 @@ def test_killed_at_every_named_moment(undisturbed: tuple[Path, dict[str, object]
     assert not (tmp_path / "run" / "in_flight").exists()
 
 
+@pytest.mark.slow
 def test_killed_around_the_choice_of_seed_parents(
     undisturbed: tuple[Path, dict[str, object], float], tmp_path: Path
 ) -> None:
@@ -91,6 +92,7 @@ def kill_at_random(seed: int, times: int, undisturbed: tuple[Path, dict[str, obj
     assert tiny_run.results(workdir) == expected
 
 
+@pytest.mark.slow
 def test_killed_at_random_moments(undisturbed: tuple[Path, dict[str, object], float], tmp_path: Path) -> None:
     kill_at_random(0, 2, undisturbed, tmp_path / "run")
 

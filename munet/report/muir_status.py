@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
 from typing import Any
 
 from munet.config.muir import MuirExperiment
@@ -12,14 +11,7 @@ from munet.errors import UserError
 from munet.joint.workdir import Workdir
 from munet.methods.muir.result import MUIR, MuirResult, lines
 from munet.store import codec
-from munet.store.folders import is_remote, local_path, open_folder
 from munet.text import count, say
-
-
-def is_muir(workdir: str) -> bool:
-    """Whether there is a MUiR training in `workdir`."""
-    path = local_path(workdir)
-    return open_folder(path if is_remote(path) else str(Path(path).absolute())).exists(MUIR.start)
 
 
 def status_json(workdir: str) -> dict[str, Any]:

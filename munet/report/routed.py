@@ -4,21 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
 from typing import Any
 
 from munet.config.routing import ALLOCATIONS
 from munet.errors import UserError
 from munet.joint.workdir import Workdir
 from munet.methods.gumbel_matrix.result import ROUTING, RoutedTask, RoutingResult
-from munet.store.folders import is_remote, local_path, open_folder
 from munet.text import count, duration, plain_console
-
-
-def is_routed(workdir: str) -> bool:
-    """Whether there is a routed training in `workdir`."""
-    path = local_path(workdir)
-    return open_folder(path if is_remote(path) else str(Path(path).absolute())).exists(ROUTING.start)
 
 
 def print_status(workdir: str, *, as_json: bool, is_plain: bool) -> None:

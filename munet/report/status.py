@@ -9,7 +9,7 @@ from typing import Any
 from munet import intervals
 from munet.errors import UserError
 from munet.evolution import costs
-from munet.report import classes, confusion_file, muir_status, routed, tables
+from munet.report import classes, confusion_file, tables
 from munet.report.overview import MOST_TASKS, mean, mean_accuracy, mean_interval, overview
 from munet.report.unfinished import seconds_left, unfinished
 from munet.system import view
@@ -149,12 +149,17 @@ def print_status(
       UserError: there is no run, its journal is damaged, no such task, there is nothing to compare with, or the file
         cannot be written.
     """
-    if muir_status.is_muir(workdir):
+    begun = view.other_models(workdir)
+    if begun == "muir.json":
+        from munet.report import muir_status  # which imports JAX, as the next
+
         given = {"--task": bool(task), "--confusion": bool(confusion), "--wide": wide, "--compare": compare}
         options = tuple(name for name, is_given in given.items() if is_given)
         muir_status.print_status(workdir, as_json=as_json, options=options)
         return
-    if routed.is_routed(workdir):
+    if begun == "routing.json":
+        from munet.report import routed
+
         routed.print_status(workdir, as_json=as_json, is_plain=not (task or confusion or compare))
         return
     if compare and (as_json or task):

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ from munet.evolution.controller import Controller
 from munet.evolution.plan import Plan
 from munet.evolution.state import State
 from munet.store import Store, codec
-from munet.store.folders import open_folder
+from munet.store.folders import is_remote, local_path, open_folder
 from munet.system import replay, sound
 from munet.system.replay import RunState
 from munet.types import (
@@ -357,12 +358,19 @@ def refuse_other_models(workdir: str) -> None:
     Raises:
       WorkdirError: it is one; the message says what reads it.
     """
-    for file, (kind, shown) in _OTHER_MODELS.items():
-        if open_folder(workdir).exists(file):
-            raise WorkdirError(
-                f"{workdir} holds {kind}, whose models are no ViTs: `munet status --workdir={workdir}` shows {shown}; "
-                "nothing else reads it."
-            )
+    if file := other_models(workdir):
+        kind, shown = _OTHER_MODELS[file]
+        raise WorkdirError(
+            f"{workdir} holds {kind}, whose models are no ViTs: `munet status --workdir={workdir}` shows {shown}; "
+            "nothing else reads it."
+        )
+
+
+def other_models(workdir: str) -> str:
+    """The file with which a training begins whose models are no ViTs: `muir.json`, `routing.json`; "" if none did."""
+    path = local_path(workdir)
+    place = open_folder(path if is_remote(path) else str(Path(path).absolute()))
+    return next((file for file in _OTHER_MODELS if place.exists(file)), "")
 
 
 def baseline_workdir(workdir: str, kind: str) -> str:

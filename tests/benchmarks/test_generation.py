@@ -98,6 +98,7 @@ def test_a_part_ends_where_it_fails_and_other_threads_count_nothing() -> None:
     assert (split["train_s"], split["store_s"], split["other_s"]) == (2, 0, 1)
 
 
+@pytest.mark.slow
 def test_a_real_phase_is_split(tmp_path: Path) -> None:
     tiny_run.write_data(tmp_path)
     programs.train_program.cache_clear()

@@ -17,6 +17,7 @@ from benchmarks.contenders.process import Contender, ContenderError
 CASE = replace(throughput.PRESETS["tiny"], children=3)
 
 
+@pytest.mark.slow
 def test_the_plain_loop_trains_the_same_children_to_the_same_weights() -> None:
     """Else the ratio would compare different work."""
     ours, theirs = Engine(CASE).trained(), OneChild(CASE).trained()

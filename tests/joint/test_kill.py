@@ -51,6 +51,7 @@ def kill_at_random(seed: int, times: int, undisturbed: tuple[Path, dict[str, obj
     assert not (workdir / "in_training").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_killed_at_random_moments(undisturbed: tuple[Path, dict[str, object], float], tmp_path: Path) -> None:
     kill_at_random(0, 2, undisturbed, tmp_path / "run")

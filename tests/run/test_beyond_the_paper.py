@@ -55,6 +55,7 @@ class Clock:
         return latency.rounded(1e-3 * costs.relative_flops(experiment, names, hyperparameters, num_classes))
 
 
+@pytest.mark.slow
 def test_a_resumed_run_equals_an_undisturbed_one(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock()
     monkeypatch.setattr(latency, "measure", clock)

@@ -133,7 +133,7 @@ def start(*arguments: str) -> None:
     assert done.returncode == (-signal.SIGKILL if killed else 0), done.stderr.decode()
 
 
-@pytest.mark.parametrize("in_place", [True, False])
+@pytest.mark.parametrize("in_place", [pytest.param(True, marks=pytest.mark.slow), False])
 def test_killed_anywhere_it_ends_the_same(
     in_place: bool, whole: dict[str, object], run: Path, data: Path, tmp_path: Path
 ) -> None:

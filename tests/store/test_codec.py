@@ -219,9 +219,10 @@ def test_what_an_older_version_wrote_is_written_again_to_the_same_bytes(old_runs
 
     snapshots = sorted((workdir / "snapshots").iterdir())
     assert snapshots
-    for file in snapshots:
+    for file in snapshots:  # they say nothing of where models were measured, and are folded anew, once
         _, body = file.read_bytes().splitlines(keepends=True)
-        assert dumps(replay.to_json(replay.from_json(loads(body, file.name)))) + b"\n" == body
+        with pytest.raises(CorruptionError, match="no state of a run as this version of munet writes it"):
+            replay.from_json(loads(body, file.name))
 
     components = sorted((workdir / "components").iterdir())
     assert len(components) >= 15

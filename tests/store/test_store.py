@@ -229,7 +229,7 @@ def test_a_newer_format_is_refused(workdir: Path) -> None:
     store.journal.append(replace(start, format_version=NEWEST_VERSION + 1))
     before = sorted(workdir.rglob("*"))
     for function in (Store.open, Store.create_or_open):
-        with pytest.raises(WorkdirError, match=r"format version 4, this munet reads up to 3"):
+        with pytest.raises(WorkdirError, match=r"format version 5, this munet reads up to 4"):
             function(workdir)
     assert sorted(workdir.rglob("*")) == before
 

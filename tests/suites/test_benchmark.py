@@ -250,7 +250,7 @@ def test_a_run_of_another_format_version_is_refused_before_anything_starts(
     first = tmp_path / "runs" / method / "seed_0" / "journal" / "00000000.json"
     journal_files.edit(first, lambda content: content["entry"].update(format_version=9))
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
-    with pytest.raises(UserError, match="has format version 9, this munet reads up to 3"):
+    with pytest.raises(UserError, match="has format version 9, this munet reads up to 4"):
         benchmark.benchmark(Options(suite, str(tmp_path), repeats=1), print)
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 

@@ -19,6 +19,7 @@ def options(workdir: Path, **changes: object) -> Options:
     return Options(**settings)  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_a_suite_trains_its_seeds_side_by_side_and_writes_a_page(tmp_path: Path) -> None:
     said: list[str] = []
     assert not benchmark.benchmark(options(tmp_path), said.append)

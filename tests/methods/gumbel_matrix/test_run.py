@@ -35,7 +35,7 @@ def notes(config: RoutingConfig, workdir: Path) -> list[str]:
     return [event.text for event in found if isinstance(event, Note)]
 
 
-@pytest.mark.parametrize("replicas", [1, 2])
+@pytest.mark.parametrize("replicas", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_sines_are_trained_published_and_shown(
     tmp_path: Path, replicas: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -80,6 +80,7 @@ def _that_ruins(self: Any, params: Any, logits: Any, task: Any, updates: Any) ->
     return jnp.where(updates > 100, -1.0, 0.0) * sum(leaf.sum() for leaf in jax.tree.leaves(params))
 
 
+@pytest.mark.slow
 def test_images_have_accuracies(tmp_path: Path) -> None:
     tiny.write_data(tmp_path)
     said = notes(routed.config(tmp_path), tmp_path / "run")

@@ -16,10 +16,7 @@ from tests.training.eight_devices import SCENARIOS
 
 _FAST = (
     "five_steps 2x4x1",
-    "five_steps 2x2x2 in parts",
     "goes_on 2x2x2",
-    "streams",
-    "memory of activations",
     "memory of a head",
 )
 
