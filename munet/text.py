@@ -110,6 +110,11 @@ def say(text: str, file: TextIO | None = None) -> None:
     print(printable(text, keep="\n"), file=file, flush=True)
 
 
+def say_beside(text: str) -> None:
+    """Prints what takes long, or how far it is, on standard error: beside the output and not in it."""
+    say(text, sys.stderr)
+
+
 def plain_console(width: int = 140) -> Console:
     """A console on standard output: as wide as its window, or `width` letters in a pipe, where there is none to fit.
 

@@ -39,7 +39,7 @@ def evolve(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[Callabl
             function(notify)
 
         monkeypatch.setattr(runs, "evolve", record)
-        monkeypatch.setattr("munet.cli.commands._print_results", lambda *_: None)
+        monkeypatch.setattr("munet.cli.run_commands._print_results", lambda *_: None)
         return calls
 
     return replace
@@ -314,7 +314,7 @@ def test_warnings_of_modules_are_said_plainly(
 ) -> None:
     logger = logging.getLogger("munet.some.module")
     before = list(logging.getLogger("munet").handlers)
-    monkeypatch.setattr("munet.cli.commands.config", lambda **_: logger.warning("the cache is %s", "full"))
+    monkeypatch.setattr("munet.cli.run_commands.config", lambda **_: logger.warning("the cache is %s", "full"))
     assert main(["config"]) == 0
     assert capsys.readouterr().err == "munet: warning: the cache is full\n"
     assert logging.getLogger("munet").handlers == before

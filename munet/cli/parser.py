@@ -49,10 +49,9 @@ Examples:
 
 `munet COMMAND --help` explains a command.
 """
+_HOUSES = {"run": run_options.COMMANDS, "system": system_options.COMMANDS, "data": data_options.COMMANDS}
 _COMMANDS: Mapping[str, Callable[[Any], argparse.ArgumentParser]] = {
-    **run_options.COMMANDS,
-    **system_options.COMMANDS,
-    **data_options.COMMANDS,
+    name: add for commands in _HOUSES.values() for name, add in commands.items()
 }
 Command = Callable[[], int | None]  # gives the exit code; None: 0
 
@@ -113,7 +112,8 @@ def make_parser() -> Parser:
 
 
 def _run(name: str, values: dict[str, Any]) -> int | None:
-    command: Callable[..., int | None] = getattr(importlib.import_module("munet.cli.commands"), name)
+    house = next(house for house, commands in _HOUSES.items() if name in commands)
+    command: Callable[..., int | None] = getattr(importlib.import_module(f"munet.cli.{house}_commands"), name)
     return command(**values)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,21 +11,18 @@ import pytest
 
 from munet.report import history
 from munet.report.graph import page
+from tests.browser import needs_chromium, started
 from tests.evolution.simulation import make_experiment, make_tasks, simulate
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="drives the browser; an extra of the tests")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium")
+pytestmark = needs_chromium
 
 NAMES = ("digits", "</script><script>alert(1)</script>", "\u05d0\u05d1 right to left", "x" * 200)
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    with sync_api.sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with started() as opened:
         yield opened
-        opened.close()
 
 
 def folded_run(num_tasks: int, **changes: Any) -> tuple[Any, history.History]:
@@ -109,7 +105,7 @@ def test_it_plays_to_the_end_and_can_be_paused(browser: Any, tmp_path: Path) -> 
     assert shown.locator("#play").inner_text() == "Play"
     assert shown.locator("#place").inner_text() == "step 0 of 2"
     shown.locator("#play").click()
-    sync_api.expect(shown.locator("#place")).to_have_text("step 2 of 2")
+    shown.wait_for_function("() => document.getElementById('place').textContent === 'step 2 of 2'")
     assert shown.locator("#play").inner_text() == "Play"
     assert "Verdicts" in shown.locator("#verdicts").inner_text()
     assert wrong == []

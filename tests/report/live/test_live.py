@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -18,6 +17,7 @@ import pytest
 from munet.cli import main
 from munet.store import Store
 from munet.types import Position
+from tests.browser import needs_chromium, started
 from tests.report import fixed_journal
 from tests.report.stored_run import write_run
 
@@ -91,14 +91,10 @@ def test_it_ends_with_a_signal_although_a_page_listens(server: Server, number: i
         assert server.process.wait(timeout=_PATIENT) == 0
 
 
+@needs_chromium
 def test_the_page_renews_itself(server: Server) -> None:
-    sync_api = pytest.importorskip("playwright.sync_api", reason="drives the browser; an extra of the tests")
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    if chromium is None:
-        pytest.skip("there is no chromium")
     wrong: list[str] = []
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+    with started() as browser:
         shown: Any = browser.new_page()
         shown.set_default_timeout(1000 * _PATIENT)
         shown.on("console", lambda message: wrong.append(message.text))
@@ -114,7 +110,6 @@ def test_the_page_renews_itself(server: Server) -> None:
         assert shown.evaluate("document.getElementById('numbers-costs').open")
         shown.query_selector('[data-figure="costs"]').scroll_into_view_if_needed()
         shown.wait_for_selector('[data-figure="costs"] svg')
-        browser.close()
     assert wrong == []
 
 

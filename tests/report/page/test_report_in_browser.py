@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,20 +10,17 @@ import pytest
 
 from munet.report.page import html, report, source
 from munet.report.page.parts import Report
+from tests.browser import needs_chromium, started
 from tests.report import fixed_journal
 from tests.report.charts.test_charts import NAMES
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="drives the browser; an extra of the tests")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium")
+pytestmark = needs_chromium
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    with sync_api.sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with started() as opened:
         yield opened
-        opened.close()
 
 
 def written(place: Path, names: tuple[str, str] = ("one", "two")) -> tuple[Path, Report]:
