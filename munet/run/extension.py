@@ -66,7 +66,7 @@ def parse_iterations(text: str) -> dict[TaskName, int]:
     found: dict[TaskName, int] = {}
     for part in filter(None, (part.strip() for part in text.split(","))):
         task, _, number = part.rpartition(":")
-        if not task or not number.isdigit() or not 1 <= int(number) <= 1_000_000:
+        if not task or not number.isdecimal() or not 1 <= int(number) <= 1_000_000:
             raise UserError(f"--iterations={text}: {part!r} is not of the form TASK:NUMBER, e.g. photos:1.")
         if task in found:
             raise UserError(f"--iterations={text} names {task} more than once.")
@@ -182,7 +182,7 @@ def _problems_of_settings(system: RunView, changes: Mapping[str, object], after:
             "with the run to its end first, or extend it with its own settings."
         )
     if lost := [name for name in before.private_tasks if name not in after.private_tasks]:
-        problems.append(f"experiment.private_tasks: {', '.join(lost)} would become parents of others: name them, too..")
+        problems.append(f"experiment.private_tasks: {', '.join(lost)} would become parents of others: name them, too.")
     names = [*(task.name for task in system.plan.tasks), *(parse_uri(uri).name for uri in after.tasks)]
     if unknown := [name for name in after.private_tasks if name not in names]:
         problems.append(f"experiment.private_tasks: there is no task {unknown[0]!r}. {nearest(unknown[0], names)}")

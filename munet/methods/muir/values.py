@@ -65,7 +65,7 @@ def _arrays(splits: Sequence[Any]) -> tuple[list[np.ndarray], list[np.ndarray]]:
 
 
 class HeldOut:
-    """Measures the models of all tasks in one program, whose inputs lie on the devices.
+    """Measures the models of all tasks in one program.
 
     Args:
       learner: the method.
