@@ -8,8 +8,9 @@
 
 Methods: `race` (--config=base:quick), `tuned` (full fine-tuning, the best by validation of four settings) and `full`
 (as the paper has it: rate 0.01, crops from 5%, flips; the best of four replicas). Of small systems: `half` (a race
-whose children clone half of the layers), `small` (--config=base:small), `tuned` and `tuned_adapters` (adapters of width
-512 by the same grid). All have as many images a task.
+whose children clone half of the layers), `small` (--config=base:small), `compressed` and `half_compressed` (races whose
+phases end with a `compress` stage), `tuned`, and `tuned_adapters` (adapters of width 512 by the same grid). All have as
+many images a task.
 The sets are those of `../shared/tfds`, the root is of `../shared/roots`.
 
 Cost: a run of `race` took about two minutes on two CPU cores.
@@ -63,6 +64,11 @@ def get_suite(variant: str = "choice") -> Suite:
     small = (
         Method("half", "base:quick", {"clone_probability": 0.5}, label="muNet, half of the layers cloned"),
         Method("small", "base:small", label="muNet on adapters"),
+        Method("compressed", "base:quick", {"stages": ("race", "compress")}, label="muNet, a race, compressed"),
+        Method(
+            "half_compressed", "base:quick", {"stages": ("race", "compress"), "clone_probability": 0.5},
+            label="muNet, half of the layers cloned, compressed",
+        ),
         tuned,
         Method(
             "tuned_adapters", "base:quick", {"baseline.kind": "tuned_adapters"},
