@@ -214,13 +214,13 @@ class Loop:
         state = current.state
         current = replay.save_snapshot(current, self._store, is_last=self._controller.is_complete(state))
         self._publisher.collect(state, before)
-        ids = best.components.values()
+        retained = state.models[best.id]
         self._notify(
             events.PhaseEnded(
                 entry,
-                state.models[best.id],
-                params=sum(state.components[identity].num_params for identity in ids),
-                accounted_params=judging.accounted_params(state, ids, task.info.name),
+                retained,
+                params=sum(state.components[identity].num_params for identity in state.used_by(retained)),
+                accounted_params=judging.accounted_params(state, retained.components.values(), task.info.name),
             )
         )
         return current
