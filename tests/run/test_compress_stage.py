@@ -11,6 +11,7 @@ from munet.config import Config
 from munet.config.checks import validate
 from munet.errors import ConfigError
 from munet.progress import events
+from munet.progress.tracker import Tracker
 from munet.report.verify.verify import remeasure, verify
 from munet.run import runs
 from munet.store import Store
@@ -73,6 +74,13 @@ def test_a_phase_retains_the_compressed_model(finished: tuple[Path, list[events.
     stored = [record for entry in kept for record in entry.published.values()]
     assert stored
     assert {record.origin for record in stored} == {"low_rank"}
+
+
+def test_displays_count_what_was_trained(finished: tuple[Path, list[events.Event]]) -> None:
+    tracker = Tracker()
+    for event in finished[1]:
+        tracker(event)
+    assert tracker.fraction == 1
 
 
 def test_it_makes_models_smaller(finished: tuple[Path, list[events.Event]]) -> None:
