@@ -173,6 +173,11 @@ class ChildPlan:
     components: tuple[ComponentPlan, ...]  # in path order: input to output
     mutations: tuple[Mutation, ...] = ()
 
+    @property
+    def trains(self) -> bool:
+        """Whether the child is trained; the one of a `compress` stage is its parent, stored in fewer parameters."""
+        return all(mutation.kind != "compress" for mutation in self.mutations)
+
 
 @dataclass(frozen=True)
 class GenerationPlan:

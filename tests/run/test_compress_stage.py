@@ -12,6 +12,7 @@ from munet.config.checks import validate
 from munet.errors import ConfigError
 from munet.progress import events
 from munet.progress.tracker import Tracker
+from munet.report.facts.lineages import families
 from munet.report.verify.verify import remeasure, verify
 from munet.run import runs
 from munet.store import Store
@@ -81,6 +82,15 @@ def test_displays_count_what_was_trained(finished: tuple[Path, list[events.Event
     for event in finished[1]:
         tracker(event)
     assert tracker.fraction == 1
+
+
+def test_a_lineage_has_the_cycles_that_were_trained(finished: tuple[Path, list[events.Event]]) -> None:
+    found = families(Store.open(finished[0]).journal.entries())
+    for task, lineage in found.lineages().items():
+        chain = [child for child in found.ancestry(task) if child.plan.task == task and child.plan.trains]
+        assert chain
+        assert lineage.qualities[lineage.best] == max(q.value for q in chain[-1].training.qualities)
+        assert lineage.test == found.last[task].test_quality.value
 
 
 def test_it_makes_models_smaller(finished: tuple[Path, list[events.Event]]) -> None:
