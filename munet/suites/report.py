@@ -29,9 +29,10 @@ class Report:
             for seed in range(self._kept.repeats):
                 if (method.name, seed) in self._rows:
                     continue
-                place = run_folder(self._workdir, method.name, seed)
-                if kinds.is_begun(place) and (found := rows_of(place, method.name, method.label or method.name)):
-                    self._rows[method.name, seed] = found
+                place = run_folder(self._workdir, method.name, seed, method.together)
+                if kinds.found(place) is not None:
+                    for row in rows_of(place, method.name, method.label or method.name) or ():
+                        self._rows.setdefault((method.name, row.seed), []).append(row)
         order = {method.name: index for index, method in enumerate(self._kept.methods)}
         keys = sorted(self._rows, key=lambda key: (order[key[0]], key[1]))
         return [row for key in keys for row in self._rows[key]]

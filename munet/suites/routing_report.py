@@ -58,7 +58,7 @@ class Trained:
 class RoutingReport:
     """Writes what is complete into the suite's directory; a training is read once."""
 
-    def __init__(self, workdir: str, suite: Suite, kept: Record):
+    def __init__(self, workdir: str, suite: Suite, kept: Record, reference: str = ""):  # noqa: ARG002  # there is none
         self._workdir, self._suite, self._kept = workdir, suite, kept
         self._found: dict[str, Trained] = {}
 

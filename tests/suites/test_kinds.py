@@ -12,7 +12,8 @@ from munet import kinds
 from munet.config import Config, TrainConfig
 from munet.config.files import CONFIG_FILES, load_any_config
 from munet.config.flags import Override
-from munet.errors import CorruptionError, SuiteError
+from munet.errors import CorruptionError, SuiteError, WorkdirError
+from munet.store import Store
 from munet.suites import benchmark, results
 from munet.suites.benchmark import Options
 from munet.suites.plan import check_inputs, plan
@@ -48,8 +49,10 @@ def test_settings_go_to_the_methods_that_have_them() -> None:
 def test_what_a_suite_cannot_have_is_said() -> None:
     with pytest.raises(SuiteError, match=r"pretrain_demo is for munet pretrain: its result is a root"):
         plan(Suite((Method("root", "pretrain_demo"),)), "x", 1)
-    with pytest.raises(SuiteError, match=r"experiment\.replicas: in a suite every seed is a run"):
-        plan(Suite((Method("joint", "joint", {"replicas": 2}),)), "x", 1)
+    with pytest.raises(SuiteError, match=r"replicas = 2, and --repeats=3 seeds are no multiple.*Use --repeats=4"):
+        plan(Suite((Method("joint", "joint", {"replicas": 2}),)), "x", 3)
+    with pytest.raises(SuiteError, match=r"experiment\.replicas: a suite trains all seeds of this method together"):
+        plan(Suite((Method("muir", "muir", {"replicas": 2}),)), "x", 2)
     with pytest.raises(SuiteError, match="num_generatons"):
         plan(Suite((Method("joint", "joint"),), settings={"num_generatons": 2}), "x", 1)
 
@@ -100,3 +103,25 @@ def test_a_mixed_suite_gives_one_table(tmp_path: Path) -> None:
     _, changed = benchmark.read(Options(str(file), str(workdir), repeats=1, overrides=(Override("clip_norm", "2"),)))
     with pytest.raises(SuiteError, match=r"runs/joint/seed_0 holds a run of 'joint' with other settings"):
         check_inputs(changed)
+
+
+def test_what_the_table_imports_later_is_there() -> None:
+    for kind in kinds.KINDS:
+        assert kind.rules
+        assert isinstance(kind.defaults, type(kind.config().experiment))
+        named = [kind.print_status, kind.comparison and kind.comparison.report]
+        named += [kind.method.prepare, kind.method.result] if kind.method else []
+        assert all(callable(later()) for later in named if later)
+        assert (kind.method is None) == (kind.name == "evolve")
+
+
+def test_a_work_directory_tells_its_kind(tmp_path: Path) -> None:
+    assert kinds.found(str(tmp_path)) is None
+    for kind in kinds.KINDS[1:]:
+        (tmp_path / kind.name).mkdir()
+        (tmp_path / kind.name / kind.start).write_text("{}")
+        assert kinds.found(str(tmp_path / kind.name)) is kind
+        with pytest.raises(WorkdirError, match=f"There is no run in .*, but a {kind.what}"):
+            Store.open(tmp_path / kind.name)
+        with pytest.raises(WorkdirError, match=f"holds a {kind.what} and no run"):
+            Store.create_or_open(tmp_path / kind.name)

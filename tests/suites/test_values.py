@@ -73,11 +73,11 @@ def test_seeds_are_replicas_of_one_training() -> None:
     assert isinstance(run.config, MuirConfig)
     assert (run.config.experiment.seed, run.config.experiment.replicas) == (0, 3)
     assert run.workdir == "x/runs/a/seeds_0-2"
-    assert run.name == "a, 3 seeds"
+    assert run.name == "a, seeds 0 to 2"
 
 
 def test_values_and_accuracies_make_two_suites() -> None:
-    with pytest.raises(SuiteError, match=r"the results of values are values.*make two suites"):
+    with pytest.raises(SuiteError, match=r"values: values; joint: accuracies.*make a suite of each"):
         plan(Suite((Method("values", "muir"), Method("joint", "joint"))), "x", 1)
 
 

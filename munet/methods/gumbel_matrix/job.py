@@ -5,13 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from munet.config import to_json
 from munet.config.routing import ALLOCATIONS, RoutingConfig, RoutingExperiment
-from munet.data.uris import relative_path
 from munet.errors import ConfigError
 from munet.joint.best import best_point
 from munet.joint.job import Free, Job, Length, Words
@@ -75,7 +73,6 @@ def prepare(config: RoutingConfig, say: Say = lambda _: None) -> Job:
     title, images = ALLOCATIONS[experiment.allocation], sum(stream.batch_size for stream in streams)
     sizes = f"{count(len(network.routed), 'routed layer')} of {', '.join(map(str, network.widths))} components"
     platform = count(len(layout.devices), f"{layout.devices[0].platform} device")
-    folder = str(Path.cwd()) if any(relative_path(uri) for uri in experiment.tasks) else ""
     is_drawn = data.sines is not None
     return Job(
         kind=ROUTING,
@@ -90,7 +87,7 @@ def prepare(config: RoutingConfig, say: Say = lambda _: None) -> Job:
         keeps_best="" if experiment.keep == "last" else experiment.keep,
         free=Free(runtime.checkpoint_minutes, runtime.max_hours, data.opened.max_resident, runtime.decoding_threads),
         layout=layout,
-        beginning=data.opened.beginning(to_json(experiment), {}, folder),
+        beginning=data.opened.beginning(to_json(experiment), {}),
         words=Words(
             title=title,
             picture=f"{title} of {count(len(tasks), 'task')}",
@@ -133,9 +130,7 @@ def _drawn(config: RoutingConfig, say: Say) -> _Data:
 
 def _opened(config: RoutingConfig, say: Say) -> _Data:
     experiment, size = config.experiment, config.experiment.image_size
-    opened = open_inputs(
-        experiment.tasks, config.runtime, seed=experiment.data_seed, image_size=size, say=say, stream=True
-    )
+    opened = open_inputs(config, say, stream=True)
     streams = []
     for task in opened.tasks:
         for note in task.notes:
