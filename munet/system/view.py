@@ -17,6 +17,7 @@ from jaxtyping import Bool
 
 from munet import right_images
 from munet.config import Experiment
+from munet.config.evolve import BASELINES
 from munet.errors import CorruptionError, UserError, WorkdirError, nearest
 from munet.evolution import judging
 from munet.evolution.controller import Controller
@@ -346,6 +347,12 @@ def open(workdir: str) -> RunView:
 def baseline_workdir(workdir: str, kind: str) -> str:
     """Where the baseline `kind` of a run is kept."""
     return f"{workdir.rstrip('/')}/baselines/{kind}"
+
+
+def baselines(workdir: str) -> dict[str, str]:
+    """The baselines of a run that have begun: where each is kept, by what is tuned, in their order."""
+    places = {kind: baseline_workdir(workdir, kind) for kind in BASELINES if kind}
+    return {kind: place for kind, place in places.items() if len(Store(place).journal)}
 
 
 def read_start(store: Store) -> StartEntry:

@@ -16,8 +16,8 @@ from munet.errors import CheckpointError, ConfigError, UserError
 from munet.evolution.search_space import default_hyperparameters
 from munet.joint.best import best_of_task, best_point
 from munet.joint.job import Free, Job, Length, Words
-from munet.joint.learner import Component
 from munet.joint.preparation import Say, check_shared, open_inputs
+from munet.joint.publishing import put
 from munet.joint.rounds import Stream
 from munet.joint.run import Finished
 from munet.joint.workdir import TRAIN, JointResult, ReplicaResult, TaskResult, Workdir
@@ -30,7 +30,7 @@ from munet.training.measure import evaluation
 from munet.training.measure.evaluation import Measurement
 from munet.training.program import precision
 from munet.training.work import TaskWork
-from munet.types import ComponentId, ComponentName, ComponentRecord, Leaf, TaskName
+from munet.types import ComponentId, ComponentName, TaskName
 from munet.vit.architecture import get_variant
 from munet.vit.init import FlatArrays
 
@@ -185,7 +185,13 @@ def _publish(root: RootComponents, place: Workdir, finished: Finished) -> JointR
         for component in finished.components[index]:
             group = next(group for group in job.learner.groups if component.tasks[0] in group)
             cycles = max(counted[group].step // job.length.validate_every, 1)
-            identity = _put(root, place, component, published, list(by_task), cycles)
+            if component.origin == "root":
+                identity = root.ids[component.name]
+            else:
+                parent = root.ids[component.name] if component.origin == "clone" else None
+                trained = dict.fromkeys(component.tasks, cycles)
+                identity, record = put(place, component, list(by_task), parent=parent, cycles=trained)
+                published[identity] = record
             for task in component.tasks:
                 by_task[task][component.name] = identity
         tasks = {}
@@ -217,26 +223,3 @@ def _publish(root: RootComponents, place: Workdir, finished: Finished) -> JointR
     )
     place.finish(result, {})
     return result
-
-
-def _put(
-    root: RootComponents,
-    place: Workdir,
-    component: Component,
-    published: dict[ComponentId, ComponentRecord],
-    names: list[TaskName],
-    cycles: int,
-) -> ComponentId:
-    if component.origin == "root":
-        return root.ids[component.name]
-    record = ComponentRecord(
-        component.name,
-        {path: Leaf(array.shape, array.dtype.name) for path, array in sorted(component.arrays.items())},
-        component.origin,
-        parent=root.ids[component.name] if component.origin == "clone" else None,
-        model=1 + names.index(component.tasks[0]),
-        cycles=dict.fromkeys(component.tasks, cycles),
-    )
-    identity = place.components.put(record, component.arrays)
-    published[identity] = record
-    return identity

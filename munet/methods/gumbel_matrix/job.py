@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,9 +12,9 @@ from munet.config.routing import ALLOCATIONS, RoutingConfig, RoutingExperiment
 from munet.errors import ConfigError
 from munet.joint.best import best_point
 from munet.joint.job import Free, Job, Length, Words
-from munet.joint.learner import Component
 from munet.joint.preparation import Opened, Say, check_shared, open_devices, open_inputs
 from munet.joint.program import mesh_of
+from munet.joint.publishing import put
 from munet.joint.rounds import Stream
 from munet.joint.run import Finished
 from munet.joint.workdir import Workdir
@@ -26,7 +25,7 @@ from munet.methods.gumbel_matrix.result import ROUTING, RoutedReplica, RoutedTas
 from munet.methods.gumbel_matrix.sources import Drawn, HeldOut, Images, path_of, stream_of_samples, task_of
 from munet.text import count
 from munet.training.batches.stream import Resize
-from munet.types import ComponentId, ComponentRecord, Leaf, TaskName
+from munet.types import ComponentId, ComponentRecord, TaskName
 
 
 @dataclass(frozen=True)
@@ -181,7 +180,8 @@ def _publish(place: Workdir, finished: Finished) -> RoutingResult:
         point = best_point(points, job.learner.groups[0], job.keeps_best) if job.keeps_best else points[-1]
         by_task: dict[TaskName, dict[str, ComponentId]] = {task.info.name: {} for task in job.tasks}
         for component in components[index]:
-            identity = _put(place, component, list(by_task), published)
+            identity, record = put(place, component, list(by_task))
+            published[identity] = record
             for task in component.tasks:
                 by_task[task][component.name] = identity
         tasks = {}
@@ -211,13 +211,3 @@ def _publish(place: Workdir, finished: Finished) -> RoutingResult:
     )
     place.finish(result, {})
     return result
-
-
-def _put(
-    place: Workdir, component: Component, names: Sequence[TaskName], published: dict[ComponentId, ComponentRecord]
-) -> ComponentId:
-    leaves = {path: Leaf(array.shape, array.dtype.name) for path, array in sorted(component.arrays.items())}
-    record = ComponentRecord(component.name, leaves, component.origin, model=1 + names.index(component.tasks[0]))
-    identity = place.components.put(record, component.arrays)
-    published[identity] = record
-    return identity
