@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shlex
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -52,6 +53,12 @@ class Record:
     methods: tuple[KnownMethod, ...] = ()
     format: str = FORMAT
     format_version: int = FORMAT_VERSION
+
+    @property
+    def made_by(self) -> str:
+        """The command that made what is made of the runs, for a page."""
+        command = ["munet", "benchmark", f"--suite={self.suite}", f"--repeats={self.repeats}", *self.overrides]
+        return f"Made by `{shlex.join(command)}`"
 
 
 def of_suite(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 
 from munet import kinds
@@ -78,6 +77,5 @@ class Report:
             for method in self._kept.methods
             if any((method.name, seed) not in complete for seed in range(self._kept.repeats))
         ]
-        command = ["munet", "benchmark", f"--suite={self._kept.suite}", f"--repeats={self._kept.repeats}"]
-        notes = [f"Made by `{shlex.join([*command, *self._kept.overrides])}`"]
+        notes = [self._kept.made_by]
         return [*notes, f"Runs that are not complete: {', '.join(missing)}."] if missing else notes
