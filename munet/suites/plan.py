@@ -6,7 +6,7 @@ already began with the same.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from munet.run.start import RootComponents
 
     Inputs = tuple[list[Task], RootComponents | None, list[UserError]]
+
+
+_SAME_TASKS = "kinds are compared on the same tasks and splits, which a suite gives as its `tasks`."
 
 
 @dataclass(frozen=True)
@@ -102,6 +105,7 @@ def plan(
     if len(set(compared.values())) > 1:
         listed = "; ".join(f"{name}: {one.results}" for name, one in compared.items() if one)
         found.append(f"the results of the methods are not of one kind ({listed}): make a suite of each.")
+    found += _other_tasks(configured)
     together = {name: seeds_together(config, repeats) for name, config in configured.items()}
     found += [
         f"method {name!r}: experiment.replicas = {size}, and --repeats={repeats} seeds are no multiple of that. Use "
@@ -118,6 +122,20 @@ def plan(
         for method in chosen
         if seed % together[method.name] == 0
     ]
+
+
+def _other_tasks(configured: Mapping[str, AnyConfig]) -> Iterator[str]:
+    """Methods of one kind may have tasks of their own, which the page says; of several kinds nobody would expect it."""
+    if len({type(config) for config in configured.values()}) < 2:
+        return
+    first, *others = configured
+    wanted = configured[first].experiment.tasks
+    for name in others:
+        tasks = configured[name].experiment.tasks
+        if missing := [uri for uri in wanted if uri not in tasks]:
+            yield f"method {name!r} has not {', '.join(missing)}, which {first!r} has: {_SAME_TASKS}"
+        if more := [uri for uri in tasks if uri not in wanted]:
+            yield f"method {name!r} has {', '.join(more)}, which {first!r} has not: {_SAME_TASKS}"
 
 
 def _run(method: Method, config: AnyConfig, workdir: str, seed: int, together: int) -> Run:

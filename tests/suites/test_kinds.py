@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -55,6 +55,19 @@ def test_what_a_suite_cannot_have_is_said() -> None:
         plan(Suite((Method("muir", "muir", {"replicas": 2}),)), "x", 2)
     with pytest.raises(SuiteError, match="num_generatons"):
         plan(Suite((Method("joint", "joint"),), settings={"num_generatons": 2}), "x", 1)
+    several = Suite((Method("full", "demo", {"tasks": "builtin:digits"}), Method("joint", "joint")))
+    with pytest.raises(SuiteError, match=r"'joint' has builtin:glyphs/cyrillic, .*, which 'full' has not: kinds are"):
+        plan(several, "x", 1)
+
+
+def test_a_method_with_replicas_has_the_seeds_of_all(tmp_path: Path) -> None:
+    runs = plan(replace(MIXED, methods=(MIXED.methods[0], Method("joint", "joint", {"replicas": 2}))), "x", 4)
+    assert [run.name for run in runs] == [
+        "full, seed 0", "joint, seeds 0 to 1", "full, seed 1", "full, seed 2", "joint, seeds 2 to 3", "full, seed 3"
+    ]  # fmt: skip
+    assert [run.workdir for run in runs if run.num_seeds == 2] == ["x/runs/joint/seeds_0-1", "x/runs/joint/seeds_2-3"]
+    both = [run.config.experiment for run in runs if isinstance(run.config, TrainConfig)]
+    assert [(one.seed, one.replicas) for one in both] == [(0, 2), (2, 2)]
 
 
 def test_files_of_the_first_version_are_read(tmp_path: Path) -> None:
