@@ -120,20 +120,14 @@ class Chart:
         return bytes(vl_convert.vegalite_to_png(self.vega_lite(), scale=_SCALE))
 
 
-def short(name: str, most: int = _SHORT) -> str:
-    """A name as figures show it: printable, and cut where it is long."""
-    shown = printable(name)
-    return shown if len(shown) <= most else shown[: most - 1] + "\u2026"
-
-
 def labels(names: Iterable[str], most: int = _SHORT) -> dict[str, str]:
     """Short names by name, all different: of two that are cut to the same the second has a number."""
     seen: Counter[str] = Counter()
     found = {}
     for name in names:
-        cut = short(name, most)
+        cut = drawing.short(name, most)
         seen[cut] += 1
-        found[name] = cut if seen[cut] == 1 else f"{short(name, most - 4)} ({seen[cut]})"
+        found[name] = cut if seen[cut] == 1 else f"{drawing.short(name, most - 4)} ({seen[cut]})"
     return found
 
 

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from munet.report import drawing
 from munet.report.charts import chart
 from munet.types import HyperparameterValue, TaskName
 
@@ -192,4 +193,4 @@ def _order(value: HyperparameterValue) -> tuple[bool, float, str]:
 def _short(value: HyperparameterValue) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return f"{value:g}" if isinstance(value, int | float) else chart.short(value)
+    return f"{value:g}" if isinstance(value, int | float) else drawing.short(value)

@@ -65,7 +65,7 @@ def spec(curves: Sequence[Curve], size: str, quality: str, legend: bool = True) 
     values = [
         {
             "curve": titles[curve.name],
-            "name": chart.short(point.name or curve.name, 44),
+            "name": drawing.short(point.name or curve.name, 44),
             "place": place,
             "size": point.size,
             "quality": point.quality,
@@ -148,7 +148,7 @@ def _names(
 
     def text(curve: Curve, point: Point) -> str:
         if legend:
-            return chart.short(point.name, 30) if len(curve.points) > 1 else ""
+            return drawing.short(point.name, 30) if len(curve.points) > 1 else ""
         return titles[curve.name]
 
     placed = point_labels.place(

@@ -15,7 +15,6 @@ from munet.report.page.source import Source
 from munet.types import TaskName
 
 _MOST_PANELS = 30  # tasks whose validation is drawn
-_MOST_IN_PICTURE = 40  # tasks of which the graph is drawn as a picture too
 
 
 def sections(source: Source) -> list[Section]:
@@ -32,7 +31,7 @@ def _graph(source: Source) -> list[Part]:
     system = source.system
     if not system.models:
         return []
-    picture = svg.to_svg(of_run(system)) if len(system.models) <= _MOST_IN_PICTURE or not source.entries else ""
+    picture = svg.to_svg(of_run(system)) if len(system.models) <= svg.MOST_TASKS or not source.entries else ""
     folded = history.fold(system.controller, source.entries) if source.entries else None
     return [Graph(graph_page.to_page(system.every_task, folded) if folded else "", picture)]
 

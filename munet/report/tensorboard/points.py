@@ -33,7 +33,6 @@ from munet.types import (
 )
 
 MOST_TRIALS = 500  # children that are trials; TensorBoard reads a folder for each
-MOST_IN_PICTURE = 40  # tasks of which the graph is drawn
 _MOST_FOLLOWED = 200  # tasks whose sizes are looked at again whenever another one's phase ends
 
 
@@ -179,7 +178,7 @@ class Fold:
         if test is not None:
             yield Scalar("system/mean_test", test)
         yield Scalar("system/params_per_task", judging.params_per_task(state))
-        if len(models) <= MOST_IN_PICTURE:
+        if len(models) <= svg.MOST_TASKS:
             drawn = graph.build(self.controller.plan(state).living, models, state.components, self._trained_last)
             yield Picture("system/graph", svg.to_svg(drawn))
 
