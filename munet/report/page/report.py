@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 
 from munet.report import overview
 from munet.report.facts import costs
-from munet.report.page import descent, results, search, settings
+from munet.report.page import descent, forgotten, results, search, settings
 from munet.report.page.parts import Report, Section
 from munet.report.page.source import Source
 from munet.text import count, duration, with_interval
@@ -24,6 +24,7 @@ def make(source: Source, examples: Section | None = None) -> Report:
         *([examples] if examples else []),
         *descent.sections(source),
         *search.sections(source),
+        *forgotten.sections(source),
         *settings.sections(source),
     ]
     system = source.system

@@ -21,6 +21,7 @@ from munet.report.page import command, files, html, report, source
 from munet.report.page.command import Options
 from munet.report.page.parts import Report, Table
 from munet.report.tensorboard.points import Fold, Picture, Scalar
+from munet.run.forget import plan_forgetting
 from munet.store import Store
 from munet.system import view
 from munet.types import ExtendEntry, Position
@@ -192,6 +193,32 @@ def test_a_hundred_tasks_are_a_small_page(tmp_path: Path) -> None:
     assert len(part(found, "leaderboard").rows) == 100
     for name in ("figure_7", "tasks", "figure_5"):
         assert faults(part(found, name).svg()) == []
+
+
+def test_which_components_saw_a_forgotten_task_is_told(tmp_path: Path) -> None:
+    """After `munet forget` in the run's own directory, as the command says it before."""
+    write_run(tmp_path, num_classes=(3, 5, 7), mutation_probability=0.4, scale_factor=0.5)
+    assert "forgotten" not in [section.name for section in made(tmp_path).sections]
+    (planned,) = plan_forgetting(str(tmp_path), "task0")
+    assert main(["forget", f"--workdir={tmp_path}", "--task=task0", "--yes"]) == 0
+    found = made(tmp_path)
+    rows = part(found, "forgotten").rows
+    assert {row["component"]: row["cycles"] for row in rows} == dict(planned.seen) != {}
+    assert all(row["users"] == ", ".join(planned.users(row["component"])) for row in rows)
+    (section,) = [section for section in found.sections if section.name == "forgotten"]
+    number, params = len(rows), sum(row["params"] for row in rows)
+    total = len(view.open(str(tmp_path)).components)
+    told = f"task0: {number} of {total} retained components, {params:,} parameters, saw its images."
+    assert told == section.parts[0].text  # type: ignore[union-attr]
+    assert told in html.to_page(found)
+
+
+def test_a_forgotten_task_of_which_nothing_stays_is_told(tmp_path: Path) -> None:
+    write_run(tmp_path, num_classes=(3, 5), private_tasks=("task0",))
+    assert main(["forget", f"--workdir={tmp_path}", "--task=task0", "--yes"]) == 0
+    (section,) = [section for section in made(tmp_path).sections if section.name == "forgotten"]
+    assert "task0: none of" in section.parts[0].text  # type: ignore[union-attr]
+    assert not any(isinstance(one, Table) for one in section.parts)
 
 
 def test_a_system_that_forgot_a_task_and_got_another(tmp_path: Path) -> None:
