@@ -136,6 +136,16 @@ class Plan:
         gone = {one.task_index for one in self.forgotten}
         return tuple(task for index, task in enumerate(self.tasks) if index not in gone)
 
+    @cached_property
+    def every_task(self) -> tuple[TaskInfo, ...]:
+        """All tasks that the run ever had, in order; of several of one name the newest, in the first one's place."""
+        return tuple({task.name: task for task in (*self.tasks, *self.living)}.values())
+
+    @cached_property
+    def numbers(self) -> Mapping[TaskName, int]:
+        """A number for each name of theirs, which stays whatever comes or is forgotten: pictures colour tasks by it."""
+        return {task.name: number for number, task in enumerate(self.every_task)}
+
     def index(self, task: TaskName) -> int:
         """The place among all tasks of the one that is called so now.
 

@@ -129,7 +129,7 @@ class RunView:
     @property
     def every_task(self) -> tuple[TaskInfo, ...]:
         """All tasks that the run ever had, in order; of several of one name the newest."""
-        return tuple({task.name: task for task in (*self.plan.tasks, *self.plan.living)}.values())
+        return self.plan.every_task
 
     @cached_property
     def models(self) -> dict[TaskName, ModelRecord]:

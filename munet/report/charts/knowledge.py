@@ -19,12 +19,15 @@ _CELL, _SMALLEST_CELL, _TINY_CELL, _ROOM = 44, 10, 4, 640
 _MOST_NAMED = 120  # tasks that all have a name beside their row
 
 
-def graph(flows: Sequence[Flow], tasks: Sequence[TaskName]) -> dict[str, Any] | None:
+def graph(
+    flows: Sequence[Flow], tasks: Sequence[TaskName], numbers: Mapping[TaskName, int] | None = None
+) -> dict[str, Any] | None:
     """Tasks on a circle, and arrows from who gave to who got, as wide as the share; None of too many tasks, or none.
 
     Args:
       flows: of the run.
       tasks: that have a model, in order.
+      numbers: of the run's tasks; others are grey.
     """
     sources = [*tasks, *dict.fromkeys(flow.source for flow in flows if flow.source not in tasks)]
     if not tasks or len(sources) > MOST_IN_GRAPH:
@@ -62,7 +65,7 @@ def graph(flows: Sequence[Flow], tasks: Sequence[TaskName]) -> dict[str, Any] | 
         {"field": name, "type": "quantitative", "axis": None, "scale": {"domain": [0, _SIZE], "nice": False, **flip}}
         for name, flip in (("x", {}), ("y", {"reverse": True}))
     )
-    colour = {"field": "source", "type": "nominal", "scale": chart.colours(list(names.values())), "legend": None}
+    colour = {"field": "source", "type": "nominal", "scale": chart.task_colours(names, numbers), "legend": None}
     tooltip = [
         {"field": "source", "title": "trained on"},
         {"field": "target", "title": "part of the model of"},

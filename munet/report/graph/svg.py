@@ -162,7 +162,7 @@ def _paths(
             x, at = left + bend + shift, y[row + step] - _BOX_HEIGHT / 2
             d.append(f"V{at:.1f}")
         d.append(drawing.rising_curve(x, at, left + ends[wire], y[level[wire.target]] + _BOX_HEIGHT / 2))
-        style = drawing.task_style(wire.task)
+        style = drawing.task_style(graph.tasks[wire.task].number)
         dash = f' stroke-dasharray="{style.dash}"' if style.dash else ""
         path = " ".join(d)
         rims[wire.source, wire.target].append(
@@ -177,7 +177,7 @@ def _paths(
 
 
 def _box(graph: Graph, node: Node, text: _Text, x: float, y: float, width: float) -> str:
-    numbers = {task.name: index for index, task in enumerate(graph.tasks)}
+    numbers = {task.name: task.number for task in graph.tasks}
     owner = node.trained_last if node.kind == "component" else node.tasks[0]
     style = drawing.owner_style(owner, numbers)
     is_filled = node.kind == "component"

@@ -59,7 +59,7 @@ def _knowledge(source: Source) -> list[Part]:
         "On which tasks the components of each task's model were trained: shares of their training cycles, its own "
         "included. What is still the root's was trained on none."
     )
-    drawn = knowledge.graph(flows, tasks)
+    drawn = knowledge.graph(flows, tasks, source.system.plan.numbers)
     heat_map = knowledge.heat_map(flows, tasks)
     return [
         Chart(name, title, words, spec, rows)
@@ -76,7 +76,7 @@ def _along(source: Source) -> list[Part]:
         task: [mutations.hyperparameters(child) for child in source.families.ancestry(task)]
         for task in _retained(source)
     }
-    spec = hyperparameters.along_lineages(ancestries)
+    spec = hyperparameters.along_lineages(ancestries, source.system.plan.numbers)
     if spec is None:
         return []
     caption = "From the first child of the root to each task's model; what never changed is left out."

@@ -50,7 +50,7 @@ def _mutations(source: Source) -> list[Part]:
 
 def _costs(source: Source) -> list[Part]:
     generations = costs.by_generation(source.entries)
-    spec = bars.costs(generations)
+    spec = bars.costs(generations, source.system.plan.numbers)
     if spec is None:
         return []
     of_tasks = [_cost(cost) for cost in costs.by_task(generations)]

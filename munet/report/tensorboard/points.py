@@ -179,7 +179,8 @@ class Fold:
             yield Scalar("system/mean_test", test)
         yield Scalar("system/params_per_task", judging.params_per_task(state))
         if len(models) <= svg.MOST_TASKS:
-            drawn = graph.build(self.controller.plan(state).living, models, state.components, self._trained_last)
+            plan = self.controller.plan(state)
+            drawn = graph.build(plan.living, models, state.components, self._trained_last, plan.numbers)
             yield Picture("system/graph", svg.to_svg(drawn))
 
     def _trained_last(self, component: ComponentId) -> TaskName | None:

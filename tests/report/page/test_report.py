@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from munet.cli import main
+from munet.config import Baseline
 from munet.errors import UserError
 from munet.report import history
 from munet.report.charts.chart import Chart
@@ -80,6 +81,20 @@ def test_systems_beside_each_other(fixed: Path, tmp_path: Path) -> None:
         assert row["params_per_task"] == 173
         assert row["low"] == pytest.approx(0.7 - math.hypot(0.8 - 0.7112, 0.6 - 0.4618) / 2, abs=1e-4)
     assert part(found, "comparison").rows[-1]["muNet"] == pytest.approx(0.7)
+
+
+def test_systems_without_adapter_insertion_have_a_figure_of_their_own(tmp_path: Path) -> None:
+    """Figure 4: of evolved systems those that insert none, beside what is fine-tuned in a fixed way."""
+    for name, changes in {"run": {}, "plain": {"insert_adapters": False}, "fixed": {"auto_tune": False}}.items():
+        write_run(tmp_path / name, **changes)
+    write_run(tmp_path / "run" / "baselines" / "full", baseline=Baseline("full"))
+    found = made(tmp_path / "run", tmp_path / "plain", tmp_path / "fixed")
+    systems = [row["system"] for row in part(found, "figure_3").rows]
+    assert systems == ["full fine-tuning", "plain", "fixed", "muNet"]
+    assert [row["system"] for row in part(found, "figure_4").rows] == ["full fine-tuning", "plain"]
+    assert faults(part(found, "figure_4").svg()) == []
+    with pytest.raises(StopIteration):
+        part(made(tmp_path / "run", tmp_path / "fixed"), "figure_4")
 
 
 def test_costs_and_failures(fixed: Path) -> None:
