@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from munet.report import history
-from munet.report.charts import hyperparameters, knowledge, validation
+from munet.report.charts import hyperparameters, knowledge, sharing, validation
 from munet.report.charts.chart import Chart
 from munet.report.facts import knowledge as knowledge_facts
 from munet.report.facts import mutations
+from munet.report.facts import sharing as sharing_facts
 from munet.report.graph import page as graph_page
 from munet.report.graph import svg
 from munet.report.graph.graph import of_run
@@ -18,10 +19,11 @@ _MOST_PANELS = 30  # tasks whose validation is drawn
 
 
 def sections(source: Source) -> list[Section]:
-    """Graph, validation, knowledge flow."""
+    """Graph, validation, sharing, knowledge flow, values on the way."""
     return [
         Section("graph", "The layer graph", _graph(source)),
         Section("validation", "Validation along the lineages", _validation(source)),
+        Section("sharing", "Shared components", _sharing(source)),
         Section("knowledge", "Knowledge flow", _knowledge(source)),
         Section("lineages", "Hyper-parameters along the lineages", _along(source)),
     ]
@@ -48,6 +50,20 @@ def _validation(source: Source) -> list[Part]:
         f"retained model; of ancestors up to the version that was kept.{more}"
     )
     return [Chart("figure_5", "Figure 5", caption, spec, validation.rows(lineages, names))]
+
+
+def _sharing(source: Source) -> list[Part]:
+    tasks = list(source.system.models)[: sharing.MOST_TASKS]
+    if len(tasks) < 2:
+        return []
+    pairs = sharing_facts.shared(source.system, tasks)
+    more = f" The first {len(tasks)} tasks are drawn." if len(tasks) < len(source.system.models) else ""
+    caption = (
+        "How many components the models of two tasks have in common, those that still are the root's included; with "
+        f"itself: how many a model has.{more}"
+    )
+    spec = sharing.spec(pairs)
+    return [Chart("sharing", "Task by task", caption, spec, sharing.rows(pairs))] if spec else []
 
 
 def _knowledge(source: Source) -> list[Part]:
