@@ -14,16 +14,16 @@ is loaded and its first script has run, and `step_ms` a step of the slider, pain
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from munet import config
 from munet.config import Experiment
@@ -57,24 +57,13 @@ def write(place: Path, num_tasks: int, **settings: Any) -> int:
     controller = Controller(experiment, tasks)
     start = replace(start_entry(experiment, tasks), experiment=config.to_json(experiment))
     state, store = initial_state(start), Store.create_or_open(place)
-    with store.lock(), no_sync():
+    with store.lock(), mock.patch.object(os, "fsync"):  # nothing here need survive a power failure
         store.journal.append(start)
         while not controller.is_complete(state):
             entry = next_entry(controller, state)
             store.journal.append(entry)
             state = controller.tell(state, entry)
     return state.next_model_id - 1
-
-
-@contextlib.contextmanager
-def no_sync() -> Iterator[None]:
-    """Files need not survive a power failure here."""
-    synced = os.fsync
-    os.fsync = lambda _: None
-    try:
-        yield
-    finally:
-        os.fsync = synced
 
 
 def timed(make: Callable[[Path], str], workdir: Path, path: Path) -> dict[str, Any]:

@@ -47,7 +47,7 @@ def spec(curves: Sequence[Band], x: str, y: str, *, bounds: tuple[float, float] 
         for title, curve in zip(titles, curves, strict=True)
         for at in _thinned(len(curve.steps))
     ]
-    start, end = min(row["x"] for row in values), max(row["x"] for row in values)
+    start, end = min(curve.steps[0] for curve in curves), max(curve.steps[-1] for curve in curves)
     upright = {"domain": list(bounds), "nice": False} if bounds else {"zero": True}
     above = chart.quantity("y", y, scale=upright, axis={"tickCount": 5})
     stroke = {"symbolType": "stroke", "symbolSize": 500, "symbolStrokeWidth": 2, "symbolOpacity": 1}

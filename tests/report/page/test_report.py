@@ -85,8 +85,9 @@ def test_systems_beside_each_other(fixed: Path, tmp_path: Path) -> None:
 
 def test_systems_without_adapter_insertion_have_a_figure_of_their_own(tmp_path: Path) -> None:
     """Figure 4: of evolved systems those that insert none, beside what is fine-tuned in a fixed way."""
-    for name, changes in {"run": {}, "plain": {"insert_adapters": False}, "fixed": {"auto_tune": False}}.items():
-        write_run(tmp_path / name, **changes)
+    write_run(tmp_path / "run")
+    write_run(tmp_path / "plain", insert_adapters=False)
+    write_run(tmp_path / "fixed", auto_tune=False)
     write_run(tmp_path / "run" / "baselines" / "full", baseline=Baseline("full"))
     found = made(tmp_path / "run", tmp_path / "plain", tmp_path / "fixed")
     systems = [row["system"] for row in part(found, "figure_3").rows]
