@@ -63,6 +63,7 @@ def server(app: Any, ending_seconds: int) -> Any:
     return Server(
         uvicorn.Config(
             app,
+            http="h11",  # httptools, which uvicorn prefers where it is installed, takes headers without end
             log_level="warning",
             access_log=False,
             ws="none",
