@@ -147,6 +147,13 @@ def test_a_client_that_is_too_slow(server: Running) -> None:
     assert 1 < time.monotonic() - started < 15
 
 
+def test_what_is_no_request(server: Running) -> None:
+    place = urlsplit(server.url)
+    with socket.create_connection((place.hostname, place.port), timeout=20) as connection:
+        connection.sendall(b"\x16\x03\x01 what is this\r\n\r\n")  # as TLS begins
+        assert b" 400 " in connection.recv(4096)
+
+
 def test_a_client_that_goes_away(server: Running) -> None:
     place = urlsplit(server.url)
     with socket.create_connection((place.hostname, place.port), timeout=20) as connection:
