@@ -7,9 +7,9 @@ is read already, `predict_ms` the same from the bytes of its PNG; `one_client_ms
 95th percentile of one client that sends this PNG as the body, again and again; `healthz_ms` is what a request costs
 that asks no model. `batch_images_s` is the rate of batches of 64 images that are read already, `decoded_images_s` that
 of such batches from PNGs, and `clients_images_s` what all clients get together, each with one image a request; the
-clients are threads of this process and take part of the same cores. With `--requests`, so many more requests of all clients
-together: how many were answered a second (`soak_requests_s`), and resident memory of the server when it was ready,
-after a tenth of them and after all (`memory_mb`).
+clients are threads of this process and take part of the same cores. With `--requests`, so many more requests of all
+clients together: how many were answered a second (`soak_requests_s`), and resident memory of the server when it was
+ready, after a tenth of them and after all (`memory_mb`).
 """
 
 from __future__ import annotations

@@ -32,8 +32,8 @@ def write_data(folder: Path, *, has_bars: bool = False) -> None:
 
     Args:
       folder: where to.
-      has_bars: classes are where a bright bar is, which children learn by and by: then qualities run from 3 of 9 to 9 of
-        9 and follow the weights. Else they are shades in noise, and nearly every quality is 6 of 9.
+      has_bars: classes are where a bright bar is, which children learn by and by: qualities run from 3 of 9 to 9 of 9
+        and follow the weights. Else they are shades in noise, and nearly every quality is 6 of 9.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for index, name in enumerate(("left", "right")):

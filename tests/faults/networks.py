@@ -11,7 +11,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -37,19 +37,15 @@ def never_arrives(request: Callable[[], Any]) -> Any:
 
 def answer_gets_lost(request: Callable[[], Any]) -> Any:
     """It is done, and an error comes back."""
-    try:
+    with suppress(OSError):
         request()
-    except OSError:
-        pass
     raise _unreachable()
 
 
 def is_sent_again(request: Callable[[], Any]) -> Any:
     """It is done, its answer gets lost, and the client of the store sends it once more, as clients of stores do."""
-    try:
+    with suppress(OSError):
         request()
-    except OSError:
-        pass
     return request()
 
 

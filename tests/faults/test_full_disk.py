@@ -36,7 +36,7 @@ def used_kilobytes(disk: Path) -> int:
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_a_disk_that_is_full_again_and_again(disk: Path, tmp_path: Path) -> None:
-    """A little more room each time: the command says what is wrong, or goes on; in the end all is as if it never was."""
+    """A little more room each time: the command says what is wrong, or goes on; in the end it is as if nothing was."""
     data, workdir = tmp_path / "data", disk / "run"
     tiny_run.write_data(data, has_bars=True)
     tiny_run.finish(tmp_path / "undisturbed", data)
