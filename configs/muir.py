@@ -1,22 +1,50 @@
 """MUiR: tasks of any architecture share modules by an evolving alignment (Meyerson and Miikkulainen, 2019).
 
     munet train --config=muir:synthetic --workdir=runs/muir
+    munet train --config=muir:cross_modal --config.data_dir=../shared/tfds --workdir=runs/cross_modal
 
-Variants: `synthetic` (the default: thirty linear tasks of three groups, the authors' data), with `noisy`, `random`,
-`oracle`, `single`, `framework` (PyTorch's initial values, of `single`) and `lambda_4` after commas: `synthetic,noisy`.
+`synthetic` (the default): thirty linear tasks of three groups, the authors' data, with `noisy`, `random`, `oracle`,
+`single`, `framework` (PyTorch's initial values, of `single`) and `lambda_4` after commas: `synthetic,noisy`. Cost:
+about a minute on one CPU core; ten seeds side by side (`--config.replicas=10`) take about as long as two. Expected
+result: tasks of a group end on one module, and test errors near 0 (noisy: near 0.37); docs/howto/muir.md.
 
-Cost: about a minute on one CPU core; ten seeds side by side (`--config.replicas=10`) take about as long as two.
-Expected result: tasks of a group end on one module, and test errors near 0 (noisy: near 0.37); docs/howto/muir.md.
+`cross_modal`: LeNet on `cifar10_subset` and on `fashion_mnist`, an LSTM on a text and DeepBind on synthetic DNA share
+blocks of 16 x 16. After a comma `intratask` (each with itself only), `single`, `framework`, `classical` or
+`hierarchical`; some of `images`, `text` and `dna`: only these tasks; `short`: 500 rounds of small batches. Cost: hours
+on a CPU, `short` about two minutes of one core for each seed; docs/results/muir_cross_modal.md.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from munet.config import MuirConfig, MuirExperiment
+from munet.config import MuirConfig, MuirExperiment, TrainRuntime
 from munet.errors import UserError, nearest
 
 DATA = "../shared/muir_synthetic/synthetic.npz"
+MODALITIES = {  # tasks, and examples of each in a round
+    "images": (("tfds:cifar10_subset", 128), ("tfds:fashion_mnist", 128)),
+    "text": (("builtin:text/python", 20),),
+    "dna": (("builtin:dna", 256),),
+}
+# The same with smaller batches, a sixth of Fashion-MNIST's training images and a fifth of its test images.
+_FASHION = "tfds:fashion_mnist?train=train[:10000]&validation=train[10000:10500]&test=test[:2000]"
+_SHORT = {
+    "images": (("tfds:cifar10_subset", 32), (_FASHION, 32)),
+    "text": (("builtin:text/python", 10),),
+    "dna": (("builtin:dna", 64),),
+}
+_CROSS_MODAL: dict[str, Any] = {
+    "block_rows": 16,
+    "block_columns": 16,
+    "context": 4,
+    "challengers": 1,
+    "score_learning_rate": 0.1,
+    "generation_rounds": 500,
+    "burn_in": 2,
+    "generations": 48,
+    "final_generations": 0,
+}
 NUM_TASKS, GROUP_SIZE = 30, 10
 _CHANGES: dict[str, dict[str, Any]] = {
     "synthetic": {},
@@ -31,6 +59,9 @@ _CHANGES: dict[str, dict[str, Any]] = {
         "final_generations": 0,
     },
     "framework": {"initial": "framework"},
+    "intratask": {"between_tasks": False},
+    "classical": {"sharing": "hierarchical", "context": 0, "challengers": 0},
+    "hierarchical": {"sharing": "hierarchical", "challengers": 0},
     "lambda_4": {"challengers": 4},
 }
 
@@ -42,9 +73,12 @@ def get_config(variant: str = "synthetic") -> MuirConfig:
       UserError: no such variant.
     """
     names = variant.split(",")
+    known = {**_CHANGES, **dict.fromkeys(("cross_modal", "short", *MODALITIES), {})}
     for name in names:
-        if name not in _CHANGES:
-            raise UserError(f"there is no variant {name!r}. {nearest(name, _CHANGES)}")
+        if name not in known:
+            raise UserError(f"there is no variant {name!r}. {nearest(name, known)}")
+    if "cross_modal" in names or names[0] in MODALITIES:
+        return _cross_modal(names)
     options = "&noisy=true" if "noisy" in names else ""
     experiment = MuirExperiment(
         tasks=tuple(f"muir:{DATA}?task={task}{options}" for task in range(NUM_TASKS)),
@@ -54,3 +88,21 @@ def get_config(variant: str = "synthetic") -> MuirConfig:
         for field, value in _CHANGES[name].items():
             setattr(experiment, field, value)
     return MuirConfig(experiment)
+
+
+def _cross_modal(names: list[str]) -> MuirConfig:
+    """Tasks of several modalities, or of those that are named."""
+    chosen = [name for name in MODALITIES if name in names] or list(MODALITIES)
+    is_short = "short" in names
+    tasks = [task for name in chosen for task in (_SHORT if is_short else MODALITIES)[name]]
+    settings = {**_CROSS_MODAL, **({"generation_rounds": 50, "generations": 8} if is_short else {})}
+    for name in names:
+        settings |= {
+            field: value
+            for field, value in _CHANGES.get(name, {}).items()
+            if field not in ("generations", "final_generations")  # of the synthetic tasks
+        }
+    experiment = MuirExperiment(
+        tasks=tuple(uri for uri, _ in tasks), batch_sizes=tuple(size for _, size in tasks), **settings
+    )
+    return MuirConfig(experiment, TrainRuntime(block_rounds=25))

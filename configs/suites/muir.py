@@ -1,11 +1,14 @@
-"""MUiR's Table 2: thirty linear tasks of three groups, without and with noise; ten seeds of a method side by side.
+"""MUiR's studies; all seeds of a method are trained side by side: Table 2, and tasks of several modalities.
 
     munet benchmark --suite=muir:table_2 --repeats=10 --reference=paper
+    munet benchmark --suite=muir:cross_modal --repeats=3 --config.data_dir=../shared/tfds
 
 Variants: `table_2` (single task from MUiR's and from PyTorch's initial values, Random, Oracle, Optimization with eight
-and with four challengers), `stays` (what keeps the mapping that the search has found) and `tiny`, for tests.
+and with four challengers), `stays` (what keeps the mapping that the search has found), `tiny`, for tests, and
+`cross_modal`: LeNet on two sets of images, an LSTM on a text and DeepBind on synthetic DNA, each for itself, each
+sharing with itself, pairs, and all together; docs/results/muir_cross_modal.md.
 
-The data are those of `../shared/muir_synthetic`. Cost: docs/results/muir_table_2.md says what it took.
+The data of Table 2 are those of `../shared/muir_synthetic`. Cost: docs/results/muir_table_2.md says what it took.
 Expected result: Optimization near 0 (noisy: near 0.37), as Oracle; single tasks and Random far from it.
 """
 
@@ -16,6 +19,7 @@ from typing import Any
 from munet.errors import UserError, nearest
 from munet.suites.suite import Method, Suite
 
+VARIANTS = ("table_2", "stays", "cross_modal", "tiny")
 _ROWS = {
     "single": ("single", "STL"),
     "framework": ("single,framework", "STL, PyTorch's initial values"),
@@ -30,6 +34,15 @@ _STAYS: dict[str, tuple[dict[str, Any], str]] = {
     "longer": ({"generation_rounds": 400, "generations": 250, "final_generations": 50}, "generations of 400 rounds"),
     "fewer": ({"share": 0.1}, "p = 0.1 instead of 0.5"),
 }
+_CROSS_MODAL = {
+    "single": ("single", "Single task"),
+    "framework": ("single,framework", "Single task, PyTorch's initial values"),
+    "intratask": ("intratask", "MUiR, each task with itself"),
+    "images_text": ("images,text", "MUiR, images + text"),
+    "images_dna": ("images,dna", "MUiR, images + DNA"),
+    "text_dna": ("text,dna", "MUiR, text + DNA"),
+    "all": ("", "MUiR, all together"),
+}
 _TINY = {"generations": 3, "final_generations": 1, "generation_rounds": 5}
 
 
@@ -39,8 +52,15 @@ def get_suite(variant: str = "table_2") -> Suite:
     Raises:
       UserError: no such variant.
     """
-    if variant not in ("table_2", "stays", "tiny"):
-        raise UserError(f"there is no variant {variant!r}. {nearest(variant, ('table_2', 'stays', 'tiny'))}")
+    if variant not in VARIANTS:
+        raise UserError(f"there is no variant {variant!r}. {nearest(variant, VARIANTS)}")
+    if variant == "cross_modal":
+        return Suite(
+            tuple(
+                Method(name, f"muir:cross_modal,short{',' if change else ''}{change}", label=label)
+                for name, (change, label) in _CROSS_MODAL.items()
+            )
+        )
     if variant == "stays":
         return Suite(
             tuple(

@@ -252,6 +252,12 @@ _RULES: dict[type[Any], list[tuple[Any, ...]]] = {
     ],
     MuirConfig: [
         (_tasks, "experiment.tasks"),
-        (muir.problems, *(f"experiment.{name}" for name in ("sharing", "groups", "tasks", "context", "initial"))),
+        (
+            muir.problems,
+            *(
+                f"experiment.{name}"
+                for name in ("sharing", "groups", "tasks", "context", "initial", "nets", "batch_sizes")
+            ),
+        ),
     ],
 }

@@ -65,13 +65,15 @@ def searches(workdir: str) -> list[Search]:
         decided.setdefault(decision.seed, []).append(decision)
     if beginning is None or not decided:
         return []
+    result = place.result()
+    length = len(result.replicas[0].mapping) if result is not None else len(beginning.tasks)
     last = max(int(str(one.record["generation"])) for one in next(iter(decided.values())))
-    return [_search(seed, own, len(beginning.tasks), last) for seed, own in decided.items()]
+    return [_search(seed, own, length, last) for seed, own in decided.items()]
 
 
-def _search(seed: int, decisions: Sequence[Decision], num_tasks: int, last: int) -> Search:
-    """Of models with a block each. What follows the last generation begins with an earlier version, and is left out."""
-    mapping = np.arange(num_tasks)
+def _search(seed: int, decisions: Sequence[Decision], length: int, last: int) -> Search:
+    """Of so many blocks. What follows the last generation begins with an earlier version, and is left out."""
+    mapping = np.arange(length)
     mappings, scores = [mapping], [0]
     for decision in decisions:
         record: Mapping[str, Any] = decision.record

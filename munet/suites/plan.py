@@ -244,7 +244,15 @@ def _problems_of_values(run: Run, config: MuirConfig | RoutingConfig) -> list[st
     kind = kind_of(config)
     try:
         if isinstance(config, MuirConfig):
-            settings = OpenSettings(data_dir=config.runtime.data_dir, objectives=("value",))
+            from munet.methods.muir.job import IMAGE_SIZE, OBJECTIVES
+
+            settings = OpenSettings(
+                config.runtime.data_dir,
+                config.runtime.cache_dir,
+                config.experiment.seed,
+                IMAGE_SIZE,
+                objectives=OBJECTIVES,
+            )
         else:
             experiment, runtime = config.experiment, config.runtime
             settings = OpenSettings(runtime.data_dir, runtime.cache_dir, experiment.data_seed, experiment.image_size)

@@ -16,8 +16,10 @@ from munet.methods.muir.learner import Muir
 from munet.methods.muir.result import MUIR
 from munet.methods.muir.values import HeldOut, nets_of, stream_of, together
 from munet.text import count
+from munet.types import Objective
 
-_IMAGE_SIZE = 32  # pixels on a side, of tasks of images
+OBJECTIVES: tuple[Objective, ...] = ("", "value", "next_token")  # that are learnt
+IMAGE_SIZE = 32  # pixels on a side, of tasks of images
 
 
 def prepare(config: MuirConfig, say: Say = lambda _: None) -> Job:
@@ -32,22 +34,27 @@ def prepare(config: MuirConfig, say: Say = lambda _: None) -> Job:
         experiment.tasks,
         runtime,
         seed=experiment.seed,
-        image_size=_IMAGE_SIZE,
+        image_size=IMAGE_SIZE,
         say=say,
         stream=False,
-        objectives=("value",),
+        objectives=OBJECTIVES,
     )
     tasks, infos = opened.tasks, [task.info for task in opened.tasks]
-    nets = nets_of(tasks)
-    numbers = together(tasks, nets, experiment.batch_size)
+    nets = nets_of(tasks, experiment)
+    sizes = experiment.batch_sizes or (experiment.batch_size,) * len(tasks)
+    numbers = together(tasks, nets, sizes)
     streams = tuple(
-        stream_of(name, [tasks[number] for number in own], experiment.batch_size) for name, own in numbers.items()
+        stream_of(name, [tasks[number] for number in own], nets[own[0]], sizes[own[0]]) for name, own in numbers.items()
     )
     if experiment.sharing in ("search", "random") and not (experiment.challengers and experiment.share):
         name = "challengers" if not experiment.challengers else "share"
         say(f"experiment.{name} = 0: nothing is searched; every block keeps the module that it begins with.")
     learner = Muir(
-        experiment, [info.name for info in infos], numbers, {name: nets[own[0]] for name, own in numbers.items()}
+        experiment,
+        [info.name for info in infos],
+        numbers,
+        {name: nets[own[0]] for name, own in numbers.items()},
+        {stream.name: stream.batch_size for stream in streams},
     )
     _check(learner)
     searched = (experiment.burn_in + experiment.generations) * experiment.generation_rounds
@@ -55,7 +62,7 @@ def prepare(config: MuirConfig, say: Say = lambda _: None) -> Job:
         searched,
         experiment.generation_rounds,
         experiment.final_generations * experiment.generation_rounds,
-        experiment.generation_rounds if learner.has_search else 0,
+        experiment.generation_rounds if learner.has_search or learner.is_recurrent else 0,
         block=runtime.block_rounds,
     )
     seeds = tuple(range(experiment.seed, experiment.seed + experiment.replicas))

@@ -6,13 +6,15 @@ generated kernels start at 0 (spec of MUiR, sections 2 and 3).
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
+import jax.extend
 import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
@@ -21,8 +23,10 @@ from jaxtyping import Array, Float
 
 from munet.methods.muir.architectures import DeepBind, LanguageModel, LeNet, WideResNet
 from munet.methods.muir.blocks import LeafPath, Matrices, Rule, convolution, dense, gates, matrices
+from munet.types import Objective
 
 Leaves = Mapping[LeafPath, Any]
+_PROGRAMS = (jax.extend.core.ClosedJaxpr, jax.extend.core.Jaxpr)  # inside of traced programs
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,9 @@ class Net:
       inputs: shape of one input.
       rule: which leaves are generated.
       dtype: of inputs.
+      objective: of the tasks that it is for.
+      metric: that their quality is told in (`metrics.py`).
+      flip: whether images of training may be flipped left to right.
     """
 
     name: str
@@ -42,6 +49,9 @@ class Net:
     inputs: tuple[int, ...]
     rule: Rule
     dtype: str = "float32"
+    objective: Objective = "value"
+    metric: str = "RMSE"
+    flip: bool = True
 
     @cached_property
     def leaves(self) -> dict[LeafPath, tuple[int, ...]]:
@@ -59,10 +69,13 @@ class Net:
         """Of the plain model."""
         return int(sum(np.prod(shape) for shape in self.leaves.values()))
 
-    @property
+    @cached_property
     def flops(self) -> int:
-        """Of a forward pass on one input: two for every weight, each of which is used once in a linear model."""
-        return 2 * self.num_params
+        """Of the products in a forward pass on one input; of a text on one symbol."""
+        given = jax.ShapeDtypeStruct((1, *self.inputs), self.dtype)
+        leaves = {path: jax.ShapeDtypeStruct(shape, "float32") for path, shape in self.leaves.items()}
+        found = products(jax.make_jaxpr(self.apply)(leaves, given).jaxpr)
+        return found // self.inputs[0] if self.objective == "next_token" else found
 
     def own(self, words: np.ndarray) -> dict[LeafPath, np.ndarray]:
         """First values of the leaves that are not generated."""
@@ -71,10 +84,29 @@ class Net:
         taken = {one.path for one in self.generated}
         return {path: np.asarray(leaf) for path, leaf in made.items() if path not in taken}
 
-    def apply(self, leaves: Leaves, inputs: Float[Array, "batch ..."]) -> Array:
-        """Outputs of a model with these parameters."""
-        outputs: Any = self.module.apply({"params": unflatten_dict(dict(leaves), sep="/")}, inputs)
-        return outputs
+    def start(self, rows: int) -> Any:
+        """What a recurrent model begins so many texts with: zeros; () of any other."""
+        if not isinstance(self.module, LanguageModel):
+            return ()
+        zeros = jnp.zeros((rows, self.module.width))
+        return ((zeros, zeros),) * self.module.layers
+
+    def apply(
+        self, leaves: Leaves, inputs: Float[Array, "batch ..."], carry: Any = None, key: Array | None = None
+    ) -> Any:
+        """Outputs of a model with these parameters; of a recurrent one also what it goes on with.
+
+        Args:
+          leaves: the parameters.
+          inputs: prepared.
+          carry: what a recurrent model begins with; None: zeros.
+          key: of dropout, where a recurrent model trains.
+        """
+        variables = {"params": unflatten_dict(dict(leaves), sep="/")}
+        if not isinstance(self.module, LanguageModel):
+            return self.module.apply(variables, inputs)
+        dropout = None if key is None else {"dropout": key}
+        return self.module.apply(variables, inputs, carry, key is not None, rngs=dropout)
 
 
 def by_path(makers: Mapping[str, Callable[[LeafPath, tuple[int, ...]], Matrices]]) -> Rule:
@@ -104,24 +136,104 @@ def linear(inputs: tuple[int, ...]) -> Net:
 def lenet(classes: int = 10) -> Net:
     """Of 32 x 32 images in colour."""
     rule = by_path({"conv_2/kernel": convolution, r"dense_\d/kernel": dense})
-    return Net("LeNet", LeNet(classes), (32, 32, 3), rule)
+    return Net("LeNet", LeNet(classes), (32, 32, 3), rule, objective="", metric="accuracy")
 
 
 def wide_resnet(classes: int = 10) -> Net:
     """WRN-40-1."""
-    return Net("WRN-40-1", WideResNet(classes), (32, 32, 3), by_path({r"group_.*/kernel": convolution}))
+    rule = by_path({r"group_.*/kernel": convolution})
+    return Net("WRN-40-1", WideResNet(classes), (32, 32, 3), rule, objective="", metric="accuracy")
 
 
-def language_model(symbols: int, width: int = 256) -> Net:
-    """Two stacked LSTMs."""
+def language_model(symbols: int, width: int = 256, steps: int = 35) -> Net:
+    """Two stacked LSTMs, of texts in pieces of so many steps."""
     rule = by_path({r"lstm_\d/(input|hidden)": gates})
-    return Net(f"LSTM-{width}", LanguageModel(symbols, width), (8,), rule, "int32")
+    return Net(f"LSTM-{width}", LanguageModel(symbols, width), (steps,), rule, "int32", "next_token", "bits a byte")
 
 
 def deep_bind(width: int = 256, length: int = 201) -> Net:
-    """Of windows of nucleotides."""
-    rule = by_path({"conv/kernel": convolution, "dense/kernel": dense})
-    return Net(f"DeepBind-{width}", DeepBind(width), (length,), rule, "int32")
+    """Of windows of nucleotides; its published baseline begins as generated weights do, not as PyTorch's."""
+    rule = by_path({
+        "conv/kernel": lambda path, shape: replace(convolution(path, shape), limit=0.0),
+        "dense/kernel": lambda path, shape: replace(dense(path, shape), limit=0.0),
+    })  # fmt: skip
+    return Net(f"DeepBind-{width}", DeepBind(width), (length,), rule, "int32", metric="MSE")
 
 
-NETS: Mapping[str, Callable[[tuple[int, ...]], Net]] = {"linear": linear}
+def products(jaxpr: Any) -> int:
+    """Floating-point operations of all products in a traced program, two for each multiplication; loops unrolled."""
+    total = 0
+    for equation in jaxpr.eqns:
+        if equation.primitive.name == "dot_general":
+            (contracted, _), _ = equation.params["dimension_numbers"]
+            shape = equation.invars[0].aval.shape
+            total += 2 * math.prod(equation.outvars[0].aval.shape) * math.prod(shape[at] for at in contracted)
+        times = equation.params.get("length", 1) if equation.primitive.name == "scan" else 1
+        inner = [one for one in equation.params.values() if isinstance(one, _PROGRAMS)]
+        total += times * sum(products(getattr(one, "jaxpr", one)) for one in inner)
+    return total
+
+
+class Given(NamedTuple):
+    """What an architecture is made for.
+
+    Attributes:
+      inputs: shape of one example.
+      classes: of images, or symbols of a text; 0 of values.
+      steps: of a piece of a text in training.
+    """
+
+    inputs: tuple[int, ...]
+    classes: int = 0
+    steps: int = 35
+
+
+class Kind(NamedTuple):
+    """An architecture that tasks may have.
+
+    Attributes:
+      make: makes it, of some width; that of 0 is its own.
+      objective: of the tasks that it is for.
+      fits: which inputs it takes, as they lie in the data.
+      width: where none is named; 0: it has no width to be named.
+    """
+
+    make: Callable[[Given, int], Net]
+    objective: Objective
+    fits: Callable[[np.ndarray], bool]
+    width: int = 0
+
+
+def _is_numbers(inputs: np.ndarray) -> bool:
+    return inputs.dtype.kind == "f" and inputs.ndim == 2
+
+
+def _is_symbols(inputs: np.ndarray) -> bool:
+    return inputs.dtype == np.uint8 and inputs.ndim == 2
+
+
+def _is_any(_: np.ndarray) -> bool:
+    return True
+
+
+# The first that is for an objective and takes the inputs is what a task has whose architecture is not named.
+NETS: Mapping[str, Kind] = {
+    "linear": Kind(lambda given, _: linear(given.inputs), "value", _is_numbers),
+    "deep_bind": Kind(lambda given, width: deep_bind(width, given.inputs[0]), "value", _is_symbols, 64),
+    "lenet": Kind(lambda given, _: lenet(given.classes), "", _is_any),
+    "lstm": Kind(lambda given, width: language_model(given.classes, width, given.steps), "next_token", _is_any, 128),
+}
+
+
+def parse(name: str) -> tuple[str, int]:
+    """Architecture and width that a name such as `lstm_128` says; as it is, and 0, if it is none."""
+    kind, _, width = name.rpartition("_")
+    if kind in NETS and NETS[kind].width and width.isdecimal() and int(width):
+        return kind, int(width)
+    return (name, NETS[name].width) if name in NETS else (name, 0)
+
+
+def names(objective: Objective, inputs: np.ndarray) -> list[str]:
+    """What a task's architecture may be called, for people."""
+    fitting = {name: kind for name, kind in NETS.items() if kind.objective == objective and kind.fits(inputs)}
+    return [f"{name}_{kind.width}" if kind.width else name for name, kind in fitting.items()]
