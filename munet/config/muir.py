@@ -30,10 +30,10 @@ class MuirExperiment:
     # "given": one module for the tasks of a group, always; "hierarchical": the first block of every task one module,
     # the second another, always; "separate": every block for itself, without contexts
     sharing: Sharing = "search"
-    between_tasks: bool = True  # whether a block may have modules of other tasks' blocks; else of its own task's only
+    between_tasks: bool = True  # whether a block may use modules of other tasks; else of its own task only
     groups: tuple[int, ...] = ()  # the true group of each task, if it is known: for "given", and for scores
-    # the architecture of each task: linear (of numbers), lenet (of images), lstm_WIDTH (of texts) or deep_bind_WIDTH (of
-    # windows of nucleotides); (): what is for such a task, of width 128 and 64
+    # the architecture of each task: linear (of numbers), lenet (of images), lstm_WIDTH (of texts) or deep_bind_WIDTH
+    # (of windows of nucleotides); (): what is for such a task, of width 128 and 64
     nets: tuple[str, ...] = ()
 
     block_rows: Positive = 20  # inputs of a block (m)
