@@ -74,7 +74,7 @@ def get_config(variant: str = "synthetic") -> MuirConfig:
       UserError: no such variant.
     """
     names = variant.split(",")
-    known = {**_CHANGES, **dict.fromkeys(("cross_modal", "short", *MODALITIES), {})}
+    known = [*_CHANGES, "cross_modal", "short", *MODALITIES]
     for name in names:
         if name not in known:
             raise UserError(f"there is no variant {name!r}. {nearest(name, known)}")

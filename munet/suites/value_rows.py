@@ -14,8 +14,8 @@ from typing import Literal
 
 import numpy as np
 
-from munet.joint.workdir import Workdir
 from munet.intervals import Interval
+from munet.joint.workdir import Workdir
 from munet.methods.muir.metrics import METRICS
 from munet.methods.muir.result import MUIR, MuirResult
 from munet.suites.paired import t_interval
