@@ -98,8 +98,8 @@ def ask(
     found.candidates[1:, places] = chosen.reshape(search.challengers, len(places))
     found.drawn[places] = True
     if search.is_random:
-        ends = [(place,) for place in places.tolist()]
-        found.picks[places] = (rng.uniforms((*path, "pick"), ends) * (1 + search.challengers)).astype(np.int32)
+        picked = [(place,) for place in places.tolist()]
+        found.picks[places] = (rng.uniforms((*path, "pick"), picked) * (1 + search.challengers)).astype(np.int32)
     return dataclasses.replace(found, fresh=tuple(fresh))
 
 

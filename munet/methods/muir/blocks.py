@@ -167,6 +167,18 @@ class Plan:
             at += size
         return found
 
+    def places(self, index: int) -> slice:
+        """The locations of a part."""
+        part = self.parts[index]
+        each = sum(one.num_blocks(self.block) for one in part.matrices)
+        return slice(self._first[index], self._first[index] + each * len(part.tasks))
+
+    def pack_part(self, index: int, leaves: Mapping[LeafPath, Any]) -> Float[np.ndarray, "locations m n"]:
+        """The blocks of a part whose models all have these leaves."""
+        part = self.parts[index]
+        blocks = np.concatenate([one.pack(leaves[one.path], self.block) for one in part.matrices])
+        return np.tile(blocks, (len(part.tasks), 1, 1))
+
     def pack(self, leaves: Sequence[Mapping[LeafPath, Any]]) -> Float[np.ndarray, "locations m n"]:
         """The blocks of generated leaves, part by part as `unpack` gives them."""
         found = [

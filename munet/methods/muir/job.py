@@ -5,18 +5,21 @@ from __future__ import annotations
 import functools
 from pathlib import Path
 
-from munet.config import to_json
+from munet.config import Experiment, to_json
 from munet.config.muir import SHARINGS, MuirConfig
 from munet.data.uris import relative_path
 from munet.errors import ConfigError
 from munet.joint.job import Free, Job, Length, Words
 from munet.joint.preparation import Say, open_inputs
-from munet.methods.muir import publishing
+from munet.methods.muir import publishing, vit_net
 from munet.methods.muir.learner import Muir
+from munet.methods.muir.nets import Net
 from munet.methods.muir.result import MUIR
 from munet.methods.muir.values import HeldOut, nets_of, stream_of, together
+from munet.run.start import RootComponents
 from munet.text import count
 from munet.types import Objective
+from munet.vit.architecture import get_variant
 
 OBJECTIVES: tuple[Objective, ...] = ("", "value", "next_token")  # that are learnt
 IMAGE_SIZE = 32  # pixels on a side, of tasks of images
@@ -40,7 +43,10 @@ def prepare(config: MuirConfig, say: Say = lambda _: None) -> Job:
         objectives=OBJECTIVES,
     )
     tasks, infos = opened.tasks, [task.info for task in opened.tasks]
-    nets = nets_of(tasks, experiment)
+    root = _root(experiment, runtime.cache_dir) if "vit" in experiment.nets else None
+    for note in root.notes if root else ():
+        say(f"root {experiment.root}: {note}")
+    nets = nets_of(tasks, experiment, root and functools.partial(_vit, experiment, root))
     sizes = experiment.batch_sizes or (experiment.batch_size,) * len(tasks)
     numbers = together(tasks, nets, sizes)
     streams = tuple(
@@ -85,7 +91,7 @@ def prepare(config: MuirConfig, say: Say = lambda _: None) -> Job:
         keeps_best="" if experiment.keep == "last" else experiment.keep,
         free=Free(runtime.checkpoint_minutes, runtime.max_hours),
         layout=opened.layout,
-        beginning=opened.beginning(to_json(experiment), {}, folder),
+        beginning=opened.beginning(to_json(experiment), root.checkpoint if root else {}, folder),
         words=Words(
             title=title,
             picture=f"{title}, {count(len(infos), 'task')}",
@@ -101,6 +107,21 @@ def prepare(config: MuirConfig, say: Say = lambda _: None) -> Job:
         publish=functools.partial(publishing.publish, learner),
         measure_all=HeldOut(learner, tasks),
     )
+
+
+def _root(experiment: MuirExperiment, cache_dir: str) -> RootComponents:
+    """The root with which ViTs begin.
+
+    Raises:
+      CheckpointError: it cannot be had or used.
+    """
+    run = Experiment(root=experiment.root, variant=experiment.variant, num_blocks=experiment.num_blocks)
+    run.defaults.image_size = IMAGE_SIZE
+    return RootComponents(run, cache_dir)
+
+
+def _vit(experiment: MuirExperiment, root: RootComponents, classes: int) -> Net:
+    return vit_net.vit(get_variant(experiment.variant), experiment.num_blocks, IMAGE_SIZE, root.arrays, classes)
 
 
 def _check(learner: Muir) -> None:

@@ -26,6 +26,7 @@ from munet.methods.muir.blocks import LeafPath, Matrices, Rule, convolution, den
 from munet.types import Objective
 
 Leaves = Mapping[LeafPath, Any]
+_MEANS, _DEVIATIONS = (125.3, 123.0, 113.9), (63.0, 62.1, 66.7)  # of CIFAR-10 (spec of MUiR, section 8.2)
 _PROGRAMS = (jax.extend.core.ClosedJaxpr, jax.extend.core.Jaxpr)  # inside of traced programs
 
 
@@ -42,6 +43,7 @@ class Net:
       objective: of the tasks that it is for.
       metric: that their quality is told in (`metrics.py`).
       flip: whether images of training may be flipped left to right.
+      means, deviations: of the three colours, between 0 and 255, by which images are brought near 0.
     """
 
     name: str
@@ -52,6 +54,8 @@ class Net:
     objective: Objective = "value"
     metric: str = "RMSE"
     flip: bool = True
+    means: tuple[float, ...] = _MEANS
+    deviations: tuple[float, ...] = _DEVIATIONS
 
     @cached_property
     def leaves(self) -> dict[LeafPath, tuple[int, ...]]:
@@ -63,6 +67,11 @@ class Net:
     def generated(self) -> tuple[Matrices, ...]:
         """The leaves that modules make."""
         return matrices(self.leaves, self.rule)
+
+    @property
+    def given(self) -> Mapping[LeafPath, np.ndarray]:
+        """What generated leaves begin as, where that is not drawn."""
+        return {}
 
     @property
     def num_params(self) -> int:
@@ -181,11 +190,13 @@ class Given(NamedTuple):
       inputs: shape of one example.
       classes: of images, or symbols of a text; 0 of values.
       steps: of a piece of a text in training.
+      vit: makes a ViT that begins as the root, for so many classes.
     """
 
     inputs: tuple[int, ...]
     classes: int = 0
     steps: int = 35
+    vit: Callable[[int], Net] | None = None
 
 
 class Kind(NamedTuple):
@@ -216,11 +227,18 @@ def _is_any(_: np.ndarray) -> bool:
     return True
 
 
+def _vit(given: Given) -> Net:
+    if given.vit is None:
+        raise ValueError("a ViT needs a root")
+    return given.vit(given.classes)
+
+
 # The first that is for an objective and takes the inputs is what a task has whose architecture is not named.
 NETS: Mapping[str, Kind] = {
     "linear": Kind(lambda given, _: linear(given.inputs), "value", _is_numbers),
     "deep_bind": Kind(lambda given, width: deep_bind(width, given.inputs[0]), "value", _is_symbols, 64),
     "lenet": Kind(lambda given, _: lenet(given.classes), "", _is_any),
+    "vit": Kind(lambda given, _: _vit(given), "", _is_any),
     "lstm": Kind(lambda given, width: language_model(given.classes, width, given.steps), "next_token", _is_any, 128),
 }
 

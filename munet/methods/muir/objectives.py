@@ -17,8 +17,6 @@ from jaxtyping import Array, Float, Int, UInt8
 from munet.data.splits import Split
 from munet.methods.muir.nets import Leaves, Net
 
-# Of CIFAR-10's colours, between 0 and 255 (spec of MUiR, section 8.2); every set of images is brought near 0 by these.
-_MEANS, _DEVIATIONS = (125.3, 123.0, 113.9), (63.0, 62.1, 66.7)
 _SHIFT = 4  # pixels by which training images are moved at most; what comes in is reflected
 _CHUNK = 250  # examples that are measured at a time
 _TEXTS = 10  # pieces of a text that are measured side by side, each from its beginning to its end
@@ -70,7 +68,8 @@ def judged(
         scores, carry = net.apply(leaves, inputs.astype(jnp.int32), carry=carry, key=key)
     else:
         images = fitted(inputs, net.inputs[0])
-        scores = net.apply(leaves, normalised(images if key is None else augmented(images, key, flip=net.flip)))
+        images = images if key is None else augmented(images, key, flip=net.flip)
+        scores = net.apply(leaves, (images.astype(jnp.float32) - jnp.array(net.means)) / jnp.array(net.deviations))
     losses = optax.softmax_cross_entropy_with_integer_labels(scores, targets)
     return Judged(losses.reshape(-1), scores.argmax(axis=-1).astype(jnp.int32).reshape(-1), carry)
 
@@ -85,11 +84,6 @@ def fitted(images: UInt8[Array, "batch h w c"], size: int) -> UInt8[Array, "batc
     edges = [((size - side) // 2, size - side - (size - side) // 2) for side in (height, width)]
     images = jnp.pad(images, [(0, 0), *edges, (0, 0)])
     return jnp.broadcast_to(images, (*images.shape[:3], 3)) if channels == 1 else images
-
-
-def normalised(images: UInt8[Array, "batch size size 3"]) -> Float[Array, "batch size size 3"]:
-    """Images as numbers near 0. Traced."""
-    return (images.astype(jnp.float32) - jnp.array(_MEANS)) / jnp.array(_DEVIATIONS)
 
 
 def augmented(

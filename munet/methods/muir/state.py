@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -93,8 +94,26 @@ def context_values(experiment: MuirExperiment, plan: Plan) -> Float[np.ndarray, 
     return np.repeat(values[:, None], count, axis=1).astype(np.float32)
 
 
-def first_modules(experiment: MuirExperiment, plan: Plan, path: rng.Path) -> Float[np.ndarray, "modules c m n"]:
-    """Modules at the start; without contexts, each with the deviation of the location of its number."""
+def first_modules(
+    experiment: MuirExperiment, plan: Plan, path: rng.Path, nets: Sequence[Net] = ()
+) -> Float[np.ndarray, "modules c m n"]:
+    """Modules at the start; without contexts, each with the deviation of the location of its number.
+
+    Where a net's blocks are given (a root's), a module makes its location's block: each of its slices has a part of it,
+    and what was drawn less its mean over the slices, which cancels while the context is constant.
+    """
+    drawn, context = _drawn_modules(experiment, plan, path), experiment.context
+    contexts = context_values(experiment, plan)
+    for index, net in enumerate(nets):
+        if not net.given:
+            continue
+        places, blocks = plan.places(index), plan.pack_part(index, net.given)
+        slices = drawn[places] - drawn[places].mean(axis=1, keepdims=True) if context else 0
+        drawn[places] = blocks[:, None] / contexts[places].sum(axis=1)[:, None, None, None] + slices
+    return drawn
+
+
+def _drawn_modules(experiment: MuirExperiment, plan: Plan, path: rng.Path) -> Float[np.ndarray, "modules c m n"]:
     count, context = experiment.modules or plan.num_locations, experiment.context
     shape = (count, max(context, 1), *plan.block)
     if context:
@@ -155,7 +174,7 @@ def initial(
         each = [_own(experiment, net, seed, task) for task in part.tasks]
         own.append({path: np.stack([one[path] for one in each]) for path in each[0]})
     trained = Trained(
-        first_modules(experiment, plan, ("muir", seed, "modules")), context_values(experiment, plan), tuple(own)
+        first_modules(experiment, plan, ("muir", seed, "modules"), nets), context_values(experiment, plan), tuple(own)
     )
     adam = optax.scale_by_adam()
     rest = alignment.resting(first_mapping(experiment, plan), experiment.challengers)

@@ -24,8 +24,13 @@ from munet.methods.muir.objectives import arranged, windows
 from munet.types import Quality, TaskName
 
 
-def nets_of(tasks: Sequence[Task], experiment: MuirExperiment) -> list[Net]:
+def nets_of(tasks: Sequence[Task], experiment: MuirExperiment, vit: Callable[[int], Net] | None = None) -> list[Net]:
     """The architecture of every task; equal ones are one object.
+
+    Args:
+      tasks: opened.
+      experiment: which names architectures, or none.
+      vit: makes a ViT that begins as the root, for so many classes; None: no task has one.
 
     Raises:
       ConfigError: one that is named is not for its task, or there is none for what a task is; all in one message.
@@ -41,7 +46,7 @@ def nets_of(tasks: Sequence[Task], experiment: MuirExperiment) -> list[Net]:
             known = f"Valid: {', '.join(fitting)}." if fitting else "There is none for such a task."
             problems.append(f"experiment.nets: {name or 'no architecture'} for {task.info.name}. {known}")
             continue
-        given = Given(inputs.shape[1:], task.info.num_classes, experiment.text_steps)
+        given = Given(inputs.shape[1:], task.info.num_classes, experiment.text_steps, vit)
         key = (name, given if objective == "value" else given.classes)
         if key not in made:
             made[key] = replace(NETS[kind].make(given, width), flip=experiment.flip)

@@ -102,6 +102,7 @@ def test_without_sharing_between_tasks_each_has_modules_of_its_own() -> None:
 
 def test_hierarchical_alignment_goes_by_place(tmp_path: Path) -> None:
     learner = job.prepare(mixed(tmp_path, sharing="hierarchical", context=0)).learner
+    assert isinstance(learner, Muir)
     state = learner.initial(0)
     mapping = state.candidates[0]
     for task in range(3):
