@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
+from munet.config.rules import Rules, length, repeated
 from munet.config.train import TrainRuntime
 from munet.config.values import Automatic, NonNegative, Positive, Range, Share
 
@@ -155,3 +157,17 @@ def value_problems(made: str, keep: str, num_epochs: float) -> Iterator[str]:
         yield f"experiment.keep = 'quality': the tasks of made={made!r} have no accuracy; use 'loss' or 'last'."
     if made and num_epochs:
         yield f"experiment.num_epochs = {num_epochs:g}: the tasks of made={made!r} never end; give num_rounds."
+
+
+RULES: Rules = (
+    (functools.partial(length, name="num_rounds"), "experiment.num_epochs", "experiment.num_rounds"),
+    (task_problems, "experiment.tasks", "experiment.made"),
+    (functools.partial(repeated, "experiment.tasks names"), "experiment.tasks"),
+    (network_problems, "experiment.network", "experiment.made"),
+    (
+        allocation_problems,
+        *(f"experiment.{name}" for name in ("allocation", "rows", "network", "tasks", "made")),
+    ),
+    (p_init_problems, *(f"experiment.{name}" for name in ("p_init", "network", "tasks", "made"))),
+    (value_problems, *(f"experiment.{name}" for name in ("made", "keep", "num_epochs"))),
+)

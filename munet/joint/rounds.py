@@ -25,6 +25,7 @@ from munet.data.streamed import StreamedImages
 from munet.joint.learner import Batch, StreamName
 from munet.training.batches.decode_ahead import StepFeed
 from munet.training.batches.resident import is_resident
+from munet.training.program import keys
 
 
 @dataclass(frozen=True)
@@ -106,8 +107,8 @@ def batch(held: Set | None, picked: Picked, index: Int[Array, ""]) -> Batch:
     if picked.first is None:
         words = jnp.asarray(picked.words)[index]
     else:
-        keys = jax.random.wrap_key_data(jnp.asarray(picked.words), impl="threefry2x32")
-        words = jax.random.key_data(jax.vmap(jax.random.fold_in, (0, None))(keys, picked.first + index))
+        purposes = keys.wrapped(picked.words)
+        words = jax.random.key_data(jax.vmap(jax.random.fold_in, (0, None))(purposes, picked.first + index))
     if held is None:
         if picked.images is None:
             raise ValueError("a stream whose set is not on the device brings its images")

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 from munet.intervals import tells_apart
 from munet.methods.muir.metrics import METRICS
-from munet.suites.value_rows import VERSIONS, Gain, Spread, ValueRow, Version, gains
+from munet.suites.summary import Sample
+from munet.suites.value_rows import VERSIONS, Gain, ValueRow, Version, gains
 from munet.text import count, markdown_table
 
 _LEGEND = (
@@ -103,7 +104,9 @@ def _cell(rows: Sequence[ValueRow], method: str, task: str, version: Version) ->
     own = [row for row in rows if (row.method, row.task) == (method, task)]
     is_share = METRICS[own[0].metric].of_loss is None
     values = [(row.end if version == "end" else row.best) * (100 if is_share else 1) for row in own]
-    return Spread(tuple(values)).text(METRICS[own[0].metric].digits) + (" %" if is_share else "")
+    sample, digits = Sample(tuple(values)), METRICS[own[0].metric].digits
+    error = "" if sample.error is None else f" ± {sample.error:.{digits}f}"
+    return f"{sample.mean:.{digits}f}{error}" + (" %" if is_share else "")
 
 
 def _gain(gain: Gain) -> str:

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from munet.config import to_json
 from munet.config.routing import ALLOCATIONS, RoutingConfig, RoutingExperiment
-from munet.data.uris import relative_path
 from munet.errors import ConfigError
 from munet.joint.best import best_point
 from munet.joint.job import Free, Job, Length, Words
-from munet.joint.learner import Component
 from munet.joint.preparation import Opened, Say, check_shared, open_devices, open_inputs
 from munet.joint.program import mesh_of
+from munet.joint.publishing import put
 from munet.joint.rounds import Stream
 from munet.joint.run import Finished
 from munet.joint.workdir import Workdir
@@ -28,7 +25,7 @@ from munet.methods.gumbel_matrix.result import ROUTING, RoutedReplica, RoutedTas
 from munet.methods.gumbel_matrix.sources import Drawn, HeldOut, Images, path_of, stream_of_samples, task_of
 from munet.text import count
 from munet.training.batches.stream import Resize
-from munet.types import ComponentId, ComponentRecord, Leaf, TaskName
+from munet.types import ComponentId, ComponentRecord, TaskName
 
 
 @dataclass(frozen=True)
@@ -75,7 +72,6 @@ def prepare(config: RoutingConfig, say: Say = lambda _: None) -> Job:
     title, images = ALLOCATIONS[experiment.allocation], sum(stream.batch_size for stream in streams)
     sizes = f"{count(len(network.routed), 'routed layer')} of {', '.join(map(str, network.widths))} components"
     platform = count(len(layout.devices), f"{layout.devices[0].platform} device")
-    folder = str(Path.cwd()) if any(relative_path(uri) for uri in experiment.tasks) else ""
     is_drawn = data.sines is not None
     return Job(
         kind=ROUTING,
@@ -90,7 +86,7 @@ def prepare(config: RoutingConfig, say: Say = lambda _: None) -> Job:
         keeps_best="" if experiment.keep == "last" else experiment.keep,
         free=Free(runtime.checkpoint_minutes, runtime.max_hours, data.opened.max_resident, runtime.decoding_threads),
         layout=layout,
-        beginning=data.opened.beginning(to_json(experiment), {}, folder),
+        beginning=data.opened.beginning(to_json(experiment), {}),
         words=Words(
             title=title,
             picture=f"{title} of {count(len(tasks), 'task')}",
@@ -133,9 +129,7 @@ def _drawn(config: RoutingConfig, say: Say) -> _Data:
 
 def _opened(config: RoutingConfig, say: Say) -> _Data:
     experiment, size = config.experiment, config.experiment.image_size
-    opened = open_inputs(
-        experiment.tasks, config.runtime, seed=experiment.data_seed, image_size=size, say=say, stream=True
-    )
+    opened = open_inputs(config, say, stream=True)
     streams = []
     for task in opened.tasks:
         for note in task.notes:
@@ -186,7 +180,8 @@ def _publish(place: Workdir, finished: Finished) -> RoutingResult:
         point = best_point(points, job.learner.groups[0], job.keeps_best) if job.keeps_best else points[-1]
         by_task: dict[TaskName, dict[str, ComponentId]] = {task.info.name: {} for task in job.tasks}
         for component in components[index]:
-            identity = _put(place, component, list(by_task), published)
+            identity, record = put(place, component, list(by_task))
+            published[identity] = record
             for task in component.tasks:
                 by_task[task][component.name] = identity
         tasks = {}
@@ -216,13 +211,3 @@ def _publish(place: Workdir, finished: Finished) -> RoutingResult:
     )
     place.finish(result, {})
     return result
-
-
-def _put(
-    place: Workdir, component: Component, names: Sequence[TaskName], published: dict[ComponentId, ComponentRecord]
-) -> ComponentId:
-    leaves = {path: Leaf(array.shape, array.dtype.name) for path, array in sorted(component.arrays.items())}
-    record = ComponentRecord(component.name, leaves, component.origin, model=1 + names.index(component.tasks[0]))
-    identity = place.components.put(record, component.arrays)
-    published[identity] = record
-    return identity

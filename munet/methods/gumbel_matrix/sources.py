@@ -22,6 +22,7 @@ from munet.joint.program import Programs
 from munet.joint.rounds import Stream
 from munet.methods.gumbel_matrix.learner import PURPOSES, Routing
 from munet.methods.gumbel_matrix.synthetic import Sines
+from munet.training.program import keys
 from munet.types import TaskInfo, TaskName
 
 _HELD_OUT = 8_192  # samples of a split that is drawn
@@ -66,7 +67,7 @@ class Drawn:
 
     def batch(self, task: int, batch: Batch) -> tuple[Array, Array]:
         """As many samples as the stream has in a batch, whose images are not looked at."""
-        return self._sines.draw(task, _key(batch.words[PURPOSES.index("data")]), len(batch.labels))
+        return self._sines.draw(task, keys.wrapped(batch.words[PURPOSES.index("data")]), len(batch.labels))
 
     def prepared(self, images: Float[Array, "n inputs"]) -> Array:
         """As they are."""
@@ -99,7 +100,7 @@ class HeldOut:
     def _errors(self, state: Any, words: Array) -> Float[Array, " tasks"]:
         found = []
         for place in range(len(self._sines.names)):
-            inputs, values = self._sines.draw(place, jax.random.fold_in(_key(words), place), _HELD_OUT)
+            inputs, values = self._sines.draw(place, jax.random.fold_in(keys.wrapped(words), place), _HELD_OUT)
             found.append(((self._learner.answers(state, place, inputs)[:, 0] - values) ** 2).mean())
         return jnp.stack(found)
 
@@ -126,7 +127,3 @@ def task_of(name: TaskName, made: str, sines: Sines) -> Task:
     sizes: Mapping[SplitName, int] = {"train": 0, "validation": _HELD_OUT, "test": _HELD_OUT}
     info = TaskInfo(name, f"made:{made}/{name}", identity.hex(), (), 0, _HELD_OUT, _HELD_OUT)
     return Task(info, DataSource((), sizes, info.fingerprint, load))
-
-
-def _key(words: Array) -> Array:
-    return jax.random.wrap_key_data(jnp.asarray(words), impl="threefry2x32")

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import functools
-from pathlib import Path
 
 from munet.config import Experiment, to_json
-from munet.config.muir import SHARINGS, MuirConfig
-from munet.data.uris import relative_path
+from munet.config.muir import SHARINGS, MuirConfig, MuirExperiment
 from munet.errors import ConfigError
 from munet.joint.job import Free, Job, Length, Words
 from munet.joint.preparation import Say, open_inputs
@@ -18,11 +16,7 @@ from munet.methods.muir.result import MUIR
 from munet.methods.muir.values import HeldOut, nets_of, stream_of, together
 from munet.run.start import RootComponents
 from munet.text import count
-from munet.types import Objective
 from munet.vit.architecture import get_variant
-
-OBJECTIVES: tuple[Objective, ...] = ("", "value", "next_token")  # that are learnt
-IMAGE_SIZE = 32  # pixels on a side, of tasks of images
 
 
 def prepare(config: MuirConfig, say: Say = lambda _: None) -> Job:
@@ -33,15 +27,7 @@ def prepare(config: MuirConfig, say: Say = lambda _: None) -> Job:
       ConfigError, UserError: settings that do not fit the data or the devices.
     """
     experiment, runtime = config.experiment, config.runtime
-    opened = open_inputs(
-        experiment.tasks,
-        runtime,
-        seed=experiment.seed,
-        image_size=IMAGE_SIZE,
-        say=say,
-        stream=False,
-        objectives=OBJECTIVES,
-    )
+    opened = open_inputs(config, say, stream=False)
     tasks, infos = opened.tasks, [task.info for task in opened.tasks]
     root = _root(experiment, runtime.cache_dir) if "vit" in experiment.nets else None
     for note in root.notes if root else ():
@@ -77,7 +63,6 @@ def prepare(config: MuirConfig, say: Say = lambda _: None) -> Job:
         f"{plan.num_locations:,} blocks of {plan.block[0]} x {plan.block[1]}, contexts of {experiment.context}, "
         f"{count(learner.search.num_modules, 'module')}"
     )
-    folder = str(Path.cwd()) if any(relative_path(info.uri) for info in infos) else ""
     return Job(
         kind=MUIR,
         learner=learner,
@@ -91,7 +76,7 @@ def prepare(config: MuirConfig, say: Say = lambda _: None) -> Job:
         keeps_best="" if experiment.keep == "last" else experiment.keep,
         free=Free(runtime.checkpoint_minutes, runtime.max_hours),
         layout=opened.layout,
-        beginning=opened.beginning(to_json(experiment), root.checkpoint if root else {}, folder),
+        beginning=opened.beginning(to_json(experiment), root.checkpoint if root else {}),
         words=Words(
             title=title,
             picture=f"{title}, {count(len(infos), 'task')}",
@@ -116,12 +101,17 @@ def _root(experiment: MuirExperiment, cache_dir: str) -> RootComponents:
       CheckpointError: it cannot be had or used.
     """
     run = Experiment(root=experiment.root, variant=experiment.variant, num_blocks=experiment.num_blocks)
-    run.defaults.image_size = IMAGE_SIZE
+    run.defaults.image_size = _image_size(experiment)
     return RootComponents(run, cache_dir)
 
 
+def _image_size(experiment: MuirExperiment) -> int:
+    return MUIR.trained.data(experiment).image_size
+
+
 def _vit(experiment: MuirExperiment, root: RootComponents, classes: int) -> Net:
-    return vit_net.vit(get_variant(experiment.variant), experiment.num_blocks, IMAGE_SIZE, root.arrays, classes)
+    size = _image_size(experiment)
+    return vit_net.vit(get_variant(experiment.variant), experiment.num_blocks, size, root.arrays, classes)
 
 
 def _check(learner: Muir) -> None:

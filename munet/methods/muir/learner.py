@@ -25,6 +25,7 @@ from munet.methods.muir.blocks import Part, Plan, generate, refined
 from munet.methods.muir.nets import Leaves, Net
 from munet.methods.muir.objectives import evaluated, judged
 from munet.methods.muir.state import MuirState, Trained
+from munet.training.program import keys
 from munet.types import TaskName
 
 
@@ -174,16 +175,11 @@ class Muir(Deciding):
     def facts(self, state: MuirState) -> Mapping[TaskName, Facts]:
         """By which modules each task uses."""
         parts = self.components(state)
-        sizes = [sum(array.size for array in part.arrays.values()) for part in parts]
-        found = {}
-        for number, task in enumerate(self.tasks):
-            own = [(size, len(part.tasks)) for part, size in zip(parts, sizes, strict=True) if task in part.tasks]
-            net = self.nets[self._place[number][0]]
-            extras = {"plain_params": net.num_params}
-            found[task] = Facts(
-                sum(size for size, _ in own), sum(size / count for size, count in own), net.flops, extras
-            )  # fmt: skip
-        return found
+        nets = [self.nets[self._place[number][0]] for number in range(len(self.tasks))]
+        return {
+            task: Facts.of(task, parts, net.flops, {"plain_params": net.num_params})
+            for task, net in zip(self.tasks, nets, strict=True)
+        }
 
     def components(self, state: MuirState) -> tuple[Component, ...]:
         """The modules of every set of tasks that uses them; each task's contexts, and what is its own."""
@@ -254,7 +250,7 @@ class Muir(Deciding):
         """Mean loss of each of a part's tasks, and what its recurrent model goes on with."""
         net = self.nets[index]
         if len(self.plan.parts[index].tasks) == 1:
-            key = jax.random.wrap_key_data(batch.words[0], impl="threefry2x32")
+            key = keys.wrapped(batch.words[0])
             own = {path: leaf[0] for path, leaf in leaves.items()}
             found = judged(net, own, batch.images, batch.labels, carry, key)
             return found.losses.mean()[None], jax.lax.stop_gradient(found.carry)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from munet.config.muir import MuirExperiment
+from munet import kinds
 from munet.errors import CorruptionError
-from munet.joint.workdir import Kind
 from munet.methods.muir.folding import Sizes
 from munet.methods.muir.metrics import METRICS
 from munet.text import count
@@ -85,6 +84,25 @@ class MuirReplica:
         """On test examples, averaged over the tasks, which have one metric."""
         return math.fsum(task.quality(of_best=of_best) for task in self.tasks.values()) / len(self.tasks)
 
+    def lines(self) -> list[str]:
+        """For people: a line, or one for each task if these have several metrics."""
+        shared = f"{len(set(self.mapping)):,} modules for {len(self.mapping):,} blocks"
+        if self.metric:
+            metric = METRICS[self.metric]
+            end, best = metric.text(self.mean_quality()), metric.text(self.mean_quality(of_best=True))
+            return [
+                f"seed {self.seed}: test {self.metric} {end} at the end, {best} of the best version by validation "
+                f"(round {self.best_round:,}); mean of {count(len(self.tasks), 'task')}, {metric.words}; {shared}"
+            ]
+        found = [f"seed {self.seed}: {shared}; best version by validation: round {self.best_round:,}"]
+        for name, task in self.tasks.items():
+            metric = METRICS[task.metric]
+            found.append(
+                f"  {name}: test {task.metric} {metric.text(task.quality())} at the end, "
+                f"{metric.text(task.quality(of_best=True))} of the best version; {metric.words}"
+            )
+        return found
+
 
 @dataclass(frozen=True)
 class MuirResult:
@@ -102,28 +120,14 @@ class MuirResult:
     example_steps: int
     seconds: float
 
+    @property
+    def kept(self) -> tuple[str, str]:
+        """What is to be read of it, in words, and its file."""
+        return "result", "result.json"
 
-MUIR = Kind("muir.json", "MUiR training", MuirResult, MuirExperiment)
+    def lines(self) -> list[str]:
+        """For people, a line a replica, or for each of its tasks if these have several metrics."""
+        return [line for one in self.replicas for line in one.lines()]
 
 
-def lines(result: MuirResult) -> Sequence[str]:
-    """For people, a line a replica, or for each of its tasks if these have several metrics."""
-    found = []
-    for one in result.replicas:
-        shared = f"{len(set(one.mapping)):,} modules for {len(one.mapping):,} blocks"
-        if one.metric:
-            metric, values = METRICS[one.metric], (one.mean_quality(), one.mean_quality(of_best=True))
-            found.append(
-                f"seed {one.seed}: test {one.metric} {metric.text(values[0])} at the end, {metric.text(values[1])} of "
-                f"the best version by validation (round {one.best_round:,}); mean of {count(len(one.tasks), 'task')}, "
-                f"{metric.words}; {shared}"
-            )
-            continue
-        found.append(f"seed {one.seed}: {shared}; best version by validation: round {one.best_round:,}")
-        for name, task in one.tasks.items():
-            metric = METRICS[task.metric]
-            found.append(
-                f"  {name}: test {task.metric} {metric.text(task.quality())} at the end, "
-                f"{metric.text(task.quality(of_best=True))} of the best version; {metric.words}"
-            )
-    return found
+MUIR = kinds.named("muir")

@@ -57,7 +57,6 @@ def _verify_once(workdir: str, measure: Measure | None) -> tuple[VerifyReport, b
     if joint.is_joint(workdir):
         _check_system(view.open(workdir), report, measure)
         return report, False
-    view.refuse_other_models(workdir)
     try:
         store = Store.open(workdir)
     except CorruptionError:

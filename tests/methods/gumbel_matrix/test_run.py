@@ -97,9 +97,9 @@ def test_who_reads_vits_says_what_is_there(tmp_path: Path) -> None:
     (tmp_path / "muir").mkdir()
     (tmp_path / "muir" / "muir.json").touch()
     for reader in (view.open, verify):
-        with pytest.raises(UserError, match="holds a routed training, whose models are no ViTs: `munet status"):
+        with pytest.raises(UserError, match="but a routed training, whose models are no ViTs: `munet status"):
             reader(str(tmp_path / "run"))
-        with pytest.raises(UserError, match="holds a MUiR training, whose models are no ViTs: `munet status"):
+        with pytest.raises(UserError, match="but a MUiR training, whose models are no ViTs: `munet status"):
             reader(str(tmp_path / "muir"))
 
 
