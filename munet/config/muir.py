@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
-from munet.config.rules import Rules, tasks
+from munet.config.rules import Rules, num_blocks, tasks, variant
 from munet.config.train import TrainRuntime
 from munet.config.values import NonNegative, Positive, Range, Share
 
@@ -113,5 +113,7 @@ def problems(
 _TOGETHER = ("sharing", "groups", "tasks", "context", "initial", "nets", "batch_sizes")
 RULES: Rules = (
     (tasks, "experiment.tasks"),
+    (variant, "experiment.variant"),
+    (num_blocks, "experiment.variant", "experiment.num_blocks"),
     (problems, *(f"experiment.{name}" for name in _TOGETHER)),
 )

@@ -32,7 +32,8 @@ def prepare(config: MuirConfig, say: Say = lambda _: None) -> Job:
     root = _root(experiment, runtime.cache_dir) if "vit" in experiment.nets else None
     for note in root.notes if root else ():
         say(f"root {experiment.root}: {note}")
-    nets = nets_of(tasks, experiment, root and functools.partial(_vit, experiment, root))
+    vit = None if root is None else functools.partial(_vit, experiment, root)
+    nets = nets_of(tasks, experiment, vit)
     sizes = experiment.batch_sizes or (experiment.batch_size,) * len(tasks)
     numbers = together(tasks, nets, sizes)
     streams = tuple(

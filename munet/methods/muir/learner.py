@@ -148,7 +148,7 @@ class Muir(Deciding):
         """
         settings = self.experiment
         if self.is_recurrent:
-            state = state._replace(carries=jax.tree.map(np.zeros_like, state.carries))
+            state = state._replace(carries=jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), state.carries))
         number = place.round // settings.generation_rounds - settings.burn_in
         if not self.has_search or number < 0 or number > settings.generations:
             return state, None
