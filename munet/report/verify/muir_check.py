@@ -1,7 +1,7 @@
 """`munet verify` of a MUiR training: its files against each other and against what result.json says of them.
 
-The two files of a replica hold the same models, once as modules, contexts and blocks, once as plain weights: they can be
-compared without data. Nothing is measured again.
+The two files of a replica hold the same models, once as modules, contexts and blocks, once as plain weights: so they
+can be compared without data. Nothing is measured again.
 """
 
 from __future__ import annotations
