@@ -28,6 +28,7 @@ from munet.methods.muir import alignment
 from munet.methods.muir.alignment import Search
 from munet.methods.muir.blocks import Part, Plan, generate
 from munet.methods.muir.nets import Net, deep_bind, language_model, lenet
+from munet.methods.muir.objectives import judged
 
 BLOCK, CONTEXT, SHARE = (16, 16), 4, 0.5
 Work = Callable[[], Any]
@@ -100,7 +101,7 @@ def step(challengers: int, repeats: int) -> dict[str, Any]:
     plan = Plan(BLOCK, [Part((at,), net.generated) for at, net in enumerate(nets)])
     generator = np.random.default_rng(0)
     batches = (
-        (generator.normal(size=(128, 32, 32, 3)).astype(np.float32), generator.integers(0, 10, 128)),
+        (generator.integers(0, 256, (128, 32, 32, 3)).astype(np.uint8), generator.integers(0, 10, 128)),
         (generator.integers(0, 128, (20, 35)), generator.integers(0, 128, (20, 35))),
         (generator.integers(0, 5, (256, 201)), generator.normal(size=256).astype(np.float32)),
     )
@@ -132,12 +133,8 @@ def step(challengers: int, repeats: int) -> dict[str, Any]:
 
 
 def _loss(net: Net, leaves: Mapping[str, Array], inputs: Any, targets: Any) -> Array:
-    outputs: Any = net.apply(leaves, jnp.asarray(inputs))
-    if net.name.startswith("DeepBind"):
-        return ((outputs[:, 0] - targets) ** 2).mean()
-    scores = outputs[0] if isinstance(outputs, tuple) else outputs
-    loss: Array = optax.softmax_cross_entropy_with_integer_labels(scores, targets).mean()
-    return loss
+    carry = net.start(len(targets)) if net.objective == "next_token" else ()
+    return judged(net, leaves, jnp.asarray(inputs), jnp.asarray(targets), carry).losses.mean()
 
 
 def _trained(loss: Callable[[Any], Array], params: Any) -> Work:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from munet.intervals import tells_apart
 from munet.methods.muir.metrics import METRICS
+from munet.suites.alignments import Search
 from munet.suites.summary import Sample
 from munet.suites.value_rows import VERSIONS, Gain, ValueRow, Version, gains
 from munet.text import count, markdown_table
@@ -24,12 +25,19 @@ _GAINS = (
 )
 
 
-def sections(rows: Sequence[ValueRow], against: str) -> list[str]:
+_SHARING = (
+    "Means over seeds, where the search begins (every block has a module for itself), at half of its decisions and at "
+    "the last one. Folded: numbers in generated weights, as above."
+)
+
+
+def sections(rows: Sequence[ValueRow], against: str, searches: Mapping[str, Sequence[Search]]) -> list[str]:
     """Parts of the page, in order.
 
     Args:
       rows: of all complete trainings.
       against: the method that others are compared with.
+      searches: of the methods that search, by name.
     """
     parts = []
     for version, words in VERSIONS.items():
@@ -41,7 +49,10 @@ def sections(rows: Sequence[ValueRow], against: str) -> list[str]:
             parts += [f"## Gains on {titles[against]}: {words}", gain_table(found)]
     if against in titles and len(titles) > 1:
         parts.append(_GAINS.format(against=titles[against]))
-    return [*parts, "## Sizes", size_table(rows)]
+    parts += ["## Sizes", size_table(rows)]
+    if any(one.shared for own in searches.values() for one in own):
+        parts += ["## Who shares", sharing_table(titles, searches), _SHARING]
+    return parts
 
 
 def brief(rows: Sequence[ValueRow]) -> list[str]:
@@ -88,6 +99,27 @@ def size_table(rows: Sequence[ValueRow]) -> str:
         ]
         body.append([title, *cells, f"{own[0].run_seconds:.0f}"])
     return markdown_table(["method", "blocks", "modules", "plain", "with modules", "folded", "seconds"], body)
+
+
+def sharing_table(titles: Mapping[str, str], searches: Mapping[str, Sequence[Search]]) -> str:
+    """After how many generations how many modules are used by which tasks; means over seeds."""
+    rows: list[list[str]] = []
+    for method, found in searches.items():
+        own = [one for one in found if one.shared]
+        length = min((len(one.shared) for one in own), default=0)
+        for at in sorted({0, length // 2, length - 1}) if length else ():
+            names: dict[str, None] = {}
+            for one in own:
+                names |= dict.fromkeys(one.shared[at])
+            counts = {
+                " + ".join(own[0].tasks[int(task)] for task in name.split("+")):
+                sum(one.shared[at].get(name, 0) for one in own) / len(own)
+                for name in sorted(names, key=lambda name: (name.count("+"), name))
+            }  # fmt: skip
+            shown = "; ".join(f"{name} {mean:,.0f}" for name, mean in counts.items())
+            folded = sum(one.folded[at] for one in own) / len(own) if own[0].folded else 0
+            rows.append([titles[method], str(at), shown, f"{folded:,.0f}" if folded else "-"])
+    return markdown_table(["method", "generation", "modules, by the tasks that use them and no other", "folded"], rows)
 
 
 def _by_method(rows: Sequence[ValueRow]) -> dict[tuple[str, str], list[str]]:

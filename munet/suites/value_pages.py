@@ -58,7 +58,7 @@ def markdown(
         return "\n\n".join([*parts, "No run is complete yet."]) + "\n"
     reference = published(paper) if paper else None
     if is_mixed(rows):
-        parts += task_pages.sections(rows, against)
+        parts += task_pages.sections(rows, against, searches)
     else:
         tasks = max(len({row.task for row in rows if row.method == method}) for method in {row.method for row in rows})
         metric = rows[0].metric

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from munet.suites import task_pages, value_pages
+from munet.suites.alignments import Search
 from munet.suites.value_rows import ValueRow, gains
 
 VALUES = {  # by method and task: the metric, and three seeds at the end
@@ -58,4 +60,12 @@ def test_the_terminal_lists_every_task() -> None:
 
 def test_a_single_seed_has_no_interval() -> None:
     one = [row for row in rows() if row.seed == 0]
-    assert "+5.00 |" in "\n".join(task_pages.sections(one, "single"))
+    assert "+5.00 |" in "\n".join(task_pages.sections(one, "single", {}))
+
+
+def test_who_shares_is_told_by_sets_of_tasks() -> None:
+    first, last = {"0": 5, "1": 3}, {"0": 2, "1": 2, "0+1": 2}
+    searches = [Search(seed, np.zeros((4, 8), int), (), (first, first, last), ("a", "b"), (9, 8, 7)) for seed in (0, 1)]
+    table = task_pages.sharing_table({"all": "All"}, {"all": searches})
+    assert "| All | 0 | a 5; b 3 | 9 |" in table
+    assert "| All | 2 | a 2; b 2; a + b 2 | 7 |" in table
