@@ -14,7 +14,7 @@ from munet.suites.paired import t_interval
 from munet.suites.plan import seeds_folder
 from munet.suites.record import Record
 from munet.suites.report import FIGURES, PAGE
-from munet.suites.routing_figures import draw
+from munet.suites.routing_figures import figure
 from munet.suites.suite import Suite
 from munet.text import count, duration, markdown_table
 
@@ -76,11 +76,12 @@ class RoutingReport:
         curves = list(dict.fromkeys(one.curve for one in trained.values() if one.curve))
         if with_figures:
             for curve in curves:
-                pictures.replace(_file(curve), draw(curve, [one for one in trained.values() if one.curve == curve]))
-        shown = [curve for curve in curves if _file(curve) in pictures.names()]
+                own = [one for one in trained.values() if one.curve == curve]
+                pictures.replace(f"{_name(curve)}.svg", figure(_name(curve), curve, own).svg())
+        shown = [curve for curve in curves if f"{_name(curve)}.svg" in pictures.names()]
         page = [f"# {self._kept.suite}", "", *self._notes(), "", *_table(trained)]
         for curve in shown:
-            page += ["", f"![{curve}: training loss over rounds, with 90 % bands]({FIGURES}/{_file(curve)})"]
+            page += ["", f"![{curve}: training loss over rounds, with 90 % bands]({FIGURES}/{_name(curve)}.svg)"]
         page += _comparisons(trained, self._suite.compared_with)
         page += _rows_of_all(trained)
         open_folder(self._workdir).replace(PAGE, ("\n".join(page) + "\n").encode())
@@ -115,8 +116,8 @@ def _read(place: Workdir, title: str, curve: str) -> Trained | None:
     return Trained(title, curve, result, beginning, steps, np.array(losses))
 
 
-def _file(curve: str) -> str:
-    return curve.lower().replace(" ", "_") + ".svg"
+def _name(curve: str) -> str:
+    return curve.lower().replace(" ", "_")
 
 
 def _table(trained: dict[str, Trained]) -> list[str]:
