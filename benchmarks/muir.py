@@ -108,19 +108,16 @@ def step(challengers: int, repeats: int) -> dict[str, Any]:
     own = [net.own(np.array([0, at], np.uint32)) for at, net in enumerate(nets)]
     search = _search(plan, challengers)
 
-    def total(leaves: list[dict[str, Array]]) -> Array:
+    def total(leaves: list[dict[str, Array]], batches: Any) -> Array:
         pairs = zip(nets, leaves, batches, strict=True)
         return jnp.stack([_loss(net, one, *batch) for net, one, batch in pairs]).sum()
 
-    def plain(params: list[dict[str, Array]]) -> Array:
-        return total(params)
-
-    def generated(params: Mapping[str, Any]) -> Array:
+    def generated(params: Mapping[str, Any], batches: Any) -> Array:
         blocks = generate(
             params["modules"], params["contexts"], search["candidates"], params["scores"], search["places"]
         )
         made = [{path: leaf[0] for path, leaf in plan.unpack(blocks, at).items()} for at in range(len(nets))]
-        return total([{**one, **other} for one, other in zip(params["own"], made, strict=True)])
+        return total([{**one, **other} for one, other in zip(params["own"], made, strict=True)], batches)
 
     kernels = [
         {one.path: jnp.asarray(generator.normal(0, one.deviation, one.shape), jnp.float32) for one in net.generated}
@@ -128,7 +125,8 @@ def step(challengers: int, repeats: int) -> dict[str, Any]:
     ]
     whole = [{**one, **other} for one, other in zip(own, kernels, strict=True)]
     ours = {"modules": _modules(plan), "contexts": search["contexts"], "scores": search["scores"], "own": own}
-    turns = _turns({"ours": _trained(generated, ours), "plain": _trained(plain, whole)}, repeats)
+    given = jax.device_put(batches)  # arguments: constants would be folded, and their work not be measured
+    turns = _turns({"ours": _trained(generated, ours, given), "plain": _trained(total, whole, given)}, repeats)
     return {"blocks": plan.num_locations, **turns, **_ratios(turns, "ours", "plain")}
 
 
@@ -137,19 +135,19 @@ def _loss(net: Net, leaves: Mapping[str, Array], inputs: Any, targets: Any) -> A
     return judged(net, leaves, jnp.asarray(inputs), jnp.asarray(targets), carry).losses.mean()
 
 
-def _trained(loss: Callable[[Any], Array], params: Any) -> Work:
+def _trained(loss: Callable[[Any, Any], Array], params: Any, batches: Any) -> Work:
     """Steps of Adam, one a call, from where the call before ended."""
     adam = optax.adam(1e-3)
     held = {"params": jax.tree.map(jnp.array, params)}
     held["moments"] = adam.init(held["params"])
 
     @jax.jit
-    def one(params: Any, moments: Any) -> tuple[Any, Any]:
-        moves, moments = adam.update(jax.grad(loss)(params), moments)
+    def one(params: Any, moments: Any, batches: Any) -> tuple[Any, Any]:
+        moves, moments = adam.update(jax.grad(loss)(params, batches), moments)
         return optax.apply_updates(params, moves), moments
 
     def work() -> Any:
-        held["params"], held["moments"] = one(held["params"], held["moments"])
+        held["params"], held["moments"] = one(held["params"], held["moments"], batches)
         return held["params"]
 
     return work
