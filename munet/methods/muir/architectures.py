@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float, Int
 
+DEEP_BIND_TAPS = 24  # nucleotides that a filter sees
 _pytorch = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")  # between -1 and 1 over the root of the inputs
 _he = nn.initializers.variance_scaling(2.0, "fan_in", "normal")
 
@@ -244,7 +245,7 @@ class DeepBind(nn.Module):
     def __call__(self, windows: Int[Array, "batch length"]) -> Float[Array, "batch 1"]:
         """Affinities."""
         embedding = self.param("embedding", nn.initializers.normal(1.0), (5, self.width))
-        x = nn.relu(SymbolConvolution(24, self.width, name="conv")(windows, embedding)).max(axis=1)
+        x = nn.relu(SymbolConvolution(DEEP_BIND_TAPS, self.width, name="conv")(windows, embedding)).max(axis=1)
         x = nn.relu(Dense(self.width, name="dense")(x))
         made: Array = Dense(1, is_generated=False, name="head")(x)
         return made

@@ -10,10 +10,11 @@ from munet.errors import ConfigError
 from munet.joint.job import Free, Job, Length, Words
 from munet.joint.preparation import Say, open_inputs
 from munet.methods.muir import publishing, vit_net
+from munet.methods.muir.choice import nets_of
 from munet.methods.muir.learner import Muir
 from munet.methods.muir.nets import Net
 from munet.methods.muir.result import MUIR
-from munet.methods.muir.values import HeldOut, nets_of, stream_of, together
+from munet.methods.muir.values import HeldOut, stream_of, together
 from munet.run.start import RootComponents
 from munet.text import count
 from munet.vit.architecture import get_variant

@@ -6,15 +6,13 @@ generated kernels start at 0 (spec of MUiR, sections 2 and 3).
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
-import jax.extend
 import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
@@ -23,12 +21,12 @@ from jaxtyping import Array, Float
 
 from munet.methods.muir.architectures import DeepBind, LanguageModel, LeNet, WideResNet
 from munet.methods.muir.blocks import LeafPath, Matrices, Rule, convolution, dense, gates, matrices
+from munet.methods.muir.flops import products
 from munet.training.program import keys
 from munet.types import Objective
 
 Leaves = Mapping[LeafPath, Any]
 _MEANS, _DEVIATIONS = (125.3, 123.0, 113.9), (63.0, 62.1, 66.7)  # of CIFAR-10 (spec of MUiR, section 8.2)
-_PROGRAMS = (jax.extend.core.ClosedJaxpr, jax.extend.core.Jaxpr)  # inside of traced programs
 
 
 @dataclass(frozen=True)
@@ -168,91 +166,3 @@ def deep_bind(width: int = 256, length: int = 201) -> Net:
         "dense/kernel": lambda path, shape: replace(dense(path, shape), limit=0.0),
     })  # fmt: skip
     return Net(f"DeepBind-{width}", DeepBind(width), (length,), rule, "int32", metric="MSE")
-
-
-def products(jaxpr: Any) -> int:
-    """Floating-point operations of all products in a traced program, two for each multiplication; loops unrolled."""
-    total = 0
-    for equation in jaxpr.eqns:
-        if equation.primitive.name == "dot_general":
-            (contracted, _), _ = equation.params["dimension_numbers"]
-            shape = equation.invars[0].aval.shape
-            total += 2 * math.prod(equation.outvars[0].aval.shape) * math.prod(shape[at] for at in contracted)
-        times = equation.params.get("length", 1) if equation.primitive.name == "scan" else 1
-        inner = [one for one in equation.params.values() if isinstance(one, _PROGRAMS)]
-        total += times * sum(products(getattr(one, "jaxpr", one)) for one in inner)
-    return total
-
-
-class Given(NamedTuple):
-    """What an architecture is made for.
-
-    Attributes:
-      inputs: shape of one example.
-      classes: of images, or symbols of a text; 0 of values.
-      steps: of a piece of a text in training.
-      vit: makes a ViT that begins as the root, for so many classes.
-    """
-
-    inputs: tuple[int, ...]
-    classes: int = 0
-    steps: int = 35
-    vit: Callable[[int], Net] | None = None
-
-
-class Kind(NamedTuple):
-    """An architecture that tasks may have.
-
-    Attributes:
-      make: makes it, of some width; that of 0 is its own.
-      objective: of the tasks that it is for.
-      fits: which inputs it takes, as they lie in the data.
-      width: where none is named; 0: it has no width to be named.
-    """
-
-    make: Callable[[Given, int], Net]
-    objective: Objective
-    fits: Callable[[np.ndarray], bool]
-    width: int = 0
-
-
-def _is_numbers(inputs: np.ndarray) -> bool:
-    return inputs.dtype.kind == "f" and inputs.ndim == 2
-
-
-def _is_symbols(inputs: np.ndarray) -> bool:
-    return inputs.dtype == np.uint8 and inputs.ndim == 2
-
-
-def _is_any(_: np.ndarray) -> bool:
-    return True
-
-
-def _vit(given: Given) -> Net:
-    if given.vit is None:
-        raise ValueError("a ViT needs a root")
-    return given.vit(given.classes)
-
-
-# The first that is for an objective and takes the inputs is what a task has whose architecture is not named.
-NETS: Mapping[str, Kind] = {
-    "linear": Kind(lambda given, _: linear(given.inputs), "value", _is_numbers),
-    "deep_bind": Kind(lambda given, width: deep_bind(width, given.inputs[0]), "value", _is_symbols, 64),
-    "lenet": Kind(lambda given, _: lenet(given.classes), "", _is_any),
-    "vit": Kind(lambda given, _: _vit(given), "", _is_any),
-    "lstm": Kind(lambda given, width: language_model(given.classes, width, given.steps), "next_token", _is_any, 128),
-}
-
-
-def parse(name: str) -> tuple[str, int]:
-    """Architecture and width that a name such as `lstm_128` says; as it is, and 0, if it is none."""
-    kind, _, width = name.rpartition("_")
-    if kind in NETS and NETS[kind].width and width.isdecimal() and int(width):
-        return kind, int(width)
-    return (name, NETS[name].width) if name in NETS else (name, 0)
-
-
-def names(objective: Objective, inputs: np.ndarray) -> list[str]:
-    """What a task's architecture may be called, for people."""
-    fitting = {name: kind for name, kind in NETS.items() if kind.objective == objective and kind.fits(inputs)}
-    return [f"{name}_{kind.width}" if kind.width else name for name, kind in fitting.items()]

@@ -1,59 +1,24 @@
-"""Tasks for the trainer: their architectures, which of them train side by side as one stream, how all are measured."""
+"""Tasks for the trainer: which of them train side by side as one stream, and how all are measured at once."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import jax
 import numpy as np
 
-from munet.config.muir import MuirExperiment
 from munet.data.splits import SplitName
 from munet.data.tasks import Task
-from munet.errors import ConfigError
 from munet.joint.held_out import Measured
 from munet.joint.learner import StreamName
 from munet.joint.program import Programs
 from munet.joint.rounds import Stream
 from munet.methods.muir.learner import Muir
-from munet.methods.muir.nets import NETS, Given, Net, names, parse
+from munet.methods.muir.nets import Net
 from munet.methods.muir.objectives import arranged, windows
 from munet.types import Quality, TaskName
-
-
-def nets_of(tasks: Sequence[Task], experiment: MuirExperiment, vit: Callable[[int], Net] | None = None) -> list[Net]:
-    """The architecture of every task; equal ones are one object.
-
-    Args:
-      tasks: opened.
-      experiment: which names architectures, or none.
-      vit: makes a ViT that begins as the root, for so many classes; None: no task has one.
-
-    Raises:
-      ConfigError: one that is named is not for its task, or there is none for what a task is; all in one message.
-    """
-    made: dict[tuple[object, ...], Net] = {}
-    found, problems = [], []
-    for number, task in enumerate(tasks):
-        inputs, objective = task.split("train").decoded, task.info.objective
-        fitting = names(objective, inputs)
-        name = experiment.nets[number] if experiment.nets else next(iter(fitting), "")
-        kind, width = parse(name)
-        if kind not in {parse(one)[0] for one in fitting}:
-            known = f"Valid: {', '.join(fitting)}." if fitting else "There is none for such a task."
-            problems.append(f"experiment.nets: {name or 'no architecture'} for {task.info.name}. {known}")
-            continue
-        given = Given(inputs.shape[1:], task.info.num_classes, experiment.text_steps, vit)
-        key = (name, given if objective == "value" else given.classes)
-        if key not in made:
-            made[key] = replace(NETS[kind].make(given, width), flip=experiment.flip)
-        found.append(made[key])
-    if problems:
-        raise ConfigError(problems)
-    return found
 
 
 def together(tasks: Sequence[Task], nets: Sequence[Net], batch_sizes: Sequence[int]) -> dict[StreamName, list[int]]:

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from munet.data.splits import Split
+from munet.methods.muir.choice import parse
 from munet.methods.muir.metrics import METRICS
-from munet.methods.muir.nets import Net, deep_bind, language_model, lenet, linear, parse
+from munet.methods.muir.nets import Net, deep_bind, language_model, lenet, linear
 from munet.methods.muir.objectives import arranged, augmented, evaluated, fitted, judged, windows
 
 
