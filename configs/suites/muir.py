@@ -5,8 +5,9 @@
 
 Variants: `table_2` (single task from MUiR's and from PyTorch's initial values, Random, Oracle, Optimization with eight
 and with four challengers), `stays` (what keeps the mapping that the search has found), `tiny`, for tests, and
-`cross_modal`: LeNet on two sets of images, an LSTM on a text and DeepBind on synthetic DNA, each for itself, each
-sharing with itself, pairs, and all together; docs/results/muir_cross_modal.md.
+`cross_modal`: LeNet on images, an LSTM on a text and DeepBind on synthetic DNA, each for itself, each sharing with
+itself, pairs, and all together; docs/results/muir_cross_modal.md. `table_6` and `table_7` compare other ways of sharing
+and sizes of contexts on the same tasks; they were not run yet.
 
 The data of Table 2 are those of `../shared/muir_synthetic`. Cost: docs/results/muir_table_2.md says what it took.
 Expected result: Optimization near 0 (noisy: near 0.37), as Oracle; single tasks and Random far from it.
@@ -19,7 +20,7 @@ from typing import Any
 from munet.errors import UserError, nearest
 from munet.suites.suite import Method, Suite
 
-VARIANTS = ("table_2", "stays", "cross_modal", "tiny")
+VARIANTS = ("table_2", "stays", "cross_modal", "table_6", "table_7", "tiny")
 _ROWS = {
     "single": ("single", "STL"),
     "framework": ("single,framework", "STL, PyTorch's initial values"),
@@ -43,6 +44,12 @@ _CROSS_MODAL = {
     "text_dna": ("text,dna", "MUiR, text + DNA"),
     "all": ("", "MUiR, all together"),
 }
+_TABLE_6 = {
+    "single": ("single", "Single task"),
+    "classical": ("classical", "Classical sharing"),
+    "hierarchical": ("hierarchical", "Hierarchical alignment, nothing searched"),
+    "all": ("", "MUiR"),
+}
 _TINY = {"generations": 3, "final_generations": 1, "generation_rounds": 5}
 
 
@@ -54,13 +61,12 @@ def get_suite(variant: str = "table_2") -> Suite:
     """
     if variant not in VARIANTS:
         raise UserError(f"there is no variant {variant!r}. {nearest(variant, VARIANTS)}")
-    if variant == "cross_modal":
-        return Suite(
-            tuple(
-                Method(name, f"muir:cross_modal,short{',' if change else ''}{change}", label=label)
-                for name, (change, label) in _CROSS_MODAL.items()
-            )
-        )
+    if variant in ("cross_modal", "table_6"):
+        rows = _CROSS_MODAL if variant == "cross_modal" else _TABLE_6
+        return Suite(tuple(_together(name, change, label) for name, (change, label) in rows.items()))
+    if variant == "table_7":
+        searched = (_together(f"c_{size}", "", f"c = {size}", context=size) for size in (1, 2, 4, 8))
+        return Suite((_together("c_0", "classical", "c = 0, nothing searched"), *searched), against="c_4")
     if variant == "stays":
         return Suite(
             tuple(
@@ -78,3 +84,8 @@ def get_suite(variant: str = "table_2") -> Suite:
         for name, (change, title) in rows.items()
     )
     return Suite(methods, settings=_TINY if variant == "tiny" else {}, benchmark="muir_table_2")
+
+
+def _together(name: str, change: str, label: str, **settings: Any) -> Method:
+    """A method on tasks of several modalities, in the short study's length."""
+    return Method(name, ",".join(["muir:cross_modal", "short", *filter(None, [change])]), settings, label=label)
