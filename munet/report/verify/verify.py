@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 
+from munet import kinds
 from munet.consoles import PrintableConsole
 from munet.data.open_settings import NO_ARRAYS, Arrays
 from munet.errors import CorruptionError, UserError
@@ -46,7 +47,7 @@ def verify(workdir: str, measure: Measure | None = None) -> VerifyReport:
             break
         # A run that goes on closes phases, and then removes what it needs no more: not a fault of what was there.
         report, has_grown = _verify_once(workdir, measure)
-    if not joint.is_joint(workdir):
+    if not joint.is_joint(workdir) and ((kind := kinds.found(workdir)) is None or kind.check is None):
         stored_files.check_baselines(Store(workdir), report, lambda place: verify(place, measure))
     return report
 
@@ -54,6 +55,9 @@ def verify(workdir: str, measure: Measure | None = None) -> VerifyReport:
 def _verify_once(workdir: str, measure: Measure | None) -> tuple[VerifyReport, bool]:
     """The report, and whether the run wrote to its journal meanwhile."""
     report = VerifyReport(workdir)
+    if (kind := kinds.found(workdir)) is not None and kind.check is not None:
+        kind.check()(workdir, report)
+        return report, False
     if joint.is_joint(workdir):
         _check_system(view.open(workdir), report, measure)
         return report, False
