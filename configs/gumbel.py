@@ -19,6 +19,7 @@ from __future__ import annotations
 from typing import Any
 
 from munet.config import RoutingConfig, RoutingExperiment, TrainRuntime
+from munet.data.cifar100_groups import GROUPS, task_uri
 from munet.errors import UserError, nearest
 
 _SINES: dict[str, Any] = {"batch_size": 64, "learning_rate": 0.01, "clip_norm": 1.0, "num_rounds": 3000}
@@ -79,6 +80,66 @@ _VARIANTS |= {
     "omniglot,shared": {**_OMNIGLOT, "allocation": "all"},
     "omniglot_small": _SMALL,
     "omniglot_small,shared": {**_SMALL, "allocation": "all"},
+}
+_CHARACTERS: dict[str, Any] = {
+    "tasks": (
+        "tfds:mnist",
+        "tfds:omniglot?split=clean",
+        "tfds:cmaterdb/bangla",
+        "tfds:cmaterdb/devanagari",
+        "tfds:cmaterdb/telugu",
+        "tfds:kmnist_t10k",
+        "tfds:fashion_mnist",
+    ),
+    "network": "vit",
+    "root": "../shared/roots/ti16_3blocks_32px_cifar100.npz",
+    "variant": "Ti/16",
+    "image_size": 32,
+    "is_grey": False,
+    "p_init": (0.9,),
+    "num_rounds": 1280,  # 573,440 images
+    "batch_size": 64,
+    "validate_every": 128,
+    "keep": "quality",
+    "schedule": "cosine",
+    "learning_rate": 1e-3,
+    "router_learning_rate": 7e-3,  # seven tasks times the rate of weights
+    "clip_norm": 1.0,
+}
+_VARIANTS |= {
+    "characters": _CHARACTERS,
+    "characters,shared": {**_CHARACTERS, "allocation": "all"},
+    "characters,one": {**_CHARACTERS, "allocation": "all", "versions": 1},
+}
+
+
+def _cluster_tasks(images: str = "") -> tuple[str, ...]:
+    """Twenty groups of CIFAR-100, then MNIST and Fashion-MNIST, each without one of its classes."""
+    left_out = [f"tfds:{name}?without={label}{images}" for name in ("mnist", "fashion_mnist") for label in range(10)]
+    return (*map(task_uri, GROUPS), *left_out)
+
+
+_CLUSTERS: dict[str, Any] = {
+    "tasks": _cluster_tasks(),
+    "network": "clusters",
+    "image_size": 32,
+    "is_grey": False,
+    "padding": 4,
+    "budget": 0.5,
+    "batch_size": 32,
+    "learning_rate": 3e-4,
+    "router_learning_rate": 6e-3,
+    "num_rounds": 20_000,
+    "validate_every": 1_000,
+}
+_VARIANTS |= {
+    "clusters": _CLUSTERS,
+    "clusters_small": {
+        **_CLUSTERS,
+        "tasks": _cluster_tasks("&train=train[:10000]&validation=train[10000:10500]&test=test[:1000]"),
+        "num_rounds": 600,
+        "validate_every": 300,
+    },
 }
 
 

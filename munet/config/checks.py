@@ -203,6 +203,8 @@ def _length(epochs: float, steps: int, name: str = "num_steps") -> Iterator[str]
         )
 
 
+_VERSIONS = ("versions", "num_blocks")  # on which the rows of a routed root depend
+
 # Rules, each with the names of the fields whose values it is given.
 _RULES: dict[type[Any], list[tuple[Any, ...]]] = {
     Config: [
@@ -245,9 +247,22 @@ _RULES: dict[type[Any], list[tuple[Any, ...]]] = {
         (routing.network_problems, "experiment.network", "experiment.made"),
         (
             routing.allocation_problems,
-            *(f"experiment.{name}" for name in ("allocation", "rows", "network", "tasks", "made")),
+            *(f"experiment.{name}" for name in ("allocation", "rows", "network", "tasks", "made", *_VERSIONS)),
         ),
-        (routing.p_init_problems, *(f"experiment.{name}" for name in ("p_init", "network", "tasks", "made"))),
+        (
+            routing.p_init_problems,
+            *(f"experiment.{name}" for name in ("p_init", "network", "tasks", "made", *_VERSIONS)),
+        ),
+        (routing.root_problems, *(f"experiment.{name}" for name in ("network", "is_grey", "versions", "allocation"))),
+        (routing.only_of_roots(_variant), "experiment.network", "experiment.variant"),
+        (
+            routing.only_of_roots(_num_blocks),
+            *(f"experiment.{name}" for name in ("network", "variant", "num_blocks")),
+        ),
+        (
+            routing.only_of_roots(_image_size),
+            *(f"experiment.{name}" for name in ("network", "variant", "image_size")),
+        ),
         (routing.value_problems, *(f"experiment.{name}" for name in ("made", "keep", "num_epochs"))),
     ],
     MuirConfig: [

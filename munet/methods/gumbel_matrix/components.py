@@ -17,6 +17,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from munet import rng
+from munet.methods.gumbel_matrix.root_layers import RootLayer
 
 Shape = tuple[int, ...]
 Params = Mapping[str, Array]  # of a chain, `<place>/<name>`
@@ -64,7 +65,7 @@ class Norm:
     """Group norm with scale and offset, and a ReLU."""
 
 
-Operation = Dense | Conv | Pool | Norm
+Operation = Dense | Conv | Pool | Norm | RootLayer
 Chain = tuple[Operation, ...]
 
 
@@ -93,6 +94,8 @@ def leaves(chain: Chain, shape: Shape) -> dict[str, Shape]:
                     found |= {f"{place}/scale": (width,), f"{place}/offset": (width,)}
             case Norm():
                 found |= {f"{place}/scale": shape[-1:], f"{place}/offset": shape[-1:]}
+            case RootLayer():
+                found |= {f"{place}/{path}": leaf for path, leaf in operation.leaves(shape).items()}
             case Pool():
                 pass
         shape = _shape(operation, shape)
@@ -133,6 +136,8 @@ def apply(chain: Chain, params: Params, inputs: Float[Array, "n ..."]) -> Float[
                 inputs = _pooled(operation, inputs)
             case Norm():
                 inputs = jax.nn.relu(_normalised(inputs, own))
+            case RootLayer():
+                inputs = operation.apply(own, inputs)
     return inputs
 
 
@@ -145,6 +150,8 @@ def flops(chain: Chain, shape: Shape) -> int:
             total += 2 * math.prod(shape) * operation.width
         elif isinstance(operation, Conv):
             total += 2 * math.prod(operation.size) * shape[-1] * math.prod(after)
+        elif isinstance(operation, RootLayer):
+            total += operation.flops(shape)
         shape = after
     return total
 
@@ -152,6 +159,8 @@ def flops(chain: Chain, shape: Shape) -> int:
 def _shape(operation: Operation, shape: Shape) -> Shape:
     if isinstance(operation, Dense):
         return (operation.width,)
+    if isinstance(operation, RootLayer):
+        return operation.shape(shape)
     if isinstance(operation, Norm):
         if shape[-1] % NORM_GROUPS:
             raise ShapeError(f"a group norm needs a multiple of {NORM_GROUPS} channels, not {shape[-1]}")

@@ -2,33 +2,42 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from munet import roots
 from munet.config import to_json
 from munet.config.routing import ALLOCATIONS, RoutingConfig, RoutingExperiment
+from munet.config.train import TrainExperiment, as_run
+from munet.data.tasks import Task
 from munet.data.uris import relative_path
-from munet.errors import ConfigError
+from munet.errors import CheckpointError, ConfigError, UserError
 from munet.joint.best import best_point
 from munet.joint.job import Free, Job, Length, Words
-from munet.joint.learner import Component
+from munet.joint.learner import Component, Facts
 from munet.joint.preparation import Opened, Say, check_shared, open_devices, open_inputs
 from munet.joint.program import mesh_of
 from munet.joint.rounds import Stream
 from munet.joint.run import Finished
 from munet.joint.workdir import Workdir
-from munet.methods.gumbel_matrix import networks, routing, synthetic
+from munet.methods.gumbel_matrix import inference, networks, routing, synthetic
 from munet.methods.gumbel_matrix.learner import PURPOSES, Answering, Routing, Source
 from munet.methods.gumbel_matrix.network import Network
 from munet.methods.gumbel_matrix.result import ROUTING, RoutedReplica, RoutedTask, RoutingResult
-from munet.methods.gumbel_matrix.sources import Drawn, HeldOut, Images, path_of, stream_of_samples, task_of
+from munet.methods.gumbel_matrix.root_layers import parents
+from munet.methods.gumbel_matrix.sources import Drawn, HeldOut, images_of, path_of, stream_of_samples, task_of
+from munet.run.setup import together
+from munet.run.start import RootComponents
 from munet.text import count
 from munet.training.batches.stream import Resize
-from munet.types import ComponentId, ComponentRecord, Leaf, TaskName
+from munet.training.measure.evaluation import Measurement
+from munet.types import ComponentId, ComponentName, ComponentRecord, Leaf, TaskName
+from munet.vit.architecture import is_adapter
 
 
 @dataclass(frozen=True)
@@ -52,7 +61,7 @@ def prepare(config: RoutingConfig, say: Say = lambda _: None) -> Job:
     network = networks.network(experiment)
     if problems := network.problems():
         raise ConfigError([f"experiment.network = {experiment.network!r}: {problem}" for problem in problems])
-    data = _drawn(config, say) if experiment.made else _opened(config, say)
+    data, root = _data_and_root(config, say)
     tasks, layout, streams = data.opened.tasks, data.opened.layout, data.streams
     devices = int(mesh_of(layout, experiment.replicas).shape["data"])
     for stream in streams:
@@ -68,6 +77,7 @@ def prepare(config: RoutingConfig, say: Say = lambda _: None) -> Job:
         fixed_rows(experiment, network, len(tasks)),
         is_value=data.sines is not None,
         num_rounds=rounds,
+        root=None if root is None else root.arrays,
     )
     if experiment.allocation == "learnt" and not experiment.router_rate:
         say(f"router_learning_rate = 0: connections stay as probable as p_init says ({_p_words(experiment)}).")
@@ -90,7 +100,7 @@ def prepare(config: RoutingConfig, say: Say = lambda _: None) -> Job:
         keeps_best="" if experiment.keep == "last" else experiment.keep,
         free=Free(runtime.checkpoint_minutes, runtime.max_hours, data.opened.max_resident, runtime.decoding_threads),
         layout=layout,
-        beginning=data.opened.beginning(to_json(experiment), {}, folder),
+        beginning=data.opened.beginning(to_json(experiment), {} if root is None else root.checkpoint, folder),
         words=Words(
             title=title,
             picture=f"{title} of {count(len(tasks), 'task')}",
@@ -104,8 +114,10 @@ def prepare(config: RoutingConfig, say: Say = lambda _: None) -> Job:
             ),
             advice=f"Lower experiment.learning_rate (now {experiment.learning_rate:g})",
         ),
-        publish=_publish,
+        publish=functools.partial(_publish, {} if root is None else parents(network.chains(), root.ids)),
         measure_all=None if data.sines is None else HeldOut(learner, data.sines, experiment.data_seed),
+        # Other networks are small, and of many tasks and seeds: a program for each of them would take longer.
+        measure_test=None if root is None else functools.partial(_measured, experiment, network),
         activation_bytes=_activation_bytes(network, max(stream.batch_size for stream in streams)),
     )
 
@@ -121,6 +133,41 @@ def fixed_rows(experiment: RoutingExperiment, network: Network, num_tasks: int) 
         np.array([[float(used) for used in layers[number]] for layers in rows], np.float32)
         for number in range(len(network.widths))
     )
+
+
+def _data_and_root(config: RoutingConfig, say: Say) -> tuple[_Data, RootComponents | None]:
+    """What is learnt from, and a root where there is one; what is wrong with either in one message."""
+    experiment, problems, data, root = config.experiment, [], None, None
+    try:
+        data = _drawn(config, say) if experiment.made else _opened(config, say)
+    except UserError as error:
+        problems.append(error)
+    if experiment.network == "vit":
+        try:
+            if not (problems and roots.needs_download(experiment.root, config.runtime.cache_dir)):
+                root = _root(config)
+                for note in root.notes:
+                    say(f"root {experiment.root}: {note}")
+        except UserError as error:
+            problems.append(error)
+    if data is None or problems:
+        raise together(problems)
+    return data, root
+
+
+def _root(config: RoutingConfig) -> RootComponents:
+    """The root's layers.
+
+    Raises:
+      CheckpointError: it cannot be had or used.
+    """
+    experiment = config.experiment
+    run = as_run(TrainExperiment(root=experiment.root, variant=experiment.variant, num_blocks=experiment.num_blocks))
+    run.defaults.image_size = experiment.image_size
+    found = RootComponents(run, config.runtime.cache_dir)
+    if any(is_adapter(name) for name in found.ids):
+        raise CheckpointError(f"The root {experiment.root} has residual adapters, which network='vit' does not know.")
+    return found
 
 
 def _drawn(config: RoutingConfig, say: Say) -> _Data:
@@ -146,7 +193,21 @@ def _opened(config: RoutingConfig, say: Say) -> _Data:
         batch_size = min(experiment.batch_size, len(train))
         labels = np.asarray(train.labels, np.int32)
         streams.append(Stream(name, train.images, labels, batch_size, path_of(name), PURPOSES))
-    return _Data(opened, tuple(streams), Images(size, experiment.is_grey, experiment.inverts))
+    return _Data(opened, tuple(streams), images_of(experiment))
+
+
+def _measured(
+    experiment: RoutingExperiment,
+    network: Network,
+    task: Task,
+    components: Mapping[ComponentName, Mapping[str, np.ndarray]],
+    facts: Facts,
+) -> Measurement:
+    """A task's published model on the test split, exactly as `munet verify --tests` measures it again."""
+    rows = facts.extras["rows"]
+    model = inference.model_of(network, rows, components, experiment.combination)  # type: ignore[arg-type]  # strings
+    resize = Resize(experiment.image_size, antialias=False)
+    return inference.measure(model, images_of(experiment).prepared, task.split("test"), resize)
 
 
 def _answering(data: _Data) -> list[Answering]:
@@ -171,7 +232,7 @@ def _activation_bytes(network: Network, batch_size: int) -> int:
     return 4 * batch_size * sum(outputs)
 
 
-def _publish(place: Workdir, finished: Finished) -> RoutingResult:
+def _publish(parents: Mapping[ComponentName, ComponentId], place: Workdir, finished: Finished) -> RoutingResult:
     """Every component that is used, once, in the store's own files; then what uses which."""
     job, measured = finished.job, finished.measured
     components, facts_of = finished.components, finished.facts
@@ -186,7 +247,7 @@ def _publish(place: Workdir, finished: Finished) -> RoutingResult:
         point = best_point(points, job.learner.groups[0], job.keeps_best) if job.keeps_best else points[-1]
         by_task: dict[TaskName, dict[str, ComponentId]] = {task.info.name: {} for task in job.tasks}
         for component in components[index]:
-            identity = _put(place, component, list(by_task), published)
+            identity = _put(place, component, parents.get(component.name), list(by_task), published)
             for task in component.tasks:
                 by_task[task][component.name] = identity
         tasks = {}
@@ -219,10 +280,15 @@ def _publish(place: Workdir, finished: Finished) -> RoutingResult:
 
 
 def _put(
-    place: Workdir, component: Component, names: Sequence[TaskName], published: dict[ComponentId, ComponentRecord]
+    place: Workdir,
+    component: Component,
+    parent: ComponentId | None,
+    names: Sequence[TaskName],
+    published: dict[ComponentId, ComponentRecord],
 ) -> ComponentId:
     leaves = {path: Leaf(array.shape, array.dtype.name) for path, array in sorted(component.arrays.items())}
-    record = ComponentRecord(component.name, leaves, component.origin, model=1 + names.index(component.tasks[0]))
+    model = 1 + names.index(component.tasks[0])
+    record = ComponentRecord(component.name, leaves, component.origin, parent, model)
     identity = place.components.put(record, component.arrays)
     published[identity] = record
     return identity

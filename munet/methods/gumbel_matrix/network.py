@@ -52,6 +52,7 @@ class Network:
       stem: before them.
       dropout: share of the features that are dropped in training, before the heads.
       has_heads: whether each task has a linear layer of its own at the end; else the last layer is what is answered.
+      is_stacked: whether components of equal operations are computed together; else one after the other.
     """
 
     inputs: Shape
@@ -59,6 +60,7 @@ class Network:
     stem: Chain = ()
     dropout: float = 0.0
     has_heads: bool = True
+    is_stacked: bool = True
 
     def problems(self) -> list[str]:
         """Why it cannot be built, a sentence each: components of a layer whose outputs differ, and with what shapes."""
@@ -149,7 +151,7 @@ class Network:
                 values = components.apply(layer.components[0], own[0], values)
             else:
                 factors = weights(next(left), by)
-                values = _combined(layer.components, own, factors, values)
+                values = _combined(layer.components, own, factors, values, self.is_stacked)
             values = components.apply(layer.after, params.get(f"layer_{number}.after", {}), values)
         return values
 
@@ -174,12 +176,11 @@ def component_name(layer: int, place: int) -> str:
 
 
 def _combined(
-    chains: Sequence[Chain], params: Sequence[components.Params], factors: Array, inputs: Array
+    chains: Sequence[Chain], params: Sequence[components.Params], factors: Array, inputs: Array, is_stacked: bool
 ) -> Float[Array, "n ..."]:
-    """The weighted sum of all components; neighbours of equal operations are evaluated together."""
+    """The weighted sum of all components; where they are stacked, neighbours of equal operations together."""
     total, place = None, 0
-    for chain, group in itertools.groupby(chains):
-        count = len(list(group))
+    for chain, count in _groups(chains, is_stacked):
         if count > 1 and params[place]:
             stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *params[place : place + count])
             outputs = jax.vmap(lambda own, chain=chain: components.apply(chain, own, inputs))(stacked)
@@ -192,6 +193,13 @@ def _combined(
     if total is None:
         raise ValueError("a layer without components")
     return total
+
+
+def _groups(chains: Sequence[Chain], is_stacked: bool) -> Iterator[tuple[Chain, int]]:
+    """Chains, each with how many equal ones are computed with it."""
+    if not is_stacked:
+        return ((chain, 1) for chain in chains)
+    return ((chain, len(list(group))) for chain, group in itertools.groupby(chains))
 
 
 def _words(shape: Shape) -> str:

@@ -103,6 +103,8 @@ class RoutingResult:
     def lines(self) -> list[str]:
         """For people: the rows of the first seed, and what all seeds have in common."""
         first = self.replicas[0]
+        if not first.embeddings.size:
+            return ["no layer is routed:", *blocks(first)[1:-1]]
         several = len(self.replicas) > 1
         head = f"which task uses which component{f', seed {first.seed}' if several else ''}:"
         return [head, *blocks(first), *self.summary()]
