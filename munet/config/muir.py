@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
+from munet.config.rules import Rules, tasks
 from munet.config.train import TrainRuntime
 from munet.config.values import NonNegative, Positive, Range, Share
 
@@ -88,3 +89,9 @@ def problems(
             f'experiment.initial = "framework" beside experiment.sharing = {sharing!r}: generated weights are normal. '
             'Use initial = "he", or sharing = "separate".'
         )
+
+
+RULES: Rules = (
+    (tasks, "experiment.tasks"),
+    (problems, *(f"experiment.{name}" for name in ("sharing", "groups", "tasks", "context", "initial"))),
+)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
+from munet.config import rules
+from munet.config.rules import Rules, length, repeated
 from munet.config.train import TrainRuntime
 from munet.config.values import Automatic, CropShare, NonNegative, Positive, Range, Share
 
@@ -200,6 +203,27 @@ def root_problems(network: str, is_grey: bool, versions: int, allocation: str) -
         )
 
 
-def only_of_roots(rule: Callable[..., Iterator[str]]) -> Callable[..., Iterator[str]]:
-    """A rule of other kinds for the fields of network="vit"."""
-    return lambda network, *values: rule(*values) if network == "vit" else iter(())
+def _of_root(rule: Callable[..., Iterator[str]], *names: str) -> tuple[Any, ...]:
+    """A rule of several kinds for fields of network="vit"."""
+
+    def checked(network: str, *values: Any) -> Iterator[str]:
+        return rule(*values) if network == "vit" else iter(())
+
+    return (checked, *(f"experiment.{name}" for name in ("network", *names)))
+
+
+_ROWS = ("network", "tasks", "made", "versions", "num_blocks")  # on which their shape depends
+
+RULES: Rules = (
+    (functools.partial(length, name="num_rounds"), "experiment.num_epochs", "experiment.num_rounds"),
+    (task_problems, "experiment.tasks", "experiment.made"),
+    (functools.partial(repeated, "experiment.tasks names"), "experiment.tasks"),
+    (network_problems, "experiment.network", "experiment.made"),
+    (allocation_problems, *(f"experiment.{name}" for name in ("allocation", "rows", *_ROWS))),
+    (p_init_problems, *(f"experiment.{name}" for name in ("p_init", *_ROWS))),
+    (value_problems, *(f"experiment.{name}" for name in ("made", "keep", "num_epochs"))),
+    (root_problems, *(f"experiment.{name}" for name in ("network", "is_grey", "versions", "allocation"))),
+    _of_root(rules.variant, "variant"),
+    _of_root(rules.num_blocks, "variant", "num_blocks"),
+    _of_root(rules.image_size, "variant", "image_size"),
+)

@@ -73,5 +73,5 @@ def measure(job: Job) -> Times:
     finally:
         rounds.close()
     round_seconds = times[1] / min(3, size)
-    tasks = 1 if job.kind.start == "pretrain.json" or job.measure_all is not None else len(job.tasks)
+    tasks = 1 if job.has_one_head or job.measure_all is not None else len(job.tasks)
     return Times(max(times[0] - round_seconds, 0.0), round_seconds, state_bytes, held, 1 + tasks + bool(job.keeps_best))

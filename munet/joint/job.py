@@ -20,7 +20,8 @@ from munet.vit.init import FlatArrays
 
 if TYPE_CHECKING:
     from munet.joint.run import Finished
-    from munet.joint.workdir import Beginning, Kind, Workdir
+    from munet.joint.workdir import Beginning, Workdir
+    from munet.kinds import Kind
 
 Criterion = Literal["loss", "quality"]
 MeasureAll = Callable[[Programs, Any, SplitName], Mapping[TaskName, Sequence[Measured]]]
@@ -105,6 +106,7 @@ class Job:
       publish: makes files of what came of it, and the record of them.
       measure_all: measures a split of all tasks at once, by task and replica; None: they are image classification, and
         measured one by one. Test splits only inside of `task.testing()`.
+      has_one_head: whether one program answers for every task.
       activation_bytes: what the backward passes keep of a round's batches, roughly, all devices together.
     """
 
@@ -126,6 +128,7 @@ class Job:
     activation_bytes: int = 0
     measure_test: Callable[[Task, Mapping[ComponentName, FlatArrays], Facts], Measurement] | None = None
     measure_all: MeasureAll | None = None
+    has_one_head: bool = False
 
     @property
     def num_images(self) -> int:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 from munet.config.muir import MuirExperiment
 from munet.errors import UserError
 from munet.joint.workdir import Workdir
-from munet.methods.muir.result import MUIR, MuirResult, lines
+from munet.methods.muir.result import MUIR, MuirResult
 from munet.store import codec
 from munet.text import count, say
 
@@ -51,7 +52,7 @@ def status_json(workdir: str) -> dict[str, Any]:
     return found
 
 
-def print_status(workdir: str, *, as_json: bool, options: tuple[str, ...]) -> None:
+def print_status(workdir: str, *, as_json: bool, options: Sequence[str]) -> None:
     """Prints the status on standard output.
 
     Args:
@@ -73,7 +74,7 @@ def print_status(workdir: str, *, as_json: bool, options: tuple[str, ...]) -> No
         print()
         return
     if result := Workdir(workdir, MUIR).result():
-        say("\n".join(lines(result)))
+        say("\n".join(result.lines()))
         return
     loss = "" if found["validation_loss"] is None else f", validation loss {found['validation_loss']:.4g} (first seed)"
     say(f"in training: {count(found['rounds'], 'round')} of {found['num_rounds']:,}{loss}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 from munet.config.routing import ALLOCATIONS
@@ -13,20 +14,20 @@ from munet.methods.gumbel_matrix.result import ROUTING, RoutedTask, RoutingResul
 from munet.text import count, duration, plain_console
 
 
-def print_status(workdir: str, *, as_json: bool, is_plain: bool) -> None:
+def print_status(workdir: str, *, as_json: bool, options: Sequence[str]) -> None:
     """Prints the status on standard output.
 
     Args:
       workdir: of the training, finished or not.
       as_json: as one JSON object.
-      is_plain: whether nothing was asked for that only ViTs have.
+      options: others of the command that were given: they are about ViTs.
 
     Raises:
-      UserError: it was.
+      UserError: there are such options.
       CorruptionError: a file is damaged.
     """
-    if not is_plain:
-        raise UserError(f"{workdir} holds a routed training: leave --task, --confusion and --compare out.")
+    if options:
+        raise UserError(f"{workdir} holds a routed training: leave {', '.join(options)} out.")
     place = Workdir(workdir, ROUTING)
     if as_json:
         sys.stdout.write(json.dumps(status_json(place), indent=2) + "\n")

@@ -6,7 +6,7 @@ import json
 import sys
 from typing import Any
 
-from munet import intervals
+from munet import intervals, kinds
 from munet.errors import UserError
 from munet.evolution import costs
 from munet.report import classes, confusion_file, tables
@@ -149,18 +149,11 @@ def print_status(
       UserError: there is no run, its journal is damaged, no such task, there is nothing to compare with, or the file
         cannot be written.
     """
-    begun = view.other_models(workdir)
-    if begun == "muir.json":
-        from munet.report import muir_status  # which imports JAX, as the next
-
+    kind = kinds.found(workdir)
+    if kind is not None and kind.print_status is not None:
         given = {"--task": bool(task), "--confusion": bool(confusion), "--wide": wide, "--compare": compare}
         options = tuple(name for name, is_given in given.items() if is_given)
-        muir_status.print_status(workdir, as_json=as_json, options=options)
-        return
-    if begun == "routing.json":
-        from munet.report import routed
-
-        routed.print_status(workdir, as_json=as_json, is_plain=not (task or confusion or compare))
+        kind.print_status()(workdir, as_json=as_json, options=options)
         return
     if compare and (as_json or task):
         raise UserError("--compare is a table of all tasks, for people: leave --task and --json out.")

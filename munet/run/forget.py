@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from munet.config.evolve import BASELINES
 from munet.errors import UserError
 from munet.evolution import judging
 from munet.evolution.plan import FORGOTTEN
@@ -17,7 +16,7 @@ from munet.evolution.state import State
 from munet.run.publishing import Publisher
 from munet.store import Store
 from munet.system import replay, view
-from munet.system.view import RunView, baseline_workdir
+from munet.system.view import RunView
 from munet.types import ComponentId, ComponentRecord, ForgetEntry, TaskName
 from munet.vit import architecture
 
@@ -93,12 +92,10 @@ def plan_forgetting(workdir: str, task: TaskName) -> list[Forgetting]:
 
 
 def _baselines(workdir: str, task: TaskName) -> Iterator[RunView]:
-    for kind in filter(None, BASELINES):
-        place = baseline_workdir(workdir, kind)
-        if len(Store(place).journal):
-            system = view.open(place)
-            if task in {*(info.name for info in system.tasks), *system.forgotten}:
-                yield system
+    for place in view.baselines(workdir).values():
+        system = view.open(place)
+        if task in {*(info.name for info in system.tasks), *system.forgotten}:
+            yield system
 
 
 def _forgetting(system: RunView, task: TaskName) -> Forgetting:

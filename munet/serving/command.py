@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import TextIO
 
 import munet
+from munet import kinds
 from munet.api import System
 from munet.errors import CorruptionError, UserError
 from munet.report.answers import CsvLines, Form, JsonLines, Table
 from munet.serving.answers import Alone, Models, answers
 from munet.serving.image_paths import STANDARD_INPUT, image_paths
 from munet.serving.routed import RoutedModels
-from munet.system import view
 from munet.system.routed import open_routed
 from munet.text import say
 from munet.training.program.compilation_cache import use_compilation_cache
@@ -112,7 +112,7 @@ def _expected() -> str:
 
 def _opened_models(options: Options) -> tuple[Models, bool]:
     """See `_models`; of a routed training each task's model computes what is in its row."""
-    if view.other_models(options.workdir) == "routing.json":
+    if (kind := kinds.found(options.workdir)) is not None and kind.name == "routing":
         opened = open_routed(options.workdir)
         use_compilation_cache(options.cache_dir)
         names = list(opened.tasks)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +16,7 @@ from munet.suites.record import Record
 from munet.suites.report import FIGURES, PAGE
 from munet.suites.routing_figures import draw
 from munet.suites.suite import Suite
-from munet.text import count, duration
+from munet.text import count, duration, markdown_table
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ class Trained:
 class RoutingReport:
     """Writes what is complete into the suite's directory; a training is read once."""
 
-    def __init__(self, workdir: str, suite: Suite, kept: Record):
+    def __init__(self, workdir: str, suite: Suite, kept: Record, reference: str = ""):  # noqa: ARG002  # there is none
         self._workdir, self._suite, self._kept = workdir, suite, kept
         self._found: dict[str, Trained] = {}
 
@@ -92,8 +91,7 @@ class RoutingReport:
         return [*_table(trained), *_comparisons(trained, self._suite.compared_with)] if trained else []
 
     def _notes(self) -> list[str]:
-        command = ["munet", "benchmark", f"--suite={self._kept.suite}", f"--repeats={self._kept.repeats}"]
-        notes = [f"Made by `{shlex.join([*command, *self._kept.overrides])}`, from complete trainings only."]
+        notes = [f"{self._kept.made_by}, from complete trainings only."]
         trained = self.rows()
         if trained:
             layout = next(iter(trained.values())).beginning.layout
@@ -125,10 +123,10 @@ def _table(trained: dict[str, Trained]) -> list[str]:
     if not trained:
         return ["No training is complete."]
     what = "test accuracy %" if next(iter(trained.values())).is_accuracy else "test error"
-    lines = [
-        f"| method | {what}, mean (90 % interval) | deviation | connections used | expected | different rows |",
-        "|---|---|---|---|---|---|",
-    ]
+    head = [
+        "method", f"{what}, mean (90 % interval)", "deviation", "connections used", "expected", "different rows"
+    ]  # fmt: skip
+    body = []
     for one in trained.values():
         replicas, final = one.result.replicas, one.final
         active, expected, distinct = (
@@ -139,11 +137,11 @@ def _table(trained: dict[str, Trained]) -> list[str]:
                 [replica.num_distinct for replica in replicas],
             )
         )
-        lines.append(
-            f"| {one.title} | {_with_interval(final)} | {_deviation(final)} | {active:.1%} | {expected:.1%} | "
-            f"{distinct:.3g} of {len(replicas[0].tasks)} |"
+        different = f"{distinct:.3g} of {len(replicas[0].tasks)}"
+        body.append(
+            [one.title, _with_interval(final), _deviation(final), f"{active:.1%}", f"{expected:.1%}", different]
         )
-    return lines
+    return markdown_table(head, body).splitlines()
 
 
 def _comparisons(trained: dict[str, Trained], against: str) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 
 from munet.store.folders import open_folder
@@ -65,6 +64,5 @@ class ValueReport:
 
     def _notes(self) -> list[str]:
         missing = [method.name for method in self._kept.methods if method.name not in self._rows]
-        command = ["munet", "benchmark", f"--suite={self._kept.suite}", f"--repeats={self._kept.repeats}"]
-        notes = [f"Made by `{shlex.join([*command, *self._kept.overrides])}`"]
+        notes = [self._kept.made_by]
         return [*notes, f"Trainings that are not complete: {', '.join(missing)}."] if missing else notes

@@ -7,13 +7,13 @@ that of the best mean validation loss before any final generations.
 from __future__ import annotations
 
 import math
-import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from munet.joint.workdir import Workdir
 from munet.methods.muir.result import METRICS, MUIR, MuirResult
+from munet.suites.summary import Sample
 
 Version = Literal["end", "best"]
 VERSIONS: dict[Version, str] = {"end": "at the end", "best": "best validation loss"}
@@ -82,39 +82,13 @@ def rows_of(workdir: str, method: str, title: str) -> list[ValueRow] | None:
     ]
 
 
-@dataclass(frozen=True)
-class Spread:
-    """A number of every seed: mean over the tasks."""
-
-    values: tuple[float, ...]
-
-    @property
-    def mean(self) -> float:
-        """Over the seeds."""
-        return math.fsum(self.values) / len(self.values)
-
-    @property
-    def error(self) -> float | None:
-        """The mean's standard error; None of a single seed."""
-        return statistics.stdev(self.values) / math.sqrt(len(self.values)) if len(self.values) > 1 else None
-
-    @property
-    def median(self) -> float:
-        """Over the seeds."""
-        return statistics.median(self.values)
-
-    def text(self, digits: int = 2) -> str:
-        """`0.38 ± 0.00`."""
-        return f"{self.mean:.{digits}f}" + ("" if self.error is None else f" ± {self.error:.{digits}f}")
-
-
-def spreads(rows: Sequence[ValueRow], version: Version) -> dict[str, Spread]:
+def spreads(rows: Sequence[ValueRow], version: Version) -> dict[str, Sample]:
     """The mean error over the tasks, seed by seed, of every method, in the order of the rows."""
     grouped: dict[str, dict[int, list[float]]] = {}
     for row in rows:
         value = row.end if version == "end" else row.best
         grouped.setdefault(row.method, {}).setdefault(row.seed, []).append(value)
     return {
-        method: Spread(tuple(math.fsum(values) / len(values) for values in seeds.values()))
+        method: Sample(tuple(math.fsum(values) / len(values) for values in seeds.values()))
         for method, seeds in grouped.items()
     }

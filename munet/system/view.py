@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,13 +17,13 @@ from jaxtyping import Bool
 
 from munet import right_images
 from munet.config import Experiment
+from munet.config.evolve import BASELINES
 from munet.errors import CorruptionError, UserError, WorkdirError, nearest
 from munet.evolution import judging
 from munet.evolution.controller import Controller
 from munet.evolution.plan import Plan
 from munet.evolution.state import State
 from munet.store import Store, codec
-from munet.store.folders import is_remote, local_path, open_folder
 from munet.system import replay, sound
 from munet.system.replay import RunState
 from munet.types import (
@@ -42,12 +41,6 @@ from munet.types import (
     TaskName,
 )
 from munet.vit import architecture, flops
-
-# By the file that a training begins with: what it is, and what `munet status` shows of it.
-_OTHER_MODELS = {
-    "routing.json": ("a routed training", "its rows and what each task computes"),
-    "muir.json": ("a MUiR training", "its errors and which tasks share modules"),
-}
 
 
 @dataclass(frozen=True)
@@ -344,7 +337,6 @@ def open(workdir: str) -> RunView:
 
     if joint.is_joint(workdir):
         return joint.open_joint(workdir)
-    refuse_other_models(workdir)
     store = Store.open(workdir)
     start = read_start(store)
     with sound.stumbles_named(f"The first entry of the journal of {store.path}"):
@@ -352,30 +344,15 @@ def open(workdir: str) -> RunView:
     return RunView(store, start, replay.load(controller, store))
 
 
-def refuse_other_models(workdir: str) -> None:
-    """Refuses trainings whose models are no ViTs, which a view cannot show.
-
-    Raises:
-      WorkdirError: it is one; the message says what reads it.
-    """
-    if file := other_models(workdir):
-        kind, shown = _OTHER_MODELS[file]
-        raise WorkdirError(
-            f"{workdir} holds {kind}, whose models are no ViTs: `munet status --workdir={workdir}` shows {shown}; "
-            "nothing else reads it."
-        )
-
-
-def other_models(workdir: str) -> str:
-    """The file with which a training begins whose models are no ViTs: `muir.json`, `routing.json`; "" if none did."""
-    path = local_path(workdir)
-    place = open_folder(path if is_remote(path) else str(Path(path).absolute()))
-    return next((file for file in _OTHER_MODELS if place.exists(file)), "")
-
-
 def baseline_workdir(workdir: str, kind: str) -> str:
     """Where the baseline `kind` of a run is kept."""
     return f"{workdir.rstrip('/')}/baselines/{kind}"
+
+
+def baselines(workdir: str) -> dict[str, str]:
+    """The baselines of a run that have begun: where each is kept, by what is tuned, in their order."""
+    places = {kind: baseline_workdir(workdir, kind) for kind in BASELINES if kind}
+    return {kind: place for kind, place in places.items() if len(Store(place).journal)}
 
 
 def read_start(store: Store) -> StartEntry:

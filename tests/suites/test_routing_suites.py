@@ -47,5 +47,5 @@ def test_methods_of_several_kinds_are_no_suite(tmp_path: Path) -> None:
         "def get_suite():\n"
         "    return Suite((Method('one', 'gumbel:synthetic'), Method('two', 'joint:shared')))\n"
     )
-    with pytest.raises(SuiteError, match="make two suites"):
+    with pytest.raises(SuiteError, match="make a suite of each"):
         benchmark.read(options(tmp_path / "suite", suite=str(file), methods=()))

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -15,13 +14,13 @@ from munet.config import to_json
 from munet.config.routing import ALLOCATIONS, RoutingConfig, RoutingExperiment
 from munet.config.train import TrainExperiment, as_run
 from munet.data.tasks import Task
-from munet.data.uris import relative_path
 from munet.errors import CheckpointError, ConfigError, UserError
 from munet.joint.best import best_point
 from munet.joint.job import Free, Job, Length, Words
-from munet.joint.learner import Component, Facts
+from munet.joint.learner import Facts
 from munet.joint.preparation import Opened, Say, check_shared, open_devices, open_inputs
 from munet.joint.program import mesh_of
+from munet.joint.publishing import put
 from munet.joint.rounds import Stream
 from munet.joint.run import Finished
 from munet.joint.workdir import Workdir
@@ -36,7 +35,7 @@ from munet.run.start import RootComponents
 from munet.text import count
 from munet.training.batches.stream import Resize
 from munet.training.measure.evaluation import Measurement
-from munet.types import ComponentId, ComponentName, ComponentRecord, Leaf, TaskName
+from munet.types import ComponentId, ComponentName, ComponentRecord, TaskName
 from munet.vit.architecture import is_adapter
 
 
@@ -85,7 +84,6 @@ def prepare(config: RoutingConfig, say: Say = lambda _: None) -> Job:
     title, images = ALLOCATIONS[experiment.allocation], sum(stream.batch_size for stream in streams)
     sizes = f"{count(len(network.routed), 'routed layer')} of {', '.join(map(str, network.widths))} components"
     platform = count(len(layout.devices), f"{layout.devices[0].platform} device")
-    folder = str(Path.cwd()) if any(relative_path(uri) for uri in experiment.tasks) else ""
     is_drawn = data.sines is not None
     return Job(
         kind=ROUTING,
@@ -100,7 +98,7 @@ def prepare(config: RoutingConfig, say: Say = lambda _: None) -> Job:
         keeps_best="" if experiment.keep == "last" else experiment.keep,
         free=Free(runtime.checkpoint_minutes, runtime.max_hours, data.opened.max_resident, runtime.decoding_threads),
         layout=layout,
-        beginning=data.opened.beginning(to_json(experiment), {} if root is None else root.checkpoint, folder),
+        beginning=data.opened.beginning(to_json(experiment), {} if root is None else root.checkpoint),
         words=Words(
             title=title,
             picture=f"{title} of {count(len(tasks), 'task')}",
@@ -179,10 +177,8 @@ def _drawn(config: RoutingConfig, say: Say) -> _Data:
 
 
 def _opened(config: RoutingConfig, say: Say) -> _Data:
-    experiment, size = config.experiment, config.experiment.image_size
-    opened = open_inputs(
-        experiment.tasks, config.runtime, seed=experiment.data_seed, image_size=size, say=say, stream=True
-    )
+    experiment = config.experiment
+    opened = open_inputs(config, say, stream=True)
     streams = []
     for task in opened.tasks:
         for note in task.notes:
@@ -247,7 +243,8 @@ def _publish(parents: Mapping[ComponentName, ComponentId], place: Workdir, finis
         point = best_point(points, job.learner.groups[0], job.keeps_best) if job.keeps_best else points[-1]
         by_task: dict[TaskName, dict[str, ComponentId]] = {task.info.name: {} for task in job.tasks}
         for component in components[index]:
-            identity = _put(place, component, parents.get(component.name), list(by_task), published)
+            identity, record = put(place, component, list(by_task), parent=parents.get(component.name))
+            published[identity] = record
             for task in component.tasks:
                 by_task[task][component.name] = identity
         tasks = {}
@@ -277,18 +274,3 @@ def _publish(parents: Mapping[ComponentName, ComponentId], place: Workdir, finis
     )
     place.finish(result, {})
     return result
-
-
-def _put(
-    place: Workdir,
-    component: Component,
-    parent: ComponentId | None,
-    names: Sequence[TaskName],
-    published: dict[ComponentId, ComponentRecord],
-) -> ComponentId:
-    leaves = {path: Leaf(array.shape, array.dtype.name) for path, array in sorted(component.arrays.items())}
-    model = 1 + names.index(component.tasks[0])
-    record = ComponentRecord(component.name, leaves, component.origin, parent, model)
-    identity = place.components.put(record, component.arrays)
-    published[identity] = record
-    return identity

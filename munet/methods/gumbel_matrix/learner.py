@@ -20,6 +20,7 @@ from munet.config.routing import RoutingExperiment
 from munet.joint.learner import Answers, Batch, Component, Deciding, Facts, Group, StreamName
 from munet.methods.gumbel_matrix import root_layers, routing
 from munet.methods.gumbel_matrix.network import HEAD, Network
+from munet.training.program import keys
 from munet.training.program import optimizer as evolution
 from munet.training.program.optimizer import OptimizerSettings
 from munet.types import ComponentName, TaskName
@@ -140,7 +141,7 @@ class Routing(Deciding):
         seen = [self._source.batch(place, batch) for place, batch in enumerate(own)]
         inputs, labels = (jnp.stack([_filled(one[part], self._weights.shape[1]) for one in seen]) for part in (0, 1))
         words = jnp.stack([batch.words for batch in own])
-        order = jax.random.permutation(_key(words[0, PURPOSES.index("order")]), len(own))
+        order = jax.random.permutation(keys.wrapped(words[0, PURPOSES.index("order")]), len(own))
 
         def update(state: Routed, task: Array) -> tuple[Routed, Array]:
             return self._updated(state, task, inputs[task], labels[task], words[task])
@@ -185,16 +186,12 @@ class Routing(Deciding):
         rows, probable = self.rows(state), self.probabilities(state)
         parts, facts = self.components(state), {}
         for place, task in enumerate(self._tasks):
-            own = [part for part in parts if task.name in part.tasks]
-            sizes = [(sum(array.size for array in part.arrays.values()), len(part.tasks)) for part in own]
             extras = {
                 "rows": ["".join("01"[int(used)] for used in matrix[place]) for matrix in rows],
                 "probabilities": [[round(float(p), 6) for p in matrix[place]] for matrix in probable],
             }
             cost = self.network.flops([matrix[place] for matrix in rows], task.width)
-            facts[task.name] = Facts(
-                sum(size for size, _ in sizes), sum(size / users for size, users in sizes), cost, extras
-            )
+            facts[task.name] = Facts.of(task.name, parts, cost, extras)
         return facts
 
     def components(self, state: Routed) -> tuple[Component, ...]:
@@ -236,11 +233,11 @@ class Routing(Deciding):
     def _sampled(self, logits: Sequence[Array], task: Array, words: Array, updates: Array) -> list[Array]:
         if self._fixed is not None:
             return [jnp.asarray(matrix)[task] for matrix in self._fixed]
-        keys = jax.random.split(_key(words), len(logits))
+        layers = jax.random.split(keys.wrapped(words), len(logits))
         tau = routing.temperature(updates)
         return [
             routing.sample(matrix[task], routing.gumbel(key, matrix.shape[1:]), tau)
-            for matrix, key in zip(logits, keys, strict=True)
+            for matrix, key in zip(logits, layers, strict=True)
         ]
 
     def _outputs(self, params: Any, rows: Sequence[Array], task: int | Array, inputs: Array, drop: Any = None) -> Array:
@@ -315,16 +312,12 @@ def _is_bias(name: str) -> bool:
     return name.rpartition("/")[2] == "bias"
 
 
-def _key(words: Array) -> Array:
-    return jax.random.wrap_key_data(words, impl="threefry2x32")
-
-
 def _dropout(share: float, words: Array) -> Callable[[Array], Array] | None:
     if not share:
         return None
 
     def drop(features: Array) -> Array:
-        is_kept = jax.random.bernoulli(_key(words), 1 - share, features.shape)
+        is_kept = jax.random.bernoulli(keys.wrapped(words), 1 - share, features.shape)
         return jnp.where(is_kept, features / (1 - share), 0.0)
 
     return drop

@@ -9,9 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from munet import text
-from munet.config.routing import RoutingExperiment
-from munet.joint.workdir import Kind
+from munet import kinds, text
 from munet.types import ComponentId, ComponentName, ComponentRecord, Quality, TaskName
 
 USED, UNUSED = "█", "·"
@@ -100,6 +98,11 @@ class RoutingResult:
     image_steps: int
     seconds: float
 
+    @property
+    def kept(self) -> tuple[str, str]:
+        """What is to be read of it, in words, and its file."""
+        return "result", "result.json"
+
     def lines(self) -> list[str]:
         """For people: the rows of the first seed, and what all seeds have in common."""
         first = self.replicas[0]
@@ -172,4 +175,4 @@ def _pairs(replicas: Sequence[RoutedReplica], most: int = 6) -> list[str]:
     return found
 
 
-ROUTING = Kind("routing.json", "routed training", RoutingResult, RoutingExperiment)
+ROUTING = kinds.named("routing")

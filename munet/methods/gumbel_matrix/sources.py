@@ -23,6 +23,7 @@ from munet.joint.program import Programs
 from munet.joint.rounds import Stream
 from munet.methods.gumbel_matrix.learner import PURPOSES, Routing
 from munet.methods.gumbel_matrix.synthetic import Sines
+from munet.training.program import keys
 from munet.types import TaskInfo, TaskName
 
 _HELD_OUT = 8_192  # samples of a split that is drawn
@@ -47,7 +48,7 @@ class Images:
         if not self._padding:
             return values, labels
         padded = jnp.pad(values, [(0, 0), *[(self._padding, self._padding)] * 2, (0, 0)])
-        key = jax.random.fold_in(_key(batch.words[PURPOSES.index("data")]), task)
+        key = jax.random.fold_in(keys.wrapped(batch.words[PURPOSES.index("data")]), task)
         corners = jax.random.randint(key, (len(values), 2), 0, 2 * self._padding + 1)
 
         def crop(image: Array, corner: Array) -> Array:
@@ -88,7 +89,7 @@ class RootImages:
 
     def batch(self, task: int, batch: Batch) -> tuple[Array, Array]:  # noqa: ARG002
         """Augmented images, and their classes."""
-        key = _key(batch.words[PURPOSES.index("data")])[None]
+        key = keys.wrapped(batch.words[PURPOSES.index("data")])[None]
         return augment(batch.images[None], key, self._settings, image_size=self._size, antialias=False)[0], batch.labels
 
     def prepared(self, images: Float[Array, "n size size 3"]) -> Array:
@@ -112,7 +113,7 @@ class Drawn:
 
     def batch(self, task: int, batch: Batch) -> tuple[Array, Array]:
         """As many samples as the stream has in a batch, whose images are not looked at."""
-        return self._sines.draw(task, _key(batch.words[PURPOSES.index("data")]), len(batch.labels))
+        return self._sines.draw(task, keys.wrapped(batch.words[PURPOSES.index("data")]), len(batch.labels))
 
     def prepared(self, images: Float[Array, "n inputs"]) -> Array:
         """As they are."""
@@ -145,7 +146,7 @@ class HeldOut:
     def _errors(self, state: Any, words: Array) -> Float[Array, " tasks"]:
         found = []
         for place in range(len(self._sines.names)):
-            inputs, values = self._sines.draw(place, jax.random.fold_in(_key(words), place), _HELD_OUT)
+            inputs, values = self._sines.draw(place, jax.random.fold_in(keys.wrapped(words), place), _HELD_OUT)
             found.append(((self._learner.answers(state, place, inputs)[:, 0] - values) ** 2).mean())
         return jnp.stack(found)
 
@@ -172,7 +173,3 @@ def task_of(name: TaskName, made: str, sines: Sines) -> Task:
     sizes: Mapping[SplitName, int] = {"train": 0, "validation": _HELD_OUT, "test": _HELD_OUT}
     info = TaskInfo(name, f"made:{made}/{name}", identity.hex(), (), 0, _HELD_OUT, _HELD_OUT)
     return Task(info, DataSource((), sizes, info.fingerprint, load))
-
-
-def _key(words: Array) -> Array:
-    return jax.random.wrap_key_data(jnp.asarray(words), impl="threefry2x32")

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import functools
-from pathlib import Path
 
 from munet.config import to_json
 from munet.config.muir import SHARINGS, MuirConfig
-from munet.data.uris import relative_path
 from munet.errors import ConfigError
 from munet.joint.job import Free, Job, Length, Words
 from munet.joint.preparation import Say, open_inputs
@@ -16,8 +14,6 @@ from munet.methods.muir.learner import Muir
 from munet.methods.muir.result import MUIR
 from munet.methods.muir.values import HeldOut, nets_of, stream_of, together
 from munet.text import count
-
-_IMAGE_SIZE = 32  # pixels on a side, of tasks of images
 
 
 def prepare(config: MuirConfig, say: Say = lambda _: None) -> Job:
@@ -28,15 +24,7 @@ def prepare(config: MuirConfig, say: Say = lambda _: None) -> Job:
       ConfigError, UserError: settings that do not fit the data or the devices.
     """
     experiment, runtime = config.experiment, config.runtime
-    opened = open_inputs(
-        experiment.tasks,
-        runtime,
-        seed=experiment.seed,
-        image_size=_IMAGE_SIZE,
-        say=say,
-        stream=False,
-        objectives=("value",),
-    )
+    opened = open_inputs(config, say, stream=False)
     tasks, infos = opened.tasks, [task.info for task in opened.tasks]
     nets = nets_of(tasks)
     numbers = together(tasks, nets, experiment.batch_size)
@@ -64,7 +52,6 @@ def prepare(config: MuirConfig, say: Say = lambda _: None) -> Job:
         f"{plan.num_locations:,} blocks of {plan.block[0]} x {plan.block[1]}, contexts of {experiment.context}, "
         f"{count(learner.search.num_modules, 'module')}"
     )
-    folder = str(Path.cwd()) if any(relative_path(info.uri) for info in infos) else ""
     return Job(
         kind=MUIR,
         learner=learner,
@@ -78,7 +65,7 @@ def prepare(config: MuirConfig, say: Say = lambda _: None) -> Job:
         keeps_best="" if experiment.keep == "last" else experiment.keep,
         free=Free(runtime.checkpoint_minutes, runtime.max_hours),
         layout=opened.layout,
-        beginning=opened.beginning(to_json(experiment), {}, folder),
+        beginning=opened.beginning(to_json(experiment), {}),
         words=Words(
             title=title,
             picture=f"{title}, {count(len(infos), 'task')}",

@@ -149,16 +149,11 @@ class Muir(Deciding):
     def facts(self, state: MuirState) -> Mapping[TaskName, Facts]:
         """By which modules each task uses."""
         parts = self.components(state)
-        sizes = [sum(array.size for array in part.arrays.values()) for part in parts]
-        found = {}
-        for number, task in enumerate(self.tasks):
-            own = [(size, len(part.tasks)) for part, size in zip(parts, sizes, strict=True) if task in part.tasks]
-            net = self.nets[self._place[number][0]]
-            extras = {"plain_params": net.num_params}
-            found[task] = Facts(
-                sum(size for size, _ in own), sum(size / count for size, count in own), net.flops, extras
-            )  # fmt: skip
-        return found
+        nets = [self.nets[self._place[number][0]] for number in range(len(self.tasks))]
+        return {
+            task: Facts.of(task, parts, net.flops, {"plain_params": net.num_params})
+            for task, net in zip(self.tasks, nets, strict=True)
+        }
 
     def components(self, state: MuirState) -> tuple[Component, ...]:
         """The modules of every set of tasks that uses them; each task's contexts, and what is its own."""

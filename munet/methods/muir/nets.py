@@ -21,6 +21,7 @@ from jaxtyping import Array, Float
 
 from munet.methods.muir.architectures import DeepBind, LanguageModel, LeNet, WideResNet
 from munet.methods.muir.blocks import LeafPath, Matrices, Rule, convolution, dense, gates, matrices
+from munet.training.program import keys
 
 Leaves = Mapping[LeafPath, Any]
 
@@ -66,7 +67,7 @@ class Net:
 
     def own(self, words: np.ndarray) -> dict[LeafPath, np.ndarray]:
         """First values of the leaves that are not generated."""
-        key = jax.random.wrap_key_data(jnp.asarray(words), impl="threefry2x32")
+        key = keys.wrapped(words)
         made = flatten_dict(self.module.init(key, jnp.zeros((1, *self.inputs), self.dtype)).get("params", {}), sep="/")
         taken = {one.path for one in self.generated}
         return {path: np.asarray(leaf) for path, leaf in made.items() if path not in taken}

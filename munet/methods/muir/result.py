@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from munet.config.muir import MuirExperiment
-from munet.joint.workdir import Kind
+from munet import kinds
 from munet.methods.muir.folding import Sizes
 from munet.types import TaskName
 
@@ -82,15 +81,19 @@ class MuirResult:
     example_steps: int
     seconds: float
 
+    @property
+    def kept(self) -> tuple[str, str]:
+        """What is to be read of it, in words, and its file."""
+        return "result", "result.json"
 
-MUIR = Kind("muir.json", "MUiR training", MuirResult, MuirExperiment)
+    def lines(self) -> list[str]:
+        """For people, a line a replica."""
+        return [
+            f"seed {one.seed}: test RMSE {one.rmse():.4f} at the end, {one.rmse(of_best=True):.4f} of the best version "
+            f"by validation (round {one.best_round:,}); mean of {len(one.tasks)} tasks, the lower the better; "
+            f"{len(set(one.mapping))} modules for {len(one.mapping)} blocks"
+            for one in self.replicas
+        ]
 
 
-def lines(result: MuirResult) -> Sequence[str]:
-    """For people, a line a replica."""
-    return [
-        f"seed {one.seed}: test RMSE {one.rmse():.4f} at the end, {one.rmse(of_best=True):.4f} of the best version by "
-        f"validation (round {one.best_round:,}); mean of {len(one.tasks)} tasks, the lower the better; "
-        f"{len(set(one.mapping))} modules for {len(one.mapping)} blocks"
-        for one in result.replicas
-    ]
+MUIR = kinds.named("muir")

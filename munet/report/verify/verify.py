@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from munet import kinds
 from munet.consoles import PrintableConsole
 from munet.data.open_settings import NO_ARRAYS, Arrays
 from munet.errors import CorruptionError, UserError
@@ -42,7 +43,7 @@ def verify(workdir: str, measure: Measure | None = None) -> VerifyReport:
     Raises:
       WorkdirError: there is no run, or one of a newer format.
     """
-    if view.other_models(workdir) == "routing.json":
+    if (kind := kinds.found(workdir)) is not None and kind.name == "routing":
         from munet.report.verify import routed  # loads JAX
 
         return routed.verify(workdir, measure)
@@ -63,7 +64,6 @@ def _verify_once(workdir: str, measure: Measure | None) -> tuple[VerifyReport, b
     if joint.is_joint(workdir):
         _check_system(view.open(workdir), report, measure)
         return report, False
-    view.refuse_other_models(workdir)
     try:
         store = Store.open(workdir)
     except CorruptionError:

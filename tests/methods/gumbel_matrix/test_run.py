@@ -124,12 +124,12 @@ def test_who_reads_vits_says_what_is_there(tmp_path: Path) -> None:
     (tmp_path / "muir").mkdir()
     (tmp_path / "muir" / "muir.json").touch()
     assert verify(str(tmp_path / "run")).is_sound
-    with pytest.raises(UserError, match="holds a routed training, whose models are no ViTs: `munet status"):
+    with pytest.raises(UserError, match="but a routed training, whose models are no ViTs: `munet status"):
         view.open(str(tmp_path / "run"))
     with pytest.raises(UserError, match="have numbers as inputs, no images"):
         command.predict(command.Options(str(tmp_path / "run"), ["."], task="a"))
     for reader in (view.open, verify):
-        with pytest.raises(UserError, match="holds a MUiR training, whose models are no ViTs: `munet status"):
+        with pytest.raises(UserError, match="but a MUiR training, whose models are no ViTs: `munet status"):
             reader(str(tmp_path / "muir"))
 
 
