@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 
 import jax
+import numpy as np
 
 from munet.joint.job import Job
 from munet.joint.program import Programs, mesh_of
@@ -26,16 +27,11 @@ def describe(job: Job) -> list[str]:
     return [
         *job.words.summary,
         f"about {copies * measured.state_bytes / _MIB:.0f} MiB of parameters and optimiser, "
-        f"{activation_bytes(job) / _MIB:.0f} MiB for a batch, {images}, on each device",
+        f"{measured.working_bytes / _MIB:.0f} MiB to compute a {job.words.unit}, {images}, on each device",
         f"measured on {count(len(devices), f'{devices[0].device_kind} device')}: {measured.round * 1000:.1f} ms a "
         f"{job.words.unit}, {measured.compilation:.0f} s to compile {count(measured.programs, 'program')}",
         f"about {duration(seconds)} in all, without measuring and saving",
     ]
-
-
-def activation_bytes(job: Job) -> float:
-    """What the backward passes keep of a round's batches on each device, estimated."""
-    return job.activation_bytes * len(job.seeds) / len(job.layout.devices)
 
 
 @dataclass(frozen=True)
@@ -46,6 +42,7 @@ class Times:
     round: float
     state_bytes: int
     image_bytes: int
+    working_bytes: int  # of what a round computes, by XLA's own account
     programs: int
 
 
@@ -61,17 +58,21 @@ def measure(job: Job) -> Times:
         num_threads=job.free.decoding_threads,
     )  # fmt: skip
     held = sum(leaf.nbytes for leaf in jax.tree.leaves(rounds.sets))
-    times = []
+    times, started = [], time.perf_counter()
     try:
         with without_compilation_cache():
-            for first, length in ((0, 1), (1, 3)):
-                picked = rounds.block(first, min(length, size))
-                started = time.perf_counter()
-                carried = programs.run(carried, picked, rounds.sets, min(length, size))
-                jax.block_until_ready(carried)
-                times.append(time.perf_counter() - started)
+            picked = rounds.block(0, 1)
+            program = programs.block(carried, picked, rounds.sets)
+        compilation = time.perf_counter() - started
+        for first, length in ((0, 1), (1, 3)):  # the first one touches its memory for the first time
+            picked = rounds.block(first, min(length, size))
+            started = time.perf_counter()
+            carried = jax.block_until_ready(program(carried, picked, rounds.sets, np.int32(min(length, size))))
+            times.append(time.perf_counter() - started)
     finally:
         rounds.close()
+    working = int(program.memory_analysis().temp_size_in_bytes)
     round_seconds = times[1] / min(3, size)
     tasks = 1 if job.has_one_head or job.measure_all is not None else len(job.tasks)
-    return Times(max(times[0] - round_seconds, 0.0), round_seconds, state_bytes, held, 1 + tasks + bool(job.keeps_best))
+    count = 1 + tasks + bool(job.keeps_best)
+    return Times(compilation, round_seconds, state_bytes, held, working, count)

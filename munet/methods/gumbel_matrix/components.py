@@ -22,7 +22,7 @@ from munet.methods.gumbel_matrix.root_layers import RootLayer
 Shape = tuple[int, ...]
 Params = Mapping[str, Array]  # of a chain, `<place>/<name>`
 NORM_GROUPS, NORM_EPSILON = 4, 1e-6
-_MOST_GATHERED = 1024  # numbers of a window that a product is made of; more would take too much memory
+MOST_GATHERED = 1024  # numbers of a window that a product is made of; more would take too much memory
 _IMAGES = ("NHWC", "HWIO", "NHWC")
 
 
@@ -197,7 +197,7 @@ def _convolved(conv: Conv, kernel: Array, inputs: Array) -> Array:
     as a convolution.)
     """
     (height, width), stride = conv.size, conv.stride
-    if height * width * inputs.shape[-1] > _MOST_GATHERED or jax.default_backend() != "cpu":
+    if height * width * inputs.shape[-1] > MOST_GATHERED or jax.default_backend() != "cpu":
         strides = (stride, stride)
         return jax.lax.conv_general_dilated(inputs, kernel, strides, conv.padding, dimension_numbers=_IMAGES)
     if conv.padding == "SAME":

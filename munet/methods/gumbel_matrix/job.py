@@ -24,7 +24,7 @@ from munet.joint.publishing import put
 from munet.joint.rounds import Stream
 from munet.joint.run import Finished
 from munet.joint.workdir import Workdir
-from munet.methods.gumbel_matrix import inference, networks, routing, synthetic
+from munet.methods.gumbel_matrix import inference, memory, networks, routing, synthetic
 from munet.methods.gumbel_matrix.learner import PURPOSES, Answering, Routing, Source
 from munet.methods.gumbel_matrix.network import Network
 from munet.methods.gumbel_matrix.result import ROUTING, RoutedReplica, RoutedTask, RoutingResult
@@ -68,6 +68,8 @@ def prepare(config: RoutingConfig, say: Say = lambda _: None) -> Job:
     epoch = max(-(-len(stream.labels) // stream.batch_size) for stream in streams)
     rounds = experiment.num_rounds or max(round(experiment.num_epochs * epoch), 1)
     validate_every = experiment.validate_every or -(-rounds // 10)
+    most = max(stream.batch_size for stream in streams)
+    network = _fitted(network, data, most, experiment.replicas, say)
     learner = Routing(
         experiment,
         network,
@@ -116,7 +118,7 @@ def prepare(config: RoutingConfig, say: Say = lambda _: None) -> Job:
         measure_all=None if data.sines is None else HeldOut(learner, data.sines, experiment.data_seed),
         # Other networks are small, and of many tasks and seeds: a program for each of them would take longer.
         measure_test=None if root is None else functools.partial(_measured, experiment, network),
-        activation_bytes=_activation_bytes(network, max(stream.batch_size for stream in streams)),
+        activation_bytes=memory.activation_bytes(network, most),
     )
 
 
@@ -206,6 +208,23 @@ def _measured(
     return inference.measure(model, images_of(experiment).prepared, task.split("test"), resize)
 
 
+def _fitted(network: Network, data: _Data, batch_size: int, replicas: int, say: Say) -> Network:
+    """The network, and how its components are computed in the memory that there is."""
+    layout, heads = data.opened.layout, sum(task.width for task in _answering(data))
+    budget = None
+    if layout.memory is not None:
+        budget = layout.memory - sum(stream.images.nbytes for stream in data.streams)
+    together = -(-replicas // len(layout.devices))
+    found = memory.fitted(network, batch_size, together, budget, heads)
+    if found.evaluation != network.evaluation and budget is not None:
+        needed = together * memory.needed(network, batch_size, heads)
+        say(
+            f"an update would take about {needed / 1e9:.2g} GB and there are {max(budget, 0) / 1e9:.2g}: components "
+            "are computed one after the other, and again in the backward pass"
+        )
+    return found
+
+
 def _answering(data: _Data) -> list[Answering]:
     most, found = max(stream.batch_size for stream in data.streams), []
     for task, stream in zip(data.opened.tasks, data.streams, strict=True):
@@ -217,15 +236,6 @@ def _answering(data: _Data) -> list[Answering]:
 def _p_words(experiment: RoutingExperiment) -> str:
     low, high = min(experiment.p_init), max(experiment.p_init)
     return f"{low:g}" if low == high else f"{low:g} to {high:g}"
-
-
-def _activation_bytes(network: Network, batch_size: int) -> int:
-    """What the backward pass of an update keeps: the outputs of all components."""
-    outputs = [
-        math.prod(shape) * len(layer.components)
-        for shape, layer in zip(network.shapes()[:-1], network.layers, strict=True)
-    ]
-    return 4 * batch_size * sum(outputs)
 
 
 def _publish(parents: Mapping[ComponentName, ComponentId], place: Workdir, finished: Finished) -> RoutingResult:

@@ -95,4 +95,4 @@ def vit(variant: str, num_blocks: int, versions: int, size: int) -> Network:
         layers.append(Layer(((block,),) * versions, (RootLayer(variant, NORM),) if is_last else ()))
     stem = tuple(RootLayer(variant, name) for name in INPUT)
     # Stacked products are slow on a CPU, and large enough alone: one version is computed after the other.
-    return Network((size, size, CHANNELS), tuple(layers), stem, is_stacked=False)
+    return Network((size, size, CHANNELS), tuple(layers), stem, evaluation="in_turn")

@@ -78,6 +78,14 @@ class RootLayer:
         tokens = shape[0]
         return sum(flops.block(variant, tokens, 1 if self.is_last else tokens))
 
+    def kept(self, shape: tuple[int, ...]) -> int:
+        """Numbers of one example that the backward pass keeps, roughly."""
+        variant = get_variant(self.variant)
+        if not is_block(self.name):
+            return math.prod(self.shape(shape))
+        tokens = shape[0]
+        return tokens * (10 * variant.width + 2 * variant.mlp_dim + 2 * variant.num_heads * tokens)
+
 
 def parents(
     chains: Iterable[tuple[str, Sequence[object], object]], ids: Mapping[ComponentName, ComponentId]

@@ -108,8 +108,8 @@ def test_a_routed_root_is_verified_and_predicts(tmp_path: Path, capsys: pytest.C
     Image.new("RGB", (20, 20), "white").save(tmp_path / "white.png")
     options = command.Options(place, [str(tmp_path / "white.png")], all_tasks=True, form="json")
     assert command.predict(options)
-    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert len(lines) == 2
+    (answer,) = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert set(answer["predictions"]) == {"first", "second"}
     with pytest.raises(UserError, match="say which task, --task=NAME, or --all_tasks"):
         command.predict(command.Options(place, [str(tmp_path / "white.png")]))
     file = next(Path(place, "components").glob("*.safetensors"))
