@@ -7,7 +7,9 @@ Variants: `synthetic` (the default: two pairs of synthetic tasks, Figure 7 of th
 `--config.rho`; shared bottom), `pair,none`; `mnist`, `mnist,budget`, `mnist,none`, `mnist,shared`, `mnist,shared,sum`
 (Table I: MNIST twice, and twice turned by 90 degrees; needs tfds:mnist); `omniglot`, `omniglot,shared` (Table II: 20
 alphabets at 105 x 105, for a GPU), `omniglot_small`, `omniglot_small,shared` (ten alphabets at 28 x 28, four layers of
-16 channels; both need tfds:omniglot).
+16 channels; both need tfds:omniglot); `clusters` (Figures 5 and 6: 40 tasks), `clusters_small` (shorter, a part of the
+images); `characters` (three versions of each block of a root on seven sets of characters), `characters,shared` (all
+tasks use all versions), `characters,one` (one version each); these need ../shared.
 
 Cost: half a minute on two CPU cores for the synthetic tasks; 20 seeds side by side (`--config.replicas=20`) take about
 three minutes.
@@ -151,4 +153,7 @@ def get_config(variant: str = "synthetic") -> RoutingConfig:
     """
     if variant not in _VARIANTS:
         raise UserError(f"there is no variant {variant!r}. {nearest(variant, _VARIANTS)}")
-    return RoutingConfig(RoutingExperiment(**_VARIANTS[variant]), TrainRuntime(block_rounds=100))
+    runtime = TrainRuntime(block_rounds=100)
+    if variant.startswith("characters"):
+        runtime = TrainRuntime(data_dir="../shared/tfds")
+    return RoutingConfig(RoutingExperiment(**_VARIANTS[variant]), runtime)

@@ -10,7 +10,7 @@ anything slow may be.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
@@ -112,6 +112,7 @@ class Kind:
         run, unless the settings of the method ask for replicas.
       print_status: a function of a work directory, `as_json`, and the `options` of `munet status` that were given and
         that only runs have; None: it is shown as a run is.
+      refined: what of this entry is otherwise for some settings, by attribute.
     """
 
     name: str
@@ -132,6 +133,7 @@ class Kind:
     comparison: Comparison | None = None
     is_side_by_side: bool = False
     print_status: Later | None = None
+    refined: Callable[[Any], Mapping[str, Any]] | None = None
 
     @property
     def trained(self) -> Method:
@@ -248,6 +250,17 @@ def _run_alike(config: TrainConfig) -> Config:
     )
 
 
+def _of_routed_root(config: RoutingConfig) -> Mapping[str, Any]:
+    """Versions of a root's blocks are compared with whatever else fine-tunes that root, and cost as much as those."""
+    if config.experiment.network != "vit":
+        return {}
+
+    def alike(config: RoutingConfig) -> Config:
+        return _run_alike(TrainConfig(routing.as_train(config.experiment), config.runtime))
+
+    return {"alike": alike, "comparison": _ACCURACIES, "is_side_by_side": False}
+
+
 _ACCURACIES = Comparison("accuracies", Later("munet.suites.report:Report"))
 _NO_VITS = ", whose models are no ViTs: `munet status --workdir={workdir}` shows"
 
@@ -328,14 +341,17 @@ KINDS: tuple[Kind, ...] = (
         comparison=Comparison("rows", Later("munet.suites.routing_report:RoutingReport")),
         is_side_by_side=True,
         print_status=Later("munet.report.routed:print_status"),
+        refined=_of_routed_root,
     ),
 )
 
 
 def of(config: Any) -> Kind:
     """The kind of a config, or of its class."""
-    wanted = config if isinstance(config, type) else type(config)
-    return next(kind for kind in KINDS if kind.config is wanted)
+    if isinstance(config, type):
+        return next(kind for kind in KINDS if kind.config is config)
+    kind = of(type(config))
+    return kind if kind.refined is None else replace(kind, **kind.refined(config))
 
 
 def named(name: str) -> Kind:

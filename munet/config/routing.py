@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from munet.config import rules
 from munet.config.rules import Rules, length, repeated
-from munet.config.train import TrainRuntime
+from munet.config.train import JointDefaults, TrainExperiment, TrainRuntime
 from munet.config.values import Automatic, CropShare, NonNegative, Positive, Range, Share
 
 Allocation = Literal["learnt", "all", "own", "given"]
@@ -103,6 +103,19 @@ class RoutingConfig:
 
     experiment: RoutingExperiment = field(default_factory=RoutingExperiment)
     runtime: TrainRuntime = field(default_factory=lambda: TrainRuntime(block_rounds=100))
+
+
+def as_train(experiment: RoutingExperiment) -> TrainExperiment:
+    """The joint fine-tuning that has the same data and the same root, of network="vit"."""
+    return TrainExperiment(
+        data_seed=experiment.data_seed,
+        tasks=experiment.tasks,
+        root=experiment.root,
+        variant=experiment.variant,
+        num_blocks=experiment.num_blocks,
+        batch_size=experiment.batch_size,
+        defaults=JointDefaults(image_size=experiment.image_size),
+    )
 
 
 def widths_of(network: str, versions: int, num_blocks: int) -> tuple[int, ...]:

@@ -72,3 +72,9 @@ def test_pictures_show_every_task_and_component() -> None:
         svg = chart.svg()
         ElementTree.fromstring(svg)
         assert svg.count(b">task ") >= 40  # every task is named
+
+
+def test_how_often_each_component_is_used() -> None:
+    first, second = trained().result.replicas
+    assert first.usage == [[4, 4, 4, 0], [12, 0]]
+    assert second.usage == [[4, 4, 4, 12], [12, 0]]

@@ -11,8 +11,8 @@ import numpy as np
 
 from munet import roots
 from munet.config import to_json
-from munet.config.routing import ALLOCATIONS, RoutingConfig, RoutingExperiment
-from munet.config.train import TrainExperiment, as_run
+from munet.config.routing import ALLOCATIONS, RoutingConfig, RoutingExperiment, as_train
+from munet.config.train import as_run
 from munet.data.tasks import Task
 from munet.errors import CheckpointError, ConfigError, UserError
 from munet.joint.best import best_point
@@ -162,8 +162,7 @@ def _root(config: RoutingConfig) -> RootComponents:
       CheckpointError: it cannot be had or used.
     """
     experiment = config.experiment
-    run = as_run(TrainExperiment(root=experiment.root, variant=experiment.variant, num_blocks=experiment.num_blocks))
-    run.defaults.image_size = experiment.image_size
+    run = as_run(as_train(experiment))
     found = RootComponents(run, config.runtime.cache_dir)
     if any(is_adapter(name) for name in found.ids):
         raise CheckpointError(f"The root {experiment.root} has residual adapters, which network='vit' does not know.")

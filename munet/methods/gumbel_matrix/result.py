@@ -73,6 +73,12 @@ class RoutedReplica:
         """How many tasks differ in what they use."""
         return len({task.embedding for task in self.tasks.values()})
 
+    @property
+    def usage(self) -> list[list[int]]:
+        """Of each routed layer, how many tasks use each of its components."""
+        layers = zip(*(task.rows for task in self.tasks.values()), strict=True)
+        return [[sum(used == "1" for used in column) for column in zip(*rows, strict=True)] for rows in layers]
+
     def equal(self, one: TaskName, other: TaskName) -> bool:
         """Whether two tasks use the same components."""
         return self.tasks[one].embedding == self.tasks[other].embedding

@@ -26,6 +26,7 @@ from munet.progress.events import Event, Note
 from munet.report import status
 from munet.report.verify.verify import remeasure, verify
 from munet.serving import command
+from munet.suites.rows import rows_of
 from munet.system import view
 from munet.system.routed import open_routed
 from tests.joint import tiny
@@ -58,6 +59,10 @@ def test_sines_are_trained_published_and_shown(
     shown = capsys.readouterr().out
     assert "a_again" in shown
     assert task.rows[0].replace("1", "█").replace("0", "·") in shown
+    status.print_status(str(tmp_path / "run"), wide=True)
+    shown = capsys.readouterr().out
+    assert shown.count("how many of 4 tasks use each component") == replicas
+    assert shown.count("used, · not used") == replicas
     status.print_status(str(tmp_path / "run"), as_json=True)
     found = json.loads(capsys.readouterr().out)
     assert (found["kind"], found["complete"], len(found["replicas"])) == ("routing", True, replicas)
@@ -105,6 +110,14 @@ def test_a_routed_root_is_verified_and_predicts(tmp_path: Path, capsys: pytest.C
     assert (report.num_models, report.num_tested) == (2, 2)
     opened = open_routed(place)
     assert sum(task.accounted_params for task in opened.tasks.values()) == report.total_params
+    rows = rows_of(place, "routed", "Routing")
+    assert rows is not None
+    assert [(row.task, row.kind, row.image_steps) for row in rows] == [
+        ("first", "routing", 48),
+        ("second", "routing", 48),
+    ]
+    assert rows[0].total_params == report.total_params == round(sum(row.accounted_params for row in rows))
+    assert rows[0].root_name
     Image.new("RGB", (20, 20), "white").save(tmp_path / "white.png")
     options = command.Options(place, [str(tmp_path / "white.png")], all_tasks=True, form="json")
     assert command.predict(options)
