@@ -93,6 +93,7 @@ _CHARACTERS: dict[str, Any] = {
         "tfds:kmnist_t10k",
         "tfds:fashion_mnist",
     ),
+    "data_seed": -1,  # as the runs of muNet that it is compared with
     "network": "vit",
     "root": "../shared/roots/ti16_3blocks_32px_cifar100.npz",
     "variant": "Ti/16",

@@ -336,7 +336,7 @@ KINDS: tuple[Kind, ...] = (
         method=Method(
             prepare=Later("munet.methods.gumbel_matrix.job:prepare"),
             result=Later("munet.methods.gumbel_matrix.result:RoutingResult"),
-            data=lambda experiment: Data(experiment.data_seed, experiment.image_size),
+            data=lambda experiment: Data(experiment.seed_of_data, experiment.image_size),
         ),
         comparison=Comparison("rows", Later("munet.suites.routing_report:RoutingReport")),
         is_side_by_side=True,

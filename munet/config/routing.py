@@ -39,7 +39,8 @@ class RoutingExperiment:
 
     seed: NonNegative = 0  # of weights, order, samples and connections; replicas have this and the next ones
     replicas: Positive = 1  # trainings of as many seeds, side by side in one program
-    data_seed: NonNegative = 0  # of tasks that are made, and of the splits of sets that have none of their own
+    # of tasks that are made, and of the splits of sets that have none of their own; -1: `seed`
+    data_seed: Annotated[int, Range(-1)] = 0
     tasks: tuple[str, ...] = ()  # URIs of image classification, e.g. "tfds:mnist"; or none, and `made`
     # tasks of values that are drawn: a "pair" whose directions have the cosine `rho`, or "two_pairs", equal inside
     made: Made = ""
@@ -92,6 +93,11 @@ class RoutingExperiment:
     moves_others: bool = True  # an update moves other tasks' logits and heads, too, by their momentum, as Adam does
 
     @property
+    def seed_of_data(self) -> int:
+        """Of tasks that are made, and of splits."""
+        return self.seed if self.data_seed < 0 else self.data_seed
+
+    @property
     def router_rate(self) -> float:
         """The learning rate of logits."""
         return self.learning_rate if self.router_learning_rate < 0 else self.router_learning_rate
@@ -108,7 +114,7 @@ class RoutingConfig:
 def as_train(experiment: RoutingExperiment) -> TrainExperiment:
     """The joint fine-tuning that has the same data and the same root, of network="vit"."""
     return TrainExperiment(
-        data_seed=experiment.data_seed,
+        data_seed=experiment.seed_of_data,
         tasks=experiment.tasks,
         root=experiment.root,
         variant=experiment.variant,

@@ -115,7 +115,7 @@ def prepare(config: RoutingConfig, say: Say = lambda _: None) -> Job:
             advice=f"Lower experiment.learning_rate (now {experiment.learning_rate:g})",
         ),
         publish=functools.partial(_publish, {} if root is None else parents(network.chains(), root.ids)),
-        measure_all=None if data.sines is None else HeldOut(learner, data.sines, experiment.data_seed),
+        measure_all=None if data.sines is None else HeldOut(learner, data.sines, experiment.seed_of_data),
         # Other networks are small, and of many tasks and seeds: a program for each of them would take longer.
         measure_test=None if root is None else functools.partial(_measured, experiment, network),
         activation_bytes=memory.activation_bytes(network, most),
@@ -171,7 +171,7 @@ def _root(config: RoutingConfig) -> RootComponents:
 
 def _drawn(config: RoutingConfig, say: Say) -> _Data:
     experiment = config.experiment
-    sines = synthetic.made(experiment.made, experiment.data_seed, experiment.rho)
+    sines = synthetic.made(experiment.made, experiment.seed_of_data, experiment.rho)
     tasks = tuple(task_of(name, experiment.made, sines) for name in sines.names)
     streams = tuple(stream_of_samples(name, experiment.batch_size) for name in sines.names)
     return _Data(Opened(tasks, open_devices(config.runtime, say), math.inf), streams, Drawn(sines), sines)

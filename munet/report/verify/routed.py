@@ -119,7 +119,7 @@ def measured_again(opened: RoutedView, task: TaskName, data_dir: str = "", cache
       UserError: the data cannot be read, or is not what the training used.
     """
     experiment = opened.experiment
-    settings = OpenSettings(data_dir, cache_dir, experiment.data_seed, experiment.image_size, max_bad_images=1.0)
+    settings = OpenSettings(data_dir, cache_dir, experiment.seed_of_data, experiment.image_size, max_bad_images=1.0)
     data = open_same(opened.beginning.folder, opened.info(task), settings)
     with data.testing():
         split, resize = data.split("test"), Resize(experiment.image_size, antialias=False)
