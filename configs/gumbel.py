@@ -9,7 +9,8 @@ Variants: `synthetic` (the default: two pairs of synthetic tasks, Figure 7 of th
 alphabets at 105 x 105, for a GPU), `omniglot_small`, `omniglot_small,shared` (ten alphabets at 28 x 28, four layers of
 16 channels; both need tfds:omniglot); `clusters` (Figures 5 and 6: 40 tasks), `clusters_small` (shorter, a part of the
 images); `characters` (three versions of each block of a root on seven sets of characters), `characters,shared` (all
-tasks use all versions), `characters,one` (one version each); these need ../shared.
+tasks use all versions), `characters,one` (one version each); these need ../shared; `demo`, `demo,shared`, `demo,one`
+(the same of the root and four tasks that ship with munet).
 
 Cost: half a minute on two CPU cores for the synthetic tasks; 20 seeds side by side (`--config.replicas=20`) take about
 three minutes.
@@ -113,6 +114,21 @@ _VARIANTS |= {
     "characters": _CHARACTERS,
     "characters,shared": {**_CHARACTERS, "allocation": "all"},
     "characters,one": {**_CHARACTERS, "allocation": "all", "versions": 1},
+}
+_DEMO: dict[str, Any] = {
+    **_CHARACTERS,
+    "tasks": ("builtin:digits", "builtin:glyphs/cyrillic", "builtin:glyphs/armenian", "builtin:glyphs/arabic"),
+    "root": "demo",
+    "variant": "demo/16",
+    "num_rounds": 300,
+    "validate_every": 50,
+    "learning_rate": 1e-3,
+    "router_learning_rate": 4e-3,
+}
+_VARIANTS |= {
+    "demo": _DEMO,
+    "demo,shared": {**_DEMO, "allocation": "all"},
+    "demo,one": {**_DEMO, "allocation": "all", "versions": 1},
 }
 
 

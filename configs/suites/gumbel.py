@@ -6,7 +6,7 @@
 
 Variants: `synthetic` (both figures), `mnist` (Table I; needs tfds:mnist; 10 epochs unless said otherwise), `clusters`
 (Figures 5 and 6 at a reduced length), `omniglot` (Table II's reduced net), `characters` (versions of a root's blocks,
-of ../shared) and `tiny`, for tests.
+of ../shared), `demo` (of the root and tasks that ship with munet) and `tiny`, for tests.
 
 Cost: docs/results/gumbel_synthetic.md says what the synthetic one took; it needs no data.
 Expected result: related tasks are better off together and unrelated ones apart; routing finds which are which.
@@ -45,16 +45,24 @@ _OMNIGLOT = (
     Method("shared", "gumbel:omniglot_small,shared", label="Shared bottom"),
     Method("gumbel", "gumbel:omniglot_small", label="Gumbel-Matrix"),
 )
-_CHARACTERS = (
-    Method("one", "gumbel:characters,one", label="One version of each block"),
-    Method("shared", "gumbel:characters,shared", label="Three versions, all used"),
-    Method("gumbel", "gumbel:characters", label="Gumbel-Matrix, three versions"),
-)
+
+
+def _versions(config: str) -> Suite:
+    """Of a root's blocks: one, three that all tasks use, three that are routed."""
+    methods = (
+        Method("one", f"gumbel:{config},one", label="One version of each block"),
+        Method("shared", f"gumbel:{config},shared", label="Three versions, all used"),
+        Method("gumbel", f"gumbel:{config}", label="Gumbel-Matrix, three versions"),
+    )
+    return Suite(methods, against="one")
+
+
 _IMAGES = {
     "mnist": Suite(_MNIST, against="shared"),
     "clusters": Suite(_CLUSTERS),
     "omniglot": Suite(_OMNIGLOT, against="shared"),
-    "characters": Suite(_CHARACTERS, against="one"),
+    "characters": _versions("characters"),
+    "demo": _versions("demo"),
 }
 
 

@@ -149,7 +149,7 @@ def test_who_reads_vits_says_what_is_there(tmp_path: Path) -> None:
 VARIANTS = ["", "synthetic", "synthetic,none", "synthetic,shared", "pair", "pair,none"]
 VARIANTS += [f"mnist{change}" for change in ("", ",budget", ",none", ",shared", ",shared,sum")]
 VARIANTS += ["omniglot", "omniglot,shared", "omniglot_small", "omniglot_small,shared", "clusters", "clusters_small"]
-VARIANTS += ["characters", "characters,shared", "characters,one"]
+VARIANTS += [f"{name}{change}" for name in ("characters", "demo") for change in ("", ",shared", ",one")]
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
