@@ -1,12 +1,12 @@
 """How well three ways of seeing tasks tell data sets apart: routed rows, an evolved system's sharing, frozen features.
 
-    python -m benchmarks.task_clusters WORKDIR ... [--root=demo] [--data_dir=DIR] [--images=256]
+    python -m benchmarks.task_clusters [WORKDIR ...] [--root=demo] [--data_dir=DIR] [--images=256]
 
 Every work directory is a routed training (as of `munet train --config=gumbel:clusters_small`; cosines of rows, seed
 by seed) or a run of `munet evolve` on the same tasks (cosines of which components they are made of, but for heads,
 which nobody shares). With `--root` also the frozen features of a root: cosines of the tasks' mean features of up to so
-many training images, less the mean of all tasks; the tasks are those of the first directory. A task's group is the data
-set that it is made from. Prints one JSON line a way: mean silhouette and adjusted Rand index (see
+many training images, less the mean of all tasks; the tasks are those of `gumbel:clusters_small`. A task's group is the
+data set that it is made from. Prints one JSON line a way: mean silhouette and adjusted Rand index (see
 `munet/methods/gumbel_matrix/clustering.py`).
 """
 
@@ -15,12 +15,14 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
 import munet
 from munet import kinds
+from munet.config.files import load_any_config
 from munet.data.augment import prepare
 from munet.data.open_settings import OpenSettings
 from munet.data.tasks import Task, load_tasks
@@ -60,12 +62,11 @@ def group(info: TaskInfo) -> str:
 def main() -> None:
     """Measures every directory, and a root's features."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("workdirs", nargs="+")
+    parser.add_argument("workdirs", nargs="*")
     parser.add_argument("--root", default="")
     parser.add_argument("--data_dir", default="")
     parser.add_argument("--images", type=int, default=256)
     given = parser.parse_args()
-    infos: Sequence[TaskInfo] = ()
     for workdir in given.workdirs:
         found: list[tuple[str, np.ndarray]]
         if (kind := kinds.found(workdir)) is not None and kind.name == "routing":
@@ -75,13 +76,14 @@ def main() -> None:
         else:
             system = view.open(workdir)
             tasks, found = tuple(system.tasks), [("components in common", of_system(system))]
-        infos = infos or tasks
         for way, vectors in found:
             _tell(way, workdir, vectors, tasks)
     if given.root:
         settings = OpenSettings(given.data_dir, max_image_size=32)
-        tasks = tuple(load_tasks([info.uri for info in infos], settings))
-        _tell("frozen features", given.root, of_features(tasks, given.root, given.images), infos)
+        config: Any = load_any_config("gumbel:clusters_small")
+        opened_tasks = tuple(load_tasks(config.experiment.tasks, settings))
+        vectors = of_features(opened_tasks, given.root, given.images)
+        _tell("frozen features", given.root, vectors, [task.info for task in opened_tasks])
 
 
 def _tell(way: str, place: str, vectors: np.ndarray, infos: Sequence[TaskInfo]) -> None:
