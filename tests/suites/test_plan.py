@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from munet.config import Config, Experiment, TrainExperiment
+from munet.config import Config, Experiment, RoutingExperiment, TrainExperiment
 from munet.config.flags import Override
 from munet.errors import SuiteError, UserError
 from munet.kinds import AnyConfig
