@@ -156,8 +156,8 @@ class Programs:
         result: Carried = self._block(carried, picked, sets, np.int32(num_rounds))
         return result
 
-    def block(self, carried: Carried, picked: Mapping[StreamName, Picked], sets: Sets) -> Any:
-        """The compiled program of `run`, with XLA's account of its memory; called with a number of rounds behind."""
+    def compiled_block(self, carried: Carried, picked: Mapping[StreamName, Picked], sets: Sets) -> Any:
+        """The program of `run` for these shapes, compiled ahead: it is called with the same, and tells its memory."""
         return self._block.lower(carried, picked, sets, np.int32(0)).compile()
 
     def without_sums(self, carried: Carried) -> Carried:
