@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 from munet.errors import UserError
 from munet.evolution import judging
-from munet.evolution.plan import FORGOTTEN
 from munet.evolution.state import State
 from munet.run.publishing import Publisher
 from munet.store import Store
@@ -44,11 +43,8 @@ class Forgetting:
 
     @property
     def seen(self) -> Mapping[ComponentId, int]:
-        """The components that stay although they were trained on the task's images, with how many cycles of that."""
-        plan = self.system.controller.plan(self.after)
-        called = f"{self.task} {FORGOTTEN}"
-        every = {id: plan.cycles(record).get(called, 0) for id, record in self.after.components.items()}
-        return {id: cycles for id, cycles in every.items() if cycles}
+        """The components that stay although they were trained on the task's images, as `Plan.seen` has them."""
+        return self.system.controller.plan(self.after).seen(self.after.components, self.task)
 
     def users(self, component: ComponentId) -> list[TaskName]:
         """The tasks whose models use a component that stays."""

@@ -15,7 +15,7 @@ from munet.suites.paired import t_interval
 from munet.suites.plan import seeds_folder
 from munet.suites.record import Record
 from munet.suites.report import FIGURES, PAGE, TASKS_CSV
-from munet.suites.routing_figures import draw
+from munet.suites.routing_figures import figure
 from munet.suites.suite import Suite
 from munet.text import count, duration, markdown_table
 
@@ -77,15 +77,16 @@ class RoutingReport:
         curves = list(dict.fromkeys(one.curve for one in trained.values() if one.curve))
         if with_figures:
             for curve in curves:
-                pictures.replace(_file(curve), draw(curve, [one for one in trained.values() if one.curve == curve]))
+                own = [one for one in trained.values() if one.curve == curve]
+                pictures.replace(f"{_name(curve)}.svg", figure(_name(curve), curve, own).svg())
             for name, one in trained.items():
                 for chart in routing_rows.charts(name, one):
                     pictures.replace(f"{chart.name}.svg", chart.svg())
-        shown = [curve for curve in curves if _file(curve) in pictures.names()]
+        shown = [curve for curve in curves if f"{_name(curve)}.svg" in pictures.names()]
         open_folder(self._workdir).replace(TASKS_CSV, routing_rows.csv(trained).encode())
         page = [f"# {self._kept.suite}", "", *self._notes(), "", *_table(trained)]
         for curve in shown:
-            page += ["", f"![{curve}: training loss over rounds, with 90 % bands]({FIGURES}/{_file(curve)})"]
+            page += ["", f"![{curve}: training loss over rounds, with 90 % bands]({FIGURES}/{_name(curve)}.svg)"]
         page += _comparisons(trained, self._suite.compared_with)
         page += _separations(trained)
         for name, one in trained.items():
@@ -125,8 +126,8 @@ def _read(place: Workdir, title: str, curve: str) -> Trained | None:
     return Trained(title, curve, result, beginning, steps, np.array(losses))
 
 
-def _file(curve: str) -> str:
-    return curve.lower().replace(" ", "_") + ".svg"
+def _name(curve: str) -> str:
+    return curve.lower().replace(" ", "_")
 
 
 def _table(trained: dict[str, Trained]) -> list[str]:

@@ -39,11 +39,12 @@ class ValueReport:
         rows, place = self.rows(), open_folder(self._workdir)
         pictures = open_folder(f"{self._workdir}/{FIGURES}")
         if with_figures:
-            for name, data in value_figures.figures(self._titles, self._searches).items():
-                pictures.replace(name, data)
+            for chart in value_figures.figures(self._titles, self._searches):
+                pictures.replace(f"{chart.name}.svg", chart.svg())
         place.replace(METHODS_CSV, value_pages.seeds_table(rows).encode())
         place.replace(TASKS_CSV, value_pages.tasks_table(rows).encode())
-        shown = [(f"{FIGURES}/{name}", value_figures.caption(name)) for name in sorted(pictures.names())]
+        names = sorted(name.removesuffix(".svg") for name in pictures.names())
+        shown = [(f"{FIGURES}/{name}.svg", value_figures.caption(name)) for name in names]
         page = value_pages.markdown(
             rows,
             self._searches,

@@ -122,7 +122,7 @@ class RunView:
     @property
     def every_task(self) -> tuple[TaskInfo, ...]:
         """All tasks that the run ever had, in order; of several of one name the newest."""
-        return tuple({task.name: task for task in (*self.plan.tasks, *self.plan.living)}.values())
+        return self.plan.every_task
 
     @cached_property
     def models(self) -> dict[TaskName, ModelRecord]:
@@ -171,6 +171,11 @@ class RunView:
         """Unique parameters in use by retained models."""
         return judging.total_params(self.state)
 
+    @cached_property
+    def trainable_params(self) -> int:
+        """Of those the ones that are not the root's: trained in this run, and by nobody else."""
+        return sum(record.num_params for record in self.components.values() if not record.is_root)
+
     @property
     def params_per_task(self) -> float:
         """Unique parameters in use / tasks with a model."""
@@ -216,6 +221,11 @@ class RunView:
     def params(self, task: TaskName) -> int:
         """Parameters of a task's model, shared or not, those of bases too."""
         return sum(self.components[id].num_params for id in self.state.used_by(self.model(task)))
+
+    def trainable_params_of(self, task: TaskName) -> int:
+        """Of these the ones that are not the root's: trained on this task, or on one that shares them."""
+        used = (self.components[id] for id in self.state.used_by(self.model(task)))
+        return sum(record.num_params for record in used if not record.is_root)
 
     def accounted_params(self, task: TaskName) -> float:
         """Eq. 3: a task's model with every parameter divided among the models that use it."""

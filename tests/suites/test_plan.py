@@ -169,7 +169,7 @@ SHIPPED = (
     *(f"characters:{v}" for v in ("paper", "sweep", "real")),
     "decathlon:sweep",
     "decathlon:stand_in",
-    *(f"small_budgets:{v}" for v in ("choice", "held_out", "small")),
+    *(f"small_budgets:{v}" for v in ("choice", "held_out", "small", "parts")),
 )
 
 

@@ -61,7 +61,7 @@ def test_a_suite_end_to_end(tmp_path: Path) -> None:
     assert "0.00 ± 0.00" in page  # the paper's
     assert "GO-MTL 0.35" in page
     assert "figures/figure_2_optimization_8_clean.svg" in page
-    assert (workdir / "figures" / "figure_2_optimization_8_clean.svg").read_text().startswith("<?xml")
+    assert (workdir / "figures" / "figure_2_optimization_8_clean.svg").read_text().startswith("<svg")
     assert "2 complete, 0 to do" in finish(str(file), workdir, "--repeats=2")
     changed = tmp_path / "changed.py"
     changed.write_text(file.read_text().replace('"challengers": 2', '"challengers": 1'))

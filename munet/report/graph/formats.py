@@ -62,7 +62,7 @@ def to_json(graph: Graph) -> dict[str, Any]:
 
 def to_dot(graph: Graph) -> str:
     """DOT text: input at the bottom, one rank per layer, one coloured edge per task and step."""
-    numbers = {task.name: index for index, task in enumerate(graph.tasks)}
+    numbers = {task.name: task.number for task in graph.tasks}
     lines = [
         "digraph munet {",
         "  rankdir=BT;",

@@ -15,6 +15,7 @@ _BOX_HEIGHT, _ROW = 36.0, 92.0
 _MARGIN, _TITLE_HEIGHT, _LEGEND_LINE = 24.0, 62.0, 22.0
 _LINE, _LINE_GAP = 2.6, 5.5  # width of a path, and distance of two beside each other
 _GAP = 26.0  # between two boxes
+MOST_TASKS = 40  # that reports draw as one picture; more are wider than any window
 
 
 @dataclass(frozen=True)
@@ -157,11 +158,11 @@ def _paths(
         at = y[row] - _BOX_HEIGHT / 2
         d = [f"M{x:.1f} {at:.1f}"]
         for step, bend in enumerate(placed.bends[wire.source, wire.target], start=1):
-            d.append(_curve(x, at, left + bend + shift, y[row + step] + _BOX_HEIGHT / 2))
+            d.append(drawing.rising_curve(x, at, left + bend + shift, y[row + step] + _BOX_HEIGHT / 2))
             x, at = left + bend + shift, y[row + step] - _BOX_HEIGHT / 2
             d.append(f"V{at:.1f}")
-        d.append(_curve(x, at, left + ends[wire], y[level[wire.target]] + _BOX_HEIGHT / 2))
-        style = drawing.task_style(wire.task)
+        d.append(drawing.rising_curve(x, at, left + ends[wire], y[level[wire.target]] + _BOX_HEIGHT / 2))
+        style = drawing.task_style(graph.tasks[wire.task].number)
         dash = f' stroke-dasharray="{style.dash}"' if style.dash else ""
         path = " ".join(d)
         rims[wire.source, wire.target].append(
@@ -175,13 +176,8 @@ def _paths(
     return [part for ends in bundles for part in (*rims[ends], *lines[ends])]
 
 
-def _curve(x: float, y: float, to_x: float, to_y: float) -> str:
-    middle = (y + to_y) / 2
-    return f"C{x:.1f} {middle:.1f} {to_x:.1f} {middle:.1f} {to_x:.1f} {to_y:.1f}"
-
-
 def _box(graph: Graph, node: Node, text: _Text, x: float, y: float, width: float) -> str:
-    numbers = {task.name: index for index, task in enumerate(graph.tasks)}
+    numbers = {task.name: task.number for task in graph.tasks}
     owner = node.trained_last if node.kind == "component" else node.tasks[0]
     style = drawing.owner_style(owner, numbers)
     is_filled = node.kind == "component"

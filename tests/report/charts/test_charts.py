@@ -11,8 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from munet.report import drawing
 from munet.report.charts import (
+    bands,
     bars,
+    cells,
     chart,
     confusion,
     hyperparameters,
@@ -21,6 +24,7 @@ from munet.report.charts import (
     tradeoff,
     validation,
 )
+from munet.report.charts.bands import Band
 from munet.report.charts.chart import Chart
 from munet.report.charts.point_labels import Label
 from munet.report.charts.tradeoff import Curve, Point
@@ -184,6 +188,32 @@ def test_equal_figures_have_equal_bytes() -> None:
     assert svg(spec) == svg(spec)
     assert spec is not None
     assert Chart("a", "b", "c", spec).png()[:4] == b"\x89PNG"
+
+
+@pytest.mark.parametrize("count", [1, 4, 8])
+def test_texts_of_curves_with_bands(count: int) -> None:
+    steps = range(1000)
+    curves = [
+        Band(name, steps, [1 / (step + 1) for step in steps], [0.0] * 1000, [1.0] * 1000) for name in NAMES[:count]
+    ]
+    assert faults(svg(bands.spec(curves, "rounds", "training loss (mean of all tasks)"))) == []
+    assert len(bands.rows(curves)) == 1000 * count
+    drawn = bands.spec(curves, "rounds", "loss")["data"]["values"]
+    assert len(drawn) < 500 * count
+    assert drawn[-1]["x"] == 999
+
+
+def test_cells_are_runs_of_what_a_row_has() -> None:
+    """Colours follow what is there at the end, top to bottom; what went away is grey."""
+    steps = [[0, 1, 2], [0, 0, 2], [0, 0, 5]]
+    made = cells.spec(steps, "generation", "task")
+    blue, orange = drawing.TASK_COLOURS[:2]
+    assert [(cell["row"], cell["from"], cell["to"], cell["colour"]) for cell in made["data"]["values"]] == [
+        (0, 0, 3, blue), (1, 0, 1, drawing.ROOT_COLOUR), (1, 1, 3, blue), (2, 0, 2, drawing.ROOT_COLOUR),
+        (2, 2, 3, orange),
+    ]  # fmt: skip
+    assert faults(svg(made)) == []
+    assert faults(svg(cells.spec([list(range(200))] * 3, "generation", "task"))) == []
 
 
 def test_what_does_not_vary_has_no_figure() -> None:

@@ -6,12 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from munet.report.facts import costs, knowledge, lineages, mutations
+from munet.report.facts import costs, forgotten, knowledge, lineages, mutations
 from munet.report.facts.costs import Cost
+from munet.report.facts.forgotten import Seen
 from munet.report.facts.knowledge import Flow
 from munet.report.facts.lineages import Lineage
 from munet.report.facts.mutations import KindCount
+from munet.store import Store
 from munet.system import view
+from munet.types import ForgetEntry, Position
 from tests.report import fixed_journal
 from tests.report.stored_run import write_run
 
@@ -43,6 +46,20 @@ def test_accounted_parameters(tmp_path: Path) -> None:
     run = view.open(str(tmp_path))
     assert {task: run.accounted_params(task) for task in run.models} == {"one": 173.0, "two": 173.0}
     assert run.total_params == 346
+
+
+def test_what_ever_saw_the_images_of_a_forgotten_task(tmp_path: Path) -> None:
+    """`two` goes on with a block of 100 and a norm of 4 that `one` trained for 3 cycles; its own block never saw it."""
+    fixed_journal.write(tmp_path)
+    assert forgotten.seen(view.open(str(tmp_path))) == []
+    store = Store.open(tmp_path)
+    with store.lock():
+        store.journal.append(ForgetEntry(Position(1, 0, 0), "one", 4))
+    block, norm = (fixed_journal.id_of(name, "4") for name in ("encoderblock_0", "encoder_norm"))
+    assert forgotten.seen(view.open(str(tmp_path))) == [
+        Seen("one", "encoder_norm", norm, 3, 3, 4, ("two",)),
+        Seen("one", "encoderblock_0", block, 3, 3, 100, ("two",)),
+    ]
 
 
 def test_mutations_that_were_tried_kept_and_led_to_retained_models() -> None:
