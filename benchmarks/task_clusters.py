@@ -17,6 +17,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
@@ -49,7 +50,9 @@ def of_features(tasks: Sequence[Task], root: str, images: int) -> Float[np.ndarr
     extractor, means = munet.load_root(root), []
     for task in tasks:
         pixels = task.split("train").images[:images]
-        means.append(np.asarray(extractor.features(np.asarray(prepare(pixels, 32, antialias=False)))).mean(axis=0))
+        means.append(
+            np.asarray(extractor.features(np.asarray(prepare(jnp.asarray(pixels), 32, antialias=False)))).mean(axis=0)
+        )
     found = np.stack(means)
     return found - found.mean(axis=0)
 
@@ -71,19 +74,19 @@ def main() -> None:
         found: list[tuple[str, np.ndarray]]
         if (kind := kinds.found(workdir)) is not None and kind.name == "routing":
             opened = open_routed(workdir)
-            tasks = opened.beginning.tasks
+            infos = opened.beginning.tasks
             found = [(f"rows, seed {one.seed}", one.embeddings) for one in opened.result.replicas]
         else:
             system = view.open(workdir)
-            tasks, found = tuple(system.tasks), [("components in common", of_system(system))]
+            infos, found = tuple(system.tasks), [("components in common", of_system(system))]
         for way, vectors in found:
-            _tell(way, workdir, vectors, tasks)
+            _tell(way, workdir, vectors, infos)
     if given.root:
         settings = OpenSettings(given.data_dir, max_image_size=32)
         config: Any = load_any_config("gumbel:clusters_small")
-        opened_tasks = tuple(load_tasks(config.experiment.tasks, settings))
-        vectors = of_features(opened_tasks, given.root, given.images)
-        _tell("frozen features", given.root, vectors, [task.info for task in opened_tasks])
+        tasks = load_tasks(config.experiment.tasks, settings)
+        vectors = of_features(tasks, given.root, given.images)
+        _tell("frozen features", given.root, vectors, [task.info for task in tasks])
 
 
 def _tell(way: str, place: str, vectors: np.ndarray, infos: Sequence[TaskInfo]) -> None:

@@ -72,7 +72,7 @@ def charts(name: str, one: Trained) -> list[Chart]:
         Chart(
             f"{name}_similarity",
             f"{one.title}: how similar the tasks' rows are",
-            f"Seed {first.seed}; cosine of the rows of all layers.",
+            f"Seed {first.seed}; cosine of the rows of all layers, the darker the nearer to 1.",
             routing.similarities(names, cosines(first.embeddings)),
         ),
     ]

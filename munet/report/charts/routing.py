@@ -8,12 +8,11 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from munet.report.charts import chart
-from munet.report.drawing import FAINT, TASK_COLOURS
+from munet.report.charts import chart, heat_map
+from munet.report.drawing import TASK_COLOURS
 
 _CELL, _NAME = 13, 34  # pixels; letters of a task's name
 _UNUSED = "#ECEFF2"
-_SHADES = "viridis"  # tells its ends apart whatever colours one sees, and printed in grey
 
 
 def embeddings(names: Sequence[str], groups: Sequence[str], rows: Sequence[Sequence[str]]) -> dict[str, Any]:
@@ -73,7 +72,7 @@ def embeddings(names: Sequence[str], groups: Sequence[str], rows: Sequence[Seque
 
 
 def similarities(names: Sequence[str], values: Float[np.ndarray, "tasks tasks"]) -> dict[str, Any]:
-    """The specification of Figure 6: pairwise cosines, from 0 to 1.
+    """The specification of Figure 6: pairwise cosines, from 0 to 1, the darker the more equal.
 
     Args:
       names: of the tasks.
@@ -81,27 +80,16 @@ def similarities(names: Sequence[str], values: Float[np.ndarray, "tasks tasks"])
     """
     shown = chart.labels(names, _NAME)
     order = list(shown.values())
-    axis = {"grid": False, "labelOverlap": False, "domain": False, "ticks": False, "title": None, "labelFontSize": 10}
-    both = {"type": "nominal", "sort": None, "scale": {"domain": order}}
     cells = [
-        {"task": shown[one], "other": shown[other], "cosine": round(float(values[i, j]), 4)}
+        {
+            "task": shown[one],
+            "other": shown[other],
+            "cosine": round(float(values[i, j]), 4),
+            "shade": float(values[i, j]),
+        }
         for i, one in enumerate(names)
         for j, other in enumerate(names)
     ]
-    return {
-        "width": {"step": _CELL},
-        "height": {"step": _CELL},
-        "data": {"values": cells},
-        "mark": {"type": "rect"},
-        "encoding": {
-            "x": {**both, "field": "other", "axis": {**axis, "labelAngle": -90, "orient": "bottom", "labelLimit": 240}},
-            "y": {**both, "field": "task", "axis": {**axis, "labelLimit": 240}},
-            "color": {
-                "field": "cosine",
-                "type": "quantitative",
-                "scale": {"domain": [0, 1], "scheme": _SHADES},
-                "legend": {"title": "cosine of rows", "titleColor": FAINT, "gradientLength": 160},
-            },
-            "tooltip": [{"field": "task"}, {"field": "other"}, {"field": "cosine", "type": "quantitative"}],
-        },
-    }
+    across, down = heat_map.Axis("other", "", order), heat_map.Axis("task", "", order)
+    tooltip = [{"field": "task"}, {"field": "other"}, {"field": "cosine", "type": "quantitative"}]
+    return heat_map.spec(cells, across, down, number="cosine", number_format=".2f", tooltip=tooltip)

@@ -23,7 +23,7 @@ IMAGES = np.random.default_rng(0).uniform(-1, 1, (2, SIZE, SIZE, 3)).astype(np.f
 
 @pytest.fixture(scope="module")
 def root() -> dict[str, Any]:
-    arrays = dict(roots.find("demo").load(BLOCKS))
+    arrays: dict[str, Any] = dict(roots.find("demo").load(BLOCKS))
     arrays[POSITION] = resized_position(arrays[POSITION], SIZE, DEMO)
     return arrays
 
