@@ -65,6 +65,7 @@ LEARNERS: dict[str, Callable[[Path], Job]] = {
     "Gumbel-Matrix routing": lambda folder: gumbel_matrix.prepare(
         routed.config(folder, network="mnist", image_size=22)
     ),
+    "Routing of a root": lambda folder: gumbel_matrix.prepare(routed.root(folder)),
 }
 
 

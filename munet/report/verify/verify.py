@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from munet import kinds
 from munet.consoles import PrintableConsole
@@ -28,7 +29,8 @@ __all__ = ["Measure", "VerifyReport", "remeasure", "run", "verify"]
 
 _REPEATS = 3  # when problems were found while the run went on
 
-Measure = Callable[[RunView, TaskName], Quality]  # the test quality of a task's model, measured again
+# The test quality of a task's model, measured again; of a `RunView`, or of a `RoutedView`.
+Measure = Callable[[Any, TaskName], Quality]
 
 
 def verify(workdir: str, measure: Measure | None = None) -> VerifyReport:
@@ -41,6 +43,10 @@ def verify(workdir: str, measure: Measure | None = None) -> VerifyReport:
     Raises:
       WorkdirError: there is no run, or one of a newer format.
     """
+    if (kind := kinds.found(workdir)) is not None and kind.name == "routing":
+        from munet.report.verify import routed  # loads JAX
+
+        return routed.verify(workdir, measure)
     report, has_grown = _verify_once(workdir, measure)
     for _ in range(_REPEATS):
         if report.is_sound or not has_grown:
@@ -114,14 +120,18 @@ def remeasure(data_dir: str = "", cache_dir: str = "", arrays: Arrays = NO_ARRAY
       cache_dir: decoded data; "": `$MUNET_CACHE_DIR`, else `~/.cache/munet`; "off": none.
       arrays: the `memory:` tasks, by name.
     """
+    from munet.report.verify import routed
     from munet.system.data import open_again
+    from munet.system.routed import RoutedView
     from munet.training.measure import evaluation
     from munet.training.program import jax_settings
     from munet.training.work import TaskWork
 
     jax_settings.pin()
 
-    def measure(system: RunView, task: TaskName) -> Quality:
+    def measure(system: RunView | RoutedView, task: TaskName) -> Quality:
+        if isinstance(system, RoutedView):
+            return routed.measured_again(system, task, data_dir, cache_dir)
         info, model = system.task(task), system.model(task)
         data = open_again(system, task, data_dir, cache_dir, arrays)
         with data.testing():
