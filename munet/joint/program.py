@@ -156,6 +156,10 @@ class Programs:
         result: Carried = self._block(carried, picked, sets, np.int32(num_rounds))
         return result
 
+    def compiled_block(self, carried: Carried, picked: Mapping[StreamName, Picked], sets: Sets) -> Any:
+        """The program of `run` for these shapes, compiled ahead: it is called with the same, and tells its memory."""
+        return self._block.lower(carried, picked, sets, np.int32(0)).compile()
+
     def without_sums(self, carried: Carried) -> Carried:
         """The same, the sums of losses beginning anew."""
         shape = () if self._replicas == 1 else (self._replicas,)

@@ -1,10 +1,12 @@
 """What a joint training keeps in its directory, and the lock on it.
 
-train.json, pretrain.json   what it began with: settings, data, devices, software
+KIND.json                   what it began with (train, pretrain, muir, routing): settings, data, devices, software
 curve.jsonl                 the validation curve, one line a measurement (and replica); curve.svg draws it
 decisions.jsonl             what the learner decided between blocks; there where it did
 in_training/                the training state (Orbax), until the end
-components/                 what was trained, one safetensors file a layer; of a pre-training NAME.npz and NAME.md
+components/                 what was trained, one safetensors file a layer (train, routing)
+NAME.npz, NAME.md           of a pre-training: the root, and its card
+replica_SEED*.safetensors   of MUiR: modules with their alignment, and the plain weights that they come to
 result.json                 written last: training is complete
 log.jsonl                   every event
 """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -327,6 +328,13 @@ def test_a_dry_run_writes_nothing(data: Path, tmp_path: Path, capsys: pytest.Cap
     assert "Separate fine-tuning: 6 rounds of 16 images, 192 in all, measured every 4; 2 replicas" in text
     assert "ms a round" in text
     assert "4 programs" in text
+    told = re.search(
+        r"about ([\d.]+) MiB on each device: ([\d.]+) MiB of .*, ([\d.]+) MiB of images, ([\d.]+) MiB for", text
+    )
+    assert told
+    whole, *parts = map(float, told.groups())
+    assert whole == pytest.approx(sum(parts), abs=1.5)
+    assert parts[-1] > 0
     assert not (tmp_path / "run").exists()
 
 
