@@ -10,9 +10,9 @@ anything slow may be.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast, get_args
 
 from munet.config import evolve_rules as evolve
 from munet.config import muir, pretrain, routing, train
@@ -112,6 +112,9 @@ class Kind:
         run, unless the settings of the method ask for replicas.
       print_status: a function of a work directory, `as_json`, and the `options` of `munet status` that were given and
         that only runs have; None: it is shown as a run is.
+      check: a function of a work directory and a `munet.report.verify.problems.VerifyReport`, for `munet verify`; None:
+        it is checked as a run is.
+      refined: what of this entry is otherwise for some settings, by attribute.
     """
 
     name: str
@@ -132,6 +135,8 @@ class Kind:
     comparison: Comparison | None = None
     is_side_by_side: bool = False
     print_status: Later | None = None
+    check: Later | None = None
+    refined: Callable[[Any], Mapping[str, Any]] | None = None
 
     @property
     def trained(self) -> Method:
@@ -248,6 +253,17 @@ def _run_alike(config: TrainConfig) -> Config:
     )
 
 
+def _of_routed_root(config: RoutingConfig) -> Mapping[str, Any]:
+    """Versions of a root's blocks are compared with whatever else fine-tunes that root, and cost as much as those."""
+    if config.experiment.network != "vit":
+        return {}
+
+    def alike(config: RoutingConfig) -> Config:
+        return _run_alike(TrainConfig(routing.as_train(config.experiment), config.runtime))
+
+    return {"alike": alike, "comparison": _ACCURACIES, "is_side_by_side": False}
+
+
 _ACCURACIES = Comparison("accuracies", Later("munet.suites.report:Report"))
 _NO_VITS = ", whose models are no ViTs: `munet status --workdir={workdir}` shows"
 
@@ -303,15 +319,16 @@ KINDS: tuple[Kind, ...] = (
         rules=muir.RULES,
         command="munet train",
         what="MUiR training",
-        reader=f"{_NO_VITS} its errors and which tasks share modules; nothing else reads it",
+        reader=f"{_NO_VITS} its qualities, `munet verify` checks it; nothing else reads it",
         method=Method(
             prepare=Later("munet.methods.muir.job:prepare"),
             result=Later("munet.methods.muir.result:MuirResult"),
-            data=lambda experiment: Data(experiment.seed, 32, ("value",)),
+            data=lambda experiment: Data(experiment.seed, 32, get_args(Objective)),
         ),
         comparison=Comparison("values", Later("munet.suites.value_report:ValueReport")),
         is_side_by_side=True,
         print_status=Later("munet.report.muir_status:print_status"),
+        check=Later("munet.report.verify.muir_check:check"),
     ),
     _joint(
         name="routing",
@@ -319,23 +336,26 @@ KINDS: tuple[Kind, ...] = (
         rules=routing.RULES,
         command="munet train",
         what="routed training",
-        reader=f"{_NO_VITS} its rows and what each task computes; nothing else reads it",
+        reader=f"{_NO_VITS} its rows and what each task computes, `munet verify` checks it, `munet predict` uses it",
         method=Method(
             prepare=Later("munet.methods.gumbel_matrix.job:prepare"),
             result=Later("munet.methods.gumbel_matrix.result:RoutingResult"),
-            data=lambda experiment: Data(experiment.data_seed, experiment.image_size),
+            data=lambda experiment: Data(experiment.seed_of_data, experiment.image_size),
         ),
         comparison=Comparison("rows", Later("munet.suites.routing_report:RoutingReport")),
         is_side_by_side=True,
         print_status=Later("munet.report.routed:print_status"),
+        refined=_of_routed_root,
     ),
 )
 
 
 def of(config: Any) -> Kind:
     """The kind of a config, or of its class."""
-    wanted = config if isinstance(config, type) else type(config)
-    return next(kind for kind in KINDS if kind.config is wanted)
+    if isinstance(config, type):
+        return next(kind for kind in KINDS if kind.config is config)
+    kind = of(type(config))
+    return kind if kind.refined is None else replace(kind, **kind.refined(config))
 
 
 def named(name: str) -> Kind:

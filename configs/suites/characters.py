@@ -134,8 +134,10 @@ def _real() -> Suite:
     methods = tuple(
         Method(name, f"characters:real,{name}", label=label, curve=_curve(name)) for name, label in REAL.items()
     ) + tuple(Method(f"joint_{name}", f"joint:{name}", REAL_JOINT, label=label) for name, label in JOINT.items())
+    augmentation = {"crop_area_min": 0.05, "flip": True}  # that of the others
+    routed = Method("routed", "gumbel:characters", augmentation, label="Gumbel-Matrix routing, 3 versions a block")
     return Suite(
-        methods,
+        (*methods, routed),
         tasks=REAL_TASKS,
         settings=REAL_BUDGET,
         against="full",

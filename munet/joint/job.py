@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from munet.data.splits import Split, SplitName
 from munet.data.tasks import Task
 from munet.joint.held_out import Measured
-from munet.joint.learner import Learner
+from munet.joint.learner import Facts, Learner
 from munet.joint.program import Programs
 from munet.joint.rounds import Stream
 from munet.training.batches.stream import Resize
@@ -126,7 +126,7 @@ class Job:
     words: Words
     publish: Callable[[Workdir, Finished], Any]
     activation_bytes: int = 0
-    measure_test: Callable[[Task, Mapping[ComponentName, FlatArrays]], Measurement] | None = None
+    measure_test: Callable[[Task, Mapping[ComponentName, FlatArrays], Facts], Measurement] | None = None
     measure_all: MeasureAll | None = None
     has_one_head: bool = False
 

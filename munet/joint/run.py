@@ -183,7 +183,7 @@ def _finished(job: Job, trained: Trained, command: str) -> Finished:
             job, components, facts, (), trained.points, trained.seconds, tuple(replicas), best_states, measured,
             best_measured, command,
         )  # fmt: skip
-    tests = [_tested(job, trained, task, components) for task in job.tasks]
+    tests = [_tested(job, trained, task, components, facts) for task in job.tasks]
     return Finished(
         job,
         components,
@@ -198,13 +198,20 @@ def _finished(job: Job, trained: Trained, command: str) -> Finished:
     )
 
 
-def _tested(job: Job, trained: Trained, task: Task, components: Sequence[tuple[Component, ...]]) -> list[Measurement]:
+def _tested(
+    job: Job,
+    trained: Trained,
+    task: Task,
+    components: Sequence[tuple[Component, ...]],
+    facts: Sequence[Mapping[TaskName, Facts]],
+) -> list[Measurement]:
     """What a task's models of all replicas get right of its test split."""
     name = task.info.name
     with task.testing():
         if job.measure_test is not None:
             own = [{part.name: part.arrays for part in parts if name in part.tasks} for parts in components]
-            found = [job.measure_test(task, model) for model in own]
+            costs = [one[name] for one in facts]
+            found = [job.measure_test(task, model, cost) for model, cost in zip(own, costs, strict=True)]
         else:
             split = job.tested(task)
             predicted = predict(trained.programs, trained.state, name, split, job.resize[name])

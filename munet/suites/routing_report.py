@@ -10,10 +10,11 @@ from jaxtyping import Float
 from munet.joint.workdir import Beginning, Workdir
 from munet.methods.gumbel_matrix.result import ROUTING, RoutingResult, blocks
 from munet.store.folders import open_folder
+from munet.suites import routing_rows
 from munet.suites.paired import t_interval
 from munet.suites.plan import seeds_folder
 from munet.suites.record import Record
-from munet.suites.report import FIGURES, PAGE
+from munet.suites.report import FIGURES, PAGE, TASKS_CSV
 from munet.suites.routing_figures import figure
 from munet.suites.suite import Suite
 from munet.text import count, duration, markdown_table
@@ -78,11 +79,20 @@ class RoutingReport:
             for curve in curves:
                 own = [one for one in trained.values() if one.curve == curve]
                 pictures.replace(f"{_name(curve)}.svg", figure(_name(curve), curve, own).svg())
+            for name, one in trained.items():
+                for chart in routing_rows.charts(name, one):
+                    pictures.replace(f"{chart.name}.svg", chart.svg())
         shown = [curve for curve in curves if f"{_name(curve)}.svg" in pictures.names()]
+        open_folder(self._workdir).replace(TASKS_CSV, routing_rows.csv(trained).encode())
         page = [f"# {self._kept.suite}", "", *self._notes(), "", *_table(trained)]
         for curve in shown:
             page += ["", f"![{curve}: training loss over rounds, with 90 % bands]({FIGURES}/{_name(curve)}.svg)"]
         page += _comparisons(trained, self._suite.compared_with)
+        page += _separations(trained)
+        for name, one in trained.items():
+            for chart in routing_rows.charts(name, one):
+                if f"{chart.name}.svg" in pictures.names():
+                    page += ["", f"![{chart.title}]({FIGURES}/{chart.name}.svg)", "", f"*{chart.caption}*"]
         page += _rows_of_all(trained)
         open_folder(self._workdir).replace(PAGE, ("\n".join(page) + "\n").encode())
 
@@ -158,6 +168,19 @@ def _comparisons(trained: dict[str, Trained], against: str) -> list[str]:
         else:
             lines.append(f"- {one.title}'s error by {base.title}'s: {_with_interval(one.final / base.final)}")
     return ["", "Seed by seed:", "", *lines] if lines else []
+
+
+def _separations(trained: dict[str, Trained]) -> list[str]:
+    """How well rows tell tasks of different data sets apart."""
+    lines = []
+    for one in trained.values():
+        if found := routing_rows.separations(one):
+            silhouette, rand = (np.array([getattr(value, name) for value in found]) for name in ("silhouette", "rand"))
+            lines.append(
+                f"- {one.title}: silhouette {_with_interval(silhouette)}, adjusted Rand index {_with_interval(rand)}"
+            )
+    head = "How well the cosines of rows tell tasks of different data sets apart:"
+    return ["", head, "", *lines] if lines else []
 
 
 def _rows_of_all(trained: dict[str, Trained]) -> list[str]:

@@ -6,6 +6,7 @@ import hashlib
 from collections import defaultdict
 from dataclasses import dataclass
 
+from munet import kinds
 from munet.config import without_places
 from munet.data import notation
 from munet.data.loader import effective_batch_size
@@ -68,7 +69,7 @@ class Row:
     num_devices: int
     munet_version: str
     jax_version: str
-    kind: str = "evolve"  # or "train": a joint training, to which some columns do not apply
+    kind: str = "evolve"  # or "train", "routing": a joint training, to which some columns do not apply
 
 
 def rows_of(workdir: str, method: str, title: str) -> list[Row] | None:
@@ -77,6 +78,10 @@ def rows_of(workdir: str, method: str, title: str) -> list[Row] | None:
     Raises:
       UserError: there is no run, or it is damaged.
     """
+    if (kind := kinds.found(workdir)) is not None and kind.name == "routing":
+        from munet.suites import root_rows  # which makes such rows
+
+        return root_rows.rows_of(workdir, method, title)
     opened = view.open(workdir)
     if not opened.is_complete:
         return None

@@ -46,6 +46,20 @@ def test_settings_go_to_the_methods_that_have_them() -> None:
     assert [run.config.experiment.seed for run in plan(MIXED, "x", 2)] == [0, 0, 1, 1]
 
 
+def test_a_routed_root_is_compared_with_what_fine_tunes_that_root() -> None:
+    routed = Method("routed", "gumbel:characters", {"root": "demo", "variant": "demo/16", "num_rounds": 6})
+    mixed = Suite((*MIXED.methods, routed), tasks=MIXED.tasks, settings=MIXED.settings)
+    run = plan(mixed, "x", 2)[-1]
+    assert (run.seed, run.workdir) == (1, "x/runs/routed/seed_1")
+    assert kinds.of(run.config).comparison == kinds.of(Config).comparison
+    assert kinds.of(load_any_config("gumbel:mnist")).comparison != kinds.of(Config).comparison
+    alike = kinds.of(run.config).alike
+    assert alike is not None
+    found = alike(run.config).experiment
+    assert (found.root, found.variant, found.tasks) == ("demo", "demo/16", ("builtin:digits",))
+    assert (found.seed, found.defaults.image_size) == (1, 32)  # seed 1 has the splits of seed 1
+
+
 def test_what_a_suite_cannot_have_is_said() -> None:
     with pytest.raises(SuiteError, match=r"pretrain_demo is for munet pretrain: its result is a root"):
         plan(Suite((Method("root", "pretrain_demo"),)), "x", 1)

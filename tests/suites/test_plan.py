@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from munet.config import Config, Experiment, TrainExperiment
+from munet.config import Config, Experiment, RoutingExperiment, TrainExperiment
 from munet.config.flags import Override
 from munet.errors import SuiteError, UserError
 from munet.kinds import AnyConfig
@@ -176,7 +176,7 @@ SHIPPED = (
 def budget(config: AnyConfig) -> tuple[int, int]:
     """Batches of a task, and the images of one."""
     experiment = config.experiment
-    if isinstance(experiment, TrainExperiment):
+    if isinstance(experiment, TrainExperiment | RoutingExperiment):
         return experiment.num_rounds, experiment.batch_size
     assert isinstance(experiment, Experiment)
     cycles = experiment.num_generations * experiment.children_per_generation * experiment.cycles_per_child

@@ -16,6 +16,7 @@ from munet.errors import CheckpointError, ConfigError, UserError
 from munet.evolution.search_space import default_hyperparameters
 from munet.joint.best import best_of_task, best_point
 from munet.joint.job import Free, Job, Length, Words
+from munet.joint.learner import Facts
 from munet.joint.preparation import Say, check_shared, open_inputs
 from munet.joint.publishing import put
 from munet.joint.rounds import Stream
@@ -157,7 +158,12 @@ def _sharing(config: TrainConfig, layout: object) -> int:
     return int(mesh_of(layout, config.experiment.replicas).shape["data"])
 
 
-def _measured(run: Experiment, task: Task, components: Mapping[ComponentName, FlatArrays]) -> Measurement:
+def _measured(
+    run: Experiment,
+    task: Task,
+    components: Mapping[ComponentName, FlatArrays],
+    facts: Facts,  # noqa: ARG001  # components say all
+) -> Measurement:
     """A published model on the test split, exactly as `munet verify --tests` measures it again."""
     work = TaskWork.of(run, task.info)
     return evaluation.measure(work, components, default_hyperparameters(run), task.split("test"))

@@ -18,10 +18,13 @@ from jaxtyping import Array, Bool, Float, Int
 
 from munet.config.routing import RoutingExperiment
 from munet.joint.learner import Answers, Batch, Component, Deciding, Facts, Group, StreamName
-from munet.methods.gumbel_matrix import routing
+from munet.methods.gumbel_matrix import root_layers, routing
 from munet.methods.gumbel_matrix.network import HEAD, Network
 from munet.training.program import keys
-from munet.types import TaskName
+from munet.training.program import optimizer as evolution
+from munet.training.program.optimizer import OptimizerSettings
+from munet.types import ComponentName, TaskName
+from munet.vit.init import FlatArrays
 
 PURPOSES = ("data", "connections", "dropout", "order")  # for which a round of a stream has random words
 _ADAM = optax.scale_by_adam()
@@ -79,7 +82,8 @@ class Routing(Deciding):
       source: of inputs and labels.
       rows: fixed patterns, one a routed layer; None: connections are learnt.
       is_value: whether tasks have values and not classes.
-      num_rounds: for the entropy penalty.
+      num_rounds: for the schedule and the entropy penalty.
+      root: what layers of a root begin with, by their names there; None: everything begins anew.
     """
 
     def __init__(
@@ -92,6 +96,7 @@ class Routing(Deciding):
         *,
         is_value: bool,
         num_rounds: int,
+        root: Mapping[ComponentName, FlatArrays] | None = None,
     ):
         self._experiment, self.network, self._tasks, self._source = experiment, network, tuple(tasks), source
         self._fixed, self._is_value = rows, is_value
@@ -101,11 +106,24 @@ class Routing(Deciding):
         most = max(task.width for task in tasks)
         self._is_output = np.stack([np.arange(most) < task.width for task in tasks])
         self._weights = np.stack([task.weights for task in tasks])
+        self._root = dict(root or {})
+        self._rates = OptimizerSettings.from_hyperparameters(
+            {
+                "learning_rate": experiment.learning_rate,
+                "schedule": experiment.schedule,
+                "warmup_ratio": experiment.warmup_ratio,
+                "momentum": 0.0,
+                "nesterov": False,
+            },
+            steps_per_cycle=self._total,
+            num_cycles=1,
+        )
 
     def initial(self, seed: int) -> Routed:
         """New weights, and connections as probable as `p_init` says."""
         path = ("routing", seed, "init")
         params: dict[str, dict[str, Any]] = dict(self.network.initial(path))
+        params |= root_layers.versions(path, self.network.chains(), self._root, self._experiment.version_noise)
         if heads := self.network.initial_heads(path, [task.width for task in self._tasks]):
             params[HEAD] = heads
         logits: tuple[Any, ...] = ()
@@ -147,9 +165,9 @@ class Routing(Deciding):
         rows = [row.astype(jnp.float32) for row in self._greedy(state, task)]
         return self._outputs(state.params, rows, task, inputs)
 
-    def learning_rate(self, step: int) -> float:  # noqa: ARG002
-        """Of the weights."""
-        return self._experiment.learning_rate
+    def learning_rate(self, step: int) -> float:
+        """Of the weights, in the first update of a round."""
+        return float(self._rate(np.int32(step * len(self._tasks))))
 
     def rows(self, state: Routed) -> tuple[Bool[np.ndarray, "tasks components"], ...]:
         """The most probable allocation, by routed layer. On the host."""
@@ -183,7 +201,12 @@ class Routing(Deciding):
             for name, *_ in self.network.used([matrix[place] for matrix in rows]):
                 users.setdefault(name, []).append(task.name)
         found = [
-            Component(name, {path: np.asarray(leaf) for path, leaf in leaves.items()}, "init", tuple(users[name]))
+            Component(
+                name,
+                {path: np.asarray(leaf) for path, leaf in leaves.items()},
+                "clone" if self._root else "init",
+                tuple(users[name]),
+            )
             for name, leaves in state.params.items()
             if name in users
         ]
@@ -248,7 +271,7 @@ class Routing(Deciding):
         (_, loss), gradients = jax.value_and_grad(loss_of, has_aux=True)(trained)
         if clip := self._experiment.clip_norm:
             gradients, _ = optax.clip_by_global_norm(clip).update(gradients, optax.EmptyState())
-        rates = self._experiment.learning_rate, self._experiment.router_rate
+        rates = self._rate(state.updates), self._experiment.router_rate
         stepped, moments = [], []
         for values, slopes, before, rate in zip(trained, gradients, state.moments, rates, strict=True):
             moves, after = _ADAM.update(slopes, before)
@@ -256,6 +279,12 @@ class Routing(Deciding):
             moments.append(after)
         new = Routed(stepped[0], stepped[1], (moments[0], moments[1]), state.updates + 1)
         return (new if self._experiment.moves_others else _only_of(task, new, state)), loss
+
+    def _rate(self, updates: Any) -> Any:
+        """Of the weights."""
+        if self._experiment.schedule == "constant":
+            return self._experiment.learning_rate
+        return evolution.learning_rate(self._rates, updates)
 
     def _penalty(self, params: Any, logits: Sequence[Array], task: Array, updates: Array) -> Array:
         """Everything that is added to the loss of a task (spec section 3)."""
