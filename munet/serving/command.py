@@ -16,6 +16,7 @@ from munet.errors import CorruptionError, UserError
 from munet.report.answers import CsvLines, Form, JsonLines, Table
 from munet.serving.answers import Alone, Models, answers
 from munet.serving.image_paths import STANDARD_INPUT, image_paths
+from munet.system import view
 from munet.text import say
 from munet.training.program.compilation_cache import use_compilation_cache
 from munet.types import TaskName
@@ -75,9 +76,8 @@ def predict(options: Options) -> bool:
     Raises:
       UserError: the run, the task, a component or the output cannot be used.
     """
-    system = munet.open(options.workdir)
     use_compilation_cache(options.cache_dir)
-    models, is_whole = _models(system, options)
+    models, is_whole = view.reading(options.workdir, munet.open, lambda system: _models(system, options))
     problems: list[str] = []
     count = num_bad = 0
     with _opened(options.output) as stream, _surrogates(sys.stdin):
