@@ -7,7 +7,10 @@ Variants: `synthetic` (the default: two pairs of synthetic tasks, Figure 7 of th
 `--config.rho`; shared bottom), `pair,none`; `mnist`, `mnist,budget`, `mnist,none`, `mnist,shared`, `mnist,shared,sum`
 (Table I: MNIST twice, and twice turned by 90 degrees; needs tfds:mnist); `omniglot`, `omniglot,shared` (Table II: 20
 alphabets at 105 x 105, for a GPU), `omniglot_small`, `omniglot_small,shared` (ten alphabets at 28 x 28, four layers of
-16 channels; both need tfds:omniglot).
+16 channels; both need tfds:omniglot); `clusters` (Figures 5 and 6: 40 tasks), `clusters_small` (shorter, a part of the
+images); `characters` (three versions of each block of a root on seven sets of characters), `characters,shared` (all
+tasks use all versions), `characters,one` (one version each); these need ../shared; `demo`, `demo,shared`, `demo,one`
+(the same of the root and four tasks that ship with munet).
 
 Cost: half a minute on two CPU cores for the synthetic tasks; 20 seeds side by side (`--config.replicas=20`) take about
 three minutes.
@@ -19,6 +22,7 @@ from __future__ import annotations
 from typing import Any
 
 from munet.config import RoutingConfig, RoutingExperiment, TrainRuntime
+from munet.data.cifar100_groups import GROUPS, task_uri
 from munet.errors import UserError, nearest
 
 _SINES: dict[str, Any] = {"batch_size": 64, "learning_rate": 0.01, "clip_norm": 1.0, "num_rounds": 3000}
@@ -80,6 +84,82 @@ _VARIANTS |= {
     "omniglot_small": _SMALL,
     "omniglot_small,shared": {**_SMALL, "allocation": "all"},
 }
+_CHARACTERS: dict[str, Any] = {
+    "tasks": (
+        "tfds:mnist",
+        "tfds:omniglot?split=clean",
+        "tfds:cmaterdb/bangla",
+        "tfds:cmaterdb/devanagari",
+        "tfds:cmaterdb/telugu",
+        "tfds:kmnist_t10k",
+        "tfds:fashion_mnist",
+    ),
+    "data_seed": -1,  # as the runs of muNet that it is compared with
+    "network": "vit",
+    "root": "../shared/roots/ti16_3blocks_32px_cifar100.npz",
+    "variant": "Ti/16",
+    "image_size": 32,
+    "is_grey": False,
+    "p_init": (0.9,),
+    "num_rounds": 1280,  # 573,440 images
+    "batch_size": 64,
+    "validate_every": 128,
+    "keep": "quality",
+    "schedule": "cosine",
+    "learning_rate": 1e-3,
+    "router_learning_rate": 7e-3,  # seven tasks times the rate of weights
+    "clip_norm": 1.0,
+}
+_VARIANTS |= {
+    "characters": _CHARACTERS,
+    "characters,shared": {**_CHARACTERS, "allocation": "all"},
+    "characters,one": {**_CHARACTERS, "allocation": "all", "versions": 1},
+}
+_DEMO: dict[str, Any] = {
+    **_CHARACTERS,
+    "tasks": ("builtin:digits", "builtin:glyphs/cyrillic", "builtin:glyphs/armenian", "builtin:glyphs/arabic"),
+    "root": "demo",
+    "variant": "demo/16",
+    "num_rounds": 300,
+    "validate_every": 50,
+    "learning_rate": 1e-3,
+    "router_learning_rate": 4e-3,
+}
+_VARIANTS |= {
+    "demo": _DEMO,
+    "demo,shared": {**_DEMO, "allocation": "all"},
+    "demo,one": {**_DEMO, "allocation": "all", "versions": 1},
+}
+
+
+def _cluster_tasks(images: str = "") -> tuple[str, ...]:
+    """Twenty groups of CIFAR-100, then MNIST and Fashion-MNIST, each without one of its classes."""
+    left_out = [f"tfds:{name}?without={label}{images}" for name in ("mnist", "fashion_mnist") for label in range(10)]
+    return (*map(task_uri, GROUPS), *left_out)
+
+
+_CLUSTERS: dict[str, Any] = {
+    "tasks": _cluster_tasks(),
+    "network": "clusters",
+    "image_size": 32,
+    "is_grey": False,
+    "padding": 4,
+    "budget": 0.5,
+    "batch_size": 32,
+    "learning_rate": 3e-4,
+    "router_learning_rate": 6e-3,
+    "num_rounds": 20_000,
+    "validate_every": 1_000,
+}
+_VARIANTS |= {
+    "clusters": _CLUSTERS,
+    "clusters_small": {
+        **_CLUSTERS,
+        "tasks": _cluster_tasks("&train=train[:10000]&validation=train[10000:10500]&test=test[:1000]"),
+        "num_rounds": 600,
+        "validate_every": 300,
+    },
+}
 
 
 def get_config(variant: str = "synthetic") -> RoutingConfig:
@@ -90,4 +170,7 @@ def get_config(variant: str = "synthetic") -> RoutingConfig:
     """
     if variant not in _VARIANTS:
         raise UserError(f"there is no variant {variant!r}. {nearest(variant, _VARIANTS)}")
-    return RoutingConfig(RoutingExperiment(**_VARIANTS[variant]), TrainRuntime(block_rounds=100))
+    runtime = TrainRuntime(block_rounds=100)
+    if variant.startswith("characters"):
+        runtime = TrainRuntime(data_dir="../shared/tfds")
+    return RoutingConfig(RoutingExperiment(**_VARIANTS[variant]), runtime)

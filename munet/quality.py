@@ -93,6 +93,26 @@ def standard_error(quality: Quality) -> float:
     return math.sqrt(share * (1 - share) / (quality.counted + 1))
 
 
+def least_compressed(quality: Quality, tolerance: float | None) -> Fraction:
+    """The lowest quality that a compressed model may have.
+
+    Args:
+      quality: of the uncompressed one, on the same images.
+      tolerance: points (hundredths) that it may lose; None: one standard error of the quality.
+    """
+    lost = _plain_error(quality) if tolerance is None else tolerance / 100
+    return quality.ratio - Fraction(lost)
+
+
+def _plain_error(quality: Quality) -> float:
+    """Of the quality as an estimate, by the binomial distribution of each class (balanced) or of all images."""
+    if not quality.strata:
+        return math.sqrt(quality.accuracy * (1 - quality.accuracy) / quality.counted)
+    classes = sum(stratum.classes for stratum in quality.strata)
+    shares = [(stratum, stratum.correct / (stratum.size * stratum.classes)) for stratum in quality.strata]
+    return math.sqrt(sum(s.classes * share * (1 - share) / s.size for s, share in shares)) / classes
+
+
 def metric_words(metric: str) -> str:
     """The metric for people: `accuracy`, `balanced accuracy`."""
     return metric.replace("_", " ")

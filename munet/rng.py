@@ -8,11 +8,12 @@ counter-based generators keyed by the same hash. Nothing here needs JAX.
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float64, Int, UInt32
+from jaxtyping import Float64, Int, UInt32, UInt64
 
 Path = tuple[str | int, ...]
 
@@ -52,8 +53,7 @@ def permutation(path: Path, length: int) -> Int[np.ndarray, " length"]:
 
     Sorts the raw words of a Philox counter generator: unlike `Generator.permutation`, that stream is fixed by NumPy.
     """
-    words = np.random.Philox(key=int.from_bytes(digest(path)[16:32], "big")).random_raw(length)
-    return np.argsort(words, kind="stable")
+    return np.argsort(_philox(path, 0, length), kind="stable")
 
 
 def permutations(path: Path, length: int, first: int, count: int) -> Int[np.ndarray, "count length"]:
@@ -62,9 +62,34 @@ def permutations(path: Path, length: int, first: int, count: int) -> Int[np.ndar
     Each can be made alone, because Philox counts: every order has counter values of its own.
     """
     per_order = -(-length // 4)  # a counter value gives four words
-    philox = np.random.Philox(key=int.from_bytes(digest(path)[16:32], "big"), counter=first * per_order)
-    words = philox.random_raw(count * per_order * 4).reshape(count, per_order * 4)
+    words = _philox(path, first * per_order, count * per_order * 4).reshape(count, per_order * 4)
     return np.argsort(words[:, :length], axis=1, kind="stable")
+
+
+class _Generator(threading.local):
+    """A Philox generator for each thread: making one asks the operating system for randomness that nobody uses."""
+
+    def __init__(self) -> None:
+        self.philox = np.random.Philox(key=0)
+
+
+_GENERATOR = _Generator()
+
+
+def _philox(path: Path, counter: int, count: int) -> UInt64[np.ndarray, " count"]:
+    """The raw words of `np.random.Philox(key=..., counter=counter)`, whose key is of the path's hash."""
+    key = digest(path)[16:32]
+    words = [int.from_bytes(key[8:], "big"), int.from_bytes(key[:8], "big")]
+    philox = _GENERATOR.philox
+    philox.state = {
+        "bit_generator": "Philox",
+        "state": {"counter": np.array([counter, 0, 0, 0], np.uint64), "key": np.array(words, np.uint64)},
+        "buffer": np.zeros(4, np.uint64),
+        "buffer_pos": 4,  # it is empty
+        "has_uint32": 0,
+        "uinteger": 0,
+    }
+    return philox.random_raw(count)
 
 
 @dataclass(frozen=True)

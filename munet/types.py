@@ -114,14 +114,15 @@ class Mutation:
     """One mutation that fired (paper section 3; spec section 5, lines 26-33).
 
     Attributes:
-      kind: `clone`, `insert` (an adapter or a low-rank update), `num_blocks` or `hyperparameter`.
-      target: the component's or the hyper-parameter's name.
+      kind: `clone`, `insert` (an adapter or a low-rank update), `num_blocks`, `hyperparameter`, or `compress` (layers
+        are stored in low rank: of a finished model, in a stage of that name).
+      target: the component's or the hyper-parameter's name; of `compress` "layers".
       before, after: values for `num_blocks` and `hyperparameter`, else None.
       effective: False for a step off the end of a list, which changes nothing but did fire.
       forced: fired by rule, not by chance (the encoder norm of mutated children; baselines).
     """
 
-    kind: Literal["clone", "insert", "num_blocks", "hyperparameter"]
+    kind: Literal["clone", "insert", "num_blocks", "hyperparameter", "compress"]
     target: str
     before: HyperparameterValue | None = None
     after: HyperparameterValue | None = None
@@ -134,6 +135,8 @@ class Mutation:
             return f"clone {self.target}"
         if self.kind == "insert":
             return f"insert {self.target}"
+        if self.kind == "compress":
+            return f"store {self.target} in low rank"
         if not self.effective:
             return f"{self.target} stays {self.before}"
         return f"{self.target} {self.before} -> {self.after}"
@@ -169,6 +172,11 @@ class ChildPlan:
     hyperparameters: Hyperparameters
     components: tuple[ComponentPlan, ...]  # in path order: input to output
     mutations: tuple[Mutation, ...] = ()
+
+    @property
+    def trains(self) -> bool:
+        """Whether the child is trained; the one of a `compress` stage is its parent, stored in fewer parameters."""
+        return all(mutation.kind != "compress" for mutation in self.mutations)
 
 
 @dataclass(frozen=True)
@@ -357,7 +365,7 @@ class CompressionEntry:
     tolerance: float | None = None
 
 
-Objective = Literal["", "value"]  # "": a class
+Objective = Literal["", "value", "next_token"]  # "": a class
 
 
 @dataclass(frozen=True)
@@ -366,7 +374,8 @@ class TaskInfo:
 
     `image_shape` is the height, width and channels that the task's images were brought to, as whoever predicts has to;
     `()` in journals written before it was noted, or where images are first decoded in training. `objective` is what is
-    predicted of an example: its class ("" in files, as ever), or a `value`.
+    predicted of an example: its class ("" in files, as ever), a `value`, or the `next_token` of a text, whose symbols
+    are the classes then.
     """
 
     name: TaskName

@@ -27,7 +27,7 @@ SCRIPTS = [
 ]
 PINS = {  # files of pins, and the extras whose ranges they serve
     "requirements.txt": (),
-    "tests/requirements.txt": ("dev", "hf", "export", "serve", "tensorboard"),
+    "tests/requirements.txt": ("dev", "hf", "export", "serve", "tensorboard", "video"),
     "docs/requirements.txt": ("docs",),
 }
 

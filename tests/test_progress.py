@@ -294,6 +294,7 @@ def test_mutations_in_words() -> None:
     assert wording.describe_mutations(child(is_seed=True)) == "seed: head only"
     assert wording.describe_mutations(child()) == "no mutation"
     assert wording.describe_mutations(child(norm)) == "clone norm"
+    assert wording.describe_mutations(child(Mutation("compress", "layers"))) == "store layers in low rank"
     assert wording.describe_mutations(child(block, norm, adapter, lora, blocks, rate, stays)) == (
         "clone block 1; insert adapter 0, LoRA 1; blocks 3 -> 2; learning_rate 0.01 -> 0.02; momentum stays 0.99"
     )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 
 import numpy as np
 import pytest
 
-from munet.quality import Quality, Stratum, metric_words, quality_of
+from munet.quality import Quality, Stratum, least_compressed, metric_words, quality_of
 from munet.store.codec import from_json, to_json
 
 
@@ -59,3 +60,15 @@ def test_journals_of_accuracy_stay_as_they_were() -> None:
 
 def test_metrics_have_names_for_people() -> None:
     assert metric_words("balanced_accuracy") == "balanced accuracy"
+
+
+def test_what_a_compressed_model_may_lose_in_points_or_a_standard_error() -> None:
+    quality = Quality(90, 100)
+    assert float(least_compressed(quality, 0.5)) == pytest.approx(0.895)
+    assert least_compressed(quality, 0) == quality.ratio
+    assert float(least_compressed(quality, None)) == pytest.approx(0.9 - 0.03)
+    assert least_compressed(Quality(100, 100), None) == 1
+    # Two classes of 50 images with 40 right each, one of 100 with 90.
+    balanced = Quality(170, 200, (Stratum(50, 2, 80), Stratum(100, 1, 90)))
+    by_hand = math.sqrt(2 * 0.8 * 0.2 / 50 + 0.9 * 0.1 / 100) / 3
+    assert float(balanced.ratio - least_compressed(balanced, None)) == pytest.approx(by_hand)

@@ -62,6 +62,19 @@ REAL = {
     "scale_0.3": "muNet s=0.3",
     "munet": "muNet s=1",
 }
+JOINT = {"shared": "Joint fine-tuning", "shared_adapters": "Joint adapters"}
+# The same budget: 1,280 rounds of 7 tasks x 64 images; everything else as the baselines of `characters:real` have it.
+REAL_JOINT = {
+    "root": "../shared/roots/ti16_3blocks_32px_cifar100.npz",
+    "variant": "Ti/16",
+    "num_blocks": 3,
+    "num_rounds": 1280,
+    "validate_every": 128,
+    "defaults.learning_rate": 0.01,
+    "defaults.crop_area_min": 0.05,
+    "defaults.flip": True,
+    "data_dir": "../shared/tfds",
+}
 
 
 def get_suite(variant: str = "paper") -> Suite:
@@ -120,9 +133,11 @@ def _sweep() -> Suite:
 def _real() -> Suite:
     methods = tuple(
         Method(name, f"characters:real,{name}", label=label, curve=_curve(name)) for name, label in REAL.items()
-    )
+    ) + tuple(Method(f"joint_{name}", f"joint:{name}", REAL_JOINT, label=label) for name, label in JOINT.items())
+    augmentation = {"crop_area_min": 0.05, "flip": True}  # that of the others
+    routed = Method("routed", "gumbel:characters", augmentation, label="Gumbel-Matrix routing, 3 versions a block")
     return Suite(
-        methods,
+        (*methods, routed),
         tasks=REAL_TASKS,
         settings=REAL_BUDGET,
         against="full",

@@ -4,12 +4,14 @@
     munet benchmark --suite=small_budgets:held_out --repeats=3     # sets that had no part in any choice
     munet benchmark --suite=small_budgets:folders --repeats=3      # folders of photos and drawings, see the page
     munet benchmark --suite=small_budgets:small --repeats=3        # smaller systems, on the sets of the first
+    munet benchmark --suite=small_budgets:parts --repeats=3        # what each part of the recipe brings, on the same
     munet benchmark --suite=small_budgets --config.images_per_task=81920
 
 Methods: `race` (--config=base:quick), `tuned` (full fine-tuning, the best by validation of four settings) and `full`
 (as the paper has it: rate 0.01, crops from 5%, flips; the best of four replicas). Of small systems: `half` (a race
-whose children clone half of the layers), `small` (--config=base:small), `tuned` and `tuned_adapters` (adapters of width
-512 by the same grid). All have as many images a task.
+whose children clone half of the layers), `small` (--config=base:small), `compressed` and `half_compressed` (races whose
+phases end with a `compress` stage), `tuned`, and by the same grid `tuned_adapters` (of width 512), `tuned_lora` and
+`tuned_multi_head`. Of the parts: races with one of them taken away. All have as many images a task.
 The sets are those of `../shared/tfds`, the root is of `../shared/roots`.
 
 Cost: a run of `race` took about two minutes on two CPU cores.
@@ -25,6 +27,7 @@ CHOICE = ("tfds:cmaterdb/bangla", "tfds:cmaterdb/devanagari", "tfds:cmaterdb/tel
 TASKS = {
     "choice": CHOICE,
     "small": CHOICE,
+    "parts": CHOICE,
     "held_out": ("tfds:mnist", "tfds:omniglot?split=clean", "tfds:fashion_mnist"),
     "folders": tuple(f"folder:held_out/{name}" for name in ("animals", "vehicles", "korean", "hiragana")),
 }
@@ -63,10 +66,25 @@ def get_suite(variant: str = "choice") -> Suite:
     small = (
         Method("half", "base:quick", {"clone_probability": 0.5}, label="muNet, half of the layers cloned"),
         Method("small", "base:small", label="muNet on adapters"),
+        Method("compressed", "base:quick", {"stages": ("race", "compress")}, label="muNet, a race, compressed"),
+        Method(
+            "half_compressed", "base:quick", {"stages": ("race", "compress"), "clone_probability": 0.5},
+            label="muNet, half of the layers cloned, compressed",
+        ),
         tuned,
         Method(
             "tuned_adapters", "base:quick", {"baseline.kind": "tuned_adapters"},
             label="Tuned adapters",
         ),
+        Method("tuned_lora", "base:quick", {"baseline.kind": "tuned_lora"}, label="Tuned LoRA"),
+        Method("tuned_multi_head", "base:quick", {"baseline.kind": "tuned_multi_head"}, label="Tuned multi-head"),
     )  # fmt: skip
-    return Suite(small if variant == "small" else methods, tasks=TASKS[variant], settings=SETTINGS, against="tuned")
+    parts = (
+        Method("race", "base:quick", label="muNet, a race"),
+        Method("zeros", "base:quick", {"new_heads": "zeros"}, label="heads from zeros"),
+        Method("highest", "base:quick", {"version_choice": "highest"}, label="the highest version counts"),
+        Method("no_narrow", "base:quick", {"stages": ("explore:8", "train:1")}, label="no narrow stage"),
+        Method("newest_seeds", "base:quick", {"seed_choice": "newest"}, label="the newest models as seeds"),
+    )
+    chosen = {"small": small, "parts": parts}.get(variant, methods)
+    return Suite(chosen, tasks=TASKS[variant], settings=SETTINGS, against="race" if variant == "parts" else "tuned")

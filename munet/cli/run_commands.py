@@ -15,8 +15,9 @@ from munet.errors import DiskFullError, UserError, WorkdirError
 from munet.text import plain_console, say
 
 if TYPE_CHECKING:
-    from munet.config import Config, MuirConfig, PretrainConfig, RoutingConfig, TrainConfig
+    from munet.config import Config
     from munet.config.flags import Override
+    from munet.kinds import JointConfig
     from munet.progress.events import RunEnded, TrainingEnded
     from munet.progress.listeners import Listeners
 
@@ -113,6 +114,7 @@ def train(config: str, workdir: str, overrides: Sequence[Override], dry_run: boo
       DivergedError: training left the finite numbers.
       KeyboardInterrupt: the user ended it; what is saved is kept.
     """
+    from munet import kinds
     from munet.config.files import CONFIG_FILES
     from munet.config.flags import parse_of
     from munet.config.train import TrainConfig
@@ -120,15 +122,13 @@ def train(config: str, workdir: str, overrides: Sequence[Override], dry_run: boo
     # Before JAX is imported: a typo is answered at once.
     settings = parse_of("munet train", TrainConfig, config, overrides)
     workdir = workdir or CONFIG_FILES.default_workdir(config)
-    if _train_jointly(settings, workdir, "", dry_run) and isinstance(settings, TrainConfig):
+    if _train_jointly(settings, workdir, "", dry_run) and kinds.of(settings).print_status is None:
         from munet.report import status
 
         status.print_status(workdir)
 
 
-def _train_jointly(
-    settings: PretrainConfig | TrainConfig | MuirConfig | RoutingConfig, workdir: str, command: str, dry_run: bool
-) -> bool:
+def _train_jointly(settings: JointConfig, workdir: str, command: str, dry_run: bool) -> bool:
     """Whether the training is complete; everything is told to a display, the log and the user's hook."""
     from munet.joint import run
     from munet.progress.events import TrainingEnded

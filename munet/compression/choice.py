@@ -6,12 +6,9 @@ that still holds. Quality is asked for, never assumed: it need not grow with the
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 
-from munet.quality import Quality
 from munet.types import ComponentId
 
 RANKS = (1, 2, 4, 8, 16, 32, 64, 128)  # beside 0, the base itself, and being stored whole
@@ -72,23 +69,3 @@ def choose(layers: Sequence[Layer], holds: Callable[[Ranks], bool]) -> dict[Comp
                 chosen[layer.id] = rank
                 break
     return chosen
-
-
-def least(quality: Quality, tolerance: float | None) -> Fraction:
-    """The lowest quality that a compressed model may have.
-
-    Args:
-      quality: of the uncompressed one, on the same images.
-      tolerance: points (hundredths) that it may lose; None: one standard error of the quality.
-    """
-    lost = standard_error(quality) if tolerance is None else tolerance / 100
-    return quality.ratio - Fraction(lost)
-
-
-def standard_error(quality: Quality) -> float:
-    """Of the quality as an estimate, by the binomial distribution of each class (balanced) or of all images."""
-    if not quality.strata:
-        return math.sqrt(quality.accuracy * (1 - quality.accuracy) / quality.counted)
-    classes = sum(stratum.classes for stratum in quality.strata)
-    shares = [(stratum, stratum.correct / (stratum.size * stratum.classes)) for stratum in quality.strata]
-    return math.sqrt(sum(s.classes * share * (1 - share) / s.size for s, share in shares)) / classes

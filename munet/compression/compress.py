@@ -14,6 +14,7 @@ from munet.compression import choice
 from munet.compression.candidates import Candidate, candidates, num_outside_users
 from munet.compression.choice import RANKS, Layer, Ranks
 from munet.evolution.state import State
+from munet.quality import least_compressed
 from munet.store.components import component_id
 from munet.store.low_rank import Update, materialised
 from munet.types import ComponentId, ComponentName, ComponentRecord, Leaf, ModelRecord, Quality, TaskName
@@ -104,7 +105,7 @@ class _Search:
         self._updates: dict[tuple[ComponentId, ComponentId], Update] = {}
         self._measured: dict[object, Quality] = {}
         self.before = {task: self.quality(task, {}) for task in models}
-        self._least = {task: choice.least(quality, tolerance) for task, quality in self.before.items()}
+        self._least = {task: least_compressed(quality, tolerance) for task, quality in self.before.items()}
 
     def chosen(self, without: Collection[ComponentId]) -> Chosen:
         """The ranks of all layers, task by task, older models first; what is shared is chosen with its first user."""

@@ -14,7 +14,7 @@ from munet.store import new_workdir
 from munet.system import view
 from munet.system.data import open_again
 from munet.system.view import RunView
-from munet.training.measure.evaluation import Measurement, measure, phase_entry
+from munet.training.measure.evaluation import Measurement, measure, measure_validation, phase_entry
 from munet.training.program import jax_settings
 from munet.training.work import TaskWork
 from munet.types import (
@@ -98,11 +98,9 @@ def compress_run(
 
 
 def _validated(system: RunView, data: Task, components: Mapping[ComponentName, FlatArrays]) -> Measurement:
-    """As the end of a phase measures it."""
     task = data.info.name
     work = TaskWork.of(system.experiment, system.task(task))
-    settings = system.model(task).hyperparameters
-    return measure(work, components, settings, data.split("validation"), max_images=work.num_validated)
+    return measure_validation(work, data, components, system.model(task).hyperparameters)
 
 
 def _entry(

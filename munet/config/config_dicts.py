@@ -6,9 +6,8 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from munet.config.checks import field_problems
 from munet.config.evolve import Config
-from munet.config.fields import assign, settings_of
+from munet.config.fields import assign, field_problems, settings_of
 from munet.errors import ConfigError, UserError
 
 if TYPE_CHECKING:  # takes 0.1 s to import, which nobody waits for who uses the classes

@@ -62,6 +62,27 @@ def _comments(cls: type) -> dict[str, str]:
     return comments
 
 
+def field_problems(config: Any) -> tuple[dict[str, str], list[str]]:
+    """What is wrong with fields by themselves; those of the right types get them exactly, in place.
+
+    Returns:
+      The problem of each mistyped field or group by its full name, and those of all values that are not allowed.
+    """
+    mistyped: dict[str, str] = {}
+    others: list[str] = []
+    for path, entry in entries(type(config)).items():
+        if any(path.startswith(f"{wrong}.") for wrong in mistyped):
+            continue
+        try:
+            value = entry.typed(operator.attrgetter(path)(config))
+        except ValueError as error:
+            mistyped[path] = str(error)
+        else:
+            others += entry.problems(value)
+            set_value(config, path, value)
+    return mistyped, others
+
+
 def set_value(config: Any, path: str, value: Any) -> None:
     """Sets the field with that full name, in place."""
     group, _, name = path.rpartition(".")

@@ -13,25 +13,16 @@ from munet.config.checks import C
 from munet.config.config_dicts import from_config_dict
 from munet.config.evolve import Config
 from munet.config.fields import entries
-from munet.config.muir import MuirConfig
-from munet.config.pretrain import PretrainConfig
 from munet.config.python_files import FileKind
-from munet.config.routing import RoutingConfig
-from munet.config.train import TrainConfig
 from munet.errors import ConfigError, UserError
-from munet.kinds import KINDS
+from munet.kinds import KINDS, AnyConfig
 
-AnyConfig = Config | PretrainConfig | TrainConfig | MuirConfig | RoutingConfig
 _COMMANDS: dict[type[Any], str] = {kind.config: kind.command for kind in KINDS}
 CONFIG_FILES = FileKind(
     "config",
     "get_config",
     {
-        "munet.config.Config": Config,
-        "munet.config.PretrainConfig": PretrainConfig,
-        "munet.config.TrainConfig": TrainConfig,
-        "munet.config.RoutingConfig": RoutingConfig,
-        "munet.config.MuirConfig": MuirConfig,
+        **{f"munet.config.{kind.config.__name__}": kind.config for kind in KINDS},
         "ml_collections.ConfigDict": ConfigDict,
     },
     classes=tuple({entry.owner for kind in _COMMANDS for entry in entries(kind).values()}),

@@ -17,10 +17,10 @@ from absl import flags
 from munet.config.checks import C, validate
 from munet.config.evolve import Config
 from munet.config.fields import full_name, set_value, settings_of
-from munet.config.files import AnyConfig, load_any_config, load_as
+from munet.config.files import load_any_config, load_as
 from munet.config.values import Setting
 from munet.errors import ConfigError
-from munet.kinds import KINDS
+from munet.kinds import KINDS, AnyConfig
 
 _PARSERS: dict[type, flags.ArgumentParser[Any]] = {
     bool: flags.BooleanParser(),

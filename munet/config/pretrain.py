@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated
 
+from munet.config.rules import Rules, image_size, length, num_blocks, tasks, variant
 from munet.config.values import Automatic, CropShare, HueShare, NonNegative, Positive, Range, Share
 
 
@@ -81,3 +82,12 @@ def without_foreign_text(config: PretrainConfig, recipe: PretrainConfig) -> None
     """
     if config.experiment.tasks != recipe.experiment.tasks and config.runtime.card_text == recipe.runtime.card_text:
         config.runtime.card_text = ""
+
+
+RULES: Rules = (
+    (length, "experiment.num_epochs", "experiment.num_steps"),
+    (tasks, "experiment.tasks"),
+    (variant, "experiment.variant"),
+    (num_blocks, "experiment.variant", "experiment.num_blocks"),
+    (image_size, "experiment.variant", "experiment.image_size"),
+)

@@ -14,9 +14,9 @@ from typing import Literal, get_args
 
 from munet.errors import ConfigError, nearest
 
-StageKind = Literal["evolve", "explore", "narrow", "train", "replicas"]
+StageKind = Literal["evolve", "explore", "narrow", "train", "compress", "replicas"]
 
-NAMED: Mapping[str, tuple[str, ...]] = {"race": ("explore:8", "narrow:4", "train:1")}
+NAMED: Mapping[str, tuple[str, ...]] = {"race": ("explore:8", "narrow:4", "train:1"), "compress": ("compress:1",)}
 _FORM = re.compile(r"(\w+):(\d{1,6})(?:x(\d{1,6}))?")
 
 
@@ -31,9 +31,10 @@ class Stage:
           cloned with `clone_probability`.
         `narrow`: the best models of the phase, one child each, which goes on training what its parent trained.
         `train`: the same of the best one; more children differ in their batches alone.
-        `replicas`: of a baseline.
+        `compress`: the best one, with what layers it can spare stored in low rank; nothing is trained.
+      `replicas`: of a baseline.
       children: trained side by side.
-      cycles: that each trains; 0: what its share of the budget pays.
+      cycles: that each trains; 0: what its share of the budget pays, which of `compress` is nothing.
     """
 
     kind: StageKind
@@ -45,8 +46,15 @@ class Stage:
         """Whether its children differ in their settings and trained equally long, so that they say which are good."""
         return self.kind in ("explore", "narrow")
 
+    @property
+    def trains(self) -> bool:
+        """Whether its children are trained."""
+        return self.kind != "compress"
+
     def __str__(self) -> str:
         """As it is written in a config."""
+        if not self.trains:
+            return self.kind
         return f"{self.kind}:{self.children}" + (f"x{self.cycles}" if self.cycles else "")
 
 
@@ -80,6 +88,8 @@ def _parsed(text: str) -> Stage:
         raise ValueError(f"there is no kind {kind!r} of stage. {nearest(kind, kinds)}")
     if children < 1 or cycles == "0":
         raise ValueError("expected one child or more, and one cycle or more where cycles are given.")
+    if kind == "compress" and (children > 1 or cycles):
+        raise ValueError("it makes one child and trains nothing: write compress.")
     return Stage(kind, children, int(cycles or 0))  # type: ignore[arg-type]  # one of them, as was just asked
 
 
@@ -95,15 +105,17 @@ def problems(stages: Sequence[str], images_per_task: int) -> Iterator[str]:
             f"experiment.images_per_task = {images_per_task} is what stages share, but experiment.stages names none: "
             "give --config.stages=race, or leave images_per_task at 0 and set generations, children and cycles."
         )
-    open_ended = [str(stage) for stage in parsed if not stage.cycles]
+    open_ended = [str(stage) for stage in parsed if stage.trains and not stage.cycles]
     if open_ended and not images_per_task:
         yield (
             f"experiment.stages = {', '.join(stages)}: {', '.join(open_ended)} names no cycles, and "
             "experiment.images_per_task says no budget: write e.g. "
             f"{replace(parsed[0], cycles=2)}, or give --config.images_per_task=20480."
         )
-    if parsed and parsed[0].kind in ("narrow", "train"):
+    if any(not stage.trains for stage in parsed[:-1]):
+        yield f"experiment.stages = {', '.join(stages)}: compress is the last stage of a phase, and there once."
+    if parsed and parsed[0].kind in ("narrow", "train", "compress"):
         yield (
-            f"experiment.stages begins with {parsed[0]}, whose children go on from models of the phase: put explore:8 "
+            f"experiment.stages begins with {parsed[0]}, which goes on from models of the phase: put explore:8 "
             "or evolve:8 before it."
         )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from munet.config.evolve import Baseline, BaselineKind, Defaults, Experiment, Schedule, SearchSpace
+from munet.config.rules import Rules, image_size, length, num_blocks, tasks, variant
 from munet.config.values import Automatic, CropShare, HueShare, NonNegative, Positive, Range, Share, Width
 
 Method = Literal["shared", "shared_adapters", "separate"]
@@ -126,3 +128,12 @@ def as_run(experiment: TrainExperiment) -> Experiment:
         defaults=defaults,
         baseline=Baseline(kind=_AS_BASELINES[experiment.method], adapter_dim=defaults.adapter_dim),
     )
+
+
+RULES: Rules = (
+    (functools.partial(length, name="num_rounds"), "experiment.num_epochs", "experiment.num_rounds"),
+    (tasks, "experiment.tasks"),
+    (variant, "experiment.variant"),
+    (num_blocks, "experiment.variant", "experiment.num_blocks"),
+    (image_size, "experiment.variant", "experiment.defaults.image_size"),
+)

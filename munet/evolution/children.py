@@ -165,6 +165,16 @@ def continued_child(
     return ChildPlan(id, task.name, parent.id, False, hyperparameters, tuple(plans), tuple(forced))
 
 
+def compressed_child(task: TaskInfo, id: ModelId, parent: ModelRecord) -> ChildPlan:
+    """The child of a `compress` stage: its parent, of which some layers are to be stored in low rank.
+
+    Which ones is found by measuring, so the plan shares them all; the journal's components of the child tell.
+    """
+    plans = tuple(ComponentPlan(name, "share", id, trainable=False) for name, id in parent.components.items())
+    mutation = Mutation("compress", "layers")
+    return ChildPlan(id, task.name, parent.id, False, parent.hyperparameters, plans, (mutation,))
+
+
 def trained_layers(experiment: Experiment, adapters: Iterable[int] = ()) -> frozenset[ComponentName]:
     """The components of the root that the baseline trains copies of, besides the new head.
 

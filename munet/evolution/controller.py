@@ -15,10 +15,17 @@ from munet.config import Experiment
 from munet.config.stages import Stage
 from munet.errors import CorruptionError
 from munet.evolution import evidence, grid, judging, schedule
-from munet.evolution.children import baseline_child, continued_child, explored_child, mutated_child, seed_child
+from munet.evolution.children import (
+    baseline_child,
+    compressed_child,
+    continued_child,
+    explored_child,
+    mutated_child,
+    seed_child,
+)
 from munet.evolution.extending import extended
 from munet.evolution.forgetting import forgotten
-from munet.evolution.judging import judge_child
+from munet.evolution.judging import judge_child, judge_compressed
 from munet.evolution.mutations import mutate_settings
 from munet.evolution.parents import possible_parents, sample_parent
 from munet.evolution.plan import PhaseSettings, Plan
@@ -125,12 +132,15 @@ class Controller:
         return judging.score(state, model, self.experiment_at(state))
 
     def best(self, state: State) -> ModelRecord:
-        """The best-scoring model of the active population; the first one of equals.
+        """The best-scoring model of the active population, the first one of equals; or what it was compressed to.
 
         Raises:
           EvolutionError: no child of the phase gave a finite result.
         """
         ranked = self._ranked(state)
+        newest = state.next_model_id - 1
+        if newest in state.active and self.is_phase_over(state) and not self.settings(state).stages[-1].trains:
+            return state.models[newest]  # whatever it scores: it was kept for its size
         if not ranked:
             raise EvolutionError(
                 f"Every child of task {self.task(state).name!r} diverged, so it has no model. Lower "
@@ -176,6 +186,8 @@ class Controller:
             children = self._explore(state, stage)
         elif stage.kind in ("narrow", "train"):
             children = self._go_on(state, stage)
+        elif stage.kind == "compress":
+            children = [compressed_child(self.task(state), state.next_model_id, self.best(state))]
         else:
             children, fired = self._evolve(state, stage)
         return GenerationPlan(state.position, self.task(state).name, tuple(children), tuple(fired))
@@ -194,6 +206,12 @@ class Controller:
           results: what training each gave.
         """
         num_classes = self.task(state).num_classes
+        if not self.stage(state).trains:
+            experiment = self.experiment_at(state)
+            return {
+                child.id: judge_compressed(state, experiment, child, results[child.id].training, num_classes)
+                for child in plan.children
+            }
         return {
             child.id: judge_child(state, self.experiment_at(state), child, result.training, num_classes, result.latency)
             for child in plan.children

@@ -17,7 +17,7 @@ from munet.config.evolve import VersionChoice
 from munet.evolution import costs
 from munet.evolution.schedule import num_generations
 from munet.evolution.state import EvolutionError, State
-from munet.quality import standard_error
+from munet.quality import least_compressed, standard_error
 from munet.types import ChildPlan, ComponentId, CycleQualities, ModelRecord, Quality, TaskName, Verdict
 from munet.vit import architecture
 
@@ -251,6 +251,32 @@ def judge_child(
     else:
         reason = "never beat its parent's {1} (best {0})".format(*_distinct(own, to_beat))
     return Verdict(to_beat is None or own > to_beat or is_equal, reason + end, cycle, own, to_beat)
+
+
+def judge_compressed(
+    state: State, experiment: Experiment, child: ChildPlan, training: CycleQualities, num_classes: int
+) -> Verdict:
+    """Keeps a compressed model iff it loses no more validation quality than it may.
+
+    Both are scored at the size of the uncompressed model: what it has shrunk to follows from its components.
+
+    Args:
+      state, experiment, child, num_classes: as for `judge_child`.
+      training: the qualities of the uncompressed model and, where something was found, of the compressed one, both
+        measured alone.
+    """
+    if len(training.qualities) < 2:
+        return Verdict(False, "no layer can be stored in fewer parameters without losing more than it may")
+    before, after = training.qualities
+    scores = [
+        score_of_child(state, experiment, child, quality, num_classes, state.models[child.parent].latency)
+        for quality in (after, before)
+    ]
+    tolerance = experiment.compression_tolerance
+    may_lose = "a standard error" if tolerance < 0 else f"{tolerance:g} points"
+    is_kept = after.ratio >= least_compressed(before, None if tolerance < 0 else tolerance)
+    reason = "{} in low rank, {} before, of which it may lose ".format(*_distinct(*scores)) + may_lose
+    return Verdict(is_kept, reason, 1, *scores)
 
 
 def _distinct(first: float, second: float) -> tuple[str, str]:

@@ -18,9 +18,10 @@ from munet.evolution import schedule
 from munet.evolution.search_space import DATA_SETTINGS, model_settings
 from munet.evolution.spread import raced_names
 from munet.evolution.stages import stages
-from munet.types import ComponentRecord, ModelId, Position, TaskInfo, TaskName
+from munet.types import ComponentId, ComponentRecord, ModelId, Position, TaskInfo, TaskName
 
 FORGOTTEN = "(forgotten)"  # behind the names of tasks that a run has no more
+EARLIER = "(earlier tasks)"  # under which a record adds up the training cycles on more tasks than it names
 
 
 @dataclass(frozen=True)
@@ -135,6 +136,16 @@ class Plan:
         gone = {one.task_index for one in self.forgotten}
         return tuple(task for index, task in enumerate(self.tasks) if index not in gone)
 
+    @cached_property
+    def every_task(self) -> tuple[TaskInfo, ...]:
+        """All tasks that the run ever had, in order; of several of one name the newest, in the first one's place."""
+        return tuple({task.name: task for task in (*self.tasks, *self.living)}.values())
+
+    @cached_property
+    def numbers(self) -> Mapping[TaskName, int]:
+        """A number for each name of theirs, which stays whatever comes or is forgotten: pictures colour tasks by it."""
+        return {task.name: number for number, task in enumerate(self.every_task)}
+
     def index(self, task: TaskName) -> int:
         """The place among all tasks of the one that is called so now.
 
@@ -157,7 +168,24 @@ class Plan:
         """A component's training cycles by task, as these are called now."""
         if not self.forgotten:
             return record.cycles
-        return {self.called(task, record.model): number for task, number in record.cycles.items()}
+        found: Counter[str] = Counter()  # two that were forgotten may have had one name
+        for task, number in record.cycles.items():
+            found[self.called(task, record.model)] += number
+        return dict(found)
+
+    def seen(self, records: Mapping[ComponentId, ComponentRecord], task: TaskName) -> dict[ComponentId, int]:
+        """Components that were trained on images of a task that is forgotten, with how many cycles of that.
+
+        0: nobody knows. What a component descends from was trained on more tasks than its record names, and this one
+        may be among them.
+
+        Args:
+          records: of the components in question.
+          task: as it was called.
+        """
+        found = {id: self.cycles(record) for id, record in records.items()}
+        called = f"{task} {FORGOTTEN}"
+        return {id: cycles.get(called, 0) for id, cycles in found.items() if called in cycles or EARLIER in cycles}
 
     def without(self, task: TaskName, next_model_id: ModelId) -> Plan:
         """The plan of a complete run that has a task no more.

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from munet.evolution.plan import EARLIER
 from munet.evolution.state import State
 from munet.types import ROOT_MODEL, ChildPlan, ComponentId, ComponentPlan, ComponentRecord, Leaf, TaskName
 
 # Where thousands of tasks descend from each other, a component may have been trained on most of them.
 MOST_TASKS = 64  # whose training cycles a record lists one by one
-EARLIER = "(earlier tasks)"  # under which it adds up those of the others
 
 
 def publishes(plan: ComponentPlan) -> bool:

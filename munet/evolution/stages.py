@@ -60,9 +60,9 @@ def cycles(experiment: Experiment, place: int, images_left: int, images_per_cycl
     """
     every = stages(experiment)
     stage = every[place]
-    if stage.cycles:
+    if stage.cycles or not stage.trains:
         return stage.cycles
     fixed = sum(one.children * one.cycles for one in every[place:]) * images_per_cycle
-    others = sum(SHARES.get(one.kind, 1.0) for one in every[place:] if not one.cycles)
+    others = sum(SHARES.get(one.kind, 1.0) for one in every[place:] if one.trains and not one.cycles)
     own = max(images_left - fixed, 0) * SHARES.get(stage.kind, 1.0) / others
     return max(int(own // (stage.children * images_per_cycle)), 1)

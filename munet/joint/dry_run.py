@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from typing import Any
 
 import jax
+import numpy as np
 
 from munet.joint.job import Job
 from munet.joint.program import Programs, mesh_of
@@ -21,12 +23,11 @@ def describe(job: Job) -> list[str]:
     measured = measure(job)
     devices, length = job.layout.devices, job.length
     seconds = measured.compilation + length.total * measured.round
-    copies = 2 if job.keeps_best else 1
-    images = f"{measured.image_bytes / _MIB:.0f} MiB of images"
+    state = (2 if job.keeps_best else 1) * measured.state_bytes
     return [
         *job.words.summary,
-        f"about {copies * measured.state_bytes / _MIB:.0f} MiB of parameters and optimiser, "
-        f"{activation_bytes(job) / _MIB:.0f} MiB for a batch, {images}, on each device",
+        f"about {_mib(state + measured.image_bytes + measured.working_bytes)} on each device: {_mib(state)} of "
+        f"parameters and optimiser, {_mib(measured.image_bytes)} of images, {_mib(measured.working_bytes)} for a round",
         f"measured on {count(len(devices), f'{devices[0].device_kind} device')}: {measured.round * 1000:.1f} ms a "
         f"{job.words.unit}, {measured.compilation:.0f} s to compile {count(measured.programs, 'program')}",
         f"about {duration(seconds)} in all, without measuring and saving",
@@ -40,12 +41,22 @@ def activation_bytes(job: Job) -> float:
 
 @dataclass(frozen=True)
 class Times:
-    """Seconds of wall time, and sizes on each device."""
+    """Seconds of wall time, and sizes on each device.
+
+    Attributes:
+      compilation: of the program that trains.
+      round: of training.
+      state_bytes, image_bytes: parameters and optimiser once; training sets.
+      working_bytes: whatever else the program takes while it runs, as the compiler has it: batches, activations,
+        gradients.
+      programs: that a training compiles.
+    """
 
     compilation: float
     round: float
     state_bytes: int
     image_bytes: int
+    working_bytes: int
     programs: int
 
 
@@ -61,17 +72,39 @@ def measure(job: Job) -> Times:
         num_threads=job.free.decoding_threads,
     )  # fmt: skip
     held = sum(leaf.nbytes for leaf in jax.tree.leaves(rounds.sets))
-    times = []
     try:
+        picked = rounds.block(0, 1)
+        started = time.perf_counter()
         with without_compilation_cache():
-            for first, length in ((0, 1), (1, 3)):
-                picked = rounds.block(first, min(length, size))
-                started = time.perf_counter()
-                carried = programs.run(carried, picked, rounds.sets, min(length, size))
-                jax.block_until_ready(carried)
-                times.append(time.perf_counter() - started)
+            program = programs.compiled_block(carried, picked, rounds.sets)
+        compilation = time.perf_counter() - started
+        carried = jax.block_until_ready(
+            program(carried, picked, rounds.sets, np.int32(1))
+        )  # what only a first run does
+        length = min(3, size)
+        picked = rounds.block(1, length)
+        started = time.perf_counter()
+        jax.block_until_ready(program(carried, picked, rounds.sets, np.int32(length)))
+        round_seconds = (time.perf_counter() - started) / length
     finally:
         rounds.close()
-    round_seconds = times[1] / min(3, size)
-    tasks = 1 if job.kind.start == "pretrain.json" or job.measure_all is not None else len(job.tasks)
-    return Times(max(times[0] - round_seconds, 0.0), round_seconds, state_bytes, held, 1 + tasks + bool(job.keeps_best))
+    tasks = 1 if job.has_one_head or job.measure_all is not None else len(job.tasks)
+    working = _working_bytes(program, held + state_bytes)
+    working = round(activation_bytes(job)) if working is None else working
+    return Times(compilation, round_seconds, state_bytes, held, working, 1 + tasks + bool(job.keeps_best))
+
+
+def _working_bytes(program: Any, held: int) -> int | None:
+    """What a compiled program takes on a device beyond what is held there anyway; None where that is not told."""
+    try:
+        told = program.memory_analysis()
+    except Exception:  # backends without it raise what they like
+        return None
+    if told is None:
+        return None
+    outputs = told.output_size_in_bytes - told.alias_size_in_bytes  # the others lie where arguments were
+    return max(told.temp_size_in_bytes + told.argument_size_in_bytes + outputs - held, 0)
+
+
+def _mib(number: float) -> str:
+    return f"{number / _MIB:.0f} MiB" if number >= _MIB else f"{number / _MIB:.1f} MiB"

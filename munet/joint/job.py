@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from munet.data.splits import Split, SplitName
 from munet.data.tasks import Task
 from munet.joint.held_out import Measured
-from munet.joint.learner import Learner
+from munet.joint.learner import Facts, Learner
 from munet.joint.program import Programs
 from munet.joint.rounds import Stream
 from munet.training.batches.stream import Resize
@@ -20,7 +20,8 @@ from munet.vit.init import FlatArrays
 
 if TYPE_CHECKING:
     from munet.joint.run import Finished
-    from munet.joint.workdir import Beginning, Kind, Workdir
+    from munet.joint.workdir import Beginning, Workdir
+    from munet.kinds import Kind
 
 Criterion = Literal["loss", "quality"]
 MeasureAll = Callable[[Programs, Any, SplitName], Mapping[TaskName, Sequence[Measured]]]
@@ -105,6 +106,7 @@ class Job:
       publish: makes files of what came of it, and the record of them.
       measure_all: measures a split of all tasks at once, by task and replica; None: they are image classification, and
         measured one by one. Test splits only inside of `task.testing()`.
+      has_one_head: whether one program answers for every task.
       activation_bytes: what the backward passes keep of a round's batches, roughly, all devices together.
     """
 
@@ -124,8 +126,9 @@ class Job:
     words: Words
     publish: Callable[[Workdir, Finished], Any]
     activation_bytes: int = 0
-    measure_test: Callable[[Task, Mapping[ComponentName, FlatArrays]], Measurement] | None = None
+    measure_test: Callable[[Task, Mapping[ComponentName, FlatArrays], Facts], Measurement] | None = None
     measure_all: MeasureAll | None = None
+    has_one_head: bool = False
 
     @property
     def num_images(self) -> int:

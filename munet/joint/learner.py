@@ -7,8 +7,9 @@ shown in the same way, by the same code. `tests/joint/conformance.py` says what 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
@@ -73,6 +74,22 @@ class Facts:
     flops: int
     extras: Mapping[str, object] = field(default_factory=dict)
 
+    @classmethod
+    def of(
+        cls,
+        task: TaskName,
+        components: Sequence[Component],
+        flops: int,
+        extras: Mapping[str, object] = MappingProxyType({}),
+    ) -> Facts:
+        """By the components that the task uses, of all that a learner publishes."""
+        own = [
+            (sum(array.size for array in part.arrays.values()), len(part.tasks))
+            for part in components
+            if task in part.tasks
+        ]
+        return cls(sum(size for size, _ in own), sum(size / users for size, users in own), flops, extras)
+
 
 @dataclass(frozen=True)
 class Component:
@@ -117,7 +134,11 @@ class Learner(Protocol[State]):
         """`best` with what belongs to some groups, optimiser included, as `state` has it. Traced."""
 
     def decide(self, state: State, place: Place) -> tuple[State, Mapping[str, object] | None]:
-        """The state, changed or not, and a record of it as JSON values; None: nothing. On the host, of NumPy arrays."""
+        """The state, changed or not, and a record of it as JSON values; None: nothing.
+
+        On the host, a pure function of seed, place and arrays. What is read of the state, as `np.asarray(leaf)`, is
+        copied to the host then; what is handed back as another array goes to the devices; all else stays there.
+        """
 
     def learning_rate(self, step: int) -> float:
         """The rate of a round, for the curve."""

@@ -281,7 +281,7 @@ class Training:
     def _decide(self, carried: Carried, step: int) -> Carried:
         """Asks the learner, replica by replica, and keeps what it says."""
         job, states, is_new = self._job, [], False
-        before = self._programs.taken(carried.state)
+        before = self._programs.views(carried.state)
         for seed, state in zip(job.seeds, before, strict=True):
             state, record = job.learner.decide(state, Place(seed, step, job.length.total))
             states.append(state)
@@ -293,7 +293,7 @@ class Training:
         if not is_new and all(one is other for one, other in zip(states, before, strict=True)):
             return carried
         self._writes(self._write)
-        return carried._replace(state=self._programs.put(states))
+        return carried._replace(state=self._programs.put_changed(carried.state, before, states))
 
     def _check_losses(self, carried: Carried, step: int) -> None:
         for name, sums in carried.loss_sums.items():

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
+from munet import kinds
 from munet.config import Runtime
 from munet.config.pretrain import PretrainRuntime
 from munet.config.train import TrainRuntime
 from munet.data.open_settings import OpenSettings
 from munet.data.tasks import Task, load_tasks
+from munet.data.uris import relative_path
 from munet.errors import ConfigError
 from munet.joint.workdir import Beginning
+from munet.kinds import AnyConfig, JointConfig
 from munet.run import start
 from munet.training.batches import resident
 from munet.training.placement.devices import DeviceLayout
 from munet.training.program import jax_settings
 from munet.training.program.compilation_cache import use_compilation_cache
-from munet.types import Objective
 
 Say = Callable[[str], None]
 
@@ -36,54 +41,49 @@ class Opened:
     layout: DeviceLayout
     max_resident: float
 
-    def beginning(
-        self, experiment: Mapping[str, object], root: Mapping[str, object] | None = None, folder: str = ""
-    ) -> Beginning:
-        """What the training begins with."""
-        # Who predicts needs the shapes of the images; of a pre-training nobody does, and older versions read its file.
-        infos = tuple(task.noted if root else task.info for task in self.tasks)
+    def beginning(self, experiment: Mapping[str, object], root: Mapping[str, object] | None = None) -> Beginning:
+        """What the training begins with.
+
+        Args:
+          experiment: the settings that decide the result, as JSON values.
+          root: what it begins from; {}: nothing; None: nothing, and older versions of munet are to read the file.
+        """
+        infos = tuple(task.noted if root else task.info for task in self.tasks)  # who predicts needs images' shapes
+        uris: Any = experiment.get("tasks", ())  # none of tasks that are made, which are nowhere
+        folder = str(Path.cwd()) if root is not None and any(map(relative_path, uris)) else ""
         return Beginning(experiment, infos, self.layout.describe(), start.versions(), root=root or {}, folder=folder)
 
 
-def open_inputs(
-    uris: Sequence[str],
-    runtime: PretrainRuntime | TrainRuntime,
-    *,
-    seed: int,
-    image_size: int,
-    say: Say,
-    stream: bool,
-    objectives: tuple[Objective, ...] = ("",),
-) -> Opened:
+def open_inputs(config: JointConfig, say: Say, *, stream: bool) -> Opened:
     """Opens the data and finds the devices.
 
     Args:
-      uris: of the tasks.
-      runtime: the settings that are free.
-      seed: of the splits.
-      image_size: that models see.
+      config: validated settings.
       say: told about work that takes long.
       stream: whether sets may be streamed that are too large.
-      objectives: of the tasks that the method learns.
 
     Raises:
       DataError: data are missing or cannot be used; of all tasks in one message.
       UserError: settings that do not fit the devices.
     """
-    engine = _engine(runtime)
-    layout = open_devices(runtime, say)
-    limit = resident.max_resident(engine, layout) if stream else float("inf")
-    opening = OpenSettings(
+    layout = open_devices(config.runtime, say)
+    limit = resident.max_resident(_engine(config.runtime), layout) if stream else math.inf
+    return Opened(tuple(load_tasks(config.experiment.tasks, opening(config, limit, say))), layout, limit)
+
+
+def opening(config: AnyConfig, max_resident: float = math.inf, say: Say = lambda _: None) -> OpenSettings:
+    """How the data of a joint training are opened, of whichever kind it is."""
+    runtime, data = config.runtime, kinds.of(config).trained.data(config.experiment)
+    return OpenSettings(
         data_dir=runtime.data_dir,
         cache_dir=runtime.cache_dir,
-        seed=seed,
-        max_image_size=image_size,
+        seed=data.seed,
+        max_image_size=data.image_size,
         max_bad_images=runtime.max_bad_images,
-        max_resident=limit,
+        max_resident=max_resident,
         say=say,
-        objectives=objectives,
+        objectives=data.objectives,
     )
-    return Opened(tuple(load_tasks(uris, opening)), layout, limit)
 
 
 def open_devices(runtime: PretrainRuntime | TrainRuntime, say: Say) -> DeviceLayout:

@@ -7,6 +7,7 @@ axis, because a batch axis of length one costs XLA's CPU backend its fast matrix
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -34,6 +35,51 @@ class Carried(NamedTuple):
 
     state: Any
     loss_sums: dict[StreamName, Float[Array, ""]]
+
+
+class _Fetched:
+    """An array on the devices, that is copied to the host when it is asked for, once."""
+
+    def __init__(self, leaf: Array):
+        self.leaf = leaf
+
+    @functools.cached_property
+    def values(self) -> np.ndarray:
+        """On the host."""
+        return np.asarray(self.leaf)
+
+
+class View:
+    """One replica's array of a state, for who decides on the host: it is copied there when it is read.
+
+    Args:
+      fetched: the array, of all replicas.
+      index: which replica; None: there is one, and no axis.
+    """
+
+    def __init__(self, fetched: _Fetched, index: int | None = None):
+        self._fetched, self._index = fetched, index
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the replica's array."""
+        shape: tuple[int, ...] = self._fetched.leaf.shape
+        return shape if self._index is None else shape[1:]
+
+    @property
+    def dtype(self) -> Any:
+        """Of the array."""
+        return self._fetched.leaf.dtype
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.__array__()[index]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        values = self._fetched.values if self._index is None else self._fetched.values[self._index]
+        return np.array(values, dtype, copy=copy)
 
 
 def mesh_of(layout: DeviceLayout, num_replicas: int) -> Mesh:
@@ -80,10 +126,39 @@ class Programs:
             return [whole]
         return [jax.tree.map(lambda leaf, index=index: leaf[index], whole) for index in range(self._replicas)]
 
+    def views(self, tree: Any) -> list[Any]:
+        """As `taken`, but every array comes to the host only when it is read, and then once for all replicas."""
+        if self._replicas == 1:
+            return [jax.tree.map(lambda leaf: View(_Fetched(leaf)), tree)]
+        fetched = jax.tree.map(_Fetched, tree)
+        return [
+            jax.tree.map(lambda one, index=index: View(one, index), fetched) for index in range(self._replicas)
+        ]  # fmt: skip
+
+    def put_changed(self, tree: Any, before: Sequence[Any], after: Sequence[Any]) -> Any:
+        """`tree` with the arrays that changed in some replica; all others stay where they are.
+
+        Args:
+          tree: on the devices.
+          before: its `views`.
+          after: the same, some leaves of which are other arrays now.
+        """
+        leaves, structure = jax.tree.flatten(tree)
+        old, new = ([jax.tree.leaves(one) for one in replicas] for replicas in (before, after))
+        for at, leaf in enumerate(leaves):
+            if any(one[at] is not other[at] for one, other in zip(old, new, strict=True)):
+                own = [np.asarray(one[at], leaf.dtype) for one in new]
+                leaves[at] = jax.device_put(own[0] if self._replicas == 1 else np.stack(own), self.placed)
+        return jax.tree.unflatten(structure, leaves)
+
     def run(self, carried: Carried, picked: Mapping[StreamName, Picked], sets: Sets, num_rounds: int) -> Carried:
         """Trains the first `num_rounds` rounds of a block; `carried` is donated."""
         result: Carried = self._block(carried, picked, sets, np.int32(num_rounds))
         return result
+
+    def compiled_block(self, carried: Carried, picked: Mapping[StreamName, Picked], sets: Sets) -> Any:
+        """The program of `run` for these shapes, compiled ahead: it is called with the same, and tells its memory."""
+        return self._block.lower(carried, picked, sets, np.int32(0)).compile()
 
     def without_sums(self, carried: Carried) -> Carried:
         """The same, the sums of losses beginning anew."""

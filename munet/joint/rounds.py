@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -25,6 +25,7 @@ from munet.data.streamed import StreamedImages
 from munet.joint.learner import Batch, StreamName
 from munet.training.batches.decode_ahead import StepFeed
 from munet.training.batches.resident import is_resident
+from munet.training.program import keys
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,8 @@ class Stream:
       is_hashed: whether the words of every round are hashes of its path, made on the host (as pre-training's have ever
         been); else the devices fold the round into one hash, which costs nothing where there are many small streams.
       class_balanced: whether every class comes equally often (`loader.balanced_indices`).
-      is_whole: whether every round has the whole set, in its own order: nothing is drawn then.
+      is_ordered: whether rounds take the set in its own order, batch after batch, and begin anew where less than a
+        batch is left: nothing is drawn then, and a batch of the whole set is all of it in every round.
     """
 
     name: StreamName
@@ -51,12 +53,13 @@ class Stream:
     purposes: tuple[str, ...] = ("augment",)
     class_balanced: bool = False
     is_hashed: bool = False
-    is_whole: bool = False
+    is_ordered: bool = False
 
     def indices(self, seed: int, first: int, count: int) -> Int32[np.ndarray, "rounds batch"]:
         """Which images are in some consecutive rounds."""
-        if self.is_whole:
-            return np.tile(np.arange(len(self.labels), dtype=np.int32), (count, 1))
+        if self.is_ordered:
+            batches = np.arange(first, first + count) % (len(self.labels) // self.batch_size)
+            return (batches[:, None] * self.batch_size + np.arange(self.batch_size)).astype(np.int32)
         if self.class_balanced:
             return loader.balanced_indices(self.path(seed), self.labels, self.batch_size, first, count)
         return loader.batch_indices(self.path(seed), len(self.labels), self.batch_size, first, count)
@@ -104,8 +107,8 @@ def batch(held: Set | None, picked: Picked, index: Int[Array, ""]) -> Batch:
     if picked.first is None:
         words = jnp.asarray(picked.words)[index]
     else:
-        keys = jax.random.wrap_key_data(jnp.asarray(picked.words), impl="threefry2x32")
-        words = jax.random.key_data(jax.vmap(jax.random.fold_in, (0, None))(keys, picked.first + index))
+        purposes = keys.wrapped(picked.words)
+        words = jax.random.key_data(jax.vmap(jax.random.fold_in, (0, None))(purposes, picked.first + index))
     if held is None:
         if picked.images is None:
             raise ValueError("a stream whose set is not on the device brings its images")
@@ -138,10 +141,13 @@ class Rounds:
         num_threads: int = 0,
     ):
         self._streams, self._seeds, self._size, self._num_rounds = streams, seeds, size, num_rounds
-        self._mesh, self._num_threads = mesh, num_threads
+        self._num_threads = num_threads
         self._keys = {(stream.name, seed): stream.key(seed) for stream in streams for seed in seeds}
         self._feeds: dict[tuple[StreamName, int], StepFeed] = {}
         everywhere = NamedSharding(mesh, PartitionSpec())
+        lead = ("child",) if len(seeds) > 1 else ()
+        self._whole = NamedSharding(mesh, PartitionSpec(*lead))
+        self._cut = NamedSharding(mesh, PartitionSpec(*lead, None, "data"))
         self.sets: dict[StreamName, Set | None] = {}
         self._streamed: dict[StreamName, StreamedImages] = {}
         for stream in streams:
@@ -161,7 +167,12 @@ class Rounds:
         Raises:
           DataError: an image of a streamed set cannot be decoded.
         """
-        return {stream.name: self._placed(self._picked(stream, first, count)) for stream in self._streams}
+        picked = {stream.name: self._stacked(self._picked(stream, first, count)) for stream in self._streams}
+        # One call for all: each costs a fifth of a millisecond, and there may be hundreds of streams.
+        placed: dict[StreamName, Picked] = jax.device_put(
+            picked, {name: self._homes(one) for name, one in picked.items()}
+        )
+        return placed
 
     def close(self) -> None:
         """Ends the threads that decode."""
@@ -199,11 +210,14 @@ class Rounds:
             )
         return feed.segment(count)
 
-    def _placed(self, picked: list[Picked]) -> Picked:
-        """Stacked where there are several replicas, and cut along the mesh's axes."""
-        lead = ("child",) if len(picked) > 1 else ()
-        stacked: Picked = jax.tree.map(lambda *leaves: np.stack(leaves), *picked) if lead else picked[0]
-        cut = NamedSharding(self._mesh, PartitionSpec(*lead, None, "data"))
-        words, first = jax.device_put((stacked.words, stacked.first), NamedSharding(self._mesh, PartitionSpec(*lead)))
-        images = None if stacked.images is None else jax.device_put(stacked.images, cut)
-        return Picked(jax.device_put(stacked.indices, cut), words, images, first)
+    def _homes(self, picked: Picked) -> Any:
+        """Where each of its arrays lies: replicas along `child`, images along `data`."""
+        images, first = (None if picked.images is None else self._cut), (None if picked.first is None else self._whole)
+        return Picked(self._cut, self._whole, images, first)  # type: ignore[arg-type]  # a tree of places
+
+    def _stacked(self, picked: list[Picked]) -> Picked:
+        """With a replica axis where there are several."""
+        if len(picked) == 1:
+            return picked[0]
+        stacked: Picked = jax.tree.map(lambda *leaves: np.stack(leaves), *picked)
+        return stacked

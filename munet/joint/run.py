@@ -12,39 +12,29 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from munet import intervals
+from munet import kinds
 from munet.config.differences import to_json
-from munet.config.muir import MuirConfig
-from munet.config.pretrain import PretrainConfig
-from munet.config.routing import RoutingConfig
-from munet.config.train import TrainConfig
 from munet.data.tasks import Task
-from munet.joint import dry_run
+from munet.joint import dry_run, memory
 from munet.joint.held_out import Measured, predict
 from munet.joint.job import Job
 from munet.joint.learner import Component, Facts
 from munet.joint.loop import Trained, Training
 from munet.joint.saving import JointSaves
 from munet.joint.workdir import (
-    PRETRAIN,
-    TRAIN,
     CurvePoint,
-    JointResult,
-    Kind,
-    PretrainResult,
     Workdir,
     check_same,
     experiment_differences,
 )
+from munet.kinds import JointConfig
 from munet.progress import events
 from munet.progress.events import Notify
 from munet.run import start
 from munet.run.deadline import Deadline, TimeIsUpError
-from munet.text import with_interval
 from munet.training.measure.evaluation import Measurement, count
 from munet.types import TaskName
 
-JointConfig = PretrainConfig | TrainConfig | MuirConfig | RoutingConfig
 METRIC = "accuracy"  # of test splits
 
 
@@ -58,6 +48,7 @@ class Finished:
       states, best_states: of each replica, on the host, where a job measures all tasks at once (`Job.measure_all`):
         after all rounds, and the best version; `components` and `facts` are of the former then.
       measured, best_measured: their tests; there is no `test` then.
+      command: that did this, for a root's card.
       points: the curve, of all replicas.
       seconds: all starts together.
     """
@@ -72,6 +63,7 @@ class Finished:
     best_states: tuple[Any, ...] = ()
     measured: tuple[Mapping[TaskName, Measured], ...] = ()
     best_measured: tuple[Mapping[TaskName, Measured], ...] = ()
+    command: str = ""
 
 
 def train(config: JointConfig, workdir: str, notify: Notify, *, command: str = "", is_dry_run: bool = False) -> bool:
@@ -96,14 +88,14 @@ def train(config: JointConfig, workdir: str, notify: Notify, *, command: str = "
         notify(events.Note(text))
 
     if is_dry_run:
-        for line in dry_run.describe(prepared(config, notify, command)):
+        for line in dry_run.describe(prepared(config, notify)):
             say(line)
         return False
     started, deadline = time.monotonic(), Deadline(config.runtime.max_hours)
-    place = Workdir(workdir, kind_of(config))
+    place = Workdir(workdir, kinds.of(config))
     if _is_complete(config, place, notify):
         return True
-    job = prepared(config, notify, command)
+    job = prepared(config, notify)
     with place.lock():
         _begin_or_resume(job, place, notify)
         saving = JointSaves(place.in_training, job.free.checkpoint_minutes, say)
@@ -117,7 +109,7 @@ def train(config: JointConfig, workdir: str, notify: Notify, *, command: str = "
                 say(f"runtime.max_hours = {hours} have passed. Everything is saved; the same command goes on.")
                 notify(events.TrainingEnded(is_complete=False, seconds=time.monotonic() - started))
                 return False
-            result = job.publish(place, _finished(job, trained))
+            result = job.publish(place, _finished(job, trained, command))
         _tell(result, place, notify)
         saving.clear()
         notify(events.TrainingEnded(is_complete=True, seconds=time.monotonic() - started))
@@ -129,44 +121,15 @@ def describe(config: JointConfig) -> list[str]:
     return dry_run.describe(prepared(config))
 
 
-def kind_of(config: JointConfig) -> Kind:
-    """What the work directory of a config's training is."""
-    if isinstance(config, MuirConfig):
-        from munet.methods.muir.result import MUIR
-
-        return MUIR
-    if isinstance(config, RoutingConfig):
-        from munet.methods.gumbel_matrix.result import ROUTING
-
-        return ROUTING
-    return PRETRAIN if isinstance(config, PretrainConfig) else TRAIN
-
-
-def prepared(config: JointConfig, notify: Notify = lambda _: None, command: str = "") -> Job:
-    """The one table of methods: how each kind of settings becomes a training that is checked and ready.
+def prepared(config: JointConfig, notify: Notify = lambda _: None) -> Job:
+    """The training of some settings, checked and ready.
 
     Raises:
       UserError: the input cannot be used.
     """
-
-    def say(text: str) -> None:
-        notify(events.Note(text))
-
-    if isinstance(config, PretrainConfig):
-        from munet.methods.pretraining import job as pretraining
-
-        return pretraining.prepare(config, say, command)
-    if isinstance(config, MuirConfig):
-        from munet.methods.muir import job as muir
-
-        return muir.prepare(config, say)
-    if isinstance(config, RoutingConfig):
-        from munet.methods.gumbel_matrix import job as routing
-
-        return routing.prepare(config, say)
-    from munet.methods.fine_tuning import job as fine_tuning
-
-    return fine_tuning.prepare(config, say)
+    job: Job = kinds.of(config).trained.prepare()(config, lambda text: notify(events.Note(text)))
+    memory.check_replicas(job)
+    return job
 
 
 def _is_complete(config: JointConfig, place: Workdir, notify: Notify) -> bool:
@@ -200,7 +163,7 @@ def _begin_or_resume(job: Job, place: Workdir, notify: Notify) -> None:
         notify(events.Note(note))
 
 
-def _finished(job: Job, trained: Trained) -> Finished:
+def _finished(job: Job, trained: Trained, command: str) -> Finished:
     """Measures the test splits, this once, and asks the learner what there is to publish."""
     replicas = trained.programs.taken(trained.state if job.measure_all is None else trained.last)
     components = tuple(job.learner.components(state) for state in replicas)
@@ -218,9 +181,9 @@ def _finished(job: Job, trained: Trained) -> Finished:
         best_states = tuple(trained.programs.taken(best))
         return Finished(
             job, components, facts, (), trained.points, trained.seconds, tuple(replicas), best_states, measured,
-            best_measured,
+            best_measured, command,
         )  # fmt: skip
-    tests = [_tested(job, trained, task, components) for task in job.tasks]
+    tests = [_tested(job, trained, task, components, facts) for task in job.tasks]
     return Finished(
         job,
         components,
@@ -231,16 +194,24 @@ def _finished(job: Job, trained: Trained) -> Finished:
         ),
         trained.points,
         trained.seconds,
+        command=command,
     )
 
 
-def _tested(job: Job, trained: Trained, task: Task, components: Sequence[tuple[Component, ...]]) -> list[Measurement]:
+def _tested(
+    job: Job,
+    trained: Trained,
+    task: Task,
+    components: Sequence[tuple[Component, ...]],
+    facts: Sequence[Mapping[TaskName, Facts]],
+) -> list[Measurement]:
     """What a task's models of all replicas get right of its test split."""
     name = task.info.name
     with task.testing():
         if job.measure_test is not None:
             own = [{part.name: part.arrays for part in parts if name in part.tasks} for parts in components]
-            found = [job.measure_test(task, model) for model in own]
+            costs = [one[name] for one in facts]
+            found = [job.measure_test(task, model, cost) for model, cost in zip(own, costs, strict=True)]
         else:
             split = job.tested(task)
             predicted = predict(trained.programs, trained.state, name, split, job.resize[name])
@@ -251,28 +222,7 @@ def _tested(job: Job, trained: Trained, task: Task, components: Sequence[tuple[C
     return found
 
 
-def _own_lines(result: Any) -> list[str]:
-    from munet.methods.gumbel_matrix.result import RoutingResult
-
-    if isinstance(result, RoutingResult):
-        return result.lines()
-    from munet.methods.muir.result import lines
-
-    return list(lines(result))
-
-
 def _tell(result: Any, place: Workdir, notify: Notify) -> None:
-    if not isinstance(result, PretrainResult | JointResult):  # a method with a result of its own, which has the words
-        for line in _own_lines(result):
-            notify(events.Note(line))
-        notify(events.Note(f"result: {place.location('result.json')}"))
-        return
-    if isinstance(result, PretrainResult):
-        tests, last = result.test, f"root, with its card beside it: {place.location(result.file)}"
-    else:
-        tests = {name: one.test for name, one in result.replicas[0].tasks.items()}
-        last = f"components: {place.components.path}"
-    for name, quality in tests.items():
-        shown = with_interval(quality.value, intervals.of_quality(quality))
-        notify(events.Note(f"test accuracy of {name}: {shown}, {quality.correct:,} of {quality.counted:,}"))
-    notify(events.Note(last))
+    what, file = result.kept
+    for line in (*result.lines(), f"{what}: {place.location(file)}"):
+        notify(events.Note(line))

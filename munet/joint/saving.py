@@ -25,6 +25,12 @@ class SavedState:
     seconds: float
 
 
+def rounds_saved(folder: str) -> int:
+    """After how many rounds the newest state in a folder was saved; 0 where there is none."""
+    saves = Saves(folder, -1, Subject("The state in training", "training"), note=lambda _: None).complete(_FAMILY)
+    return int(saves[-1].name.rpartition("-")[2]) if saves else 0
+
+
 class JointSaves:
     """The newest state of a training, on disk.
 

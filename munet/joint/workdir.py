@@ -1,10 +1,12 @@
 """What a joint training keeps in its directory, and the lock on it.
 
-train.json, pretrain.json   what it began with: settings, data, devices, software
+KIND.json                   what it began with (train, pretrain, muir, routing): settings, data, devices, software
 curve.jsonl                 the validation curve, one line a measurement (and replica); curve.svg draws it
 decisions.jsonl             what the learner decided between blocks; there where it did
 in_training/                the training state (Orbax), until the end
-components/                 what was trained, one safetensors file a layer; of a pre-training NAME.npz and NAME.md
+components/                 what was trained, one safetensors file a layer (train, routing)
+NAME.npz, NAME.md           of a pre-training: the root, and its card
+replica_SEED*.safetensors   of MUiR: modules with their alignment, and the plain weights that they come to
 result.json                 written last: training is complete
 log.jsonl                   every event
 """
@@ -17,18 +19,19 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
+from munet import intervals, kinds
 from munet.config.differences import differences, merged, to_json
-from munet.config.pretrain import Recipe
-from munet.config.train import TrainExperiment
 from munet.errors import CorruptionError, WorkdirError
+from munet.kinds import Kind
 from munet.store import codec
 from munet.store.components import ComponentStore
-from munet.store.folders import is_remote, local_path, open_folder
+from munet.store.folders import absolute, is_remote, open_folder
 from munet.store.keeper import Keeper
 from munet.store.lock import check_usable
 from munet.store.one_writer import only_writer
+from munet.text import with_interval
 from munet.types import ComponentId, ComponentName, ComponentRecord, Quality, TaskInfo, TaskName
 
 _CURVE, _DECISIONS, _RESULT, _IN_TRAINING, _COMPONENTS = (
@@ -118,6 +121,15 @@ class PretrainResult:
     num_steps: int
     seconds: float
 
+    def lines(self) -> list[str]:
+        """For people, a line a task."""
+        return _accuracies(self.test)
+
+    @property
+    def kept(self) -> tuple[str, str]:
+        """What is to be used of it, in words, and its file."""
+        return "root, with its card beside it", self.file
+
 
 @dataclass(frozen=True)
 class TaskResult:
@@ -174,25 +186,25 @@ class JointResult:
     image_steps: int
     seconds: float
 
+    def lines(self) -> list[str]:
+        """For people, a line a task of the first seed."""
+        return _accuracies({name: one.test for name, one in self.replicas[0].tasks.items()})
 
-class Kind(NamedTuple):
-    """What tells the directories of one command from those of another.
-
-    Attributes:
-      start: name of the file that the training begins with.
-      what: is kept there, in words.
-      result: class of its result.
-      defaults: of its settings: what a field that an older version did not have was.
-    """
-
-    start: str
-    what: str
-    result: type[Any]
-    defaults: type[Any]
+    @property
+    def kept(self) -> tuple[str, str]:
+        """What is to be used of it, in words, and its folder."""
+        return _COMPONENTS, _COMPONENTS
 
 
-PRETRAIN = Kind("pretrain.json", "pre-training", PretrainResult, Recipe)
-TRAIN = Kind("train.json", "joint training", JointResult, TrainExperiment)
+def _accuracies(tests: Mapping[TaskName, Quality]) -> list[str]:
+    return [
+        f"test accuracy of {name}: {with_interval(quality.value, intervals.of_quality(quality))}, {quality.correct:,} "
+        f"of {quality.counted:,}"
+        for name, quality in tests.items()
+    ]
+
+
+PRETRAIN, TRAIN = kinds.named("pretrain"), kinds.named("train")
 
 
 class Workdir:
@@ -204,8 +216,7 @@ class Workdir:
 
     def __init__(self, workdir: str | os.PathLike[str], kind: Kind):
         self.kind = kind
-        path = local_path(workdir)
-        self.path = path if is_remote(path) else str(Path(path).absolute())  # Orbax takes no relative one
+        self.path = absolute(workdir)  # Orbax takes no relative one
         self._files = open_folder(self.path)
         self._keeper: Keeper | None = None
         if not is_remote(self.path):
@@ -305,7 +316,7 @@ class Workdir:
         """
         if not self._files.exists(_RESULT):
             return None
-        result = codec.from_json(self.kind.result, self._read(_RESULT), self.location(_RESULT))
+        result = codec.from_json(self.kind.trained.result(), self._read(_RESULT), self.location(_RESULT))
         if not isinstance(result, PretrainResult):
             return result
         is_there = self._files.exists(result.file)
@@ -358,7 +369,7 @@ def experiment_differences(old: Mapping[str, object], new: Mapping[str, object],
     """Fields in which two recipes differ; one that an older version did not have had its default. Not the places."""
 
     def complete(recipe: Mapping[str, object]) -> dict[str, object]:
-        whole = merged(to_json(kind.defaults()), recipe)
+        whole = merged(to_json(kind.defaults), recipe)
         return {name: value for name, value in whole.items() if name not in ("tasks", "root")}
 
     return differences(complete(old), complete(new))

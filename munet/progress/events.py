@@ -105,7 +105,10 @@ class CycleEnded:
 
 @dataclass(frozen=True)
 class GenerationEnded:
-    """Every child is judged, and the journal has the entry. `seconds` is the wall time since `GenerationStarted`."""
+    """Every child is judged, and the journal has the entry. `seconds` is the wall time since `GenerationStarted`.
+
+    The generation of a `compress` stage trains nothing, and has no `GenerationStarted`.
+    """
 
     entry: GenerationEntry
     seconds: float

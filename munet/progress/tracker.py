@@ -80,8 +80,10 @@ class Tracker:
                 self.image_steps += event.image_steps
                 self._count(event.image_steps)
             case GenerationEnded():
-                # Exact again: cycles that an earlier start trained were not reported to this one.
-                self.image_steps = self._steps_before + sum(child.cost.image_steps for child in event.entry.children)
+                if self.generation is not None:  # that of a `compress` stage never started: it trains nothing
+                    # Exact again: cycles that an earlier start trained were not reported to this one.
+                    spent = sum(child.cost.image_steps for child in event.entry.children)
+                    self.image_steps = self._steps_before + spent
                 self.generation = None
             case _:
                 pass

@@ -56,6 +56,7 @@ def describe_mutations(child: ChildPlan) -> str:
         if targets:
             parts.append(f"{verb} {', '.join(targets)}")
     parts += [_change(item) for item in chosen if item.kind in ("num_blocks", "hyperparameter")]
+    parts += [item.describe() for item in chosen if item.kind == "compress"]
     return "; ".join(parts) or "no mutation"
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from munet.errors import UserError
-from munet.report.charts import chart, confusion
+from munet.report import drawing
+from munet.report.charts import confusion
 from munet.report.charts.chart import Chart
 from munet.report.classes import recorded_test
 from munet.system.view import RunView
@@ -34,7 +35,7 @@ def write(system: RunView, task: TaskName, path: str) -> None:
 def _alone(system: RunView, task: TaskName) -> Chart:
     """The figure with its title and caption inside."""
     names, counts = system.task(task).class_names, recorded_test(system, task)
-    title, caption = f"{chart.short(task, 40)}: what is taken for what", confusion.caption(len(names), counts)
+    title, caption = f"{drawing.short(task, 40)}: what is taken for what", confusion.caption(len(names), counts)
     words = {
         "text": title,
         "subtitle": caption.split(". "),

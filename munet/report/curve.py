@@ -8,6 +8,7 @@ from typing import Any
 
 from munet.joint.held_out import mean_quality
 from munet.joint.workdir import CurvePoint
+from munet.report import drawing
 from munet.report.charts import chart
 from munet.report.charts.chart import Chart
 from munet.report.drawing import INK, TASK_COLOURS
@@ -37,7 +38,7 @@ def to_svg(points: Sequence[CurvePoint], num_steps: int, title: str) -> str:
     spec = chart.panels(
         shown,
         2,
-        title={"text": chart.short(title, 90), "fontSize": 15, "limit": 0, "offset": 18, "frame": "bounds"},
+        title={"text": drawing.short(title, 90), "fontSize": 15, "limit": 0, "offset": 18, "frame": "bounds"},
         resolve={"scale": {"color": "independent"}},
     )
     return Chart("curve", title, "Validation accuracy by task, and losses, over the steps.", spec).svg().decode()

@@ -59,6 +59,12 @@ def on_dark(colour: str) -> str:
     return colour
 
 
+def short(name: str, most: int = 18) -> str:
+    """A name as pictures show it: printable, and cut where it has more than `most` letters."""
+    shown = printable(name)
+    return shown if len(shown) <= most else shown[: most - 1] + "\u2026"
+
+
 def xml_text(text: str) -> str:
     """A text as the content of an element: of others' making as well, XML allows it."""
     return escape(printable(text))
@@ -96,6 +102,12 @@ def label(
         f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size:g}" font-weight="{weight}" text-anchor="{anchor}" '
         f'fill="{fill}">{xml_text(text)}</text>'
     )
+
+
+def rising_curve(x: float, y: float, to_x: float, to_y: float) -> str:
+    """A step of an SVG path from one point to another that leaves and arrives upright."""
+    middle = (y + to_y) / 2
+    return f"C{x:.1f} {middle:.1f} {to_x:.1f} {middle:.1f} {to_x:.1f} {to_y:.1f}"
 
 
 def text_width(text: str, size: float) -> float:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from munet.run.forget import Forgetting
 from munet.text import count
 
+UNKNOWN = "for its long descent names the newest tasks only"  # why nobody knows what a component was trained on
 _MOST = 12  # components and tasks that are listed one by one
 
 
@@ -39,7 +40,8 @@ def _seen(planned: Forgetting) -> Iterator[str]:
     )
     for id, cycles in list(seen.items())[:_MOST]:
         name = planned.after.components[id].name
-        yield f"  {name} {id[:12]}: {count(cycles, 'cycle')} on {task}; used by {', '.join(planned.users(id))}"
+        how = f"{count(cycles, 'cycle')} on {task}" if cycles else f"perhaps, {UNKNOWN}"
+        yield f"  {name} {id[:12]}: {how}; used by {', '.join(planned.users(id))}"
     if len(seen) > _MOST:
         yield f"  and {len(seen) - _MOST:,} more"
 

@@ -23,6 +23,7 @@ MOST_TASKS = 1000  # of which is listed who shares with whom and descends from w
 MANY_TASKS = 30  # if there are more, totals come first, then the worst so many tasks
 _MOST_ANCESTORS = 8  # in a row of the table
 _MOST_SHARED = 6  # tasks in a row of the table
+_LEAST_WANTED = "trainable"  # the column that is the first to go
 _MOST_NAMES = 8  # of tasks without a model
 
 
@@ -69,6 +70,7 @@ def _columns(system: RunView, tasks: Sequence[TaskName]) -> list[Column]:
     cells = list(zip(*found, strict=True)) or [()] * len(names)
     texts = (0, len(names) - 2, len(names) - 1)
     ranks = [0, 1, 0, *range(2, len(names) - 1)]
+    ranks[names.index(_LEAST_WANTED)] = len(names)
     return [
         Column(name, column, rank, place in texts)
         for place, (name, column, rank) in enumerate(zip(names, cells, ranks, strict=True))
@@ -81,7 +83,8 @@ def headings(system: RunView) -> tuple[str, ...]:
     plain = ("validation", "test\n(95% interval)"), ()
     balanced = ("validation\nbalanced", "test balanced\n(95% interval)"), ("test accuracy\n(95% interval)",)
     first, second = plain if system.experiment.quality_metric == "accuracy" else balanced
-    prices = ("parameters", "accounted", "MFLOPs", *(["ms an image"] if system.experiment.latency_factor < 1 else []))
+    latency = ["ms an image"] if system.experiment.latency_factor < 1 else []
+    prices = ("parameters", _LEAST_WANTED, "accounted", "MFLOPs", *latency)
     return ("task", *first, *second, "score", *prices, "shares with (components)", "model, from root")
 
 
@@ -107,6 +110,7 @@ def rows(system: RunView, tasks: Sequence[TaskName] | None = None) -> Iterator[t
             *([with_interval(test.accuracy, intervals.of_accuracy(test)) if test else "-"] if is_balanced else []),
             f"{system.score(task):.2%}",
             f"{system.params(task):,}",
+            f"{system.trainable_params_of(task):,}",
             f"{system.accounted_params(task):,.0f}",
             f"{system.flops(task) / 1e6:,.2f}",
             *([f"{(model.latency or 0) * 1000:.3g}"] if has_latency else []),
@@ -221,7 +225,8 @@ def _means(system: RunView) -> list[str]:
         shown.append(f"{with_interval(plain, _mean_accuracy_interval(tests))} test accuracy")
     return [
         f"Mean {metric_words(experiment.quality_metric)}: {', '.join(shown)}.",
-        f"Parameters in use: {system.total_params:,}, {system.params_per_task:,.0f} a task.",
+        f"Parameters in use: {system.total_params:,}, {system.params_per_task:,.0f} a task; trainable, that is not the "
+        f"root's: {system.trainable_params:,}.",
     ]
 
 

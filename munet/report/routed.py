@@ -4,40 +4,41 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 from munet.config.routing import ALLOCATIONS
 from munet.errors import UserError
 from munet.joint.workdir import Workdir
-from munet.methods.gumbel_matrix.result import ROUTING, RoutedTask, RoutingResult
+from munet.methods.gumbel_matrix.result import ROUTING, RoutedTask, RoutingResult, blocks
 from munet.text import count, duration, plain_console
 
 
-def print_status(workdir: str, *, as_json: bool, is_plain: bool) -> None:
+def print_status(workdir: str, *, as_json: bool, options: Sequence[str]) -> None:
     """Prints the status on standard output.
 
     Args:
       workdir: of the training, finished or not.
       as_json: as one JSON object.
-      is_plain: whether nothing was asked for that only ViTs have.
+      options: others of the command that were given: but for --wide they are about ViTs.
 
     Raises:
-      UserError: it was.
+      UserError: there are such options.
       CorruptionError: a file is damaged.
     """
-    if not is_plain:
-        raise UserError(f"{workdir} holds a routed training: leave --task, --confusion and --compare out.")
+    if others := [option for option in options if option != "--wide"]:
+        raise UserError(f"{workdir} holds a routed training: leave {', '.join(others)} out.")
     place = Workdir(workdir, ROUTING)
     if as_json:
         sys.stdout.write(json.dumps(status_json(place), indent=2) + "\n")
         return
     console = plain_console()
-    for line in lines(place):
+    for line in lines(place, wide="--wide" in options):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
-def lines(place: Workdir) -> list[str]:
-    """Where it stands; once it is complete, its rows."""
+def lines(place: Workdir, *, wide: bool = False) -> list[str]:
+    """Where it stands; once it is complete, its rows; `wide`: of every seed, and how often each component is used."""
     beginning, result = place.beginning(), place.result()
     if beginning is None:
         raise ValueError(f"no routed training in {place.path}")
@@ -50,7 +51,13 @@ def lines(place: Workdir) -> list[str]:
         done = f"{points[-1].step:,} rounds measured" if points else "not measured yet"
         return [head, f"not complete: {done}; the same command goes on"]
     found: RoutingResult = result
-    return [head, f"complete: {found.num_rounds:,} rounds in {duration(found.seconds)}", *found.lines()]
+    told = [head, f"complete: {found.num_rounds:,} rounds in {duration(found.seconds)}", *found.lines()]
+    for replica in found.replicas if wide else ():
+        told += ["", f"seed {replica.seed}, how many of {count(len(replica.tasks), 'task')} use each component:"]
+        told += [f"  layer {number}: {' '.join(map(str, users))}" for number, users in enumerate(replica.usage)]
+        if replica is not found.replicas[0]:
+            told += blocks(replica)
+    return told
 
 
 def status_json(place: Workdir) -> dict[str, Any]:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import asdict
 from typing import Any
 
-from munet import intervals
+from rich.text import Text
+
+from munet import intervals, kinds
 from munet.errors import UserError
 from munet.evolution import costs
-from munet.report import classes, confusion_file, tables
+from munet.report import classes, confusion_file, tables, times
 from munet.report.overview import MOST_TASKS, mean, mean_accuracy, mean_interval, overview
 from munet.report.unfinished import seconds_left, unfinished
 from munet.system import view
@@ -76,7 +79,14 @@ def status_json(system: RunView, task: TaskName = "") -> dict[str, Any]:
         "seconds_left": seconds_left(system),
         "joint": _joint_json(system.joint),
         "forgotten_tasks": list(system.forgotten),
+        "trainable_params": system.trainable_params,
+        "time": _time_json(system),
     }
+
+
+def _time_json(system: RunView) -> dict[str, Any] | None:
+    found = times.times(system)
+    return asdict(found) | {"total": found.total} if found else None
 
 
 def _joint_json(joint: JointRecord | None) -> dict[str, Any] | None:
@@ -109,6 +119,7 @@ def _task_json(system: RunView, task: TaskName, lists: bool) -> dict[str, Any]:
         "latency": model.latency,
         "parent": model.parent,
         "test_interval": _interval(intervals.of_quality(model.test_quality) if model.test_quality else None),
+        "trainable_params": system.trainable_params_of(task),
     }
 
 
@@ -149,18 +160,11 @@ def print_status(
       UserError: there is no run, its journal is damaged, no such task, there is nothing to compare with, or the file
         cannot be written.
     """
-    begun = view.other_models(workdir)
-    if begun == "muir.json":
-        from munet.report import muir_status  # which imports JAX, as the next
-
+    kind = kinds.found(workdir)
+    if kind is not None and kind.print_status is not None:
         given = {"--task": bool(task), "--confusion": bool(confusion), "--wide": wide, "--compare": compare}
         options = tuple(name for name, is_given in given.items() if is_given)
-        muir_status.print_status(workdir, as_json=as_json, options=options)
-        return
-    if begun == "routing.json":
-        from munet.report import routed
-
-        routed.print_status(workdir, as_json=as_json, is_plain=not (task or confusion or compare))
+        kind.print_status()(workdir, as_json=as_json, options=options)
         return
     if compare and (as_json or task):
         raise UserError("--compare is a table of all tasks, for people: leave --task and --json out.")
@@ -177,6 +181,8 @@ def print_status(
         return
     console = plain_console()
     parts = list(classes.describe(system, task)) if task else list(overview(system, wide))
+    if not task and (spent := times.times(system)):
+        parts.append(Text(spent.describe()))
     for part in parts:
         if wide:  # a terminal that is narrower breaks the lines, and nothing is cut
             room = console.options.update(width=_WIDEST)

@@ -22,7 +22,6 @@ from munet.intervals import Interval, tells_apart
 from munet.quality import metric_words
 from munet.report.columns import total_width
 from munet.report.differences import Difference, difference, of_mean
-from munet.store import Store
 from munet.system import view
 from munet.system.view import RunView
 from munet.text import interval_text, markdown_table, with_interval
@@ -243,7 +242,7 @@ def compared(workdir: str, kinds: Sequence[str] | None = None) -> dict[str, RunV
     """
     own = view.open(workdir)
     if kinds is None:
-        kinds = [kind for kind in BASELINES if len(Store(view.baseline_workdir(workdir, kind)).journal)]
+        kinds = list(view.baselines(workdir))
     if not kinds:
         raise UserError(
             f"{own.workdir} has no baselines to compare with: the same `munet evolve` command with "

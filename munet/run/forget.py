@@ -9,15 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from munet.config.evolve import BASELINES
 from munet.errors import UserError
 from munet.evolution import judging
-from munet.evolution.plan import FORGOTTEN
 from munet.evolution.state import State
 from munet.run.publishing import Publisher
 from munet.store import Store
 from munet.system import replay, view
-from munet.system.view import RunView, baseline_workdir
+from munet.system.view import RunView
 from munet.types import ComponentId, ComponentRecord, ForgetEntry, TaskName
 from munet.vit import architecture
 
@@ -45,11 +43,8 @@ class Forgetting:
 
     @property
     def seen(self) -> Mapping[ComponentId, int]:
-        """The components that stay although they were trained on the task's images, with how many cycles of that."""
-        plan = self.system.controller.plan(self.after)
-        called = f"{self.task} {FORGOTTEN}"
-        every = {id: plan.cycles(record).get(called, 0) for id, record in self.after.components.items()}
-        return {id: cycles for id, cycles in every.items() if cycles}
+        """The components that stay although they were trained on the task's images, as `Plan.seen` has them."""
+        return self.system.controller.plan(self.after).seen(self.after.components, self.task)
 
     def users(self, component: ComponentId) -> list[TaskName]:
         """The tasks whose models use a component that stays."""
@@ -93,12 +88,10 @@ def plan_forgetting(workdir: str, task: TaskName) -> list[Forgetting]:
 
 
 def _baselines(workdir: str, task: TaskName) -> Iterator[RunView]:
-    for kind in filter(None, BASELINES):
-        place = baseline_workdir(workdir, kind)
-        if len(Store(place).journal):
-            system = view.open(place)
-            if task in {*(info.name for info in system.tasks), *system.forgotten}:
-                yield system
+    for place in view.baselines(workdir).values():
+        system = view.open(place)
+        if task in {*(info.name for info in system.tasks), *system.forgotten}:
+            yield system
 
 
 def _forgetting(system: RunView, task: TaskName) -> Forgetting:

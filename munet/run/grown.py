@@ -73,7 +73,7 @@ class Grown:
             info = plan.tasks[index]
             if info.name not in tasks:
                 uri = extension.new.get(info.name, info.uri)
-                tasks[info.name] = open_same(system, replace(info, uri=uri), settings)
+                tasks[info.name] = open_same(system.start.folder, replace(info, uri=uri), settings)
         if tasks:
             check_tasks(Config(plan.settings[-1].experiment, runtime), list(tasks.values()), layout, say)
         if entry is not None:  # with what is known of the images by now

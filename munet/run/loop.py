@@ -17,6 +17,7 @@ from munet.evolution.controller import Controller
 from munet.progress import events, wording
 from munet.progress.events import Notify
 from munet.run import start
+from munet.run.compressing import compressed
 from munet.run.deadline import Deadline, TimeIsUpError
 from munet.run.publishing import Publisher
 from munet.run.setup import RunSetup
@@ -27,7 +28,7 @@ from munet.system.replay import RunState
 from munet.system.view import read_start
 from munet.training.in_flight import InFlight
 from munet.training.measure import latency, trunk_fit
-from munet.training.measure.evaluation import measure, phase_entry
+from munet.training.measure.evaluation import measure, measure_validation, phase_entry
 from munet.training.placement.chunks import Placed
 from munet.training.population import Population
 from munet.training.trainer import TrainedChild, Trainer
@@ -119,8 +120,10 @@ class Loop:
         while not self._controller.is_phase_over(current.state):
             if candidates := self._controller.seed_candidates(current.state):
                 current = self._choose_seeds(current, task, work, candidates)
-            else:
+            elif self._controller.stage(current.state).trains:
                 current = self._generation(current, work)
+            else:
+                current = self._compress(current, task, work)
             self._deadline.check()
         return self._close_phase(current, task, work)
 
@@ -149,6 +152,23 @@ class Loop:
             entry = self._publisher.publish(current.state, plan, results, verdicts)
             current = self._commit(current, entry)
         self._in_flight.clear()
+        self._notify(events.GenerationEnded(entry, time.perf_counter() - started))
+        return current
+
+    def _compress(self, current: RunState, task: Task, work: TaskWork) -> RunState:
+        """A generation of one child, its parent with layers in low rank: found, judged and committed."""
+        started = time.perf_counter()
+        state, tolerance = current.state, self._controller.experiment_at(current.state).compression_tolerance
+        plan = self._controller.ask(state)
+        (child,) = plan.children
+        self._notify(
+            events.Note(f"  choosing the layers of {wording.model_name(child.parent)} to store in low rank ...")
+        )
+        result = compressed(state, child, work, task, self._publisher.load, tolerance)
+        verdict = self._controller.judge(state, plan, {child.id: result})[child.id]
+        self._store.check_held()
+        entry = self._publisher.publish_compressed(plan, result, verdict, time.perf_counter() - started)
+        current = self._commit(current, entry)
         self._notify(events.GenerationEnded(entry, time.perf_counter() - started))
         return current
 
@@ -188,21 +208,19 @@ class Loop:
         with task.testing():
             test = measure(work, components, best.hyperparameters, task.split("test"))
         self._check_unchanged(best, test.quality)
-        validation = measure(
-            work, components, best.hyperparameters, task.split("validation"), max_images=work.num_validated
-        )
+        validation = measure_validation(work, task, components, best.hyperparameters)
         entry = phase_entry(current.state.position, task.info.name, best.id, test, validation)
         before, current = current.state, self._commit(current, entry)
         state = current.state
         current = replay.save_snapshot(current, self._store, is_last=self._controller.is_complete(state))
         self._publisher.collect(state, before)
-        ids = best.components.values()
+        retained = state.models[best.id]
         self._notify(
             events.PhaseEnded(
                 entry,
-                state.models[best.id],
-                params=sum(state.components[identity].num_params for identity in ids),
-                accounted_params=judging.accounted_params(state, ids, task.info.name),
+                retained,
+                params=sum(state.components[identity].num_params for identity in state.used_by(retained)),
+                accounted_params=judging.accounted_params(state, retained.components.values(), task.info.name),
             )
         )
         return current

@@ -7,12 +7,14 @@ from dataclasses import replace
 
 from munet.evolution.records import new_record, publishes
 from munet.evolution.state import State
+from munet.run.compressing import CompressedChild
 from munet.store.collector import Collector
 from munet.store.components import ComponentStore, component_id
 from munet.training.assemble import FlatArrays, resized_position
 from munet.training.trainer import TrainedChild
 from munet.types import (
     ROOT_MODEL,
+    ChildCost,
     ChildEntry,
     ChildPlan,
     ComponentId,
@@ -70,6 +72,27 @@ class Publisher:
                 ids = self._components(state, child, result.best, verdict, published)
             children.append(ChildEntry(child, result.training, verdict, result.cost, ids, result.latency))
         return GenerationEntry(plan.position, plan.task, tuple(children), published, plan.data_mutations)
+
+    def publish_compressed(
+        self, plan: GenerationPlan, result: CompressedChild, verdict: Verdict, seconds: float
+    ) -> GenerationEntry:
+        """Writes the low-rank layers of a `compress` stage's child if it is kept; returns the entry to append.
+
+        Args:
+          plan, result, verdict: of the child.
+          seconds: that finding the layers took.
+        """
+        (child,) = plan.children
+        found, cost = result.found, ChildCost(0, seconds)
+        entry = ChildEntry(child, result.training, verdict, cost, latency=result.latency)
+        if not verdict.is_kept:
+            return GenerationEntry(plan.position, plan.task, (entry,))
+        whole = found.whole(self.load)
+        for identity, record in found.published.items():
+            self._store.put(record, found.arrays[identity])
+            self._cache[identity] = whole(identity)
+        entry = replace(entry, components=found.components[child.task])
+        return GenerationEntry(plan.position, plan.task, (entry,), found.published)
 
     def collect(self, state: State, before: State | None = None) -> None:
         """Removes components that no model uses any more; only at the end of a phase.

@@ -57,10 +57,11 @@ def plans(
 
 
 def plans_from(controller: Controller, state: State, invention: Invention | None = None) -> Iterator[GenerationPlan]:
-    """Every generation that a run has still to go from a state on, rehearsed; arguments as for `next_entry`."""
+    """Every generation that a run has still to train from a state on, rehearsed; arguments as for `next_entry`."""
     while not controller.is_complete(state):
+        trains = not controller.is_phase_over(state) and controller.stage(state).trains
         entry = next_entry(controller, state, invention or invent)
-        if isinstance(entry, GenerationEntry):
+        if isinstance(entry, GenerationEntry) and trains:
             children = tuple(child.plan for child in entry.children)
             yield GenerationPlan(entry.position, entry.task, children, entry.data_mutations)
         state = controller.tell(state, entry)

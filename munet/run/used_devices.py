@@ -56,7 +56,7 @@ def uses(config: Config, layout: DeviceLayout, task: TaskInfo | None = None) -> 
     found: dict[str, StageUse] = {}
     for one in (config, *baselines(config)):
         program = estimates.full_training(one.experiment, task or estimates.guessed("", one.experiment))
-        for stage in stages(one.experiment):
+        for stage in (stage for stage in stages(one.experiment) if stage.trains):
             streams = estimates.alike(one.experiment, program, Reserved(), stage.children)
             chunks = place_streams(streams, layout)
             on: dict[jax.Device, int] = {}
@@ -83,7 +83,9 @@ def idle_notes(config: Config, layout: DeviceLayout, task: TaskInfo | None = Non
 
 def _advice(config: Config, found: Sequence[StageUse], total: int) -> Iterator[str]:
     experiment = config.experiment
-    if not schedule.is_baseline(experiment) and any(use.idle for use in found[: len(stages(experiment))]):
+    if not schedule.is_baseline(experiment) and any(
+        use.idle for use in found[: sum(stage.trains for stage in stages(experiment))]
+    ):
         price = "" if experiment.images_per_task else ", and as many times the images"
         yield f"{_more_children(experiment, total)}   children for all of them{price}"
     if mesh := _shared_batches(experiment, min(use.children for use in found), total):
@@ -98,7 +100,10 @@ def _more_children(experiment: Experiment, total: int) -> str:
     """The option with which every stage has a multiple of as many children as there are devices."""
     if not experiment.stages:
         return f"--config.children_per_generation={math.ceil(experiment.children_per_generation / total) * total}"
-    wider = [replace(stage, children=math.ceil(stage.children / total) * total) for stage in stages(experiment)]
+    wider = [
+        replace(stage, children=math.ceil(stage.children / total) * total) if stage.trains else stage
+        for stage in stages(experiment)
+    ]
     return f"--config.stages={','.join(map(str, wider))}"
 
 

@@ -11,12 +11,15 @@ from pathlib import Path
 from typing import TextIO
 
 import munet
+from munet import kinds
 from munet.api import System
 from munet.errors import CorruptionError, UserError
 from munet.report.answers import CsvLines, Form, JsonLines, Table
 from munet.serving.answers import Alone, Models, answers
 from munet.serving.image_paths import STANDARD_INPUT, image_paths
+from munet.serving.routed import RoutedModels
 from munet.system import view
+from munet.system.routed import open_routed
 from munet.text import say
 from munet.training.program.compilation_cache import use_compilation_cache
 from munet.types import TaskName
@@ -76,8 +79,7 @@ def predict(options: Options) -> bool:
     Raises:
       UserError: the run, the task, a component or the output cannot be used.
     """
-    use_compilation_cache(options.cache_dir)
-    models, is_whole = view.reading(options.workdir, munet.open, lambda system: _models(system, options))
+    models, is_whole = _opened_models(options)
     problems: list[str] = []
     count = num_bad = 0
     with _opened(options.output) as stream, _surrogates(sys.stdin):
@@ -109,6 +111,19 @@ def _expected() -> str:
     return "files, folders of JPEG, PNG, WebP, GIF, BMP or TIFF files, or - for paths from standard input."
 
 
+def _opened_models(options: Options) -> tuple[Models, bool]:
+    """See `_models`; of a routed training each task's model computes what is in its row."""
+    if (kind := kinds.found(options.workdir)) is not None and kind.name == "routing":
+        opened = open_routed(options.workdir)
+        use_compilation_cache(options.cache_dir)
+        names = list(opened.tasks)
+        if not options.all_tasks:
+            names = [options.task or _only(names, names)]
+        return RoutedModels(opened, names), True
+    use_compilation_cache(options.cache_dir)
+    return view.reading(options.workdir, munet.open, lambda system: _models(system, options))
+
+
 def _models(system: System, options: Options) -> tuple[Models, bool]:
     """Those that are asked, and whether none is missing; what several tasks share is computed once.
 
@@ -116,7 +131,8 @@ def _models(system: System, options: Options) -> tuple[Models, bool]:
       UserError: no such task, or no model; with `all_tasks`, that no model at all can be used.
     """
     if not options.all_tasks:
-        return Alone(system.predictor(options.task or _only(system))), True
+        task = options.task or _only([task.name for task in system.tasks], list(system.models))
+        return Alone(system.predictor(task)), True
     found: list[TaskName] = []
     errors: list[CorruptionError] = []
     for task in system.models:
@@ -130,15 +146,15 @@ def _models(system: System, options: Options) -> tuple[Models, bool]:
     return system.together(found), not errors
 
 
-def _only(system: System) -> str:
+def _only(tasks: Sequence[TaskName], solved: Sequence[TaskName]) -> TaskName:
     """The task of a run with one.
 
     Raises:
-      UserError: there are several; they are named.
+      UserError: there are several; those with a model are named.
     """
-    if len(system.tasks) == 1:
-        return system.tasks[0].name
-    shown = ", ".join(list(system.models)[:12]) or "none has a model yet"
+    if len(tasks) == 1:
+        return tasks[0]
+    shown = ", ".join(solved[:12]) or "none has a model yet"
     raise UserError(f"say which task, --task=NAME, or --all_tasks. Tasks with a model: {shown}.")
 
 

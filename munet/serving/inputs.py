@@ -26,7 +26,7 @@ from munet.data.value_range import ValueRange
 from munet.errors import UserError
 from munet.system.view import RunView
 from munet.threads import in_threads
-from munet.types import TaskName
+from munet.types import TaskInfo, TaskName
 
 _FILES = (str, os.PathLike, bytes, bytearray, memoryview)
 
@@ -55,14 +55,18 @@ class Inputs:
         Raises:
           UserError: no such task.
         """
-        info = system.task(task)
+        return cls.of_task(system.task(task), max(system.experiment.search_space.image_size))
+
+    @classmethod
+    def of_task(cls, info: TaskInfo, image_size: int) -> Inputs:
+        """Those of a task for models that see at most so many pixels on a side."""
         uri = parse_uri(info.uri)
         given = uri.options.get("range")
         height, width, channels = info.image_shape or (0, 0, 0)
         return cls(
             uri.scheme,
             (height, width, channels) if info.image_shape else None,
-            2 * max(system.experiment.search_space.image_size),
+            2 * image_size,
             None if given is None else ValueRange.parse(info.uri, given),
         )
 

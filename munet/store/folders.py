@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterable
+from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from munet.errors import UserError
@@ -73,6 +74,16 @@ def local_path(path: str | os.PathLike[str]) -> str:
 def is_remote(path: str | os.PathLike[str]) -> bool:
     """Whether `path` is a URL such as `gs://bucket/run` and not a place in the local file system."""
     return "://" in os.fspath(path) and not os.fspath(path).startswith(_LOCAL)
+
+
+def absolute(path: str | os.PathLike[str]) -> str:
+    """The same place whatever the current directory: an absolute local path, or the URL as it is.
+
+    Raises:
+      UserError: nothing follows the scheme.
+    """
+    text = local_path(path)
+    return text if is_remote(text) else str(Path(text).absolute())
 
 
 def open_folder(path: str | os.PathLike[str]) -> Folder:

@@ -10,10 +10,11 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from munet import kinds
 from munet.errors import WorkdirError, nearest
 from munet.store import lock
 from munet.store.components import ComponentStore
-from munet.store.folders import is_remote, local_path, open_folder
+from munet.store.folders import absolute, is_remote, open_folder
 from munet.store.journal import FORMAT_VERSION, Journal
 from munet.store.keeper import Keeper
 from munet.store.one_writer import only_writer
@@ -22,7 +23,6 @@ from munet.store.snapshots import Snapshots
 __all__ = ["FORMAT_VERSION", "Store"]
 
 _COMPONENTS, _JOURNAL, _SNAPSHOTS = "components", "journal", "snapshots"
-_JOINT = "train.json"  # what a joint training begins with
 # Everything that a run puts into a work directory: one that holds any of it may be gone on with.
 _OURS = {_COMPONENTS, _JOURNAL, _SNAPSHOTS, "log.jsonl", "in_flight", "baselines"}
 
@@ -36,8 +36,7 @@ class Store:
     """
 
     def __init__(self, workdir: str | os.PathLike[str]):
-        path = os.fspath(workdir)
-        self.path = path if is_remote(path) else str(Path(local_path(path)).absolute())  # Orbax takes no relative one
+        self.path = absolute(workdir)  # Orbax takes no relative one
         self.components = ComponentStore(self._sub(_COMPONENTS), self.check_held)
         self.journal = Journal(self._sub(_JOURNAL), self._check_if_held)
         self.snapshots = Snapshots(self._sub(_SNAPSHOTS))
@@ -66,9 +65,9 @@ class Store:
           CorruptionError: the journal's first entry is damaged or missing.
         """
         store = cls(workdir)
-        if open_folder(store.path).exists(_JOINT):  # its components have the same folder as a run's
+        if (other := kinds.found(store.path)) is not None and other.method is not None:  # some files have equal names
             raise WorkdirError(
-                f"The work directory {store.path} holds a joint training and no run: give a new or empty directory."
+                f"The work directory {store.path} holds a {other.what} and no run: give a new or empty directory."
             )
         if not is_remote(store.path):
             lock.check_usable(Path(store.path), _OURS, "run")
@@ -128,13 +127,11 @@ class Store:
 def _no_run(path: str) -> str:
     """That there is no run at `path`, with the directories near it that hold one."""
     message = f"There is no run in {path}: it has no journal."
+    if (other := kinds.found(path)) is not None:
+        return f"There is no run in {path}, but a {other.what}{other.reader.format(workdir=path)}."
     if is_remote(path):
         return message
     workdir = Path(path)
-    if (workdir / "pretrain.json").is_file():
-        return f"There is no run in {path}, but a pre-training: see curve.jsonl there, and the root's card (*.md)."
-    if (workdir / _JOINT).is_file():
-        return f"There is no run in {path}, but a joint training: `munet status --workdir={path}` shows it."
     runs = []
     for parent in (workdir, workdir.parent):
         with contextlib.suppress(OSError):

@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from munet import kinds
-from munet.config.evolve import Config
 from munet.config.flags import Override
-from munet.config.muir import MuirConfig
-from munet.config.routing import RoutingConfig
 from munet.errors import SuiteError, nearest
 from munet.store.folders import open_folder
 from munet.suites import record, results, worker
 from munet.suites.execute import Outcome, Workers
 from munet.suites.plan import Run, check_inputs, plan
 from munet.suites.reference import REFERENCES
-from munet.suites.report import FIGURES, PAGE, Report
-from munet.suites.routing_report import RoutingReport
+from munet.suites.report import FIGURES, PAGE
 from munet.suites.suite import BENCHMARKS, SUITE_FILES, Suite
-from munet.suites.value_report import ValueReport
 from munet.text import count
-
-if TYPE_CHECKING:
-    from munet.system.view import RunView
 
 Say = Callable[[str], None]
 
@@ -53,14 +44,18 @@ def benchmark(options: Options, say: Say) -> list[Outcome]:
       KeyboardInterrupt: the user ended it; what is complete is in the results.
     """
     suite, runs = read(options)
+    comparison = kinds.of(runs[0].config).comparison
+    if comparison is None:
+        raise TypeError("a suite of trainings that are not compared")
     before = record.read(options.workdir)
     results.read(options.workdir)  # of another version: refused before anything is written
     check_inputs(runs)
     done = [run for run in runs if is_complete(run)]
     todo = [run for run in runs if run not in done]
     places = worker.places(options.workers) if todo else []
-    kept = record.of_suite(suite, options.suite, options.repeats, tuple(map(str, options.overrides)), before)
-    report = _report(options, suite, runs, kept)
+    together = {run.method.name: run.num_seeds for run in runs}
+    kept = record.of_suite(suite, options.suite, options.repeats, tuple(map(str, options.overrides)), before, together)
+    report = comparison.report()(options.workdir, suite, kept, options.reference)
     report.rows()  # of methods that only an earlier suite had, too: what cannot be read is said now
     with record.locked(options.workdir) as inherit:
         record.write(options.workdir, kept)
@@ -81,16 +76,6 @@ def benchmark(options: Options, say: Say) -> list[Outcome]:
             say(line)
         say(f"results: {open_folder(options.workdir).location(PAGE)}")
     return failed
-
-
-def _report(
-    options: Options, suite: Suite, runs: Sequence[Run], kept: record.Record
-) -> Report | ValueReport | RoutingReport:
-    """What writes the results: accuracies, values, or rows."""
-    if isinstance(runs[0].config, RoutingConfig):
-        return RoutingReport(options.workdir, suite, kept)
-    kind = ValueReport if isinstance(runs[0].config, MuirConfig) else Report
-    return kind(options.workdir, suite, kept, options.reference)
 
 
 def read(options: Options) -> tuple[Suite, list[Run]]:
@@ -120,27 +105,14 @@ def read(options: Options) -> tuple[Suite, list[Run]]:
 
 def is_complete(run: Run) -> bool:
     """Whether the run needs nothing more."""
-    if isinstance(run.config, MuirConfig | RoutingConfig):
-        from munet.joint.run import kind_of
-        from munet.joint.workdir import Workdir
-
-        return Workdir(run.workdir, kind_of(run.config)).result() is not None
-    opened = _open(run)
-    return opened is not None and opened.is_complete
+    kind = kinds.of(run.config)
+    return kind.is_begun(run.workdir) and kind.is_complete(run.workdir)
 
 
-def images_behind(run: Run) -> int:
-    """Training images of the generations that the run has behind it; 0 if it has not begun."""
-    opened = _open(run)
-    return 0 if opened is None else opened.run_state.image_steps
-
-
-def _open(run: Run) -> RunView | None:
-    from munet.system import view
-
-    if isinstance(run.config, MuirConfig | RoutingConfig):
-        return None  # it is no system
-    return view.open(run.workdir) if kinds.of(run.config).is_begun(run.workdir) else None
+def behind(run: Run) -> int:
+    """What the run has behind it and need not do again, in the units of its `MethodTime`; 0 if it has not begun."""
+    kind = kinds.of(run.config)
+    return kind.behind(run.workdir) if kind.is_begun(run.workdir) else 0
 
 
 def dry_run(options: Options, say: Say) -> None:
@@ -149,8 +121,6 @@ def dry_run(options: Options, say: Say) -> None:
     Raises:
       UserError: as `benchmark`.
     """
-    from munet.joint.run import describe as joint_lines
-    from munet.run import dry_run as one_run
     from munet.suites import times
 
     _, runs = read(options)
@@ -158,12 +128,11 @@ def dry_run(options: Options, say: Say) -> None:
     check_inputs(runs)
     measure = times.Measurements()
     done = [run for run in runs if is_complete(run)]
-    begun = {run.workdir: images_behind(run) for run in runs if run not in done}
+    begun = {run.workdir: behind(run) for run in runs if run not in done}
     for line in times.lines(runs, done, begun, times.of_methods(runs, measure)):
         say(line)
     say(f"one run of {runs[-1].method.name}:")
     last = runs[-1].config
-    described = one_run.describe(last, measure=measure) if isinstance(last, Config) else joint_lines(last)
-    for text in described:
+    for text in kinds.of(last).dry_run(last, measure):
         for line in text.splitlines():
             say(f"  {line}".rstrip())

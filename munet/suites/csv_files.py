@@ -37,7 +37,7 @@ def methods(rows: Sequence[Row]) -> str:
                 ", ".join(labels[task] for task in method.by_task),
             ]
         )
-    return _text(lines)
+    return text(lines)
 
 
 def tasks(rows: Sequence[Row]) -> str:
@@ -50,14 +50,17 @@ def tasks(rows: Sequence[Row]) -> str:
         for task, (test, validation) in method.by_task.items():
             spreads = [_points(value) for value in (test.mean, test.std, validation.mean, validation.std)]
             lines.append([method.name, method.title, task, splits[task], len(test.values), *spreads])
-    return _text(lines)
+    return text(lines)
 
 
 def _points(value: float | None) -> str:
     return "" if value is None else f"{100 * value:.4f}"
 
 
-def _text(lines: Iterable[Iterable[object]]) -> str:
+def text(lines: Iterable[Iterable[object]]) -> str:
+    """Lines of cells as a file; of fractions six digits."""
     buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="\n").writerows(lines)
+    writer = csv.writer(buffer, lineterminator="\n")
+    for line in lines:
+        writer.writerow([f"{value:.6g}" if isinstance(value, float) else value for value in line])
     return buffer.getvalue()

@@ -30,7 +30,7 @@ CAPTIONS = {  # a title, and what is to be seen; the quality metric goes into it
         "Figure 3, latency",
         "As Figure 3, against the measured time of a forward pass of one image; methods whose score counts it.",
     ),
-    "figure_4": ("Figure 4", "As Figure 3, without adapter insertion."),
+    "figure_4": ("Figure 4", "As Figure 3, without adapter insertion: with auto-tuning and without."),
     "figure_5": (
         "Figure 5",
         "Validation {metric} along the lineage of each task's final model, a line for each run.",

@@ -6,33 +6,20 @@ already began with the same.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from munet import kinds
-from munet.config import (
-    Config,
-    Experiment,
-    MuirConfig,
-    RoutingConfig,
-    TrainConfig,
-    as_begun,
-    differences,
-    fields,
-    flags,
-    to_json,
-    without_places,
-)
+from munet.config import Config, Experiment, as_begun, differences, fields, flags, to_json, without_places
 from munet.config.checks import validate
 from munet.config.files import load_any_config
 from munet.config.flags import Override
 from munet.errors import ConfigError, CorruptionError, SuiteError, UserError, WorkdirError, nearest
-from munet.kinds import SuiteConfig
+from munet.kinds import AnyConfig
 from munet.store import Store
 from munet.suites import suite_checks
 from munet.suites.suite import Method, Suite
-from munet.text import count
 from munet.types import StartEntry
 
 if TYPE_CHECKING:
@@ -43,38 +30,45 @@ if TYPE_CHECKING:
     Inputs = tuple[list[Task], RootComponents | None, list[UserError]]
 
 
+_SAME_TASKS = "kinds are compared on the same tasks and splits, which a suite gives as its `tasks`."
+
+
 @dataclass(frozen=True)
 class Run:
     """One method with one seed.
 
     Attributes:
       method: which.
-      seed: of every draw, and of the split of sets that have none of their own; the first, of seeds side by side.
+      seed: of every draw, and of the split of sets that have none of their own; the first, of several.
       config: validated.
       workdir: of this run alone; `munet status --workdir` reads it.
+      num_seeds: in a row, which are replicas of one training.
     """
 
     method: Method
     seed: int
-    config: SuiteConfig
+    config: AnyConfig
     workdir: str
+    num_seeds: int = 1
 
     @property
     def name(self) -> str:
         """For people: `full, seed 2`."""
-        if isinstance(self.config, MuirConfig | RoutingConfig):
-            return f"{self.method.name}, {count(self.config.experiment.replicas, 'seed')}"
+        if self.num_seeds > 1:
+            return f"{self.method.name}, seeds {self.seed} to {self.seed + self.num_seeds - 1}"
         return f"{self.method.name}, seed {self.seed}"
 
 
-def run_folder(workdir: str, method: str, seed: int) -> str:
-    """Where a run of a suite is kept."""
+def run_folder(workdir: str, method: str, seed: int, together: int = 1) -> str:
+    """Where a seed of a method is kept: by itself, or with others, of which so many train together from 0 on."""
+    if together > 1:
+        return seeds_folder(workdir, method, together, seed - seed % together)
     return f"{workdir.rstrip('/')}/runs/{method}/seed_{seed}"
 
 
-def seeds_folder(workdir: str, method: str, repeats: int) -> str:
-    """Where seeds 0 to `repeats` - 1 are kept that were trained side by side."""
-    return f"{workdir.rstrip('/')}/runs/{method}/seeds_0-{repeats - 1}"
+def seeds_folder(workdir: str, method: str, count: int, first: int = 0) -> str:
+    """Where so many seeds are kept that are replicas of one training."""
+    return f"{workdir.rstrip('/')}/runs/{method}/seeds_{first}-{first + count - 1}"
 
 
 def plan(
@@ -101,32 +95,65 @@ def plan(
         if name not in suite.names:
             found.append(f"--methods names {name!r}: no such method. {nearest(name, suite.names)}")
     found += suite_checks.setting_problems("--config.", [item.name for item in overrides])
-    configured: dict[str, SuiteConfig] = {}
+    configured: dict[str, AnyConfig] = {}
     for method in suite.methods:
         try:
             configured[method.name] = method_config(suite, method, overrides)
         except UserError as error:
             found += [f"method {method.name!r}: {text}" for text in _texts(error)]
-    sides = {name: kinds.of(config).is_side_by_side for name, config in configured.items()}
-    if any(sides.values()) and len({type(config) for config in configured.values()}) > 1:
-        named = ", ".join(name for name, is_side in sides.items() if is_side)
-        found.append(f"the results of {named} are values, those of the other methods accuracies: make two suites.")
+    compared = {name: kinds.of(config).comparison for name, config in configured.items()}
+    if len(set(compared.values())) > 1:
+        listed = "; ".join(f"{name}: {one.results}" for name, one in compared.items() if one)
+        found.append(f"the results of the methods are not of one kind ({listed}): make a suite of each.")
+    found += _other_tasks(configured)
+    together = {name: seeds_together(config, repeats) for name, config in configured.items()}
+    found += [
+        f"method {name!r}: experiment.replicas = {size}, and --repeats={repeats} seeds are no multiple of that. Use "
+        f"--repeats={-(-repeats // size) * size}, or other replicas."
+        for name, size in together.items()
+        if repeats > 0 and repeats % size
+    ]
     if found:
         raise SuiteError(list(dict.fromkeys(found)))  # a wrong override is one problem, not one of every method
     chosen = [method for method in suite.methods if not methods or method.name in methods]
-    if any(sides.values()):
-        return [
-            Run(method, 0, _side_by_side(configured[method.name], repeats), seeds_folder(workdir, method.name, repeats))
-            for method in chosen
-        ]
     return [
-        Run(method, seed, _with_seed(configured[method.name], seed), run_folder(workdir, method.name, seed))
+        _run(method, configured[method.name], workdir, seed, together[method.name])
         for seed in range(repeats)
         for method in chosen
+        if seed % together[method.name] == 0
     ]
 
 
-def method_config(suite: Suite, method: Method, overrides: Sequence[Override] = ()) -> SuiteConfig:
+def _other_tasks(configured: Mapping[str, AnyConfig]) -> Iterator[str]:
+    """Methods of one kind may have tasks of their own, which the page says; of several kinds nobody would expect it."""
+    if len({type(config) for config in configured.values()}) < 2:
+        return
+    first, *others = configured
+    wanted = configured[first].experiment.tasks
+    for name in others:
+        tasks = configured[name].experiment.tasks
+        if missing := [uri for uri in wanted if uri not in tasks]:
+            yield f"method {name!r} has not {', '.join(missing)}, which {first!r} has: {_SAME_TASKS}"
+        if more := [uri for uri in tasks if uri not in wanted]:
+            yield f"method {name!r} has {', '.join(more)}, which {first!r} has not: {_SAME_TASKS}"
+
+
+def _run(method: Method, config: AnyConfig, workdir: str, seed: int, together: int) -> Run:
+    kind = kinds.of(config)
+    place = (
+        seeds_folder(workdir, method.name, together)
+        if kind.is_side_by_side
+        else run_folder(workdir, method.name, seed, together)
+    )
+    return Run(method, seed, kind.with_seeds(config, seed, together), place, together)
+
+
+def seeds_together(config: AnyConfig, repeats: int) -> int:
+    """How many seeds of a method are one training: all, where they are cheap together; else its replicas."""
+    return max(repeats, 1) if kinds.of(config).is_side_by_side else int(getattr(config.experiment, "replicas", 1))
+
+
+def method_config(suite: Suite, method: Method, overrides: Sequence[Override] = ()) -> AnyConfig:
     """The validated config of a method: its file, the suite's settings, the method's own, the command line's.
 
     Where a suite mixes kinds, what it and the command line set for all goes to the methods whose kind has the setting.
@@ -135,9 +162,10 @@ def method_config(suite: Suite, method: Method, overrides: Sequence[Override] = 
       UserError: the file or a setting cannot be used.
     """
     config = load_any_config(method.config)
-    if not isinstance(config, Config | TrainConfig | MuirConfig | RoutingConfig):
+    kind = kinds.of(config)
+    if kind.comparison is None:
         raise UserError(
-            f"--config={method.config} is for {kinds.of(config).command}: its result is a root, and a suite compares "
+            f"--config={method.config} is for {kind.command}: its result is a root, and a suite compares "
             "methods by tasks. Train the root first, and name it as experiment.root."
         )
     common = dict(suite.settings) | ({"experiment.tasks": suite.tasks} if suite.tasks else {})
@@ -146,12 +174,14 @@ def method_config(suite: Suite, method: Method, overrides: Sequence[Override] = 
     flags.override(config, [*_for(config, shared), *own, *_for(config, overrides)])
     if isinstance(config, Config):
         config.runtime.compare = ()  # baselines are methods here
-    elif config.experiment.replicas > 1:
-        raise ConfigError(["experiment.replicas: in a suite every seed is a run; say how many with --repeats."])
+    elif kind.is_side_by_side and getattr(config.experiment, "replicas", 1) > 1:
+        raise ConfigError(
+            ["experiment.replicas: a suite trains all seeds of this method together; say how many with --repeats."]
+        )
     return validate(config)
 
 
-def _for(config: SuiteConfig, overrides: Sequence[Override]) -> list[Override]:
+def _for(config: AnyConfig, overrides: Sequence[Override]) -> list[Override]:
     """Without the settings that this kind of config lacks and another has."""
 
     def is_known(name: str, kind: type[Any]) -> bool:
@@ -161,7 +191,7 @@ def _for(config: SuiteConfig, overrides: Sequence[Override]) -> list[Override]:
             return False
         return True
 
-    others = [kind.config for kind in kinds.KINDS if kind.has_tasks and kind.config is not type(config)]
+    others = [kind.config for kind in kinds.KINDS if kind.comparison and kind.config is not type(config)]
     return [
         item
         for item in overrides
@@ -174,23 +204,6 @@ def _as_text(value: Any) -> str:
     if isinstance(value, (tuple, list)):
         return repr(tuple(value))
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _with_seed(config: SuiteConfig, seed: int) -> SuiteConfig:
-    if isinstance(config, Config):
-        return Config(replace(config.experiment, seed=seed), config.runtime)
-    if isinstance(config, TrainConfig):
-        return TrainConfig(replace(config.experiment, seed=seed), config.runtime)
-    return config
-
-
-def _side_by_side(config: SuiteConfig, repeats: int) -> SuiteConfig:
-    """The training of all seeds of a suite."""
-    if not isinstance(config, MuirConfig | RoutingConfig):
-        raise TypeError("only seeds of MuirConfig and RoutingConfig train side by side in suites")
-    if isinstance(config, MuirConfig):
-        return MuirConfig(replace(config.experiment, seed=0, replicas=repeats), config.runtime)
-    return RoutingConfig(replace(config.experiment, seed=0, replicas=repeats), config.runtime)
 
 
 def _texts(error: UserError) -> Sequence[str]:
@@ -206,26 +219,19 @@ def check_inputs(runs: Sequence[Run]) -> None:
     import jax
 
     jax.config.update("jax_platforms", "cpu")  # this process only looks; a GPU's memory is for the workers
-    from munet.data.open_settings import host_memory, share_of
-    from munet.run.setup import open_inputs
 
     found: dict[str, None] = {}
     opened: list[tuple[object, Inputs]] = []
     for run in runs:
-        if isinstance(run.config, MuirConfig | RoutingConfig):
-            found |= dict.fromkeys(_problems_of_values(run, run.config))
-            continue
         try:
             begun = _begun(run)
         except (CorruptionError, WorkdirError) as error:
             found[str(error)] = None
             continue
-        config = kinds.what_is_opened(run.config)
-        key = _what_is_opened(config, begun)
+        key = _what_is_opened(run.config, begun)
         inputs = next((inputs for other, inputs in opened if other == key), None)
         if inputs is None:
-            limit = share_of(host_memory(), run.config.runtime.resident_share)  # the workers' own may differ
-            inputs = open_inputs(config, max_resident=limit)
+            inputs = _opened(run.config)
             opened.append((key, inputs))
             found |= dict.fromkeys(map(str, inputs[2]))
         if begun is not None:
@@ -234,38 +240,21 @@ def check_inputs(runs: Sequence[Run]) -> None:
         raise SuiteError(list(found))
 
 
-def _problems_of_values(run: Run, config: MuirConfig | RoutingConfig) -> list[str]:
-    """What is wrong with the data of tasks whose seeds train side by side, or with a run that is there already."""
-    from munet.data.open_settings import OpenSettings
+def _opened(config: AnyConfig) -> Inputs:
+    """Tasks and root, and what is wrong with them."""
+    from munet.data.open_settings import host_memory, share_of
     from munet.data.tasks import load_tasks
-    from munet.joint.run import kind_of
-    from munet.joint.workdir import Workdir, beginning_differences
+    from munet.joint.preparation import opening
+    from munet.run.setup import open_inputs
 
-    kind = kind_of(config)
+    limit = share_of(host_memory(), getattr(config.runtime, "resident_share", 1.0))  # the workers' own may differ
+    if (alike := kinds.of(config).alike) is not None:
+        return open_inputs(alike(config), max_resident=limit)
+    uris = config.experiment.tasks
     try:
-        if isinstance(config, MuirConfig):
-            settings = OpenSettings(data_dir=config.runtime.data_dir, objectives=("value",))
-        else:
-            experiment, runtime = config.experiment, config.runtime
-            settings = OpenSettings(runtime.data_dir, runtime.cache_dir, experiment.data_seed, experiment.image_size)
-        uris = config.experiment.tasks
-        infos = tuple(task.info for task in load_tasks(uris, settings)) if uris else ()
-        begun = Workdir(run.workdir, kind).beginning()
+        return load_tasks(uris, opening(config, limit)) if uris else [], None, []
     except UserError as error:
-        return [str(error)]
-    if begun is None:
-        return []
-    now = replace(begun, experiment=to_json(config.experiment), tasks=infos or begun.tasks)
-    return _as_problem(run, beginning_differences(begun, now, kind))
-
-
-def _as_problem(run: Run, changed: Sequence[str]) -> list[str]:
-    if not changed:
-        return []
-    return [
-        f"{run.workdir} holds a run of {run.method.name!r} with other settings or data ({'; '.join(changed)}): give "
-        "the method another name, or another --workdir."
-    ]
+        return [], None, [error]
 
 
 def _begun(run: Run) -> StartEntry | Beginning | None:
@@ -275,17 +264,22 @@ def _begun(run: Run) -> StartEntry | Beginning | None:
       CorruptionError: its journal is damaged.
       WorkdirError: it is of another format version.
     """
-    from munet.joint.workdir import TRAIN, Workdir
+    from munet.joint.workdir import Workdir
     from munet.system.view import read_start
 
-    if isinstance(run.config, TrainConfig):
-        return Workdir(run.workdir, TRAIN).beginning()
-    return read_start(Store.open(run.workdir)) if len(Store(run.workdir).journal) else None
+    kind = kinds.of(run.config)
+    if kind.method is not None:
+        return Workdir(run.workdir, kind).beginning()
+    return read_start(Store.open(run.workdir)) if kind.is_begun(run.workdir) else None
 
 
-def _what_is_opened(config: Config, begun: StartEntry | Beginning | None) -> object:
+def _what_is_opened(config: AnyConfig, begun: StartEntry | Beginning | None) -> object:
     """What decides the tasks and the root of a run; the seed, of some splits, where they are to be compared."""
-    experiment, runtime = config.experiment, config.runtime
+    from munet.joint.preparation import opening
+
+    if (alike := kinds.of(config).alike) is None:
+        return config.experiment.tasks, opening(config)
+    experiment, runtime = (run := alike(config)).experiment, run.runtime
     root = (experiment.root, experiment.variant, experiment.num_blocks, experiment.defaults)
     places = (runtime.data_dir, runtime.cache_dir, runtime.max_bad_images)
     seed = None if begun is None else experiment.seed
@@ -294,20 +288,21 @@ def _what_is_opened(config: Config, begun: StartEntry | Beginning | None) -> obj
 
 def _changes(run: Run, begun: StartEntry | Beginning, inputs: Inputs) -> list[str]:
     """What a run that is there already began with and is no longer so: settings, data, root."""
-    from munet.joint.workdir import TRAIN, Beginning, beginning_differences, experiment_differences
+    from munet.joint.workdir import Beginning, beginning_differences, experiment_differences
     from munet.run import start
 
     tasks, root, problems = inputs
-    experiment = run.config.experiment
+    kind, experiment = kinds.of(run.config), run.config.experiment
     if isinstance(experiment, Experiment):
         experiment, _ = as_begun(experiment, begun.experiment)
     if isinstance(begun, Beginning):
-        if root is None or problems:
-            changed = experiment_differences(begun.experiment, to_json(experiment), TRAIN)
+        if problems:
+            changed = experiment_differences(begun.experiment, to_json(experiment), kind)
         else:
-            infos = tuple(task.info for task in tasks)
-            now = Beginning(to_json(experiment), infos, {}, {}, root=root.checkpoint)
-            changed = beginning_differences(begun, now, TRAIN)
+            infos = tuple(task.info for task in tasks) or begun.tasks  # tasks that are made come from nowhere
+            checkpoint = begun.root if root is None else root.checkpoint
+            now = replace(begun, experiment=to_json(experiment), tasks=infos, root=checkpoint)
+            changed = beginning_differences(begun, now, kind)
     elif not isinstance(experiment, Experiment):
         raise TypeError("a run of evolution with the settings of a joint training")
     elif root is None or problems:
@@ -315,4 +310,9 @@ def _changes(run: Run, begun: StartEntry | Beginning, inputs: Inputs) -> list[st
     else:
         wanted = start.start_entry(experiment, [task.info for task in tasks], root, {})
         changed = start.all_differences(begun, wanted)
-    return _as_problem(run, changed)
+    if not changed:
+        return []
+    return [
+        f"{run.workdir} holds a run of {run.method.name!r} with other settings or data ({'; '.join(changed)}): give "
+        "the method another name, or another --workdir."
+    ]

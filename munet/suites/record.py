@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shlex
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 from munet.errors import CorruptionError, WorkdirError
 from munet.store import codec, keeper, lease, lock
@@ -31,6 +33,7 @@ class KnownMethod:
     settings: Mapping[str, object] = field(default_factory=dict)  # the suite's and its own
     label: str = ""
     curve: str = ""
+    together: int = field(default=1, metadata={"omit_default": True})  # seeds that are replicas of one training
 
 
 @dataclass(frozen=True)
@@ -51,9 +54,29 @@ class Record:
     format: str = FORMAT
     format_version: int = FORMAT_VERSION
 
+    @property
+    def made_by(self) -> str:
+        """The command that made what is made of the runs, for a page."""
+        command = ["munet", "benchmark", f"--suite={self.suite}", f"--repeats={self.repeats}", *self.overrides]
+        return f"Made by `{shlex.join(command)}`"
 
-def of_suite(suite: Suite, spec: str, repeats: int, overrides: tuple[str, ...], before: Record | None) -> Record:
-    """The record of a suite in a directory that held `before`."""
+
+def of_suite(
+    suite: Suite,
+    spec: str,
+    repeats: int,
+    overrides: tuple[str, ...],
+    before: Record | None,
+    together: Mapping[str, int] = MappingProxyType({}),
+) -> Record:
+    """The record of a suite in a directory that held `before`.
+
+    Args:
+      suite, spec, repeats, overrides: as given.
+      before: what the directory held.
+      together: by method, how many of its seeds are replicas of one training, where they are several.
+    """
+    known = {} if before is None else {method.name: method.together for method in before.methods}
     settings = dict(suite.settings) | ({"tasks": suite.tasks} if suite.tasks else {})
     methods = tuple(
         KnownMethod(
@@ -62,6 +85,7 @@ def of_suite(suite: Suite, spec: str, repeats: int, overrides: tuple[str, ...], 
             {name: _plain(value) for name, value in (settings | dict(method.settings)).items()},
             method.label,
             method.curve,
+            together.get(method.name, known.get(method.name, 1)),
         )
         for method in suite.methods
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 
 from munet import kinds
@@ -29,9 +28,10 @@ class Report:
             for seed in range(self._kept.repeats):
                 if (method.name, seed) in self._rows:
                     continue
-                place = run_folder(self._workdir, method.name, seed)
-                if kinds.is_begun(place) and (found := rows_of(place, method.name, method.label or method.name)):
-                    self._rows[method.name, seed] = found
+                place = run_folder(self._workdir, method.name, seed, method.together)
+                if kinds.found(place) is not None:
+                    for row in rows_of(place, method.name, method.label or method.name) or ():
+                        self._rows.setdefault((method.name, row.seed), []).append(row)
         order = {method.name: index for index, method in enumerate(self._kept.methods)}
         keys = sorted(self._rows, key=lambda key: (order[key[0]], key[1]))
         return [row for key in keys for row in self._rows[key]]
@@ -77,6 +77,5 @@ class Report:
             for method in self._kept.methods
             if any((method.name, seed) not in complete for seed in range(self._kept.repeats))
         ]
-        command = ["munet", "benchmark", f"--suite={self._kept.suite}", f"--repeats={self._kept.repeats}"]
-        notes = [f"Made by `{shlex.join([*command, *self._kept.overrides])}`"]
+        notes = [self._kept.made_by]
         return [*notes, f"Runs that are not complete: {', '.join(missing)}."] if missing else notes

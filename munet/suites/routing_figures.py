@@ -7,28 +7,34 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from munet.report import canvas
+from munet.report.charts import bands
+from munet.report.charts.bands import Band
+from munet.report.charts.chart import Chart
 from munet.suites.paired import t_interval
 
 if TYPE_CHECKING:
     from munet.suites.routing_report import Trained
 
-_DASHES = ("-", "--", "-.", ":")
+
+def figure(name: str, title: str, trained: Sequence[Trained]) -> Chart:
+    """Training loss over rounds, a line a method; the band is the 90 % interval of the mean over seeds.
+
+    Args:
+      name: of its file.
+      title: above it.
+      trained: at least one.
+    """
+    curves, seeds = [_band(one) for one in trained], len(trained[0].losses)
+    caption = f"Mean of {seeds} seeds, band: 90 % interval. Beside each name: the last value."
+    words = {"text": title, "subtitle": caption, "fontSize": 15, "limit": 0, "offset": 16, "frame": "bounds"}
+    spec = bands.spec(curves, "rounds", "training loss (mean of all tasks)")
+    return Chart(name, title, caption, {**spec, "title": words}, bands.rows(curves))
 
 
-def draw(title: str, trained: Sequence[Trained]) -> bytes:
-    """Training loss over rounds, a line a method; the band is the 90 % interval of the mean over seeds."""
-    with canvas.canvas(7.5, 4.6) as (figure, axes):
-        axis = axes[0][0]
-        for index, one in enumerate(trained):
-            mean = one.losses.mean(axis=0)
-            colour, dash = canvas.colour(index), _DASHES[index % len(_DASHES)]
-            axis.plot(one.steps, mean, dash, color=colour, label=f"{one.title}: {mean[-1]:.3g}")
-            if len(one.losses) > 1:
-                bounds = np.array([t_interval(values, 0.9) for values in one.losses.T])
-                axis.fill_between(one.steps, bounds[:, 0], bounds[:, 1], color=colour, alpha=0.2, linewidth=0)
-        axis.set(xlabel="rounds", ylabel="training loss (mean of all tasks)", xlim=(0, None), ylim=(0, None))
-        seeds = len(trained[0].losses)
-        axis.set_title(f"{title}: mean of {seeds} seeds, band: 90 % interval", loc="left")
-        axis.legend(loc="upper left", bbox_to_anchor=(0.0, -0.13), borderaxespad=0.0, ncols=2)
-        return canvas.svg(figure, title)
+def _band(one: Trained) -> Band:
+    mean = one.losses.mean(axis=0)
+    bounds = np.stack([mean, mean])
+    if len(one.losses) > 1:
+        bounds = np.array([t_interval(values, 0.9) for values in one.losses.T]).T
+    low, high = bounds.tolist()
+    return Band(f"{one.title}: {mean[-1]:.3g}", one.steps.tolist(), mean.tolist(), low, high)

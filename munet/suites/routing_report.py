@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,13 +10,14 @@ from jaxtyping import Float
 from munet.joint.workdir import Beginning, Workdir
 from munet.methods.gumbel_matrix.result import ROUTING, RoutingResult, blocks
 from munet.store.folders import open_folder
+from munet.suites import routing_rows
 from munet.suites.paired import t_interval
 from munet.suites.plan import seeds_folder
 from munet.suites.record import Record
-from munet.suites.report import FIGURES, PAGE
-from munet.suites.routing_figures import draw
+from munet.suites.report import FIGURES, PAGE, TASKS_CSV
+from munet.suites.routing_figures import figure
 from munet.suites.suite import Suite
-from munet.text import count, duration
+from munet.text import count, duration, markdown_table
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Trained:
 class RoutingReport:
     """Writes what is complete into the suite's directory; a training is read once."""
 
-    def __init__(self, workdir: str, suite: Suite, kept: Record):
+    def __init__(self, workdir: str, suite: Suite, kept: Record, reference: str = ""):  # noqa: ARG002  # there is none
         self._workdir, self._suite, self._kept = workdir, suite, kept
         self._found: dict[str, Trained] = {}
 
@@ -77,12 +77,22 @@ class RoutingReport:
         curves = list(dict.fromkeys(one.curve for one in trained.values() if one.curve))
         if with_figures:
             for curve in curves:
-                pictures.replace(_file(curve), draw(curve, [one for one in trained.values() if one.curve == curve]))
-        shown = [curve for curve in curves if _file(curve) in pictures.names()]
+                own = [one for one in trained.values() if one.curve == curve]
+                pictures.replace(f"{_name(curve)}.svg", figure(_name(curve), curve, own).svg())
+            for name, one in trained.items():
+                for chart in routing_rows.charts(name, one):
+                    pictures.replace(f"{chart.name}.svg", chart.svg())
+        shown = [curve for curve in curves if f"{_name(curve)}.svg" in pictures.names()]
+        open_folder(self._workdir).replace(TASKS_CSV, routing_rows.csv(trained).encode())
         page = [f"# {self._kept.suite}", "", *self._notes(), "", *_table(trained)]
         for curve in shown:
-            page += ["", f"![{curve}: training loss over rounds, with 90 % bands]({FIGURES}/{_file(curve)})"]
+            page += ["", f"![{curve}: training loss over rounds, with 90 % bands]({FIGURES}/{_name(curve)}.svg)"]
         page += _comparisons(trained, self._suite.compared_with)
+        page += _separations(trained)
+        for name, one in trained.items():
+            for chart in routing_rows.charts(name, one):
+                if f"{chart.name}.svg" in pictures.names():
+                    page += ["", f"![{chart.title}]({FIGURES}/{chart.name}.svg)", "", f"*{chart.caption}*"]
         page += _rows_of_all(trained)
         open_folder(self._workdir).replace(PAGE, ("\n".join(page) + "\n").encode())
 
@@ -92,8 +102,7 @@ class RoutingReport:
         return [*_table(trained), *_comparisons(trained, self._suite.compared_with)] if trained else []
 
     def _notes(self) -> list[str]:
-        command = ["munet", "benchmark", f"--suite={self._kept.suite}", f"--repeats={self._kept.repeats}"]
-        notes = [f"Made by `{shlex.join([*command, *self._kept.overrides])}`, from complete trainings only."]
+        notes = [f"{self._kept.made_by}, from complete trainings only."]
         trained = self.rows()
         if trained:
             layout = next(iter(trained.values())).beginning.layout
@@ -117,18 +126,18 @@ def _read(place: Workdir, title: str, curve: str) -> Trained | None:
     return Trained(title, curve, result, beginning, steps, np.array(losses))
 
 
-def _file(curve: str) -> str:
-    return curve.lower().replace(" ", "_") + ".svg"
+def _name(curve: str) -> str:
+    return curve.lower().replace(" ", "_")
 
 
 def _table(trained: dict[str, Trained]) -> list[str]:
     if not trained:
         return ["No training is complete."]
     what = "test accuracy %" if next(iter(trained.values())).is_accuracy else "test error"
-    lines = [
-        f"| method | {what}, mean (90 % interval) | deviation | connections used | expected | different rows |",
-        "|---|---|---|---|---|---|",
-    ]
+    head = [
+        "method", f"{what}, mean (90 % interval)", "deviation", "connections used", "expected", "different rows"
+    ]  # fmt: skip
+    body = []
     for one in trained.values():
         replicas, final = one.result.replicas, one.final
         active, expected, distinct = (
@@ -139,11 +148,11 @@ def _table(trained: dict[str, Trained]) -> list[str]:
                 [replica.num_distinct for replica in replicas],
             )
         )
-        lines.append(
-            f"| {one.title} | {_with_interval(final)} | {_deviation(final)} | {active:.1%} | {expected:.1%} | "
-            f"{distinct:.3g} of {len(replicas[0].tasks)} |"
+        different = f"{distinct:.3g} of {len(replicas[0].tasks)}"
+        body.append(
+            [one.title, _with_interval(final), _deviation(final), f"{active:.1%}", f"{expected:.1%}", different]
         )
-    return lines
+    return markdown_table(head, body).splitlines()
 
 
 def _comparisons(trained: dict[str, Trained], against: str) -> list[str]:
@@ -159,6 +168,19 @@ def _comparisons(trained: dict[str, Trained], against: str) -> list[str]:
         else:
             lines.append(f"- {one.title}'s error by {base.title}'s: {_with_interval(one.final / base.final)}")
     return ["", "Seed by seed:", "", *lines] if lines else []
+
+
+def _separations(trained: dict[str, Trained]) -> list[str]:
+    """How well rows tell tasks of different data sets apart."""
+    lines = []
+    for one in trained.values():
+        if found := routing_rows.separations(one):
+            silhouette, rand = (np.array([getattr(value, name) for value in found]) for name in ("silhouette", "rand"))
+            lines.append(
+                f"- {one.title}: silhouette {_with_interval(silhouette)}, adjusted Rand index {_with_interval(rand)}"
+            )
+    head = "How well the cosines of rows tell tasks of different data sets apart:"
+    return ["", head, "", *lines] if lines else []
 
 
 def _rows_of_all(trained: dict[str, Trained]) -> list[str]:

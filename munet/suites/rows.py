@@ -6,11 +6,12 @@ import hashlib
 from collections import defaultdict
 from dataclasses import dataclass
 
+from munet import kinds
 from munet.config import without_places
 from munet.data import notation
 from munet.data.loader import effective_batch_size
 from munet.store import codec
-from munet.system import view
+from munet.system import joint, view
 from munet.system.view import JointRecord, RunView
 from munet.types import GenerationEntry, TaskName
 
@@ -68,27 +69,40 @@ class Row:
     num_devices: int
     munet_version: str
     jax_version: str
-    kind: str = "evolve"  # or "train": a joint training, to which some columns do not apply
+    kind: str = "evolve"  # or "train", "routing": a joint training, to which some columns do not apply
 
 
 def rows_of(workdir: str, method: str, title: str) -> list[Row] | None:
-    """The rows of a run; None if it is not complete.
+    """The rows of a run, of every seed that it trained; None if it is not complete.
 
     Raises:
       UserError: there is no run, or it is damaged.
     """
+    if (kind := kinds.found(workdir)) is not None and kind.name == "routing":
+        from munet.suites import root_rows  # which makes such rows
+
+        return root_rows.rows_of(workdir, method, title)
     opened = view.open(workdir)
     if not opened.is_complete:
         return None
+    replicas = opened.joint.replicas if opened.joint else 1
+    systems = [opened, *(joint.open_joint(workdir, replica) for replica in range(1, replicas))]
+    return [row for system in systems for row in _rows_of(system, method, title)]
+
+
+def _rows_of(opened: RunView, method: str, title: str) -> list[Row]:
+    """Of one seed."""
     spent = _spent(opened) if opened.joint is None else _spent_jointly(opened, opened.joint)
     devices = _int(opened.start.layout.get("num_devices"), 1)
+    steps_of_all = sum(item.image_steps for item in spent.values())
+    run_image_steps = steps_of_all if opened.joint else opened.run_state.image_steps  # which forgotten tasks are in
     run_seconds = sum(item.seconds for item in spent.values()) * devices
     experiment, checkpoint = opened.experiment, opened.start.root_checkpoint
     result = []
     for index, info in enumerate(opened.tasks):
         model, cost = opened.model(info.name), spent[info.name]
         if model.quality is None or model.test_quality is None:
-            raise RuntimeError(f"{workdir}: the complete run has no test quality of {info.name!r}")
+            raise RuntimeError(f"{opened.workdir}: the complete run has no test quality of {info.name!r}")
         result.append(
             Row(
                 method=method,
@@ -123,7 +137,7 @@ def rows_of(workdir: str, method: str, title: str) -> list[Row] | None:
                 device_seconds=cost.seconds * devices,
                 total_params=opened.total_params,
                 params_per_task=opened.params_per_task,
-                run_image_steps=opened.run_state.image_steps,
+                run_image_steps=run_image_steps,
                 run_device_seconds=run_seconds,
                 baseline="" if opened.joint else experiment.baseline.kind,
                 scale_factor=experiment.scale_factor,
@@ -167,17 +181,17 @@ def _spent(opened: RunView) -> dict[TaskName, _Spent]:
     return spent
 
 
-def _spent_jointly(opened: RunView, joint: JointRecord) -> dict[TaskName, _Spent]:
-    """A batch of every task a round; the time is divided by images."""
+def _spent_jointly(opened: RunView, record: JointRecord) -> dict[TaskName, _Spent]:
+    """A batch of every task a round; the time is divided by replicas and images."""
     batches = {info.name: effective_batch_size(info.num_train, opened.experiment) for info in opened.tasks}
-    seconds = joint.seconds / sum(batches.values())
-    return {name: _Spent(joint.num_rounds * size, seconds=seconds * size) for name, size in batches.items()}
+    seconds = record.seconds / record.replicas / sum(batches.values())
+    return {name: _Spent(record.num_rounds * size, seconds=seconds * size) for name, size in batches.items()}
 
 
 def _experiment_hash(opened: RunView) -> str:
     if opened.joint is not None:
         own = {name: value for name, value in opened.joint.settings.items() if name not in ("tasks", "root")}
-        return hashlib.sha256(codec.canonical(own | {"seed": 0})).hexdigest()
+        return hashlib.sha256(codec.canonical(own | {"seed": 0, "replicas": 1})).hexdigest()
     settings = without_places(opened.start.experiment) | {"seed": 0}
     return hashlib.sha256(codec.canonical(settings)).hexdigest()
 

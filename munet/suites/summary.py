@@ -43,6 +43,16 @@ class Sample:
         """The largest of the values."""
         return max(self.values)
 
+    @property
+    def median(self) -> float:
+        """The middle of the values."""
+        return statistics.median(self.values)
+
+    @property
+    def error(self) -> float | None:
+        """The mean's standard error; None for a single value."""
+        return None if self.std is None else self.std / math.sqrt(len(self.values))
+
 
 @dataclass(frozen=True)
 class MethodSummary:

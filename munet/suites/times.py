@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from munet.config.muir import MuirConfig
-from munet.config.routing import RoutingConfig
-from munet.config.train import TrainConfig
+from munet import kinds
+from munet.config.evolve import Config
 from munet.data import cache
+from munet.kinds import JointConfig
 from munet.run import estimates
 from munet.run.estimates import Time, TimedProgram
 from munet.run.setup import RunSetup
@@ -18,6 +18,8 @@ from munet.training.placement.devices import DeviceLayout
 from munet.training.program.optimizer import UpdateRule
 from munet.training.program.signature import Signature
 
+Measure = Callable[[Signature, DeviceLayout, UpdateRule], TimedProgram]
+
 
 @dataclass(frozen=True)
 class MethodTime:
@@ -26,10 +28,12 @@ class MethodTime:
     Attributes:
       images: training images.
       time: on this process's devices.
+      units: all of it as `Kind.behind` counts: images of evolution, rounds of a joint training.
     """
 
     images: int
     time: Time
+    units: int
 
 
 class Measurements:
@@ -46,9 +50,7 @@ class Measurements:
         return self._known[key]
 
 
-def of_methods(
-    runs: Sequence[Run], measure: Callable[[Signature, DeviceLayout, UpdateRule], TimedProgram]
-) -> dict[str, MethodTime]:
+def of_methods(runs: Sequence[Run], measure: Measure) -> dict[str, MethodTime]:
     """The time of one run of every method, by its first seed: others differ little.
 
     Args:
@@ -58,23 +60,25 @@ def of_methods(
     Raises:
       UserError: data or root cannot be used.
     """
-    times: dict[str, MethodTime] = {}
-    for run in runs:
-        if run.method.name in times:
-            continue
-        if isinstance(run.config, TrainConfig | MuirConfig | RoutingConfig):
-            times[run.method.name] = _of_joint(run.config)
-            continue
-        setup, experiment = RunSetup.prepare(run.config), run.config.experiment
-        tasks = [task.info for task in setup.tasks]
-        program = estimates.full_training(experiment, estimates.largest(tasks, experiment))
-        measured = measure(program, setup.layout, UpdateRule.of(experiment))
-        time = estimates.run_time(experiment, tasks, setup.layout, measured)
-        times[run.method.name] = MethodTime(setup.total_image_steps, time)
-    return times
+    firsts = {run.method.name: run.config for run in reversed(runs)}
+    return {
+        name: kinds.of(firsts[name]).time(firsts[name], measure)
+        for name in dict.fromkeys(run.method.name for run in runs)
+    }
 
 
-def _of_joint(config: TrainConfig | MuirConfig | RoutingConfig) -> MethodTime:
+def of_run(config: Config, measure: Measure) -> MethodTime:
+    """Of a run of evolution, by the largest program that it trains with."""
+    setup, experiment = RunSetup.prepare(config), config.experiment
+    tasks = [task.info for task in setup.tasks]
+    program = estimates.full_training(experiment, estimates.largest(tasks, experiment))
+    time = estimates.run_time(
+        experiment, tasks, setup.layout, measure(program, setup.layout, UpdateRule.of(experiment))
+    )
+    return MethodTime(setup.total_image_steps, time, setup.total_image_steps)
+
+
+def of_training(config: JointConfig) -> MethodTime:
     """Of a joint training, some of whose rounds are timed."""
     from munet.joint import dry_run, run
 
@@ -82,7 +86,8 @@ def _of_joint(config: TrainConfig | MuirConfig | RoutingConfig) -> MethodTime:
     images = prepared.length.total * prepared.images_per_round * len(prepared.seeds)
     measured = dry_run.measure(prepared)
     training = prepared.length.total * measured.round
-    return MethodTime(images, Time(training, training, training, measured.compilation, measured.programs))
+    time = Time(training, training, training, measured.compilation, measured.programs)
+    return MethodTime(images, time, prepared.length.total)
 
 
 def lines(
@@ -93,7 +98,7 @@ def lines(
     Args:
       runs: of the suite.
       done: those that are complete.
-      begun: by work directory, the training images that other runs have behind them.
+      begun: by work directory, what other runs have behind them, in the units of their times.
       times: of each method.
 
     The process that plans a suite leaves GPUs to its workers (`check_inputs`), so the times are of the CPU.
@@ -104,7 +109,7 @@ def lines(
     for name, one in times.items():
         own = [run for run in runs if run.method.name == name]
         to_do = [run for run in own if run not in done]
-        behind = [begun.get(run.workdir, 0) for run in to_do]
+        behind = [begun.get(run.workdir, 0) * one.images // one.units for run in to_do]
         told.append(
             f"{name}: {count(len(own), 'run')} of {one.images:,} training images and about "
             f"{duration(one.time.rehearsed)} each, {len(own) - len(to_do)} complete"
@@ -117,6 +122,7 @@ def lines(
         compilation += (min(len(to_do), 1) if is_kept else len(to_do)) * one.time.compilation
     told.append(
         f"{images:,} training images to go: about {duration(training)} on the CPU, and about {duration(compilation)} "
-        "to compile, one run after another; generations that were interrupted count from their beginnings"
+        "to compile, one run after another; interrupted generations count from their beginnings, joint trainings from "
+        "what they saved"
     )
     return told

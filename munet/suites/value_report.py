@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 
 from munet.store.folders import open_folder
@@ -40,11 +39,12 @@ class ValueReport:
         rows, place = self.rows(), open_folder(self._workdir)
         pictures = open_folder(f"{self._workdir}/{FIGURES}")
         if with_figures:
-            for name, data in value_figures.figures(self._titles, self._searches).items():
-                pictures.replace(name, data)
+            for chart in value_figures.figures(self._titles, self._searches):
+                pictures.replace(f"{chart.name}.svg", chart.svg())
         place.replace(METHODS_CSV, value_pages.seeds_table(rows).encode())
         place.replace(TASKS_CSV, value_pages.tasks_table(rows).encode())
-        shown = [(f"{FIGURES}/{name}", value_figures.caption(name)) for name in sorted(pictures.names())]
+        names = sorted(name.removesuffix(".svg") for name in pictures.names())
+        shown = [(f"{FIGURES}/{name}.svg", value_figures.caption(name)) for name in names]
         page = value_pages.markdown(
             rows,
             self._searches,
@@ -52,6 +52,7 @@ class ValueReport:
             notes=self._notes(),
             figures=shown,
             paper=self._suite.benchmark if self._reference else "",
+            against=self._suite.compared_with,
         )
         place.replace(PAGE, page.encode())
 
@@ -65,6 +66,5 @@ class ValueReport:
 
     def _notes(self) -> list[str]:
         missing = [method.name for method in self._kept.methods if method.name not in self._rows]
-        command = ["munet", "benchmark", f"--suite={self._kept.suite}", f"--repeats={self._kept.repeats}"]
-        notes = [f"Made by `{shlex.join([*command, *self._kept.overrides])}`"]
+        notes = [self._kept.made_by]
         return [*notes, f"Trainings that are not complete: {', '.join(missing)}."] if missing else notes

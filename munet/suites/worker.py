@@ -23,7 +23,7 @@ from types import FrameType
 
 from munet import kinds, platforms, system_faults
 from munet.errors import UserError
-from munet.kinds import SuiteConfig
+from munet.kinds import AnyConfig
 from munet.progress import wording
 from munet.progress.events import Event, Note, PhaseEnded
 from munet.progress.jsonl import JsonLines
@@ -46,7 +46,7 @@ _VISIBLE = "CUDA_VISIBLE_DEVICES"
 _CORES = "MUNET_WORKER_CORES"  # numbers with commas; empty or missing: all that our process may use
 
 
-def job(config: SuiteConfig, workdir: str) -> str:
+def job(config: AnyConfig, workdir: str) -> str:
     """The line that a worker reads."""
     return json.dumps({"kind": kinds.of(config).name, "config": codec.to_json(config), "workdir": workdir}) + "\n"
 

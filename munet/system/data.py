@@ -41,16 +41,21 @@ def open_again(
         max_resident=max_resident(runtime, DeviceLayout.detect(runtime)),
         arrays=arrays,
     )
-    return open_same(system, info, settings)
+    return open_same(system.start.folder, info, settings)
 
 
-def open_same(system: RunView, info: TaskInfo, settings: OpenSettings) -> Task:
+def open_same(folder: str, info: TaskInfo, settings: OpenSettings) -> Task:
     """The task that a run knows as `info`, wherever its data is by now.
+
+    Args:
+      folder: in which the run was started; "": its tasks have no relative paths.
+      info: what the run knows.
+      settings: of opening.
 
     Raises:
       UserError: the data cannot be read, or is not what the run used.
     """
-    data = open_task(from_folder(info.uri, system.start.folder), settings)
+    data = open_task(from_folder(info.uri, folder), settings)
     if replace(data.info, uri=info.uri) != info:
         raise UserError(
             f"{info.uri} is not the data that the run used: its fingerprint is {data.info.fingerprint[:12]}, the "

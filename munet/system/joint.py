@@ -6,15 +6,12 @@ graph, prediction, verification and roots read both kinds in the same way.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from munet.config.differences import to_json
 from munet.config.train import METHODS, TrainExperiment, as_run
 from munet.evolution.search_space import default_hyperparameters
 from munet.evolution.state import State
-from munet.joint.workdir import TRAIN, JointResult, Workdir
+from munet.joint.workdir import TRAIN, JointResult, ReplicaResult, Workdir
 from munet.store import Store, codec
-from munet.store.folders import is_remote, local_path, open_folder
 from munet.store.journal import FORMAT_VERSION
 from munet.system.replay import RunState
 from munet.system.view import JointRecord, RunView
@@ -23,12 +20,15 @@ from munet.types import ROOT_MODEL, ModelRecord, PhaseEntry, Position, StartEntr
 
 def is_joint(workdir: str) -> bool:
     """Whether there is a joint training in `workdir`."""
-    path = local_path(workdir)
-    return open_folder(path if is_remote(path) else str(Path(path).absolute())).exists(TRAIN.start)
+    return TRAIN.is_begun(workdir)
 
 
-def open_joint(workdir: str) -> RunView:
+def open_joint(workdir: str, replica: int = 0) -> RunView:
     """A view of the joint training in `workdir`, which may be going on: its models are there when it is complete.
+
+    Args:
+      workdir: of the training.
+      replica: of which seed, from the first.
 
     Raises:
       WorkdirError: it was written by a newer version.
@@ -48,10 +48,10 @@ def open_joint(workdir: str) -> RunView:
         rounds=points[-1].step if points else 0,
         num_rounds=result.num_rounds if result else experiment.num_rounds,
         replicas=experiment.replicas,
-        seed=experiment.seed,
+        seed=experiment.seed + replica,
         seconds=result.seconds if result else points[-1].seconds if points else 0.0,
         settings=beginning.experiment,
-        closed={} if result is None else _closed(result),
+        closed={} if result is None else _closed(result.replicas[replica]),
     )
     start = StartEntry(
         format_version=FORMAT_VERSION,
@@ -65,7 +65,7 @@ def open_joint(workdir: str) -> RunView:
         folder=beginning.folder,
     )
     store = Store(place.path)
-    return RunView(store, start, _run_state(experiment, start, result), record)
+    return RunView(store, start, _run_state(experiment, start, result, replica), record)
 
 
 def _root(experiment: TrainExperiment, result: JointResult | None) -> ModelRecord:
@@ -73,11 +73,11 @@ def _root(experiment: TrainExperiment, result: JointResult | None) -> ModelRecor
     return ModelRecord(ROOT_MODEL, None, None, default_hyperparameters(as_run(experiment)), components)
 
 
-def _run_state(experiment: TrainExperiment, start: StartEntry, result: JointResult | None) -> RunState:
+def _run_state(experiment: TrainExperiment, start: StartEntry, result: JointResult | None, replica: int) -> RunState:
     models = {ROOT_MODEL: start.root}
     retained = {}
     if result is not None:
-        for id, (task, found) in enumerate(result.replicas[0].tasks.items(), start=1):
+        for id, (task, found) in enumerate(result.replicas[replica].tasks.items(), start=1):
             retained[task] = id
             models[id] = ModelRecord(
                 id,
@@ -102,7 +102,7 @@ def _run_state(experiment: TrainExperiment, start: StartEntry, result: JointResu
     return RunState(state, image_steps=result.image_steps * experiment.replicas if result else 0)
 
 
-def _closed(result: JointResult) -> dict[str, PhaseEntry]:
+def _closed(result: ReplicaResult) -> dict[str, PhaseEntry]:
     """What the end of a phase would say of each task."""
     return {
         task: PhaseEntry(
@@ -113,5 +113,5 @@ def _closed(result: JointResult) -> dict[str, PhaseEntry]:
             found.test_correct_per_class,
             found.test_counted_per_class,
         )
-        for index, (task, found) in enumerate(result.replicas[0].tasks.items())
+        for index, (task, found) in enumerate(result.tasks.items())
     }

@@ -93,7 +93,7 @@ def tell(controller: Controller, run_state: RunState | None, entry: JournalEntry
         after,
         generations=run_state.generations + 1,
         image_steps=run_state.image_steps + sum(cost.image_steps for cost in spent),
-        programs=tuple(sorted({*run_state.programs, *(cost.program for cost in spent)})),
+        programs=tuple(sorted({*run_state.programs, *(cost.program for cost in spent if cost.program)})),
         latencies=run_state.latencies.changed(measured) if measured else run_state.latencies,
     )
 

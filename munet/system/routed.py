@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
@@ -10,16 +11,79 @@ import numpy as np
 
 from munet.config.routing import RoutingExperiment
 from munet.errors import UserError, WorkdirError, nearest
-from munet.joint.workdir import Workdir
+from munet.joint.workdir import Beginning, Workdir
 from munet.methods.gumbel_matrix import networks
-from munet.methods.gumbel_matrix.inference import model_of
-from munet.methods.gumbel_matrix.result import ROUTING
+from munet.methods.gumbel_matrix.inference import Model, model_of
+from munet.methods.gumbel_matrix.result import ROUTING, RoutedTask, RoutingResult
 from munet.store import codec
-from munet.types import TaskName
+from munet.types import TaskInfo, TaskName
+
+
+@dataclass(frozen=True)
+class RoutedView:
+    """A complete routed training.
+
+    Attributes:
+      place: its directory.
+      beginning: settings and tasks.
+      experiment: the settings.
+      result: rows, components and accuracies of every seed.
+    """
+
+    place: Workdir
+    beginning: Beginning
+    experiment: RoutingExperiment
+    result: RoutingResult
+
+    @property
+    def tasks(self) -> dict[TaskName, RoutedTask]:
+        """Of the first seed, which is the system that is opened."""
+        return dict(self.result.replicas[0].tasks)
+
+    def info(self, task: TaskName) -> TaskInfo:
+        """What is known of a task.
+
+        Raises:
+          UserError: there is no such task.
+        """
+        for info in self.beginning.tasks:
+            if info.name == task:
+                return info
+        names = [info.name for info in self.beginning.tasks]
+        raise UserError(f"{self.place.path} has no task {task!r}. {nearest(task, names)}")
+
+    def model(self, task: TaskName, replica: int = 0) -> Model:
+        """A task's model, every byte of it checked.
+
+        Raises:
+          UserError: there is no such task or replica.
+          CorruptionError: a file is damaged or missing.
+        """
+        replicas = self.result.replicas
+        if not 0 <= replica < len(replicas):
+            raise UserError(f"{self.place.path} has replicas 0 to {len(replicas) - 1}, not {replica}.")
+        found = replicas[replica].tasks[self.info(task).name]
+        params = {name: self.place.components.load(identity) for name, identity in found.components.items()}
+        return model_of(networks.network(self.experiment), found.rows, params, self.experiment.combination)
+
+
+def open_routed(workdir: str) -> RoutedView:
+    """Opens a complete routed training.
+
+    Raises:
+      WorkdirError: there is none.
+      CorruptionError: a file is damaged.
+    """
+    place = Workdir(workdir, ROUTING)
+    beginning, result = place.beginning(), place.result()
+    if beginning is None or result is None:
+        raise WorkdirError(f"{workdir} holds no complete routed training.")
+    experiment = codec.from_json(RoutingExperiment, beginning.experiment, place.location(ROUTING.start))
+    return RoutedView(place, beginning, experiment, result)
 
 
 def load(workdir: str, task: TaskName, replica: int = 0) -> Callable[[np.ndarray], np.ndarray]:
-    """A task's model from the directory of a complete training, every byte of it checked.
+    """A task's model from the directory of a complete training.
 
     Args:
       workdir: of the training.
@@ -27,25 +91,12 @@ def load(workdir: str, task: TaskName, replica: int = 0) -> Callable[[np.ndarray
       replica: of which seed, from the first.
 
     Returns:
-      A function of a batch of inputs: float32 images in [0, 1], or numbers.
+      A function of a batch of inputs: float32 images in [0, 1] (of network="vit" in [-1, 1]), or numbers.
 
     Raises:
       WorkdirError: there is no complete training.
       UserError: there is no such task or replica.
       CorruptionError: a file is damaged.
     """
-    place = Workdir(workdir, ROUTING)
-    beginning, result = place.beginning(), place.result()
-    if beginning is None or result is None:
-        raise WorkdirError(f"{workdir} holds no complete routed training.")
-    if not 0 <= replica < len(result.replicas):
-        raise UserError(f"{workdir} has replicas 0 to {len(result.replicas) - 1}, not {replica}.")
-    tasks = result.replicas[replica].tasks
-    if task not in tasks:
-        raise UserError(f"{workdir} has no task {task!r}. {nearest(task, tasks)}")
-    experiment = codec.from_json(RoutingExperiment, beginning.experiment, place.location(ROUTING.start))
-    found = tasks[task]
-    params = {name: place.components.load(identity) for name, identity in found.components.items()}
-    model = model_of(networks.network(experiment), found.rows, params, experiment.combination)
-    compiled = jax.jit(model.__call__)
+    compiled = jax.jit(open_routed(workdir).model(task, replica).__call__)
     return lambda inputs: np.asarray(compiled(jnp.asarray(inputs, jnp.float32)))

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -19,13 +18,13 @@ from jaxtyping import Bool
 
 from munet import right_images
 from munet.config import Experiment
-from munet.errors import CorruptionError, GoneOnError, UserError, WorkdirError, nearest
+from munet.config.evolve import BASELINES
+from munet.errors import CorruptionError, GoneOnError, UserError, nearest
 from munet.evolution import judging
 from munet.evolution.controller import Controller
 from munet.evolution.plan import Plan
 from munet.evolution.state import State
 from munet.store import Store, codec
-from munet.store.folders import is_remote, local_path, open_folder
 from munet.system import replay, sound
 from munet.system.replay import RunState
 from munet.types import (
@@ -47,12 +46,6 @@ from munet.vit import architecture, flops
 _TIMES_AGAIN = 5  # that a run is opened anew where it goes on beneath whoever reads it
 View = TypeVar("View", bound="RunView")
 Result = TypeVar("Result")
-
-# By the file that a training begins with: what it is, and what `munet status` shows of it.
-_OTHER_MODELS = {
-    "routing.json": ("a routed training", "its rows and what each task computes"),
-    "muir.json": ("a MUiR training", "its errors and which tasks share modules"),
-}
 
 
 @dataclass(frozen=True)
@@ -134,7 +127,7 @@ class RunView:
     @property
     def every_task(self) -> tuple[TaskInfo, ...]:
         """All tasks that the run ever had, in order; of several of one name the newest."""
-        return tuple({task.name: task for task in (*self.plan.tasks, *self.plan.living)}.values())
+        return self.plan.every_task
 
     @cached_property
     def models(self) -> dict[TaskName, ModelRecord]:
@@ -183,6 +176,11 @@ class RunView:
         """Unique parameters in use by retained models."""
         return judging.total_params(self.state)
 
+    @cached_property
+    def trainable_params(self) -> int:
+        """Of those the ones that are not the root's: trained in this run, and by nobody else."""
+        return sum(record.num_params for record in self.components.values() if not record.is_root)
+
     @property
     def params_per_task(self) -> float:
         """Unique parameters in use / tasks with a model."""
@@ -228,6 +226,11 @@ class RunView:
     def params(self, task: TaskName) -> int:
         """Parameters of a task's model, shared or not, those of bases too."""
         return sum(self.components[id].num_params for id in self.state.used_by(self.model(task)))
+
+    def trainable_params_of(self, task: TaskName) -> int:
+        """Of these the ones that are not the root's: trained on this task, or on one that shares them."""
+        used = (self.components[id] for id in self.state.used_by(self.model(task)))
+        return sum(record.num_params for record in used if not record.is_root)
 
     def accounted_params(self, task: TaskName) -> float:
         """Eq. 3: a task's model with every parameter divided among the models that use it."""
@@ -379,7 +382,6 @@ def open(workdir: str) -> RunView:
 
     if joint.is_joint(workdir):
         return joint.open_joint(workdir)
-    refuse_other_models(workdir)
     store = Store.open(workdir)
     start = read_start(store)
     with sound.stumbles_named(f"The first entry of the journal of {store.path}"):
@@ -387,30 +389,15 @@ def open(workdir: str) -> RunView:
     return RunView(store, start, replay.load(controller, store))
 
 
-def refuse_other_models(workdir: str) -> None:
-    """Refuses trainings whose models are no ViTs, which a view cannot show.
-
-    Raises:
-      WorkdirError: it is one; the message says what reads it.
-    """
-    if file := other_models(workdir):
-        kind, shown = _OTHER_MODELS[file]
-        raise WorkdirError(
-            f"{workdir} holds {kind}, whose models are no ViTs: `munet status --workdir={workdir}` shows {shown}; "
-            "nothing else reads it."
-        )
-
-
-def other_models(workdir: str) -> str:
-    """The file with which a training begins whose models are no ViTs: `muir.json`, `routing.json`; "" if none did."""
-    path = local_path(workdir)
-    place = open_folder(path if is_remote(path) else str(Path(path).absolute()))
-    return next((file for file in _OTHER_MODELS if place.exists(file)), "")
-
-
 def baseline_workdir(workdir: str, kind: str) -> str:
     """Where the baseline `kind` of a run is kept."""
     return f"{workdir.rstrip('/')}/baselines/{kind}"
+
+
+def baselines(workdir: str) -> dict[str, str]:
+    """The baselines of a run that have begun: where each is kept, by what is tuned, in their order."""
+    places = {kind: baseline_workdir(workdir, kind) for kind in BASELINES if kind}
+    return {kind: place for kind, place in places.items() if len(Store(place).journal)}
 
 
 def read_start(store: Store) -> StartEntry:

@@ -73,7 +73,7 @@ def products(
     Args:
       variant, names, hyperparameters, num_classes: as for `forward`.
     """
-    width, mlp = variant.width, variant.mlp_dim
+    width = variant.width
     tokens = variant.num_tokens(int(hyperparameters["image_size"]))
     num_blocks = sum(map(architecture.is_block, names))
     patch_values = architecture.CHANNELS * variant.patch_size**2
@@ -84,10 +84,22 @@ def products(
     for name in names:
         queries = 1 if architecture.layer_index(name) == num_blocks - 1 else tokens
         if architecture.is_block(name):
-            weighted = 4 * width * width * (queries + tokens) + 4 * queries * width * mlp
-            found[name] = (weighted, 4 * queries * tokens * width)
+            found[name] = block(variant, tokens, queries)
         elif architecture.is_adapter(name):
             found[name] = (4 * tokens * width * int(hyperparameters["adapter_dim"]), 0)
         elif architecture.is_lora(name):
             found[name] = (4 * width * architecture.lora_rank(hyperparameters) * (queries + tokens), 0)
     return found
+
+
+def block(variant: Variant, tokens: int, queries: int) -> tuple[int, int]:
+    """Operations of a block: products with its own weights, and of activations with each other.
+
+    Args:
+      variant: the ViT family member.
+      tokens: patches and the class token.
+      queries: tokens of which the output is wanted.
+    """
+    width = variant.width
+    weighted = 4 * width * width * (queries + tokens) + 4 * queries * width * variant.mlp_dim
+    return weighted, 4 * queries * tokens * width

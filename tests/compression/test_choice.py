@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import math
-
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from munet.compression.choice import Layer, Ranks, choose, least, standard_error
-from munet.quality import Quality, Stratum
+from munet.compression.choice import Layer, Ranks, choose
 
 RANKS = (0, 1, 2, 4)
 
@@ -63,15 +59,3 @@ def test_it_holds_and_no_single_layer_could_be_smaller(losses: list[tuple[int, .
         for rank in RANKS:
             if rank < chosen.get(id, 99):
                 assert not holds({**chosen, id: rank})
-
-
-def test_the_tolerance_in_points_or_a_standard_error() -> None:
-    quality = Quality(90, 100)
-    assert float(least(quality, 0.5)) == pytest.approx(0.895)
-    assert least(quality, 0) == quality.ratio
-    assert float(least(quality, None)) == pytest.approx(0.9 - 0.03)
-    assert standard_error(Quality(100, 100)) == 0
-    # Two classes of 50 images with 40 right each, one of 100 with 90.
-    balanced = Quality(170, 200, (Stratum(50, 2, 80), Stratum(100, 1, 90)))
-    by_hand = math.sqrt(2 * 0.8 * 0.2 / 50 + 0.9 * 0.1 / 100) / 3
-    assert standard_error(balanced) == pytest.approx(by_hand)

@@ -21,11 +21,15 @@ def test_stages_are_read_and_written_alike() -> None:
     ("stages", "images", "says"),
     [
         (("explor:8",), 9, "there is no kind 'explor' of stage. Did you mean \"explore\"?"),
-        (("explore",), 9, "expected KIND:CHILDREN or KIND:CHILDRENxCYCLES, such as explore:8 or train:1x20, or race."),
+        (
+            ("explore",),
+            9,
+            "expected KIND:CHILDREN or KIND:CHILDRENxCYCLES, such as explore:8 or train:1x20, or race, com",
+        ),
         (("explore:0",), 9, "expected one child or more"),
         (("explore:8x0",), 9, "expected one child or more, and one cycle or more where cycles are given."),
         (("replicas:8",), 9, "there is no kind 'replicas' of stage"),
-        (("train:1",), 9, "begins with train:1, whose children go on from models of the phase: put explore:8"),
+        (("train:1",), 9, "begins with train:1, which goes on from models of the phase: put explore:8"),
         (("race",), 0, "explore:8, narrow:4, train:1 names no cycles, and experiment.images_per_task says no budget"),
         ((), 9, "is what stages share, but experiment.stages names none: give --config.stages=race"),
     ],

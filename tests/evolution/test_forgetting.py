@@ -11,10 +11,11 @@ import pytest
 from munet.errors import CorruptionError
 from munet.evolution import judging
 from munet.evolution.controller import replay
+from munet.evolution.plan import EARLIER
 from munet.evolution.state import State
 from munet.store import codec
 from munet.system import state_file
-from munet.types import ExtendEntry, ForgetEntry, GenerationEntry, JournalEntry, Position
+from munet.types import ComponentRecord, ExtendEntry, ForgetEntry, GenerationEntry, JournalEntry, Position
 from tests.evolution.simulation import Simulation, make_experiment, make_tasks, next_entry, simulate
 from tests.evolution.test_runs import assert_indices_are_those_made_from_scratch
 
@@ -104,6 +105,22 @@ def test_its_name_may_be_used_again_and_its_training_stays_its_own(run: Simulati
         "task2",
         "task3",
     }
+
+
+def test_what_saw_two_forgotten_tasks_of_one_name_saw_both(run: Simulation) -> None:
+    state = run.controller.tell(run.final, entry_of(run.final, "task0"))
+    other = replace(TASKS[0], fingerprint="other")
+    state = run.controller.tell(state, ExtendEntry(state.position, (other,), ("task0",)))
+    _, end = go_on(run, state)
+    both = ComponentRecord("head", {}, "init", model=end.next_model_id - 1, cycles={"task0 (forgotten)": 2, "task0": 3})
+    state = run.controller.tell(end, entry_of(end, "task0"))
+    plan = run.controller.plan(state)
+    assert plan.cycles(both) == {"task0 (forgotten)": 5}
+    neither = replace(both, cycles={"task1": 4})
+    long = replace(both, cycles={EARLIER: 9, "task1": 4})
+    assert plan.seen({"a": both, "b": neither, "c": long}, "task0") == {"a": 5, "c": 0}
+    kept = {id: record for id, record in state.components.items() if "task0" in record.cycles}
+    assert kept.keys() <= plan.seen(state.components, "task0").keys()
 
 
 @pytest.mark.parametrize(

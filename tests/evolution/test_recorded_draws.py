@@ -7,10 +7,13 @@ of its own in the path of its draw (DESIGN decision 7); one that a configuration
 from __future__ import annotations
 
 import hashlib
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import numpy as np
 import pytest
 
+from munet import rng
 from munet.config import Baseline
 from munet.types import ChildEntry, ChildPlan, GenerationEntry
 from tests.evolution.simulation import make_experiment, make_tasks, simulate
@@ -46,3 +49,19 @@ def _plan(child: ChildPlan) -> tuple[object, ...]:
 def _verdict(child: ChildEntry) -> tuple[object, ...]:
     """With the scores as they are written, four digits: the last bits of a power are the C library's."""
     return (child.verdict.is_kept, child.verdict.best_cycle, child.verdict.reason)
+
+
+def test_orders_are_those_of_a_fresh_generator_in_every_thread() -> None:
+    def orders(seed: int) -> list[np.ndarray]:
+        path = ("order", seed)
+        return [rng.permutation(path, 9), *rng.permutations(path, 9, 5, 3), rng.permutation(path, 9)]
+
+    def expected(seed: int) -> list[np.ndarray]:
+        key = int.from_bytes(rng.digest(("order", seed))[16:32], "big")
+        first = np.random.Philox(key=key).random_raw(9)
+        later = np.random.Philox(key=key, counter=5 * 3).random_raw(3 * 12).reshape(3, 12)[:, :9]
+        return [np.argsort(words) for words in (first, *later, first)]
+
+    with ThreadPoolExecutor(4) as pool:
+        for seed, found in enumerate(pool.map(orders, range(40))):
+            np.testing.assert_array_equal(found, expected(seed))

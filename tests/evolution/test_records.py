@@ -5,7 +5,8 @@ from typing import Literal
 
 import pytest
 
-from munet.evolution.records import EARLIER, MOST_TASKS, new_record, publishes
+from munet.evolution.plan import EARLIER
+from munet.evolution.records import MOST_TASKS, new_record, publishes
 from munet.types import ChildPlan, ComponentPlan, ComponentRecord, Leaf
 from tests.evolution.simulation import make_experiment, make_tasks
 from tests.evolution.world import World

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -11,7 +14,7 @@ import numpy as np
 import pytest
 
 import munet
-from munet import roots
+from munet import kinds, roots
 from munet.cli import main
 from munet.config import Experiment
 from munet.config.train import TrainConfig
@@ -19,7 +22,7 @@ from munet.data.open_settings import OpenSettings
 from munet.data.splits import Split, SplitName
 from munet.data.tasks import Task, load_tasks
 from munet.errors import CheckpointError, ConfigError, DataError, UserError, WorkdirError
-from munet.joint.run import train
+from munet.joint.run import prepared, train
 from munet.methods.fine_tuning import job as fine_tuning
 from munet.progress.events import Event, Note
 from munet.report.graph import graph
@@ -28,9 +31,15 @@ from munet.report.page.parts import Pictures, Text
 from munet.report.status import status_json
 from munet.run.start import RootComponents
 from munet.store import Store
+from munet.store.local import LocalFolder, disk_full_named
+from munet.suites.record import KnownMethod, Record
+from munet.suites.report import Report
+from munet.suites.suite import Method, Suite
 from munet.system import view
 from tests.joint import tiny
 from tests.joint.conformance import joint_config
+from tests.methods.gumbel_matrix import routed
+from tests.methods.muir import small
 
 SPLIT = Task.split
 
@@ -222,6 +231,55 @@ def test_more_replicas_than_fit_are_refused(data: Path, tmp_path: Path) -> None:
         run(config, tmp_path / "run")
 
 
+@pytest.mark.parametrize("kind", ["muir", "routing"])
+def test_so_they_are_of_every_method(kind: str, data: Path) -> None:
+    config: Any = {"muir": small.config, "routing": routed.config}[kind](data, replicas=5000)
+    config.runtime.device_memory_gb = 0.001
+    with pytest.raises(ConfigError, match=r"experiment\.replicas = 5000: each takes about .* GB, and \d+ replica"):
+        prepared(config)
+
+
+def test_every_replica_is_the_rows_of_a_seed(workdir: Path, tmp_path: Path) -> None:
+    suite = tmp_path / "suite"
+    shutil.copytree(workdir, suite / "runs" / "joint" / "seeds_0-1")
+    kept = Record("mine", 2, methods=(KnownMethod("joint", "joint", together=2),))
+    rows = Report(str(suite), Suite((Method("joint", "joint"),)), kept).rows()
+    assert [(row.seed, row.task) for row in rows] == [(0, "first"), (0, "second"), (1, "first"), (1, "second")]
+    result = json.loads((workdir / "result.json").read_text())
+    tests = [one["test"]["correct"] for replica in result["replicas"] for one in replica["tasks"].values()]
+    assert [row.test_correct for row in rows] == tests
+    assert {(row.image_steps, row.run_image_steps) for row in rows} == {(48, 96)}
+    assert sum(row.device_seconds for row in rows) == pytest.approx(result["seconds"])
+    assert len({row.experiment_sha256 for row in rows}) == 1
+
+
+def test_what_is_saved_counts_as_behind(data: Path, tmp_path: Path) -> None:
+    kind = kinds.named("train")
+    run(joint_config(data, "shared", max_hours=1e-9), tmp_path / "run")
+    assert (kind.behind(str(tmp_path / "run")), kind.is_complete(str(tmp_path / "run"))) == (3, False)
+
+
+def test_a_full_disk_ends_it_with_a_message(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The curve is the first of a training's own files; saves that fail end nothing."""
+    replace = LocalFolder.replace
+
+    def full(folder: LocalFolder, name: str, content: bytes) -> None:
+        if name == "curve.jsonl":
+            with disk_full_named(folder.location(name)):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        replace(folder, name, content)
+
+    monkeypatch.setattr(LocalFolder, "replace", full)
+    flags = [f"--config.tasks=npz:{data}/first.npz,npz:{data}/second.npz", "--config.num_rounds=2"]
+    flags += ["--config.num_blocks=1", "--config.batch_size=8", "--config.image_size=16"]
+    flags += [f"--config.cache_dir={data}/cache"]
+    assert main(["train", "--config=joint:shared", f"--workdir={tmp_path}/run", *flags]) == 2
+    assert "curve.jsonl" in (told := capsys.readouterr().err)
+    assert "full" in told
+
+
 def test_directories_of_other_kinds_are_refused(workdir: Path, data: Path, tmp_path: Path) -> None:
     with pytest.raises(WorkdirError, match="and no run"):
         Store.create_or_open(str(workdir))
@@ -270,6 +328,13 @@ def test_a_dry_run_writes_nothing(data: Path, tmp_path: Path, capsys: pytest.Cap
     assert "Separate fine-tuning: 6 rounds of 16 images, 192 in all, measured every 4; 2 replicas" in text
     assert "ms a round" in text
     assert "4 programs" in text
+    told = re.search(
+        r"about ([\d.]+) MiB on each device: ([\d.]+) MiB of .*, ([\d.]+) MiB of images, ([\d.]+) MiB for", text
+    )
+    assert told
+    whole, *parts = map(float, told.groups())
+    assert whole == pytest.approx(sum(parts), abs=1.5)
+    assert parts[-1] > 0
     assert not (tmp_path / "run").exists()
 
 
@@ -295,7 +360,7 @@ def test_a_report_shows_it_with_its_mistakes(workdir: Path, tmp_path: Path, monk
     section = examples.section(read)
     made = report.make(read, section)
     names = [section.name for section in made.sections if section.name != "classes"]  # where any fails
-    assert names == ["tasks", "comparison", "size", "mistakes", "graph", "knowledge", "data", "settings"]
+    assert names == ["tasks", "comparison", "size", "mistakes", "graph", "sharing", "knowledge", "data", "settings"]
     for task, part in zip(system.models, section.parts, strict=True):
         test = system.models[task].test_quality
         assert test is not None

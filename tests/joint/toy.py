@@ -27,6 +27,7 @@ from munet.progress.events import Event
 from munet.run.deadline import Deadline
 from munet.training.batches.stream import Resize
 from munet.training.placement.devices import DeviceLayout
+from munet.training.program import keys
 from tests.joint.tiny import write_task
 
 SIZE = 4  # pixels on a side
@@ -56,7 +57,7 @@ class Linear(Deciding):
         def loss_of(params: Any) -> tuple[Array, dict[str, Array]]:
             losses = {}
             for task, batch in batches.items():
-                key = jax.random.wrap_key_data(batch.words[0], impl="threefry2x32")
+                key = keys.wrapped(batch.words[0])
                 pixels = batch.images.astype(jnp.float32) / 127.5 - 1
                 pixels = pixels[:, ::2, ::2] + 0.1 * jax.random.normal(key, (len(pixels), SIZE, SIZE, 1))
                 pixels = jnp.broadcast_to(pixels, (*pixels.shape[:-1], 3))
@@ -79,7 +80,10 @@ class Linear(Deciding):
         self.decided.append((jax.tree.map(np.copy, state), place))
         shift = np.float32(rng.uniform(("decide", place.seed, place.round)))
         params = {
-            task: {**leaves, "bias": (leaves["bias"] + shift * np.array([1, -1], np.float32)).astype(np.float32)}
+            task: {
+                **leaves,
+                "bias": (np.asarray(leaves["bias"]) + shift * np.array([1, -1], np.float32)).astype(np.float32),
+            }
             for task, leaves in state["params"].items()
         }
         return {**state, "params": params}, {"shift": float(shift)}

@@ -17,7 +17,7 @@ from munet.cli import main
 from munet.consoles import PrintableConsole
 from munet.data.tasks import load_task
 from munet.errors import DataError
-from munet.report import canvas, drawing
+from munet.report import drawing
 from munet.report.charts import bars
 from munet.report.charts.chart import Chart
 from munet.report.facts.costs import Cost
@@ -69,9 +69,6 @@ def test_consoles_and_figures_take_them(name: str) -> None:
     plain = PrintableConsole(file=(stream := io.StringIO()), width=60)
     plain.print(table)
     assert not steers(stream.getvalue())
-    with canvas.canvas(2, 2) as (figure, axes):
-        axes[0][0].set_title(name)
-        ElementTree.fromstring(canvas.svg(figure, name))
     cost = Cost(name, 1, 1, 0, 1, 1.0)
     picture = Chart("costs", name, name, bars.costs([cost]) or {}).svg().decode()
     assert not steers(picture)

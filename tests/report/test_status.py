@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import json
 from collections.abc import Iterator
 from dataclasses import replace
@@ -16,6 +17,7 @@ from munet.store.journal import Journal
 from munet.system import view
 from munet.types import GenerationEntry, JournalEntry, Position
 from tests.evolution.simulation import make_tasks
+from tests.report import fixed_journal
 from tests.report.stored_run import write_run
 
 KEYS = [
@@ -23,12 +25,12 @@ KEYS = [
     "image_steps", "seed", "scale_factor", "baseline", "root", "tasks", "unsolved_tasks", "total_params",
     "params_per_task", "mean_quality", "mean_test_quality", "quality_metric", "mean_accuracy", "mean_test_accuracy",
     "flops_factor", "latency_factor", "mean_test_interval", "unfinished", "seconds_left", "joint",
-    "forgotten_tasks",
+    "forgotten_tasks", "trainable_params", "time",
 ]  # fmt: skip
 TASK_KEYS = [
     "quality", "test_quality", "score", "params", "accounted_params", "model", "components", "layers",
     "validation_counts", "test_counts", "lineage", "shared_with", "hyperparameters", "accuracy", "test_accuracy",
-    "classes", "flops", "latency", "parent", "test_interval",
+    "classes", "flops", "latency", "parent", "test_interval", "trainable_params",
 ]  # fmt: skip
 
 
@@ -59,6 +61,48 @@ def test_json_values_of_a_complete_run(tmp_path: Path) -> None:
     assert accounted == pytest.approx(data["total_params"])
     assert data["params_per_task"] == data["total_params"] / 2
     assert data["mean_quality"] == pytest.approx(sum(task["quality"] for task in data["tasks"].values()) / 2)
+
+
+def test_trainable_parameters_are_those_that_are_not_the_roots(tmp_path: Path) -> None:
+    """`one`: a block of 100, a norm of 4, a head of 6; `two` shares the first two and has a block and a head more."""
+    fixed_journal.write(tmp_path)
+    data = status.status_json(view.open(str(tmp_path)))
+    assert [task["trainable_params"] for task in data["tasks"].values()] == [110, 210]
+    assert data["trainable_params"] == 216
+    text = "\n".join(overview.summary(view.open(str(tmp_path))))
+    assert "Parameters in use: 346, 173 a task; trainable, that is not the root's: 216." in text
+
+
+def test_time_by_part_is_that_of_the_log(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Two starts, of which the first was killed while it wrote; baselines have their own time."""
+    write_run(tmp_path)
+    assert status.status_json(view.open(str(tmp_path)))["time"] is None
+    times = (f"2026-01-01T00:0{minute}:00.000+00:00" for minute in itertools.count())
+
+    def line(event: str, **fields: object) -> str:
+        return json.dumps({"time": next(times), "event": event, **fields})
+
+    first = [
+        line("RunStarted", workdir="/x/run"),
+        line("GenerationStarted", plan={"seconds": 1}),
+        line("CycleEnded", cycle=0, qualities={}, image_steps=1, seconds=20.5),
+        line("GenerationEnded", entry={"a": {"seconds": 3.0}}, seconds=50.0),
+        line("CycleEnded", cycle=0, qualities={}, image_steps=1, seconds=10),
+    ]
+    second = [
+        line("RunStarted", workdir="/x/run/baselines/full"),
+        line("RunEnded", is_complete=True, seconds=60.0),
+        line("RunStarted", workdir="/x/run"),
+        line("RunEnded", is_complete=True, seconds=60.0),
+    ]
+    text = "\n".join(first) + '\n{"time": "2026-01-01T00:0\n' + "\n".join(second)
+    (tmp_path / "log.jsonl").write_text(text)
+    found = status.status_json(view.open(str(tmp_path)))["time"]
+    # 4 minutes (the broken line says nothing), then 1: 20.5 + 10 in cycles, 50 - 20.5 in the rest of a generation.
+    assert found == {"starts": 2, "cycles": 30.5, "generations": 29.5, "between": 240.0, "total": 300.0}
+    status.print_status(str(tmp_path))
+    said = " ".join(capsys.readouterr().out.split())
+    assert "Wall time: 5 min 00 s in 2 starts; 30 s training and validating, 30 s compiling and saving, 4 min" in said
 
 
 def test_json_of_a_run_before_its_first_model(tmp_path: Path) -> None:

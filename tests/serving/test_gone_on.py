@@ -1,4 +1,4 @@
-"""A run that goes on beneath whoever reads it removes components: that is said, or followed, and never taken for damage."""
+"""A run that goes on beneath whoever reads it removes components: that is said or followed, never taken for damage."""
 
 from __future__ import annotations
 

@@ -225,7 +225,7 @@ def test_dry_run_writes_nothing_and_says_how_long(suite: str, tmp_path: Path, mo
 
 def test_what_is_complete_takes_no_time(suite: str, tmp_path: Path) -> None:
     _, runs = benchmark.read(Options(suite, str(tmp_path), repeats=2))
-    one = times.MethodTime(100, Time(1.0, 20.0, 30.0, 7.0, 1))
+    one = times.MethodTime(100, Time(1.0, 20.0, 30.0, 7.0, 1), 100)
     both = {"full": one, "munet": one}
     full = [run for run in runs if run.method.name == "full"]
     total = times.lines(runs, [], {}, both)[-1]  # later seeds find programs on disk
@@ -261,9 +261,9 @@ def test_what_a_run_has_behind_it_takes_no_time_either(finished: tuple[Path, str
         entry.unlink()  # the second generation of the second task, and the end of its phase
     _, runs = benchmark.read(Options(suite, str(copy), repeats=3))
     done = [run for run in runs if benchmark.is_complete(run)]
-    begun = {run.workdir: benchmark.images_behind(run) for run in runs if run not in done}
+    begun = {run.workdir: benchmark.behind(run) for run in runs if run not in done}
     assert list(begun.values()) == [192, 0, 0]  # of 256
-    one = times.MethodTime(256, Time(1.0, 20.0, 30.0, 7.0, 1))
+    one = times.MethodTime(256, Time(1.0, 20.0, 30.0, 7.0, 1), 256)
     lines = times.lines(runs, done, begun, {"full": one, "munet": one})
     assert [line.rpartition("each, ")[2] for line in lines[:2]] == ["2 complete", "1 complete, 1 begun"]
     assert lines[2].startswith("576 training images to go: about 45 s on the CPU")

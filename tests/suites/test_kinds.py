@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -12,7 +12,8 @@ from munet import kinds
 from munet.config import Config, TrainConfig
 from munet.config.files import CONFIG_FILES, load_any_config
 from munet.config.flags import Override
-from munet.errors import CorruptionError, SuiteError
+from munet.errors import CorruptionError, SuiteError, WorkdirError
+from munet.store import Store
 from munet.suites import benchmark, results
 from munet.suites.benchmark import Options
 from munet.suites.plan import check_inputs, plan
@@ -45,13 +46,42 @@ def test_settings_go_to_the_methods_that_have_them() -> None:
     assert [run.config.experiment.seed for run in plan(MIXED, "x", 2)] == [0, 0, 1, 1]
 
 
+def test_a_routed_root_is_compared_with_what_fine_tunes_that_root() -> None:
+    routed = Method("routed", "gumbel:characters", {"root": "demo", "variant": "demo/16", "num_rounds": 6})
+    mixed = Suite((*MIXED.methods, routed), tasks=MIXED.tasks, settings=MIXED.settings)
+    run = plan(mixed, "x", 2)[-1]
+    assert (run.seed, run.workdir) == (1, "x/runs/routed/seed_1")
+    assert kinds.of(run.config).comparison == kinds.of(Config).comparison
+    assert kinds.of(load_any_config("gumbel:mnist")).comparison != kinds.of(Config).comparison
+    alike = kinds.of(run.config).alike
+    assert alike is not None
+    found = alike(run.config).experiment
+    assert (found.root, found.variant, found.tasks) == ("demo", "demo/16", ("builtin:digits",))
+    assert (found.seed, found.defaults.image_size) == (1, 32)  # seed 1 has the splits of seed 1
+
+
 def test_what_a_suite_cannot_have_is_said() -> None:
     with pytest.raises(SuiteError, match=r"pretrain_demo is for munet pretrain: its result is a root"):
         plan(Suite((Method("root", "pretrain_demo"),)), "x", 1)
-    with pytest.raises(SuiteError, match=r"experiment\.replicas: in a suite every seed is a run"):
-        plan(Suite((Method("joint", "joint", {"replicas": 2}),)), "x", 1)
+    with pytest.raises(SuiteError, match=r"replicas = 2, and --repeats=3 seeds are no multiple.*Use --repeats=4"):
+        plan(Suite((Method("joint", "joint", {"replicas": 2}),)), "x", 3)
+    with pytest.raises(SuiteError, match=r"experiment\.replicas: a suite trains all seeds of this method together"):
+        plan(Suite((Method("muir", "muir", {"replicas": 2}),)), "x", 2)
     with pytest.raises(SuiteError, match="num_generatons"):
         plan(Suite((Method("joint", "joint"),), settings={"num_generatons": 2}), "x", 1)
+    several = Suite((Method("full", "demo", {"tasks": "builtin:digits"}), Method("joint", "joint")))
+    with pytest.raises(SuiteError, match=r"'joint' has builtin:glyphs/cyrillic, .*, which 'full' has not: kinds are"):
+        plan(several, "x", 1)
+
+
+def test_a_method_with_replicas_has_the_seeds_of_all(tmp_path: Path) -> None:
+    runs = plan(replace(MIXED, methods=(MIXED.methods[0], Method("joint", "joint", {"replicas": 2}))), "x", 4)
+    assert [run.name for run in runs] == [
+        "full, seed 0", "joint, seeds 0 to 1", "full, seed 1", "full, seed 2", "joint, seeds 2 to 3", "full, seed 3"
+    ]  # fmt: skip
+    assert [run.workdir for run in runs if run.num_seeds == 2] == ["x/runs/joint/seeds_0-1", "x/runs/joint/seeds_2-3"]
+    both = [run.config.experiment for run in runs if isinstance(run.config, TrainConfig)]
+    assert [(one.seed, one.replicas) for one in both] == [(0, 2), (2, 2)]
 
 
 def test_files_of_the_first_version_are_read(tmp_path: Path) -> None:
@@ -100,3 +130,25 @@ def test_a_mixed_suite_gives_one_table(tmp_path: Path) -> None:
     _, changed = benchmark.read(Options(str(file), str(workdir), repeats=1, overrides=(Override("clip_norm", "2"),)))
     with pytest.raises(SuiteError, match=r"runs/joint/seed_0 holds a run of 'joint' with other settings"):
         check_inputs(changed)
+
+
+def test_what_the_table_imports_later_is_there() -> None:
+    for kind in kinds.KINDS:
+        assert kind.rules
+        assert isinstance(kind.defaults, type(kind.config().experiment))
+        named = [kind.print_status, kind.comparison and kind.comparison.report]
+        named += [kind.method.prepare, kind.method.result] if kind.method else []
+        assert all(callable(later()) for later in named if later)
+        assert (kind.method is None) == (kind.name == "evolve")
+
+
+def test_a_work_directory_tells_its_kind(tmp_path: Path) -> None:
+    assert kinds.found(str(tmp_path)) is None
+    for kind in kinds.KINDS[1:]:
+        (tmp_path / kind.name).mkdir()
+        (tmp_path / kind.name / kind.start).write_text("{}")
+        assert kinds.found(str(tmp_path / kind.name)) is kind
+        with pytest.raises(WorkdirError, match=f"There is no run in .*, but a {kind.what}"):
+            Store.open(tmp_path / kind.name)
+        with pytest.raises(WorkdirError, match=f"holds a {kind.what} and no run"):
+            Store.create_or_open(tmp_path / kind.name)

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 
 from munet import roots
 from munet.config import Experiment, to_json
-from munet.config.train import METHODS, TrainConfig, as_run, data_seed
+from munet.config.train import METHODS, TrainConfig, as_run
 from munet.data import loader
 from munet.data.tasks import Task
-from munet.data.uris import relative_path
 from munet.errors import CheckpointError, ConfigError, UserError
 from munet.evolution.search_space import default_hyperparameters
 from munet.joint.best import best_of_task, best_point
 from munet.joint.job import Free, Job, Length, Words
-from munet.joint.learner import Component
+from munet.joint.learner import Facts
 from munet.joint.preparation import Say, check_shared, open_inputs
+from munet.joint.publishing import put
 from munet.joint.rounds import Stream
 from munet.joint.run import Finished
 from munet.joint.workdir import TRAIN, JointResult, ReplicaResult, TaskResult, Workdir
@@ -32,7 +31,7 @@ from munet.training.measure import evaluation
 from munet.training.measure.evaluation import Measurement
 from munet.training.program import precision
 from munet.training.work import TaskWork
-from munet.types import ComponentId, ComponentName, ComponentRecord, Leaf, TaskName
+from munet.types import ComponentId, ComponentName, TaskName
 from munet.vit.architecture import get_variant
 from munet.vit.init import FlatArrays
 
@@ -47,9 +46,7 @@ def prepare(config: TrainConfig, say: Say = lambda _: None) -> Job:
     experiment, runtime = config.experiment, config.runtime
     size, run, problems, root = experiment.defaults.image_size, as_run(experiment), [], None
     try:
-        opened = open_inputs(
-            experiment.tasks, runtime, seed=data_seed(experiment), image_size=size, say=say, stream=True
-        )
+        opened = open_inputs(config, say, stream=True)
     except UserError as error:
         problems.append(error)
     try:
@@ -86,9 +83,8 @@ def prepare(config: TrainConfig, say: Say = lambda _: None) -> Job:
     seeds = tuple(range(experiment.seed, experiment.seed + experiment.replicas))
     variant, images = get_variant(experiment.variant), sum(stream.batch_size for stream in streams)
     tokens = images * variant.num_tokens(size)
-    folder = str(Path.cwd()) if any(relative_path(info.uri) for info in infos) else ""
     title = METHODS[experiment.method]
-    job = Job(
+    return Job(
         kind=TRAIN,
         learner=learner,
         streams=streams,
@@ -101,7 +97,7 @@ def prepare(config: TrainConfig, say: Say = lambda _: None) -> Job:
         keeps_best="" if experiment.keep == "last" else experiment.keep,
         free=Free(runtime.checkpoint_minutes, runtime.max_hours, opened.max_resident, runtime.decoding_threads),
         layout=opened.layout,
-        beginning=opened.beginning(to_json(experiment), root.checkpoint, folder),
+        beginning=opened.beginning(to_json(experiment), root.checkpoint),
         words=Words(
             title=title,
             picture=f"{title} of {count(len(infos), 'task')}",
@@ -124,8 +120,6 @@ def prepare(config: TrainConfig, say: Say = lambda _: None) -> Job:
         measure_test=functools.partial(_measured, run),
         activation_bytes=4 * tokens * (10 * variant.width + 2 * variant.mlp_dim) * experiment.num_blocks,
     )
-    _check_memory(job)
-    return job
 
 
 def _root(run: Experiment, cache_dir: str) -> RootComponents:
@@ -164,7 +158,12 @@ def _sharing(config: TrainConfig, layout: object) -> int:
     return int(mesh_of(layout, config.experiment.replicas).shape["data"])
 
 
-def _measured(run: Experiment, task: Task, components: Mapping[ComponentName, FlatArrays]) -> Measurement:
+def _measured(
+    run: Experiment,
+    task: Task,
+    components: Mapping[ComponentName, FlatArrays],
+    facts: Facts,  # noqa: ARG001  # components say all
+) -> Measurement:
     """A published model on the test split, exactly as `munet verify --tests` measures it again."""
     work = TaskWork.of(run, task.info)
     return evaluation.measure(work, components, default_hyperparameters(run), task.split("test"))
@@ -175,35 +174,6 @@ def _check_heads(most: int, tasks: tuple[Task, ...]) -> None:
     if wide := [task.info for task in tasks if task.info.num_classes > most]:
         named = ", ".join(f"{info.name} ({info.num_classes:,} classes)" for info in wide)
         raise ConfigError([f"experiment.max_head = {most:,}: {named} need wider heads. Raise it, or leave them out."])
-
-
-def _check_memory(job: Job) -> None:
-    """Refuses more replicas than fit the devices' memory.
-
-    Raises:
-      ConfigError: how many fit.
-    """
-    budget = job.layout.memory
-    if budget is None or len(job.seeds) == 1:
-        return
-    one = _replica_bytes(job)
-    images = sum(stream.images.nbytes for stream in job.streams if stream.images.nbytes <= job.free.max_resident)
-    fits = max(int((budget - images) * len(job.layout.devices) / one), 0)
-    if fits < len(job.seeds):
-        raise ConfigError(
-            [
-                f"experiment.replicas = {len(job.seeds)}: each takes about {one / 1e9:.3g} GB, and "
-                f"{count(fits, 'replica')} fit. Lower it, or experiment.batch_size."
-            ]
-        )
-
-
-def _replica_bytes(job: Job) -> int:
-    """Parameters, gradients, moments and best version of one replica, and what is kept of its batches."""
-    import jax
-
-    state = job.learner.initial(job.seeds[0])
-    return 3 * sum(leaf.nbytes for leaf in jax.tree.leaves(state)) + job.activation_bytes
 
 
 def _publish(root: RootComponents, place: Workdir, finished: Finished) -> JointResult:
@@ -221,7 +191,13 @@ def _publish(root: RootComponents, place: Workdir, finished: Finished) -> JointR
         for component in finished.components[index]:
             group = next(group for group in job.learner.groups if component.tasks[0] in group)
             cycles = max(counted[group].step // job.length.validate_every, 1)
-            identity = _put(root, place, component, published, list(by_task), cycles)
+            if component.origin == "root":
+                identity = root.ids[component.name]
+            else:
+                parent = root.ids[component.name] if component.origin == "clone" else None
+                trained = dict.fromkeys(component.tasks, cycles)
+                identity, record = put(place, component, list(by_task), parent=parent, cycles=trained)
+                published[identity] = record
             for task in component.tasks:
                 by_task[task][component.name] = identity
         tasks = {}
@@ -253,26 +229,3 @@ def _publish(root: RootComponents, place: Workdir, finished: Finished) -> JointR
     )
     place.finish(result, {})
     return result
-
-
-def _put(
-    root: RootComponents,
-    place: Workdir,
-    component: Component,
-    published: dict[ComponentId, ComponentRecord],
-    names: list[TaskName],
-    cycles: int,
-) -> ComponentId:
-    if component.origin == "root":
-        return root.ids[component.name]
-    record = ComponentRecord(
-        component.name,
-        {path: Leaf(array.shape, array.dtype.name) for path, array in sorted(component.arrays.items())},
-        component.origin,
-        parent=root.ids[component.name] if component.origin == "clone" else None,
-        model=1 + names.index(component.tasks[0]),
-        cycles=dict.fromkeys(component.tasks, cycles),
-    )
-    identity = place.components.put(record, component.arrays)
-    published[identity] = record
-    return identity

@@ -21,6 +21,7 @@ from munet.config.train import METHODS, Method, TrainExperiment, as_run
 from munet.data.augment import AugmentLaws, AugmentSettings, augment
 from munet.joint import optimizers
 from munet.joint.learner import Answers, Batch, Component, Deciding, Facts, Group, StreamName, chosen
+from munet.training.program import keys
 from munet.training.program import optimizer as evolution
 from munet.training.program.optimizer import OptimizerSettings
 from munet.types import ComponentName, Hyperparameters, Origin, TaskInfo, TaskName
@@ -156,15 +157,11 @@ class FineTuning(Deciding):
 
     def facts(self, state: FineTuned) -> Mapping[TaskName, Facts]:
         """By which layers each task uses."""
-        arrays = {**state.tuned, **state.fixed}
-        sizes = {key: sum(leaf.size for leaf in jax.tree.leaves(tree)) for key, tree in arrays.items()}
-        facts = {}
-        for task, info in self._tasks.items():
-            keys = {name: self.key(task, name) for name in self.path}
-            shares = [sizes[key] / (1 if name in self._own else len(self._tasks)) for name, key in keys.items()]
-            cost = flops.forward(self._variant, self.path, self._settings, info.num_classes)
-            facts[task] = Facts(sum(sizes[key] for key in keys.values()), sum(shares), cost)
-        return facts
+        parts = self.components(state)
+        return {
+            task: Facts.of(task, parts, flops.forward(self._variant, self.path, self._settings, info.num_classes))
+            for task, info in self._tasks.items()
+        }
 
     def components(self, state: FineTuned) -> tuple[Component, ...]:
         """Every layer once, in path order, task by task."""
@@ -194,7 +191,7 @@ class FineTuning(Deciding):
         return unflatten_dict({path: np.asarray(flat[path]) for path in sorted(flat)}, sep="/")
 
     def _augmented(self, batch: Batch) -> Float[Array, "batch size size 3"]:
-        key = jax.random.wrap_key_data(batch.words[0], impl="threefry2x32")[None]
+        key = keys.wrapped(batch.words[0])[None]
         size, antialias = int(self._settings["image_size"]), self._experiment.antialias
         images, laws = batch.images[None], self._laws
         return augment(images, key, self._augmentation, image_size=size, antialias=antialias, laws=laws)[0]

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+import numpy as np
+from jaxtyping import Array, Float, Int
 
+from munet.data.splits import Split
 from munet.methods.gumbel_matrix.network import HEAD, Layer, Network, component_name
 from munet.methods.gumbel_matrix.routing import Combination
+from munet.training.batches.stream import Resize, evaluation_batches
+from munet.training.measure import evaluation
+from munet.training.measure.evaluation import Measurement
 
 
 @dataclass(frozen=True)
@@ -26,6 +32,13 @@ class Model:
     network: Network
     params: Mapping[str, Mapping[str, Any]]
     combination: Combination = "mean"
+
+    @property
+    def num_outputs(self) -> int:
+        """Classes, or values."""
+        if self.network.has_heads:
+            return int(self.params[HEAD]["bias"].shape[0])
+        return self.network.num_features
 
     def __call__(self, inputs: Float[Array, "n ..."]) -> Float[Array, "n outputs"]:
         """Logits of the task's classes, or its values. May be compiled."""
@@ -64,3 +77,26 @@ def model_of(
         chains = tuple(layer.components[place] for place in used)
         layers.append(Layer(chains, layer.after, () if chains else layer.output(shapes[number])))
     return Model(replace(network, layers=tuple(layers)), own, combination)
+
+
+def measure(model: Model, prepared: Callable[[Array], Array], split: Split, resize: Resize) -> Measurement:
+    """Counts what a model gets right over a split, as tests are measured and `munet verify` measures them again.
+
+    Args:
+      model: of the task.
+      prepared: makes inputs of images in [-1, 1] with three channels.
+      split: images and labels.
+      resize: to the size that the model sees.
+    """
+    predicted, found = jax.jit(lambda images: _classes(model(prepared(images)))), []
+    for piece in evaluation_batches(split, resize):
+        classes = [np.asarray(predicted(piece.images[batch])) for batch in range(piece.num_batches)]
+        rest = [np.zeros_like(classes[0])] * (len(piece.images) - piece.num_batches)
+        found.append(piece.without_padding(np.stack(classes + rest)))
+    every = np.concatenate(found).astype(np.int32)
+    return evaluation.count(every, split.labels, num_classes=model.num_outputs, metric="accuracy")
+
+
+def _classes(logits: Float[Array, "n classes"]) -> Int[Array, " n"]:
+    """The most probable ones; -1, which is wrong, where an output is not finite."""
+    return jnp.where(jnp.isfinite(logits).all(axis=1), logits.argmax(axis=1), -1)

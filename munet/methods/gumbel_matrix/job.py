@@ -2,33 +2,41 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
+from munet import roots
 from munet.config import to_json
-from munet.config.routing import ALLOCATIONS, RoutingConfig, RoutingExperiment
-from munet.data.uris import relative_path
-from munet.errors import ConfigError
+from munet.config.routing import ALLOCATIONS, RoutingConfig, RoutingExperiment, as_train
+from munet.config.train import as_run
+from munet.data.tasks import Task
+from munet.errors import CheckpointError, ConfigError, UserError
 from munet.joint.best import best_point
 from munet.joint.job import Free, Job, Length, Words
-from munet.joint.learner import Component
+from munet.joint.learner import Facts
 from munet.joint.preparation import Opened, Say, check_shared, open_devices, open_inputs
 from munet.joint.program import mesh_of
+from munet.joint.publishing import put
 from munet.joint.rounds import Stream
 from munet.joint.run import Finished
 from munet.joint.workdir import Workdir
-from munet.methods.gumbel_matrix import networks, routing, synthetic
+from munet.methods.gumbel_matrix import inference, memory, networks, routing, synthetic
 from munet.methods.gumbel_matrix.learner import PURPOSES, Answering, Routing, Source
 from munet.methods.gumbel_matrix.network import Network
 from munet.methods.gumbel_matrix.result import ROUTING, RoutedReplica, RoutedTask, RoutingResult
-from munet.methods.gumbel_matrix.sources import Drawn, HeldOut, Images, path_of, stream_of_samples, task_of
+from munet.methods.gumbel_matrix.root_layers import parents
+from munet.methods.gumbel_matrix.sources import Drawn, HeldOut, images_of, path_of, stream_of_samples, task_of
+from munet.run.setup import together
+from munet.run.start import RootComponents
 from munet.text import count
 from munet.training.batches.stream import Resize
-from munet.types import ComponentId, ComponentRecord, Leaf, TaskName
+from munet.training.measure.evaluation import Measurement
+from munet.types import ComponentId, ComponentName, ComponentRecord, TaskName
+from munet.vit.architecture import is_adapter
 
 
 @dataclass(frozen=True)
@@ -52,7 +60,7 @@ def prepare(config: RoutingConfig, say: Say = lambda _: None) -> Job:
     network = networks.network(experiment)
     if problems := network.problems():
         raise ConfigError([f"experiment.network = {experiment.network!r}: {problem}" for problem in problems])
-    data = _drawn(config, say) if experiment.made else _opened(config, say)
+    data, root = _data_and_root(config, say)
     tasks, layout, streams = data.opened.tasks, data.opened.layout, data.streams
     devices = int(mesh_of(layout, experiment.replicas).shape["data"])
     for stream in streams:
@@ -60,6 +68,8 @@ def prepare(config: RoutingConfig, say: Say = lambda _: None) -> Job:
     epoch = max(-(-len(stream.labels) // stream.batch_size) for stream in streams)
     rounds = experiment.num_rounds or max(round(experiment.num_epochs * epoch), 1)
     validate_every = experiment.validate_every or -(-rounds // 10)
+    most = max(stream.batch_size for stream in streams)
+    network = _fitted(network, data, most, experiment.replicas, say)
     learner = Routing(
         experiment,
         network,
@@ -68,6 +78,7 @@ def prepare(config: RoutingConfig, say: Say = lambda _: None) -> Job:
         fixed_rows(experiment, network, len(tasks)),
         is_value=data.sines is not None,
         num_rounds=rounds,
+        root=None if root is None else root.arrays,
     )
     if experiment.allocation == "learnt" and not experiment.router_rate:
         say(f"router_learning_rate = 0: connections stay as probable as p_init says ({_p_words(experiment)}).")
@@ -75,7 +86,6 @@ def prepare(config: RoutingConfig, say: Say = lambda _: None) -> Job:
     title, images = ALLOCATIONS[experiment.allocation], sum(stream.batch_size for stream in streams)
     sizes = f"{count(len(network.routed), 'routed layer')} of {', '.join(map(str, network.widths))} components"
     platform = count(len(layout.devices), f"{layout.devices[0].platform} device")
-    folder = str(Path.cwd()) if any(relative_path(uri) for uri in experiment.tasks) else ""
     is_drawn = data.sines is not None
     return Job(
         kind=ROUTING,
@@ -90,7 +100,7 @@ def prepare(config: RoutingConfig, say: Say = lambda _: None) -> Job:
         keeps_best="" if experiment.keep == "last" else experiment.keep,
         free=Free(runtime.checkpoint_minutes, runtime.max_hours, data.opened.max_resident, runtime.decoding_threads),
         layout=layout,
-        beginning=data.opened.beginning(to_json(experiment), {}, folder),
+        beginning=data.opened.beginning(to_json(experiment), {} if root is None else root.checkpoint),
         words=Words(
             title=title,
             picture=f"{title} of {count(len(tasks), 'task')}",
@@ -104,9 +114,11 @@ def prepare(config: RoutingConfig, say: Say = lambda _: None) -> Job:
             ),
             advice=f"Lower experiment.learning_rate (now {experiment.learning_rate:g})",
         ),
-        publish=_publish,
-        measure_all=None if data.sines is None else HeldOut(learner, data.sines, experiment.data_seed),
-        activation_bytes=_activation_bytes(network, max(stream.batch_size for stream in streams)),
+        publish=functools.partial(_publish, {} if root is None else parents(network.chains(), root.ids)),
+        measure_all=None if data.sines is None else HeldOut(learner, data.sines, experiment.seed_of_data),
+        # Other networks are small, and of many tasks and seeds: a program for each of them would take longer.
+        measure_test=None if root is None else functools.partial(_measured, experiment, network),
+        activation_bytes=memory.activation_bytes(network, most),
     )
 
 
@@ -123,19 +135,51 @@ def fixed_rows(experiment: RoutingExperiment, network: Network, num_tasks: int) 
     )
 
 
+def _data_and_root(config: RoutingConfig, say: Say) -> tuple[_Data, RootComponents | None]:
+    """What is learnt from, and a root where there is one; what is wrong with either in one message."""
+    experiment, problems, data, root = config.experiment, [], None, None
+    try:
+        data = _drawn(config, say) if experiment.made else _opened(config, say)
+    except UserError as error:
+        problems.append(error)
+    if experiment.network == "vit":
+        try:
+            if not (problems and roots.needs_download(experiment.root, config.runtime.cache_dir)):
+                root = _root(config)
+                for note in root.notes:
+                    say(f"root {experiment.root}: {note}")
+        except UserError as error:
+            problems.append(error)
+    if data is None or problems:
+        raise together(problems)
+    return data, root
+
+
+def _root(config: RoutingConfig) -> RootComponents:
+    """The root's layers.
+
+    Raises:
+      CheckpointError: it cannot be had or used.
+    """
+    experiment = config.experiment
+    run = as_run(as_train(experiment))
+    found = RootComponents(run, config.runtime.cache_dir)
+    if any(is_adapter(name) for name in found.ids):
+        raise CheckpointError(f"The root {experiment.root} has residual adapters, which network='vit' does not know.")
+    return found
+
+
 def _drawn(config: RoutingConfig, say: Say) -> _Data:
     experiment = config.experiment
-    sines = synthetic.made(experiment.made, experiment.data_seed, experiment.rho)
+    sines = synthetic.made(experiment.made, experiment.seed_of_data, experiment.rho)
     tasks = tuple(task_of(name, experiment.made, sines) for name in sines.names)
     streams = tuple(stream_of_samples(name, experiment.batch_size) for name in sines.names)
     return _Data(Opened(tasks, open_devices(config.runtime, say), math.inf), streams, Drawn(sines), sines)
 
 
 def _opened(config: RoutingConfig, say: Say) -> _Data:
-    experiment, size = config.experiment, config.experiment.image_size
-    opened = open_inputs(
-        experiment.tasks, config.runtime, seed=experiment.data_seed, image_size=size, say=say, stream=True
-    )
+    experiment = config.experiment
+    opened = open_inputs(config, say, stream=True)
     streams = []
     for task in opened.tasks:
         for note in task.notes:
@@ -146,7 +190,38 @@ def _opened(config: RoutingConfig, say: Say) -> _Data:
         batch_size = min(experiment.batch_size, len(train))
         labels = np.asarray(train.labels, np.int32)
         streams.append(Stream(name, train.images, labels, batch_size, path_of(name), PURPOSES))
-    return _Data(opened, tuple(streams), Images(size, experiment.is_grey, experiment.inverts))
+    return _Data(opened, tuple(streams), images_of(experiment))
+
+
+def _measured(
+    experiment: RoutingExperiment,
+    network: Network,
+    task: Task,
+    components: Mapping[ComponentName, Mapping[str, np.ndarray]],
+    facts: Facts,
+) -> Measurement:
+    """A task's published model on the test split, exactly as `munet verify --tests` measures it again."""
+    rows = facts.extras["rows"]
+    model = inference.model_of(network, rows, components, experiment.combination)  # type: ignore[arg-type]  # strings
+    resize = Resize(experiment.image_size, antialias=False)
+    return inference.measure(model, images_of(experiment).prepared, task.split("test"), resize)
+
+
+def _fitted(network: Network, data: _Data, batch_size: int, replicas: int, say: Say) -> Network:
+    """The network, and how its components are computed in the memory that there is."""
+    layout, heads = data.opened.layout, sum(task.width for task in _answering(data))
+    budget = None
+    if layout.memory is not None:
+        budget = layout.memory - sum(stream.images.nbytes for stream in data.streams)
+    together = -(-replicas // len(layout.devices))
+    found = memory.fitted(network, batch_size, together, budget, heads)
+    if found.evaluation != network.evaluation and budget is not None:
+        needed = together * memory.needed(network, batch_size, heads)
+        say(
+            f"an update would take about {needed / 1e9:.2g} GB and there are {max(budget, 0) / 1e9:.2g}: components "
+            "are computed one after the other, and again in the backward pass"
+        )
+    return found
 
 
 def _answering(data: _Data) -> list[Answering]:
@@ -162,16 +237,7 @@ def _p_words(experiment: RoutingExperiment) -> str:
     return f"{low:g}" if low == high else f"{low:g} to {high:g}"
 
 
-def _activation_bytes(network: Network, batch_size: int) -> int:
-    """What the backward pass of an update keeps: the outputs of all components."""
-    outputs = [
-        math.prod(shape) * len(layer.components)
-        for shape, layer in zip(network.shapes()[:-1], network.layers, strict=True)
-    ]
-    return 4 * batch_size * sum(outputs)
-
-
-def _publish(place: Workdir, finished: Finished) -> RoutingResult:
+def _publish(parents: Mapping[ComponentName, ComponentId], place: Workdir, finished: Finished) -> RoutingResult:
     """Every component that is used, once, in the store's own files; then what uses which."""
     job, measured = finished.job, finished.measured
     components, facts_of = finished.components, finished.facts
@@ -186,7 +252,8 @@ def _publish(place: Workdir, finished: Finished) -> RoutingResult:
         point = best_point(points, job.learner.groups[0], job.keeps_best) if job.keeps_best else points[-1]
         by_task: dict[TaskName, dict[str, ComponentId]] = {task.info.name: {} for task in job.tasks}
         for component in components[index]:
-            identity = _put(place, component, list(by_task), published)
+            identity, record = put(place, component, list(by_task), parent=parents.get(component.name))
+            published[identity] = record
             for task in component.tasks:
                 by_task[task][component.name] = identity
         tasks = {}
@@ -216,13 +283,3 @@ def _publish(place: Workdir, finished: Finished) -> RoutingResult:
     )
     place.finish(result, {})
     return result
-
-
-def _put(
-    place: Workdir, component: Component, names: Sequence[TaskName], published: dict[ComponentId, ComponentRecord]
-) -> ComponentId:
-    leaves = {path: Leaf(array.shape, array.dtype.name) for path, array in sorted(component.arrays.items())}
-    record = ComponentRecord(component.name, leaves, component.origin, model=1 + names.index(component.tasks[0]))
-    identity = place.components.put(record, component.arrays)
-    published[identity] = record
-    return identity

@@ -18,9 +18,13 @@ from jaxtyping import Array, Bool, Float, Int
 
 from munet.config.routing import RoutingExperiment
 from munet.joint.learner import Answers, Batch, Component, Deciding, Facts, Group, StreamName
-from munet.methods.gumbel_matrix import routing
+from munet.methods.gumbel_matrix import root_layers, routing
 from munet.methods.gumbel_matrix.network import HEAD, Network
-from munet.types import TaskName
+from munet.training.program import keys
+from munet.training.program import optimizer as evolution
+from munet.training.program.optimizer import OptimizerSettings
+from munet.types import ComponentName, TaskName
+from munet.vit.init import FlatArrays
 
 PURPOSES = ("data", "connections", "dropout", "order")  # for which a round of a stream has random words
 _ADAM = optax.scale_by_adam()
@@ -78,7 +82,8 @@ class Routing(Deciding):
       source: of inputs and labels.
       rows: fixed patterns, one a routed layer; None: connections are learnt.
       is_value: whether tasks have values and not classes.
-      num_rounds: for the entropy penalty.
+      num_rounds: for the schedule and the entropy penalty.
+      root: what layers of a root begin with, by their names there; None: everything begins anew.
     """
 
     def __init__(
@@ -91,6 +96,7 @@ class Routing(Deciding):
         *,
         is_value: bool,
         num_rounds: int,
+        root: Mapping[ComponentName, FlatArrays] | None = None,
     ):
         self._experiment, self.network, self._tasks, self._source = experiment, network, tuple(tasks), source
         self._fixed, self._is_value = rows, is_value
@@ -100,11 +106,24 @@ class Routing(Deciding):
         most = max(task.width for task in tasks)
         self._is_output = np.stack([np.arange(most) < task.width for task in tasks])
         self._weights = np.stack([task.weights for task in tasks])
+        self._root = dict(root or {})
+        self._rates = OptimizerSettings.from_hyperparameters(
+            {
+                "learning_rate": experiment.learning_rate,
+                "schedule": experiment.schedule,
+                "warmup_ratio": experiment.warmup_ratio,
+                "momentum": 0.0,
+                "nesterov": False,
+            },
+            steps_per_cycle=self._total,
+            num_cycles=1,
+        )
 
     def initial(self, seed: int) -> Routed:
         """New weights, and connections as probable as `p_init` says."""
         path = ("routing", seed, "init")
         params: dict[str, dict[str, Any]] = dict(self.network.initial(path))
+        params |= root_layers.versions(path, self.network.chains(), self._root, self._experiment.version_noise)
         if heads := self.network.initial_heads(path, [task.width for task in self._tasks]):
             params[HEAD] = heads
         logits: tuple[Any, ...] = ()
@@ -122,7 +141,7 @@ class Routing(Deciding):
         seen = [self._source.batch(place, batch) for place, batch in enumerate(own)]
         inputs, labels = (jnp.stack([_filled(one[part], self._weights.shape[1]) for one in seen]) for part in (0, 1))
         words = jnp.stack([batch.words for batch in own])
-        order = jax.random.permutation(_key(words[0, PURPOSES.index("order")]), len(own))
+        order = jax.random.permutation(keys.wrapped(words[0, PURPOSES.index("order")]), len(own))
 
         def update(state: Routed, task: Array) -> tuple[Routed, Array]:
             return self._updated(state, task, inputs[task], labels[task], words[task])
@@ -146,9 +165,9 @@ class Routing(Deciding):
         rows = [row.astype(jnp.float32) for row in self._greedy(state, task)]
         return self._outputs(state.params, rows, task, inputs)
 
-    def learning_rate(self, step: int) -> float:  # noqa: ARG002
-        """Of the weights."""
-        return self._experiment.learning_rate
+    def learning_rate(self, step: int) -> float:
+        """Of the weights, in the first update of a round."""
+        return float(self._rate(np.int32(step * len(self._tasks))))
 
     def rows(self, state: Routed) -> tuple[Bool[np.ndarray, "tasks components"], ...]:
         """The most probable allocation, by routed layer. On the host."""
@@ -167,16 +186,12 @@ class Routing(Deciding):
         rows, probable = self.rows(state), self.probabilities(state)
         parts, facts = self.components(state), {}
         for place, task in enumerate(self._tasks):
-            own = [part for part in parts if task.name in part.tasks]
-            sizes = [(sum(array.size for array in part.arrays.values()), len(part.tasks)) for part in own]
             extras = {
                 "rows": ["".join("01"[int(used)] for used in matrix[place]) for matrix in rows],
                 "probabilities": [[round(float(p), 6) for p in matrix[place]] for matrix in probable],
             }
             cost = self.network.flops([matrix[place] for matrix in rows], task.width)
-            facts[task.name] = Facts(
-                sum(size for size, _ in sizes), sum(size / users for size, users in sizes), cost, extras
-            )
+            facts[task.name] = Facts.of(task.name, parts, cost, extras)
         return facts
 
     def components(self, state: Routed) -> tuple[Component, ...]:
@@ -186,7 +201,12 @@ class Routing(Deciding):
             for name, *_ in self.network.used([matrix[place] for matrix in rows]):
                 users.setdefault(name, []).append(task.name)
         found = [
-            Component(name, {path: np.asarray(leaf) for path, leaf in leaves.items()}, "init", tuple(users[name]))
+            Component(
+                name,
+                {path: np.asarray(leaf) for path, leaf in leaves.items()},
+                "clone" if self._root else "init",
+                tuple(users[name]),
+            )
             for name, leaves in state.params.items()
             if name in users
         ]
@@ -213,11 +233,11 @@ class Routing(Deciding):
     def _sampled(self, logits: Sequence[Array], task: Array, words: Array, updates: Array) -> list[Array]:
         if self._fixed is not None:
             return [jnp.asarray(matrix)[task] for matrix in self._fixed]
-        keys = jax.random.split(_key(words), len(logits))
+        layers = jax.random.split(keys.wrapped(words), len(logits))
         tau = routing.temperature(updates)
         return [
             routing.sample(matrix[task], routing.gumbel(key, matrix.shape[1:]), tau)
-            for matrix, key in zip(logits, keys, strict=True)
+            for matrix, key in zip(logits, layers, strict=True)
         ]
 
     def _outputs(self, params: Any, rows: Sequence[Array], task: int | Array, inputs: Array, drop: Any = None) -> Array:
@@ -251,7 +271,7 @@ class Routing(Deciding):
         (_, loss), gradients = jax.value_and_grad(loss_of, has_aux=True)(trained)
         if clip := self._experiment.clip_norm:
             gradients, _ = optax.clip_by_global_norm(clip).update(gradients, optax.EmptyState())
-        rates = self._experiment.learning_rate, self._experiment.router_rate
+        rates = self._rate(state.updates), self._experiment.router_rate
         stepped, moments = [], []
         for values, slopes, before, rate in zip(trained, gradients, state.moments, rates, strict=True):
             moves, after = _ADAM.update(slopes, before)
@@ -259,6 +279,12 @@ class Routing(Deciding):
             moments.append(after)
         new = Routed(stepped[0], stepped[1], (moments[0], moments[1]), state.updates + 1)
         return (new if self._experiment.moves_others else _only_of(task, new, state)), loss
+
+    def _rate(self, updates: Any) -> Any:
+        """Of the weights."""
+        if self._experiment.schedule == "constant":
+            return self._experiment.learning_rate
+        return evolution.learning_rate(self._rates, updates)
 
     def _penalty(self, params: Any, logits: Sequence[Array], task: Array, updates: Array) -> Array:
         """Everything that is added to the loss of a task (spec section 3)."""
@@ -286,16 +312,12 @@ def _is_bias(name: str) -> bool:
     return name.rpartition("/")[2] == "bias"
 
 
-def _key(words: Array) -> Array:
-    return jax.random.wrap_key_data(words, impl="threefry2x32")
-
-
 def _dropout(share: float, words: Array) -> Callable[[Array], Array] | None:
     if not share:
         return None
 
     def drop(features: Array) -> Array:
-        is_kept = jax.random.bernoulli(_key(words), 1 - share, features.shape)
+        is_kept = jax.random.bernoulli(keys.wrapped(words), 1 - share, features.shape)
         return jnp.where(is_kept, features / (1 - share), 0.0)
 
     return drop

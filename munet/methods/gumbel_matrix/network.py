@@ -9,6 +9,7 @@ import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import jax
 import jax.numpy as jnp
@@ -20,6 +21,7 @@ from munet.methods.gumbel_matrix import components
 from munet.methods.gumbel_matrix.components import Chain, Shape, ShapeError
 from munet.methods.gumbel_matrix.routing import Combination, weights
 
+Evaluation = Literal["together", "in_turn", "again"]
 STEM, HEAD = "stem", "head"
 
 
@@ -52,6 +54,8 @@ class Network:
       stem: before them.
       dropout: share of the features that are dropped in training, before the heads.
       has_heads: whether each task has a linear layer of its own at the end; else the last layer is what is answered.
+      evaluation: how the components of a layer are computed: those of equal operations "together", stacked; "in_turn",
+        one after the other; or "again", in turn, and once more in the backward pass, which then keeps none's insides.
     """
 
     inputs: Shape
@@ -59,6 +63,7 @@ class Network:
     stem: Chain = ()
     dropout: float = 0.0
     has_heads: bool = True
+    evaluation: Evaluation = "together"
 
     def problems(self) -> list[str]:
         """Why it cannot be built, a sentence each: components of a layer whose outputs differ, and with what shapes."""
@@ -149,7 +154,7 @@ class Network:
                 values = components.apply(layer.components[0], own[0], values)
             else:
                 factors = weights(next(left), by)
-                values = _combined(layer.components, own, factors, values)
+                values = _combined(layer.components, own, factors, values, self.evaluation)
             values = components.apply(layer.after, params.get(f"layer_{number}.after", {}), values)
         return values
 
@@ -174,24 +179,46 @@ def component_name(layer: int, place: int) -> str:
 
 
 def _combined(
-    chains: Sequence[Chain], params: Sequence[components.Params], factors: Array, inputs: Array
+    chains: Sequence[Chain], params: Sequence[components.Params], factors: Array, inputs: Array, evaluation: Evaluation
 ) -> Float[Array, "n ..."]:
-    """The weighted sum of all components; neighbours of equal operations are evaluated together."""
+    """The weighted sum of all components."""
     total, place = None, 0
-    for chain, group in itertools.groupby(chains):
-        count = len(list(group))
-        if count > 1 and params[place]:
-            stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *params[place : place + count])
-            outputs = jax.vmap(lambda own, chain=chain: components.apply(chain, own, inputs))(stacked)
-            part = jnp.tensordot(factors[place : place + count], outputs, axes=1)
+    for chain, count in _groups(chains, evaluation):
+        own, shares = params[place : place + count], factors[place : place + count]
+        if evaluation == "again" and own[0]:
+            part = _again(chain, own, shares, inputs)
+        elif count > 1 and own[0]:
+            stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *own)
+            outputs = jax.vmap(lambda one, chain=chain: components.apply(chain, one, inputs))(stacked)
+            part = jnp.tensordot(shares, outputs, axes=1)
         else:
-            share = factors[place : place + count].sum()
-            part = share * components.apply(chain, params[place], inputs)
+            part = shares.sum() * components.apply(chain, own[0], inputs)
         total = part if total is None else total + part
         place += count
     if total is None:
         raise ValueError("a layer without components")
     return total
+
+
+def _again(chain: Chain, params: Sequence[components.Params], shares: Array, inputs: Array) -> Array:
+    """The weighted sum of components of equal operations, in a loop whose backward pass computes each of them again."""
+
+    @jax.checkpoint
+    def add(total: Array, one: tuple[components.Params, Array]) -> tuple[Array, None]:
+        own, share = one
+        return total + share * components.apply(chain, own, inputs), None
+
+    stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *params)
+    shape = jax.eval_shape(lambda own: components.apply(chain, own, inputs), params[0])
+    total, _ = jax.lax.scan(add, jnp.zeros(shape.shape, shape.dtype), (stacked, shares))
+    return total
+
+
+def _groups(chains: Sequence[Chain], evaluation: Evaluation) -> Iterator[tuple[Chain, int]]:
+    """Chains, each with how many equal ones are computed with it."""
+    if evaluation == "in_turn":
+        return ((chain, 1) for chain in chains)
+    return ((chain, len(list(group))) for chain, group in itertools.groupby(chains))
 
 
 def _words(shape: Shape) -> str:

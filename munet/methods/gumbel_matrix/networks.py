@@ -5,6 +5,8 @@ from __future__ import annotations
 from munet.config.routing import RoutingExperiment
 from munet.methods.gumbel_matrix.components import Chain, Conv, Dense, Norm, Pool
 from munet.methods.gumbel_matrix.network import Layer, Network
+from munet.methods.gumbel_matrix.root_layers import INPUT, RootLayer
+from munet.vit.architecture import CHANNELS, NORM, block_name
 
 
 def network(experiment: RoutingExperiment) -> Network:
@@ -23,6 +25,8 @@ def network(experiment: RoutingExperiment) -> Network:
             return omniglot(size, channels, filters=16, num_layers=4)
         case "clusters":
             return clusters(size, channels)
+        case "vit":
+            return vit(experiment.variant, experiment.num_blocks, experiment.versions, size)
 
 
 def sines_parallel(inputs: int = 128) -> Network:
@@ -80,3 +84,15 @@ def clusters(size: int = 32, channels: int = 3) -> Network:
     kinds: tuple[Chain, ...] = ((Conv(8, (3, 3), 2, norm=True),),) * 8 + ((Conv(8, (5, 5), 2, norm=True),),) * 8
     layers = (Layer(kinds, (Norm(),)),) * 3
     return Network((size, size, channels), layers, (Conv(8, (1, 1), relu=False), Norm()), dropout=0.5)
+
+
+def vit(variant: str, num_blocks: int, versions: int, size: int) -> Network:
+    """A root with several versions of each of its blocks; a head a task reads the class token after the norm."""
+    layers = []
+    for index in range(num_blocks):
+        is_last = index == num_blocks - 1
+        block = RootLayer(variant, block_name(index), is_last)
+        layers.append(Layer(((block,),) * versions, (RootLayer(variant, NORM),) if is_last else ()))
+    stem = tuple(RootLayer(variant, name) for name in INPUT)
+    # Stacked products are slow on a CPU, and large enough alone: one version is computed after the other.
+    return Network((size, size, CHANNELS), tuple(layers), stem, evaluation="in_turn")

@@ -9,9 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from munet import text
-from munet.config.routing import RoutingExperiment
-from munet.joint.workdir import Kind
+from munet import kinds, text
 from munet.types import ComponentId, ComponentName, ComponentRecord, Quality, TaskName
 
 USED, UNUSED = "█", "·"
@@ -75,6 +73,12 @@ class RoutedReplica:
         """How many tasks differ in what they use."""
         return len({task.embedding for task in self.tasks.values()})
 
+    @property
+    def usage(self) -> list[list[int]]:
+        """Of each routed layer, how many tasks use each of its components."""
+        layers = zip(*(task.rows for task in self.tasks.values()), strict=True)
+        return [[sum(used == "1" for used in column) for column in zip(*rows, strict=True)] for rows in layers]
+
     def equal(self, one: TaskName, other: TaskName) -> bool:
         """Whether two tasks use the same components."""
         return self.tasks[one].embedding == self.tasks[other].embedding
@@ -100,9 +104,16 @@ class RoutingResult:
     image_steps: int
     seconds: float
 
+    @property
+    def kept(self) -> tuple[str, str]:
+        """What is to be read of it, in words, and its file."""
+        return "result", "result.json"
+
     def lines(self) -> list[str]:
         """For people: the rows of the first seed, and what all seeds have in common."""
         first = self.replicas[0]
+        if not first.embeddings.size:
+            return ["no layer is routed:", *blocks(first)[1:-1]]
         several = len(self.replicas) > 1
         head = f"which task uses which component{f', seed {first.seed}' if several else ''}:"
         return [head, *blocks(first), *self.summary()]
@@ -170,4 +181,4 @@ def _pairs(replicas: Sequence[RoutedReplica], most: int = 6) -> list[str]:
     return found
 
 
-ROUTING = Kind("routing.json", "routed training", RoutingResult, RoutingExperiment)
+ROUTING = kinds.named("routing")

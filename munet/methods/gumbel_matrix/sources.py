@@ -11,7 +11,8 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from munet import rng
-from munet.data.augment import prepare
+from munet.config.routing import RoutingExperiment
+from munet.data.augment import AugmentSettings, augment, prepare
 from munet.data.splits import Source as DataSource
 from munet.data.splits import SplitName
 from munet.data.tasks import Task
@@ -22,6 +23,7 @@ from munet.joint.program import Programs
 from munet.joint.rounds import Stream
 from munet.methods.gumbel_matrix.learner import PURPOSES, Routing
 from munet.methods.gumbel_matrix.synthetic import Sines
+from munet.training.program import keys
 from munet.types import TaskInfo, TaskName
 
 _HELD_OUT = 8_192  # samples of a split that is drawn
@@ -34,13 +36,27 @@ class Images:
       image_size: pixels on a side.
       is_grey: whether they have one channel.
       inverts: whether black is 1.
+      padding: zeros around training images, of which a random crop is taken.
     """
 
-    def __init__(self, image_size: int, is_grey: bool, inverts: bool = False):
-        self._size, self._is_grey, self._inverts = image_size, is_grey, inverts
+    def __init__(self, image_size: int, is_grey: bool, inverts: bool = False, padding: int = 0):
+        self._size, self._is_grey, self._inverts, self._padding = image_size, is_grey, inverts, padding
 
-    def batch(self, task: int, batch: Batch) -> tuple[Array, Array]:  # noqa: ARG002
-        """Images as they are measured, and their classes."""
+    def batch(self, task: int, batch: Batch) -> tuple[Array, Array]:
+        """Images as they are measured, but for the crop, and their classes."""
+        values, labels = self._whole(batch)
+        if not self._padding:
+            return values, labels
+        padded = jnp.pad(values, [(0, 0), *[(self._padding, self._padding)] * 2, (0, 0)])
+        key = jax.random.fold_in(keys.wrapped(batch.words[PURPOSES.index("data")]), task)
+        corners = jax.random.randint(key, (len(values), 2), 0, 2 * self._padding + 1)
+
+        def crop(image: Array, corner: Array) -> Array:
+            return jax.lax.dynamic_slice(image, (corner[0], corner[1], 0), values.shape[1:])
+
+        return jax.vmap(crop)(padded, corners), labels
+
+    def _whole(self, batch: Batch) -> tuple[Array, Array]:
         images = batch.images
         if images.shape[1:3] != (self._size, self._size):
             return self.prepared(prepare(images, self._size, antialias=False)), batch.labels
@@ -58,6 +74,37 @@ class Images:
         return 1 - values if self._inverts else values
 
 
+class RootImages:
+    """Coloured images in [-1, 1], augmented for training as evolution's are.
+
+    Args:
+      image_size: pixels on a side.
+      crop_area_min, crop_aspect_min, flip: of random crops and flips.
+    """
+
+    def __init__(self, image_size: int, crop_area_min: float, crop_aspect_min: float, flip: bool):
+        still = dict.fromkeys(("brightness_delta", "contrast_delta", "saturation_delta", "hue_delta"), 0.0)
+        drawn = {"crop_area_min": crop_area_min, "crop_aspect_min": crop_aspect_min, "flip": flip}
+        self._size, self._settings = image_size, AugmentSettings.from_hyperparameters({**drawn, **still})
+
+    def batch(self, task: int, batch: Batch) -> tuple[Array, Array]:  # noqa: ARG002
+        """Augmented images, and their classes."""
+        key = keys.wrapped(batch.words[PURPOSES.index("data")])[None]
+        return augment(batch.images[None], key, self._settings, image_size=self._size, antialias=False)[0], batch.labels
+
+    def prepared(self, images: Float[Array, "n size size 3"]) -> Array:
+        """As they are."""
+        return images
+
+
+def images_of(experiment: RoutingExperiment) -> Images | RootImages:
+    """What networks for images are given, by the settings."""
+    if experiment.network == "vit":
+        crop = experiment.crop_area_min, experiment.crop_aspect_min
+        return RootImages(experiment.image_size, *crop, experiment.flip)
+    return Images(experiment.image_size, experiment.is_grey, experiment.inverts, experiment.padding)
+
+
 class Drawn:
     """Samples of sines, new ones every round."""
 
@@ -66,7 +113,7 @@ class Drawn:
 
     def batch(self, task: int, batch: Batch) -> tuple[Array, Array]:
         """As many samples as the stream has in a batch, whose images are not looked at."""
-        return self._sines.draw(task, _key(batch.words[PURPOSES.index("data")]), len(batch.labels))
+        return self._sines.draw(task, keys.wrapped(batch.words[PURPOSES.index("data")]), len(batch.labels))
 
     def prepared(self, images: Float[Array, "n inputs"]) -> Array:
         """As they are."""
@@ -99,7 +146,7 @@ class HeldOut:
     def _errors(self, state: Any, words: Array) -> Float[Array, " tasks"]:
         found = []
         for place in range(len(self._sines.names)):
-            inputs, values = self._sines.draw(place, jax.random.fold_in(_key(words), place), _HELD_OUT)
+            inputs, values = self._sines.draw(place, jax.random.fold_in(keys.wrapped(words), place), _HELD_OUT)
             found.append(((self._learner.answers(state, place, inputs)[:, 0] - values) ** 2).mean())
         return jnp.stack(found)
 
@@ -108,7 +155,7 @@ def stream_of_samples(name: TaskName, batch_size: int) -> Stream:
     """A stream that brings nothing but random words."""
     nothing = np.zeros((batch_size, 1, 1, 1), np.uint8)
     labels = np.zeros(batch_size, np.int32)
-    return Stream(name, nothing, labels, batch_size, path_of(name), PURPOSES, is_whole=True)
+    return Stream(name, nothing, labels, batch_size, path_of(name), PURPOSES, is_ordered=True)
 
 
 def path_of(name: TaskName) -> Callable[[int], rng.Path]:
@@ -126,7 +173,3 @@ def task_of(name: TaskName, made: str, sines: Sines) -> Task:
     sizes: Mapping[SplitName, int] = {"train": 0, "validation": _HELD_OUT, "test": _HELD_OUT}
     info = TaskInfo(name, f"made:{made}/{name}", identity.hex(), (), 0, _HELD_OUT, _HELD_OUT)
     return Task(info, DataSource((), sizes, info.fingerprint, load))
-
-
-def _key(words: Array) -> Array:
-    return jax.random.wrap_key_data(jnp.asarray(words), impl="threefry2x32")

@@ -25,20 +25,19 @@ from munet.vit.architecture import HEAD, get_variant
 from munet.vit.augreg import save_augreg
 
 
-def prepare(config: PretrainConfig, say: Say = lambda _: None, command: str = "") -> Job:
+def prepare(config: PretrainConfig, say: Say = lambda _: None) -> Job:
     """Opens and decodes the data, and finds the devices; nothing is written.
 
     Args:
       config: validated settings.
       say: told about work that takes long, and what the tasks have to say of themselves, a line each time.
-      command: that does this, for the root's card.
 
     Raises:
       DataError: data are missing or cannot be used; of all tasks in one message.
       ConfigError, UserError: settings that do not fit the data or the devices.
     """
     recipe, runtime = config.experiment, config.runtime
-    opened = open_inputs(recipe.tasks, runtime, seed=recipe.seed, image_size=recipe.image_size, say=say, stream=False)
+    opened = open_inputs(config, say, stream=False)
     merged = examples.merge(opened.tasks)
     for task in opened.tasks:
         for note in task.notes:
@@ -94,12 +93,13 @@ def prepare(config: PretrainConfig, say: Say = lambda _: None, command: str = ""
             f"(now {recipe.warmup_ratio:g})",
             unit="step",
         ),
-        publish=functools.partial(_publish, config, command),
+        publish=functools.partial(_publish, config),
+        has_one_head=True,
         activation_bytes=4 * tokens * (10 * variant.width + 2 * variant.mlp_dim) * recipe.num_blocks,
     )
 
 
-def _publish(config: PretrainConfig, command: str, place: Workdir, finished: Finished) -> PretrainResult:
+def _publish(config: PretrainConfig, place: Workdir, finished: Finished) -> PretrainResult:
     """The root as one file, and its card."""
     job, test = finished.job, finished.test[0]
     components = {one.name: one.arrays for one in finished.components[0]}
@@ -118,6 +118,6 @@ def _publish(config: PretrainConfig, command: str, place: Workdir, finished: Fin
         num_steps=job.length.total,
         seconds=finished.seconds,
     )
-    text = card.card(config, [task.info for task in job.tasks], result, command, job.layout.describe())
+    text = card.card(config, [task.info for task in job.tasks], result, finished.command, job.layout.describe())
     place.finish(result, {result.file: file.getvalue(), f"{result.file.removesuffix('.npz')}.md": text.encode()})
     return result

@@ -14,6 +14,7 @@ from jaxtyping import Array, Float, Int
 from munet.config.pretrain import Recipe
 from munet.joint.learner import Answers, Batch, Component, Deciding, Facts, Group, StreamName
 from munet.methods.pretraining import recipe as recipes
+from munet.training.program import keys
 from munet.types import TaskName
 from munet.vit import flops, forward
 from munet.vit.architecture import get_variant, path_names
@@ -60,10 +61,10 @@ class Pretraining(Deciding):
     ) -> tuple[Pretrained, Mapping[StreamName, Array]]:
         """A step of AdamW on augmented, mixed images."""
         recipe, batch = self._recipe, batches[STREAM]
-        keys = jax.random.wrap_key_data(batch.words, impl="threefry2x32")
-        images = recipes.augmented(recipe, batch.images, keys[0], keys[1])
+        purposes = keys.wrapped(batch.words)
+        images = recipes.augmented(recipe, batch.images, purposes[0], purposes[1])
         targets = optax.smooth_labels(jax.nn.one_hot(batch.labels, self._num_classes), recipe.label_smoothing)
-        images, targets = recipes.mixed(recipe, images, targets, keys[2])
+        images, targets = recipes.mixed(recipe, images, targets, purposes[2])
 
         def loss_of(params: Any) -> Float[Array, ""]:
             logits = forward.logits(self._variant, params, images, num_blocks=recipe.num_blocks)

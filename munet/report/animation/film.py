@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from munet.errors import UserError
+from munet.report.graph import png
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -17,11 +18,10 @@ _COLOURS = 128  # of a GIF, which has at most 256; few, so that it stays small
 
 def images(svgs: Iterable[str], scale: float = 1.0) -> Iterator[Image.Image]:
     """The pictures as images."""
-    import vl_convert
     from PIL import Image
 
     for svg in svgs:
-        drawn = Image.open(io.BytesIO(vl_convert.svg_to_png(svg, scale=scale))).convert("RGBA")
+        drawn = Image.open(io.BytesIO(png.from_svg(svg, scale))).convert("RGBA")
         paper = Image.new("RGBA", drawn.size, "white")  # beside the round corners
         yield Image.alpha_composite(paper, drawn).convert("RGB")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -10,6 +10,7 @@ from munet.report.charts import chart
 from munet.report.charts.hyperparameters import title
 from munet.report.facts.costs import Cost
 from munet.report.facts.mutations import KindCount
+from munet.types import TaskName
 
 _WIDTH = 560
 _MOST_NAMED = 24  # generations that have a number each
@@ -73,8 +74,8 @@ def mutations(counts: Sequence[KindCount]) -> dict[str, Any] | None:
     }
 
 
-def costs(generations: Sequence[Cost]) -> dict[str, Any] | None:
-    """Device time of every generation, in the colour of its task."""
+def costs(generations: Sequence[Cost], numbers: Mapping[TaskName, int] | None = None) -> dict[str, Any] | None:
+    """Device time of every generation, in the colour of its task, by the numbers of the run's tasks."""
     if not generations:
         return None
     names = chart.labels(dict.fromkeys(cost.task for cost in generations))
@@ -114,7 +115,7 @@ def costs(generations: Sequence[Cost]) -> dict[str, Any] | None:
             "color": {
                 "field": "task",
                 "type": "nominal",
-                "scale": chart.colours(list(names.values())),
+                "scale": chart.task_colours(names, numbers),
                 "legend": legend,
             },
             "tooltip": [

@@ -14,6 +14,7 @@ from typing import Any
 from munet.report import drawing
 from munet.report.drawing import FAINT, INK, TASK_COLOURS
 from munet.text import printable
+from munet.types import TaskName
 
 SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
 FONT = "Helvetica Neue, Helvetica, Arial, Liberation Sans, DejaVu Sans, sans-serif"
@@ -120,20 +121,14 @@ class Chart:
         return bytes(vl_convert.vegalite_to_png(self.vega_lite(), scale=_SCALE))
 
 
-def short(name: str, most: int = _SHORT) -> str:
-    """A name as figures show it: printable, and cut where it is long."""
-    shown = printable(name)
-    return shown if len(shown) <= most else shown[: most - 1] + "\u2026"
-
-
 def labels(names: Iterable[str], most: int = _SHORT) -> dict[str, str]:
     """Short names by name, all different: of two that are cut to the same the second has a number."""
     seen: Counter[str] = Counter()
     found = {}
     for name in names:
-        cut = short(name, most)
+        cut = drawing.short(name, most)
         seen[cut] += 1
-        found[name] = cut if seen[cut] == 1 else f"{short(name, most - 4)} ({seen[cut]})"
+        found[name] = cut if seen[cut] == 1 else f"{drawing.short(name, most - 4)} ({seen[cut]})"
     return found
 
 
@@ -153,10 +148,26 @@ def colours(values: Sequence[str]) -> dict[str, Any]:
     return {"domain": list(values), "range": [TASK_COLOURS[place % len(TASK_COLOURS)] for place in range(len(values))]}
 
 
-def dashes(values: Sequence[str]) -> dict[str, Any]:
-    """A dash pattern for each of some names: another one whenever the colours are used up."""
-    rounds = [place // len(TASK_COLOURS) % len(DASHES) for place in range(len(values))]
-    return {"domain": list(values), "range": [DASHES[number] for number in rounds]}
+def task_colours(names: Mapping[TaskName, str], numbers: Mapping[TaskName, int] | None = None) -> dict[str, Any]:
+    """The colours of tasks, the same in every picture of a run.
+
+    Args:
+      names: as they are shown, by task.
+      numbers: of the run's tasks (`Plan.numbers`), one without is a task that it has no more; None: their places.
+    """
+    numbered = _by_place(names) if numbers is None else numbers
+    return {"domain": list(names.values()), "range": [drawing.owner_style(task, numbered).colour for task in names]}
+
+
+def task_dashes(names: Mapping[TaskName, str], numbers: Mapping[TaskName, int] | None = None) -> dict[str, Any]:
+    """A dash pattern for each task, in the same way: another one whenever the colours are used up."""
+    numbered = _by_place(names) if numbers is None else numbers
+    rounds = [numbered.get(task, 0) // len(TASK_COLOURS) % len(DASHES) for task in names]
+    return {"domain": list(names.values()), "range": [DASHES[number] for number in rounds]}
+
+
+def _by_place(names: Iterable[TaskName]) -> dict[TaskName, int]:
+    return {task: place for place, task in enumerate(names)}
 
 
 def fluid(beside: int) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from munet.report import drawing
 from munet.report.charts import chart
 from munet.types import HyperparameterValue, TaskName
 
@@ -49,11 +50,14 @@ def shares(sampled: Mapping[str, Sequence[Values]]) -> list[dict[str, Any]]:
     ]
 
 
-def along_lineages(ancestries: Mapping[TaskName, Sequence[Values]]) -> dict[str, Any] | None:
+def along_lineages(
+    ancestries: Mapping[TaskName, Sequence[Values]], numbers: Mapping[TaskName, int] | None = None
+) -> dict[str, Any] | None:
     """Steps of every hyper-parameter that changes on the way from the root to the final models; None if none does.
 
     Args:
       ancestries: by task, the hyper-parameters of each ancestor in order, the model's own last.
+      numbers: of the run's tasks.
     """
     chosen = dict(list(ancestries.items())[:_MOST_LINES])
     everything = [child for chain in chosen.values() for child in chain]
@@ -62,7 +66,7 @@ def along_lineages(ancestries: Mapping[TaskName, Sequence[Values]]) -> dict[str,
         return None
     names = chart.labels(chosen)
     return chart.panels(
-        [_steps(name, {names[task]: chain for task, chain in chosen.items()}) for name in varied],
+        [_steps(name, chosen, names, numbers) for name in varied],
         resolve={"scale": {"color": "shared", "strokeDash": "shared"}},
     )
 
@@ -129,15 +133,20 @@ def _bars(name: str, values: Mapping[str, Sequence[HyperparameterValue]], place:
     }
 
 
-def _steps(name: str, chains: Mapping[str, Sequence[Values]]) -> dict[str, Any]:
+def _steps(
+    name: str,
+    chains: Mapping[TaskName, Sequence[Values]],
+    names: Mapping[TaskName, str],
+    numbers: Mapping[TaskName, int] | None,
+) -> dict[str, Any]:
     ticks = sorted({child[name] for chain in chains.values() for child in chain if name in child}, key=_order)
     rows = [
-        {"task": task, "step": step, "value": _short(child[name]), "rank": ticks.index(child[name])}
+        {"task": names[task], "step": step, "value": _short(child[name]), "rank": ticks.index(child[name])}
         for task, chain in chains.items()
         for step, child in enumerate(chain, start=1)
         if name in child
     ]
-    tasks = list(chains)
+    tasks = list(names.values())
     legend = {"symbolType": "stroke", "columns": 3}
     return {
         "title": title(name),
@@ -166,8 +175,18 @@ def _steps(name: str, chains: Mapping[str, Sequence[Values]]) -> dict[str, Any]:
                 "axis": {"title": None, "grid": True, "labelOverlap": True, "labelLimit": 60},
             },
             "yOffset": {"field": "task", "type": "nominal", "sort": tasks},
-            "color": {"field": "task", "type": "nominal", "scale": chart.colours(tasks), "legend": legend},
-            "strokeDash": {"field": "task", "type": "nominal", "scale": chart.dashes(tasks), "legend": legend},
+            "color": {
+                "field": "task",
+                "type": "nominal",
+                "scale": chart.task_colours(names, numbers),
+                "legend": legend,
+            },
+            "strokeDash": {
+                "field": "task",
+                "type": "nominal",
+                "scale": chart.task_dashes(names, numbers),
+                "legend": legend,
+            },
             "tooltip": [
                 {"field": "task", "title": "task"},
                 {"field": "step", "title": "model from the root"},
@@ -192,4 +211,4 @@ def _order(value: HyperparameterValue) -> tuple[bool, float, str]:
 def _short(value: HyperparameterValue) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return f"{value:g}" if isinstance(value, int | float) else chart.short(value)
+    return f"{value:g}" if isinstance(value, int | float) else drawing.short(value)

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from munet.report.charts import chart
+from munet.report.charts import heat_map as heat_map_chart
+from munet.report.charts.heat_map import Axis
 from munet.report.facts.knowledge import Flow
 from munet.types import TaskName
 
@@ -15,16 +17,17 @@ _SIZE, _RADIUS, _NODE = 380, 120.0, 15.0
 _STEPS = 24  # pieces of a curved line
 _LEAST = 0.01  # a smaller share is no line
 _WIDEST = 9.0  # pixels of a line that is the whole training
-_CELL, _SMALLEST_CELL, _TINY_CELL, _ROOM = 44, 10, 4, 640
-_MOST_NAMED = 120  # tasks that all have a name beside their row
 
 
-def graph(flows: Sequence[Flow], tasks: Sequence[TaskName]) -> dict[str, Any] | None:
+def graph(
+    flows: Sequence[Flow], tasks: Sequence[TaskName], numbers: Mapping[TaskName, int] | None = None
+) -> dict[str, Any] | None:
     """Tasks on a circle, and arrows from who gave to who got, as wide as the share; None of too many tasks, or none.
 
     Args:
       flows: of the run.
       tasks: that have a model, in order.
+      numbers: of the run's tasks; others are grey.
     """
     sources = [*tasks, *dict.fromkeys(flow.source for flow in flows if flow.source not in tasks)]
     if not tasks or len(sources) > MOST_IN_GRAPH:
@@ -62,7 +65,7 @@ def graph(flows: Sequence[Flow], tasks: Sequence[TaskName]) -> dict[str, Any] | 
         {"field": name, "type": "quantitative", "axis": None, "scale": {"domain": [0, _SIZE], "nice": False, **flip}}
         for name, flip in (("x", {}), ("y", {"reverse": True}))
     )
-    colour = {"field": "source", "type": "nominal", "scale": chart.colours(list(names.values())), "legend": None}
+    colour = {"field": "source", "type": "nominal", "scale": chart.task_colours(names, numbers), "legend": None}
     tooltip = [
         {"field": "source", "title": "trained on"},
         {"field": "target", "title": "part of the model of"},
@@ -126,66 +129,23 @@ def heat_map(flows: Sequence[Flow], tasks: Sequence[TaskName]) -> dict[str, Any]
         return None
     sources = [*tasks, *dict.fromkeys(flow.source for flow in flows if flow.source not in tasks)]
     names = chart.labels(sources)
-    is_named = len(sources) <= _MOST_NAMED
-    cell = max(min(_CELL, _ROOM // len(sources)), _SMALLEST_CELL if is_named else _TINY_CELL)
-    values = [
-        {"source": names[flow.source], "target": names[flow.target], "share": flow.share, "cycles": flow.cycles}
+    cells = [
+        {"source": names[flow.source], "target": names[flow.target], "shade": flow.share, "cycles": flow.cycles}
         for flow in flows
     ]
-    rows, columns = [names[task] for task in tasks], [names[task] for task in sources]
-    size = min(11, cell - 1) if is_named else 9
-    every = {"labelOverlap": not is_named, "labelFontSize": size}
-    layers: list[dict[str, Any]] = [
-        {
-            "mark": {"type": "rect"},
-            "encoding": {
-                "color": {
-                    "field": "share",
-                    "type": "quantitative",
-                    "legend": None,
-                    "scale": {"domain": [0, 1], "range": ["#DCE9F2", "#0072B2", "#00395A"]},
-                },
-                "tooltip": [
-                    {"field": "target", "title": "model of"},
-                    {"field": "source", "title": "trained on"},
-                    {"field": "share", "type": "quantitative", "title": "share", "format": ".1%"},
-                    {"field": "cycles", "type": "quantitative", "title": "cycles", "format": ","},
-                ],
-            },
-        }
-    ]
-    if cell >= 32:
-        layers.append(
-            {
-                "mark": {"type": "text", "fontSize": 11},
-                "encoding": {
-                    "text": {"field": "share", "type": "quantitative", "format": ".0%"},
-                    "color": {"condition": {"test": "datum.share > 0.35", "value": "#FFFFFF"}, "value": "#1A1D21"},
-                },
-            }
-        )
-    return {
-        "width": {"step": cell},
-        "height": {"step": cell},
-        "data": {"values": values},
-        "encoding": {
-            "x": {
-                "field": "source",
-                "type": "nominal",
-                "sort": None,
-                "scale": {"domain": columns, "paddingInner": 0.04},
-                "axis": {"title": "trained on", "orient": "top", "labelAngle": -45 if cell >= 20 else -90, **every},
-            },
-            "y": {
-                "field": "target",
-                "type": "nominal",
-                "sort": None,
-                "scale": {"domain": rows, "paddingInner": 0.04},
-                "axis": {"title": "model of", **every},
-            },
-        },
-        "layer": layers,
-    }
+    return heat_map_chart.spec(
+        cells,
+        Axis("source", "trained on", [names[task] for task in sources]),
+        Axis("target", "model of", [names[task] for task in tasks]),
+        number="shade",
+        number_format=".0%",
+        tooltip=[
+            {"field": "target", "title": "model of"},
+            {"field": "source", "title": "trained on"},
+            {"field": "shade", "type": "quantitative", "title": "share", "format": ".1%"},
+            {"field": "cycles", "type": "quantitative", "title": "cycles", "format": ","},
+        ],
+    )
 
 
 def rows(flows: Sequence[Flow]) -> list[Mapping[str, Any]]:

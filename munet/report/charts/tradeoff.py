@@ -48,13 +48,20 @@ class Curve:
     points: Sequence[Point] = field(default=())
 
 
-def spec(curves: Sequence[Curve], size: str, quality: str, legend: bool = True) -> dict[str, Any]:
+def spec(
+    curves: Sequence[Curve],
+    size: str,
+    quality: str,
+    legend: bool = True,
+    numbers: Mapping[str, int] | None = None,
+) -> dict[str, Any]:
     """The specification.
 
     Args:
       curves: at least one, each with a point.
       size, quality: the titles of the axes.
       legend: whether names of curves stand above; else every point has its own beside it.
+      numbers: of the run's tasks, where the curves are tasks.
     """
     titles = chart.labels((curve.name for curve in curves), 44)
     every = [point for curve in curves for point in curve.points]
@@ -65,7 +72,7 @@ def spec(curves: Sequence[Curve], size: str, quality: str, legend: bool = True) 
     values = [
         {
             "curve": titles[curve.name],
-            "name": chart.short(point.name or curve.name, 44),
+            "name": drawing.short(point.name or curve.name, 44),
             "place": place,
             "size": point.size,
             "quality": point.quality,
@@ -82,7 +89,7 @@ def spec(curves: Sequence[Curve], size: str, quality: str, legend: bool = True) 
     colour = {
         "field": "curve",
         "type": "nominal",
-        "scale": chart.colours(list(titles.values())),
+        "scale": chart.task_colours(titles, numbers),
         "legend": named,
     }
     shape = {
@@ -148,7 +155,7 @@ def _names(
 
     def text(curve: Curve, point: Point) -> str:
         if legend:
-            return chart.short(point.name, 30) if len(curve.points) > 1 else ""
+            return drawing.short(point.name, 30) if len(curve.points) > 1 else ""
         return titles[curve.name]
 
     placed = point_labels.place(

@@ -54,8 +54,8 @@ class Families:
         return chain[::-1]
 
     def lineage(self, task: TaskName) -> Lineage:
-        """The part of it that was trained on the task itself."""
-        chain = self.ancestry(task)
+        """The part of it that was trained on the task itself; of a compressed model, what it stands for."""
+        chain = [child for child in self.ancestry(task) if child.plan.trains]
         first = next((place for place in range(len(chain), 0, -1) if chain[place - 1].plan.task != task), 0)
         chain = chain[first:]
         before = [

@@ -11,6 +11,7 @@ from munet.types import ChildEntry, GenerationEntry, HyperparameterValue, Journa
 from munet.vit import architecture
 
 CLONE, ADAPTER, LOW_RANK, BLOCKS = "clone a layer", "insert an adapter", "insert a low-rank update", "change the blocks"
+COMPRESS = "store layers in low rank"
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,8 @@ def _kind(mutation: Mutation) -> str:
         return CLONE
     if mutation.kind == "insert":
         return ADAPTER if architecture.is_adapter(mutation.target) else LOW_RANK
+    if mutation.kind == "compress":
+        return COMPRESS
     return BLOCKS if mutation.kind == "num_blocks" else mutation.target
 
 

@@ -62,7 +62,7 @@ def to_json(graph: Graph) -> dict[str, Any]:
 
 def to_dot(graph: Graph) -> str:
     """DOT text: input at the bottom, one rank per layer, one coloured edge per task and step."""
-    numbers = {task.name: index for index, task in enumerate(graph.tasks)}
+    numbers = {task.name: task.number for task in graph.tasks}
     lines = [
         "digraph munet {",
         "  rankdir=BT;",
@@ -97,7 +97,7 @@ def label(graph: Graph, node: Node) -> str:
         return node.tasks[0]
     if node.kind == "head":
         task = next(task for task in graph.tasks if task.name == node.tasks[0])
-        return f"{task.quality.value:.1%}"
+        return ", ".join(task.measured())
     return f"{graph.layers[node.layer]} ({node.num_tasks_trained})"
 
 

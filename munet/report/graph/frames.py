@@ -47,7 +47,7 @@ class Frames:
             self._systems.append({task: model for task, model in now.items() if model >= 0})
         names = [self._row_name(row) for row in range(len(self._picture["rows"]))]
         self._left = _MARGIN + max(text_width(name, 12) for name in names) + 20
-        words = max(text_width(_cut(text, 90), size) for frame in data["frames"] for text, size in
+        words = max(text_width(drawing.short(text, 90), size) for frame in data["frames"] for text, size in
                     ((frame["words"], 17), (frame["more"], 12)))  # fmt: skip
         self.width = max(self._left + self._picture["width"] + _MARGIN, words + 2 * _MARGIN + 120)
         self.height = _TOP + len(names) * _ROW + _FOOT
@@ -63,8 +63,8 @@ class Frames:
         done = (step + 1) / len(self) * (self.width - 2 * _MARGIN)
         parts = [
             *drawing.head(self.width, self.height, frame["words"]),
-            label(_MARGIN, 38, _cut(frame["words"], 90), size=17, weight="600"),
-            label(_MARGIN, 59, _cut(frame["more"], 90), size=12, fill=FAINT),
+            label(_MARGIN, 38, drawing.short(frame["words"], 90), size=17, weight="600"),
+            label(_MARGIN, 59, drawing.short(frame["more"], 90), size=12, fill=FAINT),
             label(self.width - _MARGIN, 38, f"{step + 1} of {len(self)}", size=12, fill=FAINT, anchor="end"),
             label(self.width - _MARGIN, 59, f"{frame['params']:,} parameters", size=12, fill=FAINT, anchor="end"),
             *(self._rung(row) for row in range(len(self._picture["rows"]))),
@@ -124,9 +124,10 @@ class Frames:
             path = [f"M{x:.1f} {y:.1f}"]
             for step, bend in enumerate(self._bends.get((line.start, line.end), ()), start=1):
                 to, passed = self._left + bend + shift, self._y(row + step)
-                path += [_curve(x, y, to, passed + _BOX / 2), f"V{passed - _BOX / 2:.1f}"]
+                path += [drawing.rising_curve(x, y, to, passed + _BOX / 2), f"V{passed - _BOX / 2:.1f}"]
                 x, y = to, passed - _BOX / 2
-            path.append(_curve(x, y, self._left + ends[line], self._y(self._boxes[line.end][0]) + _BOX / 2))
+            end = self._left + ends[line], self._y(self._boxes[line.end][0]) + _BOX / 2
+            path.append(drawing.rising_curve(x, y, *end))
             group = self._picture["groups"][line.group]
             style = self._tasks[group[0]] if len(group) == 1 else None
             colour, dash = (style["colours"][0], style["dash"]) if style else (FAINT, "")
@@ -213,12 +214,3 @@ def _span(models: Sequence[Mapping[str, Any]], which: int) -> str:
     if not known:
         return "-"
     return f"{known[0]:.1%}" if min(known) == max(known) else f"{min(known):.0%}-{max(known):.0%}"
-
-
-def _curve(x: float, y: float, to_x: float, to_y: float) -> str:
-    middle = (y + to_y) / 2
-    return f"C{x:.1f} {middle:.1f} {to_x:.1f} {middle:.1f} {to_x:.1f} {to_y:.1f}"
-
-
-def _cut(text: str, most: int) -> str:
-    return text if len(text) <= most else text[: most - 1] + "\u2026"

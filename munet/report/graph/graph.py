@@ -88,13 +88,19 @@ class Edge:
 
 @dataclass(frozen=True)
 class GraphTask:
-    """A task of the graph and the measurements of its retained model."""
+    """A task of the graph and the measurements of its retained model; its number decides its colour."""
 
     name: TaskName
+    number: int
     num_classes: int
     model: ModelId
     quality: Quality
     test_quality: Quality | None
+
+    def measured(self) -> tuple[str, str]:
+        """What its head shows: `val 98.2%` and `test 97.9%`, or `not tested`."""
+        tested = f"test {self.test_quality.value:.1%}" if self.test_quality else "not tested"
+        return f"val {self.quality.value:.1%}", tested
 
 
 @dataclass(frozen=True, repr=False)
@@ -142,6 +148,7 @@ def build(
     models: Mapping[TaskName, ModelRecord],
     components: Mapping[ComponentId, ComponentRecord],
     trained_last: Callable[[ComponentId], TaskName | None],
+    numbers: Mapping[TaskName, int] | None = None,
 ) -> Graph:
     """The graph of the retained `models`; tasks without one are left out.
 
@@ -150,7 +157,9 @@ def build(
       models: the retained model of each task.
       components: at least every component that they use, bases too.
       trained_last: which task trained a component last, None for the root's.
+      numbers: of the tasks, as `Plan.numbers` has them; None: their places in `tasks`.
     """
+    numbers = {info.name: place for place, info in enumerate(tasks)} if numbers is None else numbers
     infos = [info for info in tasks if info.name in models]
     rows, layers = rows_of([models[info.name] for info in infos], trained_last)
 
@@ -177,7 +186,7 @@ def build(
         visit(path[-1], "head", len(rows) + 1, [model.components[name] for name in IN_HEAD])
         edges += [Edge(source, target, task) for source, target in pairwise(path)]
 
-    shown = tuple(_graph_task(info, models[info.name]) for info in infos)
+    shown = tuple(_graph_task(info, numbers[info.name], models[info.name]) for info in infos)
     return Graph(shown, layers, tuple(sorted(nodes.values(), key=lambda node: node.layer)), tuple(edges))
 
 
@@ -197,7 +206,7 @@ def rows_of(
 
 def of_run(run: RunView) -> Graph:
     """The graph of the models that a run retains at present."""
-    return build(run.tasks, run.models, run.components, run.trained_last)
+    return build(run.tasks, run.models, run.components, run.trained_last, run.plan.numbers)
 
 
 def part_of(component: ComponentId, components: Mapping[ComponentId, ComponentRecord]) -> Part:
@@ -207,10 +216,10 @@ def part_of(component: ComponentId, components: Mapping[ComponentId, ComponentRe
     return Part(component, record.name, record.num_params, record.origin, dict(record.cycles), base)
 
 
-def _graph_task(info: TaskInfo, model: ModelRecord) -> GraphTask:
+def _graph_task(info: TaskInfo, number: int, model: ModelRecord) -> GraphTask:
     if model.quality is None:
         raise ValueError(f"model {model.id} of task {info.name} was never validated")
-    return GraphTask(info.name, info.num_classes, model.id, model.quality, model.test_quality)
+    return GraphTask(info.name, number, info.num_classes, model.id, model.quality, model.test_quality)
 
 
 def _input_groups(

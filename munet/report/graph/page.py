@@ -29,11 +29,9 @@ from munet.types import (
     PhaseEntry,
     SeedsEntry,
     TaskInfo,
-    TaskName,
 )
 from munet.vit import architecture
 
-_SHORT = 18  # letters of a task's name in a box
 _HASH = 16  # digits of a component's id; `munet graph --output=graph.json` has them all
 _MOST_VERDICTS = 64  # children of a generation that are listed
 
@@ -223,7 +221,7 @@ class _Table:
 
     def _shown(self, info: TaskInfo) -> str:
         """A task's name in a box."""
-        return _short(info.name) + self._gone(info)
+        return drawing.short(info.name) + self._gone(info)
 
     def _task(self, index: int, info: TaskInfo) -> dict[str, Any]:
         style = drawing.task_style(index)
@@ -234,6 +232,7 @@ class _Table:
             "classes": info.num_classes,
             "colours": [style.colour, drawing.text_colour(style.colour), dark, drawing.text_colour(dark)],
             "dash": style.dash,
+            **({"gone": True} if info.name in self._forgotten else {}),
         }
 
 
@@ -289,8 +288,3 @@ def _picture(picture: pictures.Picture) -> dict[str, Any]:
 def _right(correct: int, counted: int, metric: str) -> str:
     words = "" if metric == "accuracy" else f", {metric_words(metric)}"
     return f"{correct:,} of {counted:,} right{words}"
-
-
-def _short(name: TaskName) -> str:
-    shown = printable(name)
-    return shown if len(shown) <= _SHORT else shown[: _SHORT - 1] + "\u2026"

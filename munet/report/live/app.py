@@ -19,7 +19,6 @@ from fastapi.responses import HTMLResponse, StreamingResponse
 from munet.report.page import html, report, source
 from munet.report.page.parts import Report
 from munet.store import Store
-from munet.system import view
 
 LOOK_SECONDS = 0.5  # between two looks at the journal
 _QUIET_SECONDS = 15.0  # after which a line that says nothing keeps the connection
@@ -42,7 +41,6 @@ class Live:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
-        view.refuse_other_models(self.workdir)
         self._store = Store.open(self.workdir)
 
     @property

@@ -6,10 +6,10 @@ from pathlib import PurePosixPath
 
 from munet.report import overview
 from munet.report.facts import costs
-from munet.report.page import descent, results, search, settings
+from munet.report.page import descent, forgotten, results, search, settings
 from munet.report.page.parts import Report, Section
 from munet.report.page.source import Source
-from munet.text import count, duration, with_interval
+from munet.text import count, duration, interval_text
 
 
 def make(source: Source, examples: Section | None = None) -> Report:
@@ -24,6 +24,7 @@ def make(source: Source, examples: Section | None = None) -> Report:
         *([examples] if examples else []),
         *descent.sections(source),
         *search.sections(source),
+        *forgotten.sections(source),
         *settings.sections(source),
     ]
     system = source.system
@@ -48,7 +49,8 @@ def _facts(source: Source) -> list[tuple[str, str]]:
     mean, interval = overview.mean(tests), overview.mean_interval(tests)
     found = [(f"{len(system.models):,} of {len(system.tasks):,}", "tasks have a model")]
     if mean is not None:
-        found.append((with_interval(mean, interval), f"mean test {source.metric} (95%)"))
+        sure = f" (95%: {interval_text(interval)})" if interval else ""
+        found.append((f"{mean:.2%}", f"mean test {source.metric}{sure}"))
     if system.models:
         found.append((f"{system.params_per_task:,.0f}", "parameters a task"))
         found.append((f"{system.total_params:,}", "parameters in use"))

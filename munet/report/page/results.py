@@ -7,6 +7,8 @@ from typing import Any
 
 from munet import intervals
 from munet.data import notation
+from munet.evolution import schedule
+from munet.evolution.search_space import insertions
 from munet.report import classes, overview, tables
 from munet.report.charts import confusion, tradeoff
 from munet.report.charts.chart import Chart
@@ -15,6 +17,7 @@ from munet.report.classes import SplitCounts
 from munet.report.page import parts
 from munet.report.page.parts import Column, Part, Section, Table, Text
 from munet.report.page.source import Source
+from munet.system.view import RunView
 from munet.text import with_interval
 from munet.types import TaskName
 
@@ -136,26 +139,43 @@ def _rounded(key: str, head: str) -> Column:
 
 def _tradeoff(source: Source) -> list[Part]:
     """Systems, then the run's tasks, by size and quality."""
-    return [chart for chart in (_of_systems(source), _of_tasks(source)) if chart]
+    plain = {name: system for name, system in source.systems.items() if not _inserts_adapters(system)}
+    title, without = "Systems without adapter insertion (Fig. 4)", any(_is_evolved(one) for one in plain.values())
+    drawn = [
+        _of_systems(source, "figure_3", "Systems (Fig. 3)", source.systems),
+        _of_systems(source, "figure_4", title, plain) if without else None,
+        _of_tasks(source),
+    ]
+    return [chart for chart in drawn if chart]
 
 
-def _of_systems(source: Source) -> Chart | None:
+def _is_evolved(system: RunView) -> bool:
+    """Whether it is muNet's own, not fine-tuned in a fixed way nor jointly."""
+    return system.joint is None and not schedule.is_baseline(system.experiment)
+
+
+def _inserts_adapters(system: RunView) -> bool:
+    """Whether its children might be given residual adapters by chance."""
+    return _is_evolved(system) and "adapter" in insertions(system.experiment)
+
+
+def _of_systems(source: Source, name: str, title: str, systems: Mapping[str, RunView]) -> Chart | None:
     rows: list[dict[str, Any]] = []
-    for name, system in source.systems.items():
+    for system_name, system in systems.items():
         tests = [model.test_quality for model in system.models.values()]
         mean, interval = overview.mean(tests), overview.mean_interval(tests)
         if mean is not None and interval is not None and len(system.models) == len(source.system.models):
             low, high = interval
             params = system.params_per_task
-            rows.append({"system": name, "params_per_task": params, "test": mean, "low": low, "high": high})
+            rows.append({"system": system_name, "params_per_task": params, "test": mean, "low": low, "high": high})
     if len(rows) < 2:
         return None
     curves = [
         Curve(row["system"], [Point("", row["params_per_task"], row["test"], row["low"], row["high"])]) for row in rows
     ]
     return Chart(
-        "figure_3",
-        "Systems (Figs. 3 and 4)",
+        name,
+        title,
         f"Mean test {source.metric} against unique parameters per task; bars: 95 %, what other test images would give.",
         tradeoff.spec(curves, "parameters per task", f"mean test {source.metric}"),
         rows,
@@ -178,7 +198,7 @@ def _of_tasks(source: Source) -> Chart | None:
         "tasks",
         "Tasks of this run",
         f"Test {source.metric} of each task's model against its accounted parameters; bars: 95 %.",
-        tradeoff.spec(curves, "accounted parameters", f"test {source.metric}", legend=False),
+        tradeoff.spec(curves, "accounted parameters", f"test {source.metric}", False, source.system.plan.numbers),
         rows,
     )
 

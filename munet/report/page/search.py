@@ -6,9 +6,10 @@ import math
 from dataclasses import asdict
 from typing import Any
 
-from munet.report.charts import bars, hyperparameters
+from munet.report.charts import bars, hyperparameters, scores
 from munet.report.charts.chart import Chart
 from munet.report.facts import costs, mutations
+from munet.report.facts import scores as score_facts
 from munet.report.page import parts
 from munet.report.page.parts import Column, Part, Section, Table, Text
 from munet.report.page.source import Source
@@ -16,15 +17,28 @@ from munet.text import count, duration
 
 
 def sections(source: Source) -> list[Section]:
-    """Hyper-parameters, mutations, costs, failures."""
+    """Scores, hyper-parameters, mutations, costs, failures."""
     if not source.entries:
         return []
     return [
+        Section("scores", "Scores of all children", _scores(source)),
         Section("sampled", "Sampled hyper-parameters", _sampled(source)),
         Section("mutations", "Mutations", _mutations(source)),
         Section("cost", "Time and cost", _costs(source)),
         Section("failures", "Children that failed", _failures(source)),
     ]
+
+
+def _scores(source: Source) -> list[Part]:
+    children = score_facts.scored(source.entries)
+    spec = scores.spec(children, source.system.plan.numbers)
+    if spec is None:
+        return []
+    caption = (
+        "The score (Eq. 2) of every child with a finite result, as it was judged, by its number. Retained: a task's "
+        f"best at the end of a phase. Of more than {scores.MOST_DRAWN:,} children some are left out, evenly."
+    )
+    return [Chart("scores", "Score against id", caption, spec, scores.rows(children))]
 
 
 def _sampled(source: Source) -> list[Part]:
@@ -50,7 +64,7 @@ def _mutations(source: Source) -> list[Part]:
 
 def _costs(source: Source) -> list[Part]:
     generations = costs.by_generation(source.entries)
-    spec = bars.costs(generations)
+    spec = bars.costs(generations, source.system.plan.numbers)
     if spec is None:
         return []
     of_tasks = [_cost(cost) for cost in costs.by_task(generations)]

@@ -8,12 +8,10 @@ from functools import cached_property
 from itertools import islice
 from pathlib import PurePosixPath
 
-from munet.config.evolve import BASELINES
 from munet.quality import metric_words
 from munet.report import tables
 from munet.report.facts import lineages
 from munet.report.facts.lineages import Families
-from munet.store import Store
 from munet.system import view
 from munet.system.view import RunView
 from munet.types import JournalEntry
@@ -82,8 +80,7 @@ def read(workdir: str, compare: Sequence[str] = ()) -> Source:
 def _baselines(workdir: str) -> dict[str, RunView]:
     """The baselines that have at least one model."""
     found = {}
-    for kind in BASELINES:
-        place = view.baseline_workdir(workdir, kind)
-        if len(Store(place).journal) and (system := view.open(place)).models:
+    for kind, place in view.baselines(workdir).items():
+        if (system := view.open(place)).models:
             found[tables.display_name(kind)] = system
     return found

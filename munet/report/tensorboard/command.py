@@ -87,7 +87,6 @@ def write(
 def _opened(workdir: str) -> tuple[Store, Controller]:
     if joint.is_joint(workdir):
         raise UserError(f"{workdir} holds a joint training, which has no journal: its curve is in curve.svg.")
-    view.refuse_other_models(workdir)
     store = Store.open(workdir)
     start = view.read_start(store)
     return store, Controller(view.read_experiment(start), start.tasks)

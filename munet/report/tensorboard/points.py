@@ -33,7 +33,6 @@ from munet.types import (
 )
 
 MOST_TRIALS = 500  # children that are trials; TensorBoard reads a folder for each
-MOST_IN_PICTURE = 40  # tasks of which the graph is drawn
 _MOST_FOLLOWED = 200  # tasks whose sizes are looked at again whenever another one's phase ends
 
 
@@ -179,8 +178,9 @@ class Fold:
         if test is not None:
             yield Scalar("system/mean_test", test)
         yield Scalar("system/params_per_task", judging.params_per_task(state))
-        if len(models) <= MOST_IN_PICTURE:
-            drawn = graph.build(self.controller.plan(state).living, models, state.components, self._trained_last)
+        if len(models) <= svg.MOST_TASKS:
+            plan = self.controller.plan(state)
+            drawn = graph.build(plan.living, models, state.components, self._trained_last, plan.numbers)
             yield Picture("system/graph", svg.to_svg(drawn))
 
     def _trained_last(self, component: ComponentId) -> TaskName | None:

@@ -11,11 +11,9 @@ from collections.abc import Callable, Iterator
 
 from etils import epath
 
-from munet.config.evolve import BASELINES
 from munet.report.verify.problems import VerifyReport
 from munet.store import Store
-from munet.store.folders import open_folder
-from munet.system.view import baseline_workdir
+from munet.system.view import baselines
 from munet.training import save_manifest
 
 IN_FLIGHT = "in_flight"
@@ -45,10 +43,8 @@ def check_in_flight(store: Store, report: VerifyReport) -> None:
 
 def check_baselines(store: Store, report: VerifyReport, verify: Callable[[str], VerifyReport]) -> None:
     """The runs that this one is compared with are work directories of their own."""
-    for kind in BASELINES:
-        workdir = baseline_workdir(store.path, kind)
-        if kind and open_folder(f"{workdir}/journal").names():
-            report.baselines[kind] = verify(workdir)
+    for kind, workdir in baselines(store.path).items():
+        report.baselines[kind] = verify(workdir)
 
 
 def _saves(folder: str) -> Iterator[epath.Path]:

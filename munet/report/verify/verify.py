@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from typing import Any
 
+from munet import kinds
 from munet.consoles import PrintableConsole
 from munet.data.open_settings import NO_ARRAYS, Arrays
 from munet.errors import CorruptionError, UserError
@@ -27,7 +29,8 @@ __all__ = ["Measure", "VerifyReport", "remeasure", "run", "verify"]
 
 _REPEATS = 3  # when problems were found while the run went on
 
-Measure = Callable[[RunView, TaskName], Quality]  # the test quality of a task's model, measured again
+# The test quality of a task's model, measured again; of a `RunView`, or of a `RoutedView`.
+Measure = Callable[[Any, TaskName], Quality]
 
 
 def verify(workdir: str, measure: Measure | None = None) -> VerifyReport:
@@ -40,13 +43,17 @@ def verify(workdir: str, measure: Measure | None = None) -> VerifyReport:
     Raises:
       WorkdirError: there is no run, or one of a newer format.
     """
+    if (kind := kinds.found(workdir)) is not None and kind.name == "routing":
+        from munet.report.verify import routed  # loads JAX
+
+        return routed.verify(workdir, measure)
     report, has_grown = _verify_once(workdir, measure)
     for _ in range(_REPEATS):
         if report.is_sound or not has_grown:
             break
         # A run that goes on closes phases, and then removes what it needs no more: not a fault of what was there.
         report, has_grown = _verify_once(workdir, measure)
-    if not joint.is_joint(workdir):
+    if not joint.is_joint(workdir) and ((kind := kinds.found(workdir)) is None or kind.check is None):
         stored_files.check_baselines(Store(workdir), report, lambda place: verify(place, measure))
     return report
 
@@ -54,10 +61,12 @@ def verify(workdir: str, measure: Measure | None = None) -> VerifyReport:
 def _verify_once(workdir: str, measure: Measure | None) -> tuple[VerifyReport, bool]:
     """The report, and whether the run wrote to its journal meanwhile."""
     report = VerifyReport(workdir)
+    if (kind := kinds.found(workdir)) is not None and kind.check is not None:
+        kind.check()(workdir, report)
+        return report, False
     if joint.is_joint(workdir):
         _check_system(view.open(workdir), report, measure)
         return report, False
-    view.refuse_other_models(workdir)
     try:
         store = Store.open(workdir)
     except CorruptionError:
@@ -111,14 +120,18 @@ def remeasure(data_dir: str = "", cache_dir: str = "", arrays: Arrays = NO_ARRAY
       cache_dir: decoded data; "": `$MUNET_CACHE_DIR`, else `~/.cache/munet`; "off": none.
       arrays: the `memory:` tasks, by name.
     """
+    from munet.report.verify import routed
     from munet.system.data import open_again
+    from munet.system.routed import RoutedView
     from munet.training.measure import evaluation
     from munet.training.program import jax_settings
     from munet.training.work import TaskWork
 
     jax_settings.pin()
 
-    def measure(system: RunView, task: TaskName) -> Quality:
+    def measure(system: RunView | RoutedView, task: TaskName) -> Quality:
+        if isinstance(system, RoutedView):
+            return routed.measured_again(system, task, data_dir, cache_dir)
         info, model = system.task(task), system.model(task)
         data = open_again(system, task, data_dir, cache_dir, arrays)
         with data.testing():

@@ -25,6 +25,7 @@ from munet.data.augment import PLAIN_LAWS, AugmentLaws, AugmentSettings, augment
 from munet.data.streamed import StreamedImages
 from munet.data.tasks import Split
 from munet.training.batches.decode_ahead import Feed, StepFeed
+from munet.training.program import keys
 from munet.vit import architecture
 
 EVALUATION_BATCH = 256  # images in one evaluation batch, whatever the training batch
@@ -114,7 +115,7 @@ class TrainStream:
         self._feed: StepFeed | None = None
         self._program = partial(_augment_segment, resize=settings.resize, laws=settings.laws)
         key = jax.device_put(rng.key_data((*path, "augment")), self._home)
-        self._key = jax.random.wrap_key_data(key, impl="threefry2x32")
+        self._key = keys.wrapped(key)
 
     @property
     def segment_shape(self) -> tuple[int, ...]:

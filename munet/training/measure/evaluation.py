@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Int
 
 from munet import right_images
-from munet.data.tasks import Split
+from munet.data.tasks import Split, Task
 from munet.quality import Quality, quality_of
 from munet.training.assemble import FlatArrays
 from munet.training.batches.stream import Resize, evaluation_batches
@@ -89,6 +89,13 @@ def phase_entry(
         validation.confusions,
         test.right,
     )
+
+
+def measure_validation(
+    work: TaskWork, task: Task, components: Mapping[ComponentName, FlatArrays], hyperparameters: Hyperparameters
+) -> Measurement:
+    """Counts what a model gets right of the validation images that qualities are counted on; arguments of `measure`."""
+    return measure(work, components, hyperparameters, task.split("validation"), max_images=work.num_validated)
 
 
 def measure(

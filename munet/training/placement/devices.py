@@ -132,7 +132,12 @@ class DeviceLayout:
 _COST_MODELS = {
     "cpu": CostModel(flops_per_second=100e9, backward_factor=1.0, adapter_share=0.05, compile_seconds=0.45),
     # Guesses: nothing was measured on an accelerator. A TPU's compiler takes 20 to 60 s for a program, so children
-    # share more of them than on a GPU.
-    "tpu": CostModel(flops_per_second=60e12, backward_factor=1.0, adapter_share=0.1, compile_seconds=3.0),
-    "default": CostModel(flops_per_second=20e12, backward_factor=1.0, adapter_share=0.1, compile_seconds=1.7),
+    # share more of them than on a GPU. Summing up the gradients of a Ti/16 over devices takes well below 5 ms; the
+    # steps of larger models grow faster than their gradients.
+    "tpu": CostModel(
+        flops_per_second=60e12, backward_factor=1.0, adapter_share=0.1, compile_seconds=3.0, least_seconds=0.005
+    ),
+    "default": CostModel(
+        flops_per_second=20e12, backward_factor=1.0, adapter_share=0.1, compile_seconds=1.7, least_seconds=0.005
+    ),
 }

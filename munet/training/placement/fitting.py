@@ -129,6 +129,12 @@ def choices(
             yield replace(inner, parts=parts)
 
 
+def over_more(programs: Collection[Signature], spread: Spread, times: int) -> Spread | None:
+    """The spread with `times` as many devices sharing each batch; None where they cannot share it evenly."""
+    wider = replace(spread, data=spread.data * times, parts=1)
+    return wider if all(_is_even(program, wider) for program in programs) else None
+
+
 def _is_even(program: Signature, spread: Spread) -> bool:
     mlp_dim = architecture.get_variant(program.variant).mlp_dim
     return not (program.batch_size % spread.data or EVALUATION_BATCH % spread.data or mlp_dim % spread.model)

@@ -7,6 +7,7 @@ this process happens to have compiled: a killed and resumed run groups its child
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
@@ -28,6 +29,7 @@ class CostModel:
       lora_share: the same of a low-rank update.
       compile_seconds: what compiling the forward pass of a block costs; its backward pass costs twice that.
       generations_served: how many generations a new program is expected to serve, sharing that cost.
+      least_seconds: of a train step, that each device must have to do where several share the batches of a child.
     """
 
     flops_per_second: float
@@ -36,6 +38,7 @@ class CostModel:
     compile_seconds: float
     generations_served: float = 2.0
     lora_share: float = 0.05
+    least_seconds: float = math.inf
 
 
 @dataclass(frozen=True)

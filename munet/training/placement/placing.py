@@ -2,7 +2,8 @@
 
 The streams of a generation share the devices so that all have about as much to do: a stream gets slots in proportion to
 what its children cost, the costly ones first, each where least is placed so far. Within a stream its groups share its
-slots (`_share_slots`); within a group, children are spread over its slots and, on each, stacked.
+slots (`_share_slots`); within a group, children are spread over its slots and, on each, stacked. Where there are fewer
+children than devices, those that would stand idle share the batches of the others, if that pays (`_over_idle`).
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from munet.training.placement.fitting import Spread
 from munet.training.placement.grouping import Group, step_seconds
 from munet.training.placement.waves import Reserved, in_waves
 from munet.training.program.sharding import AXES
+from munet.training.program.signature import Signature
 
 _Slot = tuple[jax.Device, ...]
 
@@ -46,6 +48,11 @@ class _Wish:
     seconds: float  # of a train step of all its children, one after the other
     least_parts: int
     room: int | None
+
+    @property
+    def programs(self) -> tuple[Signature, ...]:
+        """Of all its groups."""
+        return tuple(group.signature for group in self.groups)
 
     @property
     def num_children(self) -> int:
@@ -88,7 +95,7 @@ def place_streams(streams: Sequence[StreamGroups], layout: DeviceLayout) -> list
     Raises:
       UserError: a child does not fit, however it is spread.
     """
-    wishes = [_wish(stream, streams, layout) for stream in streams]
+    wishes = _over_idle([_wish(stream, streams, layout) for stream in streams], streams, layout)
     chunks = [
         replace(chunk, stream=index)
         for index, (wish, slots) in enumerate(zip(wishes, _share_devices(wishes, layout), strict=True))
@@ -97,12 +104,35 @@ def place_streams(streams: Sequence[StreamGroups], layout: DeviceLayout) -> list
     return in_waves(chunks, [stream.reserved for stream in streams], layout.memory)
 
 
-def _wish(stream: StreamGroups, streams: Sequence[StreamGroups], layout: DeviceLayout) -> _Wish:
-    """What a stream asks for, beside all others."""
+def _over_idle(wishes: list[_Wish], streams: Sequence[StreamGroups], layout: DeviceLayout) -> list[_Wish]:
+    """The wishes with batches spread over devices that would have no child: the last stage of a race has one child.
+
+    Each device must still have enough to do in a step: what it takes to sum gradients up over devices is saved first.
+    """
+    count = len(layout.devices)
+    if layout.mesh or not wishes:
+        return wishes
+    for times in range(count // sum(wish.num_children * wish.spread.size for wish in wishes), 1, -1):
+        wider = [fitting.over_more(wish.programs, wish.spread, times) for wish in wishes]
+        enough = all(
+            step_seconds(program, layout.cost_model) >= layout.cost_model.least_seconds * wish.spread.size * times
+            for wish in wishes
+            for program in wish.programs
+        )
+        if enough and all(spread is not None and count % spread.size == 0 for spread in wider):
+            return [_wish(stream, streams, layout, spread) for stream, spread in zip(streams, wider, strict=True)]
+    return wishes
+
+
+def _wish(
+    stream: StreamGroups, streams: Sequence[StreamGroups], layout: DeviceLayout, wanted: Spread | None = None
+) -> _Wish:
+    """What a stream asks for, beside all others; `wanted`: how its children are to be spread, None: as they fit."""
     reserved = stream.reserved.total
     room = None if layout.memory is None else layout.memory - reserved
     programs = {group.signature: None for group in stream.groups}
-    wanted = Spread(*layout.mesh[1:]) if layout.mesh else None
+    if layout.mesh:
+        wanted = Spread(*layout.mesh[1:])
     least_parts = layout.least_parts(stream.groups, [group for one in streams for group in one.groups])
     spread = fitting.choose_spread(programs, len(layout.devices), room, mesh=wanted, least_parts=least_parts)
     if spread is None:

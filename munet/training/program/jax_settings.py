@@ -11,11 +11,13 @@ from collections.abc import Callable
 
 import jax
 
+from munet.training.program.keys import GENERATOR
+
 # What munet's programs are written for: draws, types of numbers, and what is allowed of them. Set for the process: what
 # holds in a `with` block does not reach other threads.
 _OURS: dict[str, object] = {
     "jax_enable_x64": False,
-    "jax_default_prng_impl": "threefry2x32",
+    "jax_default_prng_impl": GENERATOR,
     "jax_enable_custom_prng": False,
     "jax_high_dynamic_range_gumbel": False,
     "jax_legacy_prng_key": "allow",

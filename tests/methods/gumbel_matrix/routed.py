@@ -24,6 +24,14 @@ def config(folder: Path, **changes: Any) -> RoutingConfig:
     return _config(folder, settings | changes)
 
 
+def root(folder: Path, **changes: Any) -> RoutingConfig:
+    """The same two tasks by two versions of the demo root's first block."""
+    settings = {"network": "vit", "num_blocks": 1, "versions": 2, "image_size": 16, "is_grey": False}
+    # The bias of keys has no gradient but rounding errors, which Adam makes steps of a full learning rate of.
+    settings |= {"learning_rate": 1e-6}
+    return config(folder, **settings | changes)
+
+
 def sines(folder: Path, **changes: Any) -> RoutingConfig:
     """Two pairs of tasks of sines."""
     settings = {"made": "two_pairs", "network": "sines", "num_rounds": 12, "batch_size": 4, "learning_rate": 0.01}

@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import pytest
+from PIL import Image
 
 from munet.config import RoutingConfig
 from munet.config.files import CONFIG_FILES
@@ -23,8 +24,11 @@ from munet.methods.gumbel_matrix.network import Layer, Network
 from munet.methods.gumbel_matrix.result import ROUTING, RoutingResult
 from munet.progress.events import Event, Note
 from munet.report import status
-from munet.report.verify.verify import verify
+from munet.report.verify.verify import remeasure, verify
+from munet.serving import command
+from munet.suites.rows import rows_of
 from munet.system import view
+from munet.system.routed import open_routed
 from tests.joint import tiny
 from tests.methods.gumbel_matrix import routed
 
@@ -55,6 +59,10 @@ def test_sines_are_trained_published_and_shown(
     shown = capsys.readouterr().out
     assert "a_again" in shown
     assert task.rows[0].replace("1", "█").replace("0", "·") in shown
+    status.print_status(str(tmp_path / "run"), wide=True)
+    shown = capsys.readouterr().out
+    assert shown.count("how many of 4 tasks use each component") == replicas
+    assert shown.count("used, · not used") == replicas
     status.print_status(str(tmp_path / "run"), as_json=True)
     found = json.loads(capsys.readouterr().out)
     assert (found["kind"], found["complete"], len(found["replicas"])) == ("routing", True, replicas)
@@ -92,20 +100,56 @@ def test_images_have_accuracies(tmp_path: Path) -> None:
     assert {"stem", "head"} <= set(task.components)
 
 
+@pytest.mark.slow
+def test_a_routed_root_is_verified_and_predicts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tiny.write_data(tmp_path)
+    notes(routed.root(tmp_path, p_init=(0.5,)), tmp_path / "run")
+    place = str(tmp_path / "run")
+    report = verify(place, remeasure())
+    assert report.is_sound
+    assert (report.num_models, report.num_tested) == (2, 2)
+    opened = open_routed(place)
+    assert sum(task.accounted_params for task in opened.tasks.values()) == report.total_params
+    rows = rows_of(place, "routed", "Routing")
+    assert rows is not None
+    assert [(row.task, row.kind, row.image_steps) for row in rows] == [
+        ("first", "routing", 48),
+        ("second", "routing", 48),
+    ]
+    assert rows[0].total_params == report.total_params == round(sum(row.accounted_params for row in rows))
+    assert rows[0].root_name
+    Image.new("RGB", (20, 20), "white").save(tmp_path / "white.png")
+    options = command.Options(place, [str(tmp_path / "white.png")], all_tasks=True, form="json")
+    assert command.predict(options)
+    (answer,) = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert set(answer["predictions"]) == {"first", "second"}
+    with pytest.raises(UserError, match="say which task, --task=NAME, or --all_tasks"):
+        command.predict(command.Options(place, [str(tmp_path / "white.png")]))
+    file = next(Path(place, "components").glob("*.safetensors"))
+    data = bytearray(file.read_bytes())
+    data[-1] ^= 1
+    file.write_bytes(bytes(data))
+    assert not verify(place).is_sound
+
+
 def test_who_reads_vits_says_what_is_there(tmp_path: Path) -> None:
     notes(routed.sines(tmp_path), tmp_path / "run")
     (tmp_path / "muir").mkdir()
     (tmp_path / "muir" / "muir.json").touch()
+    assert verify(str(tmp_path / "run")).is_sound
+    with pytest.raises(UserError, match="but a routed training, whose models are no ViTs: `munet status"):
+        view.open(str(tmp_path / "run"))
+    with pytest.raises(UserError, match="have numbers as inputs, no images"):
+        command.predict(command.Options(str(tmp_path / "run"), ["."], task="a"))
     for reader in (view.open, verify):
-        with pytest.raises(UserError, match="holds a routed training, whose models are no ViTs: `munet status"):
-            reader(str(tmp_path / "run"))
-        with pytest.raises(UserError, match="holds a MUiR training, whose models are no ViTs: `munet status"):
+        with pytest.raises(UserError, match="but a MUiR training, whose models are no ViTs: `munet status"):
             reader(str(tmp_path / "muir"))
 
 
 VARIANTS = ["", "synthetic", "synthetic,none", "synthetic,shared", "pair", "pair,none"]
 VARIANTS += [f"mnist{change}" for change in ("", ",budget", ",none", ",shared", ",shared,sum")]
-VARIANTS += ["omniglot", "omniglot,shared", "omniglot_small", "omniglot_small,shared"]
+VARIANTS += ["omniglot", "omniglot,shared", "omniglot_small", "omniglot_small,shared", "clusters", "clusters_small"]
+VARIANTS += [f"{name}{change}" for name in ("characters", "demo") for change in ("", ",shared", ",one")]
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -139,6 +183,9 @@ def test_all_problems_of_a_config_are_told_together() -> None:
     assert any("have no accuracy; use 'loss' or 'last'" in line for line in found)
 
 
+_IMAGES = {"made": "", "tasks": "tfds:mnist,tfds:kmnist", "network": "vit", "is_grey": "false", "image_size": "32"}
+
+
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
@@ -149,6 +196,13 @@ def test_all_problems_of_a_config_are_told_together() -> None:
         ({"made": "", "network": "mnist"}, "experiment.tasks is empty"),
         ({"rows": "1111"}, "experiment.rows is for allocation='given'"),
         ({"num_rounds": "0"}, "give the length of training"),
+        ({**_IMAGES, "is_grey": "true"}, "a root sees three channels"),
+        ({**_IMAGES, "versions": "1"}, "there is one version of each block, which every task uses"),
+        ({**_IMAGES, "variant": "Ty/16"}, "no ViT variant 'Ty/16'"),
+        ({**_IMAGES, "num_blocks": "4"}, "experiment.num_blocks = 4: demo/16 has 3 blocks"),
+        ({**_IMAGES, "image_size": "40"}, "is no multiple of demo/16's patch size 16: use 32 or 48"),
+        ({**_IMAGES, "allocation": "own"}, "there are 2 tasks and layers of 3 components"),
+        ({**_IMAGES, "p_init": "0.5,0.5"}, "give one, or 18, one for each of 2 tasks and 9 components"),
     ],
 )
 def test_each_is_named_with_what_would_be_right(changes: dict[str, str], expected: str) -> None:

@@ -11,16 +11,22 @@ from typing import Any
 import numpy as np
 import pytest
 
+from munet.report import drawing
 from munet.report.charts import (
+    bands,
     bars,
+    cells,
     chart,
     confusion,
     hyperparameters,
     knowledge,
     point_labels,
+    scores,
+    sharing,
     tradeoff,
     validation,
 )
+from munet.report.charts.bands import Band
 from munet.report.charts.chart import Chart
 from munet.report.charts.point_labels import Label
 from munet.report.charts.tradeoff import Curve, Point
@@ -28,6 +34,8 @@ from munet.report.classes import SplitCounts
 from munet.report.facts import costs, lineages, mutations
 from munet.report.facts.knowledge import Flow
 from munet.report.facts.lineages import Lineage
+from munet.report.facts.scores import Scored
+from munet.report.facts.sharing import Shared
 from tests.evolution.simulation import make_experiment, make_tasks, simulate
 from tests.report.drawn_texts import faults, texts_of
 
@@ -75,6 +83,10 @@ def test_texts_of_figures_over_tasks(count: int) -> None:
     flows = [Flow(one, other, 1 / count, 3) for one in names for other in names]
     drawn = [validation.spec({"muNet": lines}, names, "accuracy"), knowledge.heat_map(flows, list(names))]
     drawn.append(validation.spec(dict.fromkeys(NAMES[:3], lines), names, "balanced accuracy"))
+    pairs = [Shared(one, other, 5, 3, 134) for one, other in itertools.combinations_with_replacement(names, 2)]
+    drawn.append(sharing.spec(pairs))
+    scored = [Scored(number, name, number / 100, number % 2 == 0, False) for number, name in enumerate(names)]
+    drawn.append(scores.spec(scored))
     if count <= knowledge.MOST_IN_GRAPH:
         drawn.append(knowledge.graph(flows, list(names)))
     else:
@@ -104,6 +116,16 @@ def test_heat_maps_of_many_tasks(count: int) -> None:
     names = [*NAMES, *(f"task {number}" for number in range(count))][:count]
     flows = [Flow(name, name, 1.0, 3) for name in names]
     assert faults(svg(knowledge.heat_map(flows, names))) == []
+
+
+def test_of_many_children_all_that_were_retained_are_drawn() -> None:
+    children = [Scored(number, "a", 0.5, True, number % 1001 == 7) for number in range(10_000)]
+    spec = scores.spec(children)
+    assert spec is not None
+    drawn = spec["data"]["values"]
+    assert len(drawn) < scores.MOST_DRAWN + 20
+    assert {row["id"] for row in drawn if row["what"] == "retained"} == {one.id for one in children if one.is_retained}
+    assert len(scores.rows(children)) == 10_000
 
 
 def test_costs_of_many_generations() -> None:
@@ -184,6 +206,32 @@ def test_equal_figures_have_equal_bytes() -> None:
     assert svg(spec) == svg(spec)
     assert spec is not None
     assert Chart("a", "b", "c", spec).png()[:4] == b"\x89PNG"
+
+
+@pytest.mark.parametrize("count", [1, 4, 8])
+def test_texts_of_curves_with_bands(count: int) -> None:
+    steps = range(1000)
+    curves = [
+        Band(name, steps, [1 / (step + 1) for step in steps], [0.0] * 1000, [1.0] * 1000) for name in NAMES[:count]
+    ]
+    assert faults(svg(bands.spec(curves, "rounds", "training loss (mean of all tasks)"))) == []
+    assert len(bands.rows(curves)) == 1000 * count
+    drawn = bands.spec(curves, "rounds", "loss")["data"]["values"]
+    assert len(drawn) < 500 * count
+    assert drawn[-1]["x"] == 999
+
+
+def test_cells_are_runs_of_what_a_row_has() -> None:
+    """Colours follow what is there at the end, top to bottom; what went away is grey."""
+    steps = [[0, 1, 2], [0, 0, 2], [0, 0, 5]]
+    made = cells.spec(steps, "generation", "task")
+    blue, orange = drawing.TASK_COLOURS[:2]
+    assert [(cell["row"], cell["from"], cell["to"], cell["colour"]) for cell in made["data"]["values"]] == [
+        (0, 0, 3, blue), (1, 0, 1, drawing.ROOT_COLOUR), (1, 1, 3, blue), (2, 0, 2, drawing.ROOT_COLOUR),
+        (2, 2, 3, orange),
+    ]  # fmt: skip
+    assert faults(svg(made)) == []
+    assert faults(svg(cells.spec([list(range(200))] * 3, "generation", "task"))) == []
 
 
 def test_what_does_not_vary_has_no_figure() -> None:

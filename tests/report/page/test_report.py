@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from munet.cli import main
+from munet.config import Baseline
 from munet.errors import UserError
 from munet.report import history
 from munet.report.charts.chart import Chart
@@ -21,6 +22,7 @@ from munet.report.page import command, files, html, report, source
 from munet.report.page.command import Options
 from munet.report.page.parts import Report, Table
 from munet.report.tensorboard.points import Fold, Picture, Scalar
+from munet.run.forget import plan_forgetting
 from munet.store import Store
 from munet.system import view
 from munet.types import ExtendEntry, Position
@@ -79,6 +81,21 @@ def test_systems_beside_each_other(fixed: Path, tmp_path: Path) -> None:
         assert row["params_per_task"] == 173
         assert row["low"] == pytest.approx(0.7 - math.hypot(0.8 - 0.7112, 0.6 - 0.4618) / 2, abs=1e-4)
     assert part(found, "comparison").rows[-1]["muNet"] == pytest.approx(0.7)
+
+
+def test_systems_without_adapter_insertion_have_a_figure_of_their_own(tmp_path: Path) -> None:
+    """Figure 4: of evolved systems those that insert none, beside what is fine-tuned in a fixed way."""
+    write_run(tmp_path / "run")
+    write_run(tmp_path / "plain", insert_adapters=False)
+    write_run(tmp_path / "fixed", auto_tune=False)
+    write_run(tmp_path / "run" / "baselines" / "full", baseline=Baseline("full"))
+    found = made(tmp_path / "run", tmp_path / "plain", tmp_path / "fixed")
+    systems = [row["system"] for row in part(found, "figure_3").rows]
+    assert systems == ["full fine-tuning", "plain", "fixed", "muNet"]
+    assert [row["system"] for row in part(found, "figure_4").rows] == ["full fine-tuning", "plain"]
+    assert faults(part(found, "figure_4").svg()) == []
+    with pytest.raises(StopIteration):
+        part(made(tmp_path / "run", tmp_path / "fixed"), "figure_4")
 
 
 def test_costs_and_failures(fixed: Path) -> None:
@@ -192,6 +209,32 @@ def test_a_hundred_tasks_are_a_small_page(tmp_path: Path) -> None:
     assert len(part(found, "leaderboard").rows) == 100
     for name in ("figure_7", "tasks", "figure_5"):
         assert faults(part(found, name).svg()) == []
+
+
+def test_which_components_saw_a_forgotten_task_is_told(tmp_path: Path) -> None:
+    """After `munet forget` in the run's own directory, as the command says it before."""
+    write_run(tmp_path, num_classes=(3, 5, 7), mutation_probability=0.4, scale_factor=0.5)
+    assert "forgotten" not in [section.name for section in made(tmp_path).sections]
+    (planned,) = plan_forgetting(str(tmp_path), "task0")
+    assert main(["forget", f"--workdir={tmp_path}", "--task=task0", "--yes"]) == 0
+    found = made(tmp_path)
+    rows = part(found, "forgotten").rows
+    assert {row["component"]: row["cycles"] for row in rows} == dict(planned.seen) != {}
+    assert all(row["users"] == ", ".join(planned.users(row["component"])) for row in rows)
+    (section,) = [section for section in found.sections if section.name == "forgotten"]
+    number, params = len(rows), sum(row["params"] for row in rows)
+    total = len(view.open(str(tmp_path)).components)
+    told = f"task0: {number} of {total} retained components, {params:,} parameters, saw its images."
+    assert told == section.parts[0].text  # type: ignore[union-attr]
+    assert told in html.to_page(found)
+
+
+def test_a_forgotten_task_of_which_nothing_stays_is_told(tmp_path: Path) -> None:
+    write_run(tmp_path, num_classes=(3, 5), private_tasks=("task0",))
+    assert main(["forget", f"--workdir={tmp_path}", "--task=task0", "--yes"]) == 0
+    (section,) = [section for section in made(tmp_path).sections if section.name == "forgotten"]
+    assert "task0: none of" in section.parts[0].text  # type: ignore[union-attr]
+    assert not any(isinstance(one, Table) for one in section.parts)
 
 
 def test_a_system_that_forgot_a_task_and_got_another(tmp_path: Path) -> None:

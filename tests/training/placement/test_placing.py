@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from munet.errors import UserError
-from munet.training.placement import fitting
+from munet.training.placement import devices, fitting, grouping
 from munet.training.placement.chunks import Chunk
 from munet.training.placement.devices import DeviceLayout
 from munet.training.placement.fitting import Spread
@@ -93,6 +93,53 @@ def test_a_stream_whose_children_are_spread_has_slots_of_its_own_size() -> None:
     assert [chunk.mesh.devices.shape for chunk in chunks] == [(2, 1, 2), (3, 1, 1)]
     assert max(on_devices(chunks).values()) == 1
     assert {chunk.wave for chunk in chunks} == {0}
+
+
+@pytest.fixture
+def spreading(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Devices on which sharing a batch pays, however small."""
+    model = replace(devices._COST_MODELS["default"], least_seconds=0.0)
+    monkeypatch.setitem(devices._COST_MODELS, "default", model)
+
+
+@pytest.mark.usefixtures("spreading")
+@pytest.mark.parametrize(
+    ("sizes", "data", "used"),
+    [
+        ([1], 8, 8),  # the last stage of a race
+        ([2], 4, 8),
+        ([1, 1], 4, 8),
+        ([3], 2, 6),
+        ([1, 2, 1], 2, 8),
+        ([5], 1, 5),
+        ([8], 1, 8),
+        ([9], 1, 8),
+    ],
+)
+def test_idle_devices_share_the_batches_of_the_few(sizes: list[int], data: int, used: int) -> None:
+    chunks = place_streams([stream((SMALL, size)) for size in sizes], layout(8, None))
+    assert {chunk.mesh.shape["data"] for chunk in chunks} == {data}
+    assert len(on_devices(chunks)) == used
+    assert max(on_devices(chunks).values()) == (2 if sizes == [9] else 1)
+
+
+def test_a_batch_is_shared_only_where_it_is_even_and_each_device_has_enough_to_do(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model = devices._COST_MODELS["default"]
+    seconds = grouping.step_seconds(SMALL, model)
+
+    def data_axis(program: Signature, least: float, mesh: tuple[int, ...] = ()) -> int:
+        monkeypatch.setitem(devices._COST_MODELS, "default", replace(model, least_seconds=least))
+        (chunk,) = place_streams([stream((program, 1))], replace(layout(8, None), mesh=mesh))
+        return chunk.mesh.shape["data"]
+
+    assert data_axis(SMALL, seconds / 8) == 8
+    assert data_axis(SMALL, seconds / 7) == 4
+    assert data_axis(SMALL, seconds) == 1
+    assert data_axis(replace(SMALL, batch_size=SMALL.batch_size // 2 * 2 + 1), 0.0) == 1
+    assert data_axis(replace(SMALL, batch_size=12), 0.0) == 4
+    assert data_axis(SMALL, 0.0, mesh=(4, 2, 1)) == 2  # what is asked for is taken
 
 
 def random_streams(random: np.random.Generator) -> list[StreamGroups]:

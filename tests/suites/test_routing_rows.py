@@ -1,0 +1,81 @@
+"""Seed-wise rows of routed trainings: all numbers of a page can be made again from the file; pictures of many tasks."""
+
+from __future__ import annotations
+
+import csv
+import io
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+from munet.joint.workdir import Beginning
+from munet.methods.gumbel_matrix.result import RoutedReplica, RoutedTask, RoutingResult
+from munet.suites import routing_rows
+from munet.suites.routing_report import Trained
+from munet.types import Quality, TaskInfo
+
+SETS = ("tfds:mnist", "tfds:fashion_mnist", "tfds:cifar100_subset")
+
+
+def trained(num_tasks: int = 12, seeds: int = 2, allocation: str = "learnt") -> Trained:
+    names = [f"task {number}" for number in range(num_tasks)]
+    sets = [SETS[number * 3 // num_tasks] for number in range(num_tasks)]
+    infos = tuple(
+        TaskInfo(name, f"{place}?without={number}", "f", ("x", "y"), 9, 9, 9)
+        for number, (name, place) in enumerate(zip(names, sets, strict=True))
+    )
+
+    def task(number: int, seed: int) -> RoutedTask:
+        group = number * 3 // num_tasks
+        rows = ("".join("1" if place == group or (place == 3 and seed) else "0" for place in range(4)), "10")
+        odds = ((0.75,) * 4, (0.5, 0.25))
+        return RoutedTask({}, rows, odds, 0.5, Quality(8, 10), Quality(9, 10), None, 1000, 500.0, 10_000)
+
+    replicas = tuple(
+        RoutedReplica(seed, {name: task(number, seed) for number, name in enumerate(names)}) for seed in range(seeds)
+    )
+    result = RoutingResult(allocation, replicas, {}, 5, 100, 1.0)
+    beginning = Beginning({"allocation": allocation}, infos, {}, {})
+    return Trained("Gumbel-Matrix", "", result, beginning, np.array([5]), np.ones((seeds, 1)))
+
+
+def test_a_line_for_each_seed_and_task() -> None:
+    lines = list(csv.DictReader(io.StringIO(routing_rows.csv({"gumbel": trained()}))))
+    assert len(lines) == 24
+    assert lines[0]["rows"] == "1000|10"
+    assert lines[12]["rows"] == "1001|10"
+    assert {line["seed"] for line in lines} == {"0", "1"}
+    first = lines[0]
+    assert (first["method"], first["task"], first["uri"]) == ("gumbel", "task 0", "tfds:mnist?without=0")
+    assert (float(first["test_accuracy"]), first["test_loss"], first["connections"]) == (0.9, "", "6")
+    assert (first["used"], float(first["expected"]), first["distinct_rows"]) == ("2", 3.75, "3")
+    assert first["probabilities"] == "0.7500 0.7500 0.7500 0.7500|0.5000 0.2500"
+
+
+def test_rows_of_different_sets_are_told_apart() -> None:
+    found = routing_rows.separations(trained())
+    assert [one.silhouette for one in found] == pytest.approx([1, 1])
+    assert [one.rand for one in found] == [1, 1]
+    assert routing_rows.separations(trained(allocation="all")) == []
+    assert routing_rows.separations(trained(num_tasks=1)) == []
+
+
+def test_pictures_show_every_task_and_component() -> None:
+    first, second = routing_rows.charts("gumbel", trained(num_tasks=40))
+    cells = [cell for layer in first.spec["hconcat"] for cell in layer["data"]["values"]]
+    assert len(cells) == 40 * 6
+    assert sum(cell["what"] != "not used" for cell in cells) == 40 * 2
+    assert {cell["what"] for cell in cells} == {"mnist", "fashion_mnist", "cifar100_subset", "not used"}
+    assert len(second.spec["data"]["values"]) == 1600
+    assert routing_rows.charts("gumbel", trained(num_tasks=4)) == []
+    for chart in (first, second):
+        svg = chart.svg()
+        ElementTree.fromstring(svg)
+        assert svg.count(b">task ") >= 40  # every task is named
+
+
+def test_how_often_each_component_is_used() -> None:
+    first, second = trained().result.replicas
+    assert first.usage == [[4, 4, 4, 0], [12, 0]]
+    assert second.usage == [[4, 4, 4, 12], [12, 0]]
