@@ -28,6 +28,7 @@ from munet.methods.muir import alignment
 from munet.methods.muir.alignment import Search
 from munet.methods.muir.blocks import Part, Plan, generate
 from munet.methods.muir.nets import Net, deep_bind, language_model, lenet
+from munet.methods.muir.objectives import judged
 
 BLOCK, CONTEXT, SHARE = (16, 16), 4, 0.5
 Work = Callable[[], Any]
@@ -100,26 +101,23 @@ def step(challengers: int, repeats: int) -> dict[str, Any]:
     plan = Plan(BLOCK, [Part((at,), net.generated) for at, net in enumerate(nets)])
     generator = np.random.default_rng(0)
     batches = (
-        (generator.normal(size=(128, 32, 32, 3)).astype(np.float32), generator.integers(0, 10, 128)),
+        (generator.integers(0, 256, (128, 32, 32, 3)).astype(np.uint8), generator.integers(0, 10, 128)),
         (generator.integers(0, 128, (20, 35)), generator.integers(0, 128, (20, 35))),
         (generator.integers(0, 5, (256, 201)), generator.normal(size=256).astype(np.float32)),
     )
     own = [net.own(np.array([0, at], np.uint32)) for at, net in enumerate(nets)]
     search = _search(plan, challengers)
 
-    def total(leaves: list[dict[str, Array]]) -> Array:
+    def total(leaves: list[dict[str, Array]], batches: Any) -> Array:
         pairs = zip(nets, leaves, batches, strict=True)
         return jnp.stack([_loss(net, one, *batch) for net, one, batch in pairs]).sum()
 
-    def plain(params: list[dict[str, Array]]) -> Array:
-        return total(params)
-
-    def generated(params: Mapping[str, Any]) -> Array:
+    def generated(params: Mapping[str, Any], batches: Any) -> Array:
         blocks = generate(
             params["modules"], params["contexts"], search["candidates"], params["scores"], search["places"]
         )
         made = [{path: leaf[0] for path, leaf in plan.unpack(blocks, at).items()} for at in range(len(nets))]
-        return total([{**one, **other} for one, other in zip(params["own"], made, strict=True)])
+        return total([{**one, **other} for one, other in zip(params["own"], made, strict=True)], batches)
 
     kernels = [
         {one.path: jnp.asarray(generator.normal(0, one.deviation, one.shape), jnp.float32) for one in net.generated}
@@ -127,32 +125,29 @@ def step(challengers: int, repeats: int) -> dict[str, Any]:
     ]
     whole = [{**one, **other} for one, other in zip(own, kernels, strict=True)]
     ours = {"modules": _modules(plan), "contexts": search["contexts"], "scores": search["scores"], "own": own}
-    turns = _turns({"ours": _trained(generated, ours), "plain": _trained(plain, whole)}, repeats)
+    given = jax.device_put(batches)  # arguments: constants would be folded, and their work not be measured
+    turns = _turns({"ours": _trained(generated, ours, given), "plain": _trained(total, whole, given)}, repeats)
     return {"blocks": plan.num_locations, **turns, **_ratios(turns, "ours", "plain")}
 
 
 def _loss(net: Net, leaves: Mapping[str, Array], inputs: Any, targets: Any) -> Array:
-    outputs: Any = net.apply(leaves, jnp.asarray(inputs))
-    if net.name.startswith("DeepBind"):
-        return ((outputs[:, 0] - targets) ** 2).mean()
-    scores = outputs[0] if isinstance(outputs, tuple) else outputs
-    loss: Array = optax.softmax_cross_entropy_with_integer_labels(scores, targets).mean()
-    return loss
+    carry = net.start(len(targets)) if net.objective == "next_token" else ()
+    return judged(net, leaves, jnp.asarray(inputs), jnp.asarray(targets), carry).losses.mean()
 
 
-def _trained(loss: Callable[[Any], Array], params: Any) -> Work:
+def _trained(loss: Callable[[Any, Any], Array], params: Any, batches: Any) -> Work:
     """Steps of Adam, one a call, from where the call before ended."""
     adam = optax.adam(1e-3)
     held = {"params": jax.tree.map(jnp.array, params)}
     held["moments"] = adam.init(held["params"])
 
     @jax.jit
-    def one(params: Any, moments: Any) -> tuple[Any, Any]:
-        moves, moments = adam.update(jax.grad(loss)(params), moments)
+    def one(params: Any, moments: Any, batches: Any) -> tuple[Any, Any]:
+        moves, moments = adam.update(jax.grad(loss)(params, batches), moments)
         return optax.apply_updates(params, moves), moments
 
     def work() -> Any:
-        held["params"], held["moments"] = one(held["params"], held["moments"])
+        held["params"], held["moments"] = one(held["params"], held["moments"], batches)
         return held["params"]
 
     return work

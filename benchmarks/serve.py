@@ -7,8 +7,9 @@ is read already, `predict_ms` the same from the bytes of its PNG; `one_client_ms
 95th percentile of one client that sends this PNG as the body, again and again; `healthz_ms` is what a request costs
 that asks no model. `batch_images_s` is the rate of batches of 64 images that are read already, `decoded_images_s` that
 of such batches from PNGs, and `clients_images_s` what all clients get together, each with one image a request; the
-clients are threads of this process and take part of the same cores. With `--requests`, resident memory of the server
-after a tenth of so many requests, and after all (`memory_mb`).
+clients are threads of this process and take part of the same cores. With `--requests`, so many more requests of all
+clients together: how many were answered a second (`soak_requests_s`), and resident memory of the server when it was
+ready, after a tenth of them and after all (`memory_mb`).
 """
 
 from __future__ import annotations
@@ -127,7 +128,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     predicted, _ = median_ms(lambda: predictor.predict(data), options.seconds / 4)
     batch, _ = median_ms(lambda: predictor.logits(many), options.seconds / 4)
     decoded, _ = median_ms(lambda: predictor.predict([data] * _BATCH), options.seconds / 4)
-    found = {
+    found: dict[str, Any] = {
         "task": task,
         "forward_ms": forward,
         "predict_ms": predicted,
@@ -136,6 +137,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     }
     path = f"/v1/tasks/{quote(task)}/predict"
     with serving(options.workdir) as (url, process):
+        ready = resident_mb(process)
         client = Client(url)
         found["healthz_ms"], _ = median_ms(lambda: client.ask("/healthz"), options.seconds / 4)
         found["one_client_ms"], found["one_client_p95_ms"] = median_ms(lambda: client.ask(path, data), options.seconds)
@@ -143,9 +145,10 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         found["clients_images_s"] = round(rate(url, path, data, options.clients, options.seconds), 1)
         if options.requests:
             rate(url, path, data, options.clients, 0, options.requests // 10)
-            before = resident_mb(process)
-            rate(url, path, data, options.clients, 0, options.requests)
-            found["memory_mb"] = [round(before, 1), round(resident_mb(process), 1)]
+            tenth = resident_mb(process)
+            left = options.requests - options.requests // 10
+            found["soak_requests_s"] = round(rate(url, path, data, options.clients, 0, left), 1)
+            found["memory_mb"] = [round(size, 1) for size in (ready, tenth, resident_mb(process))]
     return found
 
 

@@ -1,22 +1,56 @@
 """MUiR: tasks of any architecture share modules by an evolving alignment (Meyerson and Miikkulainen, 2019).
 
     munet train --config=muir:synthetic --workdir=runs/muir
+    munet train --config=muir:cross_modal --config.data_dir=../shared/tfds --workdir=runs/cross_modal
 
-Variants: `synthetic` (the default: thirty linear tasks of three groups, the authors' data), with `noisy`, `random`,
-`oracle`, `single`, `framework` (PyTorch's initial values, of `single`) and `lambda_4` after commas: `synthetic,noisy`.
+`synthetic` (the default): thirty linear tasks of three groups, the authors' data, with `noisy`, `random`, `oracle`,
+`single`, `framework` (PyTorch's initial values, of `single`) and `lambda_4` after commas: `synthetic,noisy`. Cost:
+about a minute on one CPU core; ten seeds side by side (`--config.replicas=10`) take about as long as two. Expected
+result: tasks of a group end on one module, and test errors near 0 (noisy: near 0.37); docs/howto/muir.md.
 
-Cost: about a minute on one CPU core; ten seeds side by side (`--config.replicas=10`) take about as long as two.
-Expected result: tasks of a group end on one module, and test errors near 0 (noisy: near 0.37); docs/howto/muir.md.
+`cross_modal`: LeNet on `cifar10_subset` and on `fashion_mnist`, an LSTM on a text and DeepBind on synthetic DNA share
+blocks of 16 x 16. After a comma `intratask` (each with itself only), `single`, `framework`, `classical` or
+`hierarchical`; some of `images`, `text` and `dna`: only these tasks; `short`: a study in 320 rounds, of Fashion-MNIST,
+text and DNA. Cost: hours on a CPU, `short` about half a minute of one core for each seed. Expected results of `short`:
+docs/results/muir_cross_modal.md.
+
+`characters`: three copies of a Ti/16 root of three blocks, one for each of three sets of characters, cut into blocks of
+16 x 16; with `intratask` or `single` as above. Needs a GPU: 15,552 blocks. Expected result: not measured yet.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from munet.config import MuirConfig, MuirExperiment
+from munet.config import MuirConfig, MuirExperiment, TrainRuntime
 from munet.errors import UserError, nearest
 
 DATA = "../shared/muir_synthetic/synthetic.npz"
+MODALITIES = {  # tasks, and examples of each in a round
+    "images": (("tfds:cifar10_subset", 128), ("tfds:fashion_mnist", 128)),
+    "text": (("builtin:text/python", 20),),
+    "dna": (("builtin:dna", 256),),
+}
+# For a study on a busy CPU: one set of images, a sixth of its training and a fifth of its test images, small batches.
+_FASHION = "tfds:fashion_mnist?train=train[:10000]&validation=train[10000:10500]&test=test[:2000]"
+_SHORT = {
+    "images": ((_FASHION, 32),),
+    "text": (("builtin:text/python", 10),),
+    "dna": (("builtin:dna", 64),),
+}
+_CROSS_MODAL: dict[str, Any] = {
+    "block_rows": 16,
+    "block_columns": 16,
+    "context": 4,
+    "challengers": 1,
+    "score_learning_rate": 0.1,
+    "generation_rounds": 500,
+    "burn_in": 2,
+    "generations": 48,
+    "final_generations": 0,
+}
+ROOT = "../shared/roots/ti16_3blocks_32px_cifar100.npz"
+CHARACTERS = ("tfds:cmaterdb/devanagari", "tfds:cmaterdb/telugu", "tfds:kmnist_t10k")
 NUM_TASKS, GROUP_SIZE = 30, 10
 _CHANGES: dict[str, dict[str, Any]] = {
     "synthetic": {},
@@ -31,6 +65,9 @@ _CHANGES: dict[str, dict[str, Any]] = {
         "final_generations": 0,
     },
     "framework": {"initial": "framework"},
+    "intratask": {"between_tasks": False},
+    "classical": {"sharing": "hierarchical", "context": 0, "challengers": 0},
+    "hierarchical": {"sharing": "hierarchical", "challengers": 0},
     "lambda_4": {"challengers": 4},
 }
 
@@ -42,9 +79,14 @@ def get_config(variant: str = "synthetic") -> MuirConfig:
       UserError: no such variant.
     """
     names = variant.split(",")
+    known = [*_CHANGES, "cross_modal", "short", *MODALITIES, "characters"]
     for name in names:
-        if name not in _CHANGES:
-            raise UserError(f"there is no variant {name!r}. {nearest(name, _CHANGES)}")
+        if name not in known:
+            raise UserError(f"there is no variant {name!r}. {nearest(name, known)}")
+    if "cross_modal" in names or names[0] in MODALITIES:
+        return _cross_modal(names)
+    if "characters" in names:
+        return _characters(names)
     options = "&noisy=true" if "noisy" in names else ""
     experiment = MuirExperiment(
         tasks=tuple(f"muir:{DATA}?task={task}{options}" for task in range(NUM_TASKS)),
@@ -54,3 +96,39 @@ def get_config(variant: str = "synthetic") -> MuirConfig:
         for field, value in _CHANGES[name].items():
             setattr(experiment, field, value)
     return MuirConfig(experiment)
+
+
+def _cross_modal(names: list[str]) -> MuirConfig:
+    """Tasks of several modalities, or of those that are named."""
+    chosen = [name for name in MODALITIES if name in names] or list(MODALITIES)
+    is_short = "short" in names
+    tasks = [task for name in chosen for task in (_SHORT if is_short else MODALITIES)[name]]
+    settings = {**_CROSS_MODAL, **({"generation_rounds": 40, "burn_in": 1, "generations": 7} if is_short else {})}
+    settings |= _changes(names)
+    experiment = MuirExperiment(
+        tasks=tuple(uri for uri, _ in tasks), batch_sizes=tuple(size for _, size in tasks), **settings
+    )
+    return MuirConfig(experiment, TrainRuntime(block_rounds=25))
+
+
+def _characters(names: list[str]) -> MuirConfig:
+    """Copies of a root for sets of characters, which are never flipped."""
+    settings = _CROSS_MODAL | {
+        "tasks": CHARACTERS,
+        "nets": ("vit",) * len(CHARACTERS),
+        "root": ROOT,
+        "variant": "Ti/16",
+        "batch_size": 128,
+        "learning_rate": 3e-4,
+        "flip": False,
+        "burn_in": 0,
+        "generations": 20,
+        "generation_rounds": 100,
+    }
+    return MuirConfig(MuirExperiment(**{**settings, **_changes(names)}), TrainRuntime(block_rounds=10))
+
+
+def _changes(names: list[str]) -> dict[str, Any]:
+    """What variants change but the length, which they say of the synthetic tasks."""
+    changes = {field: value for name in names for field, value in _CHANGES.get(name, {}).items()}
+    return {field: value for field, value in changes.items() if field not in ("generations", "final_generations")}

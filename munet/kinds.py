@@ -12,7 +12,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast, get_args
 
 from munet.config import evolve_rules as evolve
 from munet.config import muir, pretrain, routing, train
@@ -112,6 +112,8 @@ class Kind:
         run, unless the settings of the method ask for replicas.
       print_status: a function of a work directory, `as_json`, and the `options` of `munet status` that were given and
         that only runs have; None: it is shown as a run is.
+      check: a function of a work directory, a `munet.report.verify.problems.VerifyReport` and what measures again, for
+        `munet verify`; None: it is checked as a run is.
       refined: what of this entry is otherwise for some settings, by attribute.
     """
 
@@ -133,6 +135,7 @@ class Kind:
     comparison: Comparison | None = None
     is_side_by_side: bool = False
     print_status: Later | None = None
+    check: Later | None = None
     refined: Callable[[Any], Mapping[str, Any]] | None = None
 
     @property
@@ -316,15 +319,16 @@ KINDS: tuple[Kind, ...] = (
         rules=muir.RULES,
         command="munet train",
         what="MUiR training",
-        reader=f"{_NO_VITS} its errors and which tasks share modules; nothing else reads it",
+        reader=f"{_NO_VITS} its qualities, `munet verify` checks it; nothing else reads it",
         method=Method(
             prepare=Later("munet.methods.muir.job:prepare"),
             result=Later("munet.methods.muir.result:MuirResult"),
-            data=lambda experiment: Data(experiment.seed, 32, ("value",)),
+            data=lambda experiment: Data(experiment.seed, 32, get_args(Objective)),
         ),
         comparison=Comparison("values", Later("munet.suites.value_report:ValueReport")),
         is_side_by_side=True,
         print_status=Later("munet.report.muir_status:print_status"),
+        check=Later("munet.report.verify.muir_check:check"),
     ),
     _joint(
         name="routing",
@@ -341,6 +345,7 @@ KINDS: tuple[Kind, ...] = (
         comparison=Comparison("rows", Later("munet.suites.routing_report:RoutingReport")),
         is_side_by_side=True,
         print_status=Later("munet.report.routed:print_status"),
+        check=Later("munet.report.verify.routed_check:check"),
         refined=_of_routed_root,
     ),
 )

@@ -365,7 +365,7 @@ class CompressionEntry:
     tolerance: float | None = None
 
 
-Objective = Literal["", "value"]  # "": a class
+Objective = Literal["", "value", "next_token"]  # "": a class
 
 
 @dataclass(frozen=True)
@@ -374,7 +374,8 @@ class TaskInfo:
 
     `image_shape` is the height, width and channels that the task's images were brought to, as whoever predicts has to;
     `()` in journals written before it was noted, or where images are first decoded in training. `objective` is what is
-    predicted of an example: its class ("" in files, as ever), or a `value`.
+    predicted of an example: its class ("" in files, as ever), a `value`, or the `next_token` of a text, whose symbols
+    are the classes then.
     """
 
     name: TaskName

@@ -67,6 +67,20 @@ MUTANTS = (
     ),
     # Training.
     Mutant(
+        "block removal with half of mu",
+        "munet/evolution/mutations.py",
+        "only_removes = not fidelity.allow_block_growth and",
+        "only_removes = False and",
+        ("tests/evolution/test_mutations.py",),
+    ),
+    Mutant(
+        "two forgotten tasks of one name overwrite each other",
+        "munet/evolution/plan.py",
+        "found[self.called(task, record.model)] += number",
+        "found[self.called(task, record.model)] = number",
+        ("tests/evolution/test_forgetting.py",),
+    ),
+    Mutant(
         "no clip",
         "munet/training/program/optimizer.py",
         "grads, _ = clip.update(grads, clip.init(params))",

@@ -1,5 +1,7 @@
 """A tiny run of many generations, whose process must not grow: memory, time, open files and threads at each quarter.
 
+Time is the processor's, since others may share the machine.
+
     python -m tests.soak --generations=1000 [--workdir=EMPTY_DIRECTORY] [--checkpoint_minutes=0]
 
 It is a program of its own: what a process holds is looked at in a process that does nothing else. It ends with 1 where
@@ -30,7 +32,7 @@ _ALLOWED = {"megabytes": 1.15, "seconds": 1.5, "files": 1.0, "threads": 1.0}  # 
 
 @dataclass(frozen=True)
 class Figures:
-    """What the process holds at one moment, and the median seconds of a generation since the moment before."""
+    """What the process holds at one moment, and the median processor seconds of a generation since the one before."""
 
     generations: int
     megabytes: float
@@ -40,8 +42,8 @@ class Figures:
 
     def __str__(self) -> str:
         return (
-            f"{self.generations:>6} generations: {self.megabytes:7.1f} MB, {self.seconds:.3f} s a generation, "
-            f"{self.files} open files, {self.threads} threads"
+            f"{self.generations:>6} generations: {self.megabytes:7.1f} MB, {self.seconds:.3f} processor seconds a "
+            f"generation, {self.files} open files, {self.threads} threads"
         )
 
 
@@ -52,13 +54,13 @@ class Watch:
     total: int
     figures: list[Figures] = field(default_factory=list)
     _ended: int = 0
-    _last: float = field(default_factory=time.perf_counter)
+    _last: float = field(default_factory=time.process_time)
     _seconds: list[float] = field(default_factory=list)
 
     def __call__(self, event: events.Event) -> None:
         if not isinstance(event, events.GenerationEnded):
             return
-        now = time.perf_counter()
+        now = time.process_time()
         self._seconds.append(now - self._last)
         self._last = now
         self._ended += 1

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import random
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 
 from tests import tiny_run
+from tests.tiny_run import finish, start
 
 NAMED_MOMENTS = (
     "components:5:after",  # the root's components are written, the journal is empty
@@ -25,27 +23,16 @@ NAMED_MOMENTS = (
 )
 
 
-def start(workdir: Path, data: Path, moment: str = "", seed_choice: str = "newest") -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "tests.tiny_run", str(workdir), str(data), moment, seed_choice]
-    environment = {**os.environ, "JAX_PLATFORMS": "cpu", "PYTHONPATH": str(Path(__file__).parents[1])}
-    return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE)
-
-
-def finish(workdir: Path, data: Path, seed_choice: str = "newest") -> None:
-    process = start(workdir, data, seed_choice=seed_choice)
-    _, errors = process.communicate(timeout=200)
-    assert process.returncode == 0, errors.decode()
-
-
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, object], float]:
     """Data, the results of a run that nobody killed, and about the seconds that a second one would take."""
     folder = tmp_path_factory.mktemp("undisturbed")
-    tiny_run.write_data(folder / "data")
+    tiny_run.write_data(folder / "data", has_bars=True)
     started = time.monotonic()
     finish(folder / "run", folder / "data")  # also fills the cache of compiled programs
     seconds = (time.monotonic() - started) / 2
     results = tiny_run.results(folder / "run")
+    assert len(tiny_run.qualities(folder / "run")) >= 4  # other weights would have others
     return folder / "data", results, seconds
 
 
@@ -78,6 +65,24 @@ def test_killed_around_the_choice_of_seed_parents(
     finish(tmp_path / "killed", data, "fit")
     finish(tmp_path / "whole", data, "fit")
     assert tiny_run.results(tmp_path / "killed") == tiny_run.results(tmp_path / "whole")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_killed_around_saves(undisturbed: tuple[Path, dict[str, object], float], tmp_path: Path) -> None:
+    data, expected, _ = undisturbed
+    for moment in (
+        "in_flight:1:before",  # a save is written, but has not its name yet
+        "in_flight:1:after",  # it has, and no manifest
+        "in_flight:2:before",
+        "in_flight:2:after",
+        "journal:1:before",  # the generation that was saved is trained
+    ):
+        process = start(tmp_path / "run", data, moment)
+        _, errors = process.communicate(timeout=200)
+        assert process.returncode == -signal.SIGKILL, (moment, errors.decode())
+    finish(tmp_path / "run", data)
+    assert tiny_run.results(tmp_path / "run") == expected
 
 
 def kill_at_random(seed: int, times: int, undisturbed: tuple[Path, dict[str, object], float], workdir: Path) -> None:

@@ -1,14 +1,15 @@
 """The smallest real run: two tasks of coloured noise, a random root of one block; seconds on two cores.
 
-As a script (`python -m tests.tiny_run WORKDIR DATA [WHERE:COUNT:WHEN [SEED_CHOICE]]`) it evolves, and kills itself
-with SIGKILL before or after the COUNT-th rename or link into a folder of the work directory (`journal:2:before`);
-nothing of it is packaged.
+As a script (`python -m tests.tiny_run WORKDIR DATA [WHERE:COUNT:WHEN [SEED_CHOICE]]`) it is `munet evolve` of this run,
+which kills itself with SIGKILL before or after the COUNT-th rename or link into a folder of the work directory
+(`journal:2:before`); nothing of it is packaged.
 """
 
 from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -26,14 +27,24 @@ from munet.vit.init import init_component
 VARIANT = architecture.get_variant("demo/16")
 
 
-def write_data(folder: Path) -> None:
-    """Two npz tasks and a root checkpoint."""
+def write_data(folder: Path, *, has_bars: bool = False) -> None:
+    """Two npz tasks and a root checkpoint.
+
+    Args:
+      folder: where to.
+      has_bars: classes are where a bright bar is, which children learn by and by: qualities run from 3 of 9 to 9 of 9
+        and follow the weights. Else they are shades in noise, and nearly every quality is 6 of 9.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     for index, name in enumerate(("left", "right")):
         random = np.random.default_rng(index)
         labels = np.arange(90) % 3
-        noise = random.integers(0, 120, (90, 16, 16))
-        np.savez(folder / f"{name}.npz", images=(noise + 40 * labels[:, None, None]).astype(np.uint8), labels=labels)
+        if has_bars:
+            is_bar = np.arange(16)[None, :, None] // 5 == labels[:, None, None]
+            images = random.integers(0, 60, (90, 16, 16)) + 120 * is_bar
+        else:
+            images = random.integers(0, 120, (90, 16, 16)) + 40 * labels[:, None, None]
+        np.savez(folder / f"{name}.npz", images=images.astype(np.uint8), labels=labels)
     write_root(folder / "root.npz")
 
 
@@ -83,6 +94,16 @@ def results(workdir: Path) -> dict[str, object]:
     }
 
 
+def qualities(workdir: Path) -> set[tuple[int, int]]:
+    """All that children of a run have reached on the validation split: images right, of how many."""
+    from munet.store import Store
+    from munet.types import GenerationEntry
+
+    entries = [entry for entry in Store.open(workdir).journal.entries() if isinstance(entry, GenerationEntry)]
+    children = [child for entry in entries for child in entry.children]
+    return {(one.correct, one.counted) for child in children for one in child.training.qualities}
+
+
 def _decisions(workdir: Path) -> list[object]:
     from munet.store import Store
     from munet.types import GenerationEntry
@@ -97,6 +118,20 @@ def _decisions(workdir: Path) -> list[object]:
         else entry
         for entry in Store.open(workdir).journal.entries()
     ]
+
+
+def start(workdir: Path, data: Path, moment: str = "", seed_choice: str = "newest") -> subprocess.Popen[bytes]:
+    """A process of this module."""
+    command = [sys.executable, "-m", "tests.tiny_run", str(workdir), str(data), moment, seed_choice]
+    environment = {**os.environ, "JAX_PLATFORMS": "cpu", "PYTHONPATH": str(Path(__file__).parents[1])}
+    return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+
+
+def finish(workdir: Path, data: Path, seed_choice: str = "newest") -> None:
+    """Lets such a process come to its end."""
+    process = start(workdir, data, seed_choice=seed_choice)
+    _, errors = process.communicate(timeout=200)
+    assert process.returncode == 0, errors.decode()
 
 
 def kill_at(where: str, count: int, when: str) -> None:
@@ -116,19 +151,32 @@ def kill_at(where: str, count: int, when: str) -> None:
 
         return call
 
-    os.replace, os.link = wrapped(os.replace), wrapped(os.link)
+    os.replace, os.link, os.rename = wrapped(os.replace), wrapped(os.link), wrapped(os.rename)
 
 
-def main(workdir: str, data: str, moment: str = "", seed_choice: Any = "newest") -> None:
+CONFIG = """\
+from pathlib import Path
+
+from tests import tiny_run
+
+
+def get_config(seed_choice):
+    config = tiny_run.config(Path(__file__).parent)
+    config.experiment.seed_choice = seed_choice
+    return config
+"""
+
+
+def main(workdir: str, data: str, moment: str = "", seed_choice: str = "newest") -> int:
     if moment:
         where, count, when = moment.split(":")
         kill_at(where, int(count), when)
-    from munet.run.runs import evolve
+    from munet.cli.main import main as munet_main
 
-    settings = config(Path(data))
-    settings.experiment.seed_choice = seed_choice
-    evolve(settings, workdir, lambda _: None)
+    config_file = Path(data) / "tiny.py"
+    config_file.write_text(CONFIG)
+    return munet_main(["evolve", f"--config={config_file}:{seed_choice}", f"--workdir={workdir}"])
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    sys.exit(main(*sys.argv[1:]))

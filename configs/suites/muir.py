@@ -1,11 +1,15 @@
-"""MUiR's Table 2: thirty linear tasks of three groups, without and with noise; ten seeds of a method side by side.
+"""MUiR's studies; all seeds of a method are trained side by side: Table 2, and tasks of several modalities.
 
     munet benchmark --suite=muir:table_2 --repeats=10 --reference=paper
+    munet benchmark --suite=muir:cross_modal --repeats=3 --config.data_dir=../shared/tfds
 
 Variants: `table_2` (single task from MUiR's and from PyTorch's initial values, Random, Oracle, Optimization with eight
-and with four challengers), `stays` (what keeps the mapping that the search has found) and `tiny`, for tests.
+and with four challengers), `stays` (what keeps the mapping that the search has found), `tiny`, for tests, and
+`cross_modal`: LeNet on images, an LSTM on a text and DeepBind on synthetic DNA, each for itself, each sharing with
+itself, pairs, and all together; docs/results/muir_cross_modal.md. `table_6` and `table_7` compare other ways of sharing
+and sizes of contexts on the same tasks; they were not run yet.
 
-The data are those of `../shared/muir_synthetic`. Cost: docs/results/muir_table_2.md says what it took.
+The data of Table 2 are those of `../shared/muir_synthetic`. Cost: docs/results/muir_table_2.md says what it took.
 Expected result: Optimization near 0 (noisy: near 0.37), as Oracle; single tasks and Random far from it.
 """
 
@@ -16,6 +20,7 @@ from typing import Any
 from munet.errors import UserError, nearest
 from munet.suites.suite import Method, Suite
 
+VARIANTS = ("table_2", "stays", "cross_modal", "table_6", "table_7", "tiny")
 _ROWS = {
     "single": ("single", "STL"),
     "framework": ("single,framework", "STL, PyTorch's initial values"),
@@ -30,6 +35,21 @@ _STAYS: dict[str, tuple[dict[str, Any], str]] = {
     "longer": ({"generation_rounds": 400, "generations": 250, "final_generations": 50}, "generations of 400 rounds"),
     "fewer": ({"share": 0.1}, "p = 0.1 instead of 0.5"),
 }
+_CROSS_MODAL = {
+    "single": ("single", "Single task"),
+    "framework": ("single,framework", "Single task, PyTorch's initial values"),
+    "intratask": ("intratask", "MUiR, each task with itself"),
+    "images_text": ("images,text", "MUiR, images + text"),
+    "images_dna": ("images,dna", "MUiR, images + DNA"),
+    "text_dna": ("text,dna", "MUiR, text + DNA"),
+    "all": ("", "MUiR, all together"),
+}
+_TABLE_6 = {
+    "single": ("single", "Single task"),
+    "classical": ("classical", "Classical sharing"),
+    "hierarchical": ("hierarchical", "Hierarchical alignment, nothing searched"),
+    "all": ("", "MUiR"),
+}
 _TINY = {"generations": 3, "final_generations": 1, "generation_rounds": 5}
 
 
@@ -39,8 +59,14 @@ def get_suite(variant: str = "table_2") -> Suite:
     Raises:
       UserError: no such variant.
     """
-    if variant not in ("table_2", "stays", "tiny"):
-        raise UserError(f"there is no variant {variant!r}. {nearest(variant, ('table_2', 'stays', 'tiny'))}")
+    if variant not in VARIANTS:
+        raise UserError(f"there is no variant {variant!r}. {nearest(variant, VARIANTS)}")
+    if variant in ("cross_modal", "table_6"):
+        rows = _CROSS_MODAL if variant == "cross_modal" else _TABLE_6
+        return Suite(tuple(_together(name, change, label) for name, (change, label) in rows.items()))
+    if variant == "table_7":
+        searched = (_together(f"c_{size}", "", f"c = {size}", context=size) for size in (1, 2, 4, 8))
+        return Suite((_together("c_0", "classical", "c = 0, nothing searched"), *searched), against="c_4")
     if variant == "stays":
         return Suite(
             tuple(
@@ -58,3 +84,8 @@ def get_suite(variant: str = "table_2") -> Suite:
         for name, (change, title) in rows.items()
     )
     return Suite(methods, settings=_TINY if variant == "tiny" else {}, benchmark="muir_table_2")
+
+
+def _together(name: str, change: str, label: str, **settings: Any) -> Method:
+    """A method on tasks of several modalities, in the short study's length."""
+    return Method(name, ",".join(["muir:cross_modal", "short", *filter(None, [change])]), settings, label=label)

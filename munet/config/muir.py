@@ -6,15 +6,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
-from munet.config.rules import Rules, tasks
+from munet.config.rules import Rules, num_blocks, tasks, variant
 from munet.config.train import TrainRuntime
 from munet.config.values import NonNegative, Positive, Range, Share
 
-Sharing = Literal["search", "random", "given", "separate"]
+Sharing = Literal["search", "random", "given", "hierarchical", "separate"]
 SHARINGS: dict[Sharing, str] = {  # what people call them
     "search": "MUiR + Optimization",
     "random": "MUiR + Random",
     "given": "MUiR + Oracle",
+    "hierarchical": "Hierarchical alignment",
     "separate": "Single task",
 }
 
@@ -27,9 +28,17 @@ class MuirExperiment:
     replicas: Positive = 1  # trainings of as many seeds, side by side in one program
     tasks: tuple[str, ...] = ()  # task URIs, e.g. "muir:synthetic.npz?task=7"
     # which block uses which module. "search": winners of the alignment search; "random": the same with winners drawn;
-    # "given": one module for the tasks of a group, always; "separate": every block for itself, without contexts
+    # "given": one module for the tasks of a group, always; "hierarchical": the first block of every task one module,
+    # the second another, always; "separate": every block for itself, without contexts
     sharing: Sharing = "search"
+    between_tasks: bool = True  # whether a block may use modules of other tasks; else of its own task only
     groups: tuple[int, ...] = ()  # the true group of each task, if it is known: for "given", and for scores
+    # the architecture of each task: linear (of numbers), lenet or vit (of images), lstm_WIDTH (of texts) or
+    # deep_bind_WIDTH (of windows of nucleotides); (): what is for such a task, of width 128 and 64, and lenet
+    nets: tuple[str, ...] = ()
+    root: str = "demo"  # with which ViTs begin: as for joint trainings
+    variant: str = "demo/16"  # the root's architecture
+    num_blocks: Positive = 3  # how many of the root's first blocks are used
 
     block_rows: Positive = 20  # inputs of a block (m)
     block_columns: Positive = 1  # outputs of a block (n)
@@ -46,6 +55,9 @@ class MuirExperiment:
     final_generations: NonNegative = 200  # after it, from the best version on
     generation_rounds: Positive = 100  # in a generation; a round is a batch of every task
     batch_size: Positive = 10  # examples of each task in a round; a smaller training set is one batch
+    batch_sizes: tuple[int, ...] = ()  # the same for each task; (): batch_size for all
+    text_steps: Positive = 35  # symbols of a text in a round; a batch is as many pieces of it that run side by side
+    flip: bool = True  # left/right, with probability 0.5, of training images
     learning_rate: Annotated[float, Range(0, 100, excluded=0)] = 1e-3  # Adam's
     score_learning_rate: Annotated[float, Range(0, 100, excluded=0)] = 0.01  # Adam's, of the candidates' scores
     keep: Literal["loss", "last"] = "loss"  # the version that final generations begin with: best by validation, or last
@@ -73,8 +85,15 @@ def problems(
     tasks: tuple[str, ...],
     context: int,
     initial: str,
+    nets: tuple[str, ...],
+    batch_sizes: tuple[int, ...],
 ) -> Iterator[str]:
     """What does not fit together, a sentence each."""
+    for name, values in (("nets", nets), ("batch_sizes", batch_sizes)):
+        if values and len(values) != len(tasks):
+            yield f"experiment.{name} has {len(values)} entries for {len(tasks)} tasks: give one for each, or none."
+    if wrong := [size for size in batch_sizes if size < 1]:
+        yield f"experiment.batch_sizes has {wrong[0]}: expected numbers from 1."
     if groups and len(groups) != len(tasks):
         yield f"experiment.groups has {len(groups)} numbers for {len(tasks)} tasks: give one for each task, or none."
     if sharing == "given" and not groups:
@@ -91,7 +110,10 @@ def problems(
         )
 
 
+_TOGETHER = ("sharing", "groups", "tasks", "context", "initial", "nets", "batch_sizes")
 RULES: Rules = (
     (tasks, "experiment.tasks"),
-    (problems, *(f"experiment.{name}" for name in ("sharing", "groups", "tasks", "context", "initial"))),
+    (variant, "experiment.variant"),
+    (num_blocks, "experiment.variant", "experiment.num_blocks"),
+    (problems, *(f"experiment.{name}" for name in _TOGETHER)),
 )

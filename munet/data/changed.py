@@ -61,6 +61,8 @@ def open_changed(uri: TaskUri, settings: OpenSettings, opener: Callable[[TaskUri
         return opener(plain, settings)
     turns = _turns(uri.text, changes.get("rotate"))
     source = opener(plain, replace(settings, max_resident=float("inf")))
+    if source.objective:
+        raise DataError(f"{uri.text}: only images and their classes can be changed by options; remove them.")
     kept = _kept(uri.text, source.class_names, changes)
     identity = [source.fingerprint, kept, turns]
     fingerprint = hashlib.sha256(json.dumps(identity).encode()).hexdigest()

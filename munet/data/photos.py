@@ -7,6 +7,7 @@ before its size is known: a small file can claim to be a huge image.
 from __future__ import annotations
 
 import io
+import logging
 import stat
 import warnings
 from collections.abc import Callable, Iterator
@@ -28,6 +29,10 @@ SUFFIXES = frozenset((".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif",
 MAX_PIXELS = 178_956_970  # of one image; above, Pillow calls it a decompression bomb
 Choose = Callable[[tuple[int, int]], Side | None]  # the canvas of an image of some height and width
 MAX_BYTES = 1 << 29  # of one file, which is read as a whole
+
+# Of damaged files Pillow logs errors, too, which Python would print where nobody has said what to do with logs: whoever
+# sends images to a server would write into its log.
+logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF")  # JPEG: MPO too; none that starts other programs
 

@@ -65,8 +65,9 @@ class Source:
       notes: what a user should know of it, a sentence each: files left out, images in two splits.
       num_bytes: of its files on disk; 0 where there are none.
       image_shape: height, width and channels of its decoded images; None where only decoding tells.
-      objective: what is predicted: "" is a class; of other objectives there are no classes, and images and labels are
-        inputs and targets in float32.
+      objective: what is predicted: "" is a class; of others images and labels are inputs and targets: of a `value`
+        float32 targets and no classes, of a `next_token` symbols and the symbols that follow, whose names are the
+        classes.
     """
 
     class_names: tuple[str, ...]

@@ -14,9 +14,15 @@ from munet.data.tfds.missing_sets import MissingSetError, how_to_get
 from munet.data.uris import open_source, parse_uri
 from munet.errors import DataError, HygieneError, nearest
 from munet.text import is_text, printable
-from munet.types import TaskInfo, TaskName
+from munet.types import Objective, TaskInfo, TaskName
 
 __all__ = ["SPLITS", "Split", "SplitName", "Task", "load_task", "load_tasks", "open_task"]
+
+_WORDS: dict[Objective, str] = {  # what tasks have, by objective
+    "": "images and their classes",
+    "value": "no classes, but a value for each example",
+    "next_token": "no images, but a text whose next symbol is predicted",
+}
 
 
 @dataclass
@@ -128,8 +134,8 @@ def open_task(uri: str, settings: OpenSettings) -> Task:
     source = open_source(parsed, settings)
     if source.objective not in settings.objectives:
         raise DataError(
-            f"{uri}: it has no classes, but a {source.objective} for each example. `munet train --config=muir:...` "
-            "learns such tasks; everything else takes images and their classes, e.g. builtin:digits."
+            f"{uri}: it has {_WORDS[source.objective]}. `munet train --config=muir:...` learns such tasks; everything "
+            "else takes images and their classes, e.g. builtin:digits."
         )
     check_sizes(uri, source.num_examples)
     if not source.objective and len(source.class_names) < 2:

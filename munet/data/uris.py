@@ -3,9 +3,9 @@
 `tfds:mnist`, `tfds:cmaterdb/bangla`, `tfds:omniglot?split=clean`, `tfds:omniglot?alphabet=Korean`,
 `tfds:NAME?train=train[5%:]&validation=train[:5%]`, `npz:/path.npz`, `folder:/path`, `builtin:digits`,
 `builtin:glyphs/<script>`, `hf:NAME?label=...`, `memory:NAME` (arrays handed over in Python),
-`muir:/path.npz?task=7&noisy=true` (one of many tasks of values in a file). Sets of TFDS, of Hugging Face and built-in
-ones may be changed: `?rotate=90` (`changed.py`). Any of them may have a name in front, `birds=folder:/data/a/images`,
-which the task then has.
+`muir:/path.npz?task=7&noisy=true` (one of many tasks of values in a file), `text:/path` (the bytes of a text). Sets of
+TFDS, of Hugging Face and built-in ones may be changed: `?rotate=90` (`changed.py`). Any of them may have a name in
+front, `birds=folder:/data/a/images`, which the task then has.
 """
 
 from __future__ import annotations
@@ -65,6 +65,7 @@ SCHEMES = {
     "hf": Scheme("hub.hub:open_hugging_face", has_options=True, may_be_path=True, has_changes=True),
     "memory": Scheme("memory:open_memory"),
     "muir": Scheme("muir:open_muir", is_path=True, path_options=("task", "noisy")),
+    "text": Scheme("text:open_text", is_path=True),
 }
 
 
@@ -198,7 +199,7 @@ def _name_of(path: str) -> str:
     place = Path(os.path.abspath(expanded(path)))  # noqa: PTH100 - without following links, and without `..`
     if place.name == "labels.csv":
         return place.parent.name
-    return place.stem if place.suffix.lower() in (".npz", ".csv") else place.name or "root"
+    return place.stem if place.suffix.lower() in (".npz", ".csv", ".txt") else place.name or "root"
 
 
 def open_source(uri: TaskUri, settings: OpenSettings) -> Source:

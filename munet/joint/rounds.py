@@ -41,7 +41,8 @@ class Stream:
       is_hashed: whether the words of every round are hashes of its path, made on the host (as pre-training's have ever
         been); else the devices fold the round into one hash, which costs nothing where there are many small streams.
       class_balanced: whether every class comes equally often (`loader.balanced_indices`).
-      is_whole: whether every round has the whole set, in its own order: nothing is drawn then.
+      is_ordered: whether rounds take the set in its own order, batch after batch, and begin anew where less than a
+        batch is left: nothing is drawn then, and a batch of the whole set is all of it in every round.
     """
 
     name: StreamName
@@ -52,12 +53,13 @@ class Stream:
     purposes: tuple[str, ...] = ("augment",)
     class_balanced: bool = False
     is_hashed: bool = False
-    is_whole: bool = False
+    is_ordered: bool = False
 
     def indices(self, seed: int, first: int, count: int) -> Int32[np.ndarray, "rounds batch"]:
         """Which images are in some consecutive rounds."""
-        if self.is_whole:
-            return np.tile(np.arange(len(self.labels), dtype=np.int32), (count, 1))
+        if self.is_ordered:
+            batches = np.arange(first, first + count) % (len(self.labels) // self.batch_size)
+            return (batches[:, None] * self.batch_size + np.arange(self.batch_size)).astype(np.int32)
         if self.class_balanced:
             return loader.balanced_indices(self.path(seed), self.labels, self.batch_size, first, count)
         return loader.batch_indices(self.path(seed), len(self.labels), self.batch_size, first, count)

@@ -1,4 +1,4 @@
-"""`munet status` of a MUiR training, whose tasks have values: errors, seed by seed, and where training stands."""
+"""`munet status` of a MUiR training, of tasks of any kind: qualities, seed by seed, and where training stands."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 from munet.config.muir import MuirExperiment
 from munet.errors import UserError
 from munet.joint.workdir import Workdir
+from munet.methods.muir.metrics import METRICS
 from munet.methods.muir.result import MUIR, MuirResult
 from munet.store import codec
 from munet.text import count, say
@@ -41,11 +42,21 @@ def status_json(workdir: str) -> dict[str, Any]:
         found["replicas"] = [
             {
                 "seed": one.seed,
-                "test_rmse": one.rmse(),
-                "test_rmse_of_best": one.rmse(of_best=True),
+                "test_rmse": one.mean_quality() if one.metric == "RMSE" else None,
+                "test_rmse_of_best": one.mean_quality(of_best=True) if one.metric == "RMSE" else None,
                 "best_round": one.best_round,
                 "modules": len(set(one.mapping)),
                 "blocks": len(one.mapping),
+                "tasks": {
+                    name: {
+                        "metric": task.metric,
+                        "higher_is_better": METRICS[task.metric].is_higher_better,
+                        "test": task.quality(),
+                        "test_of_best": task.quality(of_best=True),
+                        "params": task.params,
+                    }
+                    for name, task in one.tasks.items()
+                },
             }
             for one in result.replicas
         ]
@@ -58,15 +69,15 @@ def print_status(workdir: str, *, as_json: bool, options: Sequence[str]) -> None
     Args:
       workdir: of the training.
       as_json: as one JSON object.
-      options: others of the command that were given: they are about classes.
+      options: others of the command that were given: they are about evolved systems.
 
     Raises:
       UserError: there are such options, or the directory is damaged.
     """
     if options:
         raise UserError(
-            f"{', '.join(options)}: the tasks in {workdir} have values, no classes; `munet status --workdir={workdir}` "
-            "shows their errors, and result.json has them task by task."
+            f"{', '.join(options)}: this is of evolved systems; `munet status --workdir={workdir}` shows the qualities "
+            "of this MUiR training's tasks, and result.json has them with all losses."
         )
     found = status_json(workdir)
     if as_json:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from typing import NamedTuple
 
 import msgspec
 from fastapi import HTTPException, Request
 
 from munet.server.limits import Limits, TooLargeError
+
+# It warns of every malformed form, which Python would print: whoever sends such would write into the server's log.
+logging.getLogger("python_multipart").addHandler(logging.NullHandler())
 
 _MAX_NAME = 200  # letters of a file's name that come back
 

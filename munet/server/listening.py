@@ -63,7 +63,8 @@ def server(app: Any, ending_seconds: int) -> Any:
     return Server(
         uvicorn.Config(
             app,
-            log_level="warning",
+            http="h11",  # httptools, which uvicorn prefers where it is installed, takes headers without end
+            log_level="error",  # it warns of requests that are none, which strangers may send as they like
             access_log=False,
             ws="none",
             server_header=False,

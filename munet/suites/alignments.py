@@ -10,8 +10,11 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int
 
+from munet.config.muir import MuirExperiment
 from munet.joint.workdir import Decision, Workdir
+from munet.methods.muir.folding import sizes
 from munet.methods.muir.result import MUIR
+from munet.store import codec
 
 
 @dataclass(frozen=True)
@@ -22,11 +25,17 @@ class Search:
       seed: which.
       mappings: the module of every location after each generation; the first row is before the search.
       scores: of these rows, where the true groups are known; else none.
+      shared: after each generation, how many modules each set of tasks (`0+2`, their numbers) uses.
+      tasks: names, by number.
+      folded: numbers in the generated weights after each generation, modules folded that are no cheaper than blocks.
     """
 
     seed: int
     mappings: Int[np.ndarray, "generations locations"]
     scores: tuple[int, ...]
+    shared: tuple[Mapping[str, int], ...] = ()
+    tasks: tuple[str, ...] = ()
+    folded: tuple[int, ...] = ()
 
     @property
     def first_full(self) -> int | None:
@@ -65,21 +74,34 @@ def searches(workdir: str) -> list[Search]:
         decided.setdefault(decision.seed, []).append(decision)
     if beginning is None or not decided:
         return []
-    last = max(int(str(one.record["generation"])) for one in next(iter(decided.values())))
-    return [_search(seed, own, len(beginning.tasks), last) for seed, own in decided.items()]
+    where = f"The settings in {place.location(MUIR.start)}"
+    settings = codec.from_json(MuirExperiment, beginning.experiment, where)
+    result, names = place.result(), tuple(info.name for info in beginning.tasks)
+    length = len(result.replicas[0].mapping) if result is not None else len(names)
+    return [_search(seed, own, length, settings, names) for seed, own in decided.items()]
 
 
-def _search(seed: int, decisions: Sequence[Decision], num_tasks: int, last: int) -> Search:
-    """Of models with a block each. What follows the last generation begins with an earlier version, and is left out."""
-    mapping = np.arange(num_tasks)
-    mappings, scores = [mapping], [0]
+def _search(
+    seed: int, decisions: Sequence[Decision], length: int, settings: MuirExperiment, tasks: tuple[str, ...]
+) -> Search:
+    """Of so many blocks. What follows the last generation begins with an earlier version, and is left out."""
+    mapping = np.arange(length)
+    mappings, scores, shared = [mapping], [0], []
     for decision in decisions:
         record: Mapping[str, Any] = decision.record
-        if record["generation"] == last:
+        if record["generation"] == settings.generations:
             break
         mapping = mapping.copy()
         for at, _, new in record["changes"]:
             mapping[at] = new
         mappings.append(mapping)
+        shared.append(record["modules"])
         scores += [int(record["score"])] if "score" in record else []
-    return Search(seed, np.stack(mappings), tuple(scores) if len(scores) == len(mappings) else ())
+    block = (settings.block_rows, settings.block_columns)
+    folded = (
+        tuple(sizes(one.tolist(), settings.context, block).folded for one in mappings[1:])
+        if len(tasks) < length
+        else ()
+    )
+    known = tuple(scores) if len(scores) == len(mappings) else ()
+    return Search(seed, np.stack(mappings), known, tuple(shared), tasks, folded)

@@ -1,4 +1,4 @@
-"""results.md and results.csv of a suite on tasks of values."""
+"""results.md and results.csv of a suite whose seeds train side by side, on tasks of any metric."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from importlib import resources
 from typing import Any, cast
 
+from munet.methods.muir.metrics import METRICS
 from munet.store import codec
-from munet.suites import csv_files
+from munet.suites import csv_files, task_pages
 from munet.suites.alignments import Search
 from munet.suites.summary import Sample
 from munet.suites.value_rows import VERSIONS, ValueRow, spreads
@@ -19,7 +20,7 @@ from munet.text import count, markdown_table
 
 _LEGEND = (
     "Test {metric}, averaged over the {tasks} of a seed; mean over seeds ± its standard error, and median: a few seeds "
-    "in which one task runs off decide a mean. The lower the better. *At the end*: after all rounds. *Best validation "
+    "in which one task runs off decide a mean; {words}. *At the end*: after all rounds. *Best validation "
     "loss*: the version with the best mean validation loss before the final generations. Seconds: wall time of "
     "training all seeds side by side."
 )
@@ -39,6 +40,7 @@ def markdown(
     notes: Sequence[str],
     figures: Sequence[tuple[str, str]] = (),
     paper: str = "",
+    against: str = "",
 ) -> str:
     """The page.
 
@@ -49,14 +51,19 @@ def markdown(
       notes: what a reader must know.
       figures: files relative to the page, each with what is to be seen.
       paper: which of the paper's tables stands beside the numbers; "": none.
+      against: the method with which others are compared, task by task, where metrics differ.
     """
     parts = [f"# Results of the suite {suite}", "\n".join(f"* {note}" for note in notes)]
     if not rows:
         return "\n\n".join([*parts, "No run is complete yet."]) + "\n"
     reference = published(paper) if paper else None
-    tasks = max(len({row.task for row in rows if row.method == method}) for method in {row.method for row in rows})
-    metric = rows[0].metric
-    parts += ["## Methods", _table(rows, reference), _LEGEND.format(metric=metric, tasks=count(tasks, "task"))]
+    if is_mixed(rows):
+        parts += task_pages.sections(rows, against, searches)
+    else:
+        tasks = max(len({row.task for row in rows if row.method == method}) for method in {row.method for row in rows})
+        metric = rows[0].metric
+        legend = _LEGEND.format(metric=metric, tasks=count(tasks, "task"), words=METRICS[metric].words)
+        parts += ["## Methods", _table(rows, reference), legend]
     if reference is not None and reference.others:
         listed = ", ".join(f"{name} {value}" for name, value in reference.others.items())
         parts += [f"The paper quotes for others, with noise: {listed}."]
@@ -65,6 +72,11 @@ def markdown(
     for file, caption in figures:
         parts += [f"![{caption}]({file})", caption]
     return "\n\n".join(parts) + "\n"
+
+
+def is_mixed(rows: Sequence[ValueRow]) -> bool:
+    """Whether tasks have different metrics, so that there is no mean over them."""
+    return len({row.metric for row in rows}) > 1
 
 
 @dataclass(frozen=True)
@@ -91,6 +103,8 @@ def brief(rows: Sequence[ValueRow]) -> list[str]:
     """For the terminal, a line for each method."""
     if not rows:
         return []
+    if is_mixed(rows):
+        return task_pages.brief(rows)
     titles = {row.method: row.title for row in rows}
     width = max(map(len, titles.values()))
     ends, bests = (spreads(rows, version) for version in VERSIONS)
@@ -103,21 +117,22 @@ def brief(rows: Sequence[ValueRow]) -> list[str]:
         )
 
     return [
-        f"mean test {rows[0].metric} over tasks, the lower the better; seeds' mean ± standard error, and median:",
+        f"mean test {rows[0].metric} over tasks, {METRICS[rows[0].metric].words}; seeds' mean ± standard error, and "
+        "median:",
         *(line(name, title) for name, title in titles.items()),
     ]
 
 
 def seeds_table(rows: Sequence[ValueRow]) -> str:
-    """results.csv: a line for each method and seed, means over the tasks."""
-    grouped: dict[tuple[str, int], list[ValueRow]] = {}
+    """results.csv: a line for each method, seed and metric, means over the tasks that have it."""
+    grouped: dict[tuple[str, int, str], list[ValueRow]] = {}
     for row in rows:
-        grouped.setdefault((row.method, row.seed), []).append(row)
+        grouped.setdefault((row.method, row.seed, row.metric), []).append(row)
     means = ("end", "best", "end_validation_loss", "best_validation_loss")
     lines: list[Sequence[object]] = [
         ("method", "title", "seed", "tasks", "metric", *means, "best_round", "num_modules", "run_seconds")
     ]
-    for (method, seed), own in grouped.items():
+    for (method, seed, _), own in grouped.items():
         values = [math.fsum(getattr(row, name) for row in own) / len(own) for name in means]
         first = own[0]
         lines.append(

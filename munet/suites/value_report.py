@@ -52,6 +52,7 @@ class ValueReport:
             notes=self._notes(),
             figures=shown,
             paper=self._suite.benchmark if self._reference else "",
+            against=self._suite.compared_with,
         )
         place.replace(PAGE, page.encode())
 

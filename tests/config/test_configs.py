@@ -128,6 +128,17 @@ def test_decathlon_is_the_papers_benchmark() -> None:
     )  # fmt: skip
 
 
+@pytest.mark.parametrize("spec", ["characters", "decathlon", "decathlon:large"])
+def test_the_papers_configs_follow_the_published_code(spec: str) -> None:
+    paper = load_config(spec).experiment
+    found = paper.fidelity
+    assert (found.crop, found.colours, found.momentum_product, found.block_removal) == (
+        "tensorflow", "source", "bfloat16", "mu",
+    )  # fmt: skip
+    if spec != "decathlon:large":
+        assert paper.search_space.image_size == tuple(range(16, 385, 16))
+
+
 def test_the_decathlons_sets_are_those_of_tfds() -> None:
     names = [parse_uri(task).path for task in load_config("decathlon").experiment.tasks]
     assert sorted(names) == [f"visual_domain_decathlon/{config.name}" for config in _decathlon_configs()]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import struct
 import zlib
 from typing import Any
@@ -194,3 +195,15 @@ def test_damaged_metadata_do_not_matter() -> None:
     data = encoded(Image.fromarray(FLAT), "JPEG", exif=b"Exif\0\0nonsense")
     with photos.quietly():
         assert decode(data, None).shape == (12, 8, 3)
+
+
+def test_damaged_files_write_nothing_into_the_log(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of this one Pillow logs an error, which filled the pipe that nobody read behind a server."""
+    data = encoded(Image.fromarray(FLAT), "TIFF")
+    samples = data.index(struct.pack("<HHI", 277, 3, 1)) + 8  # SamplesPerPixel, one SHORT
+    monkeypatch.setattr(logging.root, "handlers", [])  # as in a program that says nothing of logs
+    with photos.quietly(), pytest.raises(BadImageError, match="no image in a known format"):
+        read_header(data[:samples] + struct.pack("<H", 60_000) + data[samples + 2 :])
+    assert capsys.readouterr().err == ""

@@ -4,6 +4,7 @@ import math
 from collections import Counter
 from dataclasses import replace
 from functools import cache
+from typing import Literal
 
 import pytest
 
@@ -136,6 +137,20 @@ def test_number_of_blocks_moves_by_one_within_its_bounds(blocks: int, growth: bo
         assert (mutation.before, mutation.after, mutation.effective) == (blocks, after, after != blocks)
         seen.add(after)
     assert seen == {max(blocks - 1, 1), min(blocks + 1, 3) if growth else blocks}
+
+
+@pytest.mark.parametrize(("removal", "share"), [("mu", 1.0), ("half_mu", 0.5)])
+def test_where_blocks_cannot_grow_removal_fires_with_mu_or_half_of_it(
+    removal: Literal["mu", "half_mu"], share: float
+) -> None:
+    """The paper's action removes whenever it fires; as a step up or down it does so half the time."""
+    fidelity = Fidelity(allow_block_growth=False, block_removal=removal)
+    experiment = make_experiment(TASKS, mutation_probability=0.4, fidelity=fidelity)
+    expected = 0.4 * share
+    for blocks in (2, 3):
+        removed = sum(mutate_num_blocks(experiment, blocks, draws(i))[0] == blocks - 1 for i in range(2000))
+        assert abs(removed / 2000 - expected) < 4 * math.sqrt(expected * (1 - expected) / 2000)
+    assert {mutate_num_blocks(experiment, 1, draws(i))[0] for i in range(50)} == {1}  # one is left
 
 
 def test_directions_are_equally_likely() -> None:

@@ -61,6 +61,7 @@ LEARNERS: dict[str, Callable[[Path], Job]] = {
     "joint adapters": _fine_tuning("shared_adapters"),
     "separate fine-tuning": _fine_tuning("separate"),
     "MUiR": lambda folder: muir.prepare(small.config(folder, challengers=1, score_learning_rate=1e-9)),
+    "MUiR across architectures": lambda folder: muir.prepare(small.mixed(folder, score_learning_rate=1e-9)),
     "Gumbel-Matrix routing": lambda folder: gumbel_matrix.prepare(
         routed.config(folder, network="mnist", image_size=22)
     ),

@@ -360,7 +360,7 @@ def test_a_report_shows_it_with_its_mistakes(workdir: Path, tmp_path: Path, monk
     section = examples.section(read)
     made = report.make(read, section)
     names = [section.name for section in made.sections if section.name != "classes"]  # where any fails
-    assert names == ["tasks", "comparison", "size", "mistakes", "graph", "knowledge", "data", "settings"]
+    assert names == ["tasks", "comparison", "size", "mistakes", "graph", "sharing", "knowledge", "data", "settings"]
     for task, part in zip(system.models, section.parts, strict=True):
         test = system.models[task].test_quality
         assert test is not None

@@ -27,7 +27,7 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def server(stored: Path) -> Iterator[Running]:
-    """A server that is ready; what it is asked must leave it as it was."""
+    """A server that is ready; what it is asked must leave it as it was, and write nothing into its log."""
     from tests.server import running
 
     with running.serving(
@@ -35,3 +35,6 @@ def server(stored: Path) -> Iterator[Running]:
     ) as process:
         process.wait_until_ready()
         yield process
+        assert process.stop()[0] == 0
+        others = [line for line in process.said[-1].splitlines() if not line.startswith("munet: ")]
+        assert not others, others[:10]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import socket
 import struct
@@ -16,6 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from munet.server import listening
 from tests.server.running import Running, png
 
 FORM = "multipart/form-data; boundary=line"
@@ -37,6 +39,11 @@ def bomb() -> bytes:
 def still_answers(server: Running) -> Iterator[None]:
     yield
     assert post(server, png(), "image/png").status_code == 200
+
+
+def resident(server: Running) -> int:
+    """Bytes of the server that are in memory."""
+    return int(Path(f"/proc/{server.process.pid}/statm").read_text().split()[1]) * 4096
 
 
 def post(server: Running, body: bytes, kind: str, task: str = "plain") -> httpx.Response:
@@ -93,6 +100,40 @@ def test_a_body_that_turns_out_too_large(server: Running) -> None:
     assert response.status_code == 413
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("length", [f"Content-Length: {1 << 30}", "Transfer-Encoding: chunked"])
+def test_a_gigabyte_is_refused_early_and_kept_nowhere(length: str, server: Running) -> None:
+    place = urlsplit(server.url)
+    before, largest, answer = resident(server), 0, b""
+    piece = bytes(1 << 20)
+    part = b"%x\r\n%b\r\n" % (len(piece), piece) if "chunked" in length else piece
+    with socket.create_connection((place.hostname, place.port), timeout=20) as connection:
+        connection.sendall(f"POST /v1/predict HTTP/1.1\r\nHost: {place.netloc}\r\n{length}\r\n\r\n".encode())
+        with contextlib.suppress(ConnectionError):  # it hangs up on who goes on after the answer
+            for _ in range(1 << 10):
+                connection.sendall(part)
+                largest = max(largest, resident(server))
+        with contextlib.suppress(ConnectionError):
+            answer = connection.recv(1 << 16)
+    assert not answer or b" 413 " in answer.split(b"\r\n")[0]
+    assert 0 < largest < before + (32 << 20)
+
+
+def test_headers_without_end(server: Running) -> None:
+    place = urlsplit(server.url)
+    before = resident(server)
+    with socket.create_connection((place.hostname, place.port), timeout=20) as connection:
+        connection.sendall(f"GET /healthz HTTP/1.1\r\nHost: {place.netloc}\r\nX: ".encode())
+        with pytest.raises(ConnectionError):
+            connection.sendall(b"a" * (100 << 20))
+    assert resident(server) < before + (32 << 20)
+
+
+def test_the_http_parser_is_the_one_that_limits_headers() -> None:
+    """uvicorn would take httptools where that is installed, which lets them fill the memory."""
+    assert listening.server(None, 1).config.http == "h11"
+
+
 def test_a_client_that_is_too_slow(server: Running) -> None:
     place = urlsplit(server.url)
     with socket.create_connection((place.hostname, place.port), timeout=20) as connection:
@@ -103,6 +144,13 @@ def test_a_client_that_is_too_slow(server: Running) -> None:
         answer = connection.recv(4096)
     assert b"408" in answer.split(b"\r\n")[0]
     assert 1 < time.monotonic() - started < 15
+
+
+def test_what_is_no_request(server: Running) -> None:
+    place = urlsplit(server.url)
+    with socket.create_connection((place.hostname, place.port), timeout=20) as connection:
+        connection.sendall(b"\x16\x03\x01 what is this\r\n\r\n")  # as TLS begins
+        assert b" 400 " in connection.recv(4096)
 
 
 def test_a_client_that_goes_away(server: Running) -> None:
@@ -170,18 +218,15 @@ def test_any_body(server: Running, body: bytes, kind: str) -> None:
 @pytest.mark.timeout(1800)
 def test_ten_thousand_bodies_take_no_memory(server: Running) -> None:
     """Resident memory after the first thousand is that after all, but for a few MiB."""
-
-    def resident() -> int:
-        with Path(f"/proc/{server.process.pid}/statm").open() as file:
-            return int(file.read().split()[1]) * 4096
-
     sizes: list[int] = []
 
     @settings(UNHURRIED, max_examples=10_000)
     @given(body=broken(), kind=KINDS)
     def all_of_them(body: bytes, kind: str) -> None:
         attack(server, body, kind)
-        sizes.append(resident())
+        sizes.append(resident(server))
 
     all_of_them()
+    assert len(sizes) >= 9_000  # hypothesis may find that there are no more
+    print(f"{len(sizes):,} bodies: {sizes[0] >> 20}, {sizes[len(sizes) // 10] >> 20}, {sizes[-1] >> 20} MiB")
     assert sizes[-1] < sizes[len(sizes) // 10] + (32 << 20)

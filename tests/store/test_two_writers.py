@@ -250,11 +250,13 @@ import fcntl, sys, time
 from pathlib import Path
 from munet.errors import WorkdirError
 from munet.store import Store, keeper, lease
-from tests.store import shared_store
+from tests.faults import networks
 from tests.store import shared_store
 from tests.store.samples import entry, put_published
 shared_store.register()
 workdir, machine, end = sys.argv[1], sys.argv[2], Path(sys.argv[3])
+if len(sys.argv) > 4:
+    shared_store.SharedStore.around = staticmethod(networks.slow(int(sys.argv[4]), 0.05))
 keeper.beating.__wrapped__.__defaults__ = (0.1,)
 keeper.shows_life.__defaults__ = lease.Lease.__init__.__defaults__ = (2.0, time.sleep)
 keeper.boot = lambda: machine  # another kernel, which file locks do not reach
@@ -279,8 +281,9 @@ except WorkdirError as error:
 """
 
 
-def writer(workdir: str, machine: str, end: Path) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", WRITER, workdir, machine, str(end)]
+def writer(workdir: str, machine: str, end: Path, *seed: str) -> subprocess.Popen[str]:
+    """Such a process; with a seed requests and their answers take up to 50 ms each."""
+    command = [sys.executable, "-c", WRITER, workdir, machine, str(end), *seed]
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
@@ -288,10 +291,14 @@ def places(tmp_path: Path) -> dict[str, str]:
     return {"shared": f"shared://{tmp_path}/run", "local": str(tmp_path / "run")}
 
 
-@pytest.mark.parametrize("where", ["shared", "local"])
-def test_of_two_processes_one_survives(where: str, tmp_path: Path) -> None:
+SLOWLY = [pytest.param("shared", (str(2 * turn), str(2 * turn + 1)), marks=pytest.mark.slow) for turn in range(10)]
+
+
+@pytest.mark.parametrize(("where", "seeds"), [("shared", ()), ("local", ()), *SLOWLY])
+def test_of_two_processes_one_survives(where: str, seeds: tuple[str, ...], tmp_path: Path) -> None:
     workdir, end = places(tmp_path)[where], tmp_path / "end"
-    processes = [writer(workdir, machine, end) for machine in ("one", "two")]
+    own = ([seeds[0]], [seeds[1]]) if seeds else ([], [])
+    processes = [writer(workdir, machine, end, *seed) for machine, seed in zip(("one", "two"), own, strict=True)]
     while all(process.poll() is None for process in processes):
         time.sleep(0.05)
     end.touch()

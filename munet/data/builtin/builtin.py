@@ -1,4 +1,8 @@
-"""Data sets that need no file and no network: `builtin:digits` and `builtin:glyphs/<script>`."""
+"""Data sets that need no file and no network: `builtin:digits`, `builtin:glyphs/<script>`, and of other objectives.
+
+`builtin:text/python` is a text, `builtin:dna` has a number for each of its synthetic windows; only methods that learn
+such tasks take them (`munet train --config=muir:...`).
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
+from munet.data import text
+from munet.data.builtin import dna
 from munet.data.builtin.scripts import SCRIPTS
 from munet.data.cache import NamedArrays, cached_arrays, content_key
 from munet.data.open_settings import OpenSettings, TaskUri
@@ -21,16 +27,18 @@ def open_builtin(uri: TaskUri, settings: OpenSettings) -> Source:
     """Opens a built-in set.
 
     Args:
-      uri: whose path is `digits` or `glyphs/<script>`.
+      uri: whose path is `digits`, `glyphs/<script>`, `text/python` or `dna`.
       settings: the cache, and the seed of the 80/10/10 split; the images are the same for every seed.
 
     Raises:
       DataError: there is no such set.
     """
-    known = [_DIGITS, *(_GLYPHS + script for script in SCRIPTS)]
+    known = [_DIGITS, *(_GLYPHS + script for script in SCRIPTS), text.PYTHON, dna.DNA]
     name, cache_dir = uri.path, settings.cache_dir
     if name not in known:
         raise DataError(f"{uri.text}: there is no built-in set {name!r}. {nearest(name, known)}")
+    if name in (text.PYTHON, dna.DNA):
+        return text.open_python() if name == text.PYTHON else dna.open_dna()
     arrays = _digits() if name == _DIGITS else _glyphs(name.removeprefix(_GLYPHS), cache_dir)
     class_names = [str(label) for label in arrays["class_names"]]
     return source_of_arrays(uri.text, arrays["images"], arrays["labels"], class_names, seed=settings.seed)

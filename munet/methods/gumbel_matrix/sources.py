@@ -155,7 +155,7 @@ def stream_of_samples(name: TaskName, batch_size: int) -> Stream:
     """A stream that brings nothing but random words."""
     nothing = np.zeros((batch_size, 1, 1, 1), np.uint8)
     labels = np.zeros(batch_size, np.int32)
-    return Stream(name, nothing, labels, batch_size, path_of(name), PURPOSES, is_whole=True)
+    return Stream(name, nothing, labels, batch_size, path_of(name), PURPOSES, is_ordered=True)
 
 
 def path_of(name: TaskName) -> Callable[[int], rng.Path]:

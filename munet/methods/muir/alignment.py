@@ -62,32 +62,44 @@ def resting(incumbent: Mapping, challengers: int) -> Generation:
     return Generation(candidates, np.zeros(length, bool), (), np.full(length, -1, np.int32))
 
 
-def ask(incumbent: Mapping, search: Search, path: rng.Path) -> Generation:
+def ask(
+    incumbent: Mapping, search: Search, path: rng.Path, pools: Int[np.ndarray, " locations"] | None = None
+) -> Generation:
     """Draws the challengers of a generation.
 
     Args:
       incumbent: the modules in use.
       search: how.
       path: of the generation's draws.
+      pools: which locations may share: those of one number; None: any. A module that nobody uses is of the pool of the
+        location of its number, which had it first.
     """
     length = len(incumbent)
+    pools = np.zeros(length, np.int32) if pools is None else np.asarray(pools)
+    order = np.argsort(pools, kind="stable")
+    firsts, ends = (np.searchsorted(pools[order], pools, side) for side in ("left", "right"))
     places = drawn_locations(length, search.share, path)
     pairs = [(number, place) for number in range(1, 1 + search.challengers) for place in places.tolist()]
     # A location, all of which are equally probable, names its module: so a module comes as often as it is used.
-    chosen = incumbent[(rng.uniforms((*path, "location"), pairs) * length).astype(np.int64)]
+    own = np.tile(places, search.challengers)
+    shares = rng.uniforms((*path, "location"), pairs)
+    chosen = incumbent[order[firsts[own] + (shares * (ends - firsts)[own]).astype(np.int64)]]
     unused = np.setdiff1d(np.arange(search.num_modules), incumbent)
     fresh: list[int] = []
     if len(unused) and search.new:
-        is_new = rng.uniforms((*path, "new"), pairs) < search.new
-        news = [pair for pair, new in zip(pairs, is_new, strict=True) if new]
-        chosen[is_new] = unused[(rng.uniforms((*path, "unused"), news) * len(unused)).astype(np.int64)]
-        fresh = sorted(set(chosen[is_new].tolist()))
+        found_new: set[int] = set()
+        for at in np.flatnonzero(rng.uniforms((*path, "new"), pairs) < search.new).tolist():
+            free = unused[pools[unused % length] == pools[own[at]]]
+            if len(free):
+                chosen[at] = free[int(rng.uniform((*path, "unused", *pairs[at])) * len(free))]
+                found_new.add(int(chosen[at]))
+        fresh = sorted(found_new)
     found = resting(incumbent, search.challengers)
     found.candidates[1:, places] = chosen.reshape(search.challengers, len(places))
     found.drawn[places] = True
     if search.is_random:
-        ends = [(place,) for place in places.tolist()]
-        found.picks[places] = (rng.uniforms((*path, "pick"), ends) * (1 + search.challengers)).astype(np.int32)
+        picked = [(place,) for place in places.tolist()]
+        found.picks[places] = (rng.uniforms((*path, "pick"), picked) * (1 + search.challengers)).astype(np.int32)
     return dataclasses.replace(found, fresh=tuple(fresh))
 
 

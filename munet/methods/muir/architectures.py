@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float, Int
 
+DEEP_BIND_TAPS = 24  # nucleotides that a filter sees
 _pytorch = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")  # between -1 and 1 over the root of the inputs
 _he = nn.initializers.variance_scaling(2.0, "fan_in", "normal")
 
@@ -210,6 +211,31 @@ class Lstm(nn.Module):
         return jnp.swapaxes(hidden, 0, 1), end
 
 
+class SymbolConvolution(nn.Module):
+    """`Convolution` over embedded symbols of one axis, as one over the symbols themselves: there are only a few.
+
+    Every tap's matrix is first applied to each symbol's embedding; then the same numbers come of a product that is as
+    many times smaller as the embedding is wider than there are symbols.
+    """
+
+    taps: int
+    outputs: int
+
+    @nn.compact
+    def __call__(
+        self, text: Int[Array, "batch length"], embedding: Float[Array, "symbols inputs"]
+    ) -> Float[Array, "batch places outputs"]:
+        """Applies the layer."""
+        symbols, inputs = embedding.shape
+        kernel = self.param("kernel", _pytorch, (self.taps, inputs, self.outputs))
+        of_symbols = jnp.einsum("si,tio->tso", embedding, kernel).reshape(-1, self.outputs)
+        is_symbol = jax.nn.one_hot(text, symbols, dtype=kernel.dtype)
+        places = text.shape[1] - self.taps + 1
+        shifted = [is_symbol[:, at : at + places] for at in range(self.taps)]
+        made: Array = jnp.concatenate(shifted, axis=-1) @ of_symbols
+        return made + self.param("bias", nn.initializers.zeros, (self.outputs,))
+
+
 class DeepBind(nn.Module):
     """A number of a window of nucleotides (N, A, C, G, T); of width 256: 6400 blocks, of width 64: 400."""
 
@@ -219,7 +245,7 @@ class DeepBind(nn.Module):
     def __call__(self, windows: Int[Array, "batch length"]) -> Float[Array, "batch 1"]:
         """Affinities."""
         embedding = self.param("embedding", nn.initializers.normal(1.0), (5, self.width))
-        x = nn.relu(Convolution((24,), self.width, name="conv")(embedding[windows])).max(axis=1)
+        x = nn.relu(SymbolConvolution(DEEP_BIND_TAPS, self.width, name="conv")(windows, embedding)).max(axis=1)
         x = nn.relu(Dense(self.width, name="dense")(x))
         made: Array = Dense(1, is_generated=False, name="head")(x)
         return made

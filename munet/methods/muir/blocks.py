@@ -33,6 +33,7 @@ class Matrices:
       count: how many matrices: taps of a convolution, gates of an LSTM.
       rows, columns: of each: inputs and outputs.
       deviation: of the weights at the start.
+      limit: between which and its negative PyTorch's initial values are uniform; 0: the same normal as here.
     """
 
     path: LeafPath
@@ -41,6 +42,7 @@ class Matrices:
     rows: int
     columns: int
     deviation: float
+    limit: float = 0.0
 
     def grid(self, block: Block) -> tuple[int, int]:
         """Blocks of a matrix, down and across; those at the edges may overhang."""
@@ -72,18 +74,20 @@ Rule = Callable[[LeafPath, tuple[int, ...]], Matrices | None]
 
 def dense(path: LeafPath, shape: tuple[int, ...]) -> Matrices:
     """A kernel (inputs, outputs)."""
-    return Matrices(path, shape, 1, shape[0], shape[1], math.sqrt(2 / shape[0]))
+    return Matrices(path, shape, 1, shape[0], shape[1], math.sqrt(2 / shape[0]), math.sqrt(1 / shape[0]))
 
 
 def convolution(path: LeafPath, shape: tuple[int, ...]) -> Matrices:
     """A kernel (*taps, inputs, outputs), one- or two-dimensional: every tap is a matrix."""
     taps = math.prod(shape[:-2])
-    return Matrices(path, shape, taps, shape[-2], shape[-1], math.sqrt(2 / (taps * shape[-2])))
+    inputs = taps * shape[-2]
+    return Matrices(path, shape, taps, shape[-2], shape[-1], math.sqrt(2 / inputs), math.sqrt(1 / inputs))
 
 
 def gates(path: LeafPath, shape: tuple[int, ...]) -> Matrices:
     """Kernels of an LSTM (gates, inputs, units): every gate is a matrix."""
-    return Matrices(path, shape, shape[0], shape[1], shape[2], math.sqrt(1 / shape[2]))
+    deviation = math.sqrt(1 / shape[2])
+    return Matrices(path, shape, shape[0], shape[1], shape[2], deviation, deviation)
 
 
 def into_heads(path: LeafPath, shape: tuple[int, ...]) -> Matrices:
@@ -133,6 +137,7 @@ class Plan:
         self.block, self.parts = block, tuple(parts)
         task_of: list[int] = []
         deviations: list[float] = []
+        limits: list[float] = []
         self._first: list[int] = []
         for part in self.parts:
             self._first.append(len(task_of))
@@ -140,8 +145,10 @@ class Plan:
                 for one in part.matrices:
                     task_of += [task] * one.num_blocks(block)
                     deviations += [one.deviation] * one.num_blocks(block)
+                    limits += [one.limit] * one.num_blocks(block)
         self.task_of = np.array(task_of, np.int32)  # of each location
         self.deviations = np.array(deviations, np.float32)  # of its weights at the start
+        self.limits = np.array(limits, np.float32)  # between which they are uniform if PyTorch has it so; else 0
 
     @property
     def num_locations(self) -> int:
@@ -159,6 +166,18 @@ class Plan:
             found[one.path] = jax.vmap(lambda cut, one=one: one.unpack(cut, self.block))(own[:, at : at + size])
             at += size
         return found
+
+    def places(self, index: int) -> slice:
+        """The locations of a part."""
+        part = self.parts[index]
+        each = sum(one.num_blocks(self.block) for one in part.matrices)
+        return slice(self._first[index], self._first[index] + each * len(part.tasks))
+
+    def pack_part(self, index: int, leaves: Mapping[LeafPath, Any]) -> Float[np.ndarray, "locations m n"]:
+        """The blocks of a part whose models all have these leaves."""
+        part = self.parts[index]
+        blocks = np.concatenate([one.pack(leaves[one.path], self.block) for one in part.matrices])
+        return np.tile(blocks, (len(part.tasks), 1, 1))
 
     def pack(self, leaves: Sequence[Mapping[LeafPath, Any]]) -> Float[np.ndarray, "locations m n"]:
         """The blocks of generated leaves, part by part as `unpack` gives them."""

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import functools
 
-from munet.config import to_json
-from munet.config.muir import SHARINGS, MuirConfig
+from munet.config import Experiment, to_json
+from munet.config.muir import SHARINGS, MuirConfig, MuirExperiment
 from munet.errors import ConfigError
 from munet.joint.job import Free, Job, Length, Words
 from munet.joint.preparation import Say, open_inputs
-from munet.methods.muir import publishing
+from munet.methods.muir import publishing, vit_net
+from munet.methods.muir.choice import nets_of
 from munet.methods.muir.learner import Muir
+from munet.methods.muir.nets import Net
 from munet.methods.muir.result import MUIR
-from munet.methods.muir.values import HeldOut, nets_of, stream_of, together
+from munet.methods.muir.values import HeldOut, stream_of, together
+from munet.run.start import RootComponents
 from munet.text import count
+from munet.vit.architecture import get_variant
 
 
 def prepare(config: MuirConfig, say: Say = lambda _: None) -> Job:
@@ -26,16 +30,25 @@ def prepare(config: MuirConfig, say: Say = lambda _: None) -> Job:
     experiment, runtime = config.experiment, config.runtime
     opened = open_inputs(config, say, stream=False)
     tasks, infos = opened.tasks, [task.info for task in opened.tasks]
-    nets = nets_of(tasks)
-    numbers = together(tasks, nets, experiment.batch_size)
+    root = _root(experiment, runtime.cache_dir) if "vit" in experiment.nets else None
+    for note in root.notes if root else ():
+        say(f"root {experiment.root}: {note}")
+    vit = None if root is None else functools.partial(_vit, experiment, root)
+    nets = nets_of(tasks, experiment, vit)
+    sizes = experiment.batch_sizes or (experiment.batch_size,) * len(tasks)
+    numbers = together(tasks, nets, sizes)
     streams = tuple(
-        stream_of(name, [tasks[number] for number in own], experiment.batch_size) for name, own in numbers.items()
+        stream_of(name, [tasks[number] for number in own], nets[own[0]], sizes[own[0]]) for name, own in numbers.items()
     )
     if experiment.sharing in ("search", "random") and not (experiment.challengers and experiment.share):
         name = "challengers" if not experiment.challengers else "share"
         say(f"experiment.{name} = 0: nothing is searched; every block keeps the module that it begins with.")
     learner = Muir(
-        experiment, [info.name for info in infos], numbers, {name: nets[own[0]] for name, own in numbers.items()}
+        experiment,
+        [info.name for info in infos],
+        numbers,
+        {name: nets[own[0]] for name, own in numbers.items()},
+        {stream.name: stream.batch_size for stream in streams},
     )
     _check(learner)
     searched = (experiment.burn_in + experiment.generations) * experiment.generation_rounds
@@ -43,7 +56,7 @@ def prepare(config: MuirConfig, say: Say = lambda _: None) -> Job:
         searched,
         experiment.generation_rounds,
         experiment.final_generations * experiment.generation_rounds,
-        experiment.generation_rounds if learner.has_search else 0,
+        experiment.generation_rounds if learner.has_search or learner.is_recurrent else 0,
         block=runtime.block_rounds,
     )
     seeds = tuple(range(experiment.seed, experiment.seed + experiment.replicas))
@@ -65,7 +78,7 @@ def prepare(config: MuirConfig, say: Say = lambda _: None) -> Job:
         keeps_best="" if experiment.keep == "last" else experiment.keep,
         free=Free(runtime.checkpoint_minutes, runtime.max_hours),
         layout=opened.layout,
-        beginning=opened.beginning(to_json(experiment), {}),
+        beginning=opened.beginning(to_json(experiment), root.checkpoint if root else {}),
         words=Words(
             title=title,
             picture=f"{title}, {count(len(infos), 'task')}",
@@ -81,6 +94,26 @@ def prepare(config: MuirConfig, say: Say = lambda _: None) -> Job:
         publish=functools.partial(publishing.publish, learner),
         measure_all=HeldOut(learner, tasks),
     )
+
+
+def _root(experiment: MuirExperiment, cache_dir: str) -> RootComponents:
+    """The root with which ViTs begin.
+
+    Raises:
+      CheckpointError: it cannot be had or used.
+    """
+    run = Experiment(root=experiment.root, variant=experiment.variant, num_blocks=experiment.num_blocks)
+    run.defaults.image_size = _image_size(experiment)
+    return RootComponents(run, cache_dir)
+
+
+def _image_size(experiment: MuirExperiment) -> int:
+    return MUIR.trained.data(experiment).image_size
+
+
+def _vit(experiment: MuirExperiment, root: RootComponents, classes: int) -> Net:
+    size = _image_size(experiment)
+    return vit_net.vit(get_variant(experiment.variant), experiment.num_blocks, size, root.arrays, classes)
 
 
 def _check(learner: Muir) -> None:

@@ -6,7 +6,8 @@ generation of the search and begins the next (Algorithm 2; spec of MUiR, section
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import jax
@@ -21,8 +22,10 @@ from munet.methods.muir import alignment
 from munet.methods.muir import state as states
 from munet.methods.muir.alignment import Search
 from munet.methods.muir.blocks import Part, Plan, generate, refined
-from munet.methods.muir.nets import Net
+from munet.methods.muir.nets import Leaves, Net
+from munet.methods.muir.objectives import evaluated, judged
 from munet.methods.muir.state import MuirState, Trained
+from munet.training.program import keys
 from munet.types import TaskName
 
 
@@ -34,6 +37,7 @@ class Muir(Deciding):
       tasks: names, in the order of their numbers.
       parts: which tasks' models lie together, by the stream that brings their batches.
       nets: architecture of each part.
+      rows: examples of each part in a round, or texts side by side; where they are not given nothing is recurrent.
     """
 
     def __init__(
@@ -42,6 +46,7 @@ class Muir(Deciding):
         tasks: Sequence[TaskName],
         parts: Mapping[StreamName, Sequence[int]],
         nets: Mapping[StreamName, Net],
+        rows: Mapping[StreamName, int] = MappingProxyType({}),
     ):
         self.experiment, self.tasks = experiment, tuple(tasks)
         self.groups: tuple[Group, ...] = (self.tasks,)
@@ -50,6 +55,8 @@ class Muir(Deciding):
             (experiment.block_rows, experiment.block_columns),
             [Part(tuple(parts[name]), nets[name].generated) for name in parts],
         )
+        self._carries = tuple(nets[name].start(rows.get(name, 0)) for name in parts)
+        self.is_recurrent = bool(jax.tree.leaves(self._carries))
         self._place = {task: (i, at) for i, part in enumerate(self.plan.parts) for at, task in enumerate(part.tasks)}
         self._adam = optax.scale_by_adam()
         self.has_search = bool(
@@ -66,7 +73,8 @@ class Muir(Deciding):
 
     def initial(self, seed: int) -> MuirState:
         """A module for every location; where the search begins at once, with its first challengers."""
-        state = states.initial(self.experiment, self.plan, self.nets, seed)
+        carries: Any = jax.tree.map(np.asarray, self._carries)
+        state = states.initial(self.experiment, self.plan, self.nets, seed, carries)
         if self.has_search and not self.experiment.burn_in:
             state = self._begun(state, np.asarray(state.candidates[0]), seed, 0)
         return state
@@ -76,17 +84,18 @@ class Muir(Deciding):
     ) -> tuple[MuirState, Mapping[StreamName, Array]]:
         """A step of Adam; scores of locations that were not drawn do not move, not by a bit."""
 
-        def loss_of(trained: Trained, scores: Array) -> tuple[Array, dict[StreamName, Array]]:
+        def loss_of(trained: Trained, scores: Array) -> tuple[Array, tuple[dict[StreamName, Array], tuple[Any, ...]]]:
             blocks = self._blocks(trained, state, scores)
-            total, found = jnp.float32(0), {}
+            total, found, carries = jnp.float32(0), {}, []
             for index, name in enumerate(self.streams):
-                outputs, targets = self._outputs(trained, blocks, index, batches[name]), _targets(batches[name])
-                losses = ((outputs - targets) ** 2).mean(axis=1)
+                leaves = self._leaves(trained, blocks, index)
+                losses, carry = self._losses(leaves, index, batches[name], state.carries[index])
                 total, found[name] = total + losses.sum(), losses.mean()
-            return total, found
+                carries.append(carry)
+            return total, (found, tuple(carries))
 
         gradient = jax.grad(loss_of, argnums=(0, 1) if self.has_search else 0, has_aux=True)
-        gradients, losses = gradient(state.trained, state.scores)
+        gradients, (losses, carries) = gradient(state.trained, state.scores)
         scores, score_moments = state.scores, state.score_moments
         if self.has_search:
             gradients, of_scores = gradients
@@ -99,34 +108,47 @@ class Muir(Deciding):
         if not self.experiment.context:
             trained = trained._replace(contexts=state.trained.contexts)
         return state._replace(
-            trained=trained, scores=scores, moments=moments, score_moments=score_moments
+            trained=trained, scores=scores, moments=moments, score_moments=score_moments, carries=carries
         ), losses  # fmt: skip
 
     def measure(self, state: MuirState, task: TaskName, images: Array, labels: Array) -> Answers:
-        """What the task's model says of some inputs; values have no classes."""
+        """What the task's model says of some inputs, or of the symbols of a text; values have no classes."""
         index, at = self._place[self.tasks.index(task)]
         leaves = self._leaves(state.trained, self._measured_blocks(state), index)
-        outputs = self.nets[index].apply({path: leaf[at] for path, leaf in leaves.items()}, images)
-        return Answers(jnp.zeros(labels.shape, jnp.int32), (outputs[:, 0] - labels) ** 2)
+        net, own = self.nets[index], {path: leaf[at] for path, leaf in leaves.items()}
+        if net.objective == "next_token":
+            images, labels = images[None], labels[None]
+        found = judged(net, own, images, labels, carry=net.start(len(images)))
+        return Answers(found.classes, found.losses)
 
-    def losses(self, state: MuirState, inputs: Sequence[Array], targets: Sequence[Array]) -> list[Float[Array, " t"]]:
-        """Mean loss of every task of every part, at once. Traced.
+    def evaluate(
+        self, state: MuirState, inputs: Sequence[Array], targets: Sequence[Array], counted: Sequence[int]
+    ) -> list[tuple[Float[Array, " tasks"], Int[Array, " tasks"]]]:
+        """For the tasks of every part mean losses, and how many predictions are right, at once. Traced.
 
         Args:
           state: of a replica.
-          inputs: of each part, (tasks, examples, ...).
-          targets: (tasks, examples).
+          inputs, targets: of each part, with an axis of its tasks before those of `objectives.Arranged`.
+          counted: how many predictions count; they are as many for each task of a part.
         """
         blocks, found = self._measured_blocks(state), []
-        for index, (given, wanted) in enumerate(zip(inputs, targets, strict=True)):
+        for index, (net, given, wanted, count) in enumerate(zip(self.nets, inputs, targets, counted, strict=True)):
             leaves = self._leaves(state.trained, blocks, index)
-            outputs = jax.vmap(self.nets[index].apply)(leaves, given)[..., 0]
-            found.append(((outputs - wanted) ** 2).mean(axis=1))
+
+            def one(leaves: Leaves, given: Array, wanted: Array, net: Net = net, count: int = count) -> Any:
+                return evaluated(net, leaves, given, wanted, count)
+
+            found.append(_by_task(one, leaves, given, wanted))
         return found
 
     def decide(self, state: MuirState, place: Place) -> tuple[MuirState, Mapping[str, object] | None]:
-        """Ends a generation and begins the next; after the last one the winners stay alone."""
+        """Ends a generation and begins the next; after the last one the winners stay alone.
+
+        Recurrent models begin every generation with zeros, whether anything is searched or not.
+        """
         settings = self.experiment
+        if self.is_recurrent:
+            state = state._replace(carries=jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), state.carries))
         number = place.round // settings.generation_rounds - settings.burn_in
         if not self.has_search or number < 0 or number > settings.generations:
             return state, None
@@ -141,6 +163,10 @@ class Muir(Deciding):
     def winners(self, state: MuirState) -> tuple[alignment.Mapping, Float[np.ndarray, " locations"]]:
         """The modules that would win now, and their weights. On the host."""
         return alignment.tell(np.asarray(state.candidates), np.asarray(state.scores), np.asarray(state.picks))
+
+    def net_of(self, task: TaskName) -> Net:
+        """The architecture of a task."""
+        return self.nets[self._place[self.tasks.index(task)][0]]
 
     def learning_rate(self, step: int) -> float:  # noqa: ARG002
         """Adam's; it is constant."""
@@ -181,7 +207,8 @@ class Muir(Deciding):
 
     def _begun(self, state: MuirState, incumbent: alignment.Mapping, seed: int, number: int) -> MuirState:
         """The state in which a generation of the search begins; modules that are tried anew are initialised anew."""
-        generation = alignment.ask(np.asarray(incumbent), self.search, ("muir", seed, "search", number))
+        pools = None if self.experiment.between_tasks else self.plan.task_of
+        generation = alignment.ask(np.asarray(incumbent), self.search, ("muir", seed, "search", number), pools)
         state = states.with_generation(state, generation, self._scores, self._adam)
         if not generation.fresh:
             return state
@@ -219,9 +246,19 @@ class Muir(Deciding):
         """All parameters of the models of a part, with an axis of its tasks."""
         return {**trained.own[index], **self.plan.unpack(blocks, index)}
 
-    def _outputs(self, trained: Trained, blocks: Array, index: int, batch: Batch) -> Float[Array, "tasks batch"]:
-        leaves = self._leaves(trained, blocks, index)
-        return jax.vmap(self.nets[index].apply)(leaves, jnp.moveaxis(batch.images, 1, 0))[..., 0]
+    def _losses(self, leaves: Leaves, index: int, batch: Batch, carry: Any) -> tuple[Float[Array, " tasks"], Any]:
+        """Mean loss of each of a part's tasks, and what its recurrent model goes on with."""
+        net = self.nets[index]
+        if len(self.plan.parts[index].tasks) == 1:
+            key = keys.wrapped(batch.words[0])
+            own = {path: leaf[0] for path, leaf in leaves.items()}
+            found = judged(net, own, batch.images, batch.labels, carry, key)
+            return found.losses.mean()[None], jax.lax.stop_gradient(found.carry)
+
+        def one(leaves: Leaves, images: Array, labels: Array) -> Array:
+            return judged(net, leaves, images, labels).losses.mean()
+
+        return _by_task(one, leaves, jnp.moveaxis(batch.images, 1, 0), jnp.moveaxis(batch.labels, 1, 0)), carry
 
     def _blocks(self, trained: Trained, state: MuirState, scores: Any) -> Array:
         """All blocks, as they train."""
@@ -238,8 +275,12 @@ class Muir(Deciding):
         return generate(trained.modules, trained.contexts, chosen[None])
 
 
-def _targets(batch: Batch) -> Float[Array, "tasks batch"]:
-    return jnp.moveaxis(batch.labels, 1, 0)
+def _by_task(function: Callable[..., Any], *arguments: Any) -> Any:
+    """A function mapped over the tasks of a part; a single one has no axis inside, which costs fast products."""
+    if len(jax.tree.leaves(arguments)[0]) > 1:
+        return jax.vmap(function)(*arguments)
+    found = function(*jax.tree.map(lambda leaf: leaf[0], arguments))
+    return jax.tree.map(lambda leaf: leaf[None], found)
 
 
 def _without(moments: Trained, modules: list[int]) -> Trained:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -21,9 +21,12 @@ from jaxtyping import Array, Float
 
 from munet.methods.muir.architectures import DeepBind, LanguageModel, LeNet, WideResNet
 from munet.methods.muir.blocks import LeafPath, Matrices, Rule, convolution, dense, gates, matrices
+from munet.methods.muir.flops import products
 from munet.training.program import keys
+from munet.types import Objective
 
 Leaves = Mapping[LeafPath, Any]
+_MEANS, _DEVIATIONS = (125.3, 123.0, 113.9), (63.0, 62.1, 66.7)  # of CIFAR-10 (spec of MUiR, section 8.2)
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,10 @@ class Net:
       inputs: shape of one input.
       rule: which leaves are generated.
       dtype: of inputs.
+      objective: of the tasks that it is for.
+      metric: that their quality is told in (`metrics.py`).
+      flip: whether images of training may be flipped left to right.
+      means, deviations: of the three colours, between 0 and 255, by which images are brought near 0.
     """
 
     name: str
@@ -43,6 +50,11 @@ class Net:
     inputs: tuple[int, ...]
     rule: Rule
     dtype: str = "float32"
+    objective: Objective = "value"
+    metric: str = "RMSE"
+    flip: bool = True
+    means: tuple[float, ...] = _MEANS
+    deviations: tuple[float, ...] = _DEVIATIONS
 
     @cached_property
     def leaves(self) -> dict[LeafPath, tuple[int, ...]]:
@@ -56,14 +68,22 @@ class Net:
         return matrices(self.leaves, self.rule)
 
     @property
+    def given(self) -> Mapping[LeafPath, np.ndarray]:
+        """What generated leaves begin as, where that is not drawn."""
+        return {}
+
+    @property
     def num_params(self) -> int:
         """Of the plain model."""
         return int(sum(np.prod(shape) for shape in self.leaves.values()))
 
-    @property
+    @cached_property
     def flops(self) -> int:
-        """Of a forward pass on one input: two for every weight, each of which is used once in a linear model."""
-        return 2 * self.num_params
+        """Of the products in a forward pass on one input; of a text on one symbol."""
+        given = jax.ShapeDtypeStruct((1, *self.inputs), self.dtype)
+        leaves = {path: jax.ShapeDtypeStruct(shape, "float32") for path, shape in self.leaves.items()}
+        found = products(jax.make_jaxpr(self.apply)(leaves, given).jaxpr)
+        return found // self.inputs[0] if self.objective == "next_token" else found
 
     def own(self, words: np.ndarray) -> dict[LeafPath, np.ndarray]:
         """First values of the leaves that are not generated."""
@@ -72,10 +92,29 @@ class Net:
         taken = {one.path for one in self.generated}
         return {path: np.asarray(leaf) for path, leaf in made.items() if path not in taken}
 
-    def apply(self, leaves: Leaves, inputs: Float[Array, "batch ..."]) -> Array:
-        """Outputs of a model with these parameters."""
-        outputs: Any = self.module.apply({"params": unflatten_dict(dict(leaves), sep="/")}, inputs)
-        return outputs
+    def start(self, rows: int) -> Any:
+        """What a recurrent model begins so many texts with: zeros; () of any other."""
+        if not isinstance(self.module, LanguageModel):
+            return ()
+        zeros = jnp.zeros((rows, self.module.width))
+        return ((zeros, zeros),) * self.module.layers
+
+    def apply(
+        self, leaves: Leaves, inputs: Float[Array, "batch ..."], carry: Any = None, key: Array | None = None
+    ) -> Any:
+        """Outputs of a model with these parameters; of a recurrent one also what it goes on with.
+
+        Args:
+          leaves: the parameters.
+          inputs: prepared.
+          carry: what a recurrent model begins with; None: zeros.
+          key: of dropout, where a recurrent model trains.
+        """
+        variables = {"params": unflatten_dict(dict(leaves), sep="/")}
+        if not isinstance(self.module, LanguageModel):
+            return self.module.apply(variables, inputs)
+        dropout = None if key is None else {"dropout": key}
+        return self.module.apply(variables, inputs, carry, key is not None, rngs=dropout)
 
 
 def by_path(makers: Mapping[str, Callable[[LeafPath, tuple[int, ...]], Matrices]]) -> Rule:
@@ -105,24 +144,25 @@ def linear(inputs: tuple[int, ...]) -> Net:
 def lenet(classes: int = 10) -> Net:
     """Of 32 x 32 images in colour."""
     rule = by_path({"conv_2/kernel": convolution, r"dense_\d/kernel": dense})
-    return Net("LeNet", LeNet(classes), (32, 32, 3), rule)
+    return Net("LeNet", LeNet(classes), (32, 32, 3), rule, objective="", metric="accuracy")
 
 
 def wide_resnet(classes: int = 10) -> Net:
     """WRN-40-1."""
-    return Net("WRN-40-1", WideResNet(classes), (32, 32, 3), by_path({r"group_.*/kernel": convolution}))
+    rule = by_path({r"group_.*/kernel": convolution})
+    return Net("WRN-40-1", WideResNet(classes), (32, 32, 3), rule, objective="", metric="accuracy")
 
 
-def language_model(symbols: int, width: int = 256) -> Net:
-    """Two stacked LSTMs."""
+def language_model(symbols: int, width: int = 256, steps: int = 35) -> Net:
+    """Two stacked LSTMs, of texts in pieces of so many steps."""
     rule = by_path({r"lstm_\d/(input|hidden)": gates})
-    return Net(f"LSTM-{width}", LanguageModel(symbols, width), (8,), rule, "int32")
+    return Net(f"LSTM-{width}", LanguageModel(symbols, width), (steps,), rule, "int32", "next_token", "bits a byte")
 
 
 def deep_bind(width: int = 256, length: int = 201) -> Net:
-    """Of windows of nucleotides."""
-    rule = by_path({"conv/kernel": convolution, "dense/kernel": dense})
-    return Net(f"DeepBind-{width}", DeepBind(width), (length,), rule, "int32")
-
-
-NETS: Mapping[str, Callable[[tuple[int, ...]], Net]] = {"linear": linear}
+    """Of windows of nucleotides; its published baseline begins as generated weights do, not as PyTorch's."""
+    rule = by_path({
+        "conv/kernel": lambda path, shape: replace(convolution(path, shape), limit=0.0),
+        "dense/kernel": lambda path, shape: replace(dense(path, shape), limit=0.0),
+    })  # fmt: skip
+    return Net(f"DeepBind-{width}", DeepBind(width), (length,), rule, "int32", metric="MSE")

@@ -19,13 +19,11 @@ from munet.methods.muir.state import MuirState
 
 
 def arrays_of(learner: Muir, state: MuirState) -> dict[str, np.ndarray]:
-    """Everything that makes a state's models: modules in use, which block uses which of them, contexts, what is own."""
-    mapping = learner.winners(state)[0]
-    used, places = np.unique(mapping, return_inverse=True)
+    """Everything that makes a state's models, folded: modules and contexts, blocks that are cheaper, what is own."""
+    used, places = np.unique(learner.winners(state)[0], return_inverse=True)
     trained: Any = jax.tree.map(np.asarray, state.trained)
-    found = {"modules": trained.modules[used], "alignment": places.astype(np.int32).reshape(-1)}
-    if learner.experiment.context:
-        found["contexts"] = trained.contexts
+    contexts = trained.contexts if learner.experiment.context else None
+    found = folding.folded_arrays(trained.modules[used], contexts, places.astype(np.int32).reshape(-1))
     for part, own in zip(learner.plan.parts, trained.own, strict=True):
         for at, number in enumerate(part.tasks):
             found |= {
@@ -85,8 +83,11 @@ def _replica(learner: Muir, finished: Finished, index: int, file: str) -> MuirRe
             accounted_params=facts.accounted_params,
             flops=facts.flops,
             extras=facts.extras,
+            metric=learner.net_of(name).metric,
+            test=finished.measured[index][name].quality,
+            best_test=finished.best_measured[index][name].quality,
         )
     mapping, best_mapping = (tuple(map(int, learner.winners(one)[0])) for one in (finished.states[index], state))
     size = folding.sizes(mapping, learner.experiment.context, learner.plan.block)
-    seed = learner.experiment.seed + index
+    seed = finished.job.seeds[index]
     return MuirReplica(seed, tasks, mapping, best.step, best_mapping, file, sizes=size)

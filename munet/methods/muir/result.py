@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from munet import kinds
+from munet.errors import CorruptionError
 from munet.methods.muir.folding import Sizes
-from munet.types import TaskName
-
-METRICS = {"value": "RMSE"}  # what a task's quality is called, by its objective; the lower the better
+from munet.methods.muir.metrics import METRICS
+from munet.text import count
+from munet.types import Quality, TaskName
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,8 @@ class MuirTaskResult:
       best_validation_loss, best_test_loss: of the version with the best mean validation loss of all tasks.
       own_best_round: the round at which the task alone was best.
       params, accounted_params, flops, extras: as the learner's `Facts`, of the last version.
+      metric: what the task's quality is told in (`metrics.py`).
+      test, best_test: of classes what is right, of both versions; else None.
     """
 
     validation_loss: float
@@ -33,6 +36,18 @@ class MuirTaskResult:
     accounted_params: float
     flops: int
     extras: Mapping[str, object] = field(default_factory=dict)
+    metric: str = "RMSE"
+    test: Quality | None = None
+    best_test: Quality | None = None
+
+    def quality(self, *, of_best: bool = False) -> float:
+        """On test examples, in the task's metric."""
+        counted, of_loss = (self.best_test if of_best else self.test), METRICS[self.metric].of_loss
+        if counted is not None:
+            return counted.value
+        if of_loss is None:
+            raise CorruptionError(f"result.json: a task has no counts, and its metric is {self.metric}.")
+        return of_loss(self.best_test_loss if of_best else self.test_loss)
 
 
 @dataclass(frozen=True)
@@ -59,10 +74,34 @@ class MuirReplica:
     weights: str = ""
     sizes: Sizes | None = None
 
-    def rmse(self, *, of_best: bool = False) -> float:
-        """Root of the mean squared error on test examples, averaged over the tasks of values."""
-        losses = [task.best_test_loss if of_best else task.test_loss for task in self.tasks.values()]
-        return math.fsum(math.sqrt(loss) for loss in losses) / len(losses)
+    @property
+    def metric(self) -> str:
+        """That of all tasks; "" if they have several."""
+        found = {task.metric for task in self.tasks.values()}
+        return found.pop() if len(found) == 1 else ""
+
+    def mean_quality(self, *, of_best: bool = False) -> float:
+        """On test examples, averaged over the tasks, which have one metric."""
+        return math.fsum(task.quality(of_best=of_best) for task in self.tasks.values()) / len(self.tasks)
+
+    def lines(self) -> list[str]:
+        """For people: a line, or one for each task if these have several metrics."""
+        shared = f"{len(set(self.mapping)):,} modules for {len(self.mapping):,} blocks"
+        if self.metric:
+            metric = METRICS[self.metric]
+            end, best = metric.text(self.mean_quality()), metric.text(self.mean_quality(of_best=True))
+            return [
+                f"seed {self.seed}: test {self.metric} {end} at the end, {best} of the best version by validation "
+                f"(round {self.best_round:,}); mean of {count(len(self.tasks), 'task')}, {metric.words}; {shared}"
+            ]
+        found = [f"seed {self.seed}: {shared}; best version by validation: round {self.best_round:,}"]
+        for name, task in self.tasks.items():
+            metric = METRICS[task.metric]
+            found.append(
+                f"  {name}: test {task.metric} {metric.text(task.quality())} at the end, "
+                f"{metric.text(task.quality(of_best=True))} of the best version; {metric.words}"
+            )
+        return found
 
 
 @dataclass(frozen=True)
@@ -87,13 +126,8 @@ class MuirResult:
         return "result", "result.json"
 
     def lines(self) -> list[str]:
-        """For people, a line a replica."""
-        return [
-            f"seed {one.seed}: test RMSE {one.rmse():.4f} at the end, {one.rmse(of_best=True):.4f} of the best version "
-            f"by validation (round {one.best_round:,}); mean of {len(one.tasks)} tasks, the lower the better; "
-            f"{len(set(one.mapping))} modules for {len(one.mapping)} blocks"
-            for one in self.replicas
-        ]
+        """For people, a line a replica, or for each of its tasks if these have several metrics."""
+        return [line for one in self.replicas for line in one.lines()]
 
 
 MUIR = kinds.named("muir")

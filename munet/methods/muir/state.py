@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -43,6 +44,7 @@ class MuirState(NamedTuple):
       picks: which candidate wins where winners are drawn; else -1.
       moments: Adam's, of `trained`.
       score_moments: Adam's, of the scores.
+      carries: what each part's recurrent models go on with; () of others.
     """
 
     trained: Trained
@@ -53,6 +55,7 @@ class MuirState(NamedTuple):
     picks: Int[Array | np.ndarray, " locations"]
     moments: Any
     score_moments: Any
+    carries: Any = ()
 
 
 def normals(path: rng.Path, shape: tuple[int, ...]) -> Float[np.ndarray, "..."]:
@@ -91,22 +94,50 @@ def context_values(experiment: MuirExperiment, plan: Plan) -> Float[np.ndarray, 
     return np.repeat(values[:, None], count, axis=1).astype(np.float32)
 
 
-def first_modules(experiment: MuirExperiment, plan: Plan, path: rng.Path) -> Float[np.ndarray, "modules c m n"]:
-    """Modules at the start; without contexts, each with the deviation of the location of its number."""
+def first_modules(
+    experiment: MuirExperiment, plan: Plan, path: rng.Path, nets: Sequence[Net] = ()
+) -> Float[np.ndarray, "modules c m n"]:
+    """Modules at the start; without contexts, each with the deviation of the location of its number.
+
+    Where a net's blocks are given (a root's), a module makes its location's block: each of its slices has a part of it,
+    and what was drawn less its mean over the slices, which cancels while the context is constant.
+    """
+    drawn, context = _drawn_modules(experiment, plan, path), experiment.context
+    contexts = context_values(experiment, plan)
+    for index, net in enumerate(nets):
+        if not net.given:
+            continue
+        places, blocks = plan.places(index), plan.pack_part(index, net.given)
+        slices = drawn[places] - drawn[places].mean(axis=1, keepdims=True) if context else 0
+        drawn[places] = blocks[:, None] / contexts[places].sum(axis=1)[:, None, None, None] + slices
+    return drawn
+
+
+def _drawn_modules(experiment: MuirExperiment, plan: Plan, path: rng.Path) -> Float[np.ndarray, "modules c m n"]:
     count, context = experiment.modules or plan.num_locations, experiment.context
     shape = (count, max(context, 1), *plan.block)
     if context:
         return normals(path, shape) * np.float32(module_deviation(context))
-    deviations = plan.deviations[np.arange(count) % plan.num_locations, None, None, None]
-    if experiment.initial == "framework":  # uniform, of a third of He's half variance: 1 / (3 inputs)
-        return uniforms(path, shape) * deviations / np.float32(math.sqrt(2))
-    return normals(path, shape) * deviations
+    owner = np.arange(count) % plan.num_locations
+    mapping = first_mapping(experiment, plan)
+    owner[mapping[::-1]] = np.arange(plan.num_locations)[::-1]  # the first location that has the module
+    normal = normals(path, shape) * plan.deviations[owner, None, None, None]
+    if experiment.initial == "framework":
+        limits = plan.limits[owner, None, None, None]
+        return np.where(limits > 0, uniforms(path, shape) * limits, normal)
+    return normal
 
 
 def first_mapping(experiment: MuirExperiment, plan: Plan) -> alignment.Mapping:
-    """Every location has a module for itself; or, where groups are given, its group's."""
+    """Every location has a module for itself; or its group's; or that of its place among its task's locations."""
     if experiment.sharing == "given":
         return np.array([experiment.groups[task] for task in plan.task_of], np.int32)
+    if experiment.sharing == "hierarchical":
+        found = np.zeros(plan.num_locations, np.int32)
+        for task in np.unique(plan.task_of):
+            is_own = plan.task_of == task
+            found[is_own] = np.arange(is_own.sum())
+        return found
     return np.arange(plan.num_locations, dtype=np.int32)
 
 
@@ -126,7 +157,9 @@ def with_generation(
     )
 
 
-def initial(experiment: MuirExperiment, plan: Plan, nets: tuple[Net, ...], seed: int) -> MuirState:
+def initial(
+    experiment: MuirExperiment, plan: Plan, nets: tuple[Net, ...], seed: int, carries: tuple[Any, ...] = ()
+) -> MuirState:
     """The state that a seed begins with, before any challengers are drawn.
 
     Args:
@@ -134,13 +167,14 @@ def initial(experiment: MuirExperiment, plan: Plan, nets: tuple[Net, ...], seed:
       plan: where blocks lie.
       nets: of the plan's parts.
       seed: of the replica.
+      carries: what each part's recurrent models begin with.
     """
     own = []
     for net, part in zip(nets, plan.parts, strict=True):
-        each = [net.own(rng.key_data(("muir", seed, "own", task))) for task in part.tasks]
+        each = [_own(experiment, net, seed, task) for task in part.tasks]
         own.append({path: np.stack([one[path] for one in each]) for path in each[0]})
     trained = Trained(
-        first_modules(experiment, plan, ("muir", seed, "modules")), context_values(experiment, plan), tuple(own)
+        first_modules(experiment, plan, ("muir", seed, "modules"), nets), context_values(experiment, plan), tuple(own)
     )
     adam = optax.scale_by_adam()
     rest = alignment.resting(first_mapping(experiment, plan), experiment.challengers)
@@ -148,6 +182,16 @@ def initial(experiment: MuirExperiment, plan: Plan, nets: tuple[Net, ...], seed:
     empty = np.zeros(rest.candidates.shape, np.float32)
     places = np.arange(alignment.num_drawn(plan.num_locations, experiment.share), dtype=np.int32)
     bare = MuirState(
-        trained, empty, rest.candidates, rest.drawn, places, rest.picks, adam.init(trained), adam.init(empty)
+        trained, empty, rest.candidates, rest.drawn, places, rest.picks, adam.init(trained), adam.init(empty), carries
     )  # fmt: skip
     return with_generation(bare, rest, scores, adam)
+
+
+def _own(experiment: MuirExperiment, net: Net, seed: int, task: int) -> dict[str, np.ndarray]:
+    """What is not generated of a task's model; biases beside generated kernels are 0, or as PyTorch has them."""
+    own = net.own(rng.key_data(("muir", seed, "own", task)))
+    if experiment.initial == "framework":
+        for one in net.generated:
+            if one.limit and (bias := one.path.replace("kernel", "bias")) in own:
+                own[bias] = uniforms(("muir", seed, "biases", task, bias), own[bias].shape) * np.float32(one.limit)
+    return own

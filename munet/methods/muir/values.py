@@ -1,10 +1,12 @@
-"""Tasks of values for the trainer: which of them train side by side as one stream, and how all are measured at once."""
+"""Tasks for the trainer: which of them train side by side as one stream, and how all are measured at once."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import jax
 import numpy as np
 
 from munet.data.splits import SplitName
@@ -14,46 +16,48 @@ from munet.joint.learner import StreamName
 from munet.joint.program import Programs
 from munet.joint.rounds import Stream
 from munet.methods.muir.learner import Muir
-from munet.methods.muir.nets import NETS, Net
-from munet.types import TaskName
+from munet.methods.muir.nets import Net
+from munet.methods.muir.objectives import arranged, windows
+from munet.types import Quality, TaskName
 
 
-def nets_of(tasks: Sequence[Task]) -> list[Net]:
-    """The architecture of every task; equal ones are one object."""
-    made: dict[tuple[int, ...], Net] = {}
-    for task in tasks:
-        shape = task.split("train").images.shape[1:]
-        made.setdefault(shape, NETS["linear"](shape))
-    return [made[task.split("train").images.shape[1:]] for task in tasks]
-
-
-def together(tasks: Sequence[Task], nets: Sequence[Net], batch_size: int) -> dict[StreamName, list[int]]:
-    """Numbers of the tasks of each stream: those of one architecture that see all of as many examples every round.
+def together(tasks: Sequence[Task], nets: Sequence[Net], batch_sizes: Sequence[int]) -> dict[StreamName, list[int]]:
+    """Numbers of the tasks of each stream: linear models that see all of as many examples every round.
 
     Such tasks are one program over an axis of tasks; others have a stream each.
     """
     found: dict[tuple[object, ...], list[int]] = {}
     for number, (task, net) in enumerate(zip(tasks, nets, strict=True)):
         size = task.info.num_train
-        found.setdefault((id(net), size) if size <= batch_size else (number,), []).append(number)
+        is_small = net.name == "linear" and size <= batch_sizes[number]
+        found.setdefault((id(net), size) if is_small else (number,), []).append(number)
     return {
         f"{nets[numbers[0]].name} of {len(numbers)}" if len(numbers) > 1 else tasks[numbers[0]].info.name: numbers
         for numbers in found.values()
     }
 
 
-def stream_of(name: StreamName, tasks: Sequence[Task], batch_size: int) -> Stream:
-    """The stream of some tasks: examples first, then tasks.
+def stream_of(name: StreamName, tasks: Sequence[Task], net: Net, batch_size: int) -> Stream:
+    """The stream of some tasks: examples first, then tasks, if there are several.
 
     Args:
       name: of the stream.
       tasks: with equally many examples.
-      batch_size: examples of each task in a round, at most.
+      net: their architecture.
+      batch_size: examples of each task in a round, at most; of a text how many pieces of it run side by side.
     """
     splits = [task.split("train") for task in tasks]
-    inputs, targets = (np.stack(arrays, axis=1) for arrays in _arrays(splits))
+    if net.objective == "next_token":
+        rows = min(batch_size, len(splits[0]) // net.inputs[0])
+        inputs, targets = (windows(one, rows, net.inputs[0]) for one in (splits[0].decoded, splits[0].labels))
+        inputs, targets = (one.reshape(-1, one.shape[-1]) for one in (inputs, targets))
+        return Stream(name, inputs, targets, rows, _path_of(name), is_ordered=True)
+    if len(tasks) == 1:
+        inputs, targets = splits[0].decoded, splits[0].labels
+    else:
+        inputs, targets = (np.stack(arrays, axis=1) for arrays in _arrays(splits))
     size = min(batch_size, len(targets))
-    return Stream(name, inputs, targets, size, _path_of(name), is_whole=size == len(targets))
+    return Stream(name, inputs, targets, size, _path_of(name), is_ordered=size == len(targets))
 
 
 def _path_of(name: StreamName) -> Callable[[int], tuple[str | int, ...]]:
@@ -74,20 +78,38 @@ class HeldOut:
 
     def __init__(self, learner: Muir, tasks: Sequence[Task]):
         self._learner, self._tasks = learner, tasks
-        self._programs: dict[int, Callable[..., Any]] = {}
+        self._programs: dict[tuple[int, SplitName], Callable[..., Any]] = {}
+        self._validation: tuple[Any, Any, tuple[int, ...]] | None = None  # on the device, for all generations
 
     def __call__(self, programs: Programs, state: Any, split: SplitName) -> Mapping[TaskName, list[Measured]]:
-        """Mean losses of a split, by task and replica."""
-        if id(programs) not in self._programs:
-            self._programs = {id(programs): programs.compiled(self._learner.losses, shared=2)}
-        parts = [[self._tasks[number].split(split) for number in part.tasks] for part in self._learner.plan.parts]
-        inputs, targets = zip(*((np.stack(x), np.stack(y)) for x, y in map(_arrays, parts)), strict=True)
-        losses = self._programs[id(programs)](state, inputs, targets)
+        """Mean losses of a split, and what is right where there are classes, by task and replica."""
+        inputs, targets, counted = self._arranged(split)
+        if (id(programs), split) not in self._programs:
+            evaluate = functools.partial(self._learner.evaluate, counted=counted)
+            self._programs = {(id(programs), split): programs.compiled(evaluate, shared=2)}
+        results = self._programs[id(programs), split](state, inputs, targets)
         found: dict[TaskName, list[Measured]] = {}
-        for part, own, splits in zip(self._learner.plan.parts, losses, parts, strict=True):
+        parts = zip(self._learner.plan.parts, self._learner.nets, results, counted, strict=True)
+        for part, net, (losses, correct), count in parts:
             for at, number in enumerate(part.tasks):
-                values = np.asarray(own)[:, at]
+                pairs = zip(np.asarray(losses)[:, at], np.asarray(correct)[:, at], strict=True)
                 found[self._tasks[number].info.name] = [
-                    Measured(None, float(value), len(splits[at])) for value in values
-                ]  # fmt: skip
+                    Measured(None if net.objective else Quality(int(right), count), float(loss), count)
+                    for loss, right in pairs
+                ]
         return {task.info.name: found[task.info.name] for task in self._tasks}
+
+    def _arranged(self, split: SplitName) -> tuple[Any, Any, tuple[int, ...]]:
+        """Inputs and targets of every part with an axis of its tasks, and how many predictions of each count."""
+        if split == "validation" and self._validation is not None:
+            return self._validation
+        inputs, targets, counted = [], [], []
+        for part, net in zip(self._learner.plan.parts, self._learner.nets, strict=True):
+            cut = [arranged(net, self._tasks[number].split(split)) for number in part.tasks]
+            inputs.append(np.stack([one.inputs for one in cut]))
+            targets.append(np.stack([one.targets for one in cut]))
+            counted.append(cut[0].counted)
+        found = tuple(inputs), tuple(targets), tuple(counted)
+        if split == "validation":
+            self._validation = found = (*jax.device_put(found[:2]), found[2])
+        return found

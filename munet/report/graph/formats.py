@@ -97,7 +97,7 @@ def label(graph: Graph, node: Node) -> str:
         return node.tasks[0]
     if node.kind == "head":
         task = next(task for task in graph.tasks if task.name == node.tasks[0])
-        return f"{task.quality.value:.1%}"
+        return ", ".join(task.measured())
     return f"{graph.layers[node.layer]} ({node.num_tasks_trained})"
 
 

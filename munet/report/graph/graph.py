@@ -97,6 +97,11 @@ class GraphTask:
     quality: Quality
     test_quality: Quality | None
 
+    def measured(self) -> tuple[str, str]:
+        """What its head shows: `val 98.2%` and `test 97.9%`, or `not tested`."""
+        tested = f"test {self.test_quality.value:.1%}" if self.test_quality else "not tested"
+        return f"val {self.quality.value:.1%}", tested
+
 
 @dataclass(frozen=True, repr=False)
 class Graph:

@@ -232,6 +232,7 @@ class _Table:
             "classes": info.num_classes,
             "colours": [style.colour, drawing.text_colour(style.colour), dark, drawing.text_colour(dark)],
             "dash": style.dash,
+            **({"gone": True} if info.name in self._forgotten else {}),
         }
 
 

@@ -12,18 +12,20 @@ from munet.report.graph import layered
 from munet.report.graph.graph import Graph, Node
 
 _BOX_HEIGHT, _ROW = 36.0, 92.0
-_MARGIN, _TITLE_HEIGHT, _LEGEND_LINE = 24.0, 62.0, 22.0
+_MARGIN, _TITLE_HEIGHT, _LEGEND_LINE = 24.0, 74.0, 22.0
 _LINE, _LINE_GAP = 2.6, 5.5  # width of a path, and distance of two beside each other
 _GAP = 26.0  # between two boxes
+_ABOVE = 10.5  # pixels of the names above heads
 MOST_TASKS = 40  # that reports draw as one picture; more are wider than any window
 
 
 @dataclass(frozen=True)
 class _Text:
-    """The two lines of a box."""
+    """The two lines of a box, and what stands above it."""
 
     main: str
     detail: str
+    above: str = ""
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,7 @@ def _text(graph: Graph, node: Node) -> _Text:
     if node.kind == "task":
         return _Text(task.name, f"{task.num_classes} classes")
     if node.kind == "head":
-        return _Text(f"{task.quality.value:.1%}", task.name)
+        return _Text(*task.measured(), task.name)
     if node.trained_last is None:
         return _Text("root", _count(node.params))
     return _Text(f"{node.trained_last} ({node.num_tasks_trained})", _count(node.params))
@@ -180,7 +182,7 @@ def _box(graph: Graph, node: Node, text: _Text, x: float, y: float, width: float
     numbers = {task.name: task.number for task in graph.tasks}
     owner = node.trained_last if node.kind == "component" else node.tasks[0]
     style = drawing.owner_style(owner, numbers)
-    is_filled = node.kind == "component"
+    is_filled, is_head = node.kind == "component", node.kind == "head"
     fill = style.colour if is_filled else "#FFFFFF"
     ink = drawing.text_colour(fill) if is_filled else INK
     dash = f' stroke-dasharray="{style.dash}"' if style.dash and not is_filled else ""
@@ -193,6 +195,7 @@ def _box(graph: Graph, node: Node, text: _Text, x: float, y: float, width: float
         f'rx="{radius:g}" fill="{fill}" stroke="{style.colour}" stroke-width="2"{dash}/>'
         + label(x, y - 2, text.main, size=13, fill=ink, anchor="middle", weight="600")
         + label(x, y + 12, text.detail, size=10.5, fill=ink, anchor="middle")
+        + (label(x, y - _BOX_HEIGHT / 2 - 7, text.above, size=_ABOVE, fill=FAINT, anchor="middle") if is_head else "")
         + "</g>"
     )
 
@@ -210,7 +213,7 @@ def _legend_items(graph: Graph) -> list[tuple[str, str]]:
         items.append(("count", "(n)  how many tasks have trained it or what it was cloned from"))
     if graph.tasks:
         items.append(("path", "a task's path through the components"))
-        items.append(("head", "head (norm included) with validation accuracy"))
+        items.append(("head", "head (norm included) with validation and test accuracy"))
     return items
 
 
@@ -252,7 +255,8 @@ def _legend(rows: Sequence[Sequence[tuple[float, str, str]]], top: float) -> lis
 
 def _box_width(node: Node, text: _Text) -> float:
     lines = _LINE_GAP * len(node.tasks) + 20
-    return max(text_width(text.main, 13.5) + 22, text_width(text.detail, 10.5) + 22, lines, 64.0)
+    above = text_width(text.above, _ABOVE) - _GAP / 2
+    return max(text_width(text.main, 13.5) + 22, text_width(text.detail, 10.5) + 22, above, lines, 64.0)
 
 
 def _count(params: int) -> str:

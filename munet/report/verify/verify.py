@@ -43,17 +43,13 @@ def verify(workdir: str, measure: Measure | None = None) -> VerifyReport:
     Raises:
       WorkdirError: there is no run, or one of a newer format.
     """
-    if (kind := kinds.found(workdir)) is not None and kind.name == "routing":
-        from munet.report.verify import routed  # loads JAX
-
-        return routed.verify(workdir, measure)
     report, has_grown = _verify_once(workdir, measure)
     for _ in range(_REPEATS):
         if report.is_sound or not has_grown:
             break
         # A run that goes on closes phases, and then removes what it needs no more: not a fault of what was there.
         report, has_grown = _verify_once(workdir, measure)
-    if not joint.is_joint(workdir):
+    if not joint.is_joint(workdir) and ((kind := kinds.found(workdir)) is None or kind.check is None):
         stored_files.check_baselines(Store(workdir), report, lambda place: verify(place, measure))
     return report
 
@@ -61,6 +57,9 @@ def verify(workdir: str, measure: Measure | None = None) -> VerifyReport:
 def _verify_once(workdir: str, measure: Measure | None) -> tuple[VerifyReport, bool]:
     """The report, and whether the run wrote to its journal meanwhile."""
     report = VerifyReport(workdir)
+    if (kind := kinds.found(workdir)) is not None and kind.check is not None:
+        kind.check()(workdir, report, measure)
+        return report, False
     if joint.is_joint(workdir):
         _check_system(view.open(workdir), report, measure)
         return report, False
@@ -117,7 +116,7 @@ def remeasure(data_dir: str = "", cache_dir: str = "", arrays: Arrays = NO_ARRAY
       cache_dir: decoded data; "": `$MUNET_CACHE_DIR`, else `~/.cache/munet`; "off": none.
       arrays: the `memory:` tasks, by name.
     """
-    from munet.report.verify import routed
+    from munet.report.verify import routed_check
     from munet.system.data import open_again
     from munet.system.routed import RoutedView
     from munet.training.measure import evaluation
@@ -128,7 +127,7 @@ def remeasure(data_dir: str = "", cache_dir: str = "", arrays: Arrays = NO_ARRAY
 
     def measure(system: RunView | RoutedView, task: TaskName) -> Quality:
         if isinstance(system, RoutedView):
-            return routed.measured_again(system, task, data_dir, cache_dir)
+            return routed_check.measured_again(system, task, data_dir, cache_dir)
         info, model = system.task(task), system.model(task)
         data = open_again(system, task, data_dir, cache_dir, arrays)
         with data.testing():

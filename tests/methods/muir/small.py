@@ -29,6 +29,25 @@ def write(path: Path, inputs: int = 8) -> Path:
     return path
 
 
+def mixed(folder: Path, **changes: Any) -> MuirConfig:
+    """A text and two linear tasks: a search over the blocks of an LSTM and of two linear models, seconds as well."""
+    path = folder / "small.txt"
+    if not path.exists():
+        path.write_bytes(bytes(np.random.default_rng(0).choice(np.frombuffer(b"abca ", np.uint8), 10_000)))
+    plain = config(folder).experiment.tasks[:2]
+    settings: dict[str, Any] = {
+        "tasks": (f"text:{path}", *plain),
+        "groups": (),
+        "nets": ("lstm_8", "linear", "linear"),
+        "batch_sizes": (5, 6, 6),
+        "text_steps": 7,
+        "block_columns": 4,
+        "context": 2,
+        "challengers": 1,
+    }
+    return config(folder, **{**settings, **changes})
+
+
 def config(folder: Path, **changes: Any) -> MuirConfig:
     """A search of four generations and one final one; saved at every opportunity."""
     path = folder / "small.npz"

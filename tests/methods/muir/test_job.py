@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from munet.errors import ConfigError, DataError
 from munet.joint.loop import Training
 from munet.joint.run import train
 from munet.methods.muir import job
-from munet.methods.muir.folding import sizes
+from munet.methods.muir.folding import sizes, unfolded_blocks
 from munet.methods.muir.learner import Muir
 from tests.methods.muir.small import NUM_TASKS, config
 
@@ -49,10 +50,12 @@ def test_a_training_end_to_end(whole: tuple[Path, dict[str, Any]]) -> None:
     assert [one["seed"] for one in found["result"]["replicas"]] == [0, 1]
     for one in found["result"]["replicas"]:
         arrays = load_file(folder / "run" / one["file"])
-        assert len(one["mapping"]) == len(arrays["alignment"]) == len(arrays["contexts"]) == NUM_TASKS
-        assert len(arrays["modules"]) == len(set(one["mapping"]))
+        assert len(one["mapping"]) == len(arrays["alignment"]) == NUM_TASKS
+        assert len(arrays["contexts"]) + len(arrays["blocks"]) == NUM_TASKS
+        uses = Counter(one["mapping"])
+        assert len(arrays["modules"]) == sum(count > 1 for count in uses.values())
         # The file makes the models that were tested.
-        weights = np.einsum("la,lamn->lmn", arrays["contexts"], arrays["modules"][arrays["alignment"]])[..., 0]
+        weights = unfolded_blocks(arrays)[..., 0]
         with np.load(folder / "small.npz") as data:
             errors = np.einsum("tei,ti->te", data["test_X"], weights) - data["test_Y"]
         losses = [task["test_loss"] for task in one["tasks"].values()]
@@ -124,7 +127,7 @@ def test_batches_smaller_than_the_set_are_drawn(whole: tuple[Path, dict[str, Any
     folder, _ = whole
     prepared = job.prepare(config(folder, batch_size=3))
     assert [stream.name for stream in prepared.streams] == [f"small/{task}" for task in range(NUM_TASKS)]
-    assert not any(stream.is_whole for stream in prepared.streams)
+    assert not any(stream.is_ordered for stream in prepared.streams)
     run(config(folder, batch_size=3), tmp_path / "run")
 
 

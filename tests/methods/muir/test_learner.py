@@ -152,13 +152,14 @@ def test_what_is_measured_is_what_would_win(tmp_path: Path) -> None:
     _, state = trained(learner, batches, rounds=6)
     decided, _ = learner.decide(state, Place(0, 24, 30))
     (stream,) = batches.values()
-    inputs, targets = [jnp.moveaxis(stream.images, 1, 0)], [stream.labels.T]
-    assert same(learner.losses(state, inputs, targets), learner.losses(decided, inputs, targets))
+    inputs, targets = [jnp.moveaxis(stream.images, 1, 0)[:, None]], [stream.labels.T[:, None]]
+    count = [len(stream.labels)]
+    assert same(learner.evaluate(state, inputs, targets, count), learner.evaluate(decided, inputs, targets, count))
     merged, _ = learner_of(tmp_path, new_module=0.0, measured="merged")
     _, training = merged.train(state, batches)
-    (loss,) = merged.losses(state, inputs, targets)
+    ((loss, _),) = merged.evaluate(state, inputs, targets, count)
     assert float(loss.mean()) == pytest.approx(float(next(iter(training.values()))), rel=1e-5)
-    assert not same(loss, learner.losses(state, inputs, targets)[0])
+    assert not same(loss, learner.evaluate(state, inputs, targets, count)[0][0])
 
 
 def test_without_contexts_they_stay_one(tmp_path: Path) -> None:

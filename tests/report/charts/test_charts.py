@@ -21,6 +21,8 @@ from munet.report.charts import (
     hyperparameters,
     knowledge,
     point_labels,
+    scores,
+    sharing,
     tradeoff,
     validation,
 )
@@ -32,6 +34,8 @@ from munet.report.classes import SplitCounts
 from munet.report.facts import costs, lineages, mutations
 from munet.report.facts.knowledge import Flow
 from munet.report.facts.lineages import Lineage
+from munet.report.facts.scores import Scored
+from munet.report.facts.sharing import Shared
 from tests.evolution.simulation import make_experiment, make_tasks, simulate
 from tests.report.drawn_texts import faults, texts_of
 
@@ -79,6 +83,10 @@ def test_texts_of_figures_over_tasks(count: int) -> None:
     flows = [Flow(one, other, 1 / count, 3) for one in names for other in names]
     drawn = [validation.spec({"muNet": lines}, names, "accuracy"), knowledge.heat_map(flows, list(names))]
     drawn.append(validation.spec(dict.fromkeys(NAMES[:3], lines), names, "balanced accuracy"))
+    pairs = [Shared(one, other, 5, 3, 134) for one, other in itertools.combinations_with_replacement(names, 2)]
+    drawn.append(sharing.spec(pairs))
+    scored = [Scored(number, name, number / 100, number % 2 == 0, False) for number, name in enumerate(names)]
+    drawn.append(scores.spec(scored))
     if count <= knowledge.MOST_IN_GRAPH:
         drawn.append(knowledge.graph(flows, list(names)))
     else:
@@ -108,6 +116,16 @@ def test_heat_maps_of_many_tasks(count: int) -> None:
     names = [*NAMES, *(f"task {number}" for number in range(count))][:count]
     flows = [Flow(name, name, 1.0, 3) for name in names]
     assert faults(svg(knowledge.heat_map(flows, names))) == []
+
+
+def test_of_many_children_all_that_were_retained_are_drawn() -> None:
+    children = [Scored(number, "a", 0.5, True, number % 1001 == 7) for number in range(10_000)]
+    spec = scores.spec(children)
+    assert spec is not None
+    drawn = spec["data"]["values"]
+    assert len(drawn) < scores.MOST_DRAWN + 20
+    assert {row["id"] for row in drawn if row["what"] == "retained"} == {one.id for one in children if one.is_retained}
+    assert len(scores.rows(children)) == 10_000
 
 
 def test_costs_of_many_generations() -> None:

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from munet.report.facts import costs, forgotten, knowledge, lineages, mutations
+from munet.report.facts import costs, forgotten, knowledge, lineages, mutations, scores, sharing
 from munet.report.facts.costs import Cost
 from munet.report.facts.forgotten import Seen
 from munet.report.facts.knowledge import Flow
 from munet.report.facts.lineages import Lineage
 from munet.report.facts.mutations import KindCount
+from munet.report.facts.sharing import Shared
 from munet.store import Store
 from munet.system import view
 from munet.types import ForgetEntry, Position
@@ -60,6 +61,27 @@ def test_what_ever_saw_the_images_of_a_forgotten_task(tmp_path: Path) -> None:
         Seen("one", "encoder_norm", norm, 3, 3, 4, ("two",)),
         Seen("one", "encoderblock_0", block, 3, 3, 100, ("two",)),
     ]
+
+
+def test_what_two_models_have_in_common(tmp_path: Path) -> None:
+    """Input (10 + 10 + 10), which is the root's, and a block of 100 and a norm of 4, which `one` trained."""
+    fixed_journal.write(tmp_path)
+    assert sharing.shared(view.open(str(tmp_path)), ["one", "two"]) == [
+        Shared("one", "one", 7, 4, 240),
+        Shared("one", "two", 5, 3, 134),
+        Shared("two", "two", 7, 3, 240),
+    ]
+
+
+def test_scores_of_children() -> None:
+    """The third has none: it diverged at once; the last did so later."""
+    found = scores.scored(ENTRIES)
+    assert [(one.id, one.score) for one in found] == [
+        (1, 0.6), (2, 0.7), (4, 0.9), (5, 0.6), (6, 0.4), (7, 0.6), (8, 0.2),
+    ]  # fmt: skip
+    assert [one.id for one in found if one.is_retained] == [4, 7]
+    assert [one.id for one in found if not one.is_kept] == [5, 8]
+    assert {one.task for one in found[:4]} == {"one"}
 
 
 def test_mutations_that_were_tried_kept_and_led_to_retained_models() -> None:

@@ -27,8 +27,8 @@ def test_labels_by_hand(two_tasks: Any) -> None:
         "adapter 1 (1)",
         "block 1 (1)",
         "block 1 (2)",
-        "90.0%",
-        "75.0%",
+        "val 90.0%, test 50.0%",
+        "val 75.0%, test 50.0%",
     ]
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from munet.report import history
 from munet.report.graph import page
+from munet.types import ForgetEntry
 from tests.browser import needs_chromium, started
 from tests.evolution.simulation import make_experiment, make_tasks, simulate
 
@@ -93,6 +94,19 @@ def test_a_task_is_followed_and_a_second_compared(browser: Any, tmp_path: Path) 
     assert shown.locator("#card h2").inner_text() == NAMES[2]
     shown.locator(".box.component").first.hover()
     assert "hash" in shown.locator("#card").inner_text()
+    assert wrong == []
+
+
+def test_a_task_that_was_forgotten_is_none_that_is_to_be_solved(browser: Any, tmp_path: Path) -> None:
+    tasks = make_tasks(3, 3, 3)
+    settings = {"num_generations": 1, "children_per_generation": 2, "num_task_iterations": 1}
+    run = simulate(make_experiment(tasks, **settings), tasks)
+    gone = ForgetEntry(run.final.position, "task0", run.final.retained["task0"])
+    folded = history.fold(run.controller, [*run.entries, gone])
+    shown, wrong = opened(browser, tmp_path / "a.html", tasks, folded, viewport={"width": 1280, "height": 900})
+    assert shown.locator("#title").inner_text() == "One system, 2 of 2 tasks solved"
+    shown.keyboard.press("ArrowLeft")
+    assert shown.locator("#title").inner_text() == "One system, 3 of 3 tasks solved"
     assert wrong == []
 
 

@@ -85,6 +85,20 @@ def test_it_is_redrawn_when_the_window_changes(browser: Any, tmp_path: Path) -> 
     assert wrong == []
 
 
+def test_legends_and_the_layer_graph_fit_a_telephone(browser: Any, tmp_path: Path) -> None:
+    """No legend is cut; the graph's page is as high as what is in it, so that only one page scrolls."""
+    names = ("a task with a long name", "another task with one")
+    path, _ = written(tmp_path, names)
+    shown, wrong = opened(browser, path, viewport={"width": 390, "height": 844})
+    for figure in ("costs", "scores", "mutations"):
+        place = shown.query_selector(f'[data-figure="{figure}"]')
+        assert place.evaluate("(place) => place.scrollWidth - place.clientWidth") <= 0, figure
+    frame = shown.query_selector("iframe")
+    inside = frame.content_frame().evaluate("[document.documentElement.scrollHeight, innerHeight]")
+    assert inside[0] <= inside[1] + 1
+    assert wrong == []
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_no_fault(browser: Any, tmp_path: Path, scheme: str) -> None:
     """The rules of accessibility that a program can check; axe's own script needs the policy out of its way."""

@@ -1,0 +1,122 @@
+"""Which architecture a task has: the one that is named for it, or the first that is for what the task is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+
+from munet.config.muir import MuirExperiment
+from munet.data.tasks import Task
+from munet.errors import ConfigError
+from munet.methods.muir.architectures import DEEP_BIND_TAPS
+from munet.methods.muir.nets import Net, deep_bind, language_model, lenet, linear
+from munet.types import Objective
+
+
+class Given(NamedTuple):
+    """What an architecture is made for.
+
+    Attributes:
+      inputs: shape of one example.
+      classes: of images, or symbols of a text; 0 of values.
+      steps: of a piece of a text in training.
+      vit: makes a ViT that begins as the root, for so many classes.
+    """
+
+    inputs: tuple[int, ...]
+    classes: int = 0
+    steps: int = 35
+    vit: Callable[[int], Net] | None = None
+
+
+class Kind(NamedTuple):
+    """An architecture that tasks may have.
+
+    Attributes:
+      make: makes it, of some width; that of 0 is its own.
+      objective: of the tasks that it is for.
+      fits: which inputs it takes, as they lie in the data.
+      width: where none is named; 0: it has no width to be named.
+    """
+
+    make: Callable[[Given, int], Net]
+    objective: Objective
+    fits: Callable[[np.ndarray], bool]
+    width: int = 0
+
+
+def _is_numbers(inputs: np.ndarray) -> bool:
+    return inputs.dtype.kind == "f" and inputs.ndim == 2
+
+
+def _is_windows(inputs: np.ndarray) -> bool:
+    return inputs.dtype == np.uint8 and inputs.ndim == 2 and inputs.shape[1] >= DEEP_BIND_TAPS
+
+
+def _is_any(_: np.ndarray) -> bool:
+    return True
+
+
+def _vit(given: Given) -> Net:
+    if given.vit is None:
+        raise ValueError("a ViT needs a root")
+    return given.vit(given.classes)
+
+
+# The first that is for an objective and takes the inputs is what a task has whose architecture is not named.
+NETS: Mapping[str, Kind] = {
+    "linear": Kind(lambda given, _: linear(given.inputs), "value", _is_numbers),
+    "deep_bind": Kind(lambda given, width: deep_bind(width, given.inputs[0]), "value", _is_windows, 64),
+    "lenet": Kind(lambda given, _: lenet(given.classes), "", _is_any),
+    "vit": Kind(lambda given, _: _vit(given), "", _is_any),
+    "lstm": Kind(lambda given, width: language_model(given.classes, width, given.steps), "next_token", _is_any, 128),
+}
+
+
+def parse(name: str) -> tuple[str, int]:
+    """Architecture and width that a name such as `lstm_128` says; as it is, and 0, if it is none."""
+    kind, _, width = name.rpartition("_")
+    if kind in NETS and NETS[kind].width and width.isdecimal() and int(width):
+        return kind, int(width)
+    return (name, NETS[name].width) if name in NETS else (name, 0)
+
+
+def names(objective: Objective, inputs: np.ndarray) -> list[str]:
+    """What a task's architecture may be called, for people."""
+    fitting = {name: kind for name, kind in NETS.items() if kind.objective == objective and kind.fits(inputs)}
+    return [f"{name}_{kind.width}" if kind.width else name for name, kind in fitting.items()]
+
+
+def nets_of(tasks: Sequence[Task], experiment: MuirExperiment, vit: Callable[[int], Net] | None = None) -> list[Net]:
+    """The architecture of every task; equal ones are one object.
+
+    Args:
+      tasks: opened.
+      experiment: which names architectures, or none.
+      vit: makes a ViT that begins as the root, for so many classes; None: no task has one.
+
+    Raises:
+      ConfigError: one that is named is not for its task, or there is none for what a task is; all in one message.
+    """
+    made: dict[tuple[object, ...], Net] = {}
+    found, problems = [], []
+    for number, task in enumerate(tasks):
+        inputs, objective = task.split("train").decoded, task.info.objective
+        fitting = names(objective, inputs)
+        name = experiment.nets[number] if experiment.nets else next(iter(fitting), "")
+        kind, width = parse(name)
+        if kind not in {parse(one)[0] for one in fitting}:
+            known = f"Valid: {', '.join(fitting)}." if fitting else "There is none for such a task."
+            problems.append(f"experiment.nets: {name or 'no architecture'} for {task.info.name}. {known}")
+            continue
+        given = Given(inputs.shape[1:], task.info.num_classes, experiment.text_steps, vit)
+        key = (name, given if objective == "value" else given.classes)
+        if key not in made:
+            made[key] = replace(NETS[kind].make(given, width), flip=experiment.flip)
+        found.append(made[key])
+    if problems:
+        raise ConfigError(problems)
+    return found
