@@ -72,6 +72,10 @@ class WorkdirError(UserError):
     """The work directory belongs to another experiment, a newer format, or a living process."""
 
 
+class GoneOnError(WorkdirError):
+    """The run has gone on since it was opened here, and has removed what is no longer part of it: open it again."""
+
+
 class CorruptionError(UserError):
     """A stored file is not what was written; the message names the file and what to do."""
 

@@ -112,8 +112,8 @@ class Kind:
         run, unless the settings of the method ask for replicas.
       print_status: a function of a work directory, `as_json`, and the `options` of `munet status` that were given and
         that only runs have; None: it is shown as a run is.
-      check: a function of a work directory and a `munet.report.verify.problems.VerifyReport`, for `munet verify`; None:
-        it is checked as a run is.
+      check: a function of a work directory, a `munet.report.verify.problems.VerifyReport` and what measures again, for
+        `munet verify`; None: it is checked as a run is.
       refined: what of this entry is otherwise for some settings, by attribute.
     """
 
@@ -345,6 +345,7 @@ KINDS: tuple[Kind, ...] = (
         comparison=Comparison("rows", Later("munet.suites.routing_report:RoutingReport")),
         is_side_by_side=True,
         print_status=Later("munet.report.routed:print_status"),
+        check=Later("munet.report.verify.routed_check:check"),
         refined=_of_routed_root,
     ),
 )

@@ -80,10 +80,26 @@ def numbers(text: str) -> set[str]:
 
 @pytest.mark.parametrize("run", RUNS)
 @pytest.mark.parametrize("format", ["svg", "json", "dot"])
-def test_the_graph_is_the_same_byte_for_byte(run: str, format: str, old: Path, tmp_path: Path) -> None:
+def test_the_graph_is_the_same(run: str, format: str, old: Path, tmp_path: Path) -> None:
+    """Byte for byte for programs; pictures show test accuracy in heads by now, and all else as they did."""
     file = tmp_path / f"graph.{format}"
     assert main(["graph", f"--workdir={run}", f"--output={file}"]) == 0
-    assert file.read_bytes() == (old / "expected" / run / f"graph.{format}").read_bytes()
+    now, then = file.read_text(), (old / "expected" / run / f"graph.{format}").read_text()
+    if format == "svg":
+        drawn = r'data-(?:id|task|kind)="[^"]*"|<title>[^<]*</title>'  # boxes and paths, and what is said of them
+        assert re.findall(drawn, now) == re.findall(drawn, then)
+    elif format == "dot":
+        heads = r'("head:[^"]*" \[label=)"[^"]*"'
+        assert re.sub(heads, r"\1", now) == re.sub(heads, r"\1", then)
+    else:
+        assert now == then
+
+
+@pytest.mark.parametrize("run", RUNS)
+def test_it_has_a_report_and_a_page(run: str, tmp_path: Path) -> None:
+    assert main(["report", f"--workdir={run}", f"--output={tmp_path}/a.html"]) == 0
+    assert main(["graph", f"--workdir={run}", f"--output={tmp_path}/b.html"]) == 0
+    assert "digits" in (tmp_path / "a.html").read_text()
 
 
 @pytest.mark.parametrize("run", RUNS)

@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from munet import __version__
-from munet.errors import UserError, nearest
+from munet.errors import GoneOnError, UserError, nearest
 from munet.export import card, npz, portable, safetensors_timm, stablehlo
 from munet.export.names import folder_names
 from munet.export.portable import PortableModel, Usage
 from munet.store.new_directory import check_new_directory, new_directory
+from munet.system import view
 from munet.system.view import RunView
 from munet.text import say
 from munet.types import TaskName
@@ -105,6 +106,8 @@ def export_all(
             inner.mkdir()
             try:
                 _write(system, portable.of_task(system, task), inner, format, chosen)
+            except GoneOnError:
+                raise
             except UserError as error:
                 problems[task] = str(error)
                 _remove(inner)
@@ -124,8 +127,6 @@ def run(workdir: str, task: str, format: str, output: str, all_tasks: bool, chec
     Raises:
       UserError: the options do not fit together, or what `export` raises.
     """
-    from munet.system import view
-
     if check:
         if output or all_tasks:
             raise UserError("--check=DIR looks at what was exported before: leave --output and --all_tasks out.")
@@ -137,11 +138,11 @@ def run(workdir: str, task: str, format: str, output: str, all_tasks: bool, chec
     get_format(format)
     if bool(task) == all_tasks:
         raise UserError("say which model: --task=NAME, or --all_tasks for a folder each (one of the two).")
-    system = view.open(workdir)
     if all_tasks:
-        export_all(system, output, format)
-        return 0
-    say(f"{task}: {export(system, task, output, format)}")
+        view.reading(workdir, view.open, lambda system: export_all(system, output, format))
+    else:
+        place = view.reading(workdir, view.open, lambda system: export(system, task, output, format))
+        say(f"{task}: {place}")
     return 0
 
 

@@ -74,6 +74,7 @@ class Models:
 
         Raises:
           CorruptionError: none can be served.
+          GoneOnError: the run has gone on since it was opened, and has removed files.
         """
         broken: dict[TaskName, str] = {}
         for task in tasks:
@@ -81,6 +82,7 @@ class Models:
                 for identity in system.model(task).components.values():
                     components.get(identity)
             except CorruptionError as error:
+                system.check_gone_on([task])
                 broken[task] = str(error)
         whole = [task for task in tasks if task not in broken]
         if broken and not whole:

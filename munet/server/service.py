@@ -14,6 +14,7 @@ from typing import Any
 from fastapi import HTTPException, Request
 
 from munet.data import photos
+from munet.errors import GoneOnError
 from munet.server import bodies
 from munet.server.batcher import Batcher
 from munet.server.bodies import Upload
@@ -175,6 +176,9 @@ class Service:
                     seen = len(system.store.journal)
                     components = components or DeviceComponents(system.store.components)
                     self._make_ready(system, tasks, components, started)
+            except GoneOnError:
+                seen = -1
+                continue  # with the run as it is now
             except Exception as error:
                 if self._models is None:
                     self.failure = error

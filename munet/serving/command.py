@@ -18,6 +18,7 @@ from munet.report.answers import CsvLines, Form, JsonLines, Table
 from munet.serving.answers import Alone, Models, answers
 from munet.serving.image_paths import STANDARD_INPUT, image_paths
 from munet.serving.routed import RoutedModels
+from munet.system import view
 from munet.system.routed import open_routed
 from munet.text import say
 from munet.training.program.compilation_cache import use_compilation_cache
@@ -119,9 +120,8 @@ def _opened_models(options: Options) -> tuple[Models, bool]:
         if not options.all_tasks:
             names = [options.task or _only(names, names)]
         return RoutedModels(opened, names), True
-    system = munet.open(options.workdir)
     use_compilation_cache(options.cache_dir)
-    return _models(system, options)
+    return view.reading(options.workdir, munet.open, lambda system: _models(system, options))
 
 
 def _models(system: System, options: Options) -> tuple[Models, bool]:

@@ -131,6 +131,7 @@ def _loaded(system: RunView, components: DeviceComponents, identity: ComponentId
     try:
         return components.get(identity)
     except CorruptionError as error:
+        system.check_gone_on(task for task in system.models if identity in system.model(task).components.values())
         base = system.components[identity].base
         users = {*system.users(identity), *(system.users(base) if base else ())}
         needed = [task for task in system.models if task in users]

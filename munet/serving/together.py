@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from munet.errors import UserError
+from munet.errors import CorruptionError, UserError
 from munet.serving import trie
 from munet.serving.device_components import DeviceComponents
 from munet.serving.inputs import Inputs, listed
@@ -50,7 +50,11 @@ class Together:
         by_kind: dict[Inputs, list[TaskName]] = {}
         for task in tasks:
             by_kind.setdefault(Inputs.of(system, task), []).append(task)
-        self.kinds = {kind: OnePass(system, trie.build(system, own), components) for kind, own in by_kind.items()}
+        try:
+            self.kinds = {kind: OnePass(system, trie.build(system, own), components) for kind, own in by_kind.items()}
+        except CorruptionError:
+            system.check_gone_on(tasks)
+            raise
 
     @property
     def flops(self) -> int:

@@ -7,10 +7,11 @@ writes or needs JAX. Reports read a view; `munet.open` makes of it the `System` 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from jaxtyping import Bool
@@ -18,7 +19,7 @@ from jaxtyping import Bool
 from munet import right_images
 from munet.config import Experiment
 from munet.config.evolve import BASELINES
-from munet.errors import CorruptionError, UserError, WorkdirError, nearest
+from munet.errors import CorruptionError, GoneOnError, UserError, nearest
 from munet.evolution import judging
 from munet.evolution.controller import Controller
 from munet.evolution.plan import Plan
@@ -41,6 +42,10 @@ from munet.types import (
     TaskName,
 )
 from munet.vit import architecture, flops
+
+_TIMES_AGAIN = 5  # that a run is opened anew where it goes on beneath whoever reads it
+View = TypeVar("View", bound="RunView")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -325,15 +330,45 @@ class RunView:
         """
         try:
             return {name: self.store.components.load(id) for name, id in self.model(task).components.items()}
-        except CorruptionError as error:
-            before, now = self.run_state.length, len(self.store.journal)
-            if now > before and not {*self.model(task).components.values()} <= self.store.components.ids():
-                raise WorkdirError(
+        except CorruptionError:
+            self.check_gone_on([task])
+            raise
+
+    def check_gone_on(self, tasks: Iterable[TaskName]) -> None:
+        """Says so where files of some tasks' models are missing because the run has gone on and removed them.
+
+        Raises:
+          GoneOnError: it has.
+        """
+        before, now = self.run_state.length, len(self.store.journal)
+        if now == before:
+            return
+        there = self.store.components.ids()
+        for task in tasks:
+            ids = {*self.model(task).components.values()}
+            if not ids | {base for id in ids if (base := self.components[id].base)} <= there:
+                raise GoneOnError(
                     f"The run in {self.workdir} has gone on since it was opened here ({before:,} journal entries then, "
                     f"{now:,} now), has another model of {task!r}, and has removed files of this one.",
                     "Open it again.",
-                ) from error
-            raise
+                )
+
+
+def reading(workdir: str, opened: Callable[[str], View], work: Callable[[View], Result]) -> Result:
+    """What some work makes of a run as it is now; where the run goes on beneath it, of the run as it is then.
+
+    Args:
+      workdir: of the run.
+      opened: opens it.
+      work: reads components; it is done again with a newer view where they were removed meanwhile.
+
+    Raises:
+      GoneOnError: the run has gone on again and again.
+    """
+    for _ in range(_TIMES_AGAIN):
+        with suppress(GoneOnError):
+            return work(opened(workdir))
+    return work(opened(workdir))
 
 
 def open(workdir: str) -> RunView:

@@ -14,6 +14,7 @@ from munet.errors import DivergedError
 from munet.joint.job import Length
 from munet.joint.learner import Place
 from munet.joint.loop import Training
+from munet.joint.program import Programs, mesh_of
 from munet.progress.events import Decided, Event, Measured, TrainingStarted
 from munet.run.deadline import TimeIsUpError
 from tests.joint import toy
@@ -82,6 +83,22 @@ def test_killed_inside_of_a_decision(tmp_path: Path) -> None:
     assert toy.leaves(again) == toy.leaves(whole)
     assert decisions(tmp_path / "run") == decisions(tmp_path / "whole")
     assert [json.loads(line)["round"] for line in decisions(tmp_path / "run").splitlines()] == [6, 6, 12, 12]
+
+
+def test_a_decision_copies_what_it_reads_and_what_it_changed(tmp_path: Path) -> None:
+    job = toy.make(tmp_path, seeds=(0, 1))
+    programs = Programs(job.learner, 2, mesh_of(job.layout, 2))
+    state = programs.initial(job.seeds, [stream.name for stream in job.streams]).state
+    before, whole = programs.views(state), programs.taken(state)
+    assert np.array_equal(before[1]["params"]["first"]["kernel"], whole[1]["params"]["first"]["kernel"])
+    read = [view for view in jax.tree.leaves(before[1]) if "values" in vars(view._fetched)]
+    assert read == [before[1]["params"]["first"]["kernel"]]
+    bias = np.array([1, -1], np.float32)
+    params = {**before[1]["params"], "second": {**before[1]["params"]["second"], "bias": bias}}
+    new = programs.put_changed(state, before, [before[0], {**before[1], "params": params}])
+    moved = [one is not other for one, other in zip(jax.tree.leaves(new), jax.tree.leaves(state), strict=True)]
+    assert sum(moved) == 1
+    np.testing.assert_array_equal(new["params"]["second"]["bias"], [[0, 0], bias])
 
 
 def test_a_replica_is_a_run_of_its_seed(tmp_path: Path) -> None:

@@ -84,7 +84,9 @@ def prepare(config: RoutingConfig, say: Say = lambda _: None) -> Job:
         say(f"router_learning_rate = 0: connections stay as probable as p_init says ({_p_words(experiment)}).")
     seeds = tuple(range(experiment.seed, experiment.seed + experiment.replicas))
     title, images = ALLOCATIONS[experiment.allocation], sum(stream.batch_size for stream in streams)
-    sizes = f"{count(len(network.routed), 'routed layer')} of {', '.join(map(str, network.widths))} components"
+    sizes = "nothing is routed"
+    if network.routed:
+        sizes = f"{count(len(network.routed), 'routed layer')} of {', '.join(map(str, network.widths))} components"
     platform = count(len(layout.devices), f"{layout.devices[0].platform} device")
     is_drawn = data.sines is not None
     return Job(

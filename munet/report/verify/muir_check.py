@@ -26,8 +26,15 @@ _OWN = "own/"
 _TOLERANCE = 1e-6  # plain weights were made in float32 in another order
 
 
-def check(workdir: str, report: VerifyReport) -> None:
-    """Reads everything that is there; problems go into the report."""
+def check(workdir: str, report: VerifyReport, measure: object = None) -> None:
+    """Reads everything that is there; problems go into the report.
+
+    Args:
+      workdir: of the training.
+      report: takes what is found.
+      measure: of no use: nothing is measured again.
+    """
+    del measure
     place = Workdir(workdir, MUIR)
     experiment, result = MuirExperiment(), None
     if (beginning := _read(place, MUIR.start, place.beginning, report)) is not None:

@@ -43,10 +43,6 @@ def verify(workdir: str, measure: Measure | None = None) -> VerifyReport:
     Raises:
       WorkdirError: there is no run, or one of a newer format.
     """
-    if (kind := kinds.found(workdir)) is not None and kind.name == "routing":
-        from munet.report.verify import routed  # loads JAX
-
-        return routed.verify(workdir, measure)
     report, has_grown = _verify_once(workdir, measure)
     for _ in range(_REPEATS):
         if report.is_sound or not has_grown:
@@ -62,7 +58,7 @@ def _verify_once(workdir: str, measure: Measure | None) -> tuple[VerifyReport, b
     """The report, and whether the run wrote to its journal meanwhile."""
     report = VerifyReport(workdir)
     if (kind := kinds.found(workdir)) is not None and kind.check is not None:
-        kind.check()(workdir, report)
+        kind.check()(workdir, report, measure)
         return report, False
     if joint.is_joint(workdir):
         _check_system(view.open(workdir), report, measure)
@@ -120,7 +116,7 @@ def remeasure(data_dir: str = "", cache_dir: str = "", arrays: Arrays = NO_ARRAY
       cache_dir: decoded data; "": `$MUNET_CACHE_DIR`, else `~/.cache/munet`; "off": none.
       arrays: the `memory:` tasks, by name.
     """
-    from munet.report.verify import routed
+    from munet.report.verify import routed_check
     from munet.system.data import open_again
     from munet.system.routed import RoutedView
     from munet.training.measure import evaluation
@@ -131,7 +127,7 @@ def remeasure(data_dir: str = "", cache_dir: str = "", arrays: Arrays = NO_ARRAY
 
     def measure(system: RunView | RoutedView, task: TaskName) -> Quality:
         if isinstance(system, RoutedView):
-            return routed.measured_again(system, task, data_dir, cache_dir)
+            return routed_check.measured_again(system, task, data_dir, cache_dir)
         info, model = system.task(task), system.model(task)
         data = open_again(system, task, data_dir, cache_dir, arrays)
         with data.testing():

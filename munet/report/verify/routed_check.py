@@ -21,25 +21,25 @@ Measure = Callable[[RoutedView, TaskName], Quality]
 _ROUNDED = 0.001
 
 
-def verify(workdir: str, measure: Measure | None = None) -> VerifyReport:
+def check(workdir: str, report: VerifyReport, measure: Measure | None = None) -> None:
     """Checks a routed training; reads every component once.
 
     Args:
       workdir: of the training.
+      report: takes what is found.
       measure: measures a task's test accuracy of the first seed again; None: that is left out.
 
     Raises:
       WorkdirError: it was written by a newer version.
     """
-    report = VerifyReport(workdir)
     try:
         opened = open_routed(workdir)
     except CorruptionError as error:
         report.add_error(workdir, error)
-        return report
+        return
     except WorkdirError as error:
         report.notes.append(f"{error} Components are checked when it is complete.")
-        return report
+        return
     store, sound = opened.place.components, set()
     there = set(store.ids())
     for identity, record in opened.result.published.items():
@@ -64,7 +64,6 @@ def verify(workdir: str, measure: Measure | None = None) -> VerifyReport:
         report.num_models += 1
         if measure is not None and task.test is not None and sound >= set(task.components.values()):
             _check_test(opened, name, task, measure, report)
-    return report
 
 
 def _check_accounting(opened: RoutedView, replica: RoutedReplica, report: VerifyReport) -> None:
