@@ -15,7 +15,7 @@ text and DNA. Cost: hours on a CPU, `short`, three seeds side by side, ten to tw
 `short`: docs/results/muir_cross_modal.md.
 
 `characters`: three copies of a Ti/16 root of three blocks, one for each of three sets of characters, cut into blocks of
-16 x 16; with `intratask` or `single` as above. Needs a GPU: 15,552 blocks. Expected result: not measured yet.
+16 x 16, 15,552 in all; with `intratask` or `single` as above. It was run for six rounds only: no expected result yet.
 """
 
 from __future__ import annotations
