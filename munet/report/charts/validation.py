@@ -85,6 +85,8 @@ def _panel(
         "scale": {"domain": [_BEST, _TEST], "range": ["cross", "circle"]},
         "legend": {"symbolFillColor": "transparent"},
     }
+    # Ticks are whole, also where there are few cycles.
+    last = max((len(lineage.qualities) for _, lineage in lines), default=1)
     return {
         "title": title,
         "width": _WIDTH,
@@ -94,11 +96,11 @@ def _panel(
             "x": chart.quantity(
                 "cycle",
                 "cycle",
-                axis={"tickMinStep": 1, "tickCount": 5, "format": "d"},
+                axis={"values": list(range(1, last + 1, -(-last // 5))), "format": "d"},
                 scale={"nice": False, "zero": False},
             ),
             "y": {
-                **chart.quantity("quality", "", scale={"zero": False, "nice": 5}),
+                **chart.quantity("quality", "", scale=_scale([*values, *marks])),
                 "axis": {**chart.share_axis(tickCount=5), "title": y_title},
             },
         },
@@ -122,3 +124,10 @@ def _panel(
             },
         ],
     }
+
+
+def _scale(values: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Of the qualities; where all are equal there would be no axis without a domain."""
+    found = {value["quality"] for value in values}
+    scale = {"zero": False, "nice": 5}
+    return scale if len(found) > 1 else {**scale, "domain": [min(found) - 0.01, min(found) + 0.01]}
