@@ -29,7 +29,7 @@ class MuirExperiment:
     tasks: tuple[str, ...] = ()  # task URIs, e.g. "muir:synthetic.npz?task=7"
     # which block uses which module. "search": winners of the alignment search; "random": the same with winners drawn;
     # "given": one module for the tasks of a group, always; "hierarchical": the first block of every task one module,
-    # the second another, always; "separate": every block for itself, without contexts
+    # the second another, always; "separate": every block for itself, which needs context=0
     sharing: Sharing = "search"
     between_tasks: bool = True  # whether a block may use modules of other tasks; else of its own task only
     groups: tuple[int, ...] = ()  # the true group of each task, if it is known: for "given", and for scores
@@ -102,6 +102,11 @@ def problems(
         yield (
             f"experiment.context = 0 beside experiment.sharing = {sharing!r}: without contexts blocks of different "
             'scales cannot share, so there is nothing to search. Use experiment.context = 1, or sharing = "given".'
+        )
+    if context and sharing == "separate":
+        yield (
+            f'experiment.context = {context} beside experiment.sharing = "separate": a block that nobody shares has no '
+            'context. Use experiment.context = 0, or sharing = "given" or "search".'
         )
     if initial == "framework" and sharing != "separate":
         yield (

@@ -174,6 +174,10 @@ def test_settings_that_do_not_fit_are_named_together(tmp_path: Path) -> None:
     assert "groups has 2 numbers for 6 tasks" in text
     assert "context = 0" in text
     assert 'initial = "framework"' in text
+    settings = config(tmp_path, sharing="separate", context=0, initial="framework")
+    settings.experiment.context = 2
+    assert "context = 2" in (text := _refused(settings))
+    assert "Use experiment.context = 0" in text
     text = _refused(config(tmp_path, block_rows=9, block_columns=2, modules=5))
     assert "block_rows = 9 is more than any generated layer has (8): use 8 or less" in text
     assert "block_columns = 2" in text

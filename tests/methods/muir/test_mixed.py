@@ -76,7 +76,8 @@ def test_a_text_that_is_killed_goes_on_bit_for_bit(
 
 @pytest.mark.parametrize("sharing", ["search", "separate"])
 def test_every_generation_begins_a_text_with_zeros(tmp_path: Path, sharing: str) -> None:
-    prepared = job.prepare(mixed(tmp_path, sharing=sharing))
+    changes = {"context": 0} if sharing == "separate" else {}
+    prepared = job.prepare(mixed(tmp_path, sharing=sharing, **changes))
     assert prepared.length.decide_every == prepared.length.validate_every
     learner = prepared.learner
     state = learner.initial(0)
