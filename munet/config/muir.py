@@ -43,7 +43,9 @@ class MuirExperiment:
     block_rows: Positive = 20  # inputs of a block (m)
     block_columns: Positive = 1  # outputs of a block (n)
     context: NonNegative = 1  # numbers in a location's context (c); 0: blocks are shared as they are
-    modules: NonNegative = 0  # that there are (K), one a location at least; 0: as many as locations
+    # that there are (K); 0: as many as blocks begin with, which is one each where it is searched, of "hierarchical" as
+    # many as the largest model has blocks, of "given" as many as groups
+    modules: NonNegative = 0
     challengers: NonNegative = 8  # for every location that is drawn (lambda); 0: no search
     share: Share = 0.5  # of the locations that are drawn in a generation (p); 0: no search
     new_module: Share = 1e-4  # probability that a challenger is a module that nobody uses (epsilon)

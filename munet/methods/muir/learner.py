@@ -63,7 +63,7 @@ class Muir(Deciding):
             experiment.sharing in ("search", "random") and experiment.challengers and experiment.share
         )
         self.search = Search(
-            experiment.modules or self.plan.num_locations,
+            states.num_modules(experiment, self.plan),
             experiment.challengers,
             experiment.share,
             experiment.new_module,

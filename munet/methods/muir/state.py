@@ -99,22 +99,31 @@ def first_modules(
 ) -> Float[np.ndarray, "modules c m n"]:
     """Modules at the start; without contexts, each with the deviation of the location of its number.
 
-    Where a net's blocks are given (a root's), a module makes its location's block: each of its slices has a part of it,
-    and what was drawn less its mean over the slices, which cancels while the context is constant.
+    Where a net's blocks are given (a root's), a module makes the block of the first location that has it: each of its
+    slices has a part of that, and what was drawn less its mean over the slices, which cancels while the context is
+    constant.
     """
     drawn, context = _drawn_modules(experiment, plan, path), experiment.context
-    contexts = context_values(experiment, plan)
+    contexts, mapping = context_values(experiment, plan), first_mapping(experiment, plan)
+    is_first = np.zeros(plan.num_locations, bool)
+    is_first[np.unique(mapping, return_index=True)[1]] = True  # of those that have its module
     for index, net in enumerate(nets):
         if not net.given:
             continue
-        places, blocks = plan.places(index), plan.pack_part(index, net.given)
-        slices = drawn[places] - drawn[places].mean(axis=1, keepdims=True) if context else 0
-        drawn[places] = blocks[:, None] / contexts[places].sum(axis=1)[:, None, None, None] + slices
+        places = plan.places(index)
+        own, blocks = mapping[places][is_first[places]], plan.pack_part(index, net.given)[is_first[places]]
+        slices = drawn[own] - drawn[own].mean(axis=1, keepdims=True) if context else 0
+        drawn[own] = blocks[:, None] / contexts[places][is_first[places]].sum(axis=1)[:, None, None, None] + slices
     return drawn
 
 
+def num_modules(experiment: MuirExperiment, plan: Plan) -> int:
+    """How many there are, used or not: as many as the first mapping needs, if the config does not say it."""
+    return experiment.modules or int(first_mapping(experiment, plan).max(initial=-1)) + 1
+
+
 def _drawn_modules(experiment: MuirExperiment, plan: Plan, path: rng.Path) -> Float[np.ndarray, "modules c m n"]:
-    count, context = experiment.modules or plan.num_locations, experiment.context
+    count, context = num_modules(experiment, plan), experiment.context
     shape = (count, max(context, 1), *plan.block)
     if context:
         return normals(path, shape) * np.float32(module_deviation(context))

@@ -54,6 +54,16 @@ def test_models_of_several_kinds_share_modules(whole: tuple[Path, dict[str, Any]
     assert float(losses.mean()) == pytest.approx(one["tasks"]["small"]["test_loss"], rel=1e-4)
 
 
+def test_the_validation_loss_is_what_the_best_version_is_chosen_by(whole: tuple[Path, dict[str, Any]]) -> None:
+    """Each task counts as much as any other, however many predictions it has."""
+    _, found = whole
+    for line in found["curve"]:
+        assert line["validation_loss"] == pytest.approx(np.mean(list(line["validation_losses"].values())), rel=1e-12)
+    searched = [line for line in found["curve"] if line["step"] <= 24]
+    best = min(searched, key=lambda line: line["validation_loss"])
+    assert found["result"]["replicas"][0]["best_round"] == best["step"]
+
+
 def test_a_text_that_is_killed_goes_on_bit_for_bit(
     whole: tuple[Path, dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -108,6 +118,12 @@ def test_hierarchical_alignment_goes_by_place(tmp_path: Path) -> None:
     mapping = state.candidates[0]
     for task in range(3):
         assert mapping[learner.plan.task_of == task].tolist() == list(range((learner.plan.task_of == task).sum()))
+    # There are as many modules as the largest model has blocks (spec of MUiR, section 8.4).
+    longest = max((learner.plan.task_of == task).sum() for task in range(3))
+    assert len(state.trained.modules) == learner.search.num_modules == longest < learner.plan.num_locations
+    job.prepare(mixed(tmp_path, sharing="hierarchical", context=0, modules=int(longest)))
+    with pytest.raises(ConfigError, match=rf"modules = {longest - 1}: the largest model has {longest} blocks"):
+        job.prepare(mixed(tmp_path, sharing="hierarchical", context=0, modules=int(longest) - 1))
     # A shared block begins with the deviation of the place that had it first.
     stds = state.trained.modules[mapping].std(axis=(1, 2, 3))
     first = np.array([np.flatnonzero(mapping == module)[0] for module in mapping])
