@@ -154,6 +154,14 @@ def test_architectures_that_are_not_for_their_tasks_are_named_together(tmp_path:
         mixed(tmp_path, nets=("linear",), batch_sizes=(0, 1, 1))
 
 
+def test_pieces_that_are_longer_than_a_text_are_refused_with_its_length(tmp_path: Path) -> None:
+    said = r"text_steps = 9,001 is more than small has symbols for training \((\d,\d+)\)"
+    with pytest.raises(ConfigError, match=said) as caught:
+        job.prepare(mixed(tmp_path, text_steps=9_001))
+    length = int(str(caught.value).split("(")[1].split(")")[0].replace(",", ""))
+    assert job.prepare(mixed(tmp_path, text_steps=length)).streams[0].batch_size == 1
+
+
 def test_a_dry_run_tells_of_all(tmp_path: Path) -> None:
     said: list[str] = []
     train(mixed(tmp_path), "", lambda event: said.append(getattr(event, "text", "")), is_dry_run=True)
