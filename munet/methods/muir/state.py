@@ -58,22 +58,6 @@ class MuirState(NamedTuple):
     carries: Any = ()
 
 
-def normals(path: rng.Path, shape: tuple[int, ...]) -> Float[np.ndarray, "..."]:
-    """Standard normal numbers: Box and Muller's, of a counter-based generator keyed by the hash of a path."""
-    count = math.prod(shape)
-    words = np.random.Philox(key=int.from_bytes(rng.digest(path)[16:32], "big")).random_raw(2 * ((count + 1) // 2))
-    uniforms = ((words >> np.uint64(11)).astype(np.float64) + 0.5) / (1 << 53)
-    radii, angles = np.sqrt(-2 * np.log(uniforms[0::2])), 2 * np.pi * uniforms[1::2]
-    pairs = np.stack([radii * np.cos(angles), radii * np.sin(angles)], axis=1)
-    return pairs.reshape(-1)[:count].reshape(shape).astype(np.float32)
-
-
-def uniforms(path: rng.Path, shape: tuple[int, ...]) -> Float[np.ndarray, "..."]:
-    """Numbers between -1 and 1, drawn in the same way."""
-    words = np.random.Philox(key=int.from_bytes(rng.digest(path)[16:32], "big")).random_raw(math.prod(shape))
-    return ((words >> np.uint64(11)).astype(np.float64) / (1 << 52) - 1).reshape(shape).astype(np.float32)
-
-
 def module_deviation(context: int) -> float:
     """Of the numbers in a fresh module that contexts weigh: so that blocks keep the deviation that contexts say."""
     return 1 / math.sqrt(context)
@@ -126,14 +110,14 @@ def _drawn_modules(experiment: MuirExperiment, plan: Plan, path: rng.Path) -> Fl
     count, context = num_modules(experiment, plan), experiment.context
     shape = (count, max(context, 1), *plan.block)
     if context:
-        return normals(path, shape) * np.float32(module_deviation(context))
+        return rng.normal_array(path, shape) * np.float32(module_deviation(context))
     owner = np.arange(count) % plan.num_locations
     mapping = first_mapping(experiment, plan)
     owner[mapping[::-1]] = np.arange(plan.num_locations)[::-1]  # the first location that has the module
-    normal = normals(path, shape) * plan.deviations[owner, None, None, None]
+    normal = rng.normal_array(path, shape) * plan.deviations[owner, None, None, None]
     if experiment.initial == "framework":
         limits = plan.limits[owner, None, None, None]
-        return np.where(limits > 0, uniforms(path, shape) * limits, normal)
+        return np.where(limits > 0, (2 * rng.uniform_array(path, shape) - 1).astype(np.float32) * limits, normal)
     return normal
 
 
@@ -202,5 +186,6 @@ def _own(experiment: MuirExperiment, net: Net, seed: int, task: int) -> dict[str
     if experiment.initial == "framework":
         for one in net.generated:
             if one.limit and (bias := one.path.replace("kernel", "bias")) in own:
-                own[bias] = uniforms(("muir", seed, "biases", task, bias), own[bias].shape) * np.float32(one.limit)
+                drawn = 2 * rng.uniform_array(("muir", seed, "biases", task, bias), own[bias].shape) - 1
+                own[bias] = drawn.astype(np.float32) * np.float32(one.limit)
     return own
