@@ -176,7 +176,7 @@ class Experiment:
     version_choice: VersionChoice = "highest"
     # points of validation quality that a `compress` stage may cost a model; -1: one standard error of it
     compression_tolerance: Annotated[float, Range(-1, 100)] = 0.5
-    # of Eq. 2; "growing": none in the first stage of a phase, all in the last
+    # of Eq. 2; "growing": none in the first stage of a phase, all in the last that trains
     size_penalty: Literal["whole_phase", "growing"] = "whole_phase"
     # at which the root's parameters are counted that Eq. 2 divides by; 0: at the default image size
     normaliser_image_size: NonNegative = 0
