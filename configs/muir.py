@@ -5,8 +5,8 @@
 
 `synthetic` (the default): thirty linear tasks of three groups, the authors' data, with `noisy`, `random`, `oracle`,
 `single`, `framework` (PyTorch's initial values, of `single`) and `lambda_4` after commas: `synthetic,noisy`. Cost:
-about a minute on one CPU core; ten seeds side by side (`--config.replicas=10`) take about as long as two. Expected
-result: tasks of a group end on one module, and test errors near 0 (noisy: near 0.37); docs/howto/muir.md.
+about a minute on one CPU core; ten seeds side by side (`--config.replicas=10`) take about as long as two.
+Expected result: tasks of a group end on one module, and test errors near 0 (noisy: near 0.37); docs/howto/muir.md.
 
 `cross_modal`: LeNet on `cifar10_subset` and on `fashion_mnist`, an LSTM on a text and DeepBind on synthetic DNA share
 blocks of 16 x 16. After a comma `intratask` (each with itself only), `single`, `framework`, `classical` or
