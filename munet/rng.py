@@ -8,12 +8,13 @@ counter-based generators keyed by the same hash. Nothing here needs JAX.
 from __future__ import annotations
 
 import hashlib
+import math
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float64, Int, UInt32, UInt64
+from jaxtyping import Float32, Float64, Int, UInt32, UInt64
 
 Path = tuple[str | int, ...]
 
@@ -41,6 +42,25 @@ def uniforms(path: Path, ends: Iterable[Path]) -> Float64[np.ndarray, " ends"]:
         hasher.update(_written(end))
         words.append(int.from_bytes(hasher.digest()[:8], "big") >> 11)
     return np.array(words, np.float64) / (1 << 53)
+
+
+def uniform_array(path: Path, shape: tuple[int, ...]) -> Float64[np.ndarray, "..."]:
+    """Numbers in [0, 1) with 53 random bits each, of a Philox counter generator keyed by the path's hash."""
+    return ((_philox(path, 0, math.prod(shape)) >> np.uint64(11)).astype(np.float64) / (1 << 53)).reshape(shape)
+
+
+def normal_array(path: Path, shape: tuple[int, ...]) -> Float32[np.ndarray, "..."]:
+    """Standard normal numbers: Box and Muller's, of the same generator's words.
+
+    Unlike those of `Generator.standard_normal`, which NumPy may change, they are the same in every version. Fewer
+    numbers of a path are the first ones of more.
+    """
+    count = math.prod(shape)
+    words = _philox(path, 0, 2 * ((count + 1) // 2))
+    uniforms = ((words >> np.uint64(11)).astype(np.float64) + 0.5) / (1 << 53)  # never 0
+    radii, angles = np.sqrt(-2 * np.log(uniforms[0::2])), 2 * np.pi * uniforms[1::2]
+    pairs = np.stack([radii * np.cos(angles), radii * np.sin(angles)], axis=1)
+    return pairs.reshape(-1)[:count].reshape(shape).astype(np.float32)
 
 
 def key_data(path: Path) -> UInt32[np.ndarray, "2"]:

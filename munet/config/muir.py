@@ -29,7 +29,7 @@ class MuirExperiment:
     tasks: tuple[str, ...] = ()  # task URIs, e.g. "muir:synthetic.npz?task=7"
     # which block uses which module. "search": winners of the alignment search; "random": the same with winners drawn;
     # "given": one module for the tasks of a group, always; "hierarchical": the first block of every task one module,
-    # the second another, always; "separate": every block for itself, without contexts
+    # the second another, always; "separate": every block for itself, which needs context=0
     sharing: Sharing = "search"
     between_tasks: bool = True  # whether a block may use modules of other tasks; else of its own task only
     groups: tuple[int, ...] = ()  # the true group of each task, if it is known: for "given", and for scores
@@ -43,7 +43,9 @@ class MuirExperiment:
     block_rows: Positive = 20  # inputs of a block (m)
     block_columns: Positive = 1  # outputs of a block (n)
     context: NonNegative = 1  # numbers in a location's context (c); 0: blocks are shared as they are
-    modules: NonNegative = 0  # that there are (K), one a location at least; 0: as many as locations
+    # that there are (K); 0: as many as blocks begin with, which is one each where it is searched, of "hierarchical" as
+    # many as the largest model has blocks, of "given" as many as groups
+    modules: NonNegative = 0
     challengers: NonNegative = 8  # for every location that is drawn (lambda); 0: no search
     share: Share = 0.5  # of the locations that are drawn in a generation (p); 0: no search
     new_module: Share = 1e-4  # probability that a challenger is a module that nobody uses (epsilon)
@@ -102,6 +104,11 @@ def problems(
         yield (
             f"experiment.context = 0 beside experiment.sharing = {sharing!r}: without contexts blocks of different "
             'scales cannot share, so there is nothing to search. Use experiment.context = 1, or sharing = "given".'
+        )
+    if context and sharing == "separate":
+        yield (
+            f'experiment.context = {context} beside experiment.sharing = "separate": a block that nobody shares has no '
+            'context. Use experiment.context = 0, or sharing = "given" or "search".'
         )
     if initial == "framework" and sharing != "separate":
         yield (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
@@ -237,14 +237,13 @@ class Training:
         since = step - (self._points[-1].step if self._points else 0)
         for replica in range(len(job.seeds)):
             own = {name: found[replica] for name, found in measured.items()}
-            counted = sum(one.counted for one in own.values())
             training = {name: float(total) / since for name, total in sums[replica].items()}
             point = CurvePoint(
                 step=step,
                 epoch=step * job.images_per_round / job.num_images,
                 learning_rate=job.learner.learning_rate(step - 1),
                 training_loss=math.fsum(training.values()) / len(training),
-                validation_loss=sum(one.loss * one.counted for one in own.values()) / counted,
+                validation_loss=self._validation_loss(own.values()),
                 validation={name: one.quality for name, one in own.items() if one.quality is not None},
                 seconds=self._seconds,
                 replica=replica,
@@ -272,6 +271,12 @@ class Training:
             name: [one.of(split.labels) for one in predict(self._programs, state, name, split, job.resize[name])]
             for name, split in job.validation.items()
         }
+
+    def _validation_loss(self, measured: Collection[Measured]) -> float:
+        """Over the images of all tasks; where tasks are of any kind the mean over tasks, which the best version has."""
+        if self._job.measure_all is not None:
+            return math.fsum(one.loss for one in measured) / len(measured)
+        return sum(one.loss * one.counted for one in measured) / sum(one.counted for one in measured)
 
     def _is_told(self, step: int, every: int) -> bool:
         """Whether what happens after a round is told: of what happens very often, every so many times, and the last."""

@@ -71,7 +71,8 @@ class CurvePoint:
       epoch: the same in passes over the training images.
       learning_rate: of the step before it.
       training_loss: mean over the steps since the line before; of augmented images and smoothed labels.
-      validation_loss: mean cross-entropy over the validation images of all tasks.
+      validation_loss: mean cross-entropy over the validation images of all tasks; of MUiR, whose tasks have losses of
+        several kinds, the mean over tasks of their mean losses, by which the best version is found.
       validation: right among all classes, by task.
       seconds: of training so far, all starts together.
       replica: which one, from 0.

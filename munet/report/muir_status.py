@@ -23,7 +23,8 @@ def status_json(workdir: str) -> dict[str, Any]:
       UserError: the directory is damaged.
     """
     place = Workdir(workdir, MUIR)
-    beginning, result, points = place.beginning(), place.result(), place.curve()
+    beginning, result = place.beginning(), place.result()
+    points = [point for point in place.curve() if point.replica == 0]
     where = f"The settings in {place.location(MUIR.start)}"
     settings = MuirExperiment() if beginning is None else codec.from_json(MuirExperiment, beginning.experiment, where)
     generations = settings.burn_in + settings.generations + settings.final_generations
@@ -87,5 +88,7 @@ def print_status(workdir: str, *, as_json: bool, options: Sequence[str]) -> None
     if result := Workdir(workdir, MUIR).result():
         say("\n".join(result.lines()))
         return
-    loss = "" if found["validation_loss"] is None else f", validation loss {found['validation_loss']:.4g} (first seed)"
+    loss = ""
+    if found["validation_loss"] is not None:
+        loss = f", validation loss {found['validation_loss']:.4g} (mean of the tasks, first seed)"
     say(f"in training: {count(found['rounds'], 'round')} of {found['num_rounds']:,}{loss}")

@@ -120,12 +120,7 @@ def versions(
             for leaf, array in root[layer.name].items():
                 values = np.array(array, np.float32)
                 if noise and is_block(layer.name) and leaf.endswith("kernel"):
-                    drawn = _normal((*path, name, leaf), values.shape)
+                    drawn = rng.normal_array((*path, name, leaf), values.shape)
                     values = (values + noise * values.std() * drawn).astype(np.float32)
                 found.setdefault(name, {})[f"{place}/{leaf}"] = values
     return found
-
-
-def _normal(path: rng.Path, shape: tuple[int, ...]) -> Float[np.ndarray, "..."]:
-    key = int.from_bytes(rng.digest(path)[16:32], "big")
-    return np.random.Generator(np.random.Philox(key=key)).standard_normal(shape)

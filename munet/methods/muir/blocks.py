@@ -102,7 +102,7 @@ def out_of_heads(path: LeafPath, shape: tuple[int, ...]) -> Matrices:
 
 
 def matrices(leaves: Mapping[LeafPath, tuple[int, ...]], rule: Rule) -> tuple[Matrices, ...]:
-    """The leaves of a model that a rule says are generated, in the order of the model.
+    """The leaves of a model that a rule says are generated, in the order in which they are given.
 
     Args:
       leaves: shapes by path.

@@ -99,7 +99,8 @@ def nets_of(tasks: Sequence[Task], experiment: MuirExperiment, vit: Callable[[in
       vit: makes a ViT that begins as the root, for so many classes; None: no task has one.
 
     Raises:
-      ConfigError: one that is named is not for its task, or there is none for what a task is; all in one message.
+      ConfigError: one that is named is not for its task, or there is none for what a task is, or a text is shorter
+        than the pieces in which it is trained; all in one message.
     """
     made: dict[tuple[object, ...], Net] = {}
     found, problems = [], []
@@ -111,6 +112,12 @@ def nets_of(tasks: Sequence[Task], experiment: MuirExperiment, vit: Callable[[in
         if kind not in {parse(one)[0] for one in fitting}:
             known = f"Valid: {', '.join(fitting)}." if fitting else "There is none for such a task."
             problems.append(f"experiment.nets: {name or 'no architecture'} for {task.info.name}. {known}")
+            continue
+        if objective == "next_token" and experiment.text_steps > len(inputs):
+            problems.append(
+                f"experiment.text_steps = {experiment.text_steps:,} is more than {task.info.name} has symbols for "
+                f"training ({len(inputs):,}): use {len(inputs):,} or less."
+            )
             continue
         given = Given(inputs.shape[1:], task.info.num_classes, experiment.text_steps, vit)
         key = (name, given if objective == "value" else given.classes)

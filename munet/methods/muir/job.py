@@ -14,6 +14,7 @@ from munet.methods.muir.choice import nets_of
 from munet.methods.muir.learner import Muir
 from munet.methods.muir.nets import Net
 from munet.methods.muir.result import MUIR
+from munet.methods.muir.state import first_mapping
 from munet.methods.muir.values import HeldOut, stream_of, together
 from munet.run.start import RootComponents
 from munet.text import count
@@ -132,15 +133,12 @@ def _check(learner: Muir) -> None:
             problems.append(
                 f"experiment.block_{name} = {size} is more than any generated layer has ({most}): use {most} or less."
             )
-    locations = learner.plan.num_locations
-    if 0 < experiment.modules < locations and experiment.sharing != "given":
-        problems.append(
-            f"experiment.modules = {experiment.modules}: every one of the {locations:,} blocks begins with a module "
-            f"for itself. Use {locations} or more, or 0."
-        )
-    if experiment.sharing == "given" and (most_group := max(experiment.groups)) >= learner.search.num_modules:
-        problems.append(
-            f"experiment.groups names group {most_group} of {learner.search.num_modules} modules: number groups from 0."
-        )
+    least = int(first_mapping(experiment, learner.plan).max(initial=-1)) + 1
+    if 0 < experiment.modules < least:
+        reason = {
+            "given": f"experiment.groups names group {least - 1}, and groups are numbered from 0",
+            "hierarchical": f"the largest model has {least:,} blocks",
+        }.get(experiment.sharing, f"every one of the {least:,} blocks begins with a module for itself")
+        problems.append(f"experiment.modules = {experiment.modules}: {reason}. Use {least} or more, or 0.")
     if problems:
         raise ConfigError(problems)

@@ -16,6 +16,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, Int
 
+from munet import rng
 from munet.config.muir import MuirExperiment
 from munet.joint.learner import Answers, Batch, Component, Deciding, Facts, Group, Place, StreamName
 from munet.methods.muir import alignment
@@ -63,7 +64,7 @@ class Muir(Deciding):
             experiment.sharing in ("search", "random") and experiment.challengers and experiment.share
         )
         self.search = Search(
-            experiment.modules or self.plan.num_locations,
+            states.num_modules(experiment, self.plan),
             experiment.challengers,
             experiment.share,
             experiment.new_module,
@@ -215,7 +216,7 @@ class Muir(Deciding):
         fresh = list(generation.fresh)
         modules = np.array(state.trained.modules)
         path = ("muir", seed, "search", number, "modules")
-        values = states.normals(path, (len(fresh), *modules.shape[1:]))
+        values = rng.normal_array(path, (len(fresh), *modules.shape[1:]))
         modules[fresh] = values * np.float32(states.module_deviation(self.experiment.context))
         moments = state.moments
         if self.experiment.reset_new_moments:

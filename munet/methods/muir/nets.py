@@ -58,7 +58,7 @@ class Net:
 
     @cached_property
     def leaves(self) -> dict[LeafPath, tuple[int, ...]]:
-        """Shapes of all parameters, in the order of the module."""
+        """Shapes of all parameters, sorted by path: so an LSTM's hidden kernels come before its input kernels."""
         made = jax.eval_shape(self.module.init, jax.random.key(0), jnp.zeros((1, *self.inputs), self.dtype))
         return {path: leaf.shape for path, leaf in flatten_dict(made.get("params", {}), sep="/").items()}
 

@@ -14,7 +14,7 @@ from munet.joint.run import Finished
 from munet.joint.workdir import CurvePoint, Workdir
 from munet.methods.muir import folding
 from munet.methods.muir.learner import Muir
-from munet.methods.muir.result import MuirReplica, MuirResult, MuirTaskResult
+from munet.methods.muir.result import GeneratedLeaf, MuirReplica, MuirResult, MuirTaskResult
 from munet.methods.muir.state import MuirState
 
 
@@ -45,6 +45,16 @@ def plain_weights(learner: Muir, state: MuirState) -> dict[str, np.ndarray]:
     return found
 
 
+def generated_leaves(learner: Muir) -> tuple[GeneratedLeaf, ...]:
+    """What is cut into blocks, in the order of the locations."""
+    return tuple(
+        GeneratedLeaf(learner.tasks[number], one.path, one.count, one.rows, one.columns)
+        for part in learner.plan.parts
+        for number in part.tasks
+        for one in part.matrices
+    )
+
+
 def publish(learner: Muir, place: Workdir, finished: Finished) -> MuirResult:
     """Writes the files, then the record."""
     files, replicas = {}, []
@@ -59,6 +69,7 @@ def publish(learner: Muir, place: Workdir, finished: Finished) -> MuirResult:
         finished.job.length.total,
         finished.job.length.total * finished.job.images_per_round,
         finished.seconds,
+        generated_leaves(learner),
     )
     place.finish(result, files)
     return result

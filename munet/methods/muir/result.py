@@ -51,6 +51,24 @@ class MuirTaskResult:
 
 
 @dataclass(frozen=True)
+class GeneratedLeaf:
+    """A weight that modules make: `count` matrices after each other, cut into blocks row of blocks by row of blocks.
+
+    Attributes:
+      task: whose model has it.
+      path: in the model.
+      count: of its matrices: taps of a convolution, gates of an LSTM.
+      rows, columns: of each; blocks may hang over its edges.
+    """
+
+    task: TaskName
+    path: str
+    count: int
+    rows: int
+    columns: int
+
+
+@dataclass(frozen=True)
 class MuirReplica:
     """What came of one seed.
 
@@ -61,7 +79,7 @@ class MuirReplica:
       best_round: of the best version.
       best_mapping: its modules.
       file: of the last version's modules, contexts, alignment, and what is each task's own.
-      weights: file of the same models without any of these: plain weights, by task and path.
+      weights: file of the same models without any of these: plain weights, by task and path; "": none was written.
       sizes: of the generated weights of all tasks together; results of older versions have neither.
     """
 
@@ -113,12 +131,14 @@ class MuirResult:
       num_rounds: how long.
       example_steps: training examples that one replica saw.
       seconds: all starts together, all replicas.
+      leaves: in whose order the locations are; results of older versions do not say it.
     """
 
     replicas: tuple[MuirReplica, ...]
     num_rounds: int
     example_steps: int
     seconds: float
+    leaves: tuple[GeneratedLeaf, ...] = ()
 
     @property
     def kept(self) -> tuple[str, str]:

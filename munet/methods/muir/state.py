@@ -58,22 +58,6 @@ class MuirState(NamedTuple):
     carries: Any = ()
 
 
-def normals(path: rng.Path, shape: tuple[int, ...]) -> Float[np.ndarray, "..."]:
-    """Standard normal numbers: Box and Muller's, of a counter-based generator keyed by the hash of a path."""
-    count = math.prod(shape)
-    words = np.random.Philox(key=int.from_bytes(rng.digest(path)[16:32], "big")).random_raw(2 * ((count + 1) // 2))
-    uniforms = ((words >> np.uint64(11)).astype(np.float64) + 0.5) / (1 << 53)
-    radii, angles = np.sqrt(-2 * np.log(uniforms[0::2])), 2 * np.pi * uniforms[1::2]
-    pairs = np.stack([radii * np.cos(angles), radii * np.sin(angles)], axis=1)
-    return pairs.reshape(-1)[:count].reshape(shape).astype(np.float32)
-
-
-def uniforms(path: rng.Path, shape: tuple[int, ...]) -> Float[np.ndarray, "..."]:
-    """Numbers between -1 and 1, drawn in the same way."""
-    words = np.random.Philox(key=int.from_bytes(rng.digest(path)[16:32], "big")).random_raw(math.prod(shape))
-    return ((words >> np.uint64(11)).astype(np.float64) / (1 << 52) - 1).reshape(shape).astype(np.float32)
-
-
 def module_deviation(context: int) -> float:
     """Of the numbers in a fresh module that contexts weigh: so that blocks keep the deviation that contexts say."""
     return 1 / math.sqrt(context)
@@ -99,32 +83,41 @@ def first_modules(
 ) -> Float[np.ndarray, "modules c m n"]:
     """Modules at the start; without contexts, each with the deviation of the location of its number.
 
-    Where a net's blocks are given (a root's), a module makes its location's block: each of its slices has a part of it,
-    and what was drawn less its mean over the slices, which cancels while the context is constant.
+    Where a net's blocks are given (a root's), a module makes the block of the first location that has it: each of its
+    slices has a part of that, and what was drawn less its mean over the slices, which cancels while the context is
+    constant.
     """
     drawn, context = _drawn_modules(experiment, plan, path), experiment.context
-    contexts = context_values(experiment, plan)
+    contexts, mapping = context_values(experiment, plan), first_mapping(experiment, plan)
+    is_first = np.zeros(plan.num_locations, bool)
+    is_first[np.unique(mapping, return_index=True)[1]] = True  # of those that have its module
     for index, net in enumerate(nets):
         if not net.given:
             continue
-        places, blocks = plan.places(index), plan.pack_part(index, net.given)
-        slices = drawn[places] - drawn[places].mean(axis=1, keepdims=True) if context else 0
-        drawn[places] = blocks[:, None] / contexts[places].sum(axis=1)[:, None, None, None] + slices
+        places = plan.places(index)
+        own, blocks = mapping[places][is_first[places]], plan.pack_part(index, net.given)[is_first[places]]
+        slices = drawn[own] - drawn[own].mean(axis=1, keepdims=True) if context else 0
+        drawn[own] = blocks[:, None] / contexts[places][is_first[places]].sum(axis=1)[:, None, None, None] + slices
     return drawn
 
 
+def num_modules(experiment: MuirExperiment, plan: Plan) -> int:
+    """How many there are, used or not: as many as the first mapping needs, if the config does not say it."""
+    return experiment.modules or int(first_mapping(experiment, plan).max(initial=-1)) + 1
+
+
 def _drawn_modules(experiment: MuirExperiment, plan: Plan, path: rng.Path) -> Float[np.ndarray, "modules c m n"]:
-    count, context = experiment.modules or plan.num_locations, experiment.context
+    count, context = num_modules(experiment, plan), experiment.context
     shape = (count, max(context, 1), *plan.block)
     if context:
-        return normals(path, shape) * np.float32(module_deviation(context))
+        return rng.normal_array(path, shape) * np.float32(module_deviation(context))
     owner = np.arange(count) % plan.num_locations
     mapping = first_mapping(experiment, plan)
     owner[mapping[::-1]] = np.arange(plan.num_locations)[::-1]  # the first location that has the module
-    normal = normals(path, shape) * plan.deviations[owner, None, None, None]
+    normal = rng.normal_array(path, shape) * plan.deviations[owner, None, None, None]
     if experiment.initial == "framework":
         limits = plan.limits[owner, None, None, None]
-        return np.where(limits > 0, uniforms(path, shape) * limits, normal)
+        return np.where(limits > 0, (2 * rng.uniform_array(path, shape) - 1).astype(np.float32) * limits, normal)
     return normal
 
 
@@ -193,5 +186,6 @@ def _own(experiment: MuirExperiment, net: Net, seed: int, task: int) -> dict[str
     if experiment.initial == "framework":
         for one in net.generated:
             if one.limit and (bias := one.path.replace("kernel", "bias")) in own:
-                own[bias] = uniforms(("muir", seed, "biases", task, bias), own[bias].shape) * np.float32(one.limit)
+                drawn = 2 * rng.uniform_array(("muir", seed, "biases", task, bias), own[bias].shape) - 1
+                own[bias] = drawn.astype(np.float32) * np.float32(one.limit)
     return own

@@ -24,17 +24,20 @@ from munet.types import Quality, TaskName
 def together(tasks: Sequence[Task], nets: Sequence[Net], batch_sizes: Sequence[int]) -> dict[StreamName, list[int]]:
     """Numbers of the tasks of each stream: linear models that see all of as many examples every round.
 
-    Such tasks are one program over an axis of tasks; others have a stream each.
+    Such tasks, whose validation and test splits are as large as each other's, too, are one program over an axis of
+    tasks; others have a stream each.
     """
     found: dict[tuple[object, ...], list[int]] = {}
     for number, (task, net) in enumerate(zip(tasks, nets, strict=True)):
-        size = task.info.num_train
-        is_small = net.name == "linear" and size <= batch_sizes[number]
-        found.setdefault((id(net), size) if is_small else (number,), []).append(number)
-    return {
-        f"{nets[numbers[0]].name} of {len(numbers)}" if len(numbers) > 1 else tasks[numbers[0]].info.name: numbers
-        for numbers in found.values()
-    }
+        info = task.info
+        is_small = net.name == "linear" and info.num_train <= batch_sizes[number]
+        key = (id(net), info.num_train, info.num_validation, info.num_test) if is_small else (number,)
+        found.setdefault(key, []).append(number)
+    named = {}
+    for numbers in found.values():
+        first = tasks[numbers[0]].info.name  # or groups of as many tasks would have one name
+        named[f"{nets[numbers[0]].name} of {len(numbers)}, {first} first" if len(numbers) > 1 else first] = numbers
+    return named
 
 
 def stream_of(name: StreamName, tasks: Sequence[Task], net: Net, batch_size: int) -> Stream:

@@ -56,7 +56,7 @@ class VitNet(Net):
 
     @cached_property
     def leaves(self) -> dict[LeafPath, tuple[int, ...]]:
-        """Shapes of all parameters, component by component."""
+        """Shapes of all parameters, component by component, as the root has them."""
         return {path: leaf.shape for path, leaf in self._arrays.items()}
 
     @cached_property

@@ -1,15 +1,17 @@
 """`munet verify` of a MUiR training: its files against each other and against what result.json says of them.
 
 The two files of a replica hold the same models, once as modules, contexts and blocks, once as plain weights: so they
-can be compared without data. Nothing is measured again.
+can be compared without data, number by number, because result.json says where each weight's blocks lie. Results of
+older versions do not: of these only the sorted numbers are compared. Nothing is measured again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float, Int
 from safetensors import SafetensorError
 from safetensors.numpy import load
 
@@ -17,13 +19,15 @@ from munet.config.muir import MuirExperiment
 from munet.errors import CorruptionError
 from munet.joint.workdir import Workdir
 from munet.methods.muir import folding
-from munet.methods.muir.result import MUIR, MuirReplica, MuirResult
+from munet.methods.muir.blocks import Matrices
+from munet.methods.muir.result import MUIR, GeneratedLeaf, MuirReplica, MuirResult
 from munet.report.verify.problems import VerifyReport
 from munet.store import codec
 from munet.store.folders import open_folder
 
 _OWN = "own/"
 _TOLERANCE = 1e-6  # plain weights were made in float32 in another order
+_ONLY_SORTED = "result.json does not say where weights lie: only their sorted numbers were compared."
 
 
 def check(workdir: str, report: VerifyReport, measure: object = None) -> None:
@@ -50,7 +54,7 @@ def check(workdir: str, report: VerifyReport, measure: object = None) -> None:
             report.notes.append(f"The training is not complete; measured last after {done:,} rounds.")
         return
     for replica in result.replicas:
-        _check_replica(place, experiment, replica, report)
+        _check_replica(place, experiment, result, replica, report)
 
 
 def _read(place: Workdir, name: str, read: Callable[[], Any], report: VerifyReport) -> Any:
@@ -61,14 +65,17 @@ def _read(place: Workdir, name: str, read: Callable[[], Any], report: VerifyRepo
         return None
 
 
-def _check_replica(place: Workdir, experiment: MuirExperiment, replica: MuirReplica, report: VerifyReport) -> None:
-    folded, plain = (_arrays(place, name, report) for name in (replica.file, replica.weights))
+def _check_replica(
+    place: Workdir, experiment: MuirExperiment, result: MuirResult, replica: MuirReplica, report: VerifyReport
+) -> None:
+    folded = _arrays(place, replica.file, report)
+    plain = _arrays(place, replica.weights, report) if replica.weights else None  # older versions write none
     block = (experiment.block_rows, experiment.block_columns)
     if folded is not None:  # older versions fold nothing
         folded.setdefault("blocks", np.zeros((0, *block), np.float32))
     if replica.sizes is not None and replica.sizes != folding.sizes(replica.mapping, experiment.context, block):
         report.add(place.location("result.json"), f"The sizes of seed {replica.seed} are not those of its mapping.")
-    if folded is None or plain is None:
+    if folded is None:
         return
     where = place.location(replica.file)
     if problem := _problem(folded, replica, block):
@@ -77,21 +84,69 @@ def _check_replica(place: Workdir, experiment: MuirExperiment, replica: MuirRepl
     report.num_components += len(folded["modules"]) + len(folded["blocks"])
     report.num_models += len(replica.tasks)
     report.total_params += sum(array.size for name, array in folded.items() if name != "alignment")
+    if plain is None:
+        return
     own = {name.removeprefix(_OWN): array for name, array in folded.items() if name.startswith(_OWN)}
     if any(name not in plain or not np.array_equal(plain[name], array) for name, array in own.items()):
         report.add(where, f"What is each task's own is not what {replica.weights} has.")
-    made = folding.unfolded_blocks(folded).reshape(-1)
-    given = np.concatenate([array.reshape(-1) for name, array in plain.items() if name not in own])
-    # Where blocks hang over their leaves' edges, more is made than given; what is given is made in any case.
-    nearest = np.clip(np.searchsorted(ordered := np.sort(made), given), 1, len(made) - 1)
-    error = np.minimum(abs(ordered[nearest] - given), abs(given - ordered[nearest - 1]))
-    if len(given) > len(made) or (error > _TOLERANCE * np.maximum(abs(given), 1)).any():
-        report.add(where, f"Its modules and blocks do not make the weights in {replica.weights}.")
+    given = {name: array for name, array in plain.items() if name not in own}
+    made = folding.unfolded_blocks(folded)
+    if result.leaves:
+        problem = _difference(made, given, result.leaves, block)
+    else:
+        problem = _sorted_difference(made, given)
+        if _ONLY_SORTED not in report.notes:
+            report.notes.append(_ONLY_SORTED)
+    if problem:
+        report.add(where, f"Its modules and blocks do not make the weights in {replica.weights}: {problem}.")
+
+
+def _difference(
+    made: Float[np.ndarray, "locations m n"],
+    given: Mapping[str, np.ndarray],
+    leaves: Sequence[GeneratedLeaf],
+    block: tuple[int, int],
+) -> str:
+    """The first weight that blocks do not make, in words; "" if they make all."""
+    names = [f"{leaf.task}/{leaf.path}" for leaf in leaves]
+    if set(names) != set(given):
+        return f"result.json has other weights, such as {sorted(set(names) ^ set(given))[0]}"
+    at = 0
+    for name, leaf in zip(names, leaves, strict=True):
+        array = given[name]
+        cut = Matrices(leaf.path, array.shape, leaf.count, leaf.rows, leaf.columns, 0.0)
+        end = at + cut.num_blocks(block)
+        if leaf.count * leaf.rows * leaf.columns != array.size or end > len(made):
+            return f"{name} is {array.shape}, which are other blocks"
+        if not _is_near(np.asarray(cut.unpack(made[at:end], block)), array):  # type: ignore[arg-type]  # NumPy does, too
+            return f"{name} differs"
+        at = end
+    return "" if at == len(made) else f"there are {len(made):,} blocks for {at:,} places"
+
+
+def _sorted_difference(made: Float[np.ndarray, "locations m n"], given: Mapping[str, np.ndarray]) -> str:
+    """What can be said where nobody knows which blocks make which weight; "" if the same numbers are in both."""
+    ordered, wanted = (np.sort(array, axis=None) for array in (made, np.concatenate([*map(np.ravel, given.values())])))
+    if len(ordered) < len(wanted):
+        return f"they have {len(ordered):,} numbers for {len(wanted):,}"
+    if len(ordered) > len(wanted):  # blocks hang over edges: each number is somewhere
+        ordered = ordered[_nearest(ordered, wanted)]
+    return "" if _is_near(ordered, wanted) else "the numbers differ"
+
+
+def _nearest(ordered: Float[np.ndarray, " made"], wanted: Float[np.ndarray, " given"]) -> Int[np.ndarray, " given"]:
+    """The places of the nearest of some numbers, which are in order."""
+    above = np.clip(np.searchsorted(ordered, wanted), 1, len(ordered) - 1)
+    return np.where(abs(ordered[above] - wanted) < abs(wanted - ordered[above - 1]), above, above - 1)
+
+
+def _is_near(made: Float[np.ndarray, "..."], given: Float[np.ndarray, "..."]) -> bool:
+    return bool((abs(made - given) <= _TOLERANCE * np.maximum(abs(given), 1)).all())
 
 
 def _arrays(place: Workdir, name: str, report: VerifyReport) -> dict[str, np.ndarray] | None:
     files, where = open_folder(place.path), place.location(name)
-    if not name or not files.exists(name):
+    if not files.exists(name):
         report.add(where, "It is missing.")
         return None
     try:

@@ -131,6 +131,27 @@ def test_batches_smaller_than_the_set_are_drawn(whole: tuple[Path, dict[str, Any
     run(config(folder, batch_size=3), tmp_path / "run")
 
 
+def test_tasks_of_two_files_are_measured_by_their_own_sizes(tmp_path: Path) -> None:
+    first = config(tmp_path, groups=()).experiment.tasks[:2]
+    with np.load(tmp_path / "small.npz") as data:
+        arrays = dict(data)
+    # Both are padded to two pieces of 250, and as many examples train.
+    for name, count in (("large", 260), ("larger", 300)):
+        x = np.random.default_rng(count).uniform(-1, 1, (NUM_TASKS, count, 8))
+        own = arrays | {"test_X": x, "test_Y": x.sum(axis=2) * np.r_[np.ones(260), 9 * np.ones(count - 260)]}
+        np.savez(tmp_path / f"{name}.npz", **own)
+    tasks = *first, *(f"muir:{tmp_path}/{name}.npz?task={at}" for name in ("large", "larger") for at in range(2))
+    settings = config(tmp_path, tasks=tasks, groups=(), generations=1, final_generations=0)
+    streams = [stream.name for stream in job.prepare(settings).streams]
+    assert streams == [f"linear of 2, {name}/0 first" for name in ("small", "large", "larger")]
+    found = run(settings, tmp_path / "run")["result"]["replicas"][0]
+    weights = load_file(tmp_path / "run" / found["weights"])
+    for name in ("small", "large", "larger"):
+        with np.load(tmp_path / f"{name}.npz") as data:
+            errors = data["test_X"][0] @ weights[f"{name}/0/weights/kernel"][:, 0] - data["test_Y"][0]
+        assert found["tasks"][f"{name}/0"]["test_loss"] == pytest.approx((errors**2).mean(), rel=1e-4)
+
+
 @pytest.mark.parametrize("name", ["challengers", "share"])
 def test_a_search_of_nothing_is_said_once(tmp_path: Path, name: str) -> None:
     said: list[str] = []
@@ -153,6 +174,10 @@ def test_settings_that_do_not_fit_are_named_together(tmp_path: Path) -> None:
     assert "groups has 2 numbers for 6 tasks" in text
     assert "context = 0" in text
     assert 'initial = "framework"' in text
+    settings = config(tmp_path, sharing="separate", context=0, initial="framework")
+    settings.experiment.context = 2
+    assert "context = 2" in (text := _refused(settings))
+    assert "Use experiment.context = 0" in text
     text = _refused(config(tmp_path, block_rows=9, block_columns=2, modules=5))
     assert "block_rows = 9 is more than any generated layer has (8): use 8 or less" in text
     assert "block_columns = 2" in text

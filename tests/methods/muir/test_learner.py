@@ -135,7 +135,9 @@ def test_burn_in_has_no_challengers(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("changes", [{"challengers": 0}, {"share": 0.0}, {"sharing": "given"}, {"sharing": "separate"}])
+@pytest.mark.parametrize(
+    "changes", [{"challengers": 0}, {"share": 0.0}, {"sharing": "given"}, {"sharing": "separate", "context": 0}]
+)
 def test_without_challengers_nothing_is_searched(tmp_path: Path, changes: dict[str, Any]) -> None:
     learner, batches = learner_of(tmp_path, **changes)
     assert not learner.has_search

@@ -54,6 +54,16 @@ def test_models_of_several_kinds_share_modules(whole: tuple[Path, dict[str, Any]
     assert float(losses.mean()) == pytest.approx(one["tasks"]["small"]["test_loss"], rel=1e-4)
 
 
+def test_the_validation_loss_is_what_the_best_version_is_chosen_by(whole: tuple[Path, dict[str, Any]]) -> None:
+    """Each task counts as much as any other, however many predictions it has."""
+    _, found = whole
+    for line in found["curve"]:
+        assert line["validation_loss"] == pytest.approx(np.mean(list(line["validation_losses"].values())), rel=1e-12)
+    searched = [line for line in found["curve"] if line["step"] <= 24]
+    best = min(searched, key=lambda line: line["validation_loss"])
+    assert found["result"]["replicas"][0]["best_round"] == best["step"]
+
+
 def test_a_text_that_is_killed_goes_on_bit_for_bit(
     whole: tuple[Path, dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -76,7 +86,8 @@ def test_a_text_that_is_killed_goes_on_bit_for_bit(
 
 @pytest.mark.parametrize("sharing", ["search", "separate"])
 def test_every_generation_begins_a_text_with_zeros(tmp_path: Path, sharing: str) -> None:
-    prepared = job.prepare(mixed(tmp_path, sharing=sharing))
+    changes = {"context": 0} if sharing == "separate" else {}
+    prepared = job.prepare(mixed(tmp_path, sharing=sharing, **changes))
     assert prepared.length.decide_every == prepared.length.validate_every
     learner = prepared.learner
     state = learner.initial(0)
@@ -107,6 +118,12 @@ def test_hierarchical_alignment_goes_by_place(tmp_path: Path) -> None:
     mapping = state.candidates[0]
     for task in range(3):
         assert mapping[learner.plan.task_of == task].tolist() == list(range((learner.plan.task_of == task).sum()))
+    # There are as many modules as the largest model has blocks (spec of MUiR, section 8.4).
+    longest = max((learner.plan.task_of == task).sum() for task in range(3))
+    assert len(state.trained.modules) == learner.search.num_modules == longest < learner.plan.num_locations
+    job.prepare(mixed(tmp_path, sharing="hierarchical", context=0, modules=int(longest)))
+    with pytest.raises(ConfigError, match=rf"modules = {longest - 1}: the largest model has {longest} blocks"):
+        job.prepare(mixed(tmp_path, sharing="hierarchical", context=0, modules=int(longest) - 1))
     # A shared block begins with the deviation of the place that had it first.
     stds = state.trained.modules[mapping].std(axis=(1, 2, 3))
     first = np.array([np.flatnonzero(mapping == module)[0] for module in mapping])
@@ -135,6 +152,14 @@ def test_architectures_that_are_not_for_their_tasks_are_named_together(tmp_path:
     assert "lstm_8 for small/0. Valid: linear." in text
     with pytest.raises(ConfigError, match=r"nets has 1 entries for 3 tasks(.|\n)*batch_sizes has 0: expected"):
         mixed(tmp_path, nets=("linear",), batch_sizes=(0, 1, 1))
+
+
+def test_pieces_that_are_longer_than_a_text_are_refused_with_its_length(tmp_path: Path) -> None:
+    said = r"text_steps = 9,001 is more than small has symbols for training \((\d,\d+)\)"
+    with pytest.raises(ConfigError, match=said) as caught:
+        job.prepare(mixed(tmp_path, text_steps=9_001))
+    length = int(str(caught.value).split("(")[1].split(")")[0].replace(",", ""))
+    assert job.prepare(mixed(tmp_path, text_steps=length)).streams[0].batch_size == 1
 
 
 def test_a_dry_run_tells_of_all(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ def test_all_kernels_of_the_blocks_of_three_ti_16_blocks_are_5184_blocks() -> No
     assert net.flops == flops.forward(variant, path_names(3), {"image_size": 32}, 10)
 
 
-@pytest.mark.parametrize(("sharing", "context"), [("search", 4), ("separate", 0)])
+@pytest.mark.parametrize(("sharing", "context"), [("search", 4), ("separate", 0), ("hierarchical", 2)])
 def test_models_begin_as_the_root(tmp_path: Path, sharing: str, context: int) -> None:
     tiny.write_data(tmp_path)
     settings = config(
