@@ -186,7 +186,8 @@ def _opened(config: RoutingConfig, say: Say) -> _Data:
     for task in opened.tasks:
         for note in task.notes:
             say(f"{task.uri}: {note}")
-        if experiment.is_grey and task.image_shape[2] != 1:
+        channels = task.image_shape[2]  # decoded, and known to whoever predicts
+        if experiment.is_grey and channels != 1:
             raise ConfigError([f"experiment.is_grey: the images of {task.uri} are coloured; set it to false."])
         train, name = task.split("train"), task.info.name
         batch_size = min(experiment.batch_size, len(train))
