@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from munet.methods.gumbel_matrix.clustering import Separation, cosines, separation
+from munet.methods.gumbel_matrix.clustering import Separation, are_groups, cosines, separation
 from munet.report.charts import routing
 from munet.report.charts.chart import Chart
 from munet.suites import csv_files
@@ -48,9 +48,12 @@ def groups(one: Trained) -> list[str]:
 
 
 def separations(one: Trained) -> list[Separation]:
-    """How well the cosines of rows tell tasks of different data sets apart, seed by seed; none of one set."""
+    """How well the cosines of rows tell tasks of different data sets apart, seed by seed.
+
+    None where there is one set only, or every task is of its own: then there is nothing to find.
+    """
     known = groups(one)
-    if len(set(known)) < 2 or one.result.allocation != "learnt":
+    if not are_groups(known) or one.result.allocation != "learnt":
         return []
     return [separation(cosines(replica.embeddings), known) for replica in one.result.replicas]
 
