@@ -265,7 +265,7 @@ def _of_routed_root(config: RoutingConfig) -> Mapping[str, Any]:
 
 
 _ACCURACIES = Comparison("accuracies", Later("munet.suites.report:Report"))
-_NO_VITS = ", whose models are no ViTs: `munet status --workdir={workdir}` shows"
+_NOT_AS_A_RUN = ", which is not read as a run is: `munet status --workdir={workdir}` shows"
 
 KINDS: tuple[Kind, ...] = (
     Kind(
@@ -319,7 +319,7 @@ KINDS: tuple[Kind, ...] = (
         rules=muir.RULES,
         command="munet train",
         what="MUiR training",
-        reader=f"{_NO_VITS} its qualities, `munet verify` checks it; nothing else reads it",
+        reader=f"{_NOT_AS_A_RUN} its qualities, `munet verify` checks it; nothing else reads it",
         method=Method(
             prepare=Later("munet.methods.muir.job:prepare"),
             result=Later("munet.methods.muir.result:MuirResult"),
@@ -336,7 +336,7 @@ KINDS: tuple[Kind, ...] = (
         rules=routing.RULES,
         command="munet train",
         what="routed training",
-        reader=f"{_NO_VITS} its rows and what each task computes, `munet verify` checks it, `munet predict` uses it",
+        reader=f"{_NOT_AS_A_RUN} its rows and what each task computes, `munet verify` checks it, `munet predict` uses it",
         method=Method(
             prepare=Later("munet.methods.gumbel_matrix.job:prepare"),
             result=Later("munet.methods.gumbel_matrix.result:RoutingResult"),
