@@ -11,6 +11,7 @@ from munet.methods.gumbel_matrix.clustering import Separation, are_groups, cosin
 from munet.report.charts import routing
 from munet.report.charts.chart import Chart
 from munet.suites import csv_files
+from munet.types import TaskInfo
 
 if TYPE_CHECKING:
     from munet.suites.routing_report import Trained
@@ -42,9 +43,9 @@ def csv(trained: Mapping[str, Trained]) -> str:
     return csv_files.text(lines)
 
 
-def groups(one: Trained) -> list[str]:
+def groups(infos: Iterable[TaskInfo]) -> list[str]:
     """The data set that each task is made from."""
-    return [info.uri.partition("?")[0] for info in one.beginning.tasks]
+    return [info.uri.partition("?")[0] for info in infos]
 
 
 def separations(one: Trained) -> list[Separation]:
@@ -52,7 +53,7 @@ def separations(one: Trained) -> list[Separation]:
 
     None where there is one set only, or every task is of its own: then there is nothing to find.
     """
-    known = groups(one)
+    known = groups(one.beginning.tasks)
     if not are_groups(known) or one.result.allocation != "learnt":
         return []
     return [separation(cosines(replica.embeddings), known) for replica in one.result.replicas]
@@ -63,7 +64,7 @@ def charts(name: str, one: Trained) -> list[Chart]:
     first = one.result.replicas[0]
     if one.result.allocation != "learnt" or len(first.tasks) < _MANY or not first.embeddings.size:
         return []
-    names, of_sets = list(first.tasks), [group.partition(":")[2] for group in groups(one)]
+    names, of_sets = list(first.tasks), [group.partition(":")[2] for group in groups(one.beginning.tasks)]
     rows = [task.rows for task in first.tasks.values()]
     return [
         Chart(
