@@ -176,7 +176,7 @@ def _evolve(config: Config, workdir: str, notify: Notify) -> bool:
 def _has_journal(workdir: str) -> bool:
     from munet.store import Store
 
-    return len(Store(workdir).journal) > 0
+    return Store(workdir).has_begun
 
 
 def _has_closed_all_phases(workdir: str) -> bool:

@@ -174,9 +174,9 @@ class Experiment:
     # which version of a child counts, and which of a stage's models go on: the "highest" quality, or the
     # "latest_within_error": of those within one standard error of it the latest, and the larger learning rate
     version_choice: VersionChoice = "highest"
-    # points of validation quality that a `compress` stage may cost a model; -1: one standard error of it
+    # points of validation quality that a `compress` stage may cost a model; -1: one standard error, of a flawless one 0
     compression_tolerance: Annotated[float, Range(-1, 100)] = 0.5
-    # of Eq. 2; "growing": none in the first stage of a phase, all in the last
+    # of Eq. 2; "growing": none in the first stage of a phase, all in the last that trains
     size_penalty: Literal["whole_phase", "growing"] = "whole_phase"
     # at which the root's parameters are counted that Eq. 2 divides by; 0: at the default image size
     normaliser_image_size: NonNegative = 0

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from munet.config import Experiment
 from munet.config.evolve import VersionChoice
 from munet.evolution import costs
-from munet.evolution.schedule import num_generations
+from munet.evolution.stages import stages
 from munet.evolution.state import EvolutionError, State
 from munet.quality import least_compressed, standard_error
 from munet.types import ChildPlan, ComponentId, CycleQualities, ModelRecord, Quality, TaskName, Verdict
@@ -42,8 +42,8 @@ def penalised(quality: Quality, accounted: float, experiment: Experiment, weight
 
 
 def penalty_weight(state: State, experiment: Experiment) -> float:
-    """How much of the size penalty counts for models of the active task: where it grows, all in the last stage."""
-    last = num_generations(experiment) - 1
+    """How much of the size penalty counts for the active task's models: where it grows, all in the last that trains."""
+    last = sum(stage.trains for stage in stages(experiment)) - 1
     if experiment.size_penalty == "whole_phase" or last < 1:
         return 1.0
     return min(state.position.generation / last, 1.0)
@@ -263,15 +263,16 @@ def judge_compressed(
     Args:
       state, experiment, child, num_classes: as for `judge_child`.
       training: the qualities of the uncompressed model and, where something was found, of the compressed one, both
-        measured alone.
+        measured alone; none in a rehearsal.
     """
-    if len(training.qualities) < 2:
-        return Verdict(False, "no layer can be stored in fewer parameters without losing more than it may")
-    before, after = training.qualities
+    latency = state.models[child.parent].latency
     scores = [
-        score_of_child(state, experiment, child, quality, num_classes, state.models[child.parent].latency)
-        for quality in (after, before)
+        score_of_child(state, experiment, child, quality, num_classes, latency) for quality in training.qualities[::-1]
     ]
+    if len(scores) < 2:
+        reason = "no layer can be stored in fewer parameters without losing more than it may"
+        return Verdict(False, reason, 0, scores[0], scores[0]) if scores else Verdict(False, reason)
+    before, after = training.qualities
     tolerance = experiment.compression_tolerance
     may_lose = "a standard error" if tolerance < 0 else f"{tolerance:g} points"
     is_kept = after.ratio >= least_compressed(before, None if tolerance < 0 else tolerance)

@@ -6,9 +6,9 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import PurePosixPath
 from typing import Any
 
+from munet.config.evolve import BASELINES
 from munet.store.folders import open_folder
 from munet.system.view import RunView
 from munet.text import count, duration
@@ -21,9 +21,9 @@ class Times:
     Attributes:
       starts: of the run.
       cycles: training children and validating them.
-      generations: the rest of the generations: compiling, saving, verdicts, publishing; all of one that was broken off
-        but its cycles.
-      between: the rest: reading data, choosing seed parents, measuring on test images.
+      generations: the rest of the generations: compiling, saving, verdicts, publishing; all of a `compress` stage.
+      between: the rest: reading data, choosing seed parents, measuring on test images; all of a generation that was
+        broken off but its cycles.
     """
 
     starts: int
@@ -40,7 +40,8 @@ class Times:
         """In a sentence."""
         return (
             f"Wall time: {duration(self.total)} in {count(self.starts, 'start')}; {duration(self.cycles)} training and "
-            f"validating, {duration(self.generations)} compiling and saving, {duration(self.between)} in between."
+            f"validating, {duration(self.generations)} compiling, saving and compressing, {duration(self.between)} in "
+            "between."
         )
 
 
@@ -62,7 +63,7 @@ def times(system: RunView) -> Times | None:
 
 
 def _starts(lines: Iterable[str]) -> Iterator[Times]:
-    """Each start in a log."""
+    """Each start of the run in a log, which has those of its baselines, too."""
     start: _Start | None = None
     for line in lines:
         event = _event(line)
@@ -71,8 +72,8 @@ def _starts(lines: Iterable[str]) -> Iterator[Times]:
         if event["event"] == "RunStarted":
             if start is not None:
                 yield start.times()
-            is_baseline = PurePosixPath(event["workdir"].rstrip("/")).parent.name == "baselines"
-            start = None if is_baseline else _Start(event["time"])
+            run, _, kind = event["workdir"].rstrip("/").rpartition("/baselines/")
+            start = None if run and kind in BASELINES else _Start(event["time"])
         elif start is not None:
             start.tell(event)
     if start is not None:
@@ -84,11 +85,14 @@ class _Start:
 
     def __init__(self, time: datetime):
         self._began = self._last = time
+        self._is_over = False
         self._cycles = self._in_cycles = self._rest = 0.0
 
     def tell(self, event: dict[str, Any]) -> None:
         """One more event."""
-        self._last = event["time"]
+        if event["event"] != "Note" and not self._is_over:
+            self._last = event["time"]
+        self._is_over = self._is_over or event["event"] == "RunEnded"
         if event["event"] == "CycleEnded":
             self._in_cycles += event["seconds"]
         if event["event"] == "GenerationEnded":

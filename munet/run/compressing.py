@@ -13,7 +13,8 @@ from munet.data.tasks import Task
 from munet.evolution.state import State
 from munet.training.measure.evaluation import measure_validation
 from munet.training.work import TaskWork
-from munet.types import ChildPlan, CycleQualities
+from munet.types import ChildPlan, ComponentName, CycleQualities, ModelRecord
+from munet.vit.init import FlatArrays
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,10 @@ def compressed(
       tolerance: points of validation quality that the model may lose; below 0: a standard error of it.
     """
     parent = state.models[child.parent]
+    if parent.id == state.retained.get(child.task) and _is_compressed(state, parent):
+        # Nothing better came of the phase: it must not lose the tolerance once more.
+        before = measure_validation(work, task, _arrays(parent, load), parent.hyperparameters).quality
+        return CompressedChild(CycleQualities((before,)), parent.latency, Compression())
     found = compress(
         state,
         {child.task: parent},
@@ -54,3 +59,11 @@ def compressed(
     )
     qualities = [found.before[child.task], *([found.after[child.task]] if found.components else [])]
     return CompressedChild(CycleQualities(tuple(qualities)), parent.latency, found)
+
+
+def _is_compressed(state: State, model: ModelRecord) -> bool:
+    return any(state.components[id].base is not None for id in model.components.values())
+
+
+def _arrays(model: ModelRecord, load: Load) -> dict[ComponentName, FlatArrays]:
+    return {name: load(id) for name, id in model.components.items()}

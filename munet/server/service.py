@@ -28,6 +28,7 @@ from munet.threads import num_cores
 from munet.types import TaskName
 
 # Of images that are decoded faster than a thread would begin to.
+_GONE_ON_SECONDS = 0.2  # before a run that has gone on is opened again
 _SMALL_PIXELS, _SMALL_BYTES = 1 << 14, 1 << 16
 
 Say = Callable[[str], None]
@@ -178,6 +179,7 @@ class Service:
                     self._make_ready(system, tasks, components, started)
             except GoneOnError:
                 seen = -1
+                self._ended.wait(_GONE_ON_SECONDS)
                 continue  # with the run as it is now
             except Exception as error:
                 if self._models is None:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from munet import kinds
-from munet.errors import WorkdirError, nearest
+from munet.errors import CorruptionError, WorkdirError, nearest
 from munet.store import lock
 from munet.store.components import ComponentStore
 from munet.store.folders import absolute, is_remote, open_folder
@@ -41,6 +41,14 @@ class Store:
         self.journal = Journal(self._sub(_JOURNAL), self._check_if_held)
         self.snapshots = Snapshots(self._sub(_SNAPSHOTS))
         self._keeper: Keeper | None = None
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether there is a journal, whole or not."""
+        try:
+            return len(self.journal) > 0
+        except CorruptionError:
+            return True
 
     @classmethod
     def open(cls, workdir: str | os.PathLike[str]) -> Store:

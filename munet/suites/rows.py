@@ -173,11 +173,11 @@ def _spent(opened: RunView) -> dict[TaskName, _Spent]:
     for entry in opened.store.journal.entries():
         if isinstance(entry, GenerationEntry):
             total = spent[entry.task]
-            total.children += len(entry.children)
             for child in entry.children:
                 total.image_steps += child.cost.image_steps
                 total.seconds += child.cost.seconds
-                total.kept += child.verdict.is_kept
+                total.children += child.plan.trains
+                total.kept += child.plan.trains and child.verdict.is_kept
     return spent
 
 

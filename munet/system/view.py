@@ -341,7 +341,7 @@ class RunView:
           GoneOnError: it has.
         """
         before, now = self.run_state.length, len(self.store.journal)
-        if now == before:
+        if now <= before:  # a joint training has no journal, and never goes on beneath its end
             return
         there = self.store.components.ids()
         for task in tasks:
@@ -397,7 +397,7 @@ def baseline_workdir(workdir: str, kind: str) -> str:
 def baselines(workdir: str) -> dict[str, str]:
     """The baselines of a run that have begun: where each is kept, by what is tuned, in their order."""
     places = {kind: baseline_workdir(workdir, kind) for kind in BASELINES if kind}
-    return {kind: place for kind, place in places.items() if len(Store(place).journal)}
+    return {kind: place for kind, place in places.items() if Store(place).has_begun}
 
 
 def read_start(store: Store) -> StartEntry:

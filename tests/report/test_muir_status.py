@@ -34,5 +34,7 @@ def test_while_it_trains_and_at_its_end(
     found = json.loads(capsys.readouterr().out)
     assert (found["kind"], found["complete"], found["rounds"], found["num_rounds"]) == ("muir", True, 30, 30)
     assert [one["seed"] for one in found["replicas"]] == [0]
-    with pytest.raises(UserError, match=r"--task, --wide: this is of evolved systems; `munet status .* of this MUiR training"):
+    with pytest.raises(
+        UserError, match=r"--task, --wide: this is of evolved systems; `munet status .* of this MUiR training"
+    ):
         print_status(workdir, task="small/0", wide=True)

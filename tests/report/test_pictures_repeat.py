@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from munet.cli import main
 from munet.report.charts.chart import Chart
 from munet.report.graph import formats, svg
@@ -46,6 +48,7 @@ for section in made.sections:
 """
 
 
+@pytest.mark.slow
 def test_two_processes_draw_the_same(tmp_path: Path) -> None:
     """Whatever order their sets have."""
     write_run(tmp_path, num_classes=(3, 5, 7), mutation_probability=0.6)

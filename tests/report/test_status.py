@@ -94,6 +94,7 @@ def test_time_by_part_is_that_of_the_log(tmp_path: Path, capsys: pytest.CaptureF
         line("RunEnded", is_complete=True, seconds=60.0),
         line("RunStarted", workdir="/x/run"),
         line("RunEnded", is_complete=True, seconds=60.0),
+        line("Note", text="of a start a day later, before it begins"),
     ]
     text = "\n".join(first) + '\n{"time": "2026-01-01T00:0\n' + "\n".join(second)
     (tmp_path / "log.jsonl").write_text(text)
@@ -102,7 +103,10 @@ def test_time_by_part_is_that_of_the_log(tmp_path: Path, capsys: pytest.CaptureF
     assert found == {"starts": 2, "cycles": 30.5, "generations": 29.5, "between": 240.0, "total": 300.0}
     status.print_status(str(tmp_path))
     said = " ".join(capsys.readouterr().out.split())
-    assert "Wall time: 5 min 00 s in 2 starts; 30 s training and validating, 30 s compiling and saving, 4 min" in said
+    assert (
+        "Wall time: 5 min 00 s in 2 starts; 30 s training and validating, 30 s compiling, saving and compressing, 4 min"
+        in said
+    )
 
 
 def test_json_of_a_run_before_its_first_model(tmp_path: Path) -> None:

@@ -120,7 +120,7 @@ def test_it_is_sound(finished: tuple[Path, list[events.Event]]) -> None:
 def test_an_interrupted_one_ends_as_an_undisturbed_one(
     finished: tuple[Path, list[events.Event]], data: Path, tmp_path: Path
 ) -> None:
-    for kind in (events.GenerationEnded, events.GenerationEnded, events.GenerationEnded, events.PhaseEnded):
+    for kind in (events.GenerationEnded, events.PhaseEnded):
         with pytest.raises(Stop):
             runs.evolve(race(data, "compress"), str(tmp_path / "run"), until(kind))
     runs.evolve(race(data, "compress"), str(tmp_path / "run"), lambda _: None)

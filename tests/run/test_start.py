@@ -102,6 +102,7 @@ def test_a_root_of_the_default_size_has_one_embedding(tmp_path: Path) -> None:
     assert {record.origin for record in root.published.values()} == {"root"}
 
 
+@pytest.mark.slow
 def test_a_run_keeps_the_checkpoints_embedding_to_its_end(tmp_path: Path) -> None:
     data = tmp_path / "data"
     tiny_run.write_data(data)

@@ -106,6 +106,7 @@ def test_a_finished_suite_runs_nothing_again(finished: tuple[Path, str], suite: 
     assert {path: path.stat().st_mtime_ns for path in (workdir / "runs").rglob("*") if path.is_file()} == before
 
 
+@pytest.mark.slow
 def test_killed_and_restarted_it_ends_the_same(finished: tuple[Path, str], suite: str, tmp_path: Path) -> None:
     kill_at_random(0, 1, 1, finished, suite, tmp_path / "killed")
 

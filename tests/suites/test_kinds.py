@@ -96,6 +96,7 @@ def test_files_of_the_first_version_are_read(tmp_path: Path) -> None:
         results.read(str(tmp_path))
 
 
+@pytest.mark.slow
 def test_a_mixed_suite_gives_one_table(tmp_path: Path) -> None:
     file = tiny_suite.write(tmp_path)
     text = file.read_text().replace(

@@ -85,7 +85,7 @@ def train(settings: Config, children: list[ChildPlan], task: Task, load: Any) ->
 
 
 # Near to others, and each compiles anew.
-_SLOW = ("multi_head", "top_layers, k = 0", "top_layers, k = 1", "top_layers, k = 2", "adapters, d = 32")
+_SLOW = ("full", "multi_head", "top_layers, k = 0", "top_layers, k = 1", "top_layers, k = 2", "adapters, d = 32")
 
 
 @pytest.mark.parametrize("kind", [pytest.param(k, marks=pytest.mark.slow) if k in _SLOW else k for k in KINDS])

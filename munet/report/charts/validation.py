@@ -130,4 +130,4 @@ def _scale(values: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Of the qualities; where all are equal there would be no axis without a domain."""
     found = {value["quality"] for value in values}
     scale = {"zero": False, "nice": 5}
-    return scale if len(found) > 1 else {**scale, "domain": [min(found) - 0.01, min(found) + 0.01]}
+    return {**scale, "domain": [min(found) - 0.01, min(found) + 0.01]} if len(found) == 1 else scale

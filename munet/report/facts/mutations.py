@@ -21,7 +21,7 @@ class KindCount:
     Attributes:
       kind: in words; of a hyper-parameter its name.
       tried: children in which it fired and changed something.
-      kept: those of them that were better than their parents.
+      kept: those of them that were better than their parents, or no worse than they may be (`compress`).
       retained: those of them that are, or are ancestors of, a task's retained model.
     """
 

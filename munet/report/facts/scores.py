@@ -17,7 +17,7 @@ class Scored:
       id: the model's.
       task: that it was trained on.
       score: Eq. 2 as its verdict had it, with the sharing of that time.
-      is_kept: whether it was better than its parent.
+      is_kept: whether it was better than its parent, or compressed and no worse than it may be.
       is_retained: whether it was a task's best at the end of a phase.
     """
 

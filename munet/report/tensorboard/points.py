@@ -128,7 +128,7 @@ class Fold:
     def _of_generation(self, entry: GenerationEntry) -> Iterator[Scalar | Trial]:
         children = entry.children
         seconds, images = (sum(getattr(child.cost, name) for child in children) for name in ("seconds", "image_steps"))
-        if seconds:
+        if seconds and images:  # a `compress` stage trains nothing
             yield Scalar("cost/images_per_second", images / seconds)
         if children:
             yield Scalar("children/kept_share", sum(child.verdict.is_kept for child in children) / len(children))

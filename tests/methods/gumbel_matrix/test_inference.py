@@ -36,6 +36,7 @@ def test_the_model_of_a_row_says_what_the_whole_network_says(tmp_path: Path) -> 
     assert learner.facts(state)["first"].flops == model.network.flops([np.ones(3), np.ones(7), np.ones(2)], 2)
 
 
+@pytest.mark.slow
 def test_a_finished_training_is_opened_task_by_task(tmp_path: Path) -> None:
     run.train(routed.sines(tmp_path), str(tmp_path / "run"), lambda _: None)
     found = Workdir(tmp_path / "run", ROUTING).result().replicas[0].tasks["b"]

@@ -16,7 +16,6 @@ from tests.training.eight_devices import SCENARIOS
 
 _FAST = (
     "five_steps 2x4x1",
-    "goes_on 2x2x2",
     "memory of a head",
 )
 

@@ -59,6 +59,7 @@ def test_a_bucket_that_does_not_answer_is_told_once(
     assert len(caplog.records) == 1
 
 
+@pytest.mark.slow
 def test_a_run_whose_data_and_cache_are_in_a_bucket(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
