@@ -28,6 +28,7 @@ from munet.data.augment import prepare
 from munet.data.open_settings import OpenSettings
 from munet.data.tasks import Task, load_tasks
 from munet.methods.gumbel_matrix.clustering import cosines, separation
+from munet.suites.routing_rows import groups
 from munet.system import view
 from munet.system.routed import open_routed
 from munet.system.view import RunView
@@ -55,11 +56,6 @@ def of_features(tasks: Sequence[Task], root: str, images: int) -> Float[np.ndarr
         )
     found = np.stack(means)
     return found - found.mean(axis=0)
-
-
-def group(info: TaskInfo) -> str:
-    """The data set that a task is made from."""
-    return info.uri.partition("?")[0]
 
 
 def main() -> None:
@@ -90,7 +86,7 @@ def main() -> None:
 
 
 def _tell(way: str, place: str, vectors: np.ndarray, infos: Sequence[TaskInfo]) -> None:
-    found = separation(cosines(vectors), [group(info) for info in infos])
+    found = separation(cosines(vectors), groups(infos))
     line = {"way": way, "of": place, "silhouette": round(found.silhouette, 4), "adjusted_rand": round(found.rand, 4)}
     print(json.dumps(line), flush=True)
 

@@ -1,10 +1,10 @@
-"""The kinds of what munet does by a config, in one table: everything that depends on which kind it is.
+"""The kinds of what munet does by a config, in one table: what depends on which kind it is.
 
 Whoever takes a config of any kind, or opens a work directory of any kind, asks this table and names no class: config
-files and their checks, the command line, `munet.open`, `munet status`, joint trainings, suites. A further kind is one
-entry here and its class in `AnyConfig`, its settings with their rules (munet/config), and, of a joint training, its
-learner with a `prepare` (munet/methods). What an entry calls is imported when it is called: this module is read before
-anything slow may be.
+files and their checks, the command line, `munet.open`, `munet status`, `munet predict`, joint trainings, suites. (What
+`munet verify --tests` measures again it tells by what was opened.) A further kind is one entry here and its class in
+`AnyConfig`, its settings with their rules (munet/config), and, of a joint training, its learner with a `prepare`
+(munet/methods). What an entry calls is imported when it is called: this module is read before anything slow may be.
 """
 
 from __future__ import annotations
@@ -114,6 +114,10 @@ class Kind:
         that only runs have; None: it is shown as a run is.
       check: a function of a work directory, a `munet.report.verify.problems.VerifyReport` and what measures again, for
         `munet verify`; None: it is checked as a run is.
+      rows: a function of a work directory, a method's name and its title that gives its lines of `results.parquet`, or
+        None while it is not complete (`munet.suites.rows.rows_of`); None: they are made as of a run.
+      models: a function of a work directory, the name of a task ("": the only one) and whether all are asked, that
+        gives a `munet.serving.answers.Models`; None: the models of a system.
       refined: what of this entry is otherwise for some settings, by attribute.
     """
 
@@ -136,6 +140,8 @@ class Kind:
     is_side_by_side: bool = False
     print_status: Later | None = None
     check: Later | None = None
+    rows: Later | None = None
+    models: Later | None = None
     refined: Callable[[Any], Mapping[str, Any]] | None = None
 
     @property
@@ -265,7 +271,7 @@ def _of_routed_root(config: RoutingConfig) -> Mapping[str, Any]:
 
 
 _ACCURACIES = Comparison("accuracies", Later("munet.suites.report:Report"))
-_NO_VITS = ", whose models are no ViTs: `munet status --workdir={workdir}` shows"
+_NOT_AS_A_RUN = ", which is not read as a run is: `munet status --workdir={workdir}` shows"
 
 KINDS: tuple[Kind, ...] = (
     Kind(
@@ -319,7 +325,7 @@ KINDS: tuple[Kind, ...] = (
         rules=muir.RULES,
         command="munet train",
         what="MUiR training",
-        reader=f"{_NO_VITS} its qualities, `munet verify` checks it; nothing else reads it",
+        reader=f"{_NOT_AS_A_RUN} its qualities, `munet verify` checks it; nothing else reads it",
         method=Method(
             prepare=Later("munet.methods.muir.job:prepare"),
             result=Later("munet.methods.muir.result:MuirResult"),
@@ -336,7 +342,8 @@ KINDS: tuple[Kind, ...] = (
         rules=routing.RULES,
         command="munet train",
         what="routed training",
-        reader=f"{_NO_VITS} its rows and what each task computes, `munet verify` checks it, `munet predict` uses it",
+        reader=f"{_NOT_AS_A_RUN} its rows and what each task computes, `munet verify` checks it, "
+        "`munet predict` uses it",
         method=Method(
             prepare=Later("munet.methods.gumbel_matrix.job:prepare"),
             result=Later("munet.methods.gumbel_matrix.result:RoutingResult"),
@@ -346,6 +353,8 @@ KINDS: tuple[Kind, ...] = (
         is_side_by_side=True,
         print_status=Later("munet.report.routed:print_status"),
         check=Later("munet.report.verify.routed_check:check"),
+        rows=Later("munet.suites.root_rows:rows_of"),
+        models=Later("munet.serving.routed:asked"),
         refined=_of_routed_root,
     ),
 )

@@ -48,7 +48,8 @@ class Opened:
           experiment: the settings that decide the result, as JSON values.
           root: what it begins from; {}: nothing; None: nothing, and older versions of munet are to read the file.
         """
-        infos = tuple(task.noted if root else task.info for task in self.tasks)  # who predicts needs images' shapes
+        # Who predicts needs the shapes of images.
+        infos = tuple(task.info if root is None else task.noted for task in self.tasks)
         uris: Any = experiment.get("tasks", ())  # none of tasks that are made, which are nowhere
         folder = str(Path.cwd()) if root is not None and any(map(relative_path, uris)) else ""
         return Beginning(experiment, infos, self.layout.describe(), start.versions(), root=root or {}, folder=folder)

@@ -82,10 +82,28 @@ class View:
         return np.array(values, dtype, copy=copy)
 
 
+class Spread(NamedTuple):
+    """How replicas lie on devices: as many devices share them as do so evenly, and the others share batches.
+
+    Attributes:
+      together: replicas that lie on each device: 3 on each of 2 devices, if there are 3.
+      sharing: devices among which every batch is cut.
+    """
+
+    together: int
+    sharing: int
+
+    @classmethod
+    def of(cls, num_replicas: int, num_devices: int) -> Spread:
+        """That of some replicas on some devices."""
+        evenly = math.gcd(num_replicas, num_devices)
+        return cls(num_replicas // evenly, num_devices // evenly)
+
+
 def mesh_of(layout: DeviceLayout, num_replicas: int) -> Mesh:
-    """All devices: as many along `child` as share the replicas evenly, the others along `data`."""
-    child = math.gcd(num_replicas, len(layout.devices))
-    return Mesh(np.array(layout.devices).reshape(child, -1, 1), AXES)
+    """All devices: those that share the replicas along `child`, those that share their batches along `data`."""
+    sharing = Spread.of(num_replicas, len(layout.devices)).sharing
+    return Mesh(np.array(layout.devices).reshape(-1, sharing, 1), AXES)
 
 
 class Programs:

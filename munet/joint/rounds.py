@@ -116,6 +116,21 @@ def batch(held: Set | None, picked: Picked, index: Int[Array, ""]) -> Batch:
     return Batch(held.images[chosen], held.labels[chosen], words)
 
 
+def resident(streams: Sequence[Stream], limit: float) -> list[Stream]:
+    """Those whose sets lie on every device: in order, what is decoded and fits what the others leave of the limit.
+
+    Args:
+      streams: of every round.
+      limit: bytes of all those sets together.
+    """
+    found = []
+    for stream in streams:
+        if isinstance(stream.images, np.ndarray) and is_resident(stream.images, limit):
+            limit -= stream.images.nbytes
+            found.append(stream)
+    return found
+
+
 class Rounds:
     """The rounds of a training, a block at a time.
 
@@ -150,9 +165,9 @@ class Rounds:
         self._cut = NamedSharding(mesh, PartitionSpec(*lead, None, "data"))
         self.sets: dict[StreamName, Set | None] = {}
         self._streamed: dict[StreamName, StreamedImages] = {}
+        on_devices = {stream.name for stream in resident(streams, limit)}
         for stream in streams:
-            if isinstance(stream.images, np.ndarray) and is_resident(stream.images, limit):
-                limit -= stream.images.nbytes
+            if stream.name in on_devices:
                 self.sets[stream.name] = Set(*jax.device_put((stream.images, stream.labels), everywhere))
             else:
                 images = stream.images

@@ -20,6 +20,7 @@ from jaxtyping import Array, Float
 from munet import accelerators
 from munet.data import photos
 from munet.data.images import Pixels
+from munet.errors import UserError
 from munet.serving.inputs import Inputs
 from munet.serving.prediction import Prediction
 from munet.serving.predictor import BATCH_SIZES, Predictor, softmax
@@ -48,6 +49,18 @@ class Answer:
     path: str
     predictions: Mapping[TaskName, Prediction] = field(default_factory=dict)
     problem: str = ""
+
+
+def only_task(tasks: Sequence[TaskName], solved: Sequence[TaskName]) -> TaskName:
+    """The task of a run with one.
+
+    Raises:
+      UserError: there are several; those with a model are named.
+    """
+    if len(tasks) == 1:
+        return tasks[0]
+    shown = ", ".join(solved[:12]) or "none has a model yet"
+    raise UserError(f"say which task, --task=NAME, or --all_tasks. Tasks with a model: {shown}.")
 
 
 class Models(Protocol):

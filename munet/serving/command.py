@@ -15,11 +15,9 @@ from munet import kinds
 from munet.api import System
 from munet.errors import CorruptionError, UserError
 from munet.report.answers import CsvLines, Form, JsonLines, Table
-from munet.serving.answers import Alone, Models, answers
+from munet.serving.answers import Alone, Models, answers, only_task
 from munet.serving.image_paths import STANDARD_INPUT, image_paths
-from munet.serving.routed import RoutedModels
 from munet.system import view
-from munet.system.routed import open_routed
 from munet.text import say
 from munet.training.program.compilation_cache import use_compilation_cache
 from munet.types import TaskName
@@ -112,15 +110,10 @@ def _expected() -> str:
 
 
 def _opened_models(options: Options) -> tuple[Models, bool]:
-    """See `_models`; of a routed training each task's model computes what is in its row."""
-    if (kind := kinds.found(options.workdir)) is not None and kind.name == "routing":
-        opened = open_routed(options.workdir)
-        use_compilation_cache(options.cache_dir)
-        names = list(opened.tasks)
-        if not options.all_tasks:
-            names = [options.task or _only(names, names)]
-        return RoutedModels(opened, names), True
+    """See `_models`; of a kind that no system is opened of, its own."""
     use_compilation_cache(options.cache_dir)
+    if (kind := kinds.found(options.workdir)) is not None and kind.models is not None:
+        return kind.models()(options.workdir, options.task, options.all_tasks), True
     return view.reading(options.workdir, munet.open, lambda system: _models(system, options))
 
 
@@ -131,7 +124,7 @@ def _models(system: System, options: Options) -> tuple[Models, bool]:
       UserError: no such task, or no model; with `all_tasks`, that no model at all can be used.
     """
     if not options.all_tasks:
-        task = options.task or _only([task.name for task in system.tasks], list(system.models))
+        task = options.task or only_task([task.name for task in system.tasks], list(system.models))
         return Alone(system.predictor(task)), True
     found: list[TaskName] = []
     errors: list[CorruptionError] = []
@@ -144,18 +137,6 @@ def _models(system: System, options: Options) -> tuple[Models, bool]:
     if not found:
         raise errors[0] if errors else UserError(f"{system.workdir}: no task has a model yet: no phase has ended.")
     return system.together(found), not errors
-
-
-def _only(tasks: Sequence[TaskName], solved: Sequence[TaskName]) -> TaskName:
-    """The task of a run with one.
-
-    Raises:
-      UserError: there are several; those with a model are named.
-    """
-    if len(tasks) == 1:
-        return tasks[0]
-    shown = ", ".join(solved[:12]) or "none has a model yet"
-    raise UserError(f"say which task, --task=NAME, or --all_tasks. Tasks with a model: {shown}.")
 
 
 def _form(options: Options, stream: TextIO, models: Models) -> Form:

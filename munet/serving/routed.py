@@ -11,10 +11,27 @@ from jaxtyping import Array, Float
 from munet.errors import UserError
 from munet.methods.gumbel_matrix.sources import images_of
 from munet.serving import predictor
-from munet.serving.answers import Stored
+from munet.serving.answers import Stored, only_task
 from munet.serving.inputs import Inputs
-from munet.system.routed import RoutedView
+from munet.system.routed import RoutedView, open_routed
 from munet.types import TaskName
+
+
+def asked(workdir: str, task: TaskName, all_tasks: bool) -> RoutedModels:
+    """The models of a complete routed training that `munet predict` asks.
+
+    Args:
+      workdir: of the training.
+      task: whose model; "": the only one's.
+      all_tasks: whether every task's is asked.
+
+    Raises:
+      UserError: there is no complete training, no such task, or several.
+      CorruptionError: a file is damaged or missing.
+    """
+    opened = open_routed(workdir)
+    names = list(opened.tasks)
+    return RoutedModels(opened, names if all_tasks else [task or only_task(names, names)])
 
 
 class RoutedModels:

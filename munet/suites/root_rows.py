@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-
 from munet import kinds
-from munet.config.routing import RoutingExperiment
 from munet.data import notation
 from munet.joint.workdir import Workdir
 from munet.methods.gumbel_matrix.result import RoutedReplica
 from munet.store import codec
-from munet.suites.rows import Row
+from munet.suites.rows import Row, hash_of_joint
 from munet.system.routed import RoutedView, open_routed
 
 
@@ -82,7 +79,7 @@ def _rows_of(opened: RoutedView, replica: RoutedReplica, method: str, title: str
                 num_blocks=experiment.num_blocks,
                 root_name=str(beginning.root.get("name", "")),
                 root_sha256=str(beginning.root.get("sha256", "")),
-                experiment_sha256=_hash(experiment),
+                experiment_sha256=hash_of_joint(codec.to_json(experiment)),
                 device=str(beginning.layout.get("device_kind", "")),
                 num_devices=devices,
                 munet_version=str(beginning.versions.get("munet", "")),
@@ -91,9 +88,3 @@ def _rows_of(opened: RoutedView, replica: RoutedReplica, method: str, title: str
             )
         )
     return rows
-
-
-def _hash(experiment: RoutingExperiment) -> str:
-    own = codec.to_json(experiment)
-    settings = {name: value for name, value in own.items() if name not in ("tasks", "root")}
-    return hashlib.sha256(codec.canonical(settings | {"seed": 0, "replicas": 1})).hexdigest()

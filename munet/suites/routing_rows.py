@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from munet.methods.gumbel_matrix.clustering import Separation, cosines, separation
+from munet.methods.gumbel_matrix.clustering import Separation, are_groups, cosines, separation
 from munet.report.charts import routing
 from munet.report.charts.chart import Chart
 from munet.suites import csv_files
+from munet.types import TaskInfo
 
 if TYPE_CHECKING:
     from munet.suites.routing_report import Trained
@@ -42,15 +43,18 @@ def csv(trained: Mapping[str, Trained]) -> str:
     return csv_files.text(lines)
 
 
-def groups(one: Trained) -> list[str]:
+def groups(infos: Iterable[TaskInfo]) -> list[str]:
     """The data set that each task is made from."""
-    return [info.uri.partition("?")[0] for info in one.beginning.tasks]
+    return [info.uri.partition("?")[0] for info in infos]
 
 
 def separations(one: Trained) -> list[Separation]:
-    """How well the cosines of rows tell tasks of different data sets apart, seed by seed; none of one set."""
-    known = groups(one)
-    if len(set(known)) < 2 or one.result.allocation != "learnt":
+    """How well the cosines of rows tell tasks of different data sets apart, seed by seed.
+
+    None where there is one set only, or every task is of its own: then there is nothing to find.
+    """
+    known = groups(one.beginning.tasks)
+    if not are_groups(known) or one.result.allocation != "learnt":
         return []
     return [separation(cosines(replica.embeddings), known) for replica in one.result.replicas]
 
@@ -60,7 +64,7 @@ def charts(name: str, one: Trained) -> list[Chart]:
     first = one.result.replicas[0]
     if one.result.allocation != "learnt" or len(first.tasks) < _MANY or not first.embeddings.size:
         return []
-    names, of_sets = list(first.tasks), [group.partition(":")[2] for group in groups(one)]
+    names, of_sets = list(first.tasks), [group.partition(":")[2] for group in groups(one.beginning.tasks)]
     rows = [task.rows for task in first.tasks.values()]
     return [
         Chart(

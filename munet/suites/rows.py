@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from munet import kinds
@@ -78,10 +79,9 @@ def rows_of(workdir: str, method: str, title: str) -> list[Row] | None:
     Raises:
       UserError: there is no run, or it is damaged.
     """
-    if (kind := kinds.found(workdir)) is not None and kind.name == "routing":
-        from munet.suites import root_rows  # which makes such rows
-
-        return root_rows.rows_of(workdir, method, title)
+    if (kind := kinds.found(workdir)) is not None and kind.rows is not None:
+        found: list[Row] | None = kind.rows()(workdir, method, title)
+        return found
     opened = view.open(workdir)
     if not opened.is_complete:
         return None
@@ -190,10 +190,15 @@ def _spent_jointly(opened: RunView, record: JointRecord) -> dict[TaskName, _Spen
 
 def _experiment_hash(opened: RunView) -> str:
     if opened.joint is not None:
-        own = {name: value for name, value in opened.joint.settings.items() if name not in ("tasks", "root")}
-        return hashlib.sha256(codec.canonical(own | {"seed": 0, "replicas": 1})).hexdigest()
+        return hash_of_joint(opened.joint.settings)
     settings = without_places(opened.start.experiment) | {"seed": 0}
     return hashlib.sha256(codec.canonical(settings)).hexdigest()
+
+
+def hash_of_joint(settings: Mapping[str, object]) -> str:
+    """Of the settings that decide the result of a joint training, without seeds and places of files."""
+    own = {name: value for name, value in settings.items() if name not in ("tasks", "root")}
+    return hashlib.sha256(codec.canonical(own | {"seed": 0, "replicas": 1})).hexdigest()
 
 
 def _int(value: object, default: int) -> int:

@@ -59,6 +59,8 @@ def test_rows_of_different_sets_are_told_apart() -> None:
     assert [one.rand for one in found] == [1, 1]
     assert routing_rows.separations(trained(allocation="all")) == []
     assert routing_rows.separations(trained(num_tasks=1)) == []
+    assert routing_rows.separations(trained(num_tasks=3)) == []  # each of its own set
+    assert len(routing_rows.separations(trained(num_tasks=4))) == 2
 
 
 def test_pictures_show_every_task_and_component() -> None:

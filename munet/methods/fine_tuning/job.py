@@ -32,6 +32,7 @@ from munet.training.measure.evaluation import Measurement
 from munet.training.program import precision
 from munet.training.work import TaskWork
 from munet.types import ComponentId, ComponentName, TaskName
+from munet.vit.activations import kept_bytes
 from munet.vit.architecture import get_variant
 from munet.vit.init import FlatArrays
 
@@ -82,7 +83,6 @@ def prepare(config: TrainConfig, say: Say = lambda _: None) -> Job:
     )
     seeds = tuple(range(experiment.seed, experiment.seed + experiment.replicas))
     variant, images = get_variant(experiment.variant), sum(stream.batch_size for stream in streams)
-    tokens = images * variant.num_tokens(size)
     title = METHODS[experiment.method]
     return Job(
         kind=TRAIN,
@@ -118,7 +118,7 @@ def prepare(config: TrainConfig, say: Say = lambda _: None) -> Job:
         ),
         publish=functools.partial(_publish, root),
         measure_test=functools.partial(_measured, run),
-        activation_bytes=4 * tokens * (10 * variant.width + 2 * variant.mlp_dim) * experiment.num_blocks,
+        activation_bytes=kept_bytes(variant, size, experiment.num_blocks, images),
     )
 
 
@@ -150,12 +150,12 @@ def _stream(task: Task, config: TrainConfig) -> Stream:
 
 def _sharing(config: TrainConfig, layout: object) -> int:
     """How many devices share a batch: those that are left when replicas are spread."""
-    from munet.joint.program import mesh_of
+    from munet.joint.program import Spread
     from munet.training.placement.devices import DeviceLayout
 
     if not isinstance(layout, DeviceLayout):
         raise TypeError("expected a DeviceLayout")
-    return int(mesh_of(layout, config.experiment.replicas).shape["data"])
+    return Spread.of(config.experiment.replicas, len(layout.devices)).sharing
 
 
 def _measured(

@@ -39,17 +39,25 @@ def cosines(vectors: Float[np.ndarray, "tasks numbers"]) -> Float[np.ndarray, "t
     return np.asarray((found + found.T) / 2)
 
 
+def are_groups(groups: Sequence[str]) -> bool:
+    """Whether there is anything to tell apart: two groups at least, not every one of a single task.
+
+    Where each task is its own group, every cut into so many clusters is right whatever similarities are.
+    """
+    return 1 < len(set(groups)) < len(groups)
+
+
 def separation(similarities: Float[np.ndarray, "tasks tasks"], groups: Sequence[str]) -> Separation:
     """How well similarities tell groups of tasks apart.
 
     Args:
       similarities: pairwise, 1 on the diagonal; their distance from 1 counts.
-      groups: of each task; at least two different ones.
+      groups: of each task; at least two different ones, and fewer than tasks.
 
     Raises:
-      ValueError: there is one group only, or another number of tasks.
+      ValueError: there is nothing to tell apart, or another number of tasks.
     """
-    if len(groups) != len(similarities) or len(set(groups)) < 2:
+    if len(groups) != len(similarities) or not are_groups(groups):
         raise ValueError(f"{len(set(groups))} groups of {len(groups)} tasks for {len(similarities)} rows")
     distances = 1.0 - similarities
     np.fill_diagonal(distances, 0.0)

@@ -18,8 +18,9 @@ from munet.errors import CheckpointError, ConfigError, UserError
 from munet.joint.best import best_point
 from munet.joint.job import Free, Job, Length, Words
 from munet.joint.learner import Facts
+from munet.joint.memory import image_bytes, replica_bytes
 from munet.joint.preparation import Opened, Say, check_shared, open_devices, open_inputs
-from munet.joint.program import mesh_of
+from munet.joint.program import Spread
 from munet.joint.publishing import put
 from munet.joint.rounds import Stream
 from munet.joint.run import Finished
@@ -62,14 +63,14 @@ def prepare(config: RoutingConfig, say: Say = lambda _: None) -> Job:
         raise ConfigError([f"experiment.network = {experiment.network!r}: {problem}" for problem in problems])
     data, root = _data_and_root(config, say)
     tasks, layout, streams = data.opened.tasks, data.opened.layout, data.streams
-    devices = int(mesh_of(layout, experiment.replicas).shape["data"])
+    devices = Spread.of(experiment.replicas, len(layout.devices)).sharing
     for stream in streams:
         check_shared(stream.batch_size, experiment.batch_size, len(stream.labels), devices)
     epoch = max(-(-len(stream.labels) // stream.batch_size) for stream in streams)
     rounds = experiment.num_rounds or max(round(experiment.num_epochs * epoch), 1)
     validate_every = experiment.validate_every or -(-rounds // 10)
     most = max(stream.batch_size for stream in streams)
-    network = _fitted(network, data, most, experiment.replicas, say)
+    network = _fitted(network, data, most, config, say)
     learner = Routing(
         experiment,
         network,
@@ -186,7 +187,8 @@ def _opened(config: RoutingConfig, say: Say) -> _Data:
     for task in opened.tasks:
         for note in task.notes:
             say(f"{task.uri}: {note}")
-        if experiment.is_grey and task.image_shape[2] != 1:
+        channels = task.image_shape[2]  # decoded, and known to whoever predicts
+        if experiment.is_grey and channels != 1:
             raise ConfigError([f"experiment.is_grey: the images of {task.uri} are coloured; set it to false."])
         train, name = task.split("train"), task.info.name
         batch_size = min(experiment.batch_size, len(train))
@@ -209,19 +211,23 @@ def _measured(
     return inference.measure(model, images_of(experiment).prepared, task.split("test"), resize)
 
 
-def _fitted(network: Network, data: _Data, batch_size: int, replicas: int, say: Say) -> Network:
+def _fitted(network: Network, data: _Data, batch_size: int, config: RoutingConfig, say: Say) -> Network:
     """The network, and how its components are computed in the memory that there is."""
-    layout, heads = data.opened.layout, sum(task.width for task in _answering(data))
+    experiment, layout = config.experiment, data.opened.layout
+    spread, heads = Spread.of(experiment.replicas, len(layout.devices)), sum(task.width for task in _answering(data))
     budget = None
     if layout.memory is not None:
-        budget = layout.memory - sum(stream.images.nbytes for stream in data.streams)
-    together = -(-replicas // len(layout.devices))
-    found = memory.fitted(network, batch_size, together, budget, heads)
+        budget = layout.memory - image_bytes(data.streams, data.opened.max_resident)
+
+    def needed(network: Network) -> float:
+        state, kept = memory.state_bytes(network, heads), memory.activation_bytes(network, batch_size)
+        return spread.together * replica_bytes(state, kept / spread.sharing, keeps_best=experiment.keep != "last")
+
+    found = memory.fitted(network, needed, budget)
     if found.evaluation != network.evaluation and budget is not None:
-        needed = together * memory.needed(network, batch_size, heads)
         say(
-            f"an update would take about {needed / 1e9:.2g} GB and there are {max(budget, 0) / 1e9:.2g}: components "
-            "are computed one after the other, and again in the backward pass"
+            f"an update would take about {needed(network) / 1e9:.2g} GB and there are {max(budget, 0) / 1e9:.2g}: "
+            "components are computed one after the other, and again in the backward pass"
         )
     return found
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Callable
 from dataclasses import replace
 
 import jax
@@ -14,7 +15,7 @@ from munet.methods.gumbel_matrix.network import Layer, Network
 from munet.methods.gumbel_matrix.root_layers import RootLayer
 
 _FLOAT = 4  # bytes
-_COPIES = 5  # of all parameters: themselves, gradients, two moments, the best version
+_IN_STATE = 3  # of every parameter: itself and two moments
 
 
 def activation_bytes(network: Network, batch_size: int) -> int:
@@ -28,28 +29,29 @@ def activation_bytes(network: Network, batch_size: int) -> int:
     return _FLOAT * batch_size * total
 
 
-def fitted(network: Network, batch_size: int, replicas: int, budget: float | None, num_heads: int) -> Network:
+def fitted(network: Network, needed: Callable[[Network], float], budget: float | None) -> Network:
     """The network as it is, or, where an update would not fit, with components that are computed again (`Network`).
 
     Args:
       network: as it is computed where there is room.
-      batch_size: of an update.
-      replicas: that lie on one device.
-      budget: bytes of a device for all of it; None: there is room.
+      needed: bytes of each device that training takes with a network.
+      budget: those that there are; None: enough.
+    """
+    return network if budget is None or needed(network) <= budget else replace(network, evaluation="again")
+
+
+def state_bytes(network: Network, num_heads: int) -> int:
+    """Parameters and optimiser of one replica, without the few numbers of its rows.
+
+    Args:
+      network: which components there are.
       num_heads: outputs of all tasks' heads together.
     """
-    if budget is None or needed(network, batch_size, num_heads) * replicas <= budget:
-        return network
-    return replace(network, evaluation="again")
-
-
-def needed(network: Network, batch_size: int, num_heads: int) -> int:
-    """Bytes of one replica: parameters, optimiser, and an update."""
     trunk = sum(
         math.prod(leaf) for _, chain, shape in network.chains() for leaf in components.leaves(chain, shape).values()
     )
     heads = (network.num_features + 1) * num_heads if network.has_heads else 0
-    return _FLOAT * _COPIES * (trunk + heads) + activation_bytes(network, batch_size)
+    return _FLOAT * _IN_STATE * (trunk + heads)
 
 
 def _inside(layer: Layer, shape: Shape, network: Network) -> int:

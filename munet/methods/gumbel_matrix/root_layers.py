@@ -16,6 +16,7 @@ from jaxtyping import Array, Float
 from munet import rng
 from munet.types import ComponentId, ComponentName
 from munet.vit import flops, forward
+from munet.vit.activations import kept_by_block
 from munet.vit.architecture import (
     CHANNELS,
     CLS,
@@ -83,8 +84,7 @@ class RootLayer:
         variant = get_variant(self.variant)
         if not is_block(self.name):
             return math.prod(self.shape(shape))
-        tokens = shape[0]
-        return tokens * (10 * variant.width + 2 * variant.mlp_dim + 2 * variant.num_heads * tokens)
+        return kept_by_block(variant, shape[0])
 
 
 def parents(

@@ -13,6 +13,7 @@ from jaxtyping import Array, Float
 from munet import rng
 from munet.config.routing import RoutingExperiment
 from munet.data.augment import AugmentSettings, augment, prepare
+from munet.data.shifts import shifted
 from munet.data.splits import Source as DataSource
 from munet.data.splits import SplitName
 from munet.data.tasks import Task
@@ -47,14 +48,8 @@ class Images:
         values, labels = self._whole(batch)
         if not self._padding:
             return values, labels
-        padded = jnp.pad(values, [(0, 0), *[(self._padding, self._padding)] * 2, (0, 0)])
         key = jax.random.fold_in(keys.wrapped(batch.words[PURPOSES.index("data")]), task)
-        corners = jax.random.randint(key, (len(values), 2), 0, 2 * self._padding + 1)
-
-        def crop(image: Array, corner: Array) -> Array:
-            return jax.lax.dynamic_slice(image, (corner[0], corner[1], 0), values.shape[1:])
-
-        return jax.vmap(crop)(padded, corners), labels
+        return shifted(values, self._padding, key, "constant"), labels
 
     def _whole(self, batch: Batch) -> tuple[Array, Array]:
         images = batch.images

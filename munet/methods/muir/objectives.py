@@ -14,6 +14,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, Int, UInt8
 
+from munet.data.shifts import shifted
 from munet.data.splits import Split
 from munet.methods.muir.nets import Leaves, Net
 
@@ -90,15 +91,8 @@ def augmented(
     images: UInt8[Array, "batch size size 3"], key: Array, *, flip: bool
 ) -> UInt8[Array, "batch size size 3"]:
     """Images moved by a few pixels, and with probability 1/2 flipped left to right. Traced."""
-    size = images.shape[1]
     for_places, for_flips = jax.random.split(key)
-    padded = jnp.pad(images, [(0, 0), (_SHIFT, _SHIFT), (_SHIFT, _SHIFT), (0, 0)], "reflect")
-    places = jax.random.randint(for_places, (len(images), 2), 0, 2 * _SHIFT + 1)
-
-    def moved(image: Array, place: Array) -> Array:
-        return jax.lax.dynamic_slice(image, (place[0], place[1], 0), (size, size, 3))
-
-    found = jax.vmap(moved)(padded, places)
+    found = shifted(images, _SHIFT, for_places, "reflect")
     if not flip:
         return found
     is_flipped = jax.random.bernoulli(for_flips, shape=(len(images), 1, 1, 1))

@@ -21,6 +21,7 @@ from munet.methods.pretraining import recipe as recipes
 from munet.methods.pretraining.learner import STREAM, Pretraining
 from munet.text import count
 from munet.training.batches.stream import Resize
+from munet.vit.activations import kept_bytes
 from munet.vit.architecture import HEAD, get_variant
 from munet.vit.augreg import save_augreg
 
@@ -54,8 +55,6 @@ def prepare(config: PretrainConfig, say: Say = lambda _: None) -> Job:
     batch_size, steps = recipes.batch_size(recipe, num_images), recipes.num_steps(recipe, num_images)
     check_shared(batch_size, recipe.batch_size, num_images, len(opened.layout.devices))
     infos = tuple(task.info for task in opened.tasks)
-    variant = get_variant(recipe.variant)
-    tokens = batch_size * variant.num_tokens(recipe.image_size)
 
     def shifted(task: Task) -> Split:
         return examples.shifted(task.split("test"), merged.offsets[task.info.name])
@@ -95,7 +94,7 @@ def prepare(config: PretrainConfig, say: Say = lambda _: None) -> Job:
         ),
         publish=functools.partial(_publish, config),
         has_one_head=True,
-        activation_bytes=4 * tokens * (10 * variant.width + 2 * variant.mlp_dim) * recipe.num_blocks,
+        activation_bytes=kept_bytes(get_variant(recipe.variant), recipe.image_size, recipe.num_blocks, batch_size),
     )
 
 

@@ -15,6 +15,7 @@ from jaxtyping import Array, Float, Key, UInt8
 from munet import rng
 from munet.config.pretrain import Recipe
 from munet.data.augment import AugmentSettings, augment
+from munet.data.shifts import shifted
 from munet.vit.architecture import component_leaves, get_variant, path_names
 from munet.vit.init import init_component
 
@@ -85,22 +86,9 @@ def augmented(
         hue_delta=np.float32(recipe.hue_delta),
     )
     if recipe.pad_pixels:
-        images = reflected_crops(images, recipe.pad_pixels, pad_key)
+        images = shifted(images, recipe.pad_pixels, pad_key, "reflect")
     size, antialias = recipe.image_size, recipe.antialias
     return augment(images[None], key[None], settings, image_size=size, antialias=antialias)[0]
-
-
-def reflected_crops(
-    images: UInt8[Array, "batch h w c"], pixels: int, key: Key[Array, ""]
-) -> UInt8[Array, "batch h w c"]:
-    """Each image moved by up to `pixels` to any side; what comes in at the edges is the image reflected there."""
-    padded = jnp.pad(images, ((0, 0), (pixels, pixels), (pixels, pixels), (0, 0)), mode="reflect")
-    starts = jax.random.randint(key, (len(images), 2), 0, 2 * pixels + 1)
-
-    def crop(image: Array, start: Array) -> Array:
-        return jax.lax.dynamic_slice(image, (start[0], start[1], 0), images.shape[1:])
-
-    return jax.vmap(crop)(padded, starts)
 
 
 def mixed(

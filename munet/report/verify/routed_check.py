@@ -6,9 +6,10 @@ import math
 from collections.abc import Callable
 
 from munet.data.open_settings import OpenSettings
-from munet.errors import CorruptionError, UserError, WorkdirError
+from munet.errors import CorruptionError, UserError
+from munet.joint.workdir import Workdir
 from munet.methods.gumbel_matrix import inference
-from munet.methods.gumbel_matrix.result import RoutedReplica, RoutedTask
+from munet.methods.gumbel_matrix.result import ROUTING, RoutedReplica, RoutedTask
 from munet.methods.gumbel_matrix.sources import images_of
 from munet.report.verify.problems import VerifyReport
 from munet.system.data import open_same
@@ -32,13 +33,15 @@ def check(workdir: str, report: VerifyReport, measure: Measure | None = None) ->
     Raises:
       WorkdirError: it was written by a newer version.
     """
+    place = Workdir(workdir, ROUTING)
     try:
+        place.beginning()  # of a newer version nothing can be said, not even whether it is complete
+        if place.result() is None:
+            report.notes.append("The training is not complete; components are checked when it is.")
+            return
         opened = open_routed(workdir)
     except CorruptionError as error:
         report.add_error(workdir, error)
-        return
-    except WorkdirError as error:
-        report.notes.append(f"{error} Components are checked when it is complete.")
         return
     store, sound = opened.place.components, set()
     there = set(store.ids())

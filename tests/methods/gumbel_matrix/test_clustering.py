@@ -59,3 +59,5 @@ def test_adjusted_rand_index() -> None:
 def test_groups_must_fit() -> None:
     with pytest.raises(ValueError, match="1 groups of 6 tasks"):
         separation(np.ones((6, 6)), ["a"] * 6)
+    with pytest.raises(ValueError, match="6 groups of 6 tasks"):  # any rows would have an adjusted Rand index of 1
+        separation(cosines(np.eye(6)), list("abcdef"))

@@ -15,11 +15,12 @@ from munet.config import RoutingConfig
 from munet.config.files import CONFIG_FILES
 from munet.config.flags import Override, parse_any_config, parse_as, parse_of
 from munet.config.train import TrainConfig
-from munet.errors import ConfigError, UserError
+from munet.errors import ConfigError, UserError, WorkdirError
 from munet.joint import run
 from munet.joint.workdir import Workdir
 from munet.methods.gumbel_matrix import learner
 from munet.methods.gumbel_matrix.components import Conv, Dense
+from munet.methods.gumbel_matrix.job import prepare
 from munet.methods.gumbel_matrix.network import Layer, Network
 from munet.methods.gumbel_matrix.result import ROUTING, RoutingResult
 from munet.progress.events import Event, Note
@@ -137,13 +138,30 @@ def test_who_reads_vits_says_what_is_there(tmp_path: Path) -> None:
     (tmp_path / "muir").mkdir()
     (tmp_path / "muir" / "muir.json").touch()
     assert verify(str(tmp_path / "run")).is_sound
-    with pytest.raises(UserError, match="but a routed training, whose models are no ViTs: `munet status"):
+    with pytest.raises(UserError, match="but a routed training, which is not read as a run is: `munet status"):
         view.open(str(tmp_path / "run"))
     with pytest.raises(UserError, match="have numbers as inputs, no images"):
         command.predict(command.Options(str(tmp_path / "run"), ["."], task="a"))
-    with pytest.raises(UserError, match="but a MUiR training, whose models are no ViTs: `munet status"):
+    with pytest.raises(UserError, match="but a MUiR training, which is not read as a run is: `munet status"):
         view.open(str(tmp_path / "muir"))
     assert not verify(str(tmp_path / "muir")).is_sound
+
+
+def test_what_cannot_be_checked_is_no_sound_training(tmp_path: Path) -> None:
+    notes(routed.sines(tmp_path, num_rounds=1, validate_every=1), tmp_path / "run")
+    (tmp_path / "run" / "result.json").unlink()
+    assert any("not complete" in line for line in verify(str(tmp_path / "run")).notes)
+    begun = tmp_path / "run" / "routing.json"
+    begun.write_text(json.dumps(json.loads(begun.read_text()) | {"format_version": 99}))
+    with pytest.raises(WorkdirError, match="format version 99"):
+        verify(str(tmp_path / "run"))
+
+
+def test_who_predicts_knows_the_shape_of_images(tmp_path: Path) -> None:
+    tiny.write_data(tmp_path)
+    begun = prepare(routed.config(tmp_path)).beginning
+    assert begun.root == {}
+    assert all(len(info.image_shape) == 3 for info in begun.tasks)
 
 
 VARIANTS = ["", "synthetic", "synthetic,none", "synthetic,shared", "pair", "pair,none"]

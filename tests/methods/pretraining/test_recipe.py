@@ -50,20 +50,6 @@ def test_only_matrices_decay() -> None:
     assert len(everything) > 16
 
 
-def test_reflected_crops_are_windows_of_the_padded_image() -> None:
-    images = np.random.default_rng(0).integers(0, 256, (40, 6, 5, 1), dtype=np.uint8)
-    crops = np.asarray(recipe.reflected_crops(jnp.asarray(images), 2, KEY))
-    assert crops.shape == images.shape
-    padded = np.pad(images, ((0, 0), (2, 2), (2, 2), (0, 0)), mode="reflect")
-    starts = set()
-    for crop, image in zip(crops, padded, strict=True):
-        found = [(y, x) for y in range(5) for x in range(5) if (image[y : y + 6, x : x + 5] == crop).all()]
-        assert len(found) == 1
-        starts.update(found)
-    assert len(starts) > 10  # all over
-    assert {y for y, _ in starts} == set(range(5)) == {x for _, x in starts}
-
-
 def test_mixup_mixes_images_and_targets_in_one_proportion() -> None:
     images, targets = jnp.arange(4.0).reshape(4, 1, 1, 1), jnp.eye(4)
     same = recipe.mixed(Recipe(), images, targets, KEY)
