@@ -34,6 +34,7 @@ def test_an_interrupted_run_ends_as_an_undisturbed_one(
     assert tiny_run.results(tmp_path / "run") == tiny_run.results(finished[0])
 
 
+@pytest.mark.slow
 def test_seed_parents_chosen_by_fit_are_measured_once_and_journalled(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -157,6 +157,7 @@ def test_measuring_draws_nothing(tmp_path: Path) -> None:
     assert (first.losses == second.losses).all()
 
 
+@pytest.mark.slow
 def test_heads_of_several_widths_are_padded_and_pads_never_win(tmp_path: Path) -> None:
     tiny.write_data(tmp_path)
     images = np.random.default_rng(0).integers(0, 255, (60, 8, 8), dtype=np.uint8)

@@ -71,6 +71,7 @@ def test_sines_are_trained_published_and_shown(
     assert again[0].endswith("is complete; nothing is left to do.")
 
 
+@pytest.mark.slow
 def test_the_best_version_is_what_is_published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(learner.Routing, "_penalty", _that_ruins)
     notes(routed.sines(tmp_path, keep="loss", validate_every=3, num_rounds=60), tmp_path / "run")

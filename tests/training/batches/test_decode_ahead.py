@@ -122,6 +122,7 @@ def assert_runs_alike(config: Config, place: Path) -> None:
     assert soon(lambda: not prefetching())
 
 
+@pytest.mark.slow
 def test_a_folder_streamed_gives_the_same_run(tmp_path: Path) -> None:
     tiny_run.write_data(tmp_path)
     config = tiny_run.config(tmp_path)
