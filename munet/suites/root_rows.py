@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from munet import kinds
-from munet.data import notation
 from munet.joint.workdir import Workdir
 from munet.methods.gumbel_matrix.result import RoutedReplica
 from munet.store import codec
-from munet.suites.rows import Row, hash_of_joint
+from munet.suites.rows import Row, hash_of_joint, of_qualities, of_task
 from munet.system.routed import RoutedView, open_routed
 
 
@@ -40,24 +39,9 @@ def _rows_of(opened: RoutedView, replica: RoutedReplica, method: str, title: str
                 method=method,
                 title=title,
                 seed=replica.seed,
-                task=info.name,
-                task_index=index,
-                uri=info.uri,
-                split=notation.describe_split(info.uri),
-                fingerprint=info.fingerprint,
-                num_classes=info.num_classes,
-                num_train=info.num_train,
-                num_validation=info.num_validation,
-                num_test=info.num_test,
+                **of_task(info, index),
                 quality_metric="accuracy",
-                validation_quality=task.validation.value,
-                validation_correct=task.validation.correct,
-                validation_counted=task.validation.counted,
-                validation_accuracy=task.validation.accuracy,
-                test_quality=task.test.value,
-                test_correct=task.test.correct,
-                test_counted=task.test.counted,
-                test_accuracy=task.test.accuracy,
+                **of_qualities(task.validation, task.test),
                 model=index + 1,
                 num_layers=len(task.components),
                 params=task.params,

@@ -6,6 +6,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from munet import kinds
 from munet.config import without_places
@@ -14,7 +15,7 @@ from munet.data.loader import effective_batch_size
 from munet.store import codec
 from munet.system import joint, view
 from munet.system.view import JointRecord, RunView
-from munet.types import GenerationEntry, TaskName
+from munet.types import GenerationEntry, Quality, TaskInfo, TaskName
 
 TIMES = ("device_seconds", "run_device_seconds")  # columns that differ between equal runs
 
@@ -108,24 +109,9 @@ def _rows_of(opened: RunView, method: str, title: str) -> list[Row]:
                 method=method,
                 title=title,
                 seed=opened.joint.seed if opened.joint else experiment.seed,
-                task=info.name,
-                task_index=index,
-                uri=info.uri,
-                split=notation.describe_split(info.uri),
-                fingerprint=info.fingerprint,
-                num_classes=info.num_classes,
-                num_train=info.num_train,
-                num_validation=info.num_validation,
-                num_test=info.num_test,
+                **of_task(info, index),
                 quality_metric=experiment.quality_metric,
-                validation_quality=model.quality.value,
-                validation_correct=model.quality.correct,
-                validation_counted=model.quality.counted,
-                validation_accuracy=model.quality.accuracy,
-                test_quality=model.test_quality.value,
-                test_correct=model.test_quality.correct,
-                test_counted=model.test_quality.counted,
-                test_accuracy=model.test_quality.accuracy,
+                **of_qualities(model.quality, model.test_quality),
                 model=model.id,
                 num_layers=len(model.components),
                 params=opened.params(info.name),
@@ -156,6 +142,35 @@ def _rows_of(opened: RunView, method: str, title: str) -> list[Row]:
             )
         )
     return result
+
+
+def of_task(info: TaskInfo, index: int) -> dict[str, Any]:
+    """The columns of a row that describe its task, which has a place in the run's order."""
+    return {
+        "task": info.name,
+        "task_index": index,
+        "uri": info.uri,
+        "split": notation.describe_split(info.uri),
+        "fingerprint": info.fingerprint,
+        "num_classes": info.num_classes,
+        "num_train": info.num_train,
+        "num_validation": info.num_validation,
+        "num_test": info.num_test,
+    }
+
+
+def of_qualities(validation: Quality, test: Quality) -> dict[str, Any]:
+    """The columns that tell how good a model is."""
+    return {
+        f"{split}_{column}": value
+        for split, quality in (("validation", validation), ("test", test))
+        for column, value in (
+            ("quality", quality.value),
+            ("correct", quality.correct),
+            ("counted", quality.counted),
+            ("accuracy", quality.accuracy),
+        )
+    }
 
 
 @dataclass

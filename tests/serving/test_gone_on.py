@@ -64,7 +64,7 @@ def test_commands_go_on_with_the_run_as_it_is(held: munet.System, tmp_path: Path
 
 
 def test_a_server_goes_on_with_the_run_as_it_is(held: munet.System) -> None:
-    pytest.importorskip("fastapi")
+    pytest.importorskip("fastapi", reason="`munet serve` needs the extra serve")
     from munet.server import service
     from munet.server.limits import Limits
     from munet.server.models import Models, open_tasks
