@@ -81,7 +81,8 @@ def _parsed(text: str) -> Stage:
     form = _FORM.fullmatch(text)
     if form is None:
         raise ValueError(
-            f"expected KIND:CHILDREN or KIND:CHILDRENxCYCLES, such as explore:8 or train:1x20, or {', '.join(NAMED)}."
+            "expected KIND:CHILDREN or KIND:CHILDRENxCYCLES, such as explore:8 or train:1x20, or a name. "
+            + nearest(text, NAMED, "Names")
         )
     kind, children, cycles = form[1], int(form[2]), form[3]
     if kind not in kinds:

@@ -24,8 +24,9 @@ def test_stages_are_read_and_written_alike() -> None:
         (
             ("explore",),
             9,
-            "expected KIND:CHILDREN or KIND:CHILDRENxCYCLES, such as explore:8 or train:1x20, or race, com",
+            "such as explore:8 or train:1x20, or a name. Names: compress, race.",
         ),
+        (("race", "compres"), 9, 'or a name. Did you mean "compress"?'),
         (("explore:0",), 9, "expected one child or more"),
         (("explore:8x0",), 9, "expected one child or more, and one cycle or more where cycles are given."),
         (("replicas:8",), 9, "there is no kind 'replicas' of stage"),
