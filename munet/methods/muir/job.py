@@ -6,15 +6,15 @@ import functools
 
 from munet.config import Experiment, to_json
 from munet.config.muir import SHARINGS, MuirConfig, MuirExperiment
-from munet.errors import ConfigError
 from munet.joint.job import Free, Job, Length, Words
 from munet.joint.preparation import Say, open_inputs
-from munet.methods.muir import publishing, vit_net
+from munet.joint.program import Spread
+from munet.methods.muir import memory, publishing, vit_net
+from munet.methods.muir.checks import check
 from munet.methods.muir.choice import nets_of
 from munet.methods.muir.learner import Muir
 from munet.methods.muir.nets import Net
 from munet.methods.muir.result import MUIR
-from munet.methods.muir.state import first_mapping
 from munet.methods.muir.values import HeldOut, stream_of, together
 from munet.run.start import RootComponents
 from munet.text import count
@@ -51,7 +51,7 @@ def prepare(config: MuirConfig, say: Say = lambda _: None) -> Job:
         {name: nets[own[0]] for name, own in numbers.items()},
         {stream.name: stream.batch_size for stream in streams},
     )
-    _check(learner)
+    check(learner, streams, Spread.of(experiment.replicas, len(opened.layout.devices)).sharing)
     searched = (experiment.burn_in + experiment.generations) * experiment.generation_rounds
     length = Length(
         searched,
@@ -94,6 +94,7 @@ def prepare(config: MuirConfig, say: Say = lambda _: None) -> Job:
         ),
         publish=functools.partial(publishing.publish, learner),
         measure_all=HeldOut(learner, tasks),
+        activation_bytes=memory.activation_bytes(learner, streams),
     )
 
 
@@ -115,30 +116,3 @@ def _image_size(experiment: MuirExperiment) -> int:
 def _vit(experiment: MuirExperiment, root: RootComponents, classes: int) -> Net:
     size = _image_size(experiment)
     return vit_net.vit(get_variant(experiment.variant), experiment.num_blocks, size, root.arrays, classes)
-
-
-def _check(learner: Muir) -> None:
-    """Refuses settings that do not fit the models.
-
-    Raises:
-      ConfigError: all problems in one message.
-    """
-    experiment, problems = learner.experiment, []
-    generated = [one for net in learner.nets for one in net.generated]
-    tallest, widest = (max((getattr(one, name) for one in generated), default=0) for name in ("rows", "columns"))
-    if not generated:
-        problems.append("the rule generates no leaf of any model: nothing could be shared.")
-    for name, size, most in (("rows", experiment.block_rows, tallest), ("columns", experiment.block_columns, widest)):
-        if generated and size > most:
-            problems.append(
-                f"experiment.block_{name} = {size} is more than any generated layer has ({most}): use {most} or less."
-            )
-    least = int(first_mapping(experiment, learner.plan).max(initial=-1)) + 1
-    if 0 < experiment.modules < least:
-        reason = {
-            "given": f"experiment.groups names group {least - 1}, and groups are numbered from 0",
-            "hierarchical": f"the largest model has {least:,} blocks",
-        }.get(experiment.sharing, f"every one of the {least:,} blocks begins with a module for itself")
-        problems.append(f"experiment.modules = {experiment.modules}: {reason}. Use {least} or more, or 0.")
-    if problems:
-        raise ConfigError(problems)
