@@ -13,6 +13,7 @@ from munet.joint.best import best_of_task, best_point
 from munet.joint.run import Finished
 from munet.joint.workdir import CurvePoint, Workdir
 from munet.methods.muir import folding
+from munet.methods.muir.generic import generic
 from munet.methods.muir.learner import Muir
 from munet.methods.muir.result import GeneratedLeaf, MuirReplica, MuirResult, MuirTaskResult
 from munet.methods.muir.state import MuirState
@@ -101,4 +102,7 @@ def _replica(learner: Muir, finished: Finished, index: int, file: str) -> MuirRe
     mapping, best_mapping = (tuple(map(int, learner.winners(one)[0])) for one in (finished.states[index], state))
     size = folding.sizes(mapping, learner.experiment.context, learner.plan.block)
     seed = finished.job.seeds[index]
-    return MuirReplica(seed, tasks, mapping, best.step, best_mapping, file, sizes=size)
+    trained: Any = jax.tree.map(np.asarray, finished.states[index].trained)
+    contexts = trained.contexts if learner.experiment.context else None
+    contrasts = generic(trained.modules, contexts, np.array(mapping))
+    return MuirReplica(seed, tasks, mapping, best.step, best_mapping, file, sizes=size, generic=contrasts)
