@@ -9,10 +9,11 @@ about a minute on one CPU core; ten seeds side by side (`--config.replicas=10`) 
 Expected result: tasks of a group end on one module, and test errors near 0 (noisy: near 0.37); docs/howto/muir.md.
 
 `cross_modal`: LeNet on `cifar10_subset` and on `fashion_mnist`, an LSTM on a text and DeepBind on synthetic DNA share
-blocks of 16 x 16. After a comma `intratask` (each with itself only), `single`, `framework`, `classical` or
-`hierarchical`; some of `images`, `text` and `dna`: only these tasks; `short`: a study in 320 rounds, of Fashion-MNIST,
-text and DNA. Cost: hours on a CPU; `short`, three seeds side by side, took 9 to 23 minutes of two cores that some
-thirty other processes shared; it was not measured on idle ones. Results of it: docs/results/muir_cross_modal.md.
+blocks of 16 x 16. After a comma `intratask` (each with itself only), `single`, `framework`, `classical`,
+`parallel_adapters` or `hierarchical`; some of `images`, `text` and `dna`: only these tasks; `short`: a study in 320
+rounds, of Fashion-MNIST, text and DNA. Cost: hours on a CPU; `short`, three seeds side by side, took 9 to 23 minutes of
+two cores that some thirty other processes shared; it was not measured on idle ones. Results of it:
+docs/results/muir_cross_modal.md.
 
 `characters`: three copies of a Ti/16 root of three blocks, one for each of three sets of characters, cut into blocks of
 16 x 16, 15,552 in all; with `intratask` or `single` as above. It was run for six rounds only: no expected result yet.
@@ -68,6 +69,7 @@ _CHANGES: dict[str, dict[str, Any]] = {
     "intratask": {"between_tasks": False},
     "classical": {"sharing": "hierarchical", "context": 0, "challengers": 0},
     "hierarchical": {"sharing": "hierarchical", "challengers": 0},
+    "parallel_adapters": {"sharing": "hierarchical", "context": 0, "challengers": 0, "adapters": True},
     "lambda_4": {"challengers": 4},
 }
 

@@ -12,6 +12,7 @@ from jaxtyping import Int
 
 from munet.config.muir import MuirExperiment
 from munet.joint.workdir import Decision, Workdir
+from munet.methods.muir.adapters import num_private
 from munet.methods.muir.blocks import Block, Matrices
 from munet.methods.muir.folding import sizes
 from munet.methods.muir.generic import Generic
@@ -124,6 +125,7 @@ def _search(
     found = Search(seed, np.stack(mappings), known, tuple(shared), tasks)
     if len(tasks) == length:
         return found
-    costs = [sizes(one.tolist(), settings.context, block) for one in mappings[1:]]
+    private = num_private(settings)
+    costs = [sizes(one.tolist(), settings.context, block, private=private) for one in mappings[1:]]
     plain = length * block[0] * block[1]
     return replace(found, folded=tuple(cost.folded for cost in costs), plain=plain)

@@ -21,6 +21,7 @@ from munet.config.muir import MuirExperiment
 from munet.joint.learner import Answers, Batch, Component, Deciding, Facts, Group, Place, StreamName
 from munet.methods.muir import alignment
 from munet.methods.muir import state as states
+from munet.methods.muir.adapters import with_adapters
 from munet.methods.muir.alignment import Search
 from munet.methods.muir.blocks import Part, Plan, generate, refined
 from munet.methods.muir.nets import Leaves, Net
@@ -202,6 +203,8 @@ class Muir(Deciding):
             arrays = {path: leaf[at] for path, leaf in trained.own[index].items()}
             if self.experiment.context:
                 arrays["contexts"] = trained.contexts[self.plan.task_of == number]
+            if self.experiment.adapters:
+                arrays["adapters"] = trained.adapters[self.plan.task_of == number]
             if arrays:
                 found.append(Component("own", arrays, "init", (task,)))
         return tuple(found)
@@ -264,7 +267,7 @@ class Muir(Deciding):
     def _blocks(self, trained: Trained, state: MuirState, scores: Any) -> Array:
         """All blocks, as they train."""
         if not self.has_search:
-            return generate(trained.modules, trained.contexts, state.candidates)
+            return self._adapted(trained, generate(trained.modules, trained.contexts, state.candidates))
         return generate(trained.modules, trained.contexts, state.candidates, scores, state.places)
 
     def _measured_blocks(self, state: MuirState) -> Array:
@@ -273,7 +276,10 @@ class Muir(Deciding):
         if self.experiment.measured == "merged" and self.has_search:
             return self._blocks(trained, state, state.scores)
         chosen: Int[Array, " locations"] = refined(state.candidates, state.scores, state.picks)
-        return generate(trained.modules, trained.contexts, chosen[None])
+        return self._adapted(trained, generate(trained.modules, trained.contexts, chosen[None]))
+
+    def _adapted(self, trained: Trained, blocks: Array) -> Array:
+        return with_adapters(blocks, trained.adapters) if self.experiment.adapters else blocks
 
 
 def _by_task(function: Callable[..., Any], *arguments: Any) -> Any:

@@ -13,6 +13,7 @@ from munet.joint.best import best_of_task, best_point
 from munet.joint.run import Finished
 from munet.joint.workdir import CurvePoint, Workdir
 from munet.methods.muir import folding
+from munet.methods.muir.adapters import num_private, with_adapters
 from munet.methods.muir.generic import generic
 from munet.methods.muir.learner import Muir
 from munet.methods.muir.result import GeneratedLeaf, MuirReplica, MuirResult, MuirTaskResult
@@ -24,7 +25,8 @@ def arrays_of(learner: Muir, state: MuirState) -> dict[str, np.ndarray]:
     used, places = np.unique(learner.winners(state)[0], return_inverse=True)
     trained: Any = jax.tree.map(np.asarray, state.trained)
     contexts = trained.contexts if learner.experiment.context else None
-    found = folding.folded_arrays(trained.modules[used], contexts, places.astype(np.int32).reshape(-1))
+    adapters = trained.adapters if learner.experiment.adapters else None
+    found = folding.folded_arrays(trained.modules[used], contexts, places.astype(np.int32).reshape(-1), adapters)
     for part, own in zip(learner.plan.parts, trained.own, strict=True):
         for at, number in enumerate(part.tasks):
             found |= {
@@ -37,6 +39,8 @@ def plain_weights(learner: Muir, state: MuirState) -> dict[str, np.ndarray]:
     """The models without modules, as any framework reads them: every parameter by task and path."""
     trained: Any = jax.tree.map(np.asarray, state.trained)
     blocks = np.einsum("la,lamn->lmn", trained.contexts, trained.modules[learner.winners(state)[0]])
+    if learner.experiment.adapters:
+        blocks = with_adapters(blocks, trained.adapters)
     found = {}
     for index, part in enumerate(learner.plan.parts):
         leaves = {**trained.own[index], **learner.plan.unpack(jax.numpy.asarray(blocks), index)}
@@ -100,9 +104,10 @@ def _replica(learner: Muir, finished: Finished, index: int, file: str) -> MuirRe
             best_test=finished.best_measured[index][name].quality,
         )
     mapping, best_mapping = (tuple(map(int, learner.winners(one)[0])) for one in (finished.states[index], state))
-    size = folding.sizes(mapping, learner.experiment.context, learner.plan.block)
+    experiment = learner.experiment
+    size = folding.sizes(mapping, experiment.context, learner.plan.block, private=num_private(experiment))
     seed = finished.job.seeds[index]
     trained: Any = jax.tree.map(np.asarray, finished.states[index].trained)
-    contexts = trained.contexts if learner.experiment.context else None
-    contrasts = generic(trained.modules, contexts, np.array(mapping))
+    contexts = trained.contexts if experiment.context else None
+    contrasts = generic(trained.modules, contexts, np.array(mapping)) if learner.has_search else None
     return MuirReplica(seed, tasks, mapping, best.step, best_mapping, file, sizes=size, generic=contrasts)
