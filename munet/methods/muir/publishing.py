@@ -32,7 +32,7 @@ def arrays_of(learner: Muir, state: MuirState) -> dict[str, np.ndarray]:
             found |= {
                 f"own/{learner.tasks[number]}/{path}": np.ascontiguousarray(leaf[at]) for path, leaf in own.items()
             }
-    return found
+    return found | {f"own/{name}": array for name, array in _statistics(learner, state).items()}
 
 
 def plain_weights(learner: Muir, state: MuirState) -> dict[str, np.ndarray]:
@@ -47,7 +47,17 @@ def plain_weights(learner: Muir, state: MuirState) -> dict[str, np.ndarray]:
         for at, number in enumerate(part.tasks):
             for path, leaf in leaves.items():
                 found[f"{learner.tasks[number]}/{path}"] = np.ascontiguousarray(leaf[at])
-    return found
+    return found | _statistics(learner, state)
+
+
+def _statistics(learner: Muir, state: MuirState) -> dict[str, np.ndarray]:
+    """What batch norms have seen, by task and path. Models that have any are alone in their part."""
+    return {
+        f"{learner.tasks[part.tasks[0]]}/{path}": np.asarray(leaf)
+        for part, net, carry in zip(learner.plan.parts, learner.nets, state.carries, strict=True)
+        if net.statistics
+        for path, leaf in carry.items()
+    }
 
 
 def generated_leaves(learner: Muir) -> tuple[GeneratedLeaf, ...]:

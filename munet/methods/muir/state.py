@@ -46,7 +46,7 @@ class MuirState(NamedTuple):
       picks: which candidate wins where winners are drawn; else -1.
       moments: Adam's, of `trained`.
       score_moments: Adam's, of the scores.
-      carries: what each part's recurrent models go on with; () of others.
+      carries: what each part's recurrent models go on with, or what its batch norms have seen; () of others.
     """
 
     trained: Trained
