@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 
 from munet.errors import ConfigError
@@ -25,6 +26,31 @@ def check(learner: Muir, streams: Sequence[Stream], num_devices: int) -> None:
     problems = [*_of_blocks(learner), *_of_modules(learner), *_of_batches(learner, streams, num_devices)]
     if problems:
         raise ConfigError(problems)
+
+
+def overhang(learner: Muir) -> str:
+    """That blocks hang over the edges of weights, and which sizes would not, in words; "" if none does.
+
+    What hangs over is cut off: modules have numbers for it all the same (spec of MUiR, section 9).
+    """
+    block, generated = learner.plan.block, [one for net in learner.nets for one in net.generated]
+    if not generated:
+        return ""
+    made = sum(one.num_blocks(block) for one in generated) * math.prod(block)
+    cut = made - sum(one.count * one.rows * one.columns for one in generated)
+    if not cut:
+        return ""
+    best = [math.gcd(*(getattr(one, name) for one in generated)) for name in ("rows", "columns")]
+    fits = " x ".join(str(_nearest_divisor(most, size)) for most, size in zip(best, block, strict=True))
+    return (
+        f"blocks of {block[0]} x {block[1]} hang over the edges of weights: {cut / made:.1%} of what they have is cut "
+        f"off. Blocks of {fits} would fit all."
+    )
+
+
+def _nearest_divisor(number: int, size: int) -> int:
+    """The divisor that is nearest to a size, the larger one of two."""
+    return min((one for one in range(1, number + 1) if number % one == 0), key=lambda one: (abs(one - size), -one))
 
 
 def _of_blocks(learner: Muir) -> Iterator[str]:
