@@ -34,6 +34,7 @@ class Search:
       plain: the same of the models without modules; 0 where `folded` has nothing.
       layers: names of all generated weights, `conv_2 of fashion_mnist`; results of older versions have none.
       layer_of: number of that of each location.
+      last: the module of each location at the end of training, which no decision may have followed.
       generic: what distinguishes modules that many blocks share, at the end; None: not known.
     """
 
@@ -46,6 +47,7 @@ class Search:
     plain: int = 0
     layers: tuple[str, ...] = ()
     layer_of: tuple[int, ...] = ()
+    last: tuple[int, ...] = ()
     generic: Generic | None = None
 
     @property
@@ -92,9 +94,9 @@ def searches(workdir: str) -> list[Search]:
     found = [_search(seed, own, length, settings, names) for seed, own in decided.items()]
     if result is None:
         return found
-    generic = {replica.seed: replica.generic for replica in result.replicas}
+    ends = {replica.seed: {"last": replica.mapping, "generic": replica.generic} for replica in result.replicas}
     layers, layer_of = _layers(result, (settings.block_rows, settings.block_columns))
-    return [replace(one, layers=layers, layer_of=layer_of, generic=generic.get(one.seed)) for one in found]
+    return [replace(one, layers=layers, layer_of=layer_of, **ends.get(one.seed, {})) for one in found]
 
 
 def _layers(result: MuirResult, block: Block) -> tuple[tuple[str, ...], tuple[int, ...]]:

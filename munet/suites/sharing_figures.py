@@ -40,7 +40,7 @@ def figures(method: str, title: str, searches: Sequence[Search]) -> list[Chart]:
     if not all(one.shared and one.plain for one in searches):
         return []
     found, first = [who_shares(method, title, searches)], searches[0]
-    is_shared = any(len(set(one.mappings[-1].tolist())) < one.mappings.shape[1] for one in searches)
+    is_shared = any(len(set(one.last)) < len(one.last) for one in searches)
     if is_shared and 1 < len(first.layers) <= _MOST_LAYERS:
         found.append(which_layers(method, title, searches))
     return found
@@ -80,7 +80,7 @@ def which_layers(method: str, title: str, searches: Sequence[Search]) -> Chart:
     Args:
       method: its name in the suite.
       title: above it.
-      searches: of all seeds, at least one, with `layers`.
+      searches: of all seeds, at least one, with `layers` and `last`.
     """
     ratios = times_chance(searches)
     names = list(chart.labels(searches[0].layers, _NAME).values())
@@ -106,7 +106,7 @@ def times_chance(searches: Sequence[Search]) -> Float[np.ndarray, "layers layers
     layers = len(searches[0].layers)
     sharing, pairs = np.zeros((layers, layers)), np.zeros((layers, layers))
     for one in searches:
-        mapping, layer_of = one.mappings[-1], np.array(one.layer_of)
+        mapping, layer_of = np.array(one.last), np.array(one.layer_of)
         uses = np.zeros((layers, int(mapping.max()) + 1))
         np.add.at(uses, (layer_of, mapping), 1)
         blocks = np.bincount(layer_of, minlength=layers).astype(float)

@@ -22,7 +22,7 @@ def search(mapping: Any = MAPPING, seed: int = 0) -> Search:
     first, last = {"0": 6, "1": 2}, {"0": 2, "1": 1}
     return Search(
         seed, np.stack([np.arange(8), mapping]), (), (first, last), ("a", "b"), (80, 70 + seed), 80, LAYERS,
-        (0, 0, 0, 0, 1, 1, 2, 2),
+        (0, 0, 0, 0, 1, 1, 2, 2), tuple(np.asarray(mapping).tolist()),
     )  # fmt: skip
 
 
@@ -70,7 +70,7 @@ def test_table_4_is_shown_seed_by_seed() -> None:
 def test_a_training_says_all_that_is_drawn(tmp_path: Any) -> None:
     train(mixed(tmp_path, generations=2), str(tmp_path / "run"), lambda _: None)
     (found,) = searches(str(tmp_path / "run"))
-    assert len(found.layer_of) == found.mappings.shape[1]
+    assert len(found.layer_of) == len(found.last) == found.mappings.shape[1]
     assert found.layers[0] == "lstm_0/hidden of small"
     assert found.layers[-1] == "weights of small/1"
     assert found.generic is not None
