@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -18,6 +19,7 @@ import pytest
 
 from munet import __version__
 from munet.cli import main
+from munet.cli.parser import make_parser
 from munet.errors import DataError, UserError
 from munet.evolution.state import EvolutionError
 from munet.progress import Note, RunStarted
@@ -94,6 +96,16 @@ def test_version_and_every_commands_help(capsys: pytest.CaptureFixture[str]) -> 
 
 
 @pytest.mark.parametrize(
+    ("commands", "folder"), [(("evolve", "pretrain", "train"), "configs"), (("benchmark",), "configs/suites")]
+)
+def test_help_names_all_that_ships(commands: tuple[str, ...], folder: str) -> None:
+    text = " ".join(make_parser().help_texts()[command] for command in commands)
+    names = {path.stem for path in (Path(__file__).parents[1] / folder).glob("*.py")}
+    assert len(names) > 5
+    assert {name for name in names if not re.search(rf"\b{name}\b", text)} == set()
+
+
+@pytest.mark.parametrize(
     ("arguments", "messages"),
     [
         ([], ["say which command"]),
@@ -101,7 +113,10 @@ def test_version_and_every_commands_help(capsys: pytest.CaptureFixture[str]) -> 
         (["evlve"], ["there is no command 'evlve'", "'evolve'"]),
         (["evolve", "--wrkdir=x"], ["there is no option '--wrkdir=x'", "'--workdir'"]),
         (["evolve", "--work=x"], ["there is no option '--work=x'", "'--workdir'"]),
-        (["evolve", "surplus"], ["surplus"]),
+        (["evolve", "surplus"], ["evolve takes no 'surplus'", "needs quotes"]),
+        (["status", "."], ["status takes no '.'", "Did you mean --workdir=.?"]),
+        (["evolve", "--tasks=builtin:digits"], ["begin with --config", "--config.tasks=builtin:digits?"]),
+        (["status", "--tasks=builtin:digits"], ["Did you mean '--task'"]),
         (["graph", "--outpt", "x"], ["'--output'", "usage: munet graph"]),
         (["data"], ["TASK"]),
         (["evolve", "--config=demmo"], ["there is no config file 'demmo'", "'demo'"]),

@@ -6,13 +6,15 @@ import argparse
 import functools
 import importlib
 import re
+import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 from munet import __version__
 from munet.cli import data_options, run_options, system_options
-from munet.errors import UserError, nearest
+from munet.errors import UserError, did_you_mean, nearest
 
 _CONFIGURED = ("evolve", "extend", "config", "benchmark", "pretrain", "train", "devices")  # take --config.NAME=VALUE
 
@@ -41,7 +43,7 @@ Commands:
   benchmark  compare methods on the same tasks, over several seeds
   devices    what JAX sees, how much of it a run would use, and what stands idle
   pretrain   train a root from scratch, on one's own tasks or with a recipe that ships
-  train      fine-tune a root on several tasks together, by gradient
+  train      several tasks together, by gradient: joint fine-tuning, learnt routing, shared blocks of weights
 
 Examples:
   munet evolve                                     the demo: four tasks, some minutes on two cores
@@ -103,7 +105,26 @@ class Parser:
     def _advice(self, name: str | None, unknown: str) -> str:
         usage = (self._commands[name] if name else self._parser).format_usage().strip()
         valid = re.findall(r"--\w+", usage)
-        return f"there is no option {unknown!r}. {nearest(unknown.partition('=')[0], valid)}\n{usage}"
+        if not unknown.startswith("-"):
+            return f"{name} takes no {unknown!r}. {_meant_by_word(unknown, valid)}\n{usage}"
+        option, _, value = unknown.partition("=")
+        hint = did_you_mean(option, valid) or (name in _CONFIGURED and _meant_as_setting(option, value))
+        return f"there is no option {unknown!r}. {hint or nearest(option, valid)}\n{usage}"
+
+
+def _meant_by_word(word: str, valid: Sequence[str]) -> str:
+    """What somebody meant by a word that belongs to no option: a work directory, or the rest of a value with a blank."""
+    if "--workdir" in valid and Path(word).is_dir():
+        return f"Did you mean --workdir={shlex.quote(word)}?"
+    return "Options begin with --; a value with a blank in it needs quotes, e.g. --config.tasks='folder:my photos'."
+
+
+def _meant_as_setting(option: str, value: str) -> str:
+    """The setting that is called as an option was, as it is written; "" if there is none of `munet evolve`."""
+    from munet.config.fields import short_names
+
+    found = option.removeprefix("--") in short_names()
+    return f"Settings begin with --config: did you mean --config.{option.removeprefix('--')}={value}?" if found else ""
 
 
 def make_parser() -> Parser:

@@ -12,7 +12,7 @@ DEFAULT_CONFIG, DEFAULT_SUITE = "demo", "builtin"
 DEFAULT_RECIPE, DEFAULT_JOINT = "pretrain_demo", "joint:shared"
 _CONFIG_HELP = (
     "config file, or the name of one that ships with munet (demo, base, characters, decathlon), with a variant where "
-    "it has some: characters:scale_0.3,no_autotune (default: %(default)s)"
+    "it has some: base:quick, characters:scale_0.3,no_autotune (default: %(default)s)"
 )
 _OVERRIDE_HELP = """\
 Any setting can be changed: --config.seed=1, --config.tasks=builtin:digits,tfds:mnist,
@@ -27,12 +27,12 @@ Any setting can be changed: --config.num_epochs=100, --config.tasks=tfds:mnist,b
 `munet config --config=pretrain_demo` lists them all.
 """
 _JOINT_HELP = (
-    "config file, or the name of one that ships with munet (joint), with a variant: joint:shared, "
-    "joint:shared_adapters, joint:separate (default: %(default)s)"
+    "config file, or the name of one that ships with munet (joint, gumbel, muir), with a variant: joint:shared, "
+    "joint:shared_adapters, joint:separate, gumbel:synthetic, muir:synthetic (default: %(default)s)"
 )
 _JOINT_EPILOG = """\
-Any setting can be changed: --config.num_rounds=500, --config.tasks=tfds:mnist,builtin:digits.
-`munet config --config=joint` lists them all.
+Any setting can be changed: --config.num_rounds=500 (of joint and gumbel; muir: --config.generations=500),
+--config.seed=1. `munet config --config=NAME` lists those of a method.
 """
 
 
@@ -95,8 +95,9 @@ def _train(commands: Any) -> argparse.ArgumentParser:
     parser = options.command(
         commands,
         "train",
-        "Fine-tunes one root on several tasks together, or goes on where that was interrupted: the same command does\n"
-        "both. docs/howto/joint.md says what there is.",
+        "Trains several tasks together by one of three methods, or goes on where that was interrupted: the same command\n"
+        "does both. joint fine-tunes one root on all of them (docs/howto/joint.md); in gumbel tasks learn which parts of\n"
+        "a network they use (docs/howto/routing.md); in muir they share blocks of weights (docs/howto/muir.md).",
         _JOINT_EPILOG,
     )
     return _with_training(parser, DEFAULT_JOINT, _JOINT_HELP, "rounds, images")
@@ -145,8 +146,8 @@ def _benchmark(commands: Any) -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--suite", default=DEFAULT_SUITE, metavar="FILE[:VARIANT]",
-        help="suite file, or the name of one that ships with munet (builtin, characters:paper, characters:real), with "
-        "a variant where it has some (default: %(default)s)",
+        help="suite file, or the name of one that ships with munet (builtin, characters:paper, characters:real, "
+        "decathlon, gumbel, muir, small_budgets), with a variant where it has some (default: %(default)s)",
     )  # fmt: skip
     parser.add_argument(
         "--workdir", metavar="DIR", default="", help="where everything is kept (default: runs/suite-SUITE[-VARIANT])"

@@ -93,7 +93,7 @@ def forget(workdir: str, task: str, yes: bool) -> None:
         _ask(f"Forget {task}? It cannot be undone. [y/N] ")
     for one in planned:
         forgetting.forget(one)
-    say(f"{task} is forgotten. `munet verify --workdir={workdir} --tests` measures what every other task is.")
+    say(f"{task} is forgotten. `munet verify --workdir={workdir} --tests` measures all others again.")
 
 
 def _ask(question: str) -> None:

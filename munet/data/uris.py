@@ -83,7 +83,8 @@ def parse_uri(uri: str) -> TaskUri:
     if equals and name in SCHEMES:
         _check_given(uri, given)
     if not colon:
-        raise DataError(f"{uri!r} is no task URI: a scheme is missing, e.g. {_likely(uri)} or builtin:digits.")
+        examples = " or ".join(dict.fromkeys((_likely(uri), "builtin:digits")))
+        raise DataError(f"{uri!r} is no task URI: a scheme is missing, e.g. {examples}.")
     if name not in SCHEMES:
         raise DataError(f"{uri!r}: there is no scheme {name!r}. {nearest(name, SCHEMES)}")
     scheme = SCHEMES[name]
@@ -212,8 +213,10 @@ def open_source(uri: TaskUri, settings: OpenSettings) -> Source:
 
 
 def _likely(text: str) -> str:
-    """The URI that somebody meant who gave only this: of a file or folder that is there, else of a TFDS set."""
+    """The URI that somebody meant who gave only this: of a file or folder there, a built-in set, else of a TFDS set."""
     path = expanded(text)
     if text and path.is_dir():
         return f"folder:{text}"
+    if text == "digits" or text.startswith("glyphs/"):
+        return f"builtin:{text}"
     return f"npz:{text}" if path.suffix == ".npz" else f"tfds:{text or 'mnist'}"

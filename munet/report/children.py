@@ -90,8 +90,7 @@ class Children:
           UserError: which, and what was meant, perhaps.
         """
         if unknown := [name for name in names if name not in self.columns]:
-            hints = " ".join(f"{name!r}: {nearest(name, self.columns)}" for name in unknown)
-            raise UserError(f"there is no such column. {hints}")
+            raise UserError(" ".join(f"there is no column {name!r}. {nearest(name, self.columns)}" for name in unknown))
 
     @cached_property
     def rows(self) -> list[Row]:

@@ -85,6 +85,10 @@ def describe(
     tasks = [item.task for item in planned if item.task is not None]
     table = _tasks_table(planned, config.experiment)
     infos = [item.info for item in planned]
+    if not problems:  # else sizes are guesses
+        for one in (config, *baselines(config)):
+            for info in infos:
+                schedule.check_budget(one.experiment, info)
     for task in tasks:
         yield from (f"{task.uri}: {note}" for note in task.notes)
     yield from _totals(config, infos)
@@ -103,8 +107,6 @@ def describe(
     yield _HOW_TIMED
     if not problems:  # else sizes are guesses
         for one in (config, *baselines(config)):
-            for info in infos:
-                schedule.check_budget(one.experiment, info)
             if warning := estimates.check_fits(one, infos, layout):
                 yield warning
     if problems:

@@ -60,6 +60,8 @@ def test_a_path_may_hold_a_question_mark() -> None:
         ("/", "a scheme is missing, e.g. folder:/ or"),
         ("birds.npz", "a scheme is missing, e.g. npz:birds.npz"),
         ("", "a scheme is missing"),
+        ("glyphs/greek", "a scheme is missing, e.g. builtin:glyphs/greek or builtin:digits."),
+        ("digits", "a scheme is missing, e.g. builtin:digits."),
         ("tfsd:mnist", "no scheme 'tfsd'. Did you mean 'tfds'"),
         ("tfds:", "nothing follows the scheme"),
         ("builtin:/", "nothing follows the scheme"),

@@ -111,8 +111,8 @@ def test_the_command(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--columns=id,scor"], "'scor': Did you mean 'score'?"),
-        (["--sort=-tst"], "'tst': Did you mean 'test'?"),
+        (["--columns=id,scor"], "'scor'. Did you mean 'score'?"),
+        (["--sort=-tst"], "'tst'. Did you mean 'test'?"),
         (["--histogram=mutation"], "'mutations'"),
         (["--task=task9"], "task0"),
         (["--json", "--csv"], "give one of them"),

@@ -98,9 +98,12 @@ def test_what_a_dry_run_says_of_stages(data: Path, tmp_path: Path) -> None:
 def test_a_budget_that_is_too_small_is_refused_before_anything_is_written(data: Path, tmp_path: Path) -> None:
     settings = race(data)
     settings.experiment.images_per_task = 100
+    told: list[events.Event] = []
     for dry_run in (False, True):
         with pytest.raises(UserError, match=r"images_per_task = 100 does not pay for the stages of 'left'"):
-            runs.evolve(settings, str(tmp_path / "run"), lambda _: None, dry_run=dry_run)
+            runs.evolve(settings, str(tmp_path / "run"), told.append, dry_run=dry_run)
+    said = [event.text for event in told if isinstance(event, events.Note)]
+    assert not [text for text in said if "training images in all" in text]  # no plan of a budget that was not given
     assert not (tmp_path / "run").exists()
 
 
