@@ -104,7 +104,7 @@ def test_plain_lines_say_phase_generation_rate_and_end() -> None:
     assert "task iteration 2/2, task 1/2: digits (10 classes; 800 train, 100 validation, 100 test images)" in lines
     assert "  generation 2/2: 4 children, 3 cycles of 10 steps of 128 images, 2 programs" in lines
     assert sum("images/s, " in line and " left; " in line for line in lines) == len(generations())
-    assert sum("best model #" in line and " test " in line for line in lines) == 4
+    assert sum(" is kept, " in line and " test " in line for line in lines) == 4
     assert lines[-1] == "complete after 21 s"
     assert not any("\x1b" in line for line in lines)
 

@@ -113,7 +113,7 @@ class Parser:
 
 
 def _meant_by_word(word: str, valid: Sequence[str]) -> str:
-    """What somebody meant by a word that belongs to no option: a work directory, or the rest of a value with a blank."""
+    """What somebody meant by a word that belongs to no option: a work directory, or the end of a value with a blank."""
     if "--workdir" in valid and Path(word).is_dir():
         return f"Did you mean --workdir={shlex.quote(word)}?"
     return "Options begin with --; a value with a blank in it needs quotes, e.g. --config.tasks='folder:my photos'."

@@ -95,9 +95,10 @@ def _train(commands: Any) -> argparse.ArgumentParser:
     parser = options.command(
         commands,
         "train",
-        "Trains several tasks together by one of three methods, or goes on where that was interrupted: the same command\n"
-        "does both. joint fine-tunes one root on all of them (docs/howto/joint.md); in gumbel tasks learn which parts of\n"
-        "a network they use (docs/howto/routing.md); in muir they share blocks of weights (docs/howto/muir.md).",
+        "Trains several tasks together by one of three methods, or goes on where that was interrupted: the same\n"
+        "command does both. joint fine-tunes one root on all of them (docs/howto/joint.md); in gumbel tasks learn\n"
+        "which parts of a network they use (docs/howto/routing.md); in muir they share blocks of weights\n"
+        "(docs/howto/muir.md).",
         _JOINT_EPILOG,
     )
     return _with_training(parser, DEFAULT_JOINT, _JOINT_HELP, "rounds, images")

@@ -83,7 +83,7 @@ def compress_run(
     say(f"Choosing ranks for {', '.join(models)} by validation ...")
     found = compress(system.state, models, load, validate, tolerance=tolerance)
     for task, ranks in found.ranks.items():
-        say(f"  {task}: " + ", ".join(f"{name} {rank or 'is its base'}" for name, rank in ranks.items()))
+        say(f"  {task}: {_in_words(ranks)}")
     if not found.components:
         raise UserError(
             f"No layer of {', '.join(models)} can be stored in fewer parameters without losing more than "
@@ -95,6 +95,15 @@ def compress_run(
     kept = set(system.controller.tell(system.state, entry).components) - published.keys()
     new_workdir.write(system.store, to, kept, published, entry)
     return Compressed(system, view.open(to), found)
+
+
+def _in_words(ranks: Mapping[ComponentName, int]) -> str:
+    """How a model's layers are stored: `as the layers they were cloned from: embedding, cls; in rank 2: head`."""
+    names: dict[int, list[ComponentName]] = {}
+    for name, rank in ranks.items():
+        names.setdefault(rank, []).append(name)
+    how = {rank: f"in rank {rank}" if rank else "as the layers they were cloned from" for rank in sorted(names)}
+    return "; ".join(f"{words}: {', '.join(names[rank])}" for rank, words in how.items())
 
 
 def _validated(system: RunView, data: Task, components: Mapping[ComponentName, FlatArrays]) -> Measurement:

@@ -158,12 +158,12 @@ def describe_data(mutations: tuple[Mutation, ...]) -> str:
 
 
 def describe_phase_end(event: PhaseEnded) -> str:
-    """`digits: best model #7, validation 97.2 %, test 96.1 %, 12 components, 153,000 parameters (51,000 accounted)`."""
+    """`digits: model #7 is kept, validation 97.2 %, test 96.1 %, 153,000 parameters, 51,000 accounted`."""
     quality, test = event.model.quality, event.entry.test_quality
     validation = f"validation {percent(quality)} %, " if quality else ""
     plain = "" if test.metric == "accuracy" else f" {metric_words(test.metric)} ({100 * test.accuracy:.1f} % accuracy)"
     return (
-        f"{event.entry.task}: best model {model_name(event.model.id)}, {validation}"
+        f"{event.entry.task}: model {model_name(event.model.id)} is kept, {validation}"
         f"test {percent(test)} %{plain}, {event.params:,} parameters, "
         f"{event.accounted_params:,.0f} accounted"
     )

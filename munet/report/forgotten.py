@@ -38,7 +38,9 @@ def _seen(planned: Forgetting) -> Iterator[str]:
         f"of {task} and {'stays' if len(seen) == 1 else 'stay'}; to be rid of them too, forget these tasks and train "
         "them again:"
     )
-    for id, cycles in list(seen.items())[:_MOST]:
+    paths = [id for other in planned.others for id in planned.system.model(other).components.values()]
+    in_order = {id: seen[id] for id in (*paths, *seen) if id in seen}  # of a model from input to output; bases behind
+    for id, cycles in list(in_order.items())[:_MOST]:
         name = planned.after.components[id].name
         how = f"{count(cycles, 'cycle')} on {task}" if cycles else f"perhaps, {UNKNOWN}"
         yield f"  {name} {id[:12]}: {how}; used by {', '.join(planned.users(id))}"

@@ -202,13 +202,14 @@ def _unsolved(system: RunView) -> list[str]:
 
 
 def _describe(open_task: Unfinished) -> str:
-    """`digits is unfinished: best so far 48.50% validation (model 3), after generation 1 of 4`, in a sentence."""
+    """`digits is unfinished: model 3 leads with 48.50% validation, after generation 1 of 4`, in a sentence."""
     if open_task.best is None:
         why = "no child gave a finite result so far" if open_task.generations else "its first generation is in training"
         return f"{open_task.task} is unfinished: {why}."
     return (
-        f"{open_task.task} is unfinished: best so far {percent_or_dash(open_task.best.quality)} validation "
-        f"(model {open_task.best.id}), after generation {open_task.generations} of {open_task.num_generations}."
+        f"{open_task.task} is unfinished: model {open_task.best.id} leads with "
+        f"{percent_or_dash(open_task.best.quality)} validation, after generation {open_task.generations} "
+        f"of {open_task.num_generations}."
     )
 
 

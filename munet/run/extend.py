@@ -76,9 +76,9 @@ def extend(
             notify(events.Note(line))
         return None
     if grown.entry is not None:
-        had, where = len(grown.plan.phases) - len(extension.phases), f" in {to}" if to else ""
-        listed = ", ".join(extension.phases)
-        notify(events.Note(f"Extending {system.workdir}, which has {count(had, 'phase')}{where}, by: {listed}."))
+        had = count(len(grown.plan.phases) - len(extension.phases), "phase")
+        what = f"a copy of {system.workdir}, {to}, which has {had}," if to else f"{system.workdir}, which has {had},"
+        notify(events.Note(f"Extending {what} by: {', '.join(extension.phases)}."))
     try:
         runs.go_on(grown, to or place, notify, deadline)
         if grown.entry is None and system.is_complete:

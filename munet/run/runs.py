@@ -58,7 +58,8 @@ def evolve(config: Config, workdir: str, notify: Notify, dry_run: bool = False, 
 
     if config.experiment.stages and (ignored := ignored_sizes(config.experiment)):
         say(
-            f"{' and '.join(ignored)} say nothing here: experiment.stages are the phase (--config=base:paper has none)."
+            f"{' and '.join(ignored)} have no effect here: experiment.stages say what a phase is "
+            "(--config=base:paper has none)."
         )
     if dry_run:
         for line in describe(config, say):

@@ -88,7 +88,11 @@ def predict(options: Options) -> bool:
                 for answer in together:
                     form.write(answer)
                 stream.flush()  # whoever reads them has them as they are ready
-                bad = [f"{answer.path} ({answer.problem})" for answer in together if answer.problem]
+                bad = [
+                    f"{answer.path} ({answer.problem.removeprefix('cannot be read: ')})"
+                    for answer in together
+                    if answer.problem
+                ]
                 count, num_bad = count + len(together), num_bad + len(bad)
                 problems += bad[: _NAMED - len(problems)]
                 progress.show(count)

@@ -42,7 +42,9 @@ def test_the_new_system_opens_like_any_run(
     before = {file: file.read_bytes() for file in sorted(run.rglob("*")) if file.is_file()}
     to = tmp_path / "small"
     assert main(["compress", f"--workdir={run}", f"--to={to}", "--tolerance=100"]) == 0
-    assert "Parameters in use: " in capsys.readouterr().out
+    said = capsys.readouterr()
+    assert "Parameters in use: " in said.out
+    assert f"  right: {f'in rank {rank}' if rank else 'as the layers they were cloned from'}: " in said.err
     assert {file: file.read_bytes() for file in sorted(run.rglob("*")) if file.is_file()} == before
     *old, new = Store.open(to).journal.entries()
     assert old == list(Store.open(run).journal.entries())

@@ -146,7 +146,7 @@ def test_printed_status_of_an_open_run(tmp_path: Path, capsys: pytest.CaptureFix
     assert "Without a model yet: task1." in text
     best = status.status_json(view.open(str(tmp_path)))["unfinished"]
     assert (best["task"], best["generation"], best["num_generations"]) == ("task1", 1, 2)
-    assert f"task1 is unfinished: best so far {best['quality']:.2%} validation (model {best['model']})" in text
+    assert f"task1 is unfinished: model {best['model']} leads with {best['quality']:.2%} validation" in text
     (line,) = [line for line in text.splitlines() if line.startswith("│ task1 ")]
     assert line.replace(" ", "").startswith(f"│task1│{best['quality']:.2%}│unfinished│-│")
 

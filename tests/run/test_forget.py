@@ -75,6 +75,9 @@ def test_what_has_seen_its_images_is_named_before_and_after(run: Path, capsys: p
         line = f"{planned.after.components[id].name} {id[:12]}: {cycles} cycle"
         assert all(line in text for text in told)
     system = munet.open(str(run))
+    path = [id for task in system.models for id in system.model(task).components.values() if id in planned.seen]
+    listed = [line.split()[1].rstrip(":") for line in told[0].splitlines() if " cycle" in line and "used by" in line]
+    assert listed == [id[:12] for id in dict.fromkeys(path)], "as they follow each other in models"
     seen = {id for id, record in system.components.items() if f"{TASK} (forgotten)" in record.cycles}
     assert seen == set(planned.seen)
     assert "scores" not in told[0]

@@ -91,7 +91,7 @@ def test_what_a_dry_run_says_of_stages(data: Path, tmp_path: Path) -> None:
     assert "2 phases (2 tasks x 1 iteration) of 3 stages: explore:8, narrow:4, train:1" in text
     assert "left, right: explore:8x1, narrow:4x1, train:1x9 (children x cycles; a cycle is 32 images)" in text
     assert "experiment.num_generations = 3" in text.splitlines()[0]
-    assert "say nothing here: experiment.stages are the phase" in text.splitlines()[0]
+    assert "have no effect here: experiment.stages say what a phase is" in text.splitlines()[0]
     assert "1,280 more for the baselines to compare with: tuned" in text
 
 
