@@ -1,13 +1,14 @@
 """Finished models re-expressed by hypermodules, and by low-rank updates of the root, at equal numbers of parameters.
 
-    python -m benchmarks.muir_compression WORKDIR... [--output=FOLDER] [--starts=2] [--steps=6] [--data_dir=DIR]
+    python -m benchmarks.muir_compression WORKDIR... [--output=FOLDER] [--starts=2] [--steps=5] [--data_dir=DIR]
 
 Each WORKDIR holds a finished run of munet evolve whose models are clones of the root's layers. Of every model the
 kernels of its blocks are stored otherwise, all else stays; nothing is trained after. Contenders: `low_rank` (the first
 singular vectors of each kernel's difference to the root's, `munet/store/low_rank.py`), `differences` (hypermodules of
 16 x 16, contexts of 4, fitted to these differences), `weights` (fitted to the kernels themselves, for which no root is
 needed) and `weights_and_root` (the same with as many numbers more as the root's kernels are). Writes results.csv and
-accuracy.svg to FOLDER, and prints the table of docs/results/muir_compression.md.
+accuracy.svg to FOLDER, and prints the table of docs/results/muir_compression.md. Without any WORKDIR the table and the
+figure are made of the results.csv that is there.
 """
 
 from __future__ import annotations
@@ -39,8 +40,9 @@ LABELS = {
     "low_rank": "low-rank updates of the root",
     "differences": "hypermodules of the differences to the root",
     "weights": "hypermodules of the weights",
-    "weights_and_root": "hypermodules of the weights, with the root's share",
+    "weights_and_root": "hypermodules of the weights, root's share",
 }
+_DRAWN = ("low_rank", "weights_and_root", "differences")  # `weights` are so far below that nothing else could be seen
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,7 @@ def rows_of(number: int, models: Models, starts: int, steps: int) -> Iterator[Ro
             ("weights_and_root", blocks, 0, sum(leaf.size for leaf in models.root.values())),
         ):
             count = hypermodules.affordable(size + more, len(blocks), CONTEXT, BLOCK)
-            for start in range(1 if more else starts):
+            for start in range(starts if contender == "differences" else 1):
                 found = hypermodules.fit(given, count, CONTEXT, start, steps)
                 numbers = hypermodules.numbers(found.alignment.tolist(), CONTEXT, BLOCK)
                 used = len(np.unique(found.alignment))
@@ -153,39 +155,55 @@ def _points(differences: Float[np.ndarray, " systems"]) -> str:
 def chart(rows: Sequence[Row]) -> Chart:
     """Accuracy against size."""
     curves = []
-    for contender, label in [*LABELS.items()][2:]:
+    for contender in _DRAWN:
         points = []
         for rank in RANKS:
             own = mean(rows, contender, rank)
             middle = float(own.by_system.mean())
             low, high = t_interval(own.by_system) if len(own.by_system) > 1 else (middle, middle)
             points.append(Point("", own.size, middle, max(float(low), 0), min(float(high), 1)))
-        curves.append(Curve(label, points))
+        curves.append(Curve(LABELS[contender], points))
     spec = tradeoff.spec(curves, "numbers in the kernels of all tasks", "mean test accuracy")
     caption = "Mean test accuracy of three tasks against the numbers that store their kernels; bands: 95 % over runs."
     return Chart("accuracy", "Accuracy against size", caption, spec)
 
 
-def main() -> None:
-    """See the module."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("workdirs", nargs="+")
-    parser.add_argument("--output", type=Path, default=Path("muir_compression"))
-    parser.add_argument("--starts", type=int, default=2)
-    parser.add_argument("--steps", type=int, default=6)
-    parser.add_argument("--data_dir", default="")
-    given = parser.parse_args()
-    jax_settings.pin(say_beside)
-    rows = [
-        row
-        for number, workdir in enumerate(given.workdirs)
-        for row in rows_of(number, Models(workdir, BLOCK, given.data_dir), given.starts, given.steps)
-    ]
-    given.output.mkdir(parents=True, exist_ok=True)
-    with (given.output / "results.csv").open("w", newline="") as file:
+def write(folder: Path, rows: Sequence[Row]) -> None:
+    """Keeps the rows in results.csv."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "results.csv").open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow([field.name for field in fields(Row)])
         writer.writerows(map(astuple, rows))
+
+
+def read(folder: Path) -> list[Row]:
+    """The rows that are kept there."""
+    kinds = {"int": int, "float": float, "str": str}
+    with (folder / "results.csv").open(newline="") as file:
+        return [
+            Row(**{field.name: kinds[str(field.type)](line[field.name]) for field in fields(Row)})
+            for line in csv.DictReader(file)
+        ]
+
+
+def main() -> None:
+    """See the module."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("workdirs", nargs="*")
+    parser.add_argument("--output", type=Path, default=Path("muir_compression"))
+    parser.add_argument("--starts", type=int, default=2)
+    parser.add_argument("--steps", type=int, default=5)
+    parser.add_argument("--data_dir", default="")
+    given = parser.parse_args()
+    if given.workdirs:
+        jax_settings.pin(say_beside)
+        opened = (Models(workdir, BLOCK, given.data_dir) for workdir in given.workdirs)
+        write(
+            given.output,
+            [row for number, own in enumerate(opened) for row in rows_of(number, own, given.starts, given.steps)],
+        )
+    rows = read(given.output)
     (given.output / "accuracy.svg").write_bytes(chart(rows).svg())
     print(table(rows))
 

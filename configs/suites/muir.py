@@ -113,7 +113,8 @@ def _characters() -> Suite:
         Method("shared", "joint:shared", label="Joint fine-tuning, one trunk"),
         Method("separate", "joint:separate", label="Joint fine-tuning, a copy for each task"),
         Method("munet", "base:quick", label="muNet, a race"),
-        Method("muir", "muir:characters", label="MUiR"),
+        Method("muir", "muir:characters", label="MUiR, alpha = 0.1"),
+        Method("muir_published", "muir:characters", {"challenger_share": 0.0}, label="MUiR, alpha = 0.5 as published"),
         Method("muir_unshared", "muir:characters", {"share": 0.0}, label="MUiR, nothing shared"),
         Method("plain", "muir:characters,single", label="Plain weights, Adam"),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -54,7 +55,7 @@ def test_numbers_by_hand() -> None:
     assert hypermodules.affordable(budget - 1, 16, 4, (16, 16)) == 1
 
 
-def test_the_table_pairs_forms_by_run() -> None:
+def test_the_table_pairs_forms_by_run(tmp_path: Path) -> None:
     def row(system: int, contender: str, rank: int, size: int, correct: int) -> Row:
         return Row(system, contender, rank, 0, size, 0, 0.5, "digits", correct, 100)
 
@@ -66,5 +67,7 @@ def test_the_table_pairs_forms_by_run() -> None:
             row(system, "weights", 4, 99, 75 - lost),
         )
     ]  # fmt: skip
+    muir_compression.write(tmp_path, rows)
+    assert muir_compression.read(tmp_path) == rows
     *_, last = muir_compression.table(rows).splitlines()
     assert "| 99 | 9.9% | 0.500 | 70.00 | -15.00 (-15.00 to -15.00) | -5.00 (-5.00 to -5.00) |" in last
