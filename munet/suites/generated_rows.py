@@ -11,6 +11,7 @@ import math
 from munet.config.muir import MuirExperiment
 from munet.joint.workdir import Beginning, CurvePoint, Workdir
 from munet.methods.muir import folding
+from munet.methods.muir.adapters import num_private
 from munet.methods.muir.result import MUIR, MuirReplica, MuirResult
 from munet.store import codec
 from munet.suites.rows import Row, hash_of_joint, of_qualities, of_task
@@ -116,7 +117,7 @@ def _sizes(experiment: MuirExperiment, result: MuirResult, mapping: tuple[int, .
     for leaf in result.leaves:
         task_of += [names.index(leaf.task)] * leaf.num_blocks(block)
         generated[leaf.task] += leaf.count * leaf.rows * leaf.columns
-    found = folding.task_sizes(mapping, task_of, experiment.context, block, len(names))
+    found = folding.task_sizes(mapping, task_of, experiment.context, block, len(names), private=num_private(experiment))
     sizes = {}
     for name, size in zip(names, found, strict=True):
         own = int(str(result.replicas[0].tasks[name].extras["plain_params"])) - generated[name]

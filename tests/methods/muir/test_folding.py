@@ -53,9 +53,12 @@ def test_a_folded_system_is_never_larger_than_the_plain_models(
     found = sizes(mapping, context, (rows, columns))
     assert found.folded <= found.plain
     assert found.folded <= found.modules
-    tasks = task_sizes(mapping, [place % 3 for place in range(len(mapping))], context, (rows, columns), 3)
-    assert sum(task.accounted for task in tasks) == pytest.approx(found.folded)
-    assert all(task.accounted <= task.params for task in tasks)
+    task_of = [place % 3 for place in range(len(mapping))]
+    for private in (0, 2):
+        tasks = task_sizes(mapping, task_of, context, (rows, columns), 3, private)
+        folded = sizes(mapping, context, (rows, columns), private=private).folded
+        assert sum(task.accounted for task in tasks) == pytest.approx(folded)
+        assert all(task.accounted <= task.params for task in tasks)
 
 
 @settings(max_examples=40, deadline=None)
