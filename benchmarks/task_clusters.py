@@ -11,7 +11,8 @@ to so many training images: cosines of the tasks' rows of fits, less the means o
 are harder and some trunks better. With `--root` the frozen features of a root: cosines of the tasks' mean features,
 less the mean of all tasks; the tasks are those of `gumbel:clusters_small`. A task's group is the data set that it is
 made from. Prints one JSON line a way: mean silhouette and adjusted Rand index (see
-`munet/methods/gumbel_matrix/clustering.py`); into `--output` go the similarities, as `NUMBER.csv` and `NUMBER.svg`.
+`munet/methods/gumbel_matrix/clustering.py`), and what each of them stays below in 19 of 20 shufflings of the groups;
+into `--output` go the similarities, as `NUMBER.csv` and `NUMBER.svg`.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from munet.data.augment import prepare
 from munet.data.open_settings import OpenSettings
 from munet.data.splits import Split
 from munet.data.tasks import Task, load_tasks
-from munet.methods.gumbel_matrix.clustering import cosines, jaccards, separation
+from munet.methods.gumbel_matrix.clustering import Separation, cosines, jaccards, separation
 from munet.report.charts import routing
 from munet.report.charts.chart import Chart
 from munet.suites import csv_files
@@ -97,6 +98,20 @@ def of_features(tasks: Sequence[Task], root: str, images: int) -> Float[np.ndarr
     return found - found.mean(axis=0)
 
 
+def chance(similarities: Matrix, known: Sequence[str], shuffles: int = 200) -> Separation:
+    """What 19 of 20 shufflings of the groups stay below, each number by itself; groups keep their sizes."""
+    generator = np.random.Generator(np.random.Philox(0))
+    found = [separation(similarities, [known[place] for place in _order(generator, known)]) for _ in range(shuffles)]
+    return Separation(
+        *(round(float(np.quantile([getattr(one, name) for one in found], 0.95)), 4) for name in ("silhouette", "rand"))
+    )
+
+
+def _order(generator: np.random.Generator, known: Sequence[str]) -> list[int]:
+    """A random order; of random words, because these no version of NumPy changes."""
+    return np.argsort(generator.bit_generator.random_raw(len(known)), kind="stable").tolist()
+
+
 def main() -> None:
     """Measures every directory, and a root's features."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -110,6 +125,8 @@ def main() -> None:
         found = separation(similarities, groups(infos))
         line = {"number": number, "way": way, "of": place, "tasks": len(infos)}
         numbers = {"silhouette": round(found.silhouette, 4), "adjusted_rand": round(found.rand, 4)}
+        by_chance = chance(similarities, groups(infos))
+        numbers |= {"silhouette_by_chance": by_chance.silhouette, "adjusted_rand_by_chance": by_chance.rand}
         print(json.dumps(line | numbers), flush=True)
         if output := parser.parse_args().output:
             _draw(Path(output), str(number), f"{way}, {Path(place).name}", similarities, infos)
