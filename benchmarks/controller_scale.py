@@ -55,7 +55,7 @@ from dataclasses import replace
 from munet.system import replay
 from munet.evolution.controller import Controller
 from munet.store import Store
-from munet.system.view import read_experiment, read_start
+from munet.system.start_entry import read_experiment, read_start
 imported = time.process_time()
 store = Store.open(sys.argv[1])
 start = read_start(store)

@@ -20,6 +20,7 @@ from munet.export.names import folder_names
 from munet.export.portable import PortableModel, Usage
 from munet.store.new_directory import check_new_directory, new_directory
 from munet.system import view
+from munet.system.reading import reading
 from munet.system.view import RunView
 from munet.text import say
 from munet.types import TaskName
@@ -139,9 +140,9 @@ def run(workdir: str, task: str, format: str, output: str, all_tasks: bool, chec
     if bool(task) == all_tasks:
         raise UserError("say which model: --task=NAME, or --all_tasks for a folder each (one of the two).")
     if all_tasks:
-        view.reading(workdir, view.open, lambda system: export_all(system, output, format))
+        reading(workdir, view.open, lambda system: export_all(system, output, format))
     else:
-        place = view.reading(workdir, view.open, lambda system: export(system, task, output, format))
+        place = reading(workdir, view.open, lambda system: export(system, task, output, format))
         say(f"{task}: {place}")
     return 0
 

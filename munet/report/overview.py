@@ -15,7 +15,8 @@ from munet.data import notation
 from munet.quality import metric_words
 from munet.report.columns import Column, FittedTable
 from munet.report.unfinished import Unfinished, seconds_left, unfinished
-from munet.system.view import JointRecord, RunView
+from munet.system.joint_record import JointRecord
+from munet.system.view import RunView
 from munet.text import count, duration, percent_or_dash, with_interval
 from munet.types import ModelId, Quality, TaskName
 

@@ -16,7 +16,8 @@ from munet.report import classes, confusion_file, tables, times
 from munet.report.overview import MOST_TASKS, mean, mean_accuracy, mean_interval, overview
 from munet.report.unfinished import seconds_left, unfinished
 from munet.system import view
-from munet.system.view import JointRecord, RunView
+from munet.system.joint_record import JointRecord
+from munet.system.view import RunView
 from munet.text import plain_console
 from munet.types import Quality, TaskName
 

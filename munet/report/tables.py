@@ -23,6 +23,7 @@ from munet.quality import metric_words
 from munet.report.columns import total_width
 from munet.report.differences import Difference, difference, of_mean
 from munet.system import view
+from munet.system.baselines import baseline_workdir, baselines
 from munet.system.view import RunView
 from munet.text import interval_text, markdown_table, with_interval
 from munet.types import TaskName
@@ -242,13 +243,13 @@ def compared(workdir: str, kinds: Sequence[str] | None = None) -> dict[str, RunV
     """
     own = view.open(workdir)
     if kinds is None:
-        kinds = list(view.baselines(workdir))
+        kinds = list(baselines(workdir))
     if not kinds:
         raise UserError(
             f"{own.workdir} has no baselines to compare with: the same `munet evolve` command with "
             "--config.compare=multi_head,full trains them."
         )
-    systems = {display_name(kind): view.open(view.baseline_workdir(workdir, kind)) for kind in kinds}
+    systems = {display_name(kind): view.open(baseline_workdir(workdir, kind)) for kind in kinds}
     return systems | {display_name(own.experiment.baseline.kind): own}
 
 

@@ -24,7 +24,7 @@ from munet.run.grown import Grown
 from munet.store import Store, new_workdir
 from munet.store.folders import is_remote
 from munet.system import view
-from munet.system.view import baseline_workdir
+from munet.system.baselines import baseline_workdir
 from munet.text import count
 
 

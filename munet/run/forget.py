@@ -15,6 +15,7 @@ from munet.evolution.state import State
 from munet.run.publishing import Publisher
 from munet.store import Store
 from munet.system import replay, view
+from munet.system.baselines import baselines
 from munet.system.view import RunView
 from munet.types import ComponentId, ComponentRecord, ForgetEntry, TaskName
 from munet.vit import architecture
@@ -88,7 +89,7 @@ def plan_forgetting(workdir: str, task: TaskName) -> list[Forgetting]:
 
 
 def _baselines(workdir: str, task: TaskName) -> Iterator[RunView]:
-    for place in view.baselines(workdir).values():
+    for place in baselines(workdir).values():
         system = view.open(place)
         if task in {*(info.name for info in system.tasks), *system.forgotten}:
             yield system

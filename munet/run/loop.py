@@ -25,7 +25,7 @@ from munet.stopping import Signals
 from munet.store.store import Store
 from munet.system import replay
 from munet.system.replay import RunState
-from munet.system.view import read_start
+from munet.system.start_entry import read_start
 from munet.training.in_flight import InFlight
 from munet.training.measure import latency, trunk_fit
 from munet.training.measure.evaluation import measure, measure_validation, phase_entry

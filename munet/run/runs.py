@@ -26,7 +26,9 @@ from munet.run.setup import RunSetup, baselines
 from munet.store import new_workdir
 from munet.store.store import Store
 from munet.system import replay, view
-from munet.system.view import RunView, baseline_workdir, read_start
+from munet.system.baselines import baseline_workdir
+from munet.system.start_entry import read_start
+from munet.system.view import RunView
 from munet.training.in_flight import InFlight
 from munet.vit import architecture
 

@@ -17,7 +17,7 @@ from munet.errors import CorruptionError, UserError
 from munet.report.answers import CsvLines, Form, JsonLines, Table
 from munet.serving.answers import Alone, Models, answers, only_task
 from munet.serving.image_paths import STANDARD_INPUT, image_paths
-from munet.system import view
+from munet.system.reading import reading
 from munet.text import say
 from munet.training.program.compilation_cache import use_compilation_cache
 from munet.types import TaskName
@@ -114,7 +114,7 @@ def _opened_models(options: Options) -> tuple[Models, bool]:
     use_compilation_cache(options.cache_dir)
     if (kind := kinds.found(options.workdir)) is not None and kind.models is not None:
         return kind.models()(options.workdir, options.task, options.all_tasks), True
-    return view.reading(options.workdir, munet.open, lambda system: _models(system, options))
+    return reading(options.workdir, munet.open, lambda system: _models(system, options))
 
 
 def _models(system: System, options: Options) -> tuple[Models, bool]:

@@ -265,7 +265,7 @@ def _begun(run: Run) -> StartEntry | Beginning | None:
       WorkdirError: it is of another format version.
     """
     from munet.joint.workdir import Workdir
-    from munet.system.view import read_start
+    from munet.system.start_entry import read_start
 
     kind = kinds.of(run.config)
     if kind.method is not None:

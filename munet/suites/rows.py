@@ -14,7 +14,8 @@ from munet.data import notation
 from munet.data.loader import effective_batch_size
 from munet.store import codec
 from munet.system import joint, view
-from munet.system.view import JointRecord, RunView
+from munet.system.joint_record import JointRecord
+from munet.system.view import RunView
 from munet.types import GenerationEntry, Quality, TaskInfo, TaskName
 
 TIMES = ("device_seconds", "run_device_seconds")  # columns that differ between equal runs

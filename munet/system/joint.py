@@ -13,8 +13,9 @@ from munet.evolution.state import State
 from munet.joint.workdir import TRAIN, JointResult, ReplicaResult, Workdir
 from munet.store import Store, codec
 from munet.store.journal import FORMAT_VERSION
+from munet.system.joint_record import JointRecord
 from munet.system.replay import RunState
-from munet.system.view import JointRecord, RunView
+from munet.system.view import RunView
 from munet.types import ROOT_MODEL, ModelRecord, PhaseEntry, Position, StartEntry
 
 

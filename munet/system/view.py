@@ -7,26 +7,26 @@ writes or needs JAX. Reports read a view; `munet.open` makes of it the `System` 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool
 
 from munet import right_images
 from munet.config import Experiment
-from munet.config.evolve import BASELINES
 from munet.errors import CorruptionError, GoneOnError, UserError, nearest
 from munet.evolution import judging
 from munet.evolution.controller import Controller
 from munet.evolution.plan import Plan
 from munet.evolution.state import State
-from munet.store import Store, codec
+from munet.store import Store
 from munet.system import replay, sound
+from munet.system.joint_record import JointRecord
 from munet.system.replay import RunState
+from munet.system.start_entry import read_experiment, read_start
 from munet.types import (
     ComponentId,
     ComponentName,
@@ -42,35 +42,6 @@ from munet.types import (
     TaskName,
 )
 from munet.vit import architecture, flops
-
-_TIMES_AGAIN = 5  # that a run is opened anew where it goes on beneath whoever reads it
-View = TypeVar("View", bound="RunView")
-Result = TypeVar("Result")
-
-
-@dataclass(frozen=True)
-class JointRecord:
-    """What a joint training has beside its models; an evolved run has no such record.
-
-    Attributes:
-      title: what was trained: "Joint fine-tuning".
-      rounds: up to the last measurement.
-      num_rounds: of the whole training; 0: not known before its end.
-      replicas: seeds, of which the first one's models are shown.
-      seed: of the first.
-      seconds: of training, all starts and replicas together.
-      settings: the `experiment` part of the config, as JSON values.
-      closed: what was measured of each task's model, once complete.
-    """
-
-    title: str
-    rounds: int
-    num_rounds: int
-    replicas: int
-    seed: int
-    seconds: float
-    settings: Mapping[str, object]
-    closed: Mapping[TaskName, PhaseEntry]
 
 
 @dataclass(frozen=True, repr=False)
@@ -354,23 +325,6 @@ class RunView:
                 )
 
 
-def reading(workdir: str, opened: Callable[[str], View], work: Callable[[View], Result]) -> Result:
-    """What some work makes of a run as it is now; where the run goes on beneath it, of the run as it is then.
-
-    Args:
-      workdir: of the run.
-      opened: opens it.
-      work: reads components; it is done again with a newer view where they were removed meanwhile.
-
-    Raises:
-      GoneOnError: the run has gone on again and again.
-    """
-    for _ in range(_TIMES_AGAIN):
-        with suppress(GoneOnError):
-            return work(opened(workdir))
-    return work(opened(workdir))
-
-
 def open(workdir: str) -> RunView:
     """A view of the run or joint training in `workdir`, which may be going on.
 
@@ -387,40 +341,6 @@ def open(workdir: str) -> RunView:
     with sound.stumbles_named(f"The first entry of the journal of {store.path}"):
         controller = Controller(read_experiment(start), start.tasks)
     return RunView(store, start, replay.load(controller, store))
-
-
-def baseline_workdir(workdir: str, kind: str) -> str:
-    """Where the baseline `kind` of a run is kept."""
-    return f"{workdir.rstrip('/')}/baselines/{kind}"
-
-
-def baselines(workdir: str) -> dict[str, str]:
-    """The baselines of a run that have begun: where each is kept, by what is tuned, in their order."""
-    places = {kind: baseline_workdir(workdir, kind) for kind in BASELINES if kind}
-    return {kind: place for kind, place in places.items() if Store(place).has_begun}
-
-
-def read_start(store: Store) -> StartEntry:
-    """The journal's first entry.
-
-    Raises:
-      CorruptionError: it is missing or damaged.
-    """
-    first = next(store.journal.entries(), None)
-    if not isinstance(first, StartEntry):
-        raise CorruptionError(
-            f"The journal of {store.path} does not begin with its start entry: restore it from a copy."
-        )
-    return first
-
-
-def read_experiment(start: StartEntry) -> Experiment:
-    """The configuration that the journal's first entry holds.
-
-    Raises:
-      CorruptionError: its fields are not those of this version of munet.
-    """
-    return codec.from_json(Experiment, start.experiment, "The experiment in the journal's first entry")
 
 
 def _list(names: Mapping[str, Any]) -> str:

@@ -8,6 +8,7 @@ Ends with 1 where anything else came of an error than the same result or a messa
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 import tempfile
 from pathlib import Path
@@ -22,6 +23,7 @@ def main() -> int:
     parser.add_argument("--few", action="store_true", help="three errors instead of all")
     parser.add_argument("--only", default=",".join(OPERATIONS))
     given = parser.parse_args()
+    logging.disable()  # the cache says of each injected error that it goes on without
     errnos = injection.FEW_ERRNOS if given.few else injection.ERRNOS
     faults: list[str] = []
     total = 0

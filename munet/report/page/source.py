@@ -13,6 +13,7 @@ from munet.report import tables
 from munet.report.facts import lineages
 from munet.report.facts.lineages import Families
 from munet.system import view
+from munet.system.baselines import baselines
 from munet.system.view import RunView
 from munet.types import JournalEntry
 
@@ -80,7 +81,7 @@ def read(workdir: str, compare: Sequence[str] = ()) -> Source:
 def _baselines(workdir: str) -> dict[str, RunView]:
     """The baselines that have at least one model."""
     found = {}
-    for kind, place in view.baselines(workdir).items():
+    for kind, place in baselines(workdir).items():
         if (system := view.open(place)).models:
             found[tables.display_name(kind)] = system
     return found

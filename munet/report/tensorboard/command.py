@@ -14,7 +14,8 @@ from munet.evolution.controller import Controller
 from munet.report.tensorboard.event_files import EventFiles
 from munet.report.tensorboard.points import Fold
 from munet.store import Store
-from munet.system import joint, view
+from munet.system import joint
+from munet.system.start_entry import read_experiment, read_start
 from munet.text import count, say
 
 _SECONDS = 1.0  # between two looks for new entries
@@ -88,8 +89,8 @@ def _opened(workdir: str) -> tuple[Store, Controller]:
     if joint.is_joint(workdir):
         raise UserError(f"{workdir} holds a joint training, which has no journal: its curve is in curve.svg.")
     store = Store.open(workdir)
-    start = view.read_start(store)
-    return store, Controller(view.read_experiment(start), start.tasks)
+    start = read_start(store)
+    return store, Controller(read_experiment(start), start.tasks)
 
 
 def _names(workdirs: Sequence[str]) -> dict[str, str]:

@@ -19,7 +19,8 @@ from munet.report.verify.problems import RESTORE, VerifyReport
 from munet.store import Store
 from munet.system import replay
 from munet.system.replay import RunState
-from munet.system.view import RunView, read_experiment
+from munet.system.start_entry import read_experiment
+from munet.system.view import RunView
 from munet.text import package_version
 from munet.types import GenerationEntry, JournalEntry, PhaseEntry, StartEntry
 

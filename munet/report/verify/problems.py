@@ -57,7 +57,8 @@ class VerifyReport:
         for number, problem in enumerate(self.problems, start=1):
             yield f"{number}. {problem.place}"
             yield f"   {problem.text}"
-            yield f"   {problem.advice}"
+            if number == len(self.problems) or problem.advice != self.problems[number].advice:
+                yield f"   {problem.advice}"  # once, of several in a row
         yield from self.notes
         checked = (
             f"{count(self.num_entries, 'journal entry', 'journal entries')}, "

@@ -14,7 +14,7 @@ from munet.evolution.state import State
 from munet.store import Store
 from munet.system import replay
 from munet.system.replay import RunState
-from munet.system.view import read_experiment
+from munet.system.start_entry import read_experiment
 from munet.types import ROOT_MODEL, ComponentId, ModelRecord, StartEntry
 
 

@@ -13,7 +13,7 @@ from etils import epath
 
 from munet.report.verify.problems import VerifyReport
 from munet.store import Store
-from munet.system.view import baselines
+from munet.system.baselines import baselines
 from munet.training import save_manifest
 
 IN_FLIGHT = "in_flight"

@@ -225,9 +225,9 @@ def _check_test(
     except UserError as error:
         report.add(
             f"task {task}",
-            f"Its test accuracy could not be measured again: {error}",
-            "Give the data directory that the run used, or verify without tests. Relative paths of tasks go from the "
-            "current folder, else from the one that the run was started in.",
+            f"Its test accuracy could not be measured again: {str(error).splitlines()[0]}",
+            "Give the data directory that the run used (--data_dir=DIR or $TFDS_DATA_DIR), or verify without --tests. "
+            "Relative paths of tasks go from the current folder, else from the one that the run was started in.",
         )
         return
     report.num_tested += 1

@@ -55,3 +55,18 @@ def test_relative_paths_are_looked_for_where_the_run_was_started(
     assert measure(known, "left") == expected
     with pytest.raises(UserError, match=r"data/left\.npz"):
         measure(opened, "left")
+
+
+def test_data_that_are_not_there_are_said_task_by_task_and_what_to_do_once(tmp_path: Path) -> None:
+    tasks = tuple(replace(load_task(URI, cache_dir="off").info, name=name) for name in ("one", "two"))
+    write_run(tmp_path, tasks=tasks, num_blocks=1)
+
+    def measure(system: view.RunView, task: str) -> Quality:
+        raise UserError(f"tfds:{task} is not prepared in /data.\nTo prepare it, once: tfds build {task}")
+
+    report = verify(str(tmp_path), measure)
+    assert [problem.text.rpartition(": ")[2] for problem in report.problems] == [
+        "tfds:one is not prepared in /data.",
+        "tfds:two is not prepared in /data.",
+    ]
+    assert str(report).count("--data_dir=DIR") == 1
