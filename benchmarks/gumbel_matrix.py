@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from benchmarks.joint import Case
@@ -89,7 +90,7 @@ def layer(repeats: int) -> dict[str, Any]:
     """Processor seconds of gradients, routed with every component active and by hand; their outputs must agree."""
     network = networks.omniglot(28, 1, filters=16, num_layers=_LAYERS)
     params = network.initial(("benchmark",))
-    inputs = np.random.default_rng(0).random((64, 28, 28, 1)).astype(np.float32)
+    inputs = jnp.asarray(np.random.default_rng(0).random((64, 28, 28, 1)).astype(np.float32))
     rows = [np.ones(_COMPONENTS, np.float32)] * _LAYERS
 
     def routed(params: Any, rows: Any) -> Any:
@@ -103,7 +104,7 @@ def layer(repeats: int) -> dict[str, Any]:
             outputs = [
                 components.apply(chain, leaves, values) for chain, leaves in zip(one.components, own, strict=True)
             ]
-            values = components.apply(one.after, params[f"layer_{number}.after"], sum(outputs) / _COMPONENTS)
+            values = components.apply(one.after, params[f"layer_{number}.after"], jnp.stack(outputs).mean(axis=0))
         return (values**2).mean()
 
     programs = [jax.jit(jax.value_and_grad(loss)).lower(params, rows).compile() for loss in (routed, by_hand)]
