@@ -104,7 +104,10 @@ def layer(repeats: int) -> dict[str, Any]:
             outputs = [
                 components.apply(chain, leaves, values) for chain, leaves in zip(one.components, own, strict=True)
             ]
-            values = components.apply(one.after, params[f"layer_{number}.after"], jnp.stack(outputs).mean(axis=0))
+            total = outputs[0]
+            for output in outputs[1:]:
+                total = total + output
+            values = components.apply(one.after, params[f"layer_{number}.after"], total / _COMPONENTS)
         return (values**2).mean()
 
     programs = [jax.jit(jax.value_and_grad(loss)).lower(params, rows).compile() for loss in (routed, by_hand)]
