@@ -47,6 +47,7 @@ _CROSS_MODAL = {
 _TABLE_6 = {
     "single": ("single", "Single task"),
     "classical": ("classical", "Classical sharing"),
+    "parallel_adapters": ("parallel_adapters", "Parallel adapters"),
     "hierarchical": ("hierarchical", "Hierarchical alignment, nothing searched"),
     "all": ("", "MUiR"),
 }

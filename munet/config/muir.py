@@ -33,8 +33,8 @@ class MuirExperiment:
     sharing: Sharing = "search"
     between_tasks: bool = True  # whether a block may use modules of other tasks; else of its own task only
     groups: tuple[int, ...] = ()  # the true group of each task, if it is known: for "given", and for scores
-    # the architecture of each task: linear (of numbers), lenet or vit (of images), lstm_WIDTH (of texts) or
-    # deep_bind_WIDTH (of windows of nucleotides); (): what is for such a task, of width 128 and 64, and lenet
+    # the architecture of each task: linear (of numbers), lenet, vit or wide_resnet_DEPTH (of images), lstm_WIDTH (of
+    # texts) or deep_bind_WIDTH (of windows of nucleotides); (): what is for such a task, of width 128 and 64, and lenet
     nets: tuple[str, ...] = ()
     root: str = "demo"  # with which ViTs begin: as for joint trainings
     variant: str = "demo/16"  # the root's architecture
@@ -46,6 +46,9 @@ class MuirExperiment:
     # that there are (K); 0: as many as blocks begin with, which is one each where it is searched, of "hierarchical" as
     # many as the largest model has blocks, of "given" as many as groups
     modules: NonNegative = 0
+    # whether every block has a private diagonal added to it, which starts at 0 (parallel adapters); of "hierarchical"
+    # and "given" only
+    adapters: bool = False
     challengers: NonNegative = 8  # for every location that is drawn (lambda); 0: no search
     share: Share = 0.5  # of the locations that are drawn in a generation (p); 0: no search
     new_module: Share = 1e-4  # probability that a challenger is a module that nobody uses (epsilon)
@@ -89,6 +92,7 @@ def problems(
     initial: str,
     nets: tuple[str, ...],
     batch_sizes: tuple[int, ...],
+    adapters: bool,  # a setting's value
 ) -> Iterator[str]:
     """What does not fit together, a sentence each."""
     for name, values in (("nets", nets), ("batch_sizes", batch_sizes)):
@@ -110,6 +114,12 @@ def problems(
             f'experiment.context = {context} beside experiment.sharing = "separate": a block that nobody shares has no '
             'context. Use experiment.context = 0, or sharing = "given" or "search".'
         )
+    if adapters and sharing not in ("hierarchical", "given"):
+        yield (
+            f"experiment.adapters = true beside experiment.sharing = {sharing!r}: parallel adapters stand beside "
+            "blocks that share by a fixed rule. Use experiment.adapters = false, or "
+            'sharing = "hierarchical" or "given".'
+        )
     if initial == "framework" and sharing != "separate":
         yield (
             f'experiment.initial = "framework" beside experiment.sharing = {sharing!r}: generated weights are normal. '
@@ -117,7 +127,7 @@ def problems(
         )
 
 
-_TOGETHER = ("sharing", "groups", "tasks", "context", "initial", "nets", "batch_sizes")
+_TOGETHER = ("sharing", "groups", "tasks", "context", "initial", "nets", "batch_sizes", "adapters")
 RULES: Rules = (
     (tasks, "experiment.tasks"),
     (variant, "experiment.variant"),

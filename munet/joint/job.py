@@ -107,8 +107,8 @@ class Job:
       measure_all: measures a split of all tasks at once, by task and replica; None: they are image classification, and
         measured one by one. Test splits only inside of `task.testing()`.
       has_one_head: whether one program answers for every task.
-      activation_bytes: what the backward passes keep of a round's batches, roughly, all devices together; 0: not
-        estimated, and left out of what a replica takes (MUiR, whose networks are of any kind).
+      activation_bytes: what the backward passes keep of a round's batches, roughly, of one replica, all devices
+        together; 0: not estimated, and left out of what a replica takes.
     """
 
     kind: Kind

@@ -113,13 +113,29 @@ def check_shared(batch_size: int, configured: int, num_images: int, num_devices:
     Raises:
       ConfigError: which sizes they can.
     """
+    setting = f"experiment.batch_size = {configured}"
+    if problem := sharing_problem(setting, batch_size, num_images, num_devices):
+        raise ConfigError([problem])
+
+
+def sharing_problem(
+    setting: str, batch_size: int, num_examples: int, num_devices: int, examples: str = "images"
+) -> str:
+    """Why the devices cannot share batches of some size evenly, and which they can; "" if they can.
+
+    Args:
+      setting: that the size comes from, with its value.
+      batch_size: that it gives.
+      num_examples: that there are: no batch has more.
+      num_devices: that share a batch.
+      examples: what they are, for people.
+    """
     if batch_size % num_devices == 0:
-        return
+        return ""
     below = batch_size // num_devices * num_devices
-    advice = f"Use {below} or {below + num_devices}" if below else f"Use {num_devices}"
-    raise ConfigError(
-        [
-            f"experiment.batch_size = {configured} gives batches of {batch_size} (there are {num_images:,} images), "
-            f"which {num_devices} devices cannot share evenly. {advice}, or set runtime.num_devices."
-        ]
+    sizes = [str(size) for size in (below, below + num_devices) if 0 < size <= num_examples]
+    advice = f"Use {' or '.join(sizes)}, or set runtime.num_devices" if sizes else "Set runtime.num_devices"
+    return (
+        f"{setting} gives batches of {batch_size} (there are {num_examples:,} {examples}), which {num_devices} devices "
+        f"cannot share evenly. {advice}."
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,8 +12,11 @@ from jaxtyping import Int
 
 from munet.config.muir import MuirExperiment
 from munet.joint.workdir import Decision, Workdir
+from munet.methods.muir.adapters import num_private
+from munet.methods.muir.blocks import Block, Matrices
 from munet.methods.muir.folding import sizes
-from munet.methods.muir.result import MUIR
+from munet.methods.muir.generic import Generic
+from munet.methods.muir.result import MUIR, MuirResult
 from munet.store import codec
 
 
@@ -28,6 +31,11 @@ class Search:
       shared: after each generation, how many modules each set of tasks (`0+2`, their numbers) uses.
       tasks: names, by number.
       folded: numbers in the generated weights after each generation, modules folded that are no cheaper than blocks.
+      plain: the same of the models without modules; 0 where `folded` has nothing.
+      layers: names of all generated weights, `conv_2 of fashion_mnist`; results of older versions have none.
+      layer_of: number of that of each location.
+      last: the module of each location at the end of training, which no decision may have followed.
+      generic: what distinguishes modules that many blocks share, at the end; None: not known.
     """
 
     seed: int
@@ -36,6 +44,11 @@ class Search:
     shared: tuple[Mapping[str, int], ...] = ()
     tasks: tuple[str, ...] = ()
     folded: tuple[int, ...] = ()
+    plain: int = 0
+    layers: tuple[str, ...] = ()
+    layer_of: tuple[int, ...] = ()
+    last: tuple[int, ...] = ()
+    generic: Generic | None = None
 
     @property
     def first_full(self) -> int | None:
@@ -78,7 +91,19 @@ def searches(workdir: str) -> list[Search]:
     settings = codec.from_json(MuirExperiment, beginning.experiment, where)
     result, names = place.result(), tuple(info.name for info in beginning.tasks)
     length = len(result.replicas[0].mapping) if result is not None else len(names)
-    return [_search(seed, own, length, settings, names) for seed, own in decided.items()]
+    found = [_search(seed, own, length, settings, names) for seed, own in decided.items()]
+    if result is None:
+        return found
+    ends = {replica.seed: {"last": replica.mapping, "generic": replica.generic} for replica in result.replicas}
+    layers, layer_of = _layers(result, (settings.block_rows, settings.block_columns))
+    return [replace(one, layers=layers, layer_of=layer_of, **ends.get(one.seed, {})) for one in found]
+
+
+def _layers(result: MuirResult, block: Block) -> tuple[tuple[str, ...], tuple[int, ...]]:
+    """Names of all generated weights, and the number of that of each location."""
+    names = tuple(f"{leaf.path.removesuffix('/kernel')} of {leaf.task}" for leaf in result.leaves)
+    sizes = [Matrices(one.path, (), one.count, one.rows, one.columns, 0).num_blocks(block) for one in result.leaves]
+    return names, tuple(number for number, size in enumerate(sizes) for _ in range(size))
 
 
 def _search(
@@ -98,10 +123,11 @@ def _search(
         shared.append(record["modules"])
         scores += [int(record["score"])] if "score" in record else []
     block = (settings.block_rows, settings.block_columns)
-    folded = (
-        tuple(sizes(one.tolist(), settings.context, block).folded for one in mappings[1:])
-        if len(tasks) < length
-        else ()
-    )
     known = tuple(scores) if len(scores) == len(mappings) else ()
-    return Search(seed, np.stack(mappings), known, tuple(shared), tasks, folded)
+    found = Search(seed, np.stack(mappings), known, tuple(shared), tasks)
+    if len(tasks) == length:
+        return found
+    private = num_private(settings)
+    costs = [sizes(one.tolist(), settings.context, block, private=private) for one in mappings[1:]]
+    plain = length * block[0] * block[1]
+    return replace(found, folded=tuple(cost.folded for cost in costs), plain=plain)

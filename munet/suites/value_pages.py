@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from munet.methods.muir.metrics import METRICS
 from munet.store import codec
-from munet.suites import csv_files, task_pages
+from munet.suites import csv_files, generic_tables, task_pages
 from munet.suites.alignments import Search
 from munet.suites.summary import Sample
 from munet.suites.value_rows import VERSIONS, ValueRow, spreads
@@ -69,6 +69,7 @@ def markdown(
         parts += [f"The paper quotes for others, with noise: {listed}."]
     if any(one.scores for own in searches.values() for one in own):
         parts += ["## The search", _search_table(rows, searches), _SEARCH_LEGEND]
+    parts += generic_tables.sections({row.method: row.title for row in rows}, searches)
     for file, caption in figures:
         parts += [f"![{caption}]({file})", caption]
     return "\n\n".join(parts) + "\n"

@@ -44,7 +44,7 @@ class ValueReport:
         place.replace(METHODS_CSV, value_pages.seeds_table(rows).encode())
         place.replace(TASKS_CSV, value_pages.tasks_table(rows).encode())
         names = sorted(name.removesuffix(".svg") for name in pictures.names())
-        shown = [(f"{FIGURES}/{name}.svg", value_figures.caption(name)) for name in names]
+        shown = [(f"{FIGURES}/{name}.svg", value_figures.caption(name, self._titles)) for name in names]
         page = value_pages.markdown(
             rows,
             self._searches,

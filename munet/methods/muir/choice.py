@@ -12,7 +12,7 @@ from munet.config.muir import MuirExperiment
 from munet.data.tasks import Task
 from munet.errors import ConfigError
 from munet.methods.muir.architectures import DEEP_BIND_TAPS
-from munet.methods.muir.nets import Net, deep_bind, language_model, lenet, linear
+from munet.methods.muir.nets import Net, deep_bind, language_model, lenet, linear, wide_resnet
 from munet.types import Objective
 
 
@@ -39,13 +39,23 @@ class Kind(NamedTuple):
       make: makes it, of some width; that of 0 is its own.
       objective: of the tasks that it is for.
       fits: which inputs it takes, as they lie in the data.
-      width: where none is named; 0: it has no width to be named.
+      width: where none is named, of a wide ResNet its depth; 0: it has none to be named.
+      problem: what is wrong with a width, in words; "": nothing.
     """
 
     make: Callable[[Given, int], Net]
     objective: Objective
     fits: Callable[[np.ndarray], bool]
     width: int = 0
+    problem: Callable[[int], str] = lambda _: ""
+
+
+def _depth_problem(depth: int) -> str:
+    if depth >= 10 and depth % 6 == 4:
+        return ""
+    below = max((depth - 4) // 6 * 6 + 4, 10)
+    nearest = f"{below} or {below + 6}" if depth > 10 else "10"
+    return f"a wide ResNet has 6 n + 4 layers: use a depth of {nearest}."
 
 
 def _is_numbers(inputs: np.ndarray) -> bool:
@@ -72,6 +82,7 @@ NETS: Mapping[str, Kind] = {
     "deep_bind": Kind(lambda given, width: deep_bind(width, given.inputs[0]), "value", _is_windows, 64),
     "lenet": Kind(lambda given, _: lenet(given.classes), "", _is_any),
     "vit": Kind(lambda given, _: _vit(given), "", _is_any),
+    "wide_resnet": Kind(lambda given, depth: wide_resnet(given.classes, depth), "", _is_any, 40, _depth_problem),
     "lstm": Kind(lambda given, width: language_model(given.classes, width, given.steps), "next_token", _is_any, 128),
 }
 
@@ -112,6 +123,9 @@ def nets_of(tasks: Sequence[Task], experiment: MuirExperiment, vit: Callable[[in
         if kind not in {parse(one)[0] for one in fitting}:
             known = f"Valid: {', '.join(fitting)}." if fitting else "There is none for such a task."
             problems.append(f"experiment.nets: {name or 'no architecture'} for {task.info.name}. {known}")
+            continue
+        if problem := NETS[kind].problem(width):
+            problems.append(f"experiment.nets: {name} for {task.info.name}: {problem}")
             continue
         if objective == "next_token" and experiment.text_steps > len(inputs):
             problems.append(

@@ -1,6 +1,7 @@
 """How large generated models are, and which modules are cheaper as the blocks that they make (spec of MUiR, section 4).
 
-A module that `u` blocks use costs u c + c m n numbers with their contexts; the blocks themselves cost u m n. The paper
+A module that `u` blocks use costs u c + c m n numbers with their contexts (and u numbers more for each that a block has
+beside: its parallel adapter); the blocks themselves cost u m n. The paper
 folds modules that fewer than c blocks use, and claims that the folded system is then never larger than the plain
 models; one that exactly c blocks use breaks that. Here a module is folded where that is no loss.
 """
@@ -15,6 +16,7 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import Float, Int
 
+from munet.methods.muir.adapters import with_adapters
 from munet.methods.muir.blocks import Block
 
 Rule = Literal["cheaper", "paper"]
@@ -26,7 +28,7 @@ class Sizes:
 
     Attributes:
       plain: the weights themselves.
-      modules: modules in use, and contexts.
+      modules: modules in use, contexts and adapters.
       folded: the same, where modules that are no cheaper are replaced by their blocks.
     """
 
@@ -35,15 +37,15 @@ class Sizes:
     folded: int
 
 
-def folds(uses: int, context: int, block: Block, rule: Rule = "cheaper") -> bool:
-    """Whether a module that so many blocks use is replaced by them."""
+def folds(uses: int, context: int, block: Block, rule: Rule = "cheaper", private: int = 0) -> bool:
+    """Whether a module that so many blocks use is replaced by them; `private`: numbers of each block's adapter."""
     if rule == "paper":
         return uses < context
     size = block[0] * block[1]
-    return uses * size <= uses * context + max(context, 1) * size
+    return uses * size <= uses * (context + private) + max(context, 1) * size
 
 
-def sizes(mapping: Sequence[int], context: int, block: Block, rule: Rule = "cheaper") -> Sizes:
+def sizes(mapping: Sequence[int], context: int, block: Block, rule: Rule = "cheaper", private: int = 0) -> Sizes:
     """What a mapping of blocks to modules costs.
 
     Args:
@@ -51,13 +53,14 @@ def sizes(mapping: Sequence[int], context: int, block: Block, rule: Rule = "chea
       context: numbers in a context; 0: blocks are shared as they are.
       block: rows and columns.
       rule: which modules are folded.
+      private: numbers of each block's adapter.
     """
     size = block[0] * block[1]
     modules = folded = 0
     for uses in Counter(mapping).values():
-        kept = uses * context + max(context, 1) * size
+        kept = uses * (context + private) + max(context, 1) * size
         modules += kept
-        folded += uses * size if folds(uses, context, block, rule) else kept
+        folded += uses * size if folds(uses, context, block, rule, private) else kept
     return Sizes(len(mapping) * size, modules, folded)
 
 
@@ -65,21 +68,30 @@ def folded_arrays(
     modules: Float[np.ndarray, "modules context m n"],
     contexts: Float[np.ndarray, "locations context"] | None,
     alignment: Int[np.ndarray, " locations"],
+    adapters: Float[np.ndarray, "locations diagonal"] | None = None,
 ) -> dict[str, np.ndarray]:
     """The folded form: modules that stay, with the contexts of their blocks, and all other blocks as they are.
+
+    Adapters stay with the blocks of modules that stay, and are part of the others.
 
     `alignment` in it counts modules first, then folded blocks.
     """
     context, block = modules.shape[1], (modules.shape[2], modules.shape[3])
     uses = Counter(alignment.tolist())
     free = contexts is None
-    kept = [number for number in range(len(modules)) if not folds(uses[number], 0 if free else context, block)]
+    private = 0 if adapters is None else adapters.shape[1]
+    numbers = 0 if free else context
+    kept = [number for number in range(len(modules)) if not folds(uses[number], numbers, block, private=private)]
     place = {number: at for at, number in enumerate(kept)}
     weights = np.ones((len(alignment), 1), modules.dtype) if contexts is None else contexts
     is_kept = np.array([number in place for number in alignment.tolist()])
     plain = np.flatnonzero(~is_kept)
     blocks = np.einsum("la,lamn->lmn", weights[plain], modules[alignment[plain]]).astype(modules.dtype)
+    if adapters is not None:
+        blocks = np.asarray(with_adapters(blocks, adapters[plain]))
     found: dict[str, Any] = {"modules": modules[kept], "blocks": blocks}
+    if adapters is not None:
+        found["adapters"] = adapters[is_kept]
     found["alignment"] = np.empty(len(alignment), np.int32)
     found["alignment"][is_kept] = [place[number] for number in alignment[is_kept].tolist()]
     found["alignment"][plain] = len(kept) + np.arange(len(plain))
@@ -97,5 +109,7 @@ def unfolded_blocks(arrays: dict[str, np.ndarray]) -> Float[np.ndarray, "locatio
         contexts = np.ones((int(is_kept.sum()), 1), modules.dtype)
     found = np.empty((len(alignment), *modules.shape[2:]), modules.dtype)
     found[is_kept] = np.einsum("la,lamn->lmn", contexts, modules[alignment[is_kept]])
+    if "adapters" in arrays:
+        found[is_kept] = with_adapters(found[is_kept], arrays["adapters"])
     found[~is_kept] = arrays["blocks"][alignment[~is_kept] - len(modules)]
     return found

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import functools
 
+from munet import roots
 from munet.config import Experiment, to_json
 from munet.config.muir import SHARINGS, MuirConfig, MuirExperiment
-from munet.errors import ConfigError
+from munet.errors import UserError
 from munet.joint.job import Free, Job, Length, Words
-from munet.joint.preparation import Say, open_inputs
-from munet.methods.muir import publishing, vit_net
+from munet.joint.preparation import Opened, Say, open_inputs
+from munet.joint.program import Spread
+from munet.methods.muir import memory, publishing, vit_net
+from munet.methods.muir.checks import check, overhang
 from munet.methods.muir.choice import nets_of
 from munet.methods.muir.learner import Muir
 from munet.methods.muir.nets import Net
 from munet.methods.muir.result import MUIR
-from munet.methods.muir.state import first_mapping
 from munet.methods.muir.values import HeldOut, stream_of, together
+from munet.run import setup
 from munet.run.start import RootComponents
 from munet.text import count
 from munet.vit.architecture import get_variant
@@ -25,13 +28,12 @@ def prepare(config: MuirConfig, say: Say = lambda _: None) -> Job:
     """Opens data and devices; nothing is written.
 
     Raises:
-      DataError: data are missing or cannot be used; of all tasks in one message.
+      DataError, CheckpointError: data or root are missing or cannot be used; all in one message.
       ConfigError, UserError: settings that do not fit the data or the devices.
     """
     experiment, runtime = config.experiment, config.runtime
-    opened = open_inputs(config, say, stream=False)
+    opened, root = _opened(config, say)
     tasks, infos = opened.tasks, [task.info for task in opened.tasks]
-    root = _root(experiment, runtime.cache_dir) if "vit" in experiment.nets else None
     for note in root.notes if root else ():
         say(f"root {experiment.root}: {note}")
     vit = None if root is None else functools.partial(_vit, experiment, root)
@@ -51,7 +53,9 @@ def prepare(config: MuirConfig, say: Say = lambda _: None) -> Job:
         {name: nets[own[0]] for name, own in numbers.items()},
         {stream.name: stream.batch_size for stream in streams},
     )
-    _check(learner)
+    if note := overhang(learner):
+        say(note)
+    check(learner, streams, Spread.of(experiment.replicas, len(opened.layout.devices)).sharing)
     searched = (experiment.burn_in + experiment.generations) * experiment.generation_rounds
     length = Length(
         searched,
@@ -94,7 +98,31 @@ def prepare(config: MuirConfig, say: Say = lambda _: None) -> Job:
         ),
         publish=functools.partial(publishing.publish, learner),
         measure_all=HeldOut(learner, tasks),
+        activation_bytes=memory.activation_bytes(learner, streams),
     )
+
+
+def _opened(config: MuirConfig, say: Say) -> tuple[Opened, RootComponents | None]:
+    """Data, devices, and the root, where there are ViTs.
+
+    Raises:
+      UserError: any of them cannot be used; all in one message.
+    """
+    experiment, cache_dir = config.experiment, config.runtime.cache_dir
+    problems: list[UserError] = []
+    opened = root = None
+    try:
+        opened = open_inputs(config, say, stream=False)
+    except UserError as error:
+        problems.append(error)
+    try:  # hundreds of megabytes are not fetched for a training that cannot begin
+        if "vit" in experiment.nets and not (problems and roots.needs_download(experiment.root, cache_dir)):
+            root = _root(experiment, cache_dir)
+    except UserError as error:
+        problems.append(error)
+    if opened is None or problems:
+        raise setup.together(problems)
+    return opened, root
 
 
 def _root(experiment: MuirExperiment, cache_dir: str) -> RootComponents:
@@ -115,30 +143,3 @@ def _image_size(experiment: MuirExperiment) -> int:
 def _vit(experiment: MuirExperiment, root: RootComponents, classes: int) -> Net:
     size = _image_size(experiment)
     return vit_net.vit(get_variant(experiment.variant), experiment.num_blocks, size, root.arrays, classes)
-
-
-def _check(learner: Muir) -> None:
-    """Refuses settings that do not fit the models.
-
-    Raises:
-      ConfigError: all problems in one message.
-    """
-    experiment, problems = learner.experiment, []
-    generated = [one for net in learner.nets for one in net.generated]
-    tallest, widest = (max((getattr(one, name) for one in generated), default=0) for name in ("rows", "columns"))
-    if not generated:
-        problems.append("the rule generates no leaf of any model: nothing could be shared.")
-    for name, size, most in (("rows", experiment.block_rows, tallest), ("columns", experiment.block_columns, widest)):
-        if generated and size > most:
-            problems.append(
-                f"experiment.block_{name} = {size} is more than any generated layer has ({most}): use {most} or less."
-            )
-    least = int(first_mapping(experiment, learner.plan).max(initial=-1)) + 1
-    if 0 < experiment.modules < least:
-        reason = {
-            "given": f"experiment.groups names group {least - 1}, and groups are numbered from 0",
-            "hierarchical": f"the largest model has {least:,} blocks",
-        }.get(experiment.sharing, f"every one of the {least:,} blocks begins with a module for itself")
-        problems.append(f"experiment.modules = {experiment.modules}: {reason}. Use {least} or more, or 0.")
-    if problems:
-        raise ConfigError(problems)

@@ -6,6 +6,7 @@ generation of the search and begins the next (Algorithm 2; spec of MUiR, section
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
@@ -21,6 +22,7 @@ from munet.config.muir import MuirExperiment
 from munet.joint.learner import Answers, Batch, Component, Deciding, Facts, Group, Place, StreamName
 from munet.methods.muir import alignment
 from munet.methods.muir import state as states
+from munet.methods.muir.adapters import with_adapters
 from munet.methods.muir.alignment import Search
 from munet.methods.muir.blocks import Part, Plan, generate, refined
 from munet.methods.muir.nets import Leaves, Net
@@ -57,7 +59,7 @@ class Muir(Deciding):
             [Part(tuple(parts[name]), nets[name].generated) for name in parts],
         )
         self._carries = tuple(nets[name].start(rows.get(name, 0)) for name in parts)
-        self.is_recurrent = bool(jax.tree.leaves(self._carries))
+        self.is_recurrent = any(net.is_recurrent for net in self.nets)
         self._place = {task: (i, at) for i, part in enumerate(self.plan.parts) for at, task in enumerate(part.tasks)}
         self._adam = optax.scale_by_adam()
         self.has_search = bool(
@@ -119,7 +121,8 @@ class Muir(Deciding):
         net, own = self.nets[index], {path: leaf[at] for path, leaf in leaves.items()}
         if net.objective == "next_token":
             images, labels = images[None], labels[None]
-        found = judged(net, own, images, labels, carry=net.start(len(images)))
+        carry = state.carries[index] if net.statistics else net.start(len(images))
+        found = judged(net, own, images, labels, carry=carry)
         return Answers(found.classes, found.losses)
 
     def evaluate(
@@ -135,9 +138,10 @@ class Muir(Deciding):
         blocks, found = self._measured_blocks(state), []
         for index, (net, given, wanted, count) in enumerate(zip(self.nets, inputs, targets, counted, strict=True)):
             leaves = self._leaves(state.trained, blocks, index)
+            judge = functools.partial(evaluated, net, counted=count, carry=state.carries[index])
 
-            def one(leaves: Leaves, given: Array, wanted: Array, net: Net = net, count: int = count) -> Any:
-                return evaluated(net, leaves, given, wanted, count)
+            def one(leaves: Leaves, given: Array, wanted: Array, judge: Any = judge) -> Any:
+                return judge(leaves, given, wanted)
 
             found.append(_by_task(one, leaves, given, wanted))
         return found
@@ -149,7 +153,10 @@ class Muir(Deciding):
         """
         settings = self.experiment
         if self.is_recurrent:
-            state = state._replace(carries=jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), state.carries))
+            state = state._replace(carries=tuple(
+                jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), carry) if net.is_recurrent else carry
+                for net, carry in zip(self.nets, state.carries, strict=True)
+            ))  # fmt: skip
         number = place.round // settings.generation_rounds - settings.burn_in
         if not self.has_search or number < 0 or number > settings.generations:
             return state, None
@@ -202,6 +209,8 @@ class Muir(Deciding):
             arrays = {path: leaf[at] for path, leaf in trained.own[index].items()}
             if self.experiment.context:
                 arrays["contexts"] = trained.contexts[self.plan.task_of == number]
+            if self.experiment.adapters:
+                arrays["adapters"] = trained.adapters[self.plan.task_of == number]
             if arrays:
                 found.append(Component("own", arrays, "init", (task,)))
         return tuple(found)
@@ -264,7 +273,7 @@ class Muir(Deciding):
     def _blocks(self, trained: Trained, state: MuirState, scores: Any) -> Array:
         """All blocks, as they train."""
         if not self.has_search:
-            return generate(trained.modules, trained.contexts, state.candidates)
+            return self._adapted(trained, generate(trained.modules, trained.contexts, state.candidates))
         return generate(trained.modules, trained.contexts, state.candidates, scores, state.places)
 
     def _measured_blocks(self, state: MuirState) -> Array:
@@ -273,7 +282,10 @@ class Muir(Deciding):
         if self.experiment.measured == "merged" and self.has_search:
             return self._blocks(trained, state, state.scores)
         chosen: Int[Array, " locations"] = refined(state.candidates, state.scores, state.picks)
-        return generate(trained.modules, trained.contexts, chosen[None])
+        return self._adapted(trained, generate(trained.modules, trained.contexts, chosen[None]))
+
+    def _adapted(self, trained: Trained, blocks: Array) -> Array:
+        return with_adapters(blocks, trained.adapters) if self.experiment.adapters else blocks
 
 
 def _by_task(function: Callable[..., Any], *arguments: Any) -> Any:

@@ -92,25 +92,49 @@ class Net:
         taken = {one.path for one in self.generated}
         return {path: np.asarray(leaf) for path, leaf in made.items() if path not in taken}
 
+    @property
+    def is_recurrent(self) -> bool:
+        """Whether a model goes on from round to round in a text."""
+        return isinstance(self.module, LanguageModel)
+
+    @cached_property
+    def statistics(self) -> dict[LeafPath, tuple[int, ...]]:
+        """Shapes of what batch norms have seen, which is neither trained nor generated nor shared; most have none."""
+        made = jax.eval_shape(self.module.init, jax.random.key(0), jnp.zeros((1, *self.inputs), self.dtype))
+        return {path: leaf.shape for path, leaf in flatten_dict(made.get("batch_stats", {}), sep="/").items()}
+
     def start(self, rows: int) -> Any:
-        """What a recurrent model begins so many texts with: zeros; () of any other."""
-        if not isinstance(self.module, LanguageModel):
+        """What a model begins with beside its parameters; () most.
+
+        A recurrent one begins so many texts with zeros, one with batch norms with means of 0 and variances of 1.
+        """
+        if isinstance(self.module, LanguageModel):
+            zeros = jnp.zeros((rows, self.module.width))
+            return ((zeros, zeros),) * self.module.layers
+        if not self.statistics:
             return ()
-        zeros = jnp.zeros((rows, self.module.width))
-        return ((zeros, zeros),) * self.module.layers
+        return {path: jnp.full(shape, float(path.endswith("/var"))) for path, shape in self.statistics.items()}
 
     def apply(
         self, leaves: Leaves, inputs: Float[Array, "batch ..."], carry: Any = None, key: Array | None = None
     ) -> Any:
-        """Outputs of a model with these parameters; of a recurrent one also what it goes on with.
+        """Outputs of a model with these parameters; of one that has a `start` also what it goes on with.
 
         Args:
           leaves: the parameters.
           inputs: prepared.
-          carry: what a recurrent model begins with; None: zeros.
-          key: of dropout, where a recurrent model trains.
+          carry: what it goes on from; None: a recurrent model from zeros.
+          key: of dropout, where a recurrent model trains; where one with batch norms does, they take the batch's own
+            statistics, and what they have seen moves by a tenth towards these.
         """
         variables = {"params": unflatten_dict(dict(leaves), sep="/")}
+        if self.statistics:
+            seen = self.start(0) if carry is None else carry
+            variables["batch_stats"] = unflatten_dict(dict(seen), sep="/")
+            if key is None:
+                return self.module.apply(variables, inputs), seen
+            outputs, changed = self.module.apply(variables, inputs, trains=True, mutable=["batch_stats"])
+            return outputs, flatten_dict(changed["batch_stats"], sep="/")
         if not isinstance(self.module, LanguageModel):
             return self.module.apply(variables, inputs)
         dropout = None if key is None else {"dropout": key}
@@ -147,10 +171,11 @@ def lenet(classes: int = 10) -> Net:
     return Net("LeNet", LeNet(classes), (32, 32, 3), rule, objective="", metric="accuracy")
 
 
-def wide_resnet(classes: int = 10) -> Net:
-    """WRN-40-1."""
+def wide_resnet(classes: int = 10, depth: int = 40) -> Net:
+    """WRN-40-1, or another depth of 6 n + 4."""
     rule = by_path({r"group_.*/kernel": convolution})
-    return Net("WRN-40-1", WideResNet(classes), (32, 32, 3), rule, objective="", metric="accuracy")
+    module = WideResNet(classes, (depth - 4) // 6)
+    return Net(f"WRN-{depth}-1", module, (32, 32, 3), rule, objective="", metric="accuracy")
 
 
 def language_model(symbols: int, width: int = 256, steps: int = 35) -> Net:

@@ -29,7 +29,7 @@ class Judged(NamedTuple):
     Attributes:
       losses: of each prediction.
       classes: or symbols, that are predicted; of values 0.
-      carry: what a recurrent model goes on with.
+      carry: what a model goes on with that has a `start`.
     """
 
     losses: Float[Array, " n"]
@@ -59,7 +59,7 @@ def judged(
       net: the architecture.
       leaves: all of its parameters.
       inputs, targets: as the data have them.
-      carry: of a recurrent net.
+      carry: of a net that has a `start`.
       key: of augmentation and dropout, where the model trains; else it is measured.
     """
     if net.objective == "value":
@@ -70,7 +70,10 @@ def judged(
     else:
         images = fitted(inputs, net.inputs[0])
         images = images if key is None else augmented(images, key, flip=net.flip)
-        scores = net.apply(leaves, (images.astype(jnp.float32) - jnp.array(net.means)) / jnp.array(net.deviations))
+        images = (images.astype(jnp.float32) - jnp.array(net.means)) / jnp.array(net.deviations)
+        scores = net.apply(leaves, images, carry or None, key)
+        if net.statistics:
+            scores, carry = scores
     losses = optax.softmax_cross_entropy_with_integer_labels(scores, targets)
     return Judged(losses.reshape(-1), scores.argmax(axis=-1).astype(jnp.int32).reshape(-1), carry)
 
@@ -125,13 +128,21 @@ def arranged(net: Net, split: Split) -> Arranged:
     return Arranged(pieces(inputs), pieces(targets), len(targets))
 
 
-def evaluated(net: Net, leaves: Leaves, inputs: Array, targets: Array, counted: int) -> tuple[Array, Array]:
-    """Mean loss over what counts of an arranged split, and how many classes or symbols are right. Traced."""
+def evaluated(
+    net: Net, leaves: Leaves, inputs: Array, targets: Array, counted: int, carry: Any = ()
+) -> tuple[Array, Array]:
+    """Mean loss over what counts of an arranged split, and how many classes or symbols are right. Traced.
+
+    Args:
+      net, leaves: the model.
+      inputs, targets, counted: of `Arranged`.
+      carry: of the training, of which a model with batch norms takes what they have seen; texts begin anew.
+    """
 
     def piece(carry: Any, given: tuple[Array, Array]) -> tuple[Any, tuple[Array, Array]]:
         found = judged(net, leaves, *given, carry=carry)
         return found.carry, (found.losses, found.classes == given[1].reshape(-1))
 
-    start = net.start(inputs.shape[1])
+    start = carry if net.statistics else net.start(inputs.shape[1])
     _, (losses, correct) = jax.lax.scan(piece, start, (inputs, targets))
     return losses.reshape(-1)[:counted].mean(), correct.reshape(-1)[:counted].sum()

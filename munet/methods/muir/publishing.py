@@ -13,6 +13,8 @@ from munet.joint.best import best_of_task, best_point
 from munet.joint.run import Finished
 from munet.joint.workdir import CurvePoint, Workdir
 from munet.methods.muir import folding
+from munet.methods.muir.adapters import num_private, with_adapters
+from munet.methods.muir.generic import generic
 from munet.methods.muir.learner import Muir
 from munet.methods.muir.result import GeneratedLeaf, MuirReplica, MuirResult, MuirTaskResult
 from munet.methods.muir.state import MuirState
@@ -23,26 +25,39 @@ def arrays_of(learner: Muir, state: MuirState) -> dict[str, np.ndarray]:
     used, places = np.unique(learner.winners(state)[0], return_inverse=True)
     trained: Any = jax.tree.map(np.asarray, state.trained)
     contexts = trained.contexts if learner.experiment.context else None
-    found = folding.folded_arrays(trained.modules[used], contexts, places.astype(np.int32).reshape(-1))
+    adapters = trained.adapters if learner.experiment.adapters else None
+    found = folding.folded_arrays(trained.modules[used], contexts, places.astype(np.int32).reshape(-1), adapters)
     for part, own in zip(learner.plan.parts, trained.own, strict=True):
         for at, number in enumerate(part.tasks):
             found |= {
                 f"own/{learner.tasks[number]}/{path}": np.ascontiguousarray(leaf[at]) for path, leaf in own.items()
             }
-    return found
+    return found | {f"own/{name}": array for name, array in _statistics(learner, state).items()}
 
 
 def plain_weights(learner: Muir, state: MuirState) -> dict[str, np.ndarray]:
     """The models without modules, as any framework reads them: every parameter by task and path."""
     trained: Any = jax.tree.map(np.asarray, state.trained)
     blocks = np.einsum("la,lamn->lmn", trained.contexts, trained.modules[learner.winners(state)[0]])
+    if learner.experiment.adapters:
+        blocks = with_adapters(blocks, trained.adapters)
     found = {}
     for index, part in enumerate(learner.plan.parts):
         leaves = {**trained.own[index], **learner.plan.unpack(jax.numpy.asarray(blocks), index)}
         for at, number in enumerate(part.tasks):
             for path, leaf in leaves.items():
                 found[f"{learner.tasks[number]}/{path}"] = np.ascontiguousarray(leaf[at])
-    return found
+    return found | _statistics(learner, state)
+
+
+def _statistics(learner: Muir, state: MuirState) -> dict[str, np.ndarray]:
+    """What batch norms have seen, by task and path. Models that have any are alone in their part."""
+    return {
+        f"{learner.tasks[part.tasks[0]]}/{path}": np.asarray(leaf)
+        for part, net, carry in zip(learner.plan.parts, learner.nets, state.carries, strict=True)
+        if net.statistics
+        for path, leaf in carry.items()
+    }
 
 
 def generated_leaves(learner: Muir) -> tuple[GeneratedLeaf, ...]:
@@ -99,6 +114,10 @@ def _replica(learner: Muir, finished: Finished, index: int, file: str) -> MuirRe
             best_test=finished.best_measured[index][name].quality,
         )
     mapping, best_mapping = (tuple(map(int, learner.winners(one)[0])) for one in (finished.states[index], state))
-    size = folding.sizes(mapping, learner.experiment.context, learner.plan.block)
+    experiment = learner.experiment
+    size = folding.sizes(mapping, experiment.context, learner.plan.block, private=num_private(experiment))
     seed = finished.job.seeds[index]
-    return MuirReplica(seed, tasks, mapping, best.step, best_mapping, file, sizes=size)
+    trained: Any = jax.tree.map(np.asarray, finished.states[index].trained)
+    contexts = trained.contexts if experiment.context else None
+    contrasts = generic(trained.modules, contexts, np.array(mapping)) if learner.has_search else None
+    return MuirReplica(seed, tasks, mapping, best.step, best_mapping, file, sizes=size, generic=contrasts)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from munet import kinds
 from munet.errors import CorruptionError
 from munet.methods.muir.folding import Sizes
+from munet.methods.muir.generic import Generic
 from munet.methods.muir.metrics import METRICS
 from munet.text import count
 from munet.types import Quality, TaskName
@@ -81,6 +82,7 @@ class MuirReplica:
       file: of the last version's modules, contexts, alignment, and what is each task's own.
       weights: file of the same models without any of these: plain weights, by task and path; "": none was written.
       sizes: of the generated weights of all tasks together; results of older versions have neither.
+      generic: what distinguishes modules that many blocks share, of the last version; older versions did not say it.
     """
 
     seed: int
@@ -91,6 +93,7 @@ class MuirReplica:
     file: str
     weights: str = ""
     sizes: Sizes | None = None
+    generic: Generic | None = None
 
     @property
     def metric(self) -> str:

@@ -12,7 +12,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from munet import rng
 from munet.config.muir import MuirExperiment
-from munet.methods.muir import alignment
+from munet.methods.muir import adapters, alignment
 from munet.methods.muir.alignment import Generation
 from munet.methods.muir.blocks import Plan
 from munet.methods.muir.nets import Net
@@ -25,11 +25,13 @@ class Trained(NamedTuple):
       modules: shared.
       contexts: one for each location; without any, where blocks are shared as they are.
       own: what is not generated, of every part of the plan, with an axis of its tasks.
+      adapters: of every location, if blocks have them; else ().
     """
 
     modules: Float[Array | np.ndarray, "modules context m n"]
     contexts: Float[Array | np.ndarray, "locations context"]
     own: tuple[Any, ...]
+    adapters: Any = ()
 
 
 class MuirState(NamedTuple):
@@ -44,7 +46,7 @@ class MuirState(NamedTuple):
       picks: which candidate wins where winners are drawn; else -1.
       moments: Adam's, of `trained`.
       score_moments: Adam's, of the scores.
-      carries: what each part's recurrent models go on with; () of others.
+      carries: what each part's recurrent models go on with, or what its batch norms have seen; () of others.
     """
 
     trained: Trained
@@ -167,7 +169,10 @@ def initial(
         each = [_own(experiment, net, seed, task) for task in part.tasks]
         own.append({path: np.stack([one[path] for one in each]) for path in each[0]})
     trained = Trained(
-        first_modules(experiment, plan, ("muir", seed, "modules"), nets), context_values(experiment, plan), tuple(own)
+        first_modules(experiment, plan, ("muir", seed, "modules"), nets),
+        context_values(experiment, plan),
+        tuple(own),
+        adapters.first(experiment, plan.num_locations),
     )
     adam = optax.scale_by_adam()
     rest = alignment.resting(first_mapping(experiment, plan), experiment.challengers)

@@ -64,6 +64,11 @@ class VitNet(Net):
         """What generated leaves begin as."""
         return {one.path: self._arrays[one.path] for one in self.generated}
 
+    @property
+    def statistics(self) -> dict[LeafPath, tuple[int, ...]]:
+        """There are none."""
+        return {}
+
     def own(self, words: np.ndarray) -> dict[LeafPath, np.ndarray]:  # noqa: ARG002  # nothing is drawn
         """First values of the leaves that are not generated."""
         return {path: leaf for path, leaf in self._arrays.items() if path not in self.given}

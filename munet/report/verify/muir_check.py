@@ -19,6 +19,7 @@ from munet.config.muir import MuirExperiment
 from munet.errors import CorruptionError
 from munet.joint.workdir import Workdir
 from munet.methods.muir import folding
+from munet.methods.muir.adapters import num_private
 from munet.methods.muir.blocks import Matrices
 from munet.methods.muir.result import MUIR, GeneratedLeaf, MuirReplica, MuirResult
 from munet.report.verify.problems import VerifyReport
@@ -73,7 +74,9 @@ def _check_replica(
     block = (experiment.block_rows, experiment.block_columns)
     if folded is not None:  # older versions fold nothing
         folded.setdefault("blocks", np.zeros((0, *block), np.float32))
-    if replica.sizes is not None and replica.sizes != folding.sizes(replica.mapping, experiment.context, block):
+    private = num_private(experiment)
+    sizes = folding.sizes(replica.mapping, experiment.context, block, private=private)
+    if replica.sizes is not None and replica.sizes != sizes:
         report.add(place.location("result.json"), f"The sizes of seed {replica.seed} are not those of its mapping.")
     if folded is None:
         return

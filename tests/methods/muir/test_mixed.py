@@ -165,4 +165,5 @@ def test_pieces_that_are_longer_than_a_text_are_refused_with_its_length(tmp_path
 def test_a_dry_run_tells_of_all(tmp_path: Path) -> None:
     said: list[str] = []
     train(mixed(tmp_path), "", lambda event: said.append(getattr(event, "text", "")), is_dry_run=True)
-    assert said[0].startswith("MUiR + Optimization: 3 tasks")
+    assert said[0].startswith("blocks of 8 x 4 hang over the edges of weights")
+    assert said[1].startswith("MUiR + Optimization: 3 tasks")

@@ -1,0 +1,136 @@
+"""Figures of a search over models of several architectures: the paper's Figures 3a and 3b (spec of MUiR, section 8.3).
+
+Figure 3a is drawn with the *folded* number of parameters: only that can fall below the plain models' (section 4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from munet.report import drawing
+from munet.report.charts import bands, chart, heat_map
+from munet.report.charts.bands import Band
+from munet.report.charts.chart import Chart
+from munet.report.charts.heat_map import Axis
+from munet.suites.alignments import Search
+
+WHO, WHICH = "figure_3a_", "figure_3b_"  # beginnings of their files' names
+CAPTIONS = {
+    WHO: (
+        "Figure 3a of {}: how many modules are used by which tasks and no other after each generation, and how many "
+        "numbers the generated weights are where modules that are no cheaper than their blocks are folded; mean of the "
+        "seeds, band: least to most."
+    ),
+    WHICH: (
+        "Figure 3b of {}: how many times more often than any two blocks of all two blocks of these layers use the same "
+        "module at the end, all seeds together. 1: as often as by chance."
+    ),
+}
+_NAME, _SET = 34, 56  # letters of a layer, and of a set of tasks
+_ROOM = 120  # pixels between the pictures: an axis above, title and legend below
+_MOST_LAYERS = 40  # of which every pair has a cell
+
+
+def figures(method: str, title: str, searches: Sequence[Search]) -> list[Chart]:
+    """Those of a method that say something: models have several blocks, and modules are shared."""
+    if not all(one.shared and one.plain for one in searches):
+        return []
+    found, first = [who_shares(method, title, searches)], searches[0]
+    is_shared = any(len(set(one.last)) < len(one.last) for one in searches)
+    if is_shared and 1 < len(first.layers) <= _MOST_LAYERS:
+        found.append(which_layers(method, title, searches))
+    return found
+
+
+def who_shares(method: str, title: str, searches: Sequence[Search]) -> Chart:
+    """Figure 3a: above, how many modules each set of tasks uses and no other; below, numbers in generated weights.
+
+    Args:
+      method: its name in the suite.
+      title: above it.
+      searches: of all seeds, at least one, with `shared`; without `folded` there is no second picture.
+    """
+    length = min(len(one.shared) for one in searches)
+    sets = {key: None for one in searches for counts in one.shared[:length] for key in counts}
+    curves = [
+        _band(_words(key, searches[0].tasks), [[at.get(key, 0) for at in one.shared[:length]] for one in searches])
+        for key in sorted(sets, key=lambda key: (key.count("+"), key))
+    ]
+    panels = [_titled(bands.spec(curves, "generation", "modules"), "modules, by the tasks that use them and no other")]
+    if all(one.folded for one in searches):
+        folded = _band("with modules, folded", [one.folded[:length] for one in searches])
+        plain = _band("plain", [[one.plain] * length for one in searches])
+        low, high = min(folded.low), max(*folded.high, *plain.high)
+        margin = 0.1 * max(high - low, 0.02 * high)
+        sizes = bands.spec([folded, plain], "generation", "numbers", bounds=(low - margin, high + margin))
+        words = "numbers in generated weights; the axis does not begin at 0"
+        panels, curves = [*panels, _titled({**sizes, "height": 160}, words)], [*curves, folded, plain]
+    apart = {"scale": {"color": "independent", "strokeDash": "independent"}}
+    spec = chart.panels(panels, 1, title=_head(title), resolve=apart, spacing=_ROOM)
+    return Chart(f"{WHO}{method}", title, CAPTIONS[WHO].format(title), spec, bands.rows(curves))
+
+
+def which_layers(method: str, title: str, searches: Sequence[Search]) -> Chart:
+    """Figure 3b: for every pair of layers how many times more often than any two of all blocks do theirs share.
+
+    Args:
+      method: its name in the suite.
+      title: above it.
+      searches: of all seeds, at least one, with `layers` and `last`.
+    """
+    ratios = times_chance(searches)
+    names = list(chart.labels(searches[0].layers, _NAME).values())
+    most = max(float(np.nanmax(ratios)), 1e-9)
+    cells = [
+        {"one": one, "other": other, "shade": round(float(ratio) / most, 3), "times": round(float(ratio), 3)}
+        for one, row in zip(names, ratios, strict=True)
+        for other, ratio in zip(names, row, strict=True)
+        if np.isfinite(ratio)
+    ]
+    tooltip = [{"field": "one"}, {"field": "other"}, {"field": "times", "type": "quantitative", "format": ".2f"}]
+    axes = Axis("one", "", names), Axis("other", "", names)
+    spec = heat_map.spec(cells, *axes, number="times", number_format=".1f", tooltip=tooltip)
+    return Chart(f"{WHICH}{method}", title, CAPTIONS[WHICH].format(title), {**spec, "title": _head(title)}, cells)
+
+
+def times_chance(searches: Sequence[Search]) -> Float[np.ndarray, "layers layers"]:
+    """Share of pairs of different blocks of two layers that use one module, over the same of all pairs of blocks.
+
+    Seeds are added up. A layer of one block has no pair inside of itself: not a number; so is all where nothing is
+    shared.
+    """
+    layers = len(searches[0].layers)
+    sharing, pairs = np.zeros((layers, layers)), np.zeros((layers, layers))
+    for one in searches:
+        mapping, layer_of = np.array(one.last), np.array(one.layer_of)
+        uses = np.zeros((layers, int(mapping.max()) + 1))
+        np.add.at(uses, (layer_of, mapping), 1)
+        blocks = np.bincount(layer_of, minlength=layers).astype(float)
+        sharing += uses @ uses.T - np.diag(blocks)  # without each block beside itself
+        pairs += np.outer(blocks, blocks) - np.diag(blocks)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found: Float[np.ndarray, "layers layers"] = (sharing / pairs) / (sharing.sum() / pairs.sum())
+    return found
+
+
+def _band(name: str, values: Sequence[Sequence[int]]) -> Band:
+    """Mean over seeds, least and most."""
+    table = np.array(values, float)
+    middle, low, high = (found.tolist() for found in (table.mean(axis=0), table.min(axis=0), table.max(axis=0)))
+    return Band(name, range(table.shape[1]), middle, low, high)
+
+
+def _words(key: str, tasks: Sequence[str]) -> str:
+    return " + ".join(drawing.short(tasks[int(task)], _SET // (1 + key.count("+"))) for task in key.split("+"))
+
+
+def _titled(spec: dict[str, Any], title: str) -> dict[str, Any]:
+    return {**spec, "title": {"text": title, "fontWeight": "normal", "limit": 0}}
+
+
+def _head(title: str) -> dict[str, Any]:
+    return {"text": drawing.short(title, 70), "fontSize": 15, "limit": 0, "offset": 18, "frame": "bounds"}
