@@ -11,8 +11,8 @@ from munet.cli import options
 DEFAULT_CONFIG, DEFAULT_SUITE = "demo", "builtin"
 DEFAULT_RECIPE, DEFAULT_JOINT = "pretrain_demo", "joint:shared"
 _CONFIG_HELP = (
-    "config file, or the name of one that ships with munet (demo, base, characters, decathlon, clusters), with a variant "
-    "where it has some: base:quick, characters:scale_0.3,no_autotune (default: %(default)s)"
+    "config file, or the name of one that ships with munet (demo, base, characters, decathlon, clusters), with a "
+    "variant where it has some: base:quick, characters:scale_0.3,no_autotune (default: %(default)s)"
 )
 _OVERRIDE_HELP = """\
 Any setting can be changed: --config.seed=1, --config.tasks=builtin:digits,tfds:mnist,
