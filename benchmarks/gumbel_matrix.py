@@ -1,11 +1,16 @@
 """What Gumbel-Matrix routing costs: Table I's updates over a bare scan, and a forward pass by its active connections.
 
-    python -m benchmarks.gumbel_matrix [--case=updates|replicas|forward] [--repeats=5] [--blocks=3]
+    python -m benchmarks.gumbel_matrix [--case=updates|replicas|forward|layer|memory] [--repeats=5] [--blocks=3]
 
 Prints one JSON line. `updates`: one run of Table I's network on four tasks of random images in batches of 16, as
 `benchmarks.joint` measures the trainer; `replicas`: ten of them side by side. `forward`: processor milliseconds of a
 pass over 64 images of 28 x 28 through four layers of seven components (16 channels), of which a task uses 1 to 7 in
-each; `origin` is the time with all of them times the share that is used.
+each; `origin` is the time with all of them times the share that is used. `layer`: gradients of
+these layers on the same images with all components active, by the code that routes over components that are computed
+and averaged by hand, in turns. `memory`: what a round of Table I's network
+with batches of 1,024 images takes beside state and images: by the compiler, which `--dry_run` says; by the estimate
+that decides whether components are computed again (`memory.activation_bytes`); and by Linux, as the growth of the
+process's peak while a round runs.
 """
 
 from __future__ import annotations
@@ -14,30 +19,38 @@ import argparse
 import json
 import statistics
 import time
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from benchmarks.joint import Case
 from benchmarks.joint import measure as over_bare_scan
 from munet import rng
+from munet.config import Runtime
 from munet.config.routing import RoutingExperiment
-from munet.joint.rounds import Stream
-from munet.methods.gumbel_matrix import inference, networks
+from munet.joint.program import Programs, mesh_of
+from munet.joint.rounds import Rounds, Stream
+from munet.methods.gumbel_matrix import components, inference, memory, networks
 from munet.methods.gumbel_matrix.learner import PURPOSES, Answering, Routing
+from munet.methods.gumbel_matrix.network import component_name
 from munet.methods.gumbel_matrix.sources import Images
+from munet.training.placement.devices import DeviceLayout
 
 _TASKS = tuple(f"task{number}" for number in range(4))
 _COMPONENTS, _LAYERS = 7, 4
+_MIB = 1 << 20
 
 
-def table_1(replicas: int) -> Case:
+def table_1(replicas: int, batch_size: int = 16) -> Case:
     """The learner of Table I, on images that say nothing."""
     images = np.random.default_rng(0).integers(0, 256, (2000, 28, 28, 1), dtype=np.uint8)
     labels = (np.arange(len(images)) % 10).astype(np.int32)
-    streams = tuple(Stream(task, images, labels, 16, _path_of(task), PURPOSES) for task in _TASKS)
-    tasks = [Answering(task, 10, np.ones(16, np.float32)) for task in _TASKS]
+    streams = tuple(Stream(task, images, labels, batch_size, _path_of(task), PURPOSES) for task in _TASKS)
+    tasks = [Answering(task, 10, np.ones(batch_size, np.float32)) for task in _TASKS]
     source = Images(28, is_grey=True)
     learner = Routing(RoutingExperiment(), networks.mnist(), tasks, source, None, is_value=False, num_rounds=1000)
     return Case(learner, streams, replicas, 50)
@@ -73,6 +86,78 @@ def forward(repeats: int) -> dict[str, Any]:
     }
 
 
+def layer(repeats: int) -> dict[str, Any]:
+    """Processor seconds of gradients, routed with every component active and by hand; their outputs must agree."""
+    network = networks.omniglot(28, 1, filters=16, num_layers=_LAYERS)
+    params = network.initial(("benchmark",))
+    inputs = jnp.asarray(np.random.default_rng(0).random((64, 28, 28, 1)).astype(np.float32))
+    rows = [np.ones(_COMPONENTS, np.float32)] * _LAYERS
+
+    def routed(params: Any, rows: Any) -> Any:
+        return (network.features(params, rows, inputs) ** 2).mean()
+
+    def by_hand(params: Any, rows: Any) -> Any:
+        del rows
+        values = components.apply(network.stem, params["stem"], inputs)
+        for number, one in enumerate(network.layers):
+            own = [params.get(component_name(number, place), {}) for place in range(_COMPONENTS)]
+            outputs = [
+                components.apply(chain, leaves, values) for chain, leaves in zip(one.components, own, strict=True)
+            ]
+            total = outputs[0]
+            for output in outputs[1:]:
+                total = total + output
+            values = components.apply(one.after, params[f"layer_{number}.after"], total / _COMPONENTS)
+        return (values**2).mean()
+
+    programs = [jax.jit(jax.value_and_grad(loss)).lower(params, rows).compile() for loss in (routed, by_hand)]
+    losses = [float(program(params, rows)[0]) for program in programs]
+    np.testing.assert_allclose(losses[0], losses[1], rtol=1e-4)
+    times: list[list[float]] = [[], []]
+    for _ in range(repeats):
+        for program, found in zip(programs, times, strict=True):
+            started = time.process_time()
+            jax.block_until_ready(program(params, rows))
+            found.append(time.process_time() - started)
+    ratios = [one / other for one, other in zip(*times, strict=True)]
+    return {
+        "routed_milliseconds": round(1000 * statistics.median(times[0]), 1),
+        "by_hand_milliseconds": round(1000 * statistics.median(times[1]), 1),
+        "processor_ratio": round(statistics.median(ratios), 3),
+        "ratios": [round(ratio, 3) for ratio in sorted(ratios)],
+    }
+
+
+def memory_of_a_round(batch_size: int = 1024) -> dict[str, Any]:
+    """MiB by the compiler, by the estimate, and as measured; Linux only."""
+    case = table_1(1, batch_size)
+    mesh = mesh_of(DeviceLayout.detect(Runtime()), 1)
+    programs = Programs(case.learner, 1, mesh)
+    carried = programs.initial((0,), [stream.name for stream in case.streams])
+    with closing(Rounds(case.streams, (0,), size=1, num_rounds=8, mesh=mesh, limit=float("inf"))) as rounds:
+        picked = [rounds.block(number, 1) for number in range(2)]
+        program = programs.compiled_block(carried, picked[0], rounds.sets)
+        told = program.memory_analysis().temp_size_in_bytes
+        Path("/proc/self/clear_refs").write_text("5")  # the peak is what there is now
+        before = _status("VmRSS")
+        jax.block_until_ready(program(carried, picked[0], rounds.sets, np.int32(1)))
+        peak = _status("VmHWM")
+    estimated = memory.activation_bytes(networks.mnist(), batch_size)
+    measured = peak - before
+    return {
+        "compiler_mib": round(told / _MIB, 1),
+        "estimate_mib": round(estimated / _MIB, 1),
+        "measured_mib": round(measured / _MIB, 1),
+        "compiler_over_measured": round(told / measured, 3),
+    }
+
+
+def _status(name: str) -> int:
+    """Bytes that Linux says of this process."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(1024 * int(line.split()[1]) for line in lines if line.startswith(f"{name}:"))
+
+
 def _path_of(task: str) -> Any:
     def path(seed: int) -> rng.Path:
         return ("benchmark", seed, task)
@@ -83,12 +168,16 @@ def _path_of(task: str) -> Any:
 def main() -> None:
     """Measures one case."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--case", choices=("updates", "replicas", "forward"), default="updates")
+    parser.add_argument("--case", choices=("updates", "replicas", "forward", "layer", "memory"), default="updates")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--blocks", type=int, default=3)
     given = parser.parse_args()
     if given.case == "forward":
         found = forward(given.repeats)
+    elif given.case == "layer":
+        found = layer(given.repeats)
+    elif given.case == "memory":
+        found = memory_of_a_round()
     else:
         found = over_bare_scan(table_1(10 if given.case == "replicas" else 1), given.blocks, given.repeats)
         updates = found["rounds"] * len(_TASKS)

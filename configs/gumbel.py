@@ -75,7 +75,7 @@ _OMNIGLOT: dict[str, Any] = {
     "keep": "quality",
 }
 _SMALL: dict[str, Any] = {
-    **_OMNIGLOT, "tasks": _OMNIGLOT["tasks"][:10], "network": "omniglot_small", "image_size": 28,
+    **_OMNIGLOT, "tasks": _OMNIGLOT["tasks"][1:11], "network": "omniglot_small", "image_size": 28,
     "learning_rate": 1e-3, "router_learning_rate": 1e-2, "num_rounds": 1000, "validate_every": 100,
 }  # fmt: skip
 _VARIANTS |= {

@@ -270,6 +270,17 @@ def _of_routed_root(config: RoutingConfig) -> Mapping[str, Any]:
     return {"alike": alike, "comparison": _ACCURACIES, "is_side_by_side": False}
 
 
+def _of_generated_roots(config: MuirConfig) -> Mapping[str, Any]:
+    """Copies of a root are compared with whatever else fine-tunes that root; a training of them is no cheap one."""
+    if not muir.is_of_a_root(config.experiment):
+        return {}
+
+    def alike(config: MuirConfig) -> Config:
+        return _run_alike(TrainConfig(muir.as_train(config.experiment), config.runtime))
+
+    return {"alike": alike, "comparison": _ACCURACIES, "is_side_by_side": False}
+
+
 _ACCURACIES = Comparison("accuracies", Later("munet.suites.report:Report"))
 _NOT_AS_A_RUN = ", which is not read as a run is: `munet status --workdir={workdir}` shows"
 
@@ -329,12 +340,14 @@ KINDS: tuple[Kind, ...] = (
         method=Method(
             prepare=Later("munet.methods.muir.job:prepare"),
             result=Later("munet.methods.muir.result:MuirResult"),
-            data=lambda experiment: Data(experiment.seed, 32, get_args(Objective)),
+            data=lambda experiment: Data(experiment.seed, muir.IMAGE_SIZE, get_args(Objective)),
         ),
         comparison=Comparison("values", Later("munet.suites.value_report:ValueReport")),
         is_side_by_side=True,
         print_status=Later("munet.report.muir_status:print_status"),
         check=Later("munet.report.verify.muir_check:check"),
+        rows=Later("munet.suites.generated_rows:rows_of"),
+        refined=_of_generated_roots,
     ),
     _joint(
         name="routing",

@@ -7,7 +7,9 @@ Variants: `table_2` (single task from MUiR's and from PyTorch's initial values, 
 and with four challengers), `stays` (what keeps the mapping that the search has found), `tiny`, for tests, and
 `cross_modal`: LeNet on images, an LSTM on a text and DeepBind on synthetic DNA, each for itself, each sharing with
 itself, pairs, and all together; docs/results/muir_cross_modal.md. `table_6` and `table_7` compare other ways of sharing
-and sizes of contexts on the same tasks; they were not run yet.
+and sizes of contexts on the same tasks; they were not run yet. `characters`: copies of a Ti/16 root for three sets of
+characters, their blocks shared by the search, beside joint fine-tuning and muNet at as many images;
+docs/results/muir_characters.md.
 
 The data of Table 2 are those of `../shared/muir_synthetic`. Cost: docs/results/muir_table_2.md says what it took.
 Expected result: Optimization near 0 (noisy: near 0.37), as Oracle; single tasks and Random far from it.
@@ -20,7 +22,7 @@ from typing import Any
 from munet.errors import UserError, nearest
 from munet.suites.suite import Method, Suite
 
-VARIANTS = ("table_2", "stays", "cross_modal", "table_6", "table_7", "tiny")
+VARIANTS = ("table_2", "stays", "cross_modal", "table_6", "table_7", "characters", "tiny")
 _ROWS = {
     "single": ("single", "STL"),
     "framework": ("single,framework", "STL, PyTorch's initial values"),
@@ -51,6 +53,18 @@ _TABLE_6 = {
     "hierarchical": ("hierarchical", "Hierarchical alignment, nothing searched"),
     "all": ("", "MUiR"),
 }
+# As many images a task as `base:quick` has: 320 rounds of 64. The settings of all, which go to those that have them.
+_CHARACTERS = {
+    "root": "../shared/roots/ti16_3blocks_32px_cifar100.npz",
+    "variant": "Ti/16",
+    "data_dir": "../shared/tfds",
+    "batch_size": 64,
+    "num_rounds": 320,
+    "validate_every": 32,
+    "generations": 10,
+    "generation_rounds": 32,
+    "max_validation_batches": 8,
+}
 _TINY = {"generations": 3, "final_generations": 1, "generation_rounds": 5}
 
 
@@ -62,6 +76,8 @@ def get_suite(variant: str = "table_2") -> Suite:
     """
     if variant not in VARIANTS:
         raise UserError(f"there is no variant {variant!r}. {nearest(variant, VARIANTS)}")
+    if variant == "characters":
+        return _characters()
     if variant in ("cross_modal", "table_6"):
         rows = _CROSS_MODAL if variant == "cross_modal" else _TABLE_6
         return Suite(tuple(_together(name, change, label) for name, (change, label) in rows.items()))
@@ -90,3 +106,18 @@ def get_suite(variant: str = "table_2") -> Suite:
 def _together(name: str, change: str, label: str, **settings: Any) -> Method:
     """A method on tasks of several modalities, in the short study's length."""
     return Method(name, ",".join(["muir:cross_modal", "short", *filter(None, [change])]), settings, label=label)
+
+
+def _characters() -> Suite:
+    """Methods of several kinds on copies of one root."""
+    methods = (
+        Method("shared", "joint:shared", label="Joint fine-tuning, one trunk"),
+        Method("separate", "joint:separate", label="Joint fine-tuning, a copy for each task"),
+        Method("munet", "base:quick", label="muNet, a race"),
+        Method("muir", "muir:characters", label="MUiR, alpha = 0.1"),
+        Method("muir_published", "muir:characters", {"challenger_share": 0.0}, label="MUiR, alpha = 0.5 as published"),
+        Method("muir_unshared", "muir:characters", {"share": 0.0}, label="MUiR, nothing shared"),
+        Method("plain", "muir:characters,single", label="Plain weights, Adam"),
+    )
+    tasks = ("tfds:cmaterdb/devanagari", "tfds:cmaterdb/telugu", "tfds:kmnist_t10k")
+    return Suite(methods, tasks=tasks, settings=_CHARACTERS, against="separate")

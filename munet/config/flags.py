@@ -141,7 +141,8 @@ def _element(kind: type, text: str) -> Any:
 def _split(text: str) -> list[str]:
     """Splits at commas outside of quotes and brackets; an outer pair of brackets and quotes around parts are optional.
 
-    `tfds:x?train=train[5%:],tfds:y`, `folder:x?range=0,4095,tfds:y`, `('a', "b,c")` and `[0.1, 0.2]` give two parts.
+    `tfds:x?train=train[5%:],tfds:y`, `folder:x?range=0,4095,tfds:y`, `tfds:x?classes=0,4,9,tfds:y`, `('a', "b,c")` and
+    `[0.1, 0.2]` give two parts.
 
     Raises:
       ValueError: a quote or bracket is not closed, or there is nothing between two commas.
@@ -152,7 +153,9 @@ def _split(text: str) -> list[str]:
     seen = re.sub(r"'[^']*'|\"[^\"]*\"", _hidden, text)
     while (outside := re.sub(r"\([^()\[\]]*\)|\[[^()\[\]]*\]", _hidden, seen)) != seen:
         seen = outside  # brackets, from the innermost outwards
-    seen = re.sub(r"[?&]range=[^,&]*,", _hidden, seen)  # the one option of a task whose value has a comma
+    seen = re.sub(r"[?&]range=[^,&]*,", _hidden, seen)  # an option of a task whose value has a comma
+    # Others that may have several: what follows a comma there and has no scheme is a class, not the next task.
+    seen = re.sub(r"[?&](?:classes|without)=[^,&]*(?:,[^,:&?]*(?=[,&]|$))+", _hidden, seen)
     commas = [index for index, char in enumerate(seen) if char == ","]
     parts = [text[before + 1 : after].strip() for before, after in pairwise([-1, *commas, len(text)])]
     if not parts[-1]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from munet.config.rules import Rules, num_blocks, tasks, variant
-from munet.config.train import TrainRuntime
+from munet.config.train import JointDefaults, TrainExperiment, TrainRuntime
 from munet.config.values import NonNegative, Positive, Range, Share
 
 Sharing = Literal["search", "random", "given", "hierarchical", "separate"]
@@ -82,6 +82,27 @@ class MuirConfig:
 
     experiment: MuirExperiment = field(default_factory=MuirExperiment)
     runtime: TrainRuntime = field(default_factory=lambda: TrainRuntime(block_rounds=100))
+
+
+IMAGE_SIZE = 32  # of all tasks of images, whatever their network
+
+
+def is_of_a_root(experiment: MuirExperiment) -> bool:
+    """Whether every task's model is a copy of a root."""
+    return bool(experiment.nets) and set(experiment.nets) == {"vit"}
+
+
+def as_train(experiment: MuirExperiment) -> TrainExperiment:
+    """The joint fine-tuning that has the same data and the same root, where every model is a copy of a root."""
+    return TrainExperiment(
+        data_seed=experiment.seed,
+        tasks=experiment.tasks,
+        root=experiment.root,
+        variant=experiment.variant,
+        num_blocks=experiment.num_blocks,
+        batch_size=experiment.batch_size,
+        defaults=JointDefaults(image_size=IMAGE_SIZE),
+    )
 
 
 def problems(

@@ -287,17 +287,18 @@ class Training:
         """Asks the learner, replica by replica, and keeps what it says."""
         job, states, is_new = self._job, [], False
         before = self._programs.views(carried.state)
-        for seed, state in zip(job.seeds, before, strict=True):
-            state, record = job.learner.decide(state, Place(seed, step, job.length.total))
+        for seed, given in zip(job.seeds, before, strict=True):
+            state, record = job.learner.decide(given, Place(seed, step, job.length.total))
             states.append(state)
             if record is not None:
                 self._decisions.append(Decision(step, seed, record))
-                if self._is_told(step, job.length.decide_every):
+                if state is not given and self._is_told(step, job.length.decide_every):  # else it is only kept
                     self._notify(events.Decided(step, seed, record))
                 is_new = True
-        if not is_new and all(one is other for one, other in zip(states, before, strict=True)):
+        if is_new:
+            self._writes(self._write)
+        if all(one is other for one, other in zip(states, before, strict=True)):
             return carried
-        self._writes(self._write)
         return carried._replace(state=self._programs.put_changed(carried.state, before, states))
 
     def _check_losses(self, carried: Carried, step: int) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from munet.joint.workdir import Beginning, Workdir
+from munet.joint.workdir import Beginning, Decision, Workdir
 from munet.methods.gumbel_matrix.result import ROUTING, RoutingResult, blocks
 from munet.store.folders import open_folder
 from munet.suites import routing_rows
@@ -31,6 +31,7 @@ class Trained:
       beginning: what it began with.
       steps: rounds at which it was measured.
       losses: training losses, mean over the tasks and over the rounds since the measurement before.
+      looks: at the probabilities of all connections, in the course of training; of all seeds.
     """
 
     title: str
@@ -39,6 +40,7 @@ class Trained:
     beginning: Beginning
     steps: Float[np.ndarray, " points"]
     losses: Float[np.ndarray, "seeds points"]
+    looks: tuple[Decision, ...] = ()
 
     @property
     def final(self) -> Float[np.ndarray, " seeds"]:
@@ -123,7 +125,7 @@ def _read(place: Workdir, title: str, curve: str) -> Trained | None:
     points, num = place.curve(), len(result.replicas)
     steps = np.array([point.step for point in points if point.replica == 0], float)
     losses = [[point.training_loss for point in points if point.replica == replica] for replica in range(num)]
-    return Trained(title, curve, result, beginning, steps, np.array(losses))
+    return Trained(title, curve, result, beginning, steps, np.array(losses), tuple(place.decisions()))
 
 
 def _name(curve: str) -> str:
@@ -193,6 +195,7 @@ def _rows_of_all(trained: dict[str, Trained]) -> list[str]:
             f"(The first seed.) {line}." if number == 0 else f"- {line}"
             for number, line in enumerate(one.result.summary())
         ]
+        lines += routing_rows.usage(one)
     return lines
 
 

@@ -32,7 +32,7 @@ PAPER = [
 ]  # fmt: skip
 DECATHLON = [*PAPER, "top_layers_12", "large", "large,top_layers_24", "stand_in", "stand_in,adapters_512"]
 SPECS = [
-    "demo", "base",
+    "demo", "base", "clusters",
     *(f"{name}:{variant}" if variant else name for name in ("characters", "decathlon") for variant in PAPER),
     *(f"decathlon:{variant}" for variant in DECATHLON if variant not in PAPER),
 ]  # fmt: skip
@@ -45,7 +45,17 @@ def write(folder: Path, text: str) -> str:
 
 
 def test_every_shipped_config_opens_with_command_cost_and_result() -> None:
-    names = {"demo", "base", "characters", "decathlon", "gumbel", "joint", "pretrain_demo", "pretrain_cifar100"}
+    names = {
+        "demo",
+        "base",
+        "characters",
+        "clusters",
+        "decathlon",
+        "gumbel",
+        "joint",
+        "pretrain_demo",
+        "pretrain_cifar100",
+    }
     assert set(CONFIG_FILES.shipped()) >= names
     for name, path in CONFIG_FILES.shipped().items():
         text = path.read_text()

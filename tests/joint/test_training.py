@@ -163,6 +163,19 @@ def test_a_decision_follows_from_its_arguments(tmp_path: Path) -> None:
         assert learner.decide(state, place)[1] == event.record
 
 
+def test_what_changes_nothing_is_kept_and_not_told(tmp_path: Path) -> None:
+    class Looking(toy.Linear):
+        def decide(self, state: Any, place: Place) -> Any:
+            return state, {"seen": place.round}
+
+    seen: list[Event] = []
+    job = toy.make(tmp_path, length=LENGTH, seeds=(0, 1), learner=Looking(("first", "second")))
+    toy.train(job, tmp_path / "run", seen.append)
+    kept = [json.loads(line) for line in decisions(tmp_path / "run").splitlines()]
+    assert [line["record"] for line in kept] == [{"seen": 6}, {"seen": 6}, {"seen": 12}, {"seen": 12}]
+    assert not any(isinstance(event, Decided) for event in seen)
+
+
 def test_a_loss_that_is_not_finite_names_task_round_and_seed(tmp_path: Path) -> None:
     job = toy.make(tmp_path, seeds=(5, 6), learner=toy.Linear(("first", "second"), bad=7))
     with pytest.raises(DivergedError, match=r"at round 8 of 12 the loss of first \(seed 5\) is nan\. Lower the rate"):

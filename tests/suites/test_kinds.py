@@ -60,6 +60,21 @@ def test_a_routed_root_is_compared_with_what_fine_tunes_that_root() -> None:
     assert (found.seed, found.defaults.image_size) == (1, 32)  # seed 1 has the splits of seed 1
 
 
+def test_copies_of_a_root_that_share_modules_are_compared_with_what_fine_tunes_that_root() -> None:
+    shared = Method("muir", "muir:characters", {"root": "demo", "variant": "demo/16", "nets": ("vit",)})
+    run = plan(Suite((*MIXED.methods, shared), tasks=MIXED.tasks, settings=MIXED.settings), "x", 2)[-1]
+    assert (run.seed, run.workdir) == (1, "x/runs/muir/seed_1")  # a training for each seed: it is no cheap one
+    kind = kinds.of(run.config)
+    assert kind.comparison == kinds.of(Config).comparison
+    assert kind.alike is not None
+    found = kind.alike(run.config).experiment
+    assert (found.root, found.variant, found.tasks) == ("demo", "demo/16", ("builtin:digits",))
+    assert (found.seed, found.defaults.image_size) == (1, 32)  # seed 1 has the splits of seed 1
+    others = Method("lenets", "muir:characters", {"nets": ("lenet",)})
+    with pytest.raises(SuiteError, match=r"lenets: values; joint: accuracies"):
+        plan(Suite((others, MIXED.methods[1]), MIXED.tasks), "x", 1)
+
+
 def test_what_a_suite_cannot_have_is_said() -> None:
     with pytest.raises(SuiteError, match=r"pretrain_demo is for munet pretrain: its result is a root"):
         plan(Suite((Method("root", "pretrain_demo"),)), "x", 1)

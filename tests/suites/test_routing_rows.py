@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 
-from munet.joint.workdir import Beginning
+from munet.joint.workdir import Beginning, Decision
 from munet.methods.gumbel_matrix.result import RoutedReplica, RoutedTask, RoutingResult
 from munet.suites import routing_rows
 from munet.suites.routing_report import Trained
@@ -75,6 +76,42 @@ def test_pictures_show_every_task_and_component() -> None:
         svg = chart.svg()
         ElementTree.fromstring(svg)
         assert svg.count(b">task ") >= 40  # every task is named
+
+
+def test_probabilities_are_drawn_in_the_course_of_training() -> None:
+    one, names = trained(num_tasks=2, seeds=1), ("task 0", "task 1")
+    settings = {"network": "omniglot_small", "p_init": [0.9]}
+    looks = tuple(
+        Decision(step, seed, {"probabilities": {name: [[0.9 - step / 100] * 7] * 4 for name in names}})
+        for step in (5, 10)
+        for seed in (0, 1)
+    )
+    one = replace(one, looks=looks, beginning=replace(one.beginning, experiment=settings))
+    (chart,) = routing_rows.charts("gumbel", one)
+    values = chart.spec["data"]["values"]
+    assert len(values) == 2 * 3 * 4 * 7  # tasks, looks with the beginning, layers, components
+    assert {(value["round"], round(value["probability"], 2)) for value in values} == {(0, 0.9), (5, 0.85), (10, 0.8)}
+    assert len({value["component"] for value in values}) == 7
+    svg = chart.svg()
+    assert b">conv 5x5, conv 5x5<" in svg
+    assert b">layer 4<" in svg
+    assert routing_rows.charts("gumbel", replace(one, looks=())) == []
+
+
+def test_how_many_tasks_use_each_kind_of_component() -> None:
+    one = trained(num_tasks=3, seeds=2)
+    kinds = replace(one, beginning=replace(one.beginning, experiment={"network": "omniglot_small"}))
+    rows = ("1010101", "0000000", "1111111", "1000000")
+    used = [
+        replace(replica, tasks={name: replace(task, rows=rows) for name, task in replica.tasks.items()})
+        for replica in one.result.replicas
+    ]
+    table = routing_rows.usage(replace(kinds, result=replace(one.result, replicas=tuple(used))))
+    assert "| conv 3x3, conv 3x3 | 3 | 0 | 3 | 3 |" in table
+    assert "| average pool 3x3 | 0 | 0 | 3 | 0 |" in table
+    alike = replace(one, beginning=replace(one.beginning, experiment={"network": "mnist"}))
+    assert routing_rows.usage(alike) == []
+    assert routing_rows.usage(one) == []
 
 
 def test_how_often_each_component_is_used() -> None:

@@ -82,10 +82,12 @@ def test_values_and_accuracies_make_two_suites() -> None:
         plan(Suite((Method("values", "muir"), Method("joint", "joint"))), "x", 1)
 
 
-@pytest.mark.parametrize("variant", ["table_2", "stays", "cross_modal", "table_6", "table_7", "tiny"])
+@pytest.mark.parametrize("variant", ["table_2", "stays", "cross_modal", "table_6", "table_7", "characters", "tiny"])
 def test_the_suites_that_ship_can_be_planned(variant: str) -> None:
     suite = SUITE_FILES.load(f"muir:{variant}")
-    assert len(plan(suite, "x", 2)) == len(suite.methods)
+    runs = plan(suite, "x", 2)
+    assert {run.method.name for run in runs} == set(suite.names)
+    assert len(runs) == len(suite.methods) * (2 if variant == "characters" else 1)  # seeds side by side are one run
 
 
 def test_spreads() -> None:

@@ -39,6 +39,14 @@ def cosines(vectors: Float[np.ndarray, "tasks numbers"]) -> Float[np.ndarray, "t
     return np.asarray((found + found.T) / 2)
 
 
+def jaccards(vectors: Float[np.ndarray, "tasks numbers"]) -> Float[np.ndarray, "tasks tasks"]:
+    """Of vectors of 0 and 1 pairwise the share of what either has that both have; of two without anything 1."""
+    both = vectors @ vectors.T
+    sizes = vectors.sum(axis=1)
+    either = sizes[:, None] + sizes[None, :] - both
+    return np.where(either > 0, both / np.where(either > 0, either, 1), 1.0)
+
+
 def are_groups(groups: Sequence[str]) -> bool:
     """Whether there is anything to tell apart: two groups at least, not every one of a single task.
 

@@ -39,6 +39,8 @@ from munet.training.measure.evaluation import Measurement
 from munet.types import ComponentId, ComponentName, ComponentRecord, TaskName
 from munet.vit.architecture import is_adapter
 
+_LOOKS = 20  # at how probable connections are, in a training
+
 
 @dataclass(frozen=True)
 class _Data:
@@ -99,7 +101,9 @@ def prepare(config: RoutingConfig, say: Say = lambda _: None) -> Job:
         tested=lambda task: task.split("test"),
         resize={task.info.name: Resize(experiment.image_size, antialias=False) for task in tasks},
         seeds=seeds,
-        length=Length(rounds, validate_every, block=runtime.block_rounds),
+        length=Length(
+            rounds, validate_every, block=runtime.block_rounds, decide_every=_kept_every(rounds, validate_every)
+        ),
         keeps_best="" if experiment.keep == "last" else experiment.keep,
         free=Free(runtime.checkpoint_minutes, runtime.max_hours, data.opened.max_resident, runtime.decoding_threads),
         layout=layout,
@@ -123,6 +127,11 @@ def prepare(config: RoutingConfig, say: Say = lambda _: None) -> Job:
         measure_test=None if root is None else functools.partial(_measured, experiment, network),
         activation_bytes=memory.activation_bytes(network, most),
     )
+
+
+def _kept_every(rounds: int, validate_every: int) -> int:
+    """Rounds between two looks at the probabilities: at least `_LOOKS` of them, and where validation is measured."""
+    return next(every for every in range(max(rounds // _LOOKS, 1), 0, -1) if validate_every % every == 0)
 
 
 def fixed_rows(experiment: RoutingExperiment, network: Network, num_tasks: int) -> tuple[np.ndarray, ...] | None:

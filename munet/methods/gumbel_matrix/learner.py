@@ -17,9 +17,10 @@ import optax
 from jaxtyping import Array, Bool, Float, Int
 
 from munet.config.routing import RoutingExperiment
-from munet.joint.learner import Answers, Batch, Component, Deciding, Facts, Group, StreamName
+from munet.joint.learner import Answers, Batch, Component, Deciding, Facts, Group, Place, StreamName
 from munet.methods.gumbel_matrix import root_layers, routing
 from munet.methods.gumbel_matrix.network import HEAD, Network
+from munet.methods.gumbel_matrix.result import PROBABILITIES
 from munet.training.program import keys
 from munet.training.program import optimizer as evolution
 from munet.training.program.optimizer import OptimizerSettings
@@ -165,6 +166,15 @@ class Routing(Deciding):
         rows = [row.astype(jnp.float32) for row in self._greedy(state, task)]
         return self._outputs(state.params, rows, task, inputs)
 
+    def decide(self, state: Routed, place: Place) -> tuple[Routed, Mapping[str, object] | None]:  # noqa: ARG002
+        """Nothing is decided; how probable connections are by now is kept, for the paper's Figure 8."""
+        if self._fixed is not None or not state.logits:
+            return state, None
+        by_task = zip(
+            *(np.round(matrix.astype(float), 4).tolist() for matrix in self.probabilities(state)), strict=True
+        )
+        return state, {PROBABILITIES: {task.name: list(own) for task, own in zip(self._tasks, by_task, strict=True)}}
+
     def learning_rate(self, step: int) -> float:
         """Of the weights, in the first update of a round."""
         return float(self._rate(np.int32(step * len(self._tasks))))
@@ -179,7 +189,7 @@ class Routing(Deciding):
         """Of all connections, by routed layer. On the host."""
         if self._fixed is not None:
             return self._fixed
-        return tuple(np.asarray(routing.probabilities(jnp.asarray(logits))) for logits in state.logits)
+        return tuple(np.asarray(routing.probabilities(jnp.asarray(np.asarray(logits)))) for logits in state.logits)
 
     def facts(self, state: Routed) -> Mapping[TaskName, Facts]:
         """By the components that each task computes; `extras` are its rows and how probable each connection is."""

@@ -29,6 +29,33 @@ def network(experiment: RoutingExperiment) -> Network:
             return vit(experiment.variant, experiment.num_blocks, experiment.versions, size)
 
 
+def names(network: Network) -> list[str]:
+    """What the components of routed layers are, by place: `conv 3x3, conv 3x3`; numbered where they are alike."""
+    found = []
+    for place in range(max(network.widths, default=0)):
+        kinds = [_words(network.layers[number].components[place]) for number in network.routed]
+        found.append(" or ".join(dict.fromkeys(kinds)))
+    alike = len(set(found)) == 1 or any(" or " in name and found.count(name) > 1 for name in found)
+    if alike:
+        return [f"no. {place}" for place in range(len(found))]
+    return [name if found.count(name) == 1 else f"{name}, no. {place}" for place, name in enumerate(found)]
+
+
+def _words(chain: Chain) -> str:
+    said = []
+    for operation in chain:
+        match operation:
+            case Conv(size=(height, width)):
+                said.append(f"conv {height}x{width}")
+            case Pool(kind=kind, size=size):
+                said.append(f"{kind} pool {size}x{size}")
+            case Dense(width=width):
+                said.append(f"dense {width}")
+            case RootLayer(name=name):
+                said.append(name)
+    return ", ".join(said) or "identity"
+
+
 def sines_parallel(inputs: int = 128) -> Network:
     """Of Figure 1: two components with one dense layer of 4 units, two with two; a linear head a task."""
     one, two = (Dense(4),), (Dense(4), Dense(4))

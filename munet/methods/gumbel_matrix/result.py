@@ -13,6 +13,7 @@ from munet import kinds, text
 from munet.types import ComponentId, ComponentName, ComponentRecord, Quality, TaskName
 
 USED, UNUSED = "█", "·"
+PROBABILITIES = "probabilities"  # in decisions.jsonl: of all connections by task, a list for each routed layer
 
 
 @dataclass(frozen=True)

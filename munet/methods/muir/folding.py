@@ -64,6 +64,45 @@ def sizes(mapping: Sequence[int], context: int, block: Block, rule: Rule = "chea
     return Sizes(len(mapping) * size, modules, folded)
 
 
+@dataclass(frozen=True)
+class TaskSize:
+    """Numbers in the generated weights of one task, folded.
+
+    Attributes:
+      params: modules that it uses in full, contexts of its blocks, and its blocks that are folded.
+      accounted: the same with every module divided by the tasks that use it.
+    """
+
+    params: int = 0
+    accounted: float = 0.0
+
+
+def task_sizes(
+    mapping: Sequence[int], task_of: Sequence[int], context: int, block: Block, num_tasks: int, private: int = 0
+) -> tuple[TaskSize, ...]:
+    """What each task's part of a folded system is; what is accounted adds up to `sizes(...).folded`.
+
+    Args:
+      mapping: the module of every block.
+      task_of: the number of the task of every block.
+      context: numbers in a context; 0: blocks are shared as they are.
+      block: rows and columns.
+      num_tasks: that there are; one without a block has nothing.
+      private: numbers of each block's adapter.
+    """
+    size, uses, by_tasks = block[0] * block[1], Counter(mapping), Counter(zip(mapping, task_of, strict=True))
+    users = Counter(module for module, _ in by_tasks)  # tasks, of each module
+    params, accounted = [0] * num_tasks, [0.0] * num_tasks
+    for (module, task), own in by_tasks.items():
+        if folds(uses[module], context, block, private=private):
+            params[task], accounted[task] = params[task] + own * size, accounted[task] + own * size
+            continue
+        shared = max(context, 1) * size
+        params[task] += own * (context + private) + shared
+        accounted[task] += own * (context + private) + shared / users[module]
+    return tuple(map(TaskSize, params, accounted))
+
+
 def folded_arrays(
     modules: Float[np.ndarray, "modules context m n"],
     contexts: Float[np.ndarray, "locations context"] | None,

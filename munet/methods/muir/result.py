@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from munet import kinds
 from munet.errors import CorruptionError
+from munet.methods.muir.blocks import Block, Matrices
 from munet.methods.muir.folding import Sizes
 from munet.methods.muir.generic import Generic
 from munet.methods.muir.metrics import METRICS
@@ -67,6 +68,10 @@ class GeneratedLeaf:
     count: int
     rows: int
     columns: int
+
+    def num_blocks(self, block: Block) -> int:
+        """How many locations it has."""
+        return Matrices(self.path, (), self.count, self.rows, self.columns, 0.0).num_blocks(block)
 
 
 @dataclass(frozen=True)

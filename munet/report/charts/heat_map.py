@@ -10,6 +10,7 @@ from munet.report.drawing import INK
 
 MOST_NAMED = 120  # tasks that all have a name beside their row
 _CELL, _SMALLEST_CELL, _TINY_CELL, _ROOM = 44, 10, 4, 640
+_MOST_SAID = 400  # cells that an SVG has words for; more would make it twice as large
 _NUMBERS_FROM = 32  # pixels of a cell that has room for a number
 _SHADES = ("#DCE9F2", "#0072B2", "#00395A")
 _WHITE_FROM = 0.35  # of a shade's share: numbers on it are white
@@ -65,7 +66,10 @@ def spec(
             "color": {"condition": {"test": f"datum.shade > {_WHITE_FROM}", "value": "#FFFFFF"}, "value": INK},
         },
     }
-    rect = {"mark": {"type": "rect"}, "encoding": {"color": shade, "tooltip": list(tooltip)}}
+    rect = {
+        "mark": {"type": "rect", "aria": len(cells) <= _MOST_SAID},
+        "encoding": {"color": shade, "tooltip": list(tooltip)},
+    }
     turned = {"orient": "top", "labelAngle": -45 if cell >= 20 else -90}
     return {
         "width": {"step": cell},

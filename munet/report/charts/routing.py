@@ -12,6 +12,7 @@ from munet.report.charts import chart, heat_map
 from munet.report.drawing import TASK_COLOURS
 
 _CELL, _NAME = 13, 34  # pixels; letters of a task's name
+_MANY = 20  # tasks from which an SVG has no words for each cell, which would make it twice as large
 _UNUSED = "#ECEFF2"
 
 
@@ -48,7 +49,7 @@ def embeddings(names: Sequence[str], groups: Sequence[str], rows: Sequence[Seque
                 "width": {"step": _CELL},
                 "height": {"step": _CELL},
                 "data": {"values": cells(layer)},
-                "mark": {"type": "rect"},
+                "mark": {"type": "rect", "aria": len(names) < _MANY},
                 "encoding": {
                     "x": {
                         "field": "component",

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from munet.data.tasks import Task, load_task
+from munet.data.tfds import alphabets
 from munet.errors import DataError
 
 
@@ -57,3 +59,18 @@ def test_the_published_selection_has_drawings_twice(shared_tfds: Path, cache: Pa
 def test_what_is_not_there_is_named(shared_tfds: Path, cache: Path, options: str, expected: str) -> None:
     with pytest.raises(DataError, match=expected):
         opened(shared_tfds, cache, options)
+
+
+def test_a_character_with_too_few_drawings_is_named(
+    shared_tfds: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = alphabets._drawings
+
+    def damaged(*given: Any) -> dict[str, np.ndarray]:
+        found = whole(*given)
+        is_kept = np.arange(len(found["labels"])) != np.flatnonzero(found["labels"] == 1)[0]
+        return {name: array[is_kept] for name, array in found.items()}
+
+    monkeypatch.setattr(alphabets, "_drawings", damaged)
+    with pytest.raises(DataError, match="character 2 of Korean has 19 drawings, expected 20 or more"):
+        opened(shared_tfds, tmp_path, "alphabet=Korean")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from munet.methods.gumbel_matrix.clustering import adjusted_rand, cosines, separation
+from munet.methods.gumbel_matrix.clustering import adjusted_rand, cosines, jaccards, separation
 
 GROUPS = ["a"] * 3 + ["b"] * 3
 
@@ -16,6 +16,14 @@ def test_cosines_of_rows() -> None:
     assert found[1, 2] == 0
     assert found[3, 4] == 1  # two zero vectors are equal
     assert found[0, 3] == 0
+    np.testing.assert_array_equal(np.diagonal(found), 1)
+    np.testing.assert_array_equal(found, found.T)
+
+
+def test_jaccard_of_rows() -> None:
+    found = jaccards(np.array([[1.0, 1, 0], [1, 0, 0], [0, 0, 1], [0, 0, 0], [0, 0, 0]]))
+    assert found[0].tolist() == [1, 0.5, 0, 0, 0]
+    assert found[3, 4] == 1  # nothing and nothing
     np.testing.assert_array_equal(np.diagonal(found), 1)
     np.testing.assert_array_equal(found, found.T)
 

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from munet.joint.learner import Batch
+from munet.joint.learner import Batch, Place
 from munet.methods.gumbel_matrix import job
 from munet.methods.gumbel_matrix.learner import Routed, Routing
 from munet.methods.gumbel_matrix.network import component_name
@@ -44,6 +44,21 @@ def with_logits(state: Routed, use: Any) -> Routed:
     """Connections that are as good as certain."""
     logits = np.stack([np.where(use, 30.0, -30.0), np.where(use, -30.0, 30.0)], axis=-1).astype(np.float32)
     return state._replace(logits=(logits,))
+
+
+def test_what_is_kept_between_rounds_is_how_probable_connections_are(tmp_path: Path) -> None:
+    learner = learner_of(tmp_path, p_init=(0.3,))
+    before, state = trained(learner, rounds=2)
+    same, record = learner.decide(before, Place(0, 2, 6))
+    assert same is before
+    assert record == {"probabilities": {name: [[0.3] * 4] for name in NAMES}}
+    _, record = learner.decide(state, Place(0, 2, 6))
+    assert record is not None
+    kept = np.array([layers[0] for layers in record["probabilities"].values()])  # type: ignore[attr-defined]
+    np.testing.assert_allclose(kept, learner.probabilities(state)[0], atol=1e-4)
+    assert (kept != 0.3).any()
+    fixed = learner_of(tmp_path, allocation="all")
+    assert fixed.decide(fixed.initial(0), Place(0, 2, 6))[1] is None
 
 
 @pytest.mark.parametrize(("allocation", "use"), [("all", np.ones((4, 4))), ("own", np.eye(4))])

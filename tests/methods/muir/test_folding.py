@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from munet.methods.muir.folding import folded_arrays, folds, sizes, unfolded_blocks
+from munet.methods.muir.folding import TaskSize, folded_arrays, folds, sizes, task_sizes, unfolded_blocks
 
 
 def test_the_papers_rule_breaks_its_own_bound() -> None:
@@ -31,6 +31,12 @@ def test_by_hand() -> None:
     assert (found.plain, found.modules, found.folded) == (30, (4 + 6) + (1 + 6), (4 + 6) + 6)
 
 
+def test_tasks_by_hand() -> None:
+    """As above; the module that four blocks use has one of them in task 1, which has the other module for itself."""
+    found = task_sizes([7, 7, 7, 7, 2], [0, 0, 0, 1, 1], 1, (2, 3), num_tasks=3)
+    assert found == (TaskSize(6 + 3, 3 + 3), TaskSize(6 + 1 + 6, 3 + 1 + 6), TaskSize())
+
+
 def test_table_4s_counts() -> None:
     """666 modules that 4363 blocks use, 4344 that 8401 use: only folded is the system smaller than the plain models."""
     assert 12764 * 4 + 12764 * 4 * 256 == 13_121_392
@@ -47,6 +53,12 @@ def test_a_folded_system_is_never_larger_than_the_plain_models(
     found = sizes(mapping, context, (rows, columns))
     assert found.folded <= found.plain
     assert found.folded <= found.modules
+    task_of = [place % 3 for place in range(len(mapping))]
+    for private in (0, 2):
+        tasks = task_sizes(mapping, task_of, context, (rows, columns), 3, private)
+        folded = sizes(mapping, context, (rows, columns), private=private).folded
+        assert sum(task.accounted for task in tasks) == pytest.approx(folded)
+        assert all(task.accounted <= task.params for task in tasks)
 
 
 @settings(max_examples=40, deadline=None)
