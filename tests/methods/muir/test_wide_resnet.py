@@ -15,9 +15,7 @@ from safetensors.numpy import load_file
 from munet.config import MuirConfig
 from munet.errors import ConfigError
 from munet.joint.learner import Place
-from munet.joint.loop import Training
 from munet.joint.run import train
-from munet.joint.saving import rounds_saved
 from munet.methods.muir import job
 from munet.methods.muir.learner import Muir
 from munet.methods.muir.nets import wide_resnet
@@ -90,36 +88,6 @@ def test_a_wide_resnet_trains(tmp_path: Path) -> None:
         found = judged(learner.nets[0], leaves, jnp.asarray(split.decoded), jnp.asarray(split.labels), statistics)
     tested = json.loads((tmp_path / "run" / "result.json").read_text())["replicas"][0]["tasks"]["first"]
     assert tested["test_loss"] == pytest.approx(float(found.losses.mean()), rel=1e-3)
-
-
-@pytest.mark.slow
-def test_killed_it_goes_on_with_what_its_batch_norms_have_seen_and_its_adapters(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    given = settings(
-        tmp_path, sharing="hierarchical", context=0, challengers=0, adapters=True, keep="last", generation_rounds=1
-    )
-    calls = []
-
-    def stopped(self: Any, *arguments: Any) -> Any:
-        calls.append(arguments)
-        if len(calls) == 2:
-            raise KeyboardInterrupt
-        return original(self, *arguments)
-
-    original = Training._check_losses
-    train(given, str(tmp_path / "whole"), lambda _: None)
-    monkeypatch.setattr(Training, "_check_losses", stopped)
-    with pytest.raises(KeyboardInterrupt):
-        train(given, str(tmp_path / "run"), lambda _: None)
-    monkeypatch.undo()
-    assert rounds_saved(str(tmp_path / "run" / "in_training")) == 1  # of 2
-    train(given, str(tmp_path / "run"), lambda _: None)
-    for name in ("replica_0.safetensors", "replica_0_weights.safetensors"):
-        whole, resumed = (load_file(tmp_path / folder / name) for folder in ("whole", "run"))
-        assert set(whole) == set(resumed)
-        assert all(np.array_equal(whole[path], resumed[path]) for path in whole)
-    assert any(path.endswith("/var") for path in whole)
 
 
 @pytest.mark.parametrize(("depth", "nearest"), [(39, "34 or 40"), (4, "10"), (41, "40 or 46")])
