@@ -26,16 +26,19 @@ class Search:
 
     Attributes:
       seed: which.
-      mappings: the module of every location after each generation; the first row is before the search.
+      mappings: the module of every location after each generation, by its number; the first row is before the search.
       scores: of these rows, where the true groups are known; else none.
-      shared: after each generation, how many modules each set of tasks (`0+2`, their numbers) uses.
+      shared: after each generation, from number `begins` on, how many modules each set of tasks (`0+2`, their numbers)
+        uses.
       tasks: names, by number.
-      folded: numbers in the generated weights after each generation, modules folded that are no cheaper than blocks.
+      folded: numbers in the generated weights after the same generations, modules folded that are no cheaper than their
+        blocks.
       plain: the same of the models without modules; 0 where `folded` has nothing.
       layers: names of all generated weights, `conv_2 of fashion_mnist`; results of older versions have none.
       layer_of: number of that of each location.
       last: the module of each location at the end of training, which no decision may have followed.
       generic: what distinguishes modules that many blocks share, at the end; None: not known.
+      begins: number of the first generation in `shared`: 0, the burn-in, or 1, where there is none.
     """
 
     seed: int
@@ -49,6 +52,7 @@ class Search:
     layer_of: tuple[int, ...] = ()
     last: tuple[int, ...] = ()
     generic: Generic | None = None
+    begins: int = 0
 
     @property
     def first_full(self) -> int | None:
@@ -75,7 +79,7 @@ class Search:
 
 
 def searches(workdir: str) -> list[Search]:
-    """The search of every seed; none where nothing is searched.
+    """The search of every seed of a training that is complete; none where nothing is searched.
 
     Raises:
       UserError: the directory is damaged.
@@ -85,15 +89,13 @@ def searches(workdir: str) -> list[Search]:
     decided: dict[int, list[Decision]] = {}
     for decision in place.decisions():
         decided.setdefault(decision.seed, []).append(decision)
-    if beginning is None or not decided:
+    result = place.result()
+    if beginning is None or result is None or not decided:
         return []
     where = f"The settings in {place.location(MUIR.start)}"
     settings = codec.from_json(MuirExperiment, beginning.experiment, where)
-    result, names = place.result(), tuple(info.name for info in beginning.tasks)
-    length = len(result.replicas[0].mapping) if result is not None else len(names)
+    names, length = tuple(info.name for info in beginning.tasks), len(result.replicas[0].mapping)
     found = [_search(seed, own, length, settings, names) for seed, own in decided.items()]
-    if result is None:
-        return found
     ends = {replica.seed: {"last": replica.mapping, "generic": replica.generic} for replica in result.replicas}
     layers, layer_of = _layers(result, (settings.block_rows, settings.block_columns))
     return [replace(one, layers=layers, layer_of=layer_of, **ends.get(one.seed, {})) for one in found]
@@ -111,7 +113,8 @@ def _search(
 ) -> Search:
     """Of so many blocks. What follows the last generation begins with an earlier version, and is left out."""
     mapping = np.arange(length)
-    mappings, scores, shared = [mapping], [0], []
+    mappings, scores, shared, after = [mapping], [0], [], []
+    block, private = (settings.block_rows, settings.block_columns), num_private(settings)
     for decision in decisions:
         record: Mapping[str, Any] = decision.record
         if record["generation"] == settings.generations:
@@ -119,15 +122,17 @@ def _search(
         mapping = mapping.copy()
         for at, _, new in record["changes"]:
             mapping[at] = new
-        mappings.append(mapping)
         shared.append(record["modules"])
+        after.append(mapping)
+        if not record["generation"]:  # the burn-in's, in which nothing changes: the first row
+            continue
+        mappings.append(mapping)
         scores += [int(record["score"])] if "score" in record else []
-    block = (settings.block_rows, settings.block_columns)
+    first: Mapping[str, Any] = decisions[0].record
     known = tuple(scores) if len(scores) == len(mappings) else ()
-    found = Search(seed, np.stack(mappings), known, tuple(shared), tasks)
+    found = Search(seed, np.stack(mappings), known, tuple(shared), tasks, begins=first["generation"])
     if len(tasks) == length:
         return found
-    private = num_private(settings)
-    costs = [sizes(one.tolist(), settings.context, block, private=private) for one in mappings[1:]]
+    costs = [sizes(one.tolist(), settings.context, block, private=private) for one in after]
     plain = length * block[0] * block[1]
     return replace(found, folded=tuple(cost.folded for cost in costs), plain=plain)

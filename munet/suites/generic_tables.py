@@ -10,12 +10,13 @@ from munet.suites.alignments import Search
 from munet.text import markdown_table
 
 _LEGEND = (
-    "At the end of training. *Generic*: modules that more blocks use than a context has numbers, so that they are not "
-    "folded, and the contexts and blocks (linear maps) that use them; *specific*: all others. Medians of both groups "
-    "and effects are means over seeds. Effect: rank-biserial correlation, the share of all pairs of a generic and a "
-    "specific one in which the generic one has more, less that in which it has less (-1 to 1). p: both-sided "
-    "Mann-Whitney test, seed by seed; nothing corrects for the number of tests. Blocks of one network are no "
-    "independent samples, so p says less than it seems to; effects do not grow with their number."
+    "At the end of training. *Generic*: modules that are cheaper than the blocks that they make, so that they are not "
+    "folded (with blocks of 16 x 16 and contexts of four numbers: those that more than four blocks use), and the "
+    "contexts and blocks (linear maps) that use them; *specific*: all others. Medians of both groups and effects are "
+    "means over seeds. Effect (rank-biserial correlation, -1 to 1): of all pairs of a generic and a specific one, the "
+    "share in which the generic one has more, minus the share in which it has less. p: both-sided Mann-Whitney test, "
+    "seed by seed; nothing corrects for the number of tests. Blocks of one network are not independent samples, so p "
+    "is too small; effects do not grow with the number of blocks."
 )
 
 

@@ -21,13 +21,14 @@ from munet.suites.alignments import Search
 WHO, WHICH = "figure_3a_", "figure_3b_"  # beginnings of their files' names
 CAPTIONS = {
     WHO: (
-        "Figure 3a of {}: how many modules are used by which tasks and no other after each generation, and how many "
-        "numbers the generated weights are where modules that are no cheaper than their blocks are folded; mean of the "
-        "seeds, band: least to most."
+        "Figure 3a of {}. Above: how many modules each set of tasks uses that no other task uses, after each "
+        "generation. Below: the size of all generated weights, in numbers, where modules that are no cheaper than "
+        "their blocks are folded. Mean of the seeds; band: least to most."
     ),
     WHICH: (
-        "Figure 3b of {}: how many times more often than any two blocks of all two blocks of these layers use the same "
-        "module at the end, all seeds together. 1: as often as by chance."
+        "Figure 3b of {}: how often a block of one layer and a block of the other use the same module at the end, as a "
+        "multiple of how often any two blocks of the system do; all seeds together. 1: as often as by chance. "
+        "Pairs of which there are none have no cell."
     ),
 }
 _NAME, _SET = 34, 56  # letters of a layer, and of a set of tasks
@@ -36,7 +37,10 @@ _MOST_LAYERS = 40  # of which every pair has a cell
 
 
 def figures(method: str, title: str, searches: Sequence[Search]) -> list[Chart]:
-    """Those of a method that say something: models have several blocks, and modules are shared."""
+    """Those of a method that say something: models have several blocks, and modules are shared.
+
+    There is no Figure 3b of more than 40 layers: its cells would be too small to read.
+    """
     if not all(one.shared and one.plain for one in searches):
         return []
     found, first = [who_shares(method, title, searches)], searches[0]
@@ -57,13 +61,17 @@ def who_shares(method: str, title: str, searches: Sequence[Search]) -> Chart:
     length = min(len(one.shared) for one in searches)
     sets = {key: None for one in searches for counts in one.shared[:length] for key in counts}
     curves = [
-        _band(_words(key, searches[0].tasks), [[at.get(key, 0) for at in one.shared[:length]] for one in searches])
+        _band(
+            _words(key, searches[0].tasks),
+            [[at.get(key, 0) for at in one.shared[:length]] for one in searches],
+            searches[0].begins,
+        )
         for key in sorted(sets, key=lambda key: (key.count("+"), key))
     ]
     panels = [_titled(bands.spec(curves, "generation", "modules"), "modules, by the tasks that use them and no other")]
     if all(one.folded for one in searches):
-        folded = _band("with modules, folded", [one.folded[:length] for one in searches])
-        plain = _band("plain", [[one.plain] * length for one in searches])
+        folded = _band("with modules, folded", [one.folded[:length] for one in searches], searches[0].begins)
+        plain = _band("plain", [[one.plain] * length for one in searches], searches[0].begins)
         low, high = min(folded.low), max(*folded.high, *plain.high)
         margin = 0.1 * max(high - low, 0.02 * high)
         sizes = bands.spec([folded, plain], "generation", "numbers", bounds=(low - margin, high + margin))
@@ -75,7 +83,7 @@ def who_shares(method: str, title: str, searches: Sequence[Search]) -> Chart:
 
 
 def which_layers(method: str, title: str, searches: Sequence[Search]) -> Chart:
-    """Figure 3b: for every pair of layers how many times more often than any two of all blocks do theirs share.
+    """Figure 3b: how often blocks of every two layers share, as a multiple of how often any two blocks do.
 
     Args:
       method: its name in the suite.
@@ -98,10 +106,13 @@ def which_layers(method: str, title: str, searches: Sequence[Search]) -> Chart:
 
 
 def times_chance(searches: Sequence[Search]) -> Float[np.ndarray, "layers layers"]:
-    """Share of pairs of different blocks of two layers that use one module, over the same of all pairs of blocks.
+    """Of pairs of different blocks of two layers the share that uses one module, over the same share of all pairs.
 
-    Seeds are added up. A layer of one block has no pair inside of itself: not a number; so is all where nothing is
-    shared.
+    Pairs of all seeds are added up. Not a number: of a layer of one block with itself, which has no pair, and
+    everywhere if nothing is shared.
+
+    Args:
+      searches: of all seeds, at least one, with `layers`, `layer_of` and `last`.
     """
     layers = len(searches[0].layers)
     sharing, pairs = np.zeros((layers, layers)), np.zeros((layers, layers))
@@ -117,11 +128,11 @@ def times_chance(searches: Sequence[Search]) -> Float[np.ndarray, "layers layers
     return found
 
 
-def _band(name: str, values: Sequence[Sequence[int]]) -> Band:
-    """Mean over seeds, least and most."""
+def _band(name: str, values: Sequence[Sequence[int]], begins: int) -> Band:
+    """Mean over seeds, least and most, from a generation on."""
     table = np.array(values, float)
     middle, low, high = (found.tolist() for found in (table.mean(axis=0), table.min(axis=0), table.max(axis=0)))
-    return Band(name, range(table.shape[1]), middle, low, high)
+    return Band(name, range(begins, begins + table.shape[1]), middle, low, high)
 
 
 def _words(key: str, tasks: Sequence[str]) -> str:

@@ -118,7 +118,7 @@ def sharing_table(titles: Mapping[str, str], searches: Mapping[str, Sequence[Sea
             }  # fmt: skip
             shown = "; ".join(f"{name} {mean:,.0f}" for name, mean in counts.items())
             folded = sum(one.folded[at] for one in own) / len(own) if own[0].folded else 0
-            rows.append([titles[method], str(at), shown, f"{folded:,.0f}" if folded else "-"])
+            rows.append([titles[method], str(own[0].begins + at), shown, f"{folded:,.0f}" if folded else "-"])
     return markdown_table(["method", "generation", "modules, by the tasks that use them and no other", "folded"], rows)
 
 

@@ -52,6 +52,8 @@ def test_figures_hold_the_numbers() -> None:
     for chart in (who, which):
         assert chart.svg().startswith(b"<svg")
         assert "All together" in value_figures.caption(chart.name, titles)
+    later = sharing_figures.who_shares("all", "All", [replace(search(), begins=1)])  # no burn-in
+    assert [row["step"] for row in later.rows if row["curve"] == "a"] == [1, 2]
     (alone,) = sharing_figures.figures("all", "All", [search(np.arange(8))])  # nothing is shared
     assert alone.name.startswith(sharing_figures.WHO)
 
@@ -73,6 +75,8 @@ def test_a_training_says_all_that_is_drawn(tmp_path: Any) -> None:
     assert len(found.layer_of) == len(found.last) == found.mappings.shape[1]
     assert found.layers[0] == "lstm_0/hidden of small"
     assert found.layers[-1] == "weights of small/1"
+    # No burn-in: rows and counts are those of generation 1, and the first row is before it.
+    assert (found.begins, len(found.mappings)) == (1, 1 + len(found.shared))
     assert found.generic is not None
     assert sum(found.generic.blocks) == found.mappings.shape[1]
     assert found.plain == 8 * 4 * found.mappings.shape[1]
@@ -84,4 +88,6 @@ def test_a_training_says_all_that_is_drawn(tmp_path: Any) -> None:
 
 @pytest.mark.parametrize("name", ["figure_3a_x", "figure_2_x", "other"])
 def test_every_file_has_a_caption(name: str) -> None:
-    assert value_figures.caption(name, {})
+    words = value_figures.caption(name, {"x": "Method X"})
+    number = name.rpartition("_x")[0].replace("_", " ").capitalize()
+    assert words.startswith(f"{number} of Method X") if number else words == name

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import jax.numpy as jnp
+from typing import Any
+
 import numpy as np
 from jaxtyping import Array, Float
 
 from munet.config.muir import MuirExperiment
-from munet.methods.muir.blocks import Block
 
 
 def num_private(experiment: MuirExperiment) -> int:
@@ -23,15 +23,14 @@ def first(experiment: MuirExperiment, num_locations: int) -> Float[np.ndarray, "
 
 def with_adapters(
     blocks: Float[Array | np.ndarray, "locations m n"], adapters: Float[Array | np.ndarray, "locations diagonal"]
-) -> Float[Array, "locations m n"]:
-    """Every block with its adapter added to its diagonal."""
-    _, m, n = blocks.shape
-    added = jnp.asarray(adapters) @ _places((m, n)).reshape(-1, m * n)  # a product: scatters are slow
-    return jnp.asarray(blocks) + added.reshape(-1, m, n)
+) -> Any:
+    """Every block with its adapter added to its diagonal: (locations, m, n), an array of NumPy or of JAX as these are.
 
-
-def _places(block: Block) -> Float[np.ndarray, "diagonal rows columns"]:
-    count = min(block)
-    found = np.zeros((count, *block), np.float32)
-    found[np.arange(count), np.arange(count), np.arange(count)] = 1
-    return found
+    Args:
+      blocks: as modules make them.
+      adapters: of each block as many numbers as the shorter of its sides has.
+    """
+    m, n = blocks.shape[1:]
+    # Not a scatter, which is slow, nor a matrix product, which GPUs round: each number beside its row or its column.
+    beside = adapters[:, :, None] if m <= n else adapters[:, None, :]
+    return blocks + beside * np.eye(m, n, dtype=np.float32)

@@ -33,7 +33,8 @@ def overhang(learner: Muir) -> str:
 
     What hangs over is cut off: modules have numbers for it all the same (spec of MUiR, section 9).
     """
-    block, generated = learner.plan.block, [one for net in learner.nets for one in net.generated]
+    block = learner.plan.block
+    generated = [one for part in learner.plan.parts for _ in part.tasks for one in part.matrices]  # of every model
     if not generated:
         return ""
     made = sum(one.num_blocks(block) for one in generated) * math.prod(block)

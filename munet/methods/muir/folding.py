@@ -1,9 +1,9 @@
 """How large generated models are, and which modules are cheaper as the blocks that they make (spec of MUiR, section 4).
 
-A module that `u` blocks use costs u c + c m n numbers with their contexts (and u numbers more for each that a block has
-beside: its parallel adapter); the blocks themselves cost u m n. The paper
-folds modules that fewer than c blocks use, and claims that the folded system is then never larger than the plain
-models; one that exactly c blocks use breaks that. Here a module is folded where that is no loss.
+A module of c x m x n numbers that u blocks use costs u c + c m n numbers with the contexts of these blocks; where each
+block has a parallel adapter of d numbers, u d more. The blocks themselves cost u m n. The paper folds modules that
+fewer than c blocks use, and claims that the folded system is then never larger than the plain models; a module that
+exactly c blocks use breaks that. Here a module is folded where its blocks are no larger.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ def folded_arrays(
     plain = np.flatnonzero(~is_kept)
     blocks = np.einsum("la,lamn->lmn", weights[plain], modules[alignment[plain]]).astype(modules.dtype)
     if adapters is not None:
-        blocks = np.asarray(with_adapters(blocks, adapters[plain]))
+        blocks = with_adapters(blocks, adapters[plain])
     found: dict[str, Any] = {"modules": modules[kept], "blocks": blocks}
     if adapters is not None:
         found["adapters"] = adapters[is_kept]

@@ -1,8 +1,10 @@
 """Do modules that many blocks share look different? The paper's Table 4 (spec of MUiR, sections 4 and 8.3).
 
-A module is generic where more blocks use it than a context has numbers, so that it is cheaper than its blocks and is
-not folded; else it is specific. So are the contexts and the blocks (linear maps) that use it. Of each of the three the
-two groups are compared in four statistics, by both-sided Mann-Whitney tests.
+A module is generic if it is cheaper than the blocks that it makes, so that it is not folded (`folding.folds`); else it
+is specific. With the paper's blocks of 16 x 16 and contexts of c = 4 numbers that is its own rule: generic are modules
+that more than c blocks use. The contexts and the blocks (linear maps) that use a module are generic or specific as it
+is. Both groups of modules, of contexts and of blocks are compared in four statistics, each by a both-sided Mann-Whitney
+test.
 """
 
 from __future__ import annotations
@@ -32,7 +34,7 @@ class Contrast:
     Attributes:
       of: `modules`, `contexts` or `blocks`.
       statistic: of `STATISTICS`.
-      generic, specific: medians.
+      generic, specific: median of the statistic in each group.
       p: of the both-sided Mann-Whitney test.
       effect: rank-biserial correlation: of all pairs the share in which the generic one has more, less that in which
         it has less; from -1 to 1, 0 where neither group has more.
@@ -98,6 +100,13 @@ def generic(
 
 
 def mann_whitney(first: Float[np.ndarray, " n"], second: Float[np.ndarray, " m"]) -> tuple[float, float]:
-    """The both-sided test of two samples: its p, exact for a few numbers without ties, and the effect (`Contrast`)."""
+    """The both-sided Mann-Whitney test of two samples: its p, and the effect (rank-biserial correlation, `Contrast`).
+
+    p is exact if there are no ties and one sample has at most 8 numbers; else it is the normal approximation, with
+    corrections for ties and for continuity.
+
+    Args:
+      first, second: samples, none empty.
+    """
     result = stats.mannwhitneyu(first, second, alternative="two-sided")
     return float(result.pvalue), float(2 * result.statistic / (len(first) * len(second)) - 1)

@@ -17,14 +17,14 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, Int
 
-from munet import rng
 from munet.config.muir import MuirExperiment
 from munet.joint.learner import Answers, Batch, Component, Deciding, Facts, Group, Place, StreamName
 from munet.methods.muir import alignment
 from munet.methods.muir import state as states
 from munet.methods.muir.adapters import with_adapters
-from munet.methods.muir.alignment import Search
 from munet.methods.muir.blocks import Part, Plan, generate, refined
+from munet.methods.muir.components import components
+from munet.methods.muir.generations import Generations, winners
 from munet.methods.muir.nets import Leaves, Net
 from munet.methods.muir.objectives import evaluated, judged
 from munet.methods.muir.state import MuirState, Trained
@@ -62,24 +62,15 @@ class Muir(Deciding):
         self.is_recurrent = any(net.is_recurrent for net in self.nets)
         self._place = {task: (i, at) for i, part in enumerate(self.plan.parts) for at, task in enumerate(part.tasks)}
         self._adam = optax.scale_by_adam()
-        self.has_search = bool(
-            experiment.sharing in ("search", "random") and experiment.challengers and experiment.share
-        )
-        self.search = Search(
-            states.num_modules(experiment, self.plan),
-            experiment.challengers,
-            experiment.share,
-            experiment.new_module,
-            experiment.sharing == "random",
-        )
-        self._scores = alignment.first_scores(experiment.challengers, experiment.challenger_share)
+        self._generations = Generations(experiment, self.plan, self._adam)
+        self.has_search, self.search = self._generations.is_searched, self._generations.search
 
     def initial(self, seed: int) -> MuirState:
         """A module for every location; where the search begins at once, with its first challengers."""
         carries: Any = jax.tree.map(np.asarray, self._carries)
         state = states.initial(self.experiment, self.plan, self.nets, seed, carries)
         if self.has_search and not self.experiment.burn_in:
-            state = self._begun(state, np.asarray(state.candidates[0]), seed, 0)
+            state = self._generations.begun(state, np.asarray(state.candidates[0]), seed, 0)
         return state
 
     def train(
@@ -160,17 +151,11 @@ class Muir(Deciding):
         number = place.round // settings.generation_rounds - settings.burn_in
         if not self.has_search or number < 0 or number > settings.generations:
             return state, None
-        before = np.asarray(state.candidates)[0]
-        winners, mass = self.winners(state)
-        record: dict[str, object] = {"generation": number, **self._described(before, winners, mass, state)}
-        if number == settings.generations:  # also of the best version, which may be an earlier one
-            rest = alignment.resting(winners, settings.challengers)
-            return states.with_generation(state, rest, self._scores, self._adam), record
-        return self._begun(state, winners, place.seed, number), record
+        return self._generations.ended(state, place.seed, number)
 
     def winners(self, state: MuirState) -> tuple[alignment.Mapping, Float[np.ndarray, " locations"]]:
         """The modules that would win now, and their weights. On the host."""
-        return alignment.tell(np.asarray(state.candidates), np.asarray(state.scores), np.asarray(state.picks))
+        return winners(state)
 
     def net_of(self, task: TaskName) -> Net:
         """The architecture of a task."""
@@ -191,66 +176,7 @@ class Muir(Deciding):
 
     def components(self, state: MuirState) -> tuple[Component, ...]:
         """The modules of every set of tasks that uses them; each task's contexts, and what is its own."""
-        trained = jax.tree.map(np.asarray, state.trained)
-        by_tasks: dict[tuple[int, ...], list[int]] = {}
-        for module, tasks in alignment.users(self.winners(state)[0], self.plan.task_of).items():
-            by_tasks.setdefault(tasks, []).append(module)
-        found = [
-            Component(
-                "modules_" + "_".join(map(str, tasks)),
-                {"modules": trained.modules[modules]},
-                "init",
-                tuple(self.tasks[task] for task in tasks),
-            )
-            for tasks, modules in sorted(by_tasks.items())
-        ]
-        for number, task in enumerate(self.tasks):
-            index, at = self._place[number]
-            arrays = {path: leaf[at] for path, leaf in trained.own[index].items()}
-            if self.experiment.context:
-                arrays["contexts"] = trained.contexts[self.plan.task_of == number]
-            if self.experiment.adapters:
-                arrays["adapters"] = trained.adapters[self.plan.task_of == number]
-            if arrays:
-                found.append(Component("own", arrays, "init", (task,)))
-        return tuple(found)
-
-    def _begun(self, state: MuirState, incumbent: alignment.Mapping, seed: int, number: int) -> MuirState:
-        """The state in which a generation of the search begins; modules that are tried anew are initialised anew."""
-        pools = None if self.experiment.between_tasks else self.plan.task_of
-        generation = alignment.ask(np.asarray(incumbent), self.search, ("muir", seed, "search", number), pools)
-        state = states.with_generation(state, generation, self._scores, self._adam)
-        if not generation.fresh:
-            return state
-        fresh = list(generation.fresh)
-        modules = np.array(state.trained.modules)
-        path = ("muir", seed, "search", number, "modules")
-        values = rng.normal_array(path, (len(fresh), *modules.shape[1:]))
-        modules[fresh] = values * np.float32(states.module_deviation(self.experiment.context))
-        moments = state.moments
-        if self.experiment.reset_new_moments:
-            moments = moments._replace(
-                **{name: _without(getattr(moments, name), fresh) for name in ("mu", "nu")}
-            )  # fmt: skip
-        return state._replace(trained=state.trained._replace(modules=modules), moments=moments)
-
-    def _described(
-        self, before: alignment.Mapping, winners: alignment.Mapping, mass: np.ndarray, state: MuirState
-    ) -> dict[str, object]:
-        """A generation's end as JSON values: which locations changed, how clear it was, how modules are shared."""
-        drawn = np.asarray(state.drawn)
-        counts: dict[str, int] = {}
-        for tasks in alignment.users(winners, self.plan.task_of).values():
-            name = "+".join(map(str, tasks))
-            counts[name] = counts.get(name, 0) + 1
-        record: dict[str, object] = {
-            "changes": [[int(at), int(before[at]), int(winners[at])] for at in np.flatnonzero(before != winners)],
-            "mass": round(float(mass[drawn].mean()), 6) if drawn.any() else 1.0,
-            "modules": counts,
-        }
-        if self.experiment.groups and self.plan.num_locations == len(self.tasks):
-            record["score"] = alignment.score(winners, self.experiment.groups)
-        return record
+        return components(self.experiment, self.plan, self.tasks, state.trained, self.winners(state)[0])
 
     def _leaves(self, trained: Trained, blocks: Array, index: int) -> dict[str, Array]:
         """All parameters of the models of a part, with an axis of its tasks."""
@@ -294,10 +220,3 @@ def _by_task(function: Callable[..., Any], *arguments: Any) -> Any:
         return jax.vmap(function)(*arguments)
     found = function(*jax.tree.map(lambda leaf: leaf[0], arguments))
     return jax.tree.map(lambda leaf: leaf[None], found)
-
-
-def _without(moments: Trained, modules: list[int]) -> Trained:
-    """Moments of Adam with zeros for some modules."""
-    own: Any = np.array(moments.modules)
-    own[modules] = 0
-    return moments._replace(modules=own)

@@ -20,7 +20,7 @@ _FLOAT = 4  # bytes
 
 
 def activation_bytes(learner: Muir, streams: Sequence[Stream]) -> int:
-    """What one replica keeps of a round's batches and of the weights that are made for it; nothing is computed.
+    """Bytes that one replica keeps of a round's batches and of the weights that are made for it; nothing is computed.
 
     The blocks themselves, with those of challengers, are there once as they are made, and the gradients of blocks and
     of weights beside them.

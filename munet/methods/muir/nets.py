@@ -59,8 +59,7 @@ class Net:
     @cached_property
     def leaves(self) -> dict[LeafPath, tuple[int, ...]]:
         """Shapes of all parameters, sorted by path: so an LSTM's hidden kernels come before its input kernels."""
-        made = jax.eval_shape(self.module.init, jax.random.key(0), jnp.zeros((1, *self.inputs), self.dtype))
-        return {path: leaf.shape for path, leaf in flatten_dict(made.get("params", {}), sep="/").items()}
+        return self._shapes("params")
 
     @cached_property
     def generated(self) -> tuple[Matrices, ...]:
@@ -100,8 +99,12 @@ class Net:
     @cached_property
     def statistics(self) -> dict[LeafPath, tuple[int, ...]]:
         """Shapes of what batch norms have seen, which is neither trained nor generated nor shared; most have none."""
+        return self._shapes("batch_stats")
+
+    def _shapes(self, collection: str) -> dict[LeafPath, tuple[int, ...]]:
+        """Of what the module's `init` makes in one of Flax's collections, by path; nothing is computed."""
         made = jax.eval_shape(self.module.init, jax.random.key(0), jnp.zeros((1, *self.inputs), self.dtype))
-        return {path: leaf.shape for path, leaf in flatten_dict(made.get("batch_stats", {}), sep="/").items()}
+        return {path: leaf.shape for path, leaf in flatten_dict(made.get(collection, {}), sep="/").items()}
 
     def start(self, rows: int) -> Any:
         """What a model begins with beside its parameters; () most.

@@ -21,7 +21,11 @@ from munet.methods.muir.state import MuirState
 
 
 def arrays_of(learner: Muir, state: MuirState) -> dict[str, np.ndarray]:
-    """Everything that makes a state's models, folded: modules and contexts, blocks that are cheaper, what is own."""
+    """Everything that makes a replica's models, folded: modules and contexts, blocks that are cheaper, what is own.
+
+    Names are those of `folding.folded_arrays`, and `own/TASK/PATH` of what is not generated, batch norms' statistics
+    included.
+    """
     used, places = np.unique(learner.winners(state)[0], return_inverse=True)
     trained: Any = jax.tree.map(np.asarray, state.trained)
     contexts = trained.contexts if learner.experiment.context else None

@@ -25,6 +25,8 @@ def test_a_diagonal_is_added() -> None:
     blocks = np.arange(12, dtype=np.float32).reshape(2, 2, 3)
     made = with_adapters(blocks, np.array([[10, 20], [0, 5]], np.float32))
     np.testing.assert_array_equal(made, [[[10, 1, 2], [3, 24, 5]], [[6, 7, 8], [9, 15, 11]]])
+    tall = with_adapters(blocks.reshape(2, 3, 2), np.array([[10, 20], [0, 5]], np.float32))
+    np.testing.assert_array_equal(tall, [[[10, 1], [2, 23], [4, 5]], [[6, 7], [8, 14], [10, 11]]])
 
 
 def test_what_it_costs_by_hand() -> None:

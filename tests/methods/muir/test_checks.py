@@ -32,6 +32,13 @@ def test_blocks_that_hang_over_are_said_with_those_that_fit(tmp_path: Path) -> N
     assert said.endswith("Blocks of 16 x 16 would fit all.")
 
 
+def test_every_model_counts_in_what_is_cut_off(tmp_path: Path) -> None:
+    """Three linear models in one part, 8 x 1 in two blocks of 5 x 1 each, beside one alone of 10 x 1."""
+    settings = config(tmp_path, block_rows=5, groups=(), tasks=config(tmp_path).experiment.tasks[:4]).experiment
+    learner = Muir(settings, list("abcd"), {"abc": [0, 1, 2], "d": [3]}, {"abc": linear((8,)), "d": linear((10,))})
+    assert f"{3 * 2 / (3 * 10 + 10):.1%} of what they have is cut off" in overhang(learner)
+
+
 def test_a_rule_that_generates_nothing_is_refused(tmp_path: Path) -> None:
     settings = config(tmp_path, groups=()).experiment
     learner = Muir(settings, ["a"], {"a": [0]}, {"a": replace(linear((8,)), rule=by_path({}))})

@@ -17,6 +17,13 @@ def test_the_test_against_known_values() -> None:
     assert p == pytest.approx(4 / 126)
     assert effect == pytest.approx(1 - 2 * 19 / 20)
     assert mann_whitney(np.array([1.0, 2]), np.array([1.0, 2]))[1] == 0
+    # Ties count half: of twelve pairs 1 of the first has less than all, 2 and 2 have two ties each, 3 more than two
+    # and less than one: U = 0 + 1 + 1 + 2 = 4 beside 6 by chance. A tie of four in seven takes (64 - 4) / 42 off the
+    # 8 of the variance 4 x 3 / 12 x 8, and half a pair is the correction for continuity.
+    p, effect = mann_whitney(np.array([1.0, 2, 2, 3]), np.array([2.0, 2, 5]))
+    assert effect == pytest.approx(2 * 4 / 12 - 1)
+    assert p == pytest.approx(2 * stats.norm.sf((6 - 4 - 0.5) / np.sqrt(8 - 60 / 42)))
+    assert mann_whitney(np.zeros(3), np.zeros(9)) == (1, 0)  # a deviation of contexts of one number: no NaN
     # Many numbers: the normal approximation, with the effect of a shift by one deviation.
     generator = np.random.default_rng(0)
     p, effect = mann_whitney(generator.normal(1, 1, 2000), generator.normal(0, 1, 2000))
