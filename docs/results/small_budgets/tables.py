@@ -75,7 +75,7 @@ class Method:
 
 
 def take_up(name: str, workdir: str) -> None:
-    """Puts the runs of a suite into results.csv, in place of those of its methods that are there."""
+    """Puts the runs of a suite into results.csv, in place of those of the same method and seed."""
     new = [
         {
             "suite": name, "method": row.method, "seed": row.seed, "task": row.task,
@@ -85,8 +85,8 @@ def take_up(name: str, workdir: str) -> None:
         }
         for row in results.read(workdir)
     ]  # fmt: skip
-    replaced = {row["method"] for row in new}
-    kept = [row for row in read() if row["suite"] != name or row["method"] not in replaced]
+    replaced = {(row["method"], int(row["seed"])) for row in new}
+    kept = [row for row in read() if row["suite"] != name or (row["method"], int(row["seed"])) not in replaced]
     with (HERE / "results.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, FIELDS, lineterminator="\n")
         writer.writeheader()
