@@ -14,7 +14,8 @@ from munet.methods.muir import folding
 from munet.methods.muir.adapters import num_private
 from munet.methods.muir.result import MUIR, MuirReplica, MuirResult
 from munet.store import codec
-from munet.suites.rows import Row, hash_of_joint, of_qualities, of_task
+from munet.suites.rows import Row, of_qualities, of_task
+from munet.suites.training_rows import num_devices, of_training, spent
 from munet.vit.architecture import path_names
 
 
@@ -49,14 +50,16 @@ def _rows_of(
     """Of one seed."""
     is_best = experiment.keep != "last"
     point = points[replica.best_round if is_best else result.num_rounds]
-    devices = int(str(beginning.layout.get("num_devices", 1)))
     batches = {
         info.name: min(size, info.num_train)
         for info, size in zip(beginning.tasks, _batch_sizes(experiment), strict=True)
     }
-    seconds = result.seconds * devices / len(result.replicas)
+    seconds = result.seconds * num_devices(beginning) / len(result.replicas)
     sizes = _sizes(experiment, result, replica.best_mapping if is_best else replica.mapping)
     total = round(math.fsum(accounted for _, accounted in sizes.values()))
+    shared = of_training(
+        beginning, experiment, "muir", seconds=seconds, image_steps=result.example_steps, total_params=total
+    )
     rows = []
     for index, info in enumerate(beginning.tasks):
         task = replica.tasks[info.name]
@@ -70,35 +73,14 @@ def _rows_of(
                 title=title,
                 seed=replica.seed,
                 **of_task(info, index),
-                quality_metric="accuracy",
                 **of_qualities(point.validation[info.name], test),
                 model=index + 1,
                 num_layers=len(path_names(experiment.num_blocks)),
                 params=params,
                 accounted_params=accounted,
                 flops=task.flops,
-                image_steps=result.num_rounds * batches[info.name],
-                num_children=0,
-                num_kept=0,
-                device_seconds=seconds * batches[info.name] / sum(batches.values()),
-                total_params=total,
-                params_per_task=total / len(beginning.tasks),
-                run_image_steps=result.example_steps,
-                run_device_seconds=seconds,
-                baseline="",
-                scale_factor=1.0,
-                auto_tune=False,
-                insert_adapters=False,
-                variant=experiment.variant,
-                num_blocks=experiment.num_blocks,
-                root_name=str(beginning.root.get("name", "")),
-                root_sha256=str(beginning.root.get("sha256", "")),
-                experiment_sha256=hash_of_joint(codec.to_json(experiment)),
-                device=str(beginning.layout.get("device_kind", "")),
-                num_devices=devices,
-                munet_version=str(beginning.versions.get("munet", "")),
-                jax_version=str(beginning.versions.get("jax", "")),
-                kind="muir",
+                **spent(info.name, batches, result.num_rounds, seconds),
+                **shared,
             )
         )
     return rows

@@ -85,8 +85,8 @@ def take_up(name: str, workdir: str) -> None:
         }
         for row in results.read(workdir)
     ]  # fmt: skip
-    replaced = {(row["method"], int(row["seed"])) for row in new}
-    kept = [row for row in read() if row["suite"] != name or (row["method"], int(row["seed"])) not in replaced]
+    replaced = {(row["method"], str(row["seed"])) for row in new}
+    kept = [row for row in read() if row["suite"] != name or (row["method"], row["seed"]) not in replaced]
     with (HERE / "results.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, FIELDS, lineterminator="\n")
         writer.writeheader()
