@@ -31,5 +31,7 @@ def _is_news(record: logging.LogRecord) -> bool:
     error = record.exc_info[1] if record.exc_info else None
     if error is None:
         return "_SignalingThread.run() raised" not in record.getMessage()
+    if "orbax-checkpoint" in str(error):  # TensorStore's own threads have no frames, but name the save
+        return False
     frames = traceback.walk_tb(error.__traceback__)
     return not any("orbax" in frame.f_code.co_filename for frame, _ in frames)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from orbax.checkpoint import v1 as ocp
 
 from munet import rng
 from munet.errors import UserError
-from munet.training import save_manifest
+from munet.training import quiet, save_manifest
 from munet.training.in_flight import InFlight, SaveKey
 from munet.training.measure.validation import CycleScores
 from munet.training.program.programs import ChildState, init_state
@@ -339,3 +340,12 @@ def test_a_save_that_fails_is_told_in_one_line(tmp_path: Path) -> None:
     """Not by Orbax's threads, too, nor by asyncio when it finds what nobody asked for: some 460 lines."""
     result = subprocess.run([sys.executable, "-c", FULL, str(tmp_path / "saves")], capture_output=True, text=True)
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+
+
+def test_failed_writes_of_tensorstore_are_no_news_and_others_are() -> None:
+    def record(text: str) -> logging.LogRecord:
+        error = ValueError(text)
+        return logging.LogRecord("asyncio", 40, "", 0, "never retrieved", (), (ValueError, error, None))
+
+    assert not quiet._is_news(record("OUT_OF_RANGE: Error writing /saves/a-000000.orbax-checkpoint-tmp/state/d/1"))
+    assert quiet._is_news(record("somebody else's"))
