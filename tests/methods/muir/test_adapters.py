@@ -35,6 +35,7 @@ def test_what_it_costs_by_hand() -> None:
     assert (found.plain, found.modules, found.folded) == (30, (4 * 2 + 6) + (2 + 6), (4 * 2 + 6) + 6)
 
 
+@pytest.mark.slow
 def test_a_training_with_adapters(tmp_path: Path) -> None:
     settings = mixed(tmp_path, **PARALLEL)
     learner, plain = (
