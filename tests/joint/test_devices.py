@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests import simulated_devices
 
 SCRIPT = """
 import sys
@@ -24,8 +23,9 @@ put, cuts = jax.device_put, set()
 
 def spy(value, where=None):
     placed = put(value, where)
-    if getattr(value, "shape", None) == (10, 16) and value.dtype == np.int32:
-        cuts.add(tuple(shard.data.shape for shard in placed.addressable_shards))
+    for given, there in zip(jax.tree.leaves(value), jax.tree.leaves(placed), strict=True):
+        if getattr(given, "shape", None) == (10, 16) and given.dtype == np.int32:
+            cuts.add(tuple(shard.data.shape for shard in there.addressable_shards))
     return placed
 
 rounds.jax.device_put = spy
@@ -48,14 +48,7 @@ except ConfigError as error:
 
 @pytest.mark.slow
 def test_four_devices_share_every_batch(tmp_path: Path) -> None:
-    flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=4"
-    environment = {**os.environ, "XLA_FLAGS": flags, "PYTHONPATH": str(Path(__file__).parents[2])}
-    done = subprocess.run(
-        [sys.executable, "-c", SCRIPT, str(tmp_path)], env=environment, capture_output=True, text=True, timeout=250,
-        check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == ["same"]
+    assert simulated_devices.printed(4, "-c", SCRIPT, str(tmp_path)) == ["same"]
 
 
 REPLICAS = """
@@ -84,11 +77,4 @@ print("same")
 
 
 def test_eight_devices_share_replicas_and_batches(tmp_path: Path) -> None:
-    flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=8"
-    environment = {**os.environ, "XLA_FLAGS": flags, "PYTHONPATH": str(Path(__file__).parents[2])}
-    done = subprocess.run(
-        [sys.executable, "-c", REPLICAS, str(tmp_path)], env=environment, capture_output=True, text=True, timeout=250,
-        check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == ["same"]
+    assert simulated_devices.printed(8, "-c", REPLICAS, str(tmp_path)) == ["same"]

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +11,7 @@ from munet.joint.job import Job
 from munet.methods.muir import job
 from munet.methods.muir.checks import check
 from munet.methods.muir.learner import Muir
+from tests import simulated_devices
 from tests.methods.muir.small import config, mixed
 
 SCRIPT = """
@@ -72,14 +70,7 @@ print("same")
 
 @pytest.mark.slow
 def test_decisions_on_eight_devices_are_those_on_one(tmp_path: Path) -> None:
-    flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=8"
-    environment = {**os.environ, "XLA_FLAGS": flags, "PYTHONPATH": str(Path(__file__).parents[3])}
-    done = subprocess.run(
-        [sys.executable, "-c", SCRIPT, str(tmp_path)], env=environment, capture_output=True, text=True, timeout=250,
-        check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == ["same"]
+    assert simulated_devices.printed(8, "-c", SCRIPT, str(tmp_path)) == ["same"]
 
 
 def _refused(prepared: Job, num_devices: int) -> str:

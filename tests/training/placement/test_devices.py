@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from pathlib import Path
+from tests import simulated_devices
 
 SCRIPT = """
 import jax, numpy as np
@@ -43,10 +40,4 @@ print("same")
 
 
 def test_eight_children_lie_on_eight_devices() -> None:
-    flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=8"
-    environment = {**os.environ, "XLA_FLAGS": flags, "PYTHONPATH": str(Path(__file__).parents[3])}
-    done = subprocess.run(
-        [sys.executable, "-c", SCRIPT], env=environment, capture_output=True, text=True, timeout=250, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == ["same"]
+    assert simulated_devices.printed(8, "-c", SCRIPT) == ["same"]

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 
 from munet.training.program.sharding import split_axis
 from munet.training.program.signature import Signature
 from munet.vit import architecture
+from tests import simulated_devices
 from tests.training.eight_devices import SCENARIOS
 
 _FAST = (
@@ -24,12 +20,7 @@ _FAST = (
     "scenario", [pytest.param(name, marks=() if name in _FAST else pytest.mark.slow) for name in SCENARIOS]
 )
 def test_on_eight_devices(scenario: str) -> None:
-    flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=8"
-    environment = {**os.environ, "XLA_FLAGS": flags, "PYTHONPATH": str(Path(__file__).parents[3])}
-    command = [sys.executable, "-W", "error", "-m", "tests.training.eight_devices", scenario]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=280, check=False)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == ["done"]
+    assert simulated_devices.printed(8, "-W", "error", "-m", "tests.training.eight_devices", scenario) == ["done"]
 
 
 @pytest.mark.parametrize("model", [1, 2, 4, 8])
