@@ -39,7 +39,7 @@ from munet.training.measure.evaluation import Measurement
 from munet.types import ComponentId, ComponentName, ComponentRecord, TaskName
 from munet.vit.architecture import is_adapter
 
-_LOOKS = 20  # at how probable connections are, in a training
+_LOOKS = 20  # at how probable connections are, in a training, about
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,10 @@ def prepare(config: RoutingConfig, say: Say = lambda _: None) -> Job:
         resize={task.info.name: Resize(experiment.image_size, antialias=False) for task in tasks},
         seeds=seeds,
         length=Length(
-            rounds, validate_every, block=runtime.block_rounds, decide_every=_kept_every(rounds, validate_every)
+            rounds,
+            validate_every,
+            block=runtime.block_rounds,
+            decide_every=_kept_every(rounds, validate_every, runtime.block_rounds),
         ),
         keeps_best="" if experiment.keep == "last" else experiment.keep,
         free=Free(runtime.checkpoint_minutes, runtime.max_hours, data.opened.max_resident, runtime.decoding_threads),
@@ -129,9 +132,15 @@ def prepare(config: RoutingConfig, say: Say = lambda _: None) -> Job:
     )
 
 
-def _kept_every(rounds: int, validate_every: int) -> int:
-    """Rounds between two looks at the probabilities: at least `_LOOKS` of them, and where validation is measured."""
-    return next(every for every in range(max(rounds // _LOOKS, 1), 0, -1) if validate_every % every == 0)
+def _kept_every(rounds: int, validate_every: int, block: int) -> int:
+    """Rounds between two looks at the probabilities: about `_LOOKS` of them, and one wherever validation is measured.
+
+    A block of another length would be another program, so it is a multiple of a block, or a block is a multiple of it.
+    """
+    wanted = max(rounds / _LOOKS, 1)
+    fits = (every for every in range(1, validate_every) if every % block == 0 or block % every == 0)
+    found = [*(every for every in fits if validate_every % every == 0), validate_every]
+    return min(found, key=lambda every: max(every / wanted, wanted / every))
 
 
 def fixed_rows(experiment: RoutingExperiment, network: Network, num_tasks: int) -> tuple[np.ndarray, ...] | None:

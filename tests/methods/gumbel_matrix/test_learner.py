@@ -201,3 +201,14 @@ def test_only_what_a_task_computes_costs_it(tmp_path: Path) -> None:
     assert facts["a"].extras["rows"] == ["1000"]
     products = 2 * (128 * 16 + 16 * 16 + 16)
     assert [facts[name].flops for name in NAMES] == [products, 2 * products, 4 * products, 4 * products]
+
+
+@pytest.mark.parametrize(
+    ("rounds", "validate_every", "block"), [(3000, 300, 100), (400, 200, 10), (1000, 103, 100), (6, 3, 100)]
+)
+def test_looks_at_connections_end_with_blocks_and_at_measurements(rounds: int, validate_every: int, block: int) -> None:
+    every = job._kept_every(rounds, validate_every, block)
+    assert validate_every % every == 0
+    # Else there would be programs for blocks of other lengths.
+    assert every == validate_every or every % block == 0 or block % every == 0
+    assert rounds / every <= 4 * job._LOOKS
