@@ -29,7 +29,7 @@ def test_an_interrupted_run_ends_as_an_undisturbed_one(
 ) -> None:
     for kind in (events.CycleEnded, events.GenerationEnded, events.PhaseEnded, events.PhaseStarted):
         with pytest.raises(Stop):
-            runs.evolve(tiny_run.config(data), str(tmp_path / "run"), until(kind))
+            runs.evolve(tiny_run.config(data, checkpoint_minutes=0), str(tmp_path / "run"), until(kind))
     runs.evolve(tiny_run.config(data), str(tmp_path / "run"), lambda _: None)
     assert tiny_run.results(tmp_path / "run") == tiny_run.results(finished[0])
 
@@ -153,7 +153,6 @@ def test_a_run_that_stops_at_its_time_ends_as_an_undisturbed_one(
     """Every start does one cycle, which it saves although no save is due, and says that it is not complete."""
     settings = tiny_run.config(data)
     settings.runtime.max_hours = 1e-9
-    settings.runtime.checkpoint_minutes = 60
     settings.runtime.compare = ("multi_head",)
     starts, cycles = 0, 0
     while True:

@@ -60,8 +60,14 @@ def write_root(path: Path, image_size: int = 32, seed: int = 0) -> None:
     save_augreg(path, components)
 
 
-def config(data: Path) -> Config:
-    """Two tasks, two iterations, two generations of two children of two cycles; image sizes may change."""
+def config(data: Path, checkpoint_minutes: float = 60) -> Config:
+    """Two tasks, two iterations, two generations of two children of two cycles; image sizes may change.
+
+    Args:
+      data: what `write_data` has written.
+      checkpoint_minutes: 0: what is in training is saved after every cycle, which takes longer than all the rest of
+        such a run; for tests that interrupt it there.
+    """
     experiment = Experiment(
         tasks=(f"npz:{data}/left.npz", f"npz:{data}/right.npz"),
         root=str(data / "root.npz"),
@@ -77,7 +83,7 @@ def config(data: Path) -> Config:
         mutation_probability=0.3,
         search_space=SearchSpace(image_size=(16, 32)),
     )
-    runtime = Runtime(cache_dir=str(data / "cache"), checkpoint_minutes=0, block_megabytes=1)
+    runtime = Runtime(cache_dir=str(data / "cache"), checkpoint_minutes=checkpoint_minutes, block_megabytes=1)
     return validate(Config(experiment, runtime))
 
 
@@ -161,7 +167,7 @@ from tests import tiny_run
 
 
 def get_config(seed_choice):
-    config = tiny_run.config(Path(__file__).parent)
+    config = tiny_run.config(Path(__file__).parent, checkpoint_minutes=0)
     config.experiment.seed_choice = seed_choice
     return config
 """

@@ -43,7 +43,7 @@ def joint_config(folder: Path, method: Method, **changes: Any) -> TrainConfig:
         "validate_every": 4,
         "batch_size": 8,
     }
-    runtime = TrainRuntime(cache_dir=str(folder / "cache"), checkpoint_minutes=0, block_rounds=3)
+    runtime = TrainRuntime(cache_dir=str(folder / "cache"), checkpoint_minutes=60, block_rounds=3)
     for name in [name for name in changes if hasattr(runtime, name)]:
         setattr(runtime, name, changes.pop(name))
     config = TrainConfig(TrainExperiment(**{**settings, **changes}), runtime)  # type: ignore[arg-type]  # checked

@@ -23,8 +23,7 @@ class _Stop(Exception):
 
 def one_generation(data: Path, workdir: str, checkpoint_minutes: float = 0) -> list[events.Event]:
     """What a run tells until its first generation is over."""
-    settings = tiny_run.config(data)
-    settings.runtime.checkpoint_minutes = checkpoint_minutes
+    settings = tiny_run.config(data, checkpoint_minutes)
     told: list[events.Event] = []
 
     def listen(event: events.Event) -> None:
@@ -106,7 +105,7 @@ def test_what_a_save_leaves_after_the_last_phase_goes(
         stale.mkdir(parents=True, exist_ok=True)
 
     monkeypatch.setattr(Publisher, "collect", collect)
-    settings = tiny_run.config(data)
+    settings = tiny_run.config(data, checkpoint_minutes=0)
     settings.experiment.tasks = settings.experiment.tasks[:1]
     settings.experiment.num_task_iterations = settings.experiment.num_generations = 1
     runs.evolve(settings, str(tmp_path / "run"), lambda _: None)

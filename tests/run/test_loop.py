@@ -181,7 +181,7 @@ def test_a_full_disk_loses_nothing(
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(DiskFullError):
-        runs.evolve(tiny_run.config(data), str(tmp_path / "run"), lambda _: None)
+        runs.evolve(tiny_run.config(data, checkpoint_minutes=0), str(tmp_path / "run"), lambda _: None)
     monkeypatch.setattr(os, "fsync", fsync)
     runs.evolve(tiny_run.config(data), str(tmp_path / "run"), lambda _: None)
     assert tiny_run.results(tmp_path / "run") == tiny_run.results(finished[0])

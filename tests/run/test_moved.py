@@ -43,8 +43,7 @@ def test_it_is_noticed_within_a_cycle(
         if isinstance(event, events.GenerationStarted):
             change(workdir)
 
-    settings = tiny_run.config(data)
-    settings.runtime.checkpoint_minutes = minutes
+    settings = tiny_run.config(data, minutes)
     with pytest.raises(WorkdirError, match="was deleted, moved or replaced while this process used it"):
         runs.evolve(settings, str(workdir), listen)
     assert not [event for event in told if isinstance(event, events.CycleEnded | events.GenerationEnded)]

@@ -21,9 +21,9 @@ from tests.interrupted import Stop, until
 BUDGET = 700
 
 
-def race(data: Path) -> Config:
+def race(data: Path, checkpoint_minutes: float = 60) -> Config:
     """The tiny run as a race: two tasks, cycles of 32 images."""
-    config = tiny_run.config(data)
+    config = tiny_run.config(data, checkpoint_minutes)
     experiment = config.experiment
     experiment.num_task_iterations, experiment.stages, experiment.images_per_task = 1, ("race",), BUDGET
     experiment.new_heads, experiment.seed_choice = "class_means", "fit"
@@ -70,7 +70,7 @@ def test_an_interrupted_race_ends_as_an_undisturbed_one(
 ) -> None:
     for kind in (events.CycleEnded, events.GenerationEnded, events.CycleEnded, events.PhaseEnded, events.CycleEnded):
         with pytest.raises(Stop):
-            runs.evolve(race(data), str(tmp_path / "run"), until(kind))
+            runs.evolve(race(data, checkpoint_minutes=0), str(tmp_path / "run"), until(kind))
     runs.evolve(race(data), str(tmp_path / "run"), lambda _: None)
     assert tiny_run.results(tmp_path / "run") == tiny_run.results(finished[0])
 

@@ -92,7 +92,7 @@ def test_100_runs_go_on_from_a_flipped_save_and_none_differs(data: Path, tmp_pat
         return tiny_run.results(workdir), [text for text in told if text]
 
     with pytest.raises(Stop):
-        runs.evolve(tiny_run.config(data), str(tmp_path / "stopped"), until(events.CycleEnded, 7))
+        runs.evolve(tiny_run.config(data, checkpoint_minutes=0), str(tmp_path / "stopped"), until(events.CycleEnded, 7))
     assert list((tmp_path / "stopped" / "in_flight").iterdir())
     shutil.copytree(tmp_path / "stopped", tmp_path / "sound")
     expected, notes = finish(tmp_path / "sound")

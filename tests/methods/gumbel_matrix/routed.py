@@ -39,5 +39,5 @@ def sines(folder: Path, **changes: Any) -> RoutingConfig:
 
 
 def _config(folder: Path, settings: dict[str, Any]) -> RoutingConfig:
-    runtime = TrainRuntime(cache_dir=str(folder / "cache"), checkpoint_minutes=0, block_rounds=3)
+    runtime = TrainRuntime(cache_dir=str(folder / "cache"), checkpoint_minutes=60, block_rounds=3)
     return validate(RoutingConfig(RoutingExperiment(**settings), runtime))

@@ -26,7 +26,10 @@ def test_a_convolution_as_a_product_is_a_convolution(
     names = ("NHWC", "HWIO", "NHWC")
     plain = jax.lax.conv_general_dilated(inputs, kernel, (stride, stride), padding, dimension_numbers=names)
     conv = Conv(4, size, stride, padding, relu=False)
-    found = components.apply((conv,), {"0/kernel": kernel, "0/bias": jnp.zeros(4)}, inputs)
+    apply = jax.jit(
+        lambda kernel, inputs: components.apply((conv,), {"0/kernel": kernel, "0/bias": jnp.zeros(4)}, inputs)
+    )
+    found = apply(kernel, inputs)
     assert found.shape[1:] == components.shape_after((conv,), (side, side, channels))
     np.testing.assert_allclose(found, plain, atol=1e-4)
 
@@ -44,7 +47,8 @@ def test_pools(side: int) -> None:
 
 def test_a_norm_of_zeros_is_finite() -> None:
     params = {"0/scale": jnp.ones(8), "0/offset": jnp.zeros(8)}
-    loss, slope = jax.value_and_grad(lambda x: components.apply((Norm(),), params, x).sum())(jnp.zeros((2, 3, 3, 8)))
+    sloped = jax.jit(jax.value_and_grad(lambda x: components.apply((Norm(),), params, x).sum()))
+    loss, slope = sloped(jnp.zeros((2, 3, 3, 8)))
     assert float(loss) == 0
     assert np.isfinite(slope).all()
 

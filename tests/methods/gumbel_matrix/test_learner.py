@@ -67,8 +67,9 @@ def test_certain_connections_are_a_fixed_pattern(tmp_path: Path, allocation: str
     one = with_logits(learnt.initial(0), use > 0)
     other = fixed.initial(0)
     inputs = jax.random.normal(jax.random.key(0), (5, 128))
+    learnt_says, fixed_says = jax.jit(learnt.answers), jax.jit(fixed.answers)
     for task in range(4):
-        np.testing.assert_allclose(learnt.answers(one, task, inputs), fixed.answers(other, task, inputs), rtol=1e-6)
+        np.testing.assert_allclose(learnt_says(one, task, inputs), fixed_says(other, task, inputs), rtol=1e-6)
     one, _ = jax.jit(learnt.train)(one, batches_of(NAMES))  # and they train alike
     other, _ = jax.jit(fixed.train)(other, batches_of(NAMES))
     for left, right in zip(jax.tree.leaves(one.params), jax.tree.leaves(other.params), strict=True):
@@ -148,7 +149,7 @@ def test_others_stay_where_they_are_if_that_is_asked_for(tmp_path: Path) -> None
         task = jnp.int32(0)
         words = batches_of(NAMES, 9)["a"].words
         inputs, labels = learner._source.batch(0, Batch(jnp.zeros((4, 1, 1, 1)), jnp.zeros(4), words))
-        after, _ = learner._updated(state, task, inputs, labels, words)
+        after, _ = jax.jit(learner._updated)(state, task, inputs, labels, words)
         return np.asarray(after.logits[0] != state.logits[0]).any(axis=(1, 2)).tolist()
 
     assert logits_after() == [True] * 4  # by their momentum
@@ -168,7 +169,8 @@ def test_measuring_draws_nothing(tmp_path: Path) -> None:
     learner = learner_of(tmp_path)
     _, state = trained(learner, rounds=2)
     inputs = jax.random.normal(jax.random.key(0), (5, 128))
-    first, second = (learner.measure(state, "b", inputs, jnp.zeros(5)) for _ in range(2))
+    measure = jax.jit(learner.measure, static_argnums=1)
+    first, second = (measure(state, "b", inputs, jnp.zeros(5)) for _ in range(2))
     assert (first.losses == second.losses).all()
 
 

@@ -48,12 +48,12 @@ def mixed(folder: Path, **changes: Any) -> MuirConfig:
     return config(folder, **{**settings, **changes})
 
 
-def config(folder: Path, **changes: Any) -> MuirConfig:
-    """A search of four generations and one final one; saved at every opportunity."""
+def config(folder: Path, *, checkpoint_minutes: float = 60, **changes: Any) -> MuirConfig:
+    """A search of four generations and one final one; who interrupts one asks for saves at every opportunity: 0."""
     path = folder / "small.npz"
     if not path.exists():
         write(path)
-    runtime = TrainRuntime(cache_dir=str(folder / "cache"), checkpoint_minutes=0, block_rounds=4)
+    runtime = TrainRuntime(cache_dir=str(folder / "cache"), checkpoint_minutes=checkpoint_minutes, block_rounds=4)
     settings = {
         "tasks": tuple(f"muir:{path}?task={task}" for task in range(NUM_TASKS)),
         "groups": GROUPS,

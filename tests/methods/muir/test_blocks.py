@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -26,6 +26,7 @@ from munet.methods.muir.blocks import (
     refined,
 )
 
+_REFINED = jax.jit(refined)
 KINDS = [
     (dense, (5, 7)),
     (convolution, (3, 3, 4, 6)),
@@ -53,7 +54,8 @@ def test_cutting_loses_nothing(kind: tuple[Any, tuple[int, ...]], rows: int, col
     one, leaf = made("kernel", shape), np.random.default_rng(seed).normal(size=shape).astype(np.float32)
     blocks = one.pack(leaf, (rows, columns))
     assert len(blocks) == one.num_blocks((rows, columns))
-    np.testing.assert_array_equal(np.asarray(one.unpack(jnp.asarray(blocks), (rows, columns))), leaf)
+    # On the host: each of these shapes would be compiled.
+    np.testing.assert_array_equal(one.unpack(cast(jax.Array, blocks), (rows, columns)), leaf)
     # What hangs over the edges is all that is not in the leaf.
     assert np.count_nonzero(blocks) == np.count_nonzero(leaf)
 
@@ -108,12 +110,12 @@ def test_blocks_are_weighed_sums_of_their_modules(modules: int, context: int) ->
         return jnp.stack(rows)
 
     h, z, psi, s = map(jnp.asarray, arrays)
-    np.testing.assert_allclose(generate(h, z, psi, s), slowly(h, z, s), rtol=2e-5, atol=1e-5)
+    np.testing.assert_allclose(jax.jit(generate)(h, z, psi, s), jax.jit(slowly)(h, z, s), rtol=2e-5, atol=1e-5)
     np.testing.assert_allclose(
         generate(h, z, psi)[4], np.tensordot(arrays[1][4], arrays[0][arrays[2][0, 4]], 1), rtol=2e-5, atol=1e-5
     )
     fast, slow = (
-        jax.grad(lambda h, z, s, made=made: (made(h, z, s) ** 2).sum(), argnums=(0, 1, 2))(h, z, s)
+        jax.jit(jax.grad(lambda h, z, s, made=made: (made(h, z, s) ** 2).sum(), argnums=(0, 1, 2)))(h, z, s)
         for made in (lambda h, z, s: generate(h, z, psi, s), slowly)
     )
     for one, other in zip(fast, slow, strict=True):
@@ -127,7 +129,9 @@ def test_places_without_challengers_are_made_once(modules: int) -> None:
     places = jnp.array([1, 4, 8])
     psi = jnp.repeat(psi[:1], 4, axis=0).at[:, places].set(psi[:, places])
     one, other = (
-        jax.value_and_grad(lambda h, z, s, at=at: (generate(h, z, psi, s, at) ** 2).sum(), argnums=(0, 1, 2))(h, z, s)
+        jax.jit(jax.value_and_grad(lambda h, z, s, at=at: (generate(h, z, psi, s, at) ** 2).sum(), argnums=(0, 1, 2)))(
+            h, z, s
+        )
         for at in (None, places)
     )
     np.testing.assert_allclose(one[0], other[0], rtol=1e-5)
@@ -160,7 +164,7 @@ def test_the_device_names_the_winners_that_the_host_names(seed: int, candidates:
     psi = generator.integers(0, 3, (candidates, 7)).astype(np.int32)
     scores = generator.choice([0.0, 0.5, 1.0], (candidates, 7)).astype(np.float32)  # with ties
     picks = generator.integers(-1, candidates if is_drawn else 0, 7).astype(np.int32)
-    np.testing.assert_array_equal(np.asarray(refined(psi, scores, picks)), alignment.tell(psi, scores, picks)[0])
+    np.testing.assert_array_equal(_REFINED(psi, scores, picks), alignment.tell(psi, scores, picks)[0])
 
 
 def test_matrices_count_blocks_that_overhang() -> None:

@@ -100,7 +100,7 @@ def test_killed_it_goes_on_bit_for_bit(
     original = getattr(owner, name)
     monkeypatch.setattr(owner, name, stopped)
     with pytest.raises(KeyboardInterrupt):
-        run(config(folder, replicas=2), tmp_path / "run")
+        run(config(folder, replicas=2, checkpoint_minutes=0), tmp_path / "run")
     monkeypatch.undo()
     assert (tmp_path / "run" / "in_training").exists()
     assert run(config(folder, replicas=2), tmp_path / "run") == found

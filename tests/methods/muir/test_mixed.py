@@ -79,8 +79,9 @@ def test_a_text_that_is_killed_goes_on_bit_for_bit(
     original = Training._check_losses
     monkeypatch.setattr(Training, "_check_losses", stopped)
     with pytest.raises(KeyboardInterrupt):
-        run(mixed(folder), tmp_path / "run")
+        run(mixed(folder, checkpoint_minutes=0), tmp_path / "run")
     monkeypatch.undo()
+    assert (tmp_path / "run" / "in_training").exists()
     assert run(mixed(folder), tmp_path / "run") == found
 
 
