@@ -18,7 +18,7 @@ import pytest
 from munet.errors import WorkdirError
 from munet.store import Journal, Store, keeper
 from munet.store.folders import open_folder
-from munet.store.lease import Lease
+from munet.store.lease import Lease, held
 from tests.store import shared_store
 from tests.store.samples import entry, put_published, records_of
 
@@ -193,6 +193,27 @@ def test_a_lease_is_renewed_given_back_and_acquired_again(url: str) -> None:
     second = Lease(open_folder(f"{url}/lease"), sleep=lambda _: pytest.fail("nobody holds it"))
     second.acquire()
     assert open_folder(second._folder.path).names() == {"00000002.json"}
+
+
+@pytest.mark.parametrize("error", [OSError("503"), Exception("503, as gcsfs says it")])
+def test_a_lease_that_cannot_be_given_back_hides_nothing(url: str, error: Exception) -> None:
+    """It expires by itself; what was done while it was held counts, and so does what went wrong meanwhile."""
+    folder = open_folder(f"{url}/lease")
+
+    def replace(name: str, data: bytes) -> None:
+        raise error
+
+    with held(folder, lambda: False):
+        folder.replace = replace  # type: ignore[method-assign]
+
+    def fail() -> None:
+        folder = open_folder(f"{url}/other")
+        with held(folder, lambda: False):
+            folder.replace = replace  # type: ignore[method-assign]
+            raise ValueError("the reason")
+
+    with pytest.raises(ValueError, match="the reason"):
+        fail()
 
 
 def test_a_killed_holder_of_this_machine_is_not_waited_for(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
