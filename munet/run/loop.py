@@ -265,7 +265,7 @@ def announce(controller: Controller, store: Store, current: RunState, notify: No
     notify(
         events.RunStarted(
             workdir=store.path,
-            task_names=tuple(task.name for task in plan.tasks),
+            task_names=tuple(task.name for task in plan.living),
             num_task_iterations=plan.end.task_iteration,
             num_generations=len(settings.stages),
             stages=tuple(map(str, settings.stages)),
