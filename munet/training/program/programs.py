@@ -38,7 +38,7 @@ class ChildState(NamedTuple):
 
 
 class Evaluation(NamedTuple):
-    """What a model says of a labelled set; the host counts (`evaluation.Counts`)."""
+    """What a model says of a labelled set; the host counts (`evaluation.count`)."""
 
     predicted: Int[Array, "batches n"]  # the most probable class; -1 where an output is not finite
     is_finite: Bool[Array, ""]  # whether all outputs are
