@@ -1,4 +1,4 @@
-"""The run loop: ask, train, judge, publish, tell (DESIGN section 1)."""
+"""The run loop: ask, train, judge, publish, tell."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Folders of the local file system in which a file is either wholly there or not at all (DESIGN decision 5).
+"""Folders of the local file system in which a file is either wholly there or not at all.
 
 A temporary name in the same folder, write, fsync, rename (or, where no file may be there, a link), fsync of the folder;
 so a process that is killed at any instruction leaves at most a `.tmp-` file.

@@ -1,4 +1,4 @@
-"""Saves a generation that is still in training with Orbax, so that a restart continues inside it (DESIGN decision 6).
+"""Saves a generation that is still in training with Orbax, so that a restart continues inside it.
 
 Published = store, in flight = here. A save happens at most every few minutes, after a cycle, and asynchronously; it
 holds the whole state of every chunk, so that what continues is bit for bit what would have gone on. When a signal is to

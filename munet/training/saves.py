@@ -1,4 +1,4 @@
-"""Saves a training state with Orbax, in the background, newest only (DESIGN decision 6): for whatever is in flight.
+"""Saves a training state with Orbax, in the background, newest only: for whatever is in flight.
 
 A training needs none of its saves: one that fails is told once and left aside, one that cannot be used is removed.
 What was saved is used only as it was written: see `save_manifest.py`.

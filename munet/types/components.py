@@ -29,7 +29,7 @@ class Leaf:
 
 @dataclass(frozen=True)
 class ComponentRecord:
-    """What is known of a published component, apart from its bytes (DESIGN decision 2).
+    """What is known of a published component, apart from its bytes.
 
     Attributes:
       name: the layer it is, e.g. `encoderblock_0`.

@@ -1,4 +1,4 @@
-"""The compiled programs: train on a segment of batches, evaluate, keep the best version (DESIGN section 4).
+"""The compiled programs: train on a segment of batches, evaluate, keep the best version.
 
 Each is written for one child and mapped over a leading child axis; on a mesh of several devices every device maps over
 its own children and nothing is exchanged, unless a child is itself spread over devices (sharding.py). A program is made
