@@ -264,6 +264,26 @@ def test_a_file_system_without_links_creates_once_too(tmp_path: Path, monkeypatc
     assert [path.name for path in tmp_path.iterdir()] == ["one"]
 
 
+def test_there_an_entry_that_another_is_about_to_write_is_its(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between its claim of the name and its renaming."""
+    journal = Journal(tmp_path)
+    real = os.replace
+
+    def replace(source: Path, target: Path) -> None:
+        monkeypatch.setattr(os, "replace", real)
+        with pytest.raises(WorkdirError, match="two runs share this work directory"):
+            Journal(tmp_path).append(entry(1), at=0)
+        real(source, target)
+
+    def link(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", link)
+    monkeypatch.setattr(os, "replace", replace)
+    journal.append(entry(0), at=0)
+    assert list(Journal(tmp_path).entries()) == [entry(0)]
+
+
 # The body of a real process: goes on with a run, an entry every few moments until it is told to end; says what became
 # of it. It is made to believe that it is alone on its machine.
 WRITER = """
