@@ -104,9 +104,8 @@ def train(config: JointConfig, workdir: str, notify: Notify, *, command: str = "
             say(job.words.headline)
             try:
                 trained = Training(job, place, saving, notify, deadline).run()
-            except TimeIsUpError:
-                hours = f"{deadline.hours:g}"
-                say(f"runtime.max_hours = {hours} have passed. Everything is saved; the same command goes on.")
+            except TimeIsUpError as error:
+                say(error.words(deadline.hours))
                 notify(events.TrainingEnded(is_complete=False, seconds=time.monotonic() - started))
                 return False
             result = job.publish(place, _finished(job, trained, command))

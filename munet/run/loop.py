@@ -198,7 +198,8 @@ class Loop:
         self._store.check_held()
         self._notify(events.CycleEnded(cycle, qualities, image_steps, seconds))
         if self._is_last:
-            raise TimeIsUpError
+            self._in_flight.wait()
+            raise TimeIsUpError(is_saved=not self._in_flight.has_failed)
 
     def _close_phase(self, current: RunState, task: Task, work: TaskWork) -> RunState:
         """Tests the best model of the phase, drops the others, and keeps a snapshot where one is due."""

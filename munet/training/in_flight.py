@@ -144,6 +144,11 @@ class InFlight:
         instead = "the generation is trained from its beginning"
         return self._saves.restore(fitting, lambda saved: _load(self._saves, saved, key, like), instead)
 
+    @property
+    def has_failed(self) -> bool:
+        """Whether the last save that was begun has failed, once it was waited for."""
+        return self._saves.has_failed
+
     def clear(self) -> None:
         """Removes every save: the generation is committed."""
         self._saves.clear()
