@@ -26,7 +26,8 @@ from jaxtyping import Array
 
 from munet.methods.muir import alignment
 from munet.methods.muir.alignment import Search
-from munet.methods.muir.blocks import Part, Plan, generate
+from munet.methods.muir.blocks import Part, Plan
+from munet.methods.muir.hypermodules import generate
 from munet.methods.muir.nets import Net, deep_bind, language_model, lenet
 from munet.methods.muir.objectives import judged
 

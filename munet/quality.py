@@ -1,4 +1,4 @@
-"""Quality: how good a model is on a labelled set, as the integers it was counted from (DESIGN section 6).
+"""Quality: how good a model is on a labelled set, as the integers it was counted from.
 
 Two metrics: accuracy, and balanced accuracy, the mean over the classes that have counted images of the share of their
 images that is right. Both are exact: integers are stored, ratios are compared as fractions, and rounding to a float

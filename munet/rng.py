@@ -1,4 +1,4 @@
-"""Randomness without stored state: every draw is derived from the run's seed and a path (DESIGN decision 7).
+"""Randomness without stored state: every draw is derived from the run's seed and a path.
 
 A path names one draw: `(seed, task iteration, task, generation, child, purpose, ...)`. The controller's uniforms come
 straight from SHA-256 of the path, so they never change with a library's version; arrays and permutations use

@@ -1,4 +1,4 @@
-"""Entry point: parses arguments, runs one command, and turns whatever happens into an exit code (DESIGN section 5).
+"""Entry point: parses arguments, runs one command, and turns whatever happens into an exit code.
 
 0: done. 1: a failure of ours, with a traceback, or training that diverged, with a message. 2: the user's input,
 with a message. 130, 143: interrupted; SIGTERM, or the notice SIGUSR1.

@@ -67,6 +67,11 @@ def compress_run(
     if tolerance is not None and not 0 <= tolerance <= 100:
         raise UserError(f"--tolerance={tolerance:g}: expected points of validation quality in [0, 100], e.g. 0.5.")
     system = view.open(workdir)
+    if system.joint is not None:
+        raise UserError(
+            f"{workdir} holds a joint training, which has no journal that could say what was compressed: "
+            "`munet compress` takes complete runs of `munet evolve`."
+        )
     if not system.is_complete:
         raise UserError(
             f"The run in {workdir} is not complete (the phase of {system.active_task} is open): "

@@ -1,4 +1,4 @@
-"""Every setting of a run, with its default and what it may be, in two parts (DESIGN decision 9).
+"""Every setting of a run, with its default and what it may be, in two parts.
 
 `experiment` changes the result and must match when a run is resumed; `runtime` does not and is free. A comment says
 what a setting means, its type what it may be: checks, messages, `munet config` and the docs are made from them. The

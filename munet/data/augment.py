@@ -1,7 +1,7 @@
 """Augmentation on the device, and the plain resize of validation and test images (spec section 5).
 
 Spec section 5, "Order of augmentation", with three laws for crops (`crops.py`) and two for colours (`colours.py`). By
-default colours are changed in [0, 1] (DESIGN section 6), and after the resize, which is cheaper: crop and resize are
+default colours are changed in [0, 1], and after the resize, which is cheaper: crop and resize are
 one separable linear resampling, two small matrix products an image; a flip only reverses the rows of one of the
 matrices. Then contrast turns about the mean of the resized crop, and saturation and hue, which are not linear (nor is
 the clip before them), see resampled pixels; brightness commutes with resampling. Resizing is without antialias unless

@@ -1,4 +1,4 @@
-"""Decoded arrays on disk, by content key, so that a data set is decoded once (DESIGN decision 9: `runtime.cache_dir`).
+"""Decoded arrays on disk, by content key, so that a data set is decoded once (`runtime.cache_dir`).
 
 A cache never changes a result and never fails one: what is missing, damaged or cannot be written is built again. An
 entry is a folder `<cache_dir>/data/<key>/` of `.npy` files and a manifest of their hashes, put in place by one rename.

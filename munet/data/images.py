@@ -1,6 +1,6 @@
 """Pixels in their normal form: uint8, one channel when the whole set is grey, one size for all images of a set.
 
-DESIGN section 6: images may have any size and 1, 3 or 4 channels; photos of many sizes are squashed to a square canvas.
+Images may have any size and 1, 3 or 4 channels; photos of many sizes are squashed to a square canvas.
 Everything here is lossless but for the canvas and transparency (composited on white).
 """
 

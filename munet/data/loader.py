@@ -1,4 +1,4 @@
-"""Which images make up which batch: pure arithmetic and derived permutations (DESIGN section 6, spec section 5)."""
+"""Which images make up which batch: pure arithmetic and derived permutations (spec section 5)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Splits of a labelled image set: content-hash order, stratified 80/10/10, and what every split must satisfy.
 
-DESIGN section 6: the order of a set is that of hashes of its images, so neither the order of files nor a class-sorted
+The order of a set is that of hashes of its images, so neither the order of files nor a class-sorted
 source matters, and a split is a random sample that every machine draws alike.
 """
 

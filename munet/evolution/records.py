@@ -1,4 +1,4 @@
-"""Records of the components that a kept child publishes (DESIGN decision 2)."""
+"""Records of the components that a kept child publishes."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """A mapping that never changes, in the order of its keys: a changed copy shares all but what changed with the original.
 
-The controller's state is a value (DESIGN decision 4), and a run makes a new one with every journal entry. Copying whole
+The controller's state is a value, and a run makes a new one with every journal entry. Copying whole
 dicts would make an entry cost as much as there are tasks. Here the entries lie in blocks of some dozens, and a changed
 copy has new blocks where something changed; what grows with the size is a list of blocks, one pointer for each.
 

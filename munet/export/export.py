@@ -1,4 +1,4 @@
-"""`munet export`: a task's model, or every task's, as a folder that other programs open (DESIGN section 5).
+"""`munet export`: a task's model, or every task's, as a folder that other programs open.
 
 A folder holds the weights in the format's own files, a model card (`README.md`), and `munet.json`, which says for
 programs what the card says for people. Nothing is written into the work directory.

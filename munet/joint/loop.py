@@ -91,7 +91,7 @@ class Training:
 
         Raises:
           DivergedError: a loss is no longer finite.
-          TimeIsUpError: the deadline has passed; everything is saved.
+          TimeIsUpError: the deadline has passed; saved is what there is.
         """
         job, step = self._job, 0
         carried = self._programs.initial(job.seeds, [stream.name for stream in job.streams])
@@ -195,7 +195,8 @@ class Training:
         if self._deadline.is_over():
             self._write()
             self._saving.save(kept, step, self._seconds)
-            raise TimeIsUpError
+            self._saving.wait()
+            raise TimeIsUpError(is_saved=not self._saving.has_failed)
         if self._saving.is_due:
             self._write()  # who goes on from a save finds all lines up to it
             self._saving.save_if_due(kept, step, self._seconds)

@@ -104,9 +104,8 @@ def train(config: JointConfig, workdir: str, notify: Notify, *, command: str = "
             say(job.words.headline)
             try:
                 trained = Training(job, place, saving, notify, deadline).run()
-            except TimeIsUpError:
-                hours = f"{deadline.hours:g}"
-                say(f"runtime.max_hours = {hours} have passed. Everything is saved; the same command goes on.")
+            except TimeIsUpError as error:
+                say(error.words(deadline.hours))
                 notify(events.TrainingEnded(is_complete=False, seconds=time.monotonic() - started))
                 return False
             result = job.publish(place, _finished(job, trained, command))
@@ -142,7 +141,8 @@ def _is_complete(config: JointConfig, place: Workdir, notify: Notify) -> bool:
     if experiment_differences(beginning.experiment, experiment, place.kind) or (result := place.result()) is None:
         return False
     with place.lock():
-        JointSaves(place.in_training, 0, lambda _: None).clear()  # what a start that was killed at its very end left
+        # What a start that was killed at its very end left; below 0, for nothing is to be saved.
+        JointSaves(place.in_training, -1, lambda _: None).clear()
     notify(events.Note(f"The training in {place.path} is complete; nothing is left to do."))
     _tell(result, place, notify)
     return True

@@ -50,6 +50,11 @@ class JointSaves:
         """Whether the last save is old enough for another, or the training is about to end by a signal."""
         return self.is_wanted and (self._saves.is_due or self.signals.is_requested)
 
+    @property
+    def has_failed(self) -> bool:
+        """Whether the last save that was begun has failed."""
+        return self._saves.has_failed
+
     def save_if_due(self, state: Any, step: int, seconds: float) -> None:
         """Saves in the background if a save is due."""
         if self.is_due:

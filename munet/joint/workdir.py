@@ -232,7 +232,8 @@ class Workdir:
         """
         with only_writer(self.path, [self.path], lambda: not self._files.names()) as self._keeper:
             try:
-                self._files.remove_leftovers()
+                for folder in (self._files, open_folder(self.components.path)):
+                    folder.remove_leftovers()
                 yield
             finally:
                 self._keeper = None

@@ -125,8 +125,10 @@ def describe_phase(phase: PhaseStarted, run: RunStarted | None) -> str:
     position, task = phase.position, phase.task
     iterations = f"/{run.num_task_iterations}" if run else ""
     tasks = f"/{len(run.task_names)}" if run else ""
+    # Not the position's index, which counts tasks that the run has forgotten.
+    place = run.task_names.index(task.name) if run and task.name in run.task_names else position.task_index
     return (
-        f"task iteration {position.task_iteration + 1}{iterations}, task {position.task_index + 1}{tasks}: {task.name} "
+        f"task iteration {position.task_iteration + 1}{iterations}, task {place + 1}{tasks}: {task.name} "
         f"({task.num_classes:,} classes; {task.num_train:,} train, {task.num_validation:,} validation, "
         f"{task.num_test:,} test images)"
     )

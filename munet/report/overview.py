@@ -168,10 +168,10 @@ def _progress(system: RunView) -> list[str]:
     if system.is_complete:
         lines = [f"Complete: {progress}, {count(len(system.tasks), 'task')}."]
     else:
-        left = seconds_left(system)
+        left, names = seconds_left(system), [task.name for task in system.tasks]  # without those that are forgotten
         lines = [
             f"Not complete: {progress}; task iteration {position.task_iteration + 1}, "
-            f"task {position.task_index + 1} of {len(system.tasks)} ({system.active_task}) is active"
+            f"task {names.index(system.active_task or '') + 1} of {len(names)} ({system.active_task}) is active"
             f"{f'; about {duration(left)} of training left' if left is not None else ''}."
         ]
     open_task = unfinished(system)

@@ -1,4 +1,4 @@
-"""`munet.load_root`: whatever names a root, as a feature extractor (DESIGN section 5)."""
+"""`munet.load_root`: whatever names a root, as a feature extractor."""
 
 from __future__ import annotations
 

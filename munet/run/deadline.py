@@ -7,10 +7,22 @@ from collections.abc import Callable
 
 
 class TimeIsUpError(Exception):
-    """`runtime.max_hours` have passed; everything is saved, and the same command goes on.
+    """`runtime.max_hours` have passed; what is in training is saved if it can be, and the same command goes on.
 
     It leaves the run as Ctrl-C and SIGTERM do, but at a moment of our own choice: after a cycle, or a block of rounds.
+
+    Attributes:
+      is_saved: whether nothing will be trained again.
     """
+
+    def __init__(self, is_saved: bool = True):
+        super().__init__()
+        self.is_saved = is_saved
+
+    def words(self, hours: float) -> str:
+        """For people, given the limit."""
+        saved = "Everything is saved" if self.is_saved else "What could not be saved (above) is trained again"
+        return f"runtime.max_hours = {hours:g} have passed. {saved}; the same command goes on."
 
 
 class Deadline:

@@ -136,7 +136,7 @@ def describe_extension(
     yield _text(_tasks_table(planned, config.experiment))
     yield _text(_memory_table(config, layout, planned))
     program = estimates.full_training(config.experiment, estimates.largest(infos, config.experiment))
-    measured = measure(program, layout, UpdateRule(config.experiment.clip_norm))
+    measured = measure(program, layout, UpdateRule.of(config.experiment))
     yield "\n" + _measurement(measured, layout)
     rehearsed = rehearsal.plans_from(grown.system.controller, grown.state)
     time = estimates.run_time(config.experiment, infos, layout, measured, rehearsed)

@@ -85,8 +85,8 @@ def extend(
             notify(events.Note(f"The run in {system.workdir} has these phases; for further ones like them: --again."))
         for kind in extension.config.runtime.compare:
             _extend_baseline(kind, to or place, extension, request, notify, deadline, arrays)
-    except TimeIsUpError:
-        runs.say_time_is_up(deadline, time.perf_counter() - started, notify)
+    except TimeIsUpError as error:
+        runs.say_time_is_up(error, deadline, time.perf_counter() - started, notify)
         return None
     return extension.config
 

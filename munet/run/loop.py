@@ -1,4 +1,4 @@
-"""The run loop: ask, train, judge, publish, tell (DESIGN section 1)."""
+"""The run loop: ask, train, judge, publish, tell."""
 
 from __future__ import annotations
 
@@ -198,7 +198,8 @@ class Loop:
         self._store.check_held()
         self._notify(events.CycleEnded(cycle, qualities, image_steps, seconds))
         if self._is_last:
-            raise TimeIsUpError
+            self._in_flight.wait()
+            raise TimeIsUpError(is_saved=not self._in_flight.has_failed)
 
     def _close_phase(self, current: RunState, task: Task, work: TaskWork) -> RunState:
         """Tests the best model of the phase, drops the others, and keeps a snapshot where one is due."""
@@ -265,7 +266,7 @@ def announce(controller: Controller, store: Store, current: RunState, notify: No
     notify(
         events.RunStarted(
             workdir=store.path,
-            task_names=tuple(task.name for task in plan.tasks),
+            task_names=tuple(task.name for task in plan.living),
             num_task_iterations=plan.end.task_iteration,
             num_generations=len(settings.stages),
             stages=tuple(map(str, settings.stages)),

@@ -1,4 +1,4 @@
-"""From trained children to the store and the journal: components first, then one entry (DESIGN section 1)."""
+"""From trained children to the store and the journal: components first, then one entry."""
 
 from __future__ import annotations
 

@@ -70,16 +70,15 @@ def evolve(config: Config, workdir: str, notify: Notify, dry_run: bool = False, 
     try:
         for given, place in zip([config, *baselines(config)], places, strict=True):
             start_or_go_on(given, place, notify, deadline, arrays, say if given is config else None)
-    except TimeIsUpError:
-        say_time_is_up(deadline, time.perf_counter() - started, notify)
+    except TimeIsUpError as error:
+        say_time_is_up(error, deadline, time.perf_counter() - started, notify)
         return False
     return True
 
 
-def say_time_is_up(deadline: Deadline, seconds: float, notify: Notify) -> None:
+def say_time_is_up(error: TimeIsUpError, deadline: Deadline, seconds: float, notify: Notify) -> None:
     """Tells that a run stops before its end, and how long it was at work."""
-    hours = f"runtime.max_hours = {deadline.hours:g}"
-    notify(events.Note(f"{hours} have passed. Everything is saved; the same command goes on."))
+    notify(events.Note(error.words(deadline.hours)))
     notify(events.RunEnded(is_complete=False, seconds=seconds))
 
 
@@ -103,7 +102,7 @@ def start_or_go_on(
 
     Raises:
       UserError, EvolutionError: as `evolve`.
-      TimeIsUpError: the deadline has passed; everything is saved.
+      TimeIsUpError: the deadline has passed; what can be is saved.
     """
     one = _as_begun(config, workdir, notify)
     if not arrays and _say_if_complete(one, workdir, notify):
@@ -136,7 +135,7 @@ def go_on(grown: Grown, workdir: str, notify: Notify, deadline: Deadline) -> Non
 
     Raises:
       WorkdirError: another process writes there, or has written since.
-      TimeIsUpError: the deadline has passed; everything is saved.
+      TimeIsUpError: the deadline has passed; what can be is saved.
     """
     system, entry = grown.system, grown.entry
     store = Store.create_or_open(workdir)
@@ -202,7 +201,7 @@ def run(setup: RunSetup, workdir: str, notify: Notify, deadline: Deadline | None
     """Starts or resumes one run and goes on until it is complete.
 
     Raises:
-      TimeIsUpError: the deadline has passed; everything is saved.
+      TimeIsUpError: the deadline has passed; what can be is saved.
     """
     store = Store.create_or_open(workdir)
     with store.lock():

@@ -17,6 +17,7 @@ from munet.evolution.stages import stages
 from munet.run import estimates
 from munet.run.setup import baselines
 from munet.text import count
+from munet.training.batches.stream import EVALUATION_BATCH
 from munet.training.placement.devices import DeviceLayout
 from munet.training.placement.placing import place_streams
 from munet.training.placement.waves import Reserved
@@ -111,5 +112,5 @@ def _shared_batches(experiment: Experiment, fewest: int, total: int) -> str:
     """The mesh on which the stage with the fewest children uses all devices; "" where there is none."""
     slots = math.gcd(fewest, total)
     shared = total // slots
-    fits = shared > 1 and experiment.batch_size % shared == 0 and 256 % shared == 0
+    fits = shared > 1 and experiment.batch_size % shared == 0 and EVALUATION_BATCH % shared == 0
     return f"{slots},{shared},1" if fits else ""

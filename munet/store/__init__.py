@@ -1,4 +1,4 @@
-"""Components, written once, and the journal of generations: all that a run leaves on disk (DESIGN section 3).
+"""Components, written once, and the journal of generations: all that a run leaves on disk.
 
 Knows nothing of ViTs and needs no JAX.
 """

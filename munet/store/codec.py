@@ -1,4 +1,4 @@
-"""Frozen dataclasses to plain JSON values and back: exactly and strictly (DESIGN decision 4).
+"""Frozen dataclasses to plain JSON values and back: exactly and strictly.
 
 A field that is missing takes its default if it has one, so that what an older version wrote stays readable when a class
 gains a field; a field that is unknown is refused. One with `metadata={"omit_default": True}` is left out where it has

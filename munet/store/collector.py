@@ -1,4 +1,4 @@
-"""Removes the files of components that no model uses any more, at the end of a phase (DESIGN decision 4)."""
+"""Removes the files of components that no model uses any more, at the end of a phase."""
 
 from __future__ import annotations
 

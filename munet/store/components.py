@@ -1,4 +1,4 @@
-"""Write-once components: one safetensors file each, named by the hash of its record and bytes (DESIGN decision 2).
+"""Write-once components: one safetensors file each, named by the hash of its record and bytes.
 
 The record lies in the file's header under the one metadata key `munet`, as canonical JSON, so that a file's bytes
 follow from its component. Nothing is trusted when read: sizes are checked before allocating, the hash afterwards.

@@ -1,4 +1,4 @@
-"""What a folder of stored files can do, wherever it is, and the way to one (DESIGN decision 5).
+"""What a folder of stored files can do, wherever it is, and the way to one.
 
 A file in it is either wholly there or not at all: on local disks `local.py` sees to that, in object stores `remote.py`.
 """

@@ -1,4 +1,4 @@
-"""The append-only journal of a run: one JSON file per entry, chained by hashes (DESIGN decision 4).
+"""The append-only journal of a run: one JSON file per entry, chained by hashes.
 
 `journal/00000000.json` is `{"sha256":"...","format":3,"kind":"start","previous":"","entry":{...}}` and a line feed.
 `previous` is the SHA-256 of the file before; `sha256` that of the entry's own bytes, those behind `{"sha256":"...",`:

@@ -151,7 +151,7 @@ def held(folder: Folder, is_empty: Callable[[], bool]) -> Iterator[Lease]:
         with keeper.beating(lease.renew):
             yield lease
     finally:
-        with suppress(OSError):  # it expires by itself
+        with suppress(Exception):  # whatever a network raises: the lease expires by itself
             lease.release(remove=is_empty())
 
 

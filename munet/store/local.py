@@ -1,4 +1,4 @@
-"""Folders of the local file system in which a file is either wholly there or not at all (DESIGN decision 5).
+"""Folders of the local file system in which a file is either wholly there or not at all.
 
 A temporary name in the same folder, write, fsync, rename (or, where no file may be there, a link), fsync of the folder;
 so a process that is killed at any instruction leaves at most a `.tmp-` file.
@@ -56,14 +56,18 @@ class LocalFolder:
         return (self._root / name).read_bytes()
 
     def create(self, name: str, data: bytes) -> None:
-        """Writes a file once and for all; `FileExistsError` where there is one with other bytes.
+        """Writes a file once and for all; `FileExistsError` where there is one with other bytes, or another writes it.
 
         Of several writers that do so at the same time, wherever they run, one succeeds.
         """
         try:
             self._put(name, data, _publish_once)
         except FileExistsError:
-            check_same(self.read(name), data, self.location(name))
+            try:
+                found = self.read(name)
+            except FileNotFoundError:  # where there are no links: it is claimed, and not there yet
+                raise FileExistsError(errno.EEXIST, "another process is writing it", self.location(name)) from None
+            check_same(found, data, self.location(name))
 
     def replace(self, name: str, data: bytes) -> None:
         """Writes a file, instead of an older one if there is one; `DiskFullError` where there is no room."""

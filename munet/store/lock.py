@@ -41,7 +41,7 @@ class Held:
     @property
     def is_there(self) -> bool:
         """Whether the file that we locked is where it was: the directory was neither moved nor replaced."""
-        return _is_same(self.descriptor, self._path)
+        return is_same(self.descriptor, self._path)
 
     def check(self) -> None:
         """See `keeper.Keeper`."""
@@ -89,7 +89,7 @@ def acquire(directory: Path) -> Held:
                 try:
                     fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     # The holder before us may have removed the file between our two calls: then lock the new one.
-                    if _is_same(descriptor, path):
+                    if is_same(descriptor, path):
                         _wait(path)
                         owner = Owner.here()
                         _sign(descriptor, path, owner)
@@ -164,7 +164,8 @@ def check_usable(workdir: Path, ours: Collection[str], what: str) -> None:
         )
 
 
-def _is_same(descriptor: int, path: Path) -> bool:
+def is_same(descriptor: int, path: Path) -> bool:
+    """Whether what is open is what is at a path now."""
     try:
         return os.path.samestat(os.fstat(descriptor), path.stat())
     except FileNotFoundError:

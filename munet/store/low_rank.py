@@ -1,4 +1,4 @@
-"""A layer stored as what it adds to another one: a product of two thin matrices for each matrix (DESIGN decision 2).
+"""A layer stored as what it adds to another one: a product of two thin matrices for each matrix.
 
 A kernel W that was trained from W_base is stored as U [rows, rank] and V [rank, columns], the first singular vectors of
 W - W_base with the root of their singular values in each; biases and scales are stored as they are. Kernels of more

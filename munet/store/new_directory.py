@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from pathlib import Path
 from munet.errors import UserError, WorkdirError
 from munet.store.folders import is_remote, local_path
 from munet.store.local import TEMPORARY_PREFIX, disk_full_named, make_directory, sync_directory
+from munet.store.lock import is_same
 
 
 def check_new_directory(option: str, to: str, workdir: str) -> None:
@@ -47,7 +49,8 @@ def new_directory(option: str, to: str) -> Iterator[Path]:
     """A directory that becomes `to` if all goes well, and is removed if not; one that a kill left is removed.
 
     Raises:
-      WorkdirError: something else has come to be there meanwhile, or the place cannot be written.
+      WorkdirError: another process is writing it, or something else has come to be there meanwhile, or the place cannot
+        be written.
       DiskFullError: nothing is left behind.
     """
     target = Path(to).resolve()
@@ -55,14 +58,54 @@ def new_directory(option: str, to: str) -> Iterator[Path]:
     try:
         with disk_full_named(str(target)):
             make_directory(target.parent)
-            shutil.rmtree(place, ignore_errors=True)
-            place.mkdir()
-            try:
-                yield place
-                os.replace(place, target)  # noqa: PTH105 - over an empty directory too, but over no other
-            except BaseException:
-                shutil.rmtree(place, ignore_errors=True)
-                raise
-            sync_directory(target.parent)
+            with _held_alone(place):
+                try:
+                    yield place
+                    os.replace(place, target)  # noqa: PTH105 - over an empty directory too, but over no other
+                except BaseException:
+                    shutil.rmtree(place, ignore_errors=True)
+                    raise
+                sync_directory(target.parent)
+    except BlockingIOError:
+        raise WorkdirError(
+            f"--{option}={target} is being written by another process: wait for it, or give another directory."
+        ) from None
     except OSError as error:
         raise WorkdirError(f"--{option}={target} cannot be written: {error.strerror or error}.") from error
+
+
+@contextmanager
+def _held_alone(place: Path) -> Iterator[None]:
+    """An empty directory at a place, which no other process empties or renames while the block runs.
+
+    The lock on it ends with the process, so one that a kill left is nobody's.
+
+    Raises:
+      BlockingIOError: another process holds it.
+    """
+    while True:
+        place.mkdir(exist_ok=True)
+        try:
+            descriptor = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        except FileNotFoundError:
+            continue
+        try:
+            _lock(descriptor)
+            # The holder before us may have renamed or removed it between any two of our calls: then make a new one.
+            if not is_same(descriptor, place):
+                continue
+            for item in place.iterdir():
+                shutil.rmtree(item) if item.is_dir() and not item.is_symlink() else item.unlink()
+            yield
+            return
+        finally:
+            os.close(descriptor)
+
+
+def _lock(descriptor: int) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise
+    except OSError:  # file systems that lock no directories (NFS): only one process at a time may write there
+        return

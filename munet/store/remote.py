@@ -1,4 +1,4 @@
-"""Folders of object stores, `gs://` and whatever else fsspec knows (DESIGN decision 5).
+"""Folders of object stores, `gs://` and whatever else fsspec knows.
 
 A file is one object, made by one conditional PUT.
 """

@@ -1,4 +1,4 @@
-"""Snapshots of the state at the end of phases, so that a long journal loads fast (DESIGN decision 4).
+"""Snapshots of the state at the end of phases, so that a long journal loads fast.
 
 Never truth: a snapshot that is damaged, or does not fit the journal, is as if it were not there. A file is one line of
 JSON (length and head hash of the journal it stands for, SHA-256 of the rest) and one line with the state.

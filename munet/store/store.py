@@ -1,4 +1,4 @@
-"""A run's directory: components, journal, snapshots, and the lock that keeps a second run out (DESIGN section 3).
+"""A run's directory: components, journal, snapshots, and the lock that keeps a second run out.
 
 Readers need no lock: every file appears whole, components before the journal entry that names them.
 """

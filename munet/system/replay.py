@@ -1,4 +1,4 @@
-"""The journal folded: the controller's state and the run's totals (DESIGN decision 4: resuming is replaying).
+"""The journal folded: the controller's state and the run's totals (resuming is replaying: docs/design.md).
 
 A snapshot is a run's state as JSON; it only saves time, and one that does not fit the journal is ignored. It is as
 large as the system, so the larger that is, the more children lie between two: what a child costs stays the same, and

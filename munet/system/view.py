@@ -1,4 +1,4 @@
-"""What a run's work directory says of its multitask system, for reading, also while the run goes on (DESIGN section 5).
+"""What a run's work directory says of its multitask system, for reading, also while the run goes on.
 
 A view is the journal folded, at the moment of opening; opening again shows what has happened since. Nothing here
 writes or needs JAX. Reports read a view; `munet.open` makes of it the `System` that predicts and draws itself.

@@ -2,7 +2,7 @@
 
 Padding never leaves this module and `extract`: absent blocks and adapters hold zeros and a gate of 0, narrower adapters
 and smaller heads hold zeros and a mask, absent low-rank updates and lower ranks just zeros; `extract` cuts back to what
-the store sees (DESIGN decision 2).
+the store sees.
 """
 
 from __future__ import annotations

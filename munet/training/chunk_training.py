@@ -1,4 +1,4 @@
-"""A chunk in training: its children's arrays on its devices, and what is done with them (DESIGN section 4)."""
+"""A chunk in training: its children's arrays on its devices, and what is done with them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Saves a generation that is still in training with Orbax, so that a restart continues inside it (DESIGN decision 6).
+"""Saves a generation that is still in training with Orbax, so that a restart continues inside it.
 
 Published = store, in flight = here. A save happens at most every few minutes, after a cycle, and asynchronously; it
 holds the whole state of every chunk, so that what continues is bit for bit what would have gone on. When a signal is to
@@ -143,6 +143,11 @@ class InFlight:
             )
         instead = "the generation is trained from its beginning"
         return self._saves.restore(fitting, lambda saved: _load(self._saves, saved, key, like), instead)
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether the last save that was begun has failed, once it was waited for."""
+        return self._saves.has_failed
 
     def clear(self) -> None:
         """Removes every save: the generation is committed."""

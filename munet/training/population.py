@@ -1,4 +1,4 @@
-"""The population engine: trains the children of a generation side by side (DESIGN section 4).
+"""The population engine: trains the children of a generation side by side.
 
     streams = children by the batches that they see            (placement/streams.py)
     groups  = children of a stream by static signature        (placement/grouping.py)

@@ -1,4 +1,4 @@
-"""Saves a training state with Orbax, in the background, newest only (DESIGN decision 6): for whatever is in flight.
+"""Saves a training state with Orbax, in the background, newest only: for whatever is in flight.
 
 A training needs none of its saves: one that fails is told once and left aside, one that cannot be used is removed.
 What was saved is used only as it was written: see `save_manifest.py`.
@@ -43,6 +43,9 @@ class Saves:
       subject: what is saved, for messages.
       note: told what people should know: that saving failed (once), that a save cannot be used.
       clock: seconds, monotonic.
+
+    Attributes:
+      has_failed: whether the last save that was begun has failed, once it was waited for.
     """
 
     def __init__(
@@ -62,7 +65,7 @@ class Saves:
         self._last_save = clock()
         self._pending: tuple[epath.Path, str, Future[None]] | None = None
         self._background = ThreadPoolExecutor(1)  # its thread is made when there is something to save
-        self._has_failed = False
+        self.has_failed = self._is_told = False
         quiet.about_failed_saves()
 
     def begin(self) -> None:
@@ -155,12 +158,13 @@ class Saves:
         except Exception as error:  # as in `save`
             self._failed(target, error)
             return
+        self.has_failed = False
         _remove([item for item in self._folder.glob(f"{family}-*") if item.name != target.name])
 
     def _failed(self, target: epath.Path, error: Exception) -> None:
-        if not self._has_failed:
+        if not self._is_told:
             self._note(f"{self._what} cannot be saved; {self._goes_on} goes on without: {_line(error)}")
-        self._has_failed = True
+        self.has_failed = self._is_told = True
         # Half a save is of no use and may be what filled the disk. Complete ones do not have this name.
         _remove(list(self._folder.glob(f"{target.name}*")) if self._folder.exists() else [])
 

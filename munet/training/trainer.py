@@ -1,4 +1,4 @@
-"""The seam between the run loop and whatever trains: a generation is planned, then trained (DESIGN section 1).
+"""The seam between the run loop and whatever trains: a generation is planned, then trained.
 
 `Population` trains on the devices of one machine. Whatever else trains (many machines, a simulation) takes its place by
 these two methods; nothing above it changes.

@@ -1,4 +1,4 @@
-"""Trains a wave of children, cycle by cycle, and goes on inside one that was saved (DESIGN section 4).
+"""Trains a wave of children, cycle by cycle, and goes on inside one that was saved.
 
     for each cycle: for each turn of batches: every chunk trains on those of its stream; then every chunk validates
 

@@ -1,4 +1,4 @@
-"""A pretrained root as a feature extractor: what `munet.load_root` gives (DESIGN section 5)."""
+"""A pretrained root as a feature extractor: what `munet.load_root` gives."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """What was drawn before later mutations existed is still drawn: recorded results and journals stay valid.
 
 The digests were taken from the version before LoRA and the score's further factors. A new possible mutation has a name
-of its own in the path of its draw (DESIGN decision 7); one that a configuration does not allow is not drawn at all.
+of its own in the path of its draw; one that a configuration does not allow is not drawn at all.
 """
 
 from __future__ import annotations

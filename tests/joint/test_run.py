@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import numpy as np
 import pytest
 from PIL import Image
@@ -17,9 +19,10 @@ from munet.cli import main
 from munet.errors import ConfigError, CorruptionError, DataError, DivergedError, WorkdirError
 from munet.joint.loop import Training
 from munet.joint.saving import JointSaves
-from munet.joint.workdir import PRETRAIN
+from munet.joint.workdir import PRETRAIN, TRAIN, Workdir
 from munet.methods.pretraining import job as pretraining
-from munet.store import Store
+from munet.store import Store, component_id
+from munet.types import ComponentRecord, Leaf
 from munet.vit.architecture import get_variant
 from munet.vit.augreg import load_augreg
 from tests.joint import tiny
@@ -171,6 +174,34 @@ def test_a_complete_training_says_so(whole: tuple[Path, list[str]], data: Path, 
     tiny.write_data(tmp_path)
     pretrain(tiny.config(tmp_path), str(whole[0]), said.append)
     assert (whole[0] / "result.json").read_bytes() == before
+
+
+def test_it_says_so_where_orbax_could_save_nothing(whole: tuple[Path, list[str]], data: Path, tmp_path: Path) -> None:
+    store, root = fsspec.core.url_to_fs(f"memory://{tmp_path}/run")
+    store.put(str(whole[0]), root, recursive=True)
+    said: list[str] = []
+    pretrain(tiny.config(data, checkpoint_minutes=-1.0), f"memory://{tmp_path}/run", said.append)
+    assert "complete; nothing is left to do" in said[0]
+
+
+def test_half_a_component_that_a_kill_left_is_in_nobodys_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On file systems without links what claims a name for one writer would keep it for ever."""
+    monkeypatch.setattr(os, "link", no_links)
+    place = Workdir(tmp_path / "run", TRAIN)
+    record, arrays = ComponentRecord("head", {"bias": Leaf((2,))}, "init"), {"bias": np.zeros(2, np.float32)}
+    identity = component_id(record, arrays)
+    folder = tmp_path / "run" / "components"
+    folder.mkdir(parents=True)
+    (tmp_path / "run" / "train.json").touch()
+    for left in (f".tmp-claim-{identity}.safetensors", f".tmp-1-2-{identity}.safetensors"):
+        (folder / left).touch()
+    with place.lock():
+        assert place.components.put(record, arrays) == identity
+    assert [path.name for path in folder.iterdir()] == [f"{identity}.safetensors"]
+
+
+def no_links(source: Path, target: Path) -> None:
+    raise OSError(errno.EPERM, os.strerror(errno.EPERM), str(source), None, str(target))
 
 
 def test_another_recipe_or_other_data_are_refused_by_name(

@@ -135,6 +135,12 @@ def test_it_opens_predicts_draws_and_verifies(workdir: Path, data: Path, capsys:
     assert main(["graph", f"--workdir={workdir}", f"--output={data}/graph.svg"]) == 0
 
 
+def test_it_cannot_be_compressed(workdir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compress", f"--workdir={workdir}", f"--to={tmp_path}/small", "--tolerance=100"]) == 2
+    assert "holds a joint training" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_changed_component_is_found(workdir: Path, data: Path, tmp_path: Path) -> None:
     import shutil
 

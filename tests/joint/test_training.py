@@ -184,10 +184,26 @@ def test_a_loss_that_is_not_finite_names_task_round_and_seed(tmp_path: Path) -> 
 
 def test_a_deadline_saves_and_ends(tmp_path: Path) -> None:
     whole = toy.train(toy.make(tmp_path), tmp_path / "whole")
-    with pytest.raises(TimeIsUpError):
+    with pytest.raises(TimeIsUpError) as raised:
         toy.train(toy.make(tmp_path), tmp_path / "run", hours=1e-9)
+    assert (
+        raised.value.words(0.5) == "runtime.max_hours = 0.5 have passed. Everything is saved; the same command goes on."
+    )
     seen: list[Event] = []
     again = toy.train(toy.make(tmp_path), tmp_path / "run", seen.append)
     assert next(event for event in seen if isinstance(event, TrainingStarted)).rounds_done == 3
     assert toy.leaves(again) == toy.leaves(whole)
     assert [event.round for event in seen if isinstance(event, Measured)] == [4, 8, 12]
+
+
+def test_a_deadline_does_not_say_saved_where_nothing_could_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError("the disk is full")
+
+    told: list[str] = []
+    monkeypatch.setattr(toy, "notify_of", told.append)
+    monkeypatch.setattr("munet.training.saves.ocp.save_async", full)
+    with pytest.raises(TimeIsUpError) as raised:
+        toy.train(toy.make(tmp_path), tmp_path / "run", hours=1e-9)
+    assert len(told) == 1
+    assert "What could not be saved (above) is trained again; the same command goes on." in raised.value.words(0.5)

@@ -23,8 +23,15 @@ from munet.report.graph import page
 from munet.report.verify.verify import remeasure, verify
 from munet.run import extend as extending
 from munet.run import runs
-from munet.run.extension import Request, parse_iterations
+from munet.run.dry_run import describe_extension
+from munet.run.estimates import TimedProgram
+from munet.run.extension import Request, parse_iterations, plan_extension
+from munet.run.grown import Grown
 from munet.store import Store, journal
+from munet.system import view
+from munet.training.placement.devices import DeviceLayout
+from munet.training.program.optimizer import UpdateRule
+from munet.training.program.signature import Signature
 from munet.types import ExtendEntry, PhaseEntry, StartEntry
 from tests.interrupted import Stop, until
 from tests.run.extended_run import config, extend, request, results
@@ -196,6 +203,22 @@ def test_a_dry_run_writes_nothing(run: Path, data: Path) -> None:
     assert "256 training images in all" in text
     assert "likely" in text
     assert contents(run) == before
+
+
+def test_a_dry_run_times_the_program_that_will_train(run: Path, data: Path) -> None:
+    """The whole of its update rule is the run's."""
+    system = view.open(str(run))
+    grown = Grown.prepare(system, plan_extension(system, request(data, "right")))
+    grown.plan.settings[-1].experiment.fidelity.momentum_product = "bfloat16"
+    rules: list[UpdateRule] = []
+
+    def measure(program: Signature, layout: DeviceLayout, rule: UpdateRule) -> TimedProgram:
+        rules.append(rule)
+        raise Stop
+
+    with pytest.raises(Stop):
+        list(describe_extension(grown, measure))
+    assert [rule.momentum_product for rule in rules] == ["bfloat16"]
 
 
 def test_an_older_munet_refuses_it_by_the_format(

@@ -16,14 +16,15 @@ import pytest
 import munet
 from munet.cli.main import main
 from munet.errors import UserError, WorkdirError
+from munet.progress import events, wording
 from munet.report import history
 from munet.report.graph import page
 from munet.report.verify.verify import remeasure, verify
 from munet.run import extend as extending
-from munet.run import runs
+from munet.run import loop, runs
 from munet.run.forget import plan_forgetting
 from munet.store import Store
-from munet.types import Position
+from munet.types import ExtendEntry, Position
 from tests import tiny_run
 from tests.evolution.simulation import make_tasks
 from tests.report.stored_run import write_run
@@ -110,6 +111,23 @@ def test_pictures_and_status_say_that_it_is_forgotten(
     capsys.readouterr()
     assert main(["status", f"--workdir={run}", f"--task={TASK}"]) == 2
     assert "was forgotten" in capsys.readouterr().err
+
+
+def test_tasks_are_counted_without_those_that_are_forgotten(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    forget_all(run)
+    new = replace(make_tasks(4)[0], name="new", uri="memory:new")
+    system = munet.open(str(run))
+    Store(run).journal.append(ExtendEntry(system.position, (new,), ("new",)))
+    assert main(["status", f"--workdir={run}"]) == 0
+    assert "task 3 of 3 (new) is active" in capsys.readouterr().out
+    told: list[events.Event] = []
+    system = munet.open(str(run))
+    loop.announce(system.controller, system.store, system.run_state, told.append)
+    (started,) = told
+    assert isinstance(started, events.RunStarted)
+    assert started.task_names == ("task1", "task2", "new")
+    phase = wording.describe_phase(events.PhaseStarted(new, system.position), started)
+    assert phase.startswith("task iteration 1/2, task 3/3: new ")
 
 
 def answer(monkeypatch: pytest.MonkeyPatch, text: str, is_terminal: bool = True) -> None:

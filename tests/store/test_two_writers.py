@@ -18,7 +18,7 @@ import pytest
 from munet.errors import WorkdirError
 from munet.store import Journal, Store, keeper
 from munet.store.folders import open_folder
-from munet.store.lease import Lease
+from munet.store.lease import Lease, held
 from tests.store import shared_store
 from tests.store.samples import entry, put_published, records_of
 
@@ -195,6 +195,27 @@ def test_a_lease_is_renewed_given_back_and_acquired_again(url: str) -> None:
     assert open_folder(second._folder.path).names() == {"00000002.json"}
 
 
+@pytest.mark.parametrize("error", [OSError("503"), Exception("503, as gcsfs says it")])
+def test_a_lease_that_cannot_be_given_back_hides_nothing(url: str, error: Exception) -> None:
+    """It expires by itself; what was done while it was held counts, and so does what went wrong meanwhile."""
+    folder = open_folder(f"{url}/lease")
+
+    def replace(name: str, data: bytes) -> None:
+        raise error
+
+    with held(folder, lambda: False):
+        folder.replace = replace  # type: ignore[method-assign]
+
+    def fail() -> None:
+        folder = open_folder(f"{url}/other")
+        with held(folder, lambda: False):
+            folder.replace = replace  # type: ignore[method-assign]
+            raise ValueError("the reason")
+
+    with pytest.raises(ValueError, match="the reason"):
+        fail()
+
+
 def test_a_killed_holder_of_this_machine_is_not_waited_for(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
@@ -241,6 +262,26 @@ def test_a_file_system_without_links_creates_once_too(tmp_path: Path, monkeypatc
     with pytest.raises(FileExistsError):
         place.create("one", b"2")
     assert [path.name for path in tmp_path.iterdir()] == ["one"]
+
+
+def test_there_an_entry_that_another_is_about_to_write_is_its(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between its claim of the name and its renaming."""
+    journal = Journal(tmp_path)
+    real = os.replace
+
+    def replace(source: Path, target: Path) -> None:
+        monkeypatch.setattr(os, "replace", real)
+        with pytest.raises(WorkdirError, match="two runs share this work directory"):
+            Journal(tmp_path).append(entry(1), at=0)
+        real(source, target)
+
+    def link(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", link)
+    monkeypatch.setattr(os, "replace", replace)
+    journal.append(entry(0), at=0)
+    assert list(Journal(tmp_path).entries()) == [entry(0)]
 
 
 # The body of a real process: goes on with a run, an entry every few moments until it is told to end; says what became

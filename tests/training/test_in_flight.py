@@ -309,6 +309,11 @@ def test_a_failed_save_leaves_the_one_before(tmp_path: Path, monkeypatch: pytest
     (tmp_path / f"{WHAT.name}-000001.orbax-checkpoint-tmp").mkdir()
     in_flight.wait()
     assert [path.name for path in tmp_path.iterdir()] == [f"{WHAT.name}-000000"]
+    assert in_flight.has_failed
+    monkeypatch.undo()
+    save(in_flight, 1)
+    in_flight.wait()
+    assert not in_flight.has_failed
 
 
 def test_places_that_orbax_does_not_know(tmp_path: Path) -> None:

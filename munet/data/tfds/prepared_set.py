@@ -1,4 +1,4 @@
-"""A prepared TFDS data set on disk: finding, opening and decoding it without TensorFlow (DESIGN decision 10).
+"""A prepared TFDS data set on disk: finding, opening and decoding it without TensorFlow.
 
 A set is found by its folder, `<data_dir>/<name>/<version>`, so sets that TFDS has no builder class for can be read too.
 """

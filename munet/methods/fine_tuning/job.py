@@ -18,6 +18,7 @@ from munet.joint.best import best_of_task, best_point
 from munet.joint.job import Free, Job, Length, Words
 from munet.joint.learner import Facts
 from munet.joint.preparation import Say, check_shared, open_inputs
+from munet.joint.program import Spread
 from munet.joint.publishing import put
 from munet.joint.rounds import Stream
 from munet.joint.run import Finished
@@ -68,8 +69,9 @@ def prepare(config: TrainConfig, say: Say = lambda _: None) -> Job:
     for note in root.notes:
         say(f"root {experiment.root}: {note}")
     streams = tuple(_stream(task, config) for task in tasks)
+    devices = Spread.of(experiment.replicas, len(opened.layout.devices)).sharing
     for stream in streams:
-        check_shared(stream.batch_size, experiment.batch_size, len(stream.labels), _sharing(config, opened.layout))
+        check_shared(stream.batch_size, experiment.batch_size, len(stream.labels), devices)
     epoch = max(-(-len(stream.labels) // stream.batch_size) for stream in streams)
     rounds = experiment.num_rounds or max(round(experiment.num_epochs * epoch), 1)
     validate_every = experiment.validate_every or epoch
@@ -146,16 +148,6 @@ def _stream(task: Task, config: TrainConfig) -> Stream:
 
     labels = np.asarray(train.labels, np.int32)
     return Stream(name, train.images, labels, batch_size, path, class_balanced=experiment.class_balanced)
-
-
-def _sharing(config: TrainConfig, layout: object) -> int:
-    """How many devices share a batch: those that are left when replicas are spread."""
-    from munet.joint.program import Spread
-    from munet.training.placement.devices import DeviceLayout
-
-    if not isinstance(layout, DeviceLayout):
-        raise TypeError("expected a DeviceLayout")
-    return Spread.of(config.experiment.replicas, len(layout.devices)).sharing
 
 
 def _measured(

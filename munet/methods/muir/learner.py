@@ -22,9 +22,10 @@ from munet.joint.learner import Answers, Batch, Component, Deciding, Facts, Grou
 from munet.methods.muir import alignment
 from munet.methods.muir import state as states
 from munet.methods.muir.adapters import with_adapters
-from munet.methods.muir.blocks import Part, Plan, generate, refined
+from munet.methods.muir.blocks import Part, Plan
 from munet.methods.muir.components import components
 from munet.methods.muir.generations import Generations, winners
+from munet.methods.muir.hypermodules import generate, refined
 from munet.methods.muir.nets import Leaves, Net
 from munet.methods.muir.objectives import evaluated, judged
 from munet.methods.muir.state import MuirState, Trained

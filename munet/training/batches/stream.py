@@ -1,4 +1,4 @@
-"""Batches on the device: the gather and augment programs, and the padded validation batches (DESIGN section 4).
+"""Batches on the device: the gather and augment programs, and the padded validation batches.
 
 Separate from the train program, which sees only batches: so tasks of any source shape share it. Segments are augmented
 once and used by every child of the stream.

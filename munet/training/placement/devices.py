@@ -1,4 +1,4 @@
-"""The devices of a run, and what is known of them: how many, how large, how fast (DESIGN section 4).
+"""The devices of a run, and what is known of them: how many, how large, how fast.
 
 Mesh axes are (child, data, model). The devices are cut into slots: one device each, or as many as a child needs that
 does not fit on one (fitting.py); which child gets which is decided in placing.py. On a CPU the chunks of a wave are at

@@ -1,4 +1,4 @@
-"""Which children share a train program: a small cost model of arithmetic against compilation (DESIGN section 4).
+"""Which children share a train program: a small cost model of arithmetic against compilation.
 
 The decision depends on the children and on the programs that the journal says the run has used before, never on what
 this process happens to have compiled: a killed and resumed run groups its children exactly as an undisturbed one.

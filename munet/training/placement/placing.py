@@ -1,4 +1,4 @@
-"""Which devices the children of each stream get, and in which dispatch each of them runs (DESIGN section 4).
+"""Which devices the children of each stream get, and in which dispatch each of them runs.
 
 The streams of a generation share the devices so that all have about as much to do: a stream gets slots in proportion to
 what its children cost, the costly ones first, each where least is placed so far. Within a stream its groups share its

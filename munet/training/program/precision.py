@@ -1,4 +1,4 @@
-"""In which precision programs compute: bfloat16 where the hardware is made for it (DESIGN section 4)."""
+"""In which precision programs compute: bfloat16 where the hardware is made for it."""
 
 from __future__ import annotations
 

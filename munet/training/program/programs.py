@@ -1,4 +1,4 @@
-"""The compiled programs: train on a segment of batches, evaluate, keep the best version (DESIGN section 4).
+"""The compiled programs: train on a segment of batches, evaluate, keep the best version.
 
 Each is written for one child and mapped over a leading child axis; on a mesh of several devices every device maps over
 its own children and nothing is exchanged, unless a child is itself spread over devices (sharding.py). A program is made
@@ -38,7 +38,7 @@ class ChildState(NamedTuple):
 
 
 class Evaluation(NamedTuple):
-    """What a model says of a labelled set; the host counts (`evaluation.Counts`)."""
+    """What a model says of a labelled set; the host counts (`evaluation.count`)."""
 
     predicted: Int[Array, "batches n"]  # the most probable class; -1 where an output is not finite
     is_finite: Bool[Array, ""]  # whether all outputs are

@@ -1,4 +1,4 @@
-"""The static signature of a train program: what changes the amount of work (DESIGN section 4).
+"""The static signature of a train program: what changes the amount of work.
 
 Children of a generation differ mostly in *values* (masks, gates, learning rates), which a program takes as arrays. What
 must be compiled in is the depth, the lowest level that trains, the width of inserted layers, and the shapes of a batch.

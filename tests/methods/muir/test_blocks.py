@@ -19,12 +19,11 @@ from munet.methods.muir.blocks import (
     convolution,
     dense,
     gates,
-    generate,
     into_heads,
     matrices,
     out_of_heads,
-    refined,
 )
+from munet.methods.muir.hypermodules import generate, refined
 
 _REFINED = jax.jit(refined)
 KINDS = [

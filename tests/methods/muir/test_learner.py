@@ -15,7 +15,8 @@ from munet.joint.learner import Batch, Place
 from munet.methods.muir import job
 from munet.methods.muir import state as states
 from munet.methods.muir.alignment import resting
-from munet.methods.muir.blocks import Part, Plan, dense, generate
+from munet.methods.muir.blocks import Part, Plan, dense
+from munet.methods.muir.hypermodules import generate
 from munet.methods.muir.learner import Muir
 from tests.joint.conformance import same
 from tests.methods.muir.small import config

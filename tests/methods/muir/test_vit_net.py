@@ -11,7 +11,8 @@ import pytest
 
 from munet.joint.learner import Batch
 from munet.methods.muir import job
-from munet.methods.muir.blocks import Part, Plan, generate
+from munet.methods.muir.blocks import Part, Plan
+from munet.methods.muir.hypermodules import generate
 from munet.methods.muir.learner import Muir
 from munet.methods.muir.vit_net import VitNet, vit
 from munet.vit import flops
