@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from munet.errors import UserError
+from munet.paths import check_folder
 from munet.report import history
 from munet.report.animation import film
 from munet.report.graph import page
@@ -36,6 +37,7 @@ def write(workdir: str, output: str, seconds: float) -> None:
         raise UserError(f"--seconds={seconds:g}: expected 0.02 to 60 for each frame.")
     if ending == ".mp4":
         film.check_mp4()
+    check_folder(output)
     run = view.open(workdir)
     if run.joint is not None:
         raise UserError(f"{workdir} holds a joint training, which has no journal to be shown.")

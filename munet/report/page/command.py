@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from munet.errors import UserError
+from munet.paths import check_folder
 from munet.report.page import files, html, report, source
 from munet.text import byte_size, count, say
 
@@ -42,6 +43,7 @@ def write(options: Options) -> None:
     """
     if Path(options.output).suffix.lower() not in (".html", ".htm"):
         raise UserError(f"--output={options.output}: a report is a page; give a name that ends in .html.")
+    check_folder(options.output)
     read = source.read(options.workdir, options.compare)
     examples = None
     if options.examples:
