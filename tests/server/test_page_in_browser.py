@@ -47,7 +47,12 @@ def test_a_page_that_is_opened_early_gets_its_tasks_when_the_models_are_ready(pa
 
 def test_what_will_not_change_is_said_and_not_asked_again(page: Any, server: Running) -> None:
     asked = []
-    page.route("**/v1/tasks", lambda route: (asked.append(route), route.fulfill(**_DAMAGED)))
+
+    def answer(route: Any) -> None:
+        asked.append(route)
+        route.fulfill(**_DAMAGED)
+
+    page.route("**/v1/tasks", answer)
     page.goto(server.url)
     page.wait_for_selector("#said:not(:empty)")
     page.wait_for_timeout(1500)
