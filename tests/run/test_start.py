@@ -184,5 +184,6 @@ def test_baselines_are_said_before_the_run_that_they_follow(
 ) -> None:
     told: list[object] = []
     monkeypatch.setattr(runs, "start_or_go_on", lambda _, place, *rest: told.append(place))
-    runs.evolve(Config(Experiment(tasks=("builtin:digits",)), Runtime(compare=compare)), "run", told.append)
+    runtime = Runtime(compare=compare)  # type: ignore[arg-type]
+    runs.evolve(Config(Experiment(tasks=("builtin:digits",)), runtime), "run", told.append)
     assert [event.text if isinstance(event, Note) else event for event in told[: len(said) + 1]] == [*said, "run"]
