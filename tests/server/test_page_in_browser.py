@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.browser import needs_chromium, started
-from tests.server.running import TASKS, Running
+from tests.server.running import TASKS, Running, png
 
 pytestmark = needs_chromium
 
@@ -59,3 +59,13 @@ def test_what_will_not_change_is_said_and_not_asked_again(page: Any, server: Run
     assert page.inner_text("#said") == "A file is damaged."
     assert page.get_attribute("#said", "class") in (None, "")
     assert len(asked) == 1
+
+
+def test_answers_fit_a_telephone(page: Any, server: Running) -> None:
+    page.set_viewport_size({"width": 360, "height": 800})
+    page.goto(server.url)
+    page.set_input_files("#files", [{"name": "a.png", "mimeType": "image/png", "buffer": png()}])
+    page.wait_for_selector("article section >> nth=2")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    right = "all => Math.max(...all.map((one) => one.getBoundingClientRect().right))"
+    assert page.eval_on_selector_all("meter, .row span", right) <= 344  # the margin of the page stays
