@@ -39,7 +39,6 @@ from munet.types import TaskInfo
 _WIDTH = 140  # of tables, as elsewhere in pipes
 _UNKNOWN, _NOTHING = "?", "-"
 _TIMES = ("head only", "likely", "every layer", "compilation", "programs")
-_MEASURING = "\nMeasuring a training step, which is compiled first: seconds, or a minute on a busy machine ..."
 _HOW_TIMED = """
 likely: the children of a rehearsal, a run with invented results; several may share a program, which trains what any of
 them needs. head only, every layer: the same children and programs, with their depths, image sizes, adapters and LoRA,
@@ -101,7 +100,7 @@ def describe(
         )
     yield _text(_memory_table(config, layout, planned))
     program = estimates.full_training(config.experiment, estimates.largest(infos, config.experiment))
-    yield _MEASURING
+    say("\n" + wording.describe_measuring("a training step"))
     measured = measure(program, layout, UpdateRule.of(config.experiment))
     yield _measurement(measured, layout)
     yield _text(_time_table(config, layout, infos, measured))
@@ -138,7 +137,7 @@ def describe_extension(
     yield _text(_tasks_table(planned, config.experiment))
     yield _text(_memory_table(config, layout, planned))
     program = estimates.full_training(config.experiment, estimates.largest(infos, config.experiment))
-    yield _MEASURING
+    yield "\n" + wording.describe_measuring("a training step")
     measured = measure(program, layout, UpdateRule(config.experiment.clip_norm))
     yield _measurement(measured, layout)
     rehearsed = rehearsal.plans_from(grown.system.controller, grown.state)
