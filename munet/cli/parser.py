@@ -89,7 +89,7 @@ class Parser:
             rest, overrides = split_overrides(arguments)
         options, unknown = self._parser.parse_known_args(rest)
         if unknown:
-            raise UserError(self._advice(name, unknown[0]))
+            raise UserError(self._advice(name, unknown))
         if options.help or name is None:
             sys.stdout.write(_HELP)
             raise SystemExit(0)
@@ -102,14 +102,21 @@ class Parser:
         """What `munet COMMAND --help` prints, by command; for the documentation."""
         return {name: parser.format_help() for name, parser in self._commands.items()}
 
-    def _advice(self, name: str | None, unknown: str) -> str:
+    def _advice(self, name: str | None, unknown: Sequence[str]) -> str:
         usage = (self._commands[name] if name else self._parser).format_usage().strip()
         valid = re.findall(r"--\w+", usage)
-        if not unknown.startswith("-"):
-            return f"{name} takes no {unknown!r}. {_meant_by_word(unknown, valid)}\n{usage}"
-        option, _, value = unknown.partition("=")
-        hint = did_you_mean(option, valid) or (name in _CONFIGURED and _meant_as_setting(option, value))
-        return f"there is no option {unknown!r}. {hint or nearest(option, valid)}\n{usage}"
+        options = [argument for argument in unknown if argument.startswith("-")]
+        if not options:
+            return f"{name} takes no {unknown[0]!r}. {_meant_by_word(unknown[0], valid)}\n{usage}"
+        # The words beside unknown options are taken for their values.
+        return "\n".join([*(_meant_by_option(name, option, valid) for option in options), usage])
+
+
+def _meant_by_option(name: str | None, unknown: str, valid: Sequence[str]) -> str:
+    """What somebody meant by an option that there is not."""
+    option, _, value = unknown.partition("=")
+    hint = did_you_mean(option, valid) or (name in _CONFIGURED and _meant_as_setting(option, value))
+    return f"there is no option {unknown!r}. {hint or nearest(option, valid)}"
 
 
 def _meant_by_word(word: str, valid: Sequence[str]) -> str:
@@ -138,8 +145,15 @@ def _run(name: str, values: dict[str, Any]) -> int | None:
     return command(**values)
 
 
+_MISTYPED = re.compile(r"argument (--\w+): invalid (int|float) value: (.*)", re.DOTALL)  # argparse's words
+_NUMBERS = {"int": "a whole number", "float": "a number"}
+
+
 class _Arguments(argparse.ArgumentParser):
     """argparse whose complaints are like all others of munet."""
 
     def error(self, message: str) -> NoReturn:
+        if mistyped := _MISTYPED.fullmatch(message):
+            option, kind, given = mistyped.groups()
+            message = f"{option} takes {_NUMBERS[kind]}; got {given}."
         raise UserError(f"{message}\n{self.format_usage().strip()}")

@@ -76,14 +76,16 @@ def extend(
 
 
 def _print_results(settings: Config, workdir: str) -> None:
-    """The table that a run ends with: against its baselines if it has any, else its status."""
+    """What a run ends with: its table, against its baselines if it has any, else its status; and what to do with it."""
     from munet.report import status, tables
+    from munet.report.overview import next_steps
 
-    if not settings.runtime.compare:
+    if settings.runtime.compare:
+        systems = tables.compared(workdir, tuple(reversed(settings.runtime.compare)))
+        plain_console().print(tables.comparison(systems).rich(), highlight=False)
+    else:
         status.print_status(workdir)
-        return
-    systems = tables.compared(workdir, tuple(reversed(settings.runtime.compare)))
-    plain_console().print(tables.comparison(systems).rich(), highlight=False)
+    say(next_steps(workdir))
 
 
 def pretrain(config: str, workdir: str, overrides: Sequence[Override], dry_run: bool) -> None:

@@ -6,18 +6,17 @@ here: short names (`--config.seed=1`), and lists without quotes (`--config.tasks
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 from absl import flags
 
 from munet.config.checks import C, validate
 from munet.config.evolve import Config
-from munet.config.fields import full_name, set_value, settings_of
+from munet.config.fields import field_problems, full_name, set_value, settings_of
 from munet.config.files import load_any_config, load_as
+from munet.config.lists import split
 from munet.config.values import Setting
 from munet.errors import ConfigError
 from munet.kinds import KINDS, AnyConfig
@@ -102,7 +101,8 @@ def override(config: C, overrides: Sequence[Override]) -> C:
     """Assigns the overrides to `config`, in place.
 
     Raises:
-      ConfigError: unknown or ambiguous names and values of the wrong type; all of them.
+      ConfigError: unknown or ambiguous names and values of the wrong type; all of them, and with them whatever is no
+        allowed value. Whether fields fit together is not asked then: what the mistaken ones would be is not known.
     """
     problems = []
     settings = settings_of(type(config))
@@ -113,7 +113,8 @@ def override(config: C, overrides: Sequence[Override]) -> C:
         except ValueError as error:
             problems.append(f"{item}: {error}")
     if problems:
-        raise ConfigError(problems)
+        mistyped, others = field_problems(config)
+        raise ConfigError([*problems, *mistyped.values(), *others])
     return config
 
 
@@ -128,7 +129,7 @@ def _parsed(setting: Setting, text: str | None) -> Any:
             raise ValueError(f"{setting.path} needs a value: {setting.as_text}.")
         return True
     try:
-        values = [_element(setting.kind, part) for part in (_split(text) if setting.is_tuple else [text])]
+        values = [_element(setting.kind, part) for part in (split(text) if setting.is_tuple else [text])]
         return setting.typed(values if setting.is_tuple else values[0])
     except ValueError as error:
         raise ValueError(f"{setting.path} takes {setting.as_text}; got {text!r}.") from error
@@ -136,35 +137,3 @@ def _parsed(setting: Setting, text: str | None) -> Any:
 
 def _element(kind: type, text: str) -> Any:
     return _PARSERS[kind].parse(text.strip()) if kind in _PARSERS else text
-
-
-def _split(text: str) -> list[str]:
-    """Splits at commas outside of quotes and brackets; an outer pair of brackets and quotes around parts are optional.
-
-    `tfds:x?train=train[5%:],tfds:y`, `folder:x?range=0,4095,tfds:y`, `tfds:x?classes=0,4,9,tfds:y`, `('a', "b,c")` and
-    `[0.1, 0.2]` give two parts.
-
-    Raises:
-      ValueError: a quote or bracket is not closed, or there is nothing between two commas.
-    """
-    text = text.strip()
-    if text[:1] + text[-1:] in ("()", "[]"):
-        text = text[1:-1]
-    seen = re.sub(r"'[^']*'|\"[^\"]*\"", _hidden, text)
-    while (outside := re.sub(r"\([^()\[\]]*\)|\[[^()\[\]]*\]", _hidden, seen)) != seen:
-        seen = outside  # brackets, from the innermost outwards
-    seen = re.sub(r"[?&]range=[^,&]*,", _hidden, seen)  # an option of a task whose value has a comma
-    # Others that may have several: what follows a comma there and has no scheme is a class, not the next task.
-    seen = re.sub(r"[?&](?:classes|without)=[^,&]*(?:,[^,:&?]*(?=[,&]|$))+", _hidden, seen)
-    commas = [index for index, char in enumerate(seen) if char == ","]
-    parts = [text[before + 1 : after].strip() for before, after in pairwise([-1, *commas, len(text)])]
-    if not parts[-1]:
-        parts.pop()  # "", and a trailing comma as in ("a",)
-    if "" in parts or re.search(r"[()\[\]'\"]", seen):
-        raise ValueError("an empty element, or a bracket or a quote that is not closed")
-    return [part[1:-1] if len(part) > 1 and part[0] == part[-1] and part[0] in "'\"" else part for part in parts]
-
-
-def _hidden(found: re.Match[str]) -> str:
-    """As many characters that are no commas."""
-    return "_" * len(found[0])

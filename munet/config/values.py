@@ -8,6 +8,7 @@ import typing
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
+from munet.config.lists import split
 from munet.errors import nearest
 
 
@@ -119,7 +120,7 @@ class Setting:
             if not self.is_tuple:
                 return self._element(value)
             if isinstance(value, str):
-                example = f"({value!r},)" if self.kind is str else "(1, 2)"
+                example = _tuple_of(value) if self.kind is str else "(1, 2)"
                 raise ValueError(f"expected a tuple, not one string; write {example}.")
             if not isinstance(value, tuple | list):
                 expected = EXPECTED[self.kind][0]
@@ -146,3 +147,11 @@ class Setting:
         if kind is float and not math.isfinite(value):
             raise ValueError(f"expected {expected}, got {value!r}.")
         return kind(value)
+
+
+def _tuple_of(text: str) -> str:
+    """How the tuple is written in Python that the text means on the command line: `a,b` is `('a', 'b')`."""
+    try:
+        return str(tuple(split(text)) or (text,))
+    except ValueError:  # a quote or a bracket that is not closed
+        return str((text,))

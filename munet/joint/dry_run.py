@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,26 +13,33 @@ import numpy as np
 from munet.joint.job import Job
 from munet.joint.program import Programs, mesh_of
 from munet.joint.rounds import Rounds
+from munet.progress import wording
 from munet.text import count, duration
 from munet.training.program.compilation_cache import without_compilation_cache
 
 _MIB = 1 << 20
 
 
-def describe(job: Job) -> list[str]:
-    """Lines for people: what the training will do, and about how long it will take."""
+def describe(job: Job, say: Callable[[str], None] = lambda _: None) -> Iterator[str]:
+    """Lines for people, as they are known: what the training will do, and about how long it will take.
+
+    Args:
+      job: the training.
+      say: told about work that takes long, before it begins.
+    """
+    yield from job.words.summary
+    say(wording.describe_measuring(f"some {job.words.unit}s"))
     measured = measure(job)
     devices, length = job.layout.devices, job.length
     seconds = measured.compilation + length.total * measured.round
     state = (2 if job.keeps_best else 1) * measured.state_bytes
-    return [
-        *job.words.summary,
+    yield from (
         f"about {_mib(state + measured.image_bytes + measured.working_bytes)} on each device: {_mib(state)} of "
         f"parameters and optimiser, {_mib(measured.image_bytes)} of images, {_mib(measured.working_bytes)} for a round",
         f"measured on {count(len(devices), f'{devices[0].device_kind} device')}: {measured.round * 1000:.1f} ms a "
         f"{job.words.unit}, {measured.compilation:.0f} s to compile {count(measured.programs, 'program')}",
         f"about {duration(seconds)} in all, without measuring and saving",
-    ]
+    )
 
 
 def activation_bytes(job: Job) -> float:

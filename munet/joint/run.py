@@ -88,7 +88,7 @@ def train(config: JointConfig, workdir: str, notify: Notify, *, command: str = "
         notify(events.Note(text))
 
     if is_dry_run:
-        for line in dry_run.describe(prepared(config, notify)):
+        for line in dry_run.describe(prepared(config, notify), say):
             say(line)
         return False
     started, deadline = time.monotonic(), Deadline(config.runtime.max_hours)
@@ -117,7 +117,7 @@ def train(config: JointConfig, workdir: str, notify: Notify, *, command: str = "
 
 def describe(config: JointConfig) -> list[str]:
     """What a dry run says."""
-    return dry_run.describe(prepared(config))
+    return list(dry_run.describe(prepared(config)))
 
 
 def prepared(config: JointConfig, notify: Notify = lambda _: None) -> Job:

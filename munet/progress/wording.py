@@ -107,6 +107,11 @@ def describe_run(run: RunStarted) -> str:
     return f"{text}; {count(run.generations_done, 'generation')} done before" if run.generations_done else text
 
 
+def describe_measuring(what: str) -> str:
+    """Said before a dry run measures, which is silent and may take long."""
+    return f"Measuring {what}, compiled first: seconds, or a minute on a busy machine ..."
+
+
 def describe_stages(stages: Sequence[str]) -> str:
     """Equal generations together: `8 generations of 8 children, 5 cycles a child`; others: `explore:8, train:1`."""
     only = set(stages)

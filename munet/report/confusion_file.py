@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from munet import output_file
 from munet.errors import UserError
 from munet.report import drawing
 from munet.report.charts import confusion
@@ -24,12 +25,7 @@ def write(system: RunView, task: TaskName, path: str) -> None:
         raise UserError(f"--confusion={path}: give a name that ends in .svg or .png; as such the matrix is drawn.")
     drawn = _alone(system, task)
     data = drawn.svg() if ending == ".svg" else drawn.png()
-    try:
-        Path(path).write_bytes(data)
-    except OSError as error:
-        raise UserError(
-            f"--confusion={path} cannot be written: {error.strerror}. Give a file in a folder that exists."
-        ) from error
+    output_file.write("--confusion", path, data)
 
 
 def _alone(system: RunView, task: TaskName) -> Chart:

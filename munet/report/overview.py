@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
@@ -15,6 +16,7 @@ from munet.data import notation
 from munet.quality import metric_words
 from munet.report.columns import Column, FittedTable
 from munet.report.unfinished import Unfinished, seconds_left, unfinished
+from munet.system import view
 from munet.system.joint_record import JointRecord
 from munet.system.view import RunView
 from munet.text import count, duration, percent_or_dash, with_interval
@@ -35,13 +37,27 @@ def overview(system: RunView, wide: bool = False) -> Iterator[RenderableType]:
       system: of any run.
       wide: every task, however many there are.
     """
-    lines = [Text(line) for line in summary(system)]
+    lines = [Text(line) for line in [*_score_in_words(system), *summary(system)]]
     if len(system.models) > MANY_TASKS:
         yield from lines
     if table := _table(system, wide):
         yield table
     if len(system.models) <= MANY_TASKS:
         yield from lines
+
+
+def next_steps(workdir: str) -> str:
+    """What can be done with a complete run: commands to copy, for its first task."""
+    run = f"--workdir={shlex.quote(workdir)}"
+    task = shlex.quote(f"--task={next(iter(view.open(workdir).models))}")
+    commands = {
+        f"munet report {run}": "all of it on one page, report.html",
+        f"munet predict {run} {task} IMAGE_OR_FOLDER...": "the classes of images",
+        f"munet extend {run} --to=NEW --config.tasks=...": "a further task, without training the others again",
+    }
+    widest = max(map(len, commands))
+    lines = [f"    {command:{widest}}  # {meaning}" for command, meaning in commands.items()]
+    return "\n".join(["What now? For instance:", *lines])
 
 
 def _table(system: RunView, wide: bool) -> FittedTable | None:
@@ -230,6 +246,17 @@ def _means(system: RunView) -> list[str]:
         f"Parameters in use: {system.total_params:,}, {system.params_per_task:,.0f} a task; trainable, that is not the "
         f"root's: {system.trainable_params:,}.",
     ]
+
+
+def _score_in_words(system: RunView) -> list[str]:
+    """Why scores lie below the qualities that they are made of; nothing where they do not, or there are none yet."""
+    experiment = system.experiment
+    factors = {"size": experiment.scale_factor, "FLOPs": experiment.flops_factor, "latency": experiment.latency_factor}
+    penalties = [name for name, factor in factors.items() if factor < 1]
+    if not penalties or not system.models or system.joint is not None:
+        return []
+    shared = "; it rises when more tasks share its layers" if experiment.scale_factor < 1 else ""
+    return [f"Score: validation quality, penalised for {', '.join(penalties)}; children are judged by it{shared}."]
 
 
 def _beyond_size(experiment: Experiment) -> str:

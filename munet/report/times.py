@@ -22,8 +22,8 @@ class Times:
       starts: of the run.
       cycles: training children and validating them.
       generations: the rest of the generations: compiling, saving, verdicts, publishing; all of a `compress` stage.
-      between: the rest: reading data, choosing seed parents, measuring on test images; all of a generation that was
-        broken off but its cycles.
+      between: the rest: reading data, choosing seed parents, measuring on test images; all of a generation that has
+        not ended, or was broken off, but its cycles and what was compiled for them.
     """
 
     starts: int
@@ -86,24 +86,30 @@ class _Start:
     def __init__(self, time: datetime):
         self._began = self._last = time
         self._is_over = False
-        self._cycles = self._in_cycles = self._rest = 0.0
+        self._cycles = self._in_cycles = self._rest = self._compiled = 0.0
+        self._compiles = False
 
     def tell(self, event: dict[str, Any]) -> None:
         """One more event."""
         if event["event"] != "Note" and not self._is_over:
+            if self._compiles:  # up to here
+                self._compiled += (event["time"] - self._last).total_seconds()
             self._last = event["time"]
         self._is_over = self._is_over or event["event"] == "RunEnded"
+        if event["event"] == "Compiling":
+            self._compiles = event["done"] < event["total"]
         if event["event"] == "CycleEnded":
             self._in_cycles += event["seconds"]
         if event["event"] == "GenerationEnded":
             self._rest += max(event["seconds"] - self._in_cycles, 0.0)
             self._cycles += self._in_cycles
-            self._in_cycles = 0.0
+            self._in_cycles = self._compiled = 0.0  # the rest has what was compiled
 
     def times(self) -> Times:
         """What they come to."""
-        cycles, whole = self._cycles + self._in_cycles, (self._last - self._began).total_seconds()
-        return Times(1, cycles, self._rest, max(whole - cycles - self._rest, 0.0))
+        cycles, rest = self._cycles + self._in_cycles, self._rest + self._compiled
+        whole = (self._last - self._began).total_seconds()
+        return Times(1, cycles, rest, max(whole - cycles - rest, 0.0))
 
 
 def _event(line: str) -> dict[str, Any] | None:
@@ -117,6 +123,8 @@ def _event(line: str) -> dict[str, Any] | None:
         found = {"event": name, "time": datetime.fromisoformat(head.removeprefix('{"time": "'))}
         if name == "RunStarted":
             found["workdir"] = str(json.loads(line)["workdir"])
+        if name == "Compiling":
+            found |= {part: int(json.loads(line)[part]) for part in ("done", "total")}
         if name in ("CycleEnded", "GenerationEnded"):  # in which they come last
             found["seconds"] = float(rest.rpartition('"seconds": ')[2].removesuffix("}"))
     except (ValueError, KeyError, TypeError):

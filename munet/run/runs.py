@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from munet.config import Config, Experiment, as_begun, completed, differences, to_json
+from munet.config.evolve import BASELINES
 from munet.data import uris
 from munet.data.open_settings import NO_ARRAYS, Arrays
 from munet.evolution.controller import Controller
@@ -29,6 +30,7 @@ from munet.system import replay, view
 from munet.system.baselines import baseline_workdir
 from munet.system.start_entry import read_start
 from munet.system.view import RunView
+from munet.text import count
 from munet.training.in_flight import InFlight
 from munet.vit import architecture
 
@@ -65,6 +67,9 @@ def evolve(config: Config, workdir: str, notify: Notify, dry_run: bool = False, 
         for line in describe(config, say):
             notify(events.Note(line))
         return False
+    if kinds := config.runtime.compare:
+        names = ", ".join(BASELINES[kind] for kind in kinds)
+        say(f"The run is compared with {count(len(kinds), 'baseline')}, trained after it: {names}.")
     started, deadline = time.perf_counter(), Deadline(config.runtime.max_hours)
     places = [workdir, *(baseline_workdir(workdir, kind) for kind in config.runtime.compare)]
     try:

@@ -139,6 +139,21 @@ def test_all_problems_come_together_and_the_last_override_wins() -> None:
     assert override(Config(), [Override("seed", "1"), Override("seed", "2")]).experiment.seed == 2
 
 
+def test_a_value_that_is_not_allowed_is_told_beside_one_of_the_wrong_type() -> None:
+    with pytest.raises(ConfigError) as caught:
+        override(Config(), [Override("seed", "one"), Override("scale_factor", "3")])
+    assert [problem.partition("=")[0].strip() for problem in caught.value.problems] == [
+        "--config.seed",
+        "experiment.scale_factor",
+    ]
+
+
+def test_a_misspelt_name_is_not_told_as_what_it_leaves_out_too() -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_config("base", [Override("task", "builtin:digits")])
+    assert len(caught.value.problems) == 1, caught.value.problems
+
+
 def test_every_short_name_means_its_field() -> None:
     assert [full_name(name) for name in short_names()] == list(settings_of())
     assert "seed" in short_names()

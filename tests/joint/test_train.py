@@ -22,6 +22,7 @@ from munet.data.open_settings import OpenSettings
 from munet.data.splits import Split, SplitName
 from munet.data.tasks import Task, load_tasks
 from munet.errors import CheckpointError, ConfigError, DataError, UserError, WorkdirError
+from munet.joint import dry_run
 from munet.joint.run import prepared, train
 from munet.methods.fine_tuning import job as fine_tuning
 from munet.progress.events import Event, Note
@@ -324,6 +325,26 @@ def test_changed_data_are_refused(data: Path, tmp_path: Path) -> None:
     assert status["unsolved_tasks"] == ["first", "second"]
     with pytest.raises(UserError, match="no model yet: training has not ended"):
         munet.open(str(tmp_path / "run")).predict("first", np.zeros((1, 8, 8, 1), np.uint8))
+
+
+def test_a_dry_run_says_that_it_measures_before_it_does(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+
+    def measure(_: object) -> None:
+        assert said[-1].startswith("Measuring some rounds, compiled first")
+        assert said[-2:-1], "what is known before is told before"
+        raise UserError("far enough")
+
+    monkeypatch.setattr(dry_run, "measure", measure)
+    with pytest.raises(UserError, match="far enough"):
+        train(
+            joint_config(data, "shared"),
+            str(tmp_path / "run"),
+            lambda event: said.append(getattr(event, "text", "")),
+            is_dry_run=True,
+        )
 
 
 def test_a_dry_run_writes_nothing(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import itertools
 import json
+import shlex
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from munet.cli.parser import make_parser
 from munet.errors import UserError, WorkdirError
 from munet.evolution import schedule
 from munet.report import overview, status, unfinished
@@ -73,11 +75,33 @@ def test_trainable_parameters_are_those_that_are_not_the_roots(tmp_path: Path) -
     assert "Parameters in use: 346, 173 a task; trainable, that is not the root's: 216." in text
 
 
+def test_it_says_what_a_score_is_where_it_is_no_quality(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_run(tmp_path / "a", scale_factor=0.5)
+    status.print_status(str(tmp_path / "a"))
+    assert "Score: validation quality, penalised for size; " in capsys.readouterr().out
+    write_run(tmp_path / "b", scale_factor=1.0)
+    status.print_status(str(tmp_path / "b"))
+    assert "Score:" not in capsys.readouterr().out
+
+
+def test_what_is_offered_next_is_understood(tmp_path: Path) -> None:
+    """Each line is a command that the parser takes, also of a directory with a blank in its name."""
+    workdir = tmp_path / "my runs"
+    write_run(workdir)
+    first, *commands = overview.next_steps(str(workdir)).splitlines()
+    assert first.endswith(":")
+    for command in commands:
+        words = shlex.split(command.partition(" # ")[0])
+        assert words[0] == "munet"
+        make_parser().parse(words[1:])
+        assert f"--workdir={workdir}" in words
+
+
 def test_time_by_part_is_that_of_the_log(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Two starts, of which the first was killed while it wrote; baselines have their own time."""
     write_run(tmp_path)
     assert status.status_json(view.open(str(tmp_path)))["time"] is None
-    times = (f"2026-01-01T00:0{minute}:00.000+00:00" for minute in itertools.count())
+    times = (f"2026-01-01T00:{minute:02}:00.000+00:00" for minute in itertools.count())
 
     def line(event: str, **fields: object) -> str:
         return json.dumps({"time": next(times), "event": event, **fields})
@@ -87,6 +111,9 @@ def test_time_by_part_is_that_of_the_log(tmp_path: Path, capsys: pytest.CaptureF
         line("GenerationStarted", plan={"seconds": 1}),
         line("CycleEnded", cycle=0, qualities={}, image_steps=1, seconds=20.5),
         line("GenerationEnded", entry={"a": {"seconds": 3.0}}, seconds=50.0),
+        line("Compiling", done=0, total=2),
+        line("Compiling", done=1, total=2),
+        line("Compiling", done=2, total=2),
         line("CycleEnded", cycle=0, qualities={}, image_steps=1, seconds=10),
     ]
     second = [
@@ -99,12 +126,13 @@ def test_time_by_part_is_that_of_the_log(tmp_path: Path, capsys: pytest.CaptureF
     text = "\n".join(first) + '\n{"time": "2026-01-01T00:0\n' + "\n".join(second)
     (tmp_path / "log.jsonl").write_text(text)
     found = status.status_json(view.open(str(tmp_path)))["time"]
-    # 4 minutes (the broken line says nothing), then 1: 20.5 + 10 in cycles, 50 - 20.5 in the rest of a generation.
-    assert found == {"starts": 2, "cycles": 30.5, "generations": 29.5, "between": 240.0, "total": 300.0}
+    # 7 minutes (the broken line says nothing), then 1: 20.5 + 10 in cycles, 50 - 20.5 in the rest of a generation, and
+    # the 2 in which was compiled for one that never ended.
+    assert found == {"starts": 2, "cycles": 30.5, "generations": 149.5, "between": 300.0, "total": 480.0}
     status.print_status(str(tmp_path))
     said = " ".join(capsys.readouterr().out.split())
     assert (
-        "Wall time: 5 min 00 s in 2 starts; 30 s training and validating, 30 s compiling, saving and compressing, 4 min"
+        "Wall time: 8 min 00 s in 2 starts; 30 s training and validating, 2 min 30 s compiling, saving and compressing,"
         in said
     )
 

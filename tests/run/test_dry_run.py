@@ -9,7 +9,7 @@ import pytest
 
 from munet.errors import UserError
 from munet.progress import events
-from munet.run import runs
+from munet.run import dry_run, runs
 from munet.training.placement import devices
 from tests import tiny_run
 
@@ -41,6 +41,18 @@ def test_a_dry_run_writes_nothing(data: Path, tmp_path: Path, monkeypatch: pytes
         assert part in text
     assert "fits" in text
     assert "likely" in text
+
+
+def test_what_takes_long_is_said_before_it_begins(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+
+    def measure(*_: object) -> None:
+        assert told[-1].strip().startswith("Measuring")
+        raise UserError("far enough")
+
+    described = dry_run.describe(tiny_run.config(data), told.append, measure)  # type: ignore[arg-type]
+    with pytest.raises(UserError, match="far enough"):
+        told.extend(described)
 
 
 def test_a_dry_run_without_data_and_root_says_what_it_can(data: Path, tmp_path: Path) -> None:

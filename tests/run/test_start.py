@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 
 import munet
-from munet.config import Experiment, SearchSpace
+from munet.config import Config, Experiment, Runtime, SearchSpace
 from munet.config.checks import validate
 from munet.data.uris import from_folder
 from munet.evolution.lookup import plan_component
 from munet.evolution.records import new_record
 from munet.evolution.state import State, initial_state
+from munet.progress.events import Note
 from munet.report.verify.verify import verify
 from munet.run import runs
 from munet.run.start import RootComponents, all_differences, notes_on_layout, start_entry
@@ -165,3 +166,24 @@ def test_a_relative_path_is_taken_from_the_folder_only_where_it_is_there_and_not
     for uri in ("folder:both", "folder:none", "builtin:digits", f"folder:{there}/birds"):
         assert from_folder(uri, there) == uri
     assert from_folder("folder:birds", "") == "folder:birds"
+
+
+@pytest.mark.parametrize(
+    ("compare", "said"),
+    [
+        ((), []),
+        (("full",), ["The run is compared with 1 baseline, trained after it: full fine-tuning."]),
+        (
+            ("tuned", "multi_head"),
+            ["The run is compared with 2 baselines, trained after it: tuned fine-tuning, multi-head."],
+        ),
+    ],
+)
+def test_baselines_are_said_before_the_run_that_they_follow(
+    compare: tuple[str, ...], said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[object] = []
+    monkeypatch.setattr(runs, "start_or_go_on", lambda _, place, *rest: told.append(place))
+    runtime = Runtime(compare=compare)  # type: ignore[arg-type]
+    runs.evolve(Config(Experiment(tasks=("builtin:digits",)), runtime), "run", told.append)
+    assert [event.text if isinstance(event, Note) else event for event in told[: len(said) + 1]] == [*said, "run"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from munet import output_file
 from munet.errors import UserError
 from munet.report import history
 from munet.report.animation import film
@@ -36,6 +37,7 @@ def write(workdir: str, output: str, seconds: float) -> None:
         raise UserError(f"--seconds={seconds:g}: expected 0.02 to 60 for each frame.")
     if ending == ".mp4":
         film.check_mp4()
+    output_file.check_folder("--output", output)
     run = view.open(workdir)
     if run.joint is not None:
         raise UserError(f"{workdir} holds a joint training, which has no journal to be shown.")
@@ -45,9 +47,7 @@ def write(workdir: str, output: str, seconds: float) -> None:
     try:
         (film.write_gif if ending == ".gif" else film.write_mp4)(pictures, path, seconds)
     except OSError as error:
-        raise UserError(
-            f"--output={output} cannot be written: {error.strerror or error}. Give a file in a folder that exists."
-        ) from error
+        raise UserError(output_file.refusal("--output", output, error)) from error
     say(f"film: {output} ({count(len(steps), 'frame')}, {byte_size(path.stat().st_size)})")
 
 

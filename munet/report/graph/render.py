@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from munet import output_file
 from munet.errors import UserError, nearest
 from munet.report import history
 from munet.report.graph import formats, model_explorer, page, png, svg
@@ -55,12 +56,7 @@ def write(workdir: str, format: str = "", output: str = "") -> None:
     if not is_file:
         sys.stdout.write(content.decode())
         return
-    try:
-        Path(output).write_bytes(content)
-    except OSError as error:
-        raise UserError(
-            f"The graph cannot be written to {output}: {error.strerror}. Give a file in a folder that exists."
-        ) from error
+    output_file.write("--output", output, content)
 
 
 def _content(run: RunView, format: str) -> bytes:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from munet import output_file
 from munet.errors import UserError
 from munet.report.page import files, html, report, source
 from munet.text import byte_size, count, say
@@ -42,6 +43,7 @@ def write(options: Options) -> None:
     """
     if Path(options.output).suffix.lower() not in (".html", ".htm"):
         raise UserError(f"--output={options.output}: a report is a page; give a name that ends in .html.")
+    output_file.check_folder("--output", options.output)
     read = source.read(options.workdir, options.compare)
     examples = None
     if options.examples:
@@ -50,12 +52,7 @@ def write(options: Options) -> None:
         examples = mistakes.section(read, options.data_dir, options.cache_dir)
     made = report.make(read, examples)
     page = html.to_page(made).encode()
-    try:
-        Path(options.output).write_bytes(page)
-    except OSError as error:
-        raise UserError(
-            f"--output={options.output} cannot be written: {error.strerror}. Give a file in a folder that exists."
-        ) from error
+    output_file.write("--output", options.output, page)
     say(f"report: {options.output} ({byte_size(len(page))})")
     if options.figures:
         say(f"{count(len(files.write(made, options.figures)), 'file')} written: {options.figures}")

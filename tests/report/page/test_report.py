@@ -182,6 +182,18 @@ def test_a_compressed_system_has_a_report(tmp_path: Path) -> None:
     assert main(["report", f"--workdir={tmp_path}", f"--output={tmp_path / 'a.html'}"]) == 0
 
 
+def test_a_folder_that_is_not_there_is_told_before_the_page_is_made(
+    fixed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(report, "make", lambda *_: pytest.fail("the page was made"))
+    assert main(["report", f"--workdir={fixed}", f"--output={tmp_path}/no/a.html"]) == 2
+    said = capsys.readouterr().err
+    assert f"there is no folder {tmp_path}/no. Give a file in a folder that exists." in said
+    (tmp_path / "file").write_text("")
+    assert main(["report", f"--workdir={fixed}", f"--output={tmp_path}/file/a.html"]) == 2
+    assert f"{tmp_path}/file is no folder" in capsys.readouterr().err
+
+
 def test_mistakes_are_answered(fixed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["report", f"--workdir={fixed}", "--output=report.pdf"]) == 2
     assert "ends in .html" in capsys.readouterr().err

@@ -1,0 +1,63 @@
+"""Single files that commands write where an option says: whole or not at all, and refused in words."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+from munet.errors import UserError
+from munet.store.replacing import replacing
+
+_ADVICE = {
+    errno.ENOENT: "Give a file in a folder that exists.",
+    errno.ENOTDIR: "Give a file in a folder that exists.",
+    errno.EISDIR: "Give the name of a file.",
+    errno.ENOSPC: "Free some space, or give a file on another disk.",
+    errno.EDQUOT: "Free some space, or give a file on another disk.",
+}
+
+
+def check_folder(option: str, output: str) -> None:
+    """That the folder of a file is there, before the work for the file begins.
+
+    Raises:
+      UserError: it is not.
+    """
+    folder = Path(output).parent
+    if not folder.is_dir():
+        problem = f"{folder} is no folder" if folder.exists() else f"there is no folder {folder}"
+        raise UserError(f"{option}={output} cannot be written: {problem}. {_ADVICE[errno.ENOENT]}")
+
+
+def write(option: str, output: str, content: bytes) -> None:
+    """Writes a file; one that is there stays as it is if that fails, and otherwise nothing is left of it.
+
+    Args:
+      option: that named it, for messages.
+      output: where; devices and pipes are written to as they are, and so is the file that a link leads to.
+      content: of the whole file.
+
+    Raises:
+      UserError: it cannot be written.
+    """
+    place = Path(os.path.realpath(output))
+    try:
+        if _is_written_in_place(place):
+            place.write_bytes(content)
+            return
+        with replacing(place) as temporary:
+            temporary.write_bytes(content)
+    except OSError as error:
+        raise UserError(refusal(option, output, error)) from error
+
+
+def refusal(option: str, output: str, error: OSError) -> str:
+    """Why a file cannot be written, and what to do."""
+    advice = _ADVICE.get(error.errno or 0, "Give a file that may be written.")
+    return f"{option}={output} cannot be written: {error.strerror or error}. {advice}"
+
+
+def _is_written_in_place(place: Path) -> bool:
+    """Devices, pipes, and a file that may be written in a folder where nothing may be made."""
+    return place.exists() and not place.is_dir() and (not place.is_file() or not os.access(place.parent, os.W_OK))
