@@ -89,5 +89,6 @@ def test_the_compiler_says_nearly_the_same() -> None:
         return through(plain, weights, inputs)
 
     told = jax.jit(jax.value_and_grad(loss)).lower(WEIGHTS, INPUTS).compile().memory_analysis()
+    assert told is not None
     assert gradient_bytes(loss, WEIGHTS, INPUTS) == pytest.approx(told.temp_size_in_bytes, rel=0.1)
     assert tree_bytes((WEIGHTS, INPUTS)) == told.argument_size_in_bytes
