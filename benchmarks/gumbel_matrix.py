@@ -65,7 +65,7 @@ def random_images(
       evaluation: how components are computed.
     """
     size, channels = _IMAGES[network]
-    experiment = RoutingExperiment(network=network, image_size=size, is_grey=channels == 1)
+    experiment = RoutingExperiment(network=network, image_size=size, is_grey=channels == 1)  # type: ignore[arg-type]  # one of _IMAGES
     images = np.random.default_rng(0).integers(0, 256, (2000, size, size, channels), dtype=np.uint8)
     labels = (np.arange(len(images)) % 10).astype(np.int32)
     streams = tuple(Stream(task, images, labels, batch_size, _path_of(task), PURPOSES) for task in _TASKS)
