@@ -51,7 +51,7 @@ def measured(variant: str, replicas: int, data_dir: str) -> dict[str, float]:
     grown = _status("VmHWM") - before
     rounds.close()
     outputs = told.output_size_in_bytes - told.alias_size_in_bytes
-    estimate = replicas * replica_bytes(state / replicas, prepared.activation_bytes, keeps_best=False)
+    estimate = replicas * replica_bytes(state / replicas, prepared.activation_bytes(), keeps_best=False)
     sizes = {
         "state": state,
         "images": sets,

@@ -43,8 +43,8 @@ def describe(job: Job, say: Callable[[str], None] = lambda _: None) -> Iterator[
 
 
 def activation_bytes(job: Job) -> float:
-    """What the backward passes keep of a round's batches on each device, estimated."""
-    return job.activation_bytes * len(job.seeds) / len(job.layout.devices)
+    """What a round takes on each device beside state and gradients, estimated."""
+    return job.activation_bytes() * len(job.seeds) / len(job.layout.devices)
 
 
 @dataclass(frozen=True)

@@ -82,6 +82,10 @@ class Words:
     unit: str = "round"
 
 
+def _not_estimated() -> int:
+    return 0
+
+
 @dataclass(frozen=True)
 class Job:
     """One training.
@@ -107,8 +111,9 @@ class Job:
       measure_all: measures a split of all tasks at once, by task and replica; None: they are image classification, and
         measured one by one. Test splits only inside of `task.testing()`.
       has_one_head: whether one program answers for every task.
-      activation_bytes: what the backward passes keep of a round's batches, roughly, of one replica, all devices
-        together; 0: not estimated, and left out of what a replica takes.
+      activation_bytes: says what a round takes beside state and gradients, roughly, of one replica, all devices
+        together; asked where it decides something, because it may trace programs. 0: it is not estimated, and left out
+        of what a replica takes.
     """
 
     kind: Kind
@@ -126,7 +131,7 @@ class Job:
     beginning: Beginning
     words: Words
     publish: Callable[[Workdir, Finished], Any]
-    activation_bytes: int = 0
+    activation_bytes: Callable[[], int] = _not_estimated
     measure_test: Callable[[Task, Mapping[ComponentName, FlatArrays], Facts], Measurement] | None = None
     measure_all: MeasureAll | None = None
     has_one_head: bool = False

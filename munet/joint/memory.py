@@ -24,10 +24,11 @@ def check_replicas(job: Job) -> None:
         return
     room = budget - image_bytes(job.streams, job.free.max_resident)
     state = sum(leaf.nbytes for leaf in jax.tree.leaves(job.learner.initial(job.seeds[0])))
+    activations = job.activation_bytes()
 
     def one(replicas: int) -> float:
         sharing = Spread.of(replicas, len(job.layout.devices)).sharing
-        return replica_bytes(state, job.activation_bytes / sharing, keeps_best=bool(job.keeps_best))
+        return replica_bytes(state, activations / sharing, keeps_best=bool(job.keeps_best))
 
     def fits(replicas: int) -> bool:
         return Spread.of(replicas, len(job.layout.devices)).together * one(replicas) <= room
@@ -49,7 +50,7 @@ def replica_bytes(state: float, activations: float, *, keeps_best: bool) -> floa
 
     Args:
       state: bytes of what is trained and of the optimiser, which the best version is a copy of.
-      activations: bytes that backward passes keep of the device's part of the batches.
+      activations: bytes that a round takes beside state and gradients, for the device's part of the batches.
       keeps_best: whether there is a best version.
     """
     gradients = state / 3  # of Adam, whose state is parameters and two moments; of other optimisers nearly

@@ -41,7 +41,7 @@ def test_three_replicas_on_two_devices_take_three_times_one(tmp_path: Path) -> N
     state = sum(leaf.nbytes for leaf in jax.tree.leaves(job.learner.initial(0)))
     images = memory.image_bytes(job.streams, job.free.max_resident)
     assert images == sum(stream.images.nbytes for stream in job.streams)
-    needed = 3 * memory.replica_bytes(state, job.activation_bytes / 2, keeps_best=False)
+    needed = 3 * memory.replica_bytes(state, job.activation_bytes() / 2, keeps_best=False)
     two = job.layout.devices * 2
     memory.check_replicas(replace(job, layout=replace(job.layout, devices=two, memory=math.ceil(images + needed))))
     with pytest.raises(ConfigError, match=r"2 replicas fit\. Lower it \(of a suite .*--repeats\), or"):

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -240,7 +241,8 @@ def test_more_replicas_than_fit_are_refused(data: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["muir", "routing"])
 def test_so_they_are_of_every_method(kind: str, data: Path) -> None:
-    config: Any = {"muir": small.config, "routing": routed.config}[kind](data, replicas=5000)
+    made: dict[str, Callable[..., Any]] = {"muir": small.config, "routing": routed.config}
+    config = made[kind](data, replicas=5000)
     config.runtime.device_memory_gb = 0.001
     with pytest.raises(ConfigError, match=r"experiment\.replicas = 5000: each takes about .* GB, and \d+ replica"):
         prepared(config)

@@ -120,7 +120,7 @@ def prepare(config: TrainConfig, say: Say = lambda _: None) -> Job:
         ),
         publish=functools.partial(_publish, root),
         measure_test=functools.partial(_measured, run),
-        activation_bytes=kept_bytes(variant, size, experiment.num_blocks, images),
+        activation_bytes=functools.partial(kept_bytes, variant, size, experiment.num_blocks, images),
     )
 
 

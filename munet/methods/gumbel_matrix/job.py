@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -71,18 +71,20 @@ def prepare(config: RoutingConfig, say: Say = lambda _: None) -> Job:
     epoch = max(-(-len(stream.labels) // stream.batch_size) for stream in streams)
     rounds = experiment.num_rounds or max(round(experiment.num_epochs * epoch), 1)
     validate_every = experiment.validate_every or -(-rounds // 10)
-    most = max(stream.batch_size for stream in streams)
-    network = _fitted(network, data, most, config, say)
-    learner = Routing(
-        experiment,
-        network,
-        _answering(data),
-        data.source,
-        fixed_rows(experiment, network, len(tasks)),
-        is_value=data.sines is not None,
-        num_rounds=rounds,
-        root=None if root is None else root.arrays,
-    )
+
+    def learner_of(network: Network) -> Routing:
+        return Routing(
+            experiment,
+            network,
+            _answering(data),
+            data.source,
+            fixed_rows(experiment, network, len(tasks)),
+            is_value=data.sines is not None,
+            num_rounds=rounds,
+            root=None if root is None else root.arrays,
+        )
+
+    learner = _fitted(learner_of, network, data, config, say)
     if experiment.allocation == "learnt" and not experiment.router_rate:
         say(f"router_learning_rate = 0: connections stay as probable as p_init says ({_p_words(experiment)}).")
     seeds = tuple(range(experiment.seed, experiment.seed + experiment.replicas))
@@ -127,8 +129,8 @@ def prepare(config: RoutingConfig, say: Say = lambda _: None) -> Job:
         publish=functools.partial(_publish, {} if root is None else parents(network.chains(), root.ids)),
         measure_all=None if data.sines is None else HeldOut(learner, data.sines, experiment.seed_of_data),
         # Other networks are small, and of many tasks and seeds: a program for each of them would take longer.
-        measure_test=None if root is None else functools.partial(_measured, experiment, network),
-        activation_bytes=memory.activation_bytes(network, most),
+        measure_test=None if root is None else functools.partial(_measured, experiment, learner.network),
+        activation_bytes=functools.partial(memory.activation_bytes, learner),
     )
 
 
@@ -229,25 +231,27 @@ def _measured(
     return inference.measure(model, images_of(experiment).prepared, task.split("test"), resize)
 
 
-def _fitted(network: Network, data: _Data, batch_size: int, config: RoutingConfig, say: Say) -> Network:
-    """The network, and how its components are computed in the memory that there is."""
+def _fitted(
+    learner_of: Callable[[Network], Routing], network: Network, data: _Data, config: RoutingConfig, say: Say
+) -> Routing:
+    """The learner of the network, whose components are computed in the memory that there is."""
     experiment, layout = config.experiment, data.opened.layout
-    spread, heads = Spread.of(experiment.replicas, len(layout.devices)), sum(task.width for task in _answering(data))
-    budget = None
-    if layout.memory is not None:
-        budget = layout.memory - image_bytes(data.streams, data.opened.max_resident)
+    spread, learner = Spread.of(experiment.replicas, len(layout.devices)), learner_of(network)
+    if layout.memory is None:
+        return learner
+    budget = layout.memory - image_bytes(data.streams, data.opened.max_resident)
 
-    def needed(network: Network) -> float:
-        state, kept = memory.state_bytes(network, heads), memory.activation_bytes(network, batch_size)
-        return spread.together * replica_bytes(state, kept / spread.sharing, keeps_best=experiment.keep != "last")
+    def needed(learner: Routing) -> float:
+        kept = memory.activation_bytes(learner) / spread.sharing
+        return spread.together * replica_bytes(memory.state_bytes(learner), kept, keeps_best=experiment.keep != "last")
 
-    found = memory.fitted(network, needed, budget)
-    if found.evaluation != network.evaluation and budget is not None:
-        say(
-            f"an update would take about {needed(network) / 1e9:.2g} GB and there are {max(budget, 0) / 1e9:.2g}: "
-            "components are computed one after the other, and again in the backward pass"
-        )
-    return found
+    if (most := needed(learner)) <= budget:
+        return learner
+    say(
+        f"an update would take about {most / 1e9:.2g} GB and there are {max(budget, 0) / 1e9:.2g}: "
+        "components are computed one after the other, and again in the backward pass"
+    )
+    return learner_of(replace(network, evaluation="again"))
 
 
 def _answering(data: _Data) -> list[Answering]:

@@ -18,7 +18,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from munet.config.routing import RoutingExperiment
 from munet.joint.learner import Answers, Batch, Component, Deciding, Facts, Group, Place, StreamName
-from munet.methods.gumbel_matrix import root_layers, routing
+from munet.methods.gumbel_matrix import components, root_layers, routing
 from munet.methods.gumbel_matrix.network import HEAD, Network
 from munet.methods.gumbel_matrix.result import PROBABILITIES
 from munet.training.program import keys
@@ -261,24 +261,59 @@ class Routing(Deciding):
         outputs = features @ heads["kernel"][task] + heads["bias"][task]
         return jnp.where(jnp.asarray(self._is_output)[task], outputs, _NOT_AN_OUTPUT)
 
+    def loss(
+        self, trained: tuple[Any, Any], task: Array, inputs: Array, labels: Array, words: Array, updates: Array
+    ) -> tuple[Float[Array, ""], Float[Array, ""]]:
+        """Of a task's batch: with everything that is added to it, and alone. Traced.
+
+        Args:
+          trained: weights and logits.
+          task: its place.
+          inputs, labels: padded to the size of all batches.
+          words: of the task's stream.
+          updates: before this one.
+        """
+        params, logits = trained
+        rows = self._sampled(logits, task, words[PURPOSES.index("connections")], updates)
+        drop = _dropout(self.network.dropout, words[PURPOSES.index("dropout")])
+        outputs = self._outputs(params, rows, task, inputs, drop)
+        if self._is_value:
+            losses = (outputs[:, 0] - labels) ** 2
+        else:
+            losses = optax.softmax_cross_entropy_with_integer_labels(outputs, labels)
+        own = jnp.asarray(self._weights)[task]
+        loss = (losses * own).sum() / own.sum()
+        return loss + self._penalty(params, logits, task, updates), loss
+
+    def abstract(self) -> tuple[Any, ...]:
+        """The shapes of what `loss` is given; nothing is drawn."""
+        tasks, batch = self._weights.shape
+        params: dict[str, dict[str, Any]] = {
+            name: {path: _floats(*leaf) for path, leaf in leaves.items()}
+            for name, chain, shape in self.network.chains()
+            if (leaves := components.leaves(chain, shape))
+        }
+        if self.network.has_heads:
+            outputs = self._is_output.shape[1]
+            kernel = _floats(tasks, self.network.num_features, outputs)
+            params[HEAD] = {"kernel": kernel, "bias": _floats(tasks, outputs)}
+        widths = () if self._fixed is not None else self.network.widths
+        number = jax.ShapeDtypeStruct((), np.int32)
+        return (
+            (params, tuple(_floats(tasks, width, 2) for width in widths)),
+            number,
+            _floats(batch, *self.network.inputs),
+            _floats(batch) if self._is_value else jax.ShapeDtypeStruct((batch,), np.int32),
+            jax.ShapeDtypeStruct((len(PURPOSES), 2), np.uint32),
+            number,
+        )
+
     def _updated(
         self, state: Routed, task: Array, inputs: Array, labels: Array, words: Array
     ) -> tuple[Routed, Float[Array, ""]]:
-        def loss_of(trained: tuple[Any, Any]) -> tuple[Array, Array]:
-            params, logits = trained
-            rows = self._sampled(logits, task, words[PURPOSES.index("connections")], state.updates)
-            drop = _dropout(self.network.dropout, words[PURPOSES.index("dropout")])
-            outputs = self._outputs(params, rows, task, inputs, drop)
-            if self._is_value:
-                losses = (outputs[:, 0] - labels) ** 2
-            else:
-                losses = optax.softmax_cross_entropy_with_integer_labels(outputs, labels)
-            own = jnp.asarray(self._weights)[task]
-            loss = (losses * own).sum() / own.sum()
-            return loss + self._penalty(params, logits, task, state.updates), loss
-
         trained = state.params, state.logits
-        (_, loss), gradients = jax.value_and_grad(loss_of, has_aux=True)(trained)
+        gradient = jax.value_and_grad(self.loss, has_aux=True)
+        (_, loss), gradients = gradient(trained, task, inputs, labels, words, state.updates)
         if clip := self._experiment.clip_norm:
             gradients, _ = optax.clip_by_global_norm(clip).update(gradients, optax.EmptyState())
         rates = self._rate(state.updates), self._experiment.router_rate
@@ -316,6 +351,10 @@ class Routing(Deciding):
             share = (updates / self._total) ** experiment.entropy_power
             total += experiment.entropy_weight * share * routing.entropy_penalty(own)
         return total
+
+
+def _floats(*shape: int) -> jax.ShapeDtypeStruct:
+    return jax.ShapeDtypeStruct(shape, np.float32)
 
 
 def _is_bias(name: str) -> bool:

@@ -16,7 +16,6 @@ from jaxtyping import Array, Float
 from munet import rng
 from munet.types import ComponentId, ComponentName
 from munet.vit import flops, forward
-from munet.vit.activations import kept_by_block
 from munet.vit.architecture import (
     CHANNELS,
     CLS,
@@ -78,13 +77,6 @@ class RootLayer:
             return 0
         tokens = shape[0]
         return sum(flops.block(variant, tokens, 1 if self.is_last else tokens))
-
-    def kept(self, shape: tuple[int, ...]) -> int:
-        """Numbers of one example that the backward pass keeps, roughly."""
-        variant = get_variant(self.variant)
-        if not is_block(self.name):
-            return math.prod(self.shape(shape))
-        return kept_by_block(variant, shape[0])
 
 
 def parents(

@@ -5,9 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import jax.extend
-
-_PROGRAMS = (jax.extend.core.ClosedJaxpr, jax.extend.core.Jaxpr)  # inside of traced programs
+from munet.joint.traced_memory import inner_programs
 
 
 def products(jaxpr: Any) -> int:
@@ -19,6 +17,5 @@ def products(jaxpr: Any) -> int:
             shape = equation.invars[0].aval.shape
             total += 2 * math.prod(equation.outvars[0].aval.shape) * math.prod(shape[at] for at in contracted)
         times = equation.params.get("length", 1) if equation.primitive.name == "scan" else 1
-        inner = [one for one in equation.params.values() if isinstance(one, _PROGRAMS)]
-        total += times * sum(products(getattr(one, "jaxpr", one)) for one in inner)
+        total += times * sum(map(products, inner_programs(equation)))
     return total

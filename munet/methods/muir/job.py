@@ -98,7 +98,7 @@ def prepare(config: MuirConfig, say: Say = lambda _: None) -> Job:
         ),
         publish=functools.partial(publishing.publish, learner),
         measure_all=HeldOut(learner, tasks),
-        activation_bytes=memory.activation_bytes(learner, streams),
+        activation_bytes=functools.partial(memory.activation_bytes, learner, streams),
     )
 
 

@@ -1,4 +1,4 @@
-"""What a round of MUiR keeps for its backward pass: read off traced programs, because networks are of any kind."""
+"""What a round of MUiR takes of memory: read off traced programs, because networks are of any kind."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from munet.joint.rounds import Stream
+from munet.joint.traced_memory import gradient_bytes, tree_bytes
 from munet.methods.muir.learner import Muir
 from munet.methods.muir.nets import Net
 from munet.methods.muir.objectives import judged
@@ -20,7 +21,7 @@ _FLOAT = 4  # bytes
 
 
 def activation_bytes(learner: Muir, streams: Sequence[Stream]) -> int:
-    """Bytes that one replica keeps of a round's batches and of the weights that are made for it; nothing is computed.
+    """Bytes that one replica takes of a round's batches and of the weights that are made for it; nothing is computed.
 
     The blocks themselves, with those of challengers, are there once as they are made, and the gradients of blocks and
     of weights beside them.
@@ -29,18 +30,18 @@ def activation_bytes(learner: Muir, streams: Sequence[Stream]) -> int:
       learner: the method.
       streams: in the order of its parts.
     """
-    kept = sum(
-        len(part.tasks) * _kept(net, stream, len(part.tasks) > 1)
+    taken = sum(
+        len(part.tasks) * _of_a_task(net, stream, len(part.tasks) > 1)
         for net, part, stream in zip(learner.nets, learner.plan.parts, streams, strict=True)
     )
     experiment = learner.experiment
     candidates = 1 + experiment.challengers * experiment.share if learner.has_search else 1
     blocks = _FLOAT * learner.plan.num_locations * math.prod(learner.plan.block)
-    return kept + round((2 + candidates) * blocks)
+    return taken + round((2 + candidates) * blocks)
 
 
-def _kept(net: Net, stream: Stream, has_tasks: bool) -> int:
-    """Bytes of what the forward pass of one task's batch leaves for the backward pass, weights included."""
+def _of_a_task(net: Net, stream: Stream, has_tasks: bool) -> int:
+    """Bytes of one task's batch, of the weights of its model, and of what their gradient takes at its peak."""
     axes = 2 if has_tasks else 1  # examples, and tasks
     inputs, targets = (
         jax.ShapeDtypeStruct((stream.batch_size, *array.shape[axes:]), getattr(array, "dtype", np.uint8))
@@ -48,13 +49,9 @@ def _kept(net: Net, stream: Stream, has_tasks: bool) -> int:
     )
     leaves = {path: jax.ShapeDtypeStruct(shape, np.float32) for path, shape in net.leaves.items()}
     carry = jax.eval_shape(lambda: net.start(stream.batch_size))
+
+    def loss(leaves: Any, inputs: Any, targets: Any, carry: Any, words: Any) -> Any:
+        return jnp.mean(judged(net, leaves, inputs, targets, carry, keys.wrapped(words)).losses)
+
     words = jax.ShapeDtypeStruct((2,), np.uint32)
-
-    def backward(leaves: Any, inputs: Any, targets: Any, carry: Any, words: Any) -> Any:
-        def loss(leaves: Any) -> Any:
-            return jnp.mean(judged(net, leaves, inputs, targets, carry, keys.wrapped(words)).losses)
-
-        return jax.vjp(loss, leaves)[1]  # a tree whose leaves are what is kept
-
-    left = jax.eval_shape(backward, leaves, inputs, targets, carry, words)
-    return sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(left))
+    return tree_bytes((leaves, inputs, targets)) + gradient_bytes(loss, leaves, inputs, targets, carry, words)

@@ -94,7 +94,9 @@ def prepare(config: PretrainConfig, say: Say = lambda _: None) -> Job:
         ),
         publish=functools.partial(_publish, config),
         has_one_head=True,
-        activation_bytes=kept_bytes(get_variant(recipe.variant), recipe.image_size, recipe.num_blocks, batch_size),
+        activation_bytes=functools.partial(
+            kept_bytes, get_variant(recipe.variant), recipe.image_size, recipe.num_blocks, batch_size
+        ),
     )
 
 
