@@ -20,7 +20,8 @@ def gradient_bytes(loss: Callable[..., Any], *arguments: Any, has_aux: bool = Fa
     Every value counts from the operation that makes it to the last one that reads it, in the order of the trace: what
     is kept for the backward pass, and what each of its steps needs beside that. Not counted are arguments and the
     gradient itself, which their owner knows of. Nor is what only a compiler knows: values that it never makes, because
-    it computes them as part of others, against copies and work space of products; these nearly cancel out.
+    it computes them as part of others (a ViT has many, so this is more than the compiler's figure there), nor copies
+    and work space of products. What networks measured against it have shown is in docs/performance.md.
 
     Args:
       loss: of its first argument the gradient is computed.
