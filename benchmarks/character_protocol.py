@@ -57,7 +57,7 @@ MAX_SHIFT = 2  # pixels at the glyphs' own size
 
 @dataclass(frozen=True)
 class Size:
-    """A set of the benchmark (spec section 7.1): its classes, pixels on a side, and images in each split."""
+    """A set of the benchmark: its classes, pixels on a side, and images in each split."""
 
     classes: int
     pixels: int

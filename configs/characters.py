@@ -1,4 +1,4 @@
-"""The paper's Multitask Character Classification benchmark (spec section 7.1), its baselines and its variations.
+"""The paper's Multitask Character Classification benchmark, its baselines and its variations.
 
     munet evolve --config=characters --config.data_dir=DIR                               # muNet, the paper's budget
     munet evolve --config=characters:scale_0.3,no_autotune ...                          # variants join with commas

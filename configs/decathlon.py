@@ -1,4 +1,4 @@
-"""The paper's Visual Domain Decathlon benchmark (spec section 7.2), its baselines, its variations, and the larger root.
+"""The paper's Visual Domain Decathlon benchmark, its baselines, its variations, and the larger root.
 
     munet evolve --config=decathlon --config.data_dir=DIR                        # muNet, the paper's budget
     munet evolve --config=decathlon:full ...                                     # variants join with commas

@@ -1,4 +1,4 @@
-"""Hypermodules that are fitted to given blocks by least squares, without any training (spec of MUiR, Eq. 5).
+"""Hypermodules that are fitted to given blocks by least squares, without any training (the paper's Eq. 5).
 
 With its module a block is a weighed sum of `context` matrices: a point of the subspace that they span. So the best
 modules for a given alignment are the first singular vectors of each module's blocks, the best alignment for given

@@ -1,4 +1,4 @@
-"""The paper's repeated runs on Multitask Character Classification (spec sections 6, 8 and 9).
+"""The paper's repeated runs on Multitask Character Classification.
 
     munet benchmark --suite=characters:paper --config.root=Ti_16.npz --config.data_dir=DIR     # Table 1, 5 repeats
     munet benchmark --suite=characters:sweep ...                                               # Figures 3 and 4

@@ -1,4 +1,4 @@
-"""The paper's repeated runs on the Visual Domain Decathlon (spec sections 6, 8 and 9).
+"""The paper's repeated runs on the Visual Domain Decathlon.
 
     munet benchmark --suite=decathlon --repeats=3 --config.root=B_16.npz --config.data_dir=DIR --reference=paper
     munet benchmark --suite=decathlon:sweep --repeats=3 ...                                    # right half of Figure 3

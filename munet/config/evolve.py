@@ -41,7 +41,7 @@ BASELINES: Mapping[str, str] = {  # what people call them
 
 @dataclass(slots=True)
 class SearchSpace:
-    """Ordered values of every evolved hyper-parameter (spec section 4); a mutation moves one step up or down.
+    """Ordered values of every evolved hyper-parameter; a mutation moves one step up or down.
 
     A tuple of one value fixes the hyper-parameter.
     """
@@ -72,7 +72,7 @@ class SearchSpace:
 
 @dataclass(slots=True)
 class Defaults:
-    """The root model's hyper-parameters, where every lineage starts (spec section 4, bold values)."""
+    """The root model's hyper-parameters, where every lineage starts."""
 
     learning_rate: float = 0.01
     schedule: Schedule = "cosine"
@@ -120,7 +120,7 @@ class Fidelity:
 
 @dataclass(slots=True)
 class Baseline:
-    """A fixed way of fine-tuning the root instead of evolution (spec section 6), on the same engine and budget."""
+    """A fixed way of fine-tuning the root instead of evolution, on the same engine and budget."""
 
     # "": evolve; `tuned` and `tuned_...`: the best by validation of a grid of settings, at the same total of images
     kind: Literal["", BaselineKind] = ""

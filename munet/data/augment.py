@@ -1,6 +1,6 @@
-"""Augmentation on the device, and the plain resize of validation and test images (spec section 5).
+"""Augmentation on the device, and the plain resize of validation and test images.
 
-Spec section 5, "Order of augmentation", with three laws for crops (`crops.py`) and two for colours (`colours.py`). By
+In the order of the published code, with three laws for crops (`crops.py`) and two for colours (`colours.py`). By
 default colours are changed in [0, 1], and after the resize, which is cheaper: crop and resize are
 one separable linear resampling, two small matrix products an image; a flip only reverses the rows of one of the
 matrices. Then contrast turns about the mean of the resized crop, and saturation and hue, which are not linear (nor is
@@ -29,7 +29,7 @@ _NUM_DRAWS = 9  # uniforms an image takes, see `_augment_step`
 
 
 class AugmentSettings(NamedTuple):
-    """The data settings of a generation, as float32 scalars (spec section 4; `flip` is 0 or 1)."""
+    """The data settings of a generation, as float32 scalars."""
 
     crop_area_min: Float[Array, ""] | np.float32
     crop_aspect_min: Float[Array, ""] | np.float32

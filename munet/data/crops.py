@@ -1,7 +1,7 @@
 """Random crops: the laws by which their boxes are drawn (`fidelity.crop`).
 
 `uniform_area` draws the area uniformly, and the aspect from those with which a box of that area fits the image.
-`tensorflow` is the law of `tf.image.sample_distorted_bounding_box`, which the authors use (spec section 15): the height
+`tensorflow` is the law of `tf.image.sample_distorted_bounding_box`, which the authors use: the height
 is uniform within what area, aspect and image allow. No box of these two is below the stated minimum. `clipped_area` is
 what munet did up to 0.4: any aspect, and boxes clipped to the image, which leaves some below it.
 """

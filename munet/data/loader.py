@@ -1,4 +1,4 @@
-"""Which images make up which batch: pure arithmetic and derived permutations (spec section 5)."""
+"""Which images make up which batch: pure arithmetic and derived permutations."""
 
 from __future__ import annotations
 

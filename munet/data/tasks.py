@@ -1,4 +1,4 @@
-"""Tasks: labelled image sets with train, validation and test splits, by URI (spec section 7)."""
+"""Tasks: labelled image sets with train, validation and test splits, by URI."""
 
 from __future__ import annotations
 

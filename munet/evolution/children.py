@@ -1,6 +1,6 @@
 """Builds a child's plan from its parent: seed children unmutated, all others mutated (Algorithm 1, lines 26-34).
 
-Baselines are children too: fixed ways of fine-tuning the root on the same engine (spec section 6). One generation of
+Baselines are children too: fixed ways of fine-tuning the root on the same engine. One generation of
 replicas a task, all from the root with default settings; only which layers they train differs.
 """
 

@@ -1,7 +1,7 @@
 """What a model costs to run, beside its size: forward FLOPs and measured latency, as shares of the root's.
 
 Both extend Eq. 2 in its own form: `score = q * s^(accounted / root) * s_flops^(FLOPs / root's) * s_latency^(latency /
-root's)`; spec section 11 names such a term as the natural extension. FLOPs follow from the architecture. A latency is a
+root's)`. FLOPs follow from the architecture. A latency is a
 measurement, so it is recorded in the journal before anything is decided by it, and replay measures nothing.
 """
 

@@ -1,6 +1,6 @@
-"""Where a child's components come from: the nearest ancestor that has each, by name and shapes (spec section 5).
+"""Where a child's components come from: the nearest ancestor that has each, by name and shapes.
 
-Whatever is found may be copied and trained or must be shared as it is, by the locks of spec section 3.
+Whatever is found may be copied and trained or must be shared as it is, by the locks of its record (`ComponentRecord`).
 """
 
 from __future__ import annotations
@@ -69,8 +69,8 @@ def plan_component(
       parent: the child's parent, where the search begins.
       name: the component.
       leaves: its shapes in the child.
-      inherit: whether what the active task may train is copied and stays trainable ([impl]) or is shared (paper, and
-        seed children). The head is always trainable.
+      inherit: whether what the active task may train is copied and stays trainable (the published code) or is
+        shared (paper, and seed children). The head is always trainable.
 
     Raises:
       EvolutionError: no ancestor has a component that every model must inherit.

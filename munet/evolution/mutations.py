@@ -1,7 +1,7 @@
 """The mutations of a child; each possible action fires independently with probability mu (Algorithm 1, lines 26-33).
 
 To add a mutation: draw it here, record it as a `Mutation`, and apply it in `children.py`. The order matters in one
-place only: insertions are drawn for the blocks that the number-of-blocks mutation leaves (spec section 13.6).
+place only: insertions are drawn for the blocks that the number-of-blocks mutation leaves.
 """
 
 from __future__ import annotations
@@ -136,7 +136,7 @@ def clone_by_chance(
 
 
 def forced_clones(experiment: Experiment, *, is_seed: bool) -> tuple[ComponentName, ...]:
-    """Layers that a child clones by rule: the encoder norm counts as part of the head ([impl])."""
+    """Layers that a child clones by rule: the encoder norm counts as part of the head, as in the published code."""
     fidelity = experiment.fidelity
     is_forced = fidelity.seed_trains_norm if is_seed else fidelity.encoder_norm == "forced"
     return (NORM,) if is_forced else ()

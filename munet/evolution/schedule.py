@@ -1,4 +1,4 @@
-"""How long everything lasts, for evolution and for baselines on the same budget (spec section 5, "Budget")."""
+"""How long everything lasts, for evolution and for baselines on the same budget."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FORWARD_SHARE = 3  # forward passes that cost as much as training on an image: f
 
 
 def is_baseline(experiment: Experiment) -> bool:
-    """Whether the root is fine-tuned in a fixed way instead of evolved (spec section 6)."""
+    """Whether the root is fine-tuned in a fixed way instead of evolved."""
     return bool(experiment.baseline.kind)
 
 

@@ -1,4 +1,4 @@
-"""The evolved hyper-parameters: names, defaults, and the one step a mutation moves (spec section 4).
+"""The evolved hyper-parameters: names, defaults, and the one step a mutation moves.
 
 All are ordered lists of values, categorical ones too. The number of blocks is not among them: it is a property of the
 component list, mutates also without auto-tuning, and lives in `mutations.py`.
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from munet.config import Experiment
 from munet.types import Hyperparameters, HyperparameterValue
 
-# Shared by all children of a generation: they describe the one input pipeline (spec section 5).
+# Shared by all children of a generation: they describe the one input pipeline.
 DATA_SETTINGS = (
     "crop_area_min",
     "crop_aspect_min",

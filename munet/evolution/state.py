@@ -150,7 +150,7 @@ class State:
         return count - (used is not None and component in self.with_base(used))
 
     def is_trainable(self, component: ComponentId, task: TaskName) -> bool:
-        """Whether a model of the active task may train (a copy of) it without a clone mutation (spec section 3)."""
+        """Whether a model of the active task may train (a copy of) it without a clone mutation."""
         return not self.components[component].is_root and self.num_other_users(component, task) == 0
 
 

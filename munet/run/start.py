@@ -28,7 +28,7 @@ class RootComponents:
     """The root's components, read and checked, but not yet written anywhere.
 
     Where the checkpoint's position embedding is for another image size than the default one, it is published too, as
-    it is: embeddings of all sizes, the root model's own included, are resized from it (spec section 2).
+    it is: embeddings of all sizes, the root model's own included, are resized from it.
 
     Attributes:
       checkpoint: the file's name and hash, for the journal.

@@ -1,4 +1,4 @@
-"""The paper's Figures 3, 4, 5 and 8 of a suite's runs (spec section 9): the specifications that reports have, too."""
+"""The paper's Figures 3, 4, 5 and 8 of a suite's runs: the specifications that reports have, too."""
 
 from __future__ import annotations
 

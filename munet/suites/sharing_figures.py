@@ -1,4 +1,4 @@
-"""Figures of a search over models of several architectures: the paper's Figures 3a and 3b (spec of MUiR, section 8.3).
+"""Figures of a search over models of several architectures: the paper's Figures 3a and 3b.
 
 Figure 3a is drawn with the *folded* number of parameters: only that can fall below the plain models' (section 4).
 """

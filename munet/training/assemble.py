@@ -51,7 +51,7 @@ class ChildArrays(NamedTuple):
 def component_arrays(child: ChildPlan, plan: ComponentPlan, work: TaskWork, load: Load) -> FlatArrays:
     """The unpadded arrays a child starts one component from.
 
-    New parameters are drawn from a key of the run's seed and the child's id (spec section 5), so a
+    New parameters are drawn from a key of the run's seed and the child's id, so a
     re-run draws the same.
     """
     if plan.action == "init":

@@ -24,7 +24,7 @@ class Position:
 
 @dataclass(frozen=True)
 class Mutation:
-    """One mutation that fired (paper section 3; spec section 5, lines 26-33).
+    """One mutation that fired (paper section 3).
 
     Attributes:
       kind: `clone`, `insert` (an adapter or a low-rank update), `num_blocks`, `hyperparameter`, or `compress` (layers
@@ -96,7 +96,7 @@ class ChildPlan:
 class GenerationPlan:
     """The children that are trained side by side.
 
-    `data_mutations` are those of the data settings, which all children of a generation share (spec section 5).
+    `data_mutations` are those of the data settings, which all children of a generation share.
     """
 
     position: Position
@@ -119,7 +119,7 @@ class CycleQualities:
 
 @dataclass(frozen=True)
 class Verdict:
-    """The controller's judgement of a trained child (spec section 5, lines 36-50).
+    """The controller's judgement of a trained child.
 
     Attributes:
       is_kept: whether the child enters the active population.

@@ -79,5 +79,5 @@ class ComponentRecord:
 
     @property
     def is_root(self) -> bool:
-        """Whether it carries the permanent "not trainable" lock of the root (spec section 3)."""
+        """Whether it carries the permanent "not trainable" lock of the root."""
         return self.origin in ("root", "root-resized")

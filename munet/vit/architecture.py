@@ -1,4 +1,4 @@
-"""ViT variants as component names, shapes and parameter counts; plain Python, no JAX (spec section 2).
+"""ViT variants as component names, shapes and parameter counts; plain Python, no JAX.
 
 The names are those of the public augreg checkpoints, so a component is one top-level entry of such a parameter tree.
 """

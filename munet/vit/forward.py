@@ -1,4 +1,4 @@
-"""A list of components to a forward pass (spec section 2), with gates that let children share one program.
+"""A list of components to a forward pass, with gates that let children share one program.
 
 Parameters are `{component name: nested dict of arrays}`, i.e. a public checkpoint's tree with components at the top.
 Everything can be vmapped over a leading child axis of parameters and gates, and differentiated.

@@ -1,4 +1,4 @@
-"""Values of components: new ones, position embeddings for another image size (spec sections 2 and 5), merged updates.
+"""Values of components: new ones, position embeddings for another image size, merged updates.
 
 New adapters and low-rank updates change nothing and new heads are zero. Values come straight from a counter generator's
 raw words, so they are the same on every device and with every JAX version; nothing here needs JAX. That is why Flax's

@@ -1,4 +1,4 @@
-"""One Linen module per kind of component, with the parameter names of the public ViT checkpoints (spec section 2).
+"""One Linen module per kind of component, with the parameter names of the public ViT checkpoints.
 
 The modules are stateless descriptions: they declare parameter shapes and compute; initial values are in `init.py`.
 Axis names: `batch` images, `tokens` (class token first, then patches row by row), `queries` (the tokens whose values

@@ -30,7 +30,7 @@ def plan(config: Config, scale: float = 1.0) -> list[TaskInfo]:
 
 
 def test_the_protocol_is_as_long_as_the_paper_says() -> None:
-    """Spec section 7.1: 100 batches of 512 a cycle on the first four sets, 38, 10, 5 and 5 on the others."""
+    """100 batches of 512 a cycle on the first four sets, 38, 10, 5 and 5 on the others."""
     config = protocol.settings()
     phases = 2 * 8 * 8 * 5
     assert images_of_run(config.experiment, plan(config)) == 293_120 * 512 == phases * (400 + 38 + 10 + 5 + 5) * 512

@@ -172,7 +172,7 @@ def test_the_roots_have_the_papers_parameters(spec: str, params: int) -> None:
 
 @pytest.mark.parametrize(
     ("spec", "classes", "expected"),
-    [  # spec section 6, million parameters a task
+    [  # the paper's, million parameters a task
         ("characters:top_layers_3", (10, 37, 10, 10, 1623, 10, 10, 10), 0.227),
         ("characters:top_layers_1", (10, 37, 10, 10, 1623, 10, 10, 10), 1.006),
         ("characters:full", (10, 37, 10, 10, 1623, 10, 10, 10), 1.525),

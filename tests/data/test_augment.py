@@ -161,7 +161,7 @@ def test_no_crop_is_below_the_minimum(law: CropLaw, shape: tuple[int, int], area
 def test_the_authors_law_draws_heights_as_tensorflow_does() -> None:
     _, _, height, width = _boxes(20_000, 400, 400, 0.05, 0.75, "tensorflow")
     area, aspect = height * width / 160_000, width / height
-    assert area.mean() == pytest.approx(0.380, abs=0.005)  # spec section 15
+    assert area.mean() == pytest.approx(0.380, abs=0.005)
     assert area.min() >= 0.05
     assert aspect.min() == pytest.approx(0.75, abs=0.02)
     near = np.abs(aspect - 1) < 0.05  # of square boxes the height is uniform from sqrt(0.05) of the side to all of it

@@ -11,7 +11,7 @@ PATH = (0, 0, "mnist", 3)
 
 @pytest.mark.parametrize(
     ("num_train", "batch", "steps"),
-    [  # spec section 7.1, [derived]: steps of benchmark 1
+    [  # steps of the character benchmark, which follow from the sets' sizes
         (228_000, 512, 100),
         (57_000, 512, 100),
         (19_280, 512, 38),

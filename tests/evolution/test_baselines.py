@@ -1,4 +1,4 @@
-"""Parameters per task of every baseline, by walking the components of simulated runs (spec sections 6 and 13.11)."""
+"""Parameters per task of every baseline, by walking the components of simulated runs."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from munet.vit.architecture import path_names
 from tests.evolution.simulation import make_experiment, make_tasks, simulate, start_entry
 from tests.evolution.world import trained
 
-CHARACTERS = make_tasks(10, 37, 10, 10, 1623, 10, 10, 10)  # spec 7.1
-DECATHLON = make_tasks(1000, 10, 100, 43, 2, 1623, 101, 100, 47, 102)  # spec 7.2
+CHARACTERS = make_tasks(10, 37, 10, 10, 1623, 10, 10, 10)
+DECATHLON = make_tasks(1000, 10, 100, 43, 2, 1623, 101, 100, 47, 102)
 INPUTS = {"embedding", "cls", "posembed_input"}
 
 
@@ -100,7 +100,7 @@ def total_params(experiment: Experiment, tasks: Any) -> int:
 
 @dataclass(frozen=True)
 class Counts:
-    """Spec section 2, in numbers: what a whole of one kind has, written out by hand."""
+    """What a whole of one kind has, written out by hand."""
 
     width: int
     inputs: int  # embedding, class token, position embedding

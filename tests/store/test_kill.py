@@ -1,4 +1,4 @@
-"""A killed run leaves a prefix of its journal, and ends as if nothing had happened (spec section 13, property 12)."""
+"""A killed run leaves a prefix of its journal, and ends as if nothing had happened."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ def train(
 
 
 def schedule(hyperparameters: Hyperparameters, *, num_steps: int, steps_per_cycle: int) -> optax.Schedule:
-    """The spec's schedules from optax's own parts (spec section 4)."""
+    """Schedules from optax's own parts."""
     peak, kind = float(hyperparameters["learning_rate"]), hyperparameters["schedule"]
     if kind == "constant":
         return optax.constant_schedule(peak / 2)

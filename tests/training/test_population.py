@@ -1,4 +1,4 @@
-"""The engine against a plain one-child loop, and its laws (spec section 13, properties 1, 2, 10, 12)."""
+"""The engine against a plain one-child loop, and its laws."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tasks from prepared TFDS data: splits in TFDS notation, and omniglot's two (spec section 7.1)."""
+"""Tasks from prepared TFDS data: splits in TFDS notation, and omniglot's two."""
 
 from __future__ import annotations
 

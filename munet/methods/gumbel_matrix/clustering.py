@@ -1,6 +1,6 @@
 """How well similarities of tasks separate tasks that belong together: one number or two beside the picture.
 
-Nothing here knows where similarities come from: rows of routed layers (spec section 7), components that an evolved
+Nothing here knows where similarities come from: rows of routed layers, components that an evolved
 system's models have in common, or features of a frozen root.
 """
 

@@ -332,7 +332,7 @@ class Routing(Deciding):
         return evolution.learning_rate(self._rates, updates)
 
     def _penalty(self, params: Any, logits: Sequence[Array], task: Array, updates: Array) -> Array:
-        """Everything that is added to the loss of a task (spec section 3)."""
+        """Everything that is added to the loss of a task."""
         experiment, total = self._experiment, jnp.float32(0)
         if experiment.l2:
             decayed = [leaf for path, leaf in jax.tree_util.tree_leaves_with_path(params) if not _is_bias(path[-1].key)]

@@ -1,4 +1,4 @@
-"""The networks of the paper's experiments (spec section 6), by the name in the config."""
+"""The networks of the paper's experiments, by the name in the config."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ class RoutedReplica:
 
     @property
     def embeddings(self) -> Float[np.ndarray, "tasks components"]:
-        """The binary vector of every task (spec section 7)."""
+        """The binary vector of every task."""
         return np.array([[float(used) for used in task.embedding] for task in self.tasks.values()])
 
     @property

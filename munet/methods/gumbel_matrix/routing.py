@@ -141,7 +141,7 @@ def pattern(name: str, num_tasks: int, num_components: int) -> Float[np.ndarray,
     return np.eye(num_tasks, dtype=np.float32)
 
 
-# The penalties of spec section 3. Each takes the logits of a task, or of all tasks, layer by layer.
+# The penalties. Each takes the logits of a task, or of all tasks, layer by layer.
 
 
 def expected_share(layers: Sequence[Float[Array, "*tasks components 2"]]) -> Float[Array, ""]:

@@ -1,4 +1,4 @@
-"""Tasks made of sines, whose relation is known: the synthetic data of the paper (spec 6.1 and 6.2).
+"""Tasks made of sines, whose relation is known: the synthetic data of the paper.
 
     y = w.x + sum over i = 1..waves of sin(i w.x + (i - 1)^2) + noise,    x ~ N(0, I)
 
@@ -55,7 +55,7 @@ class Sines:
 
 
 def pair(seed: int, rho: float, *, num_inputs: int = 128, scale: float = 1.0, waves: int = 6) -> Sines:
-    """Two tasks whose directions have the cosine `rho` (spec 6.1)."""
+    """Two tasks whose directions have the cosine `rho`."""
     first, second = basis(seed, num_inputs)[:2]
     other = rho * first + np.sqrt(1 - rho**2) * second
     directions = scale * np.stack([first, other])
@@ -63,7 +63,7 @@ def pair(seed: int, rho: float, *, num_inputs: int = 128, scale: float = 1.0, wa
 
 
 def two_pairs(seed: int, *, num_inputs: int = 128, scale: float = 1.0, waves: int = 6) -> Sines:
-    """Two pairs of tasks: one and the same inside a pair, but for noise, and unrelated between pairs (spec 6.2)."""
+    """Two pairs of tasks: one and the same inside a pair, but for noise, and unrelated between pairs."""
     first, second = basis(seed, num_inputs)[:2]
     directions = scale * np.stack([first, first, second, second])
     return Sines(("a", "a_again", "b", "b_again"), directions.astype(np.float32), waves)

@@ -1,4 +1,4 @@
-"""Parallel adapters: a private diagonal beside every shared block (spec of MUiR, section 8.4, Table 6)."""
+"""Parallel adapters: a private diagonal beside every shared block."""
 
 from __future__ import annotations
 

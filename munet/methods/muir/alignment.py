@@ -1,7 +1,7 @@
 """Which module each location uses, and how that is searched: plain NumPy, every draw from SHA-256 of its path.
 
 A generation begins with `ask`, which draws challengers for some of the locations; training moves the weights of all
-candidates, and `tell` says which of them won (spec of MUiR, section 5, steps a, c and f).
+candidates, and `tell` says which of them won.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The paper's architectures as Flax modules (spec of MUiR, section 8.2), sizes rounded up to sixteens.
+"""The paper's architectures as Flax modules, sizes rounded up to sixteens.
 
 Kernels are declared in the shapes that rules of `nets.py` cut into blocks. Layers that read raw input or make the
 prediction are never generated and start as PyTorch's do; generated kernels need no start of their own, and biases

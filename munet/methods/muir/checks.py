@@ -31,7 +31,7 @@ def check(learner: Muir, streams: Sequence[Stream], num_devices: int) -> None:
 def overhang(learner: Muir) -> str:
     """That blocks hang over the edges of weights, and which sizes would not, in words; "" if none does.
 
-    What hangs over is cut off: modules have numbers for it all the same (spec of MUiR, section 9).
+    What hangs over is cut off: modules have numbers for it all the same.
     """
     block = learner.plan.block
     generated = [one for part in learner.plan.parts for _ in part.tasks for one in part.matrices]  # of every model

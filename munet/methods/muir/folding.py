@@ -1,4 +1,4 @@
-"""How large generated models are, and which modules are cheaper as the blocks that they make (spec of MUiR, section 4).
+"""How large generated models are, and which modules are cheaper as the blocks that they make.
 
 A module of c x m x n numbers that u blocks use costs u c + c m n numbers with the contexts of these blocks; where each
 block has a parallel adapter of d numbers, u d more. The blocks themselves cost u m n. The paper folds modules that

@@ -1,4 +1,4 @@
-"""How generations of MUiR's search begin and end: on the host, between blocks of rounds (spec of MUiR, section 5)."""
+"""How generations of MUiR's search begin and end: on the host, between blocks of rounds."""
 
 from __future__ import annotations
 

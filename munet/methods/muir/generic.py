@@ -1,4 +1,4 @@
-"""Do modules that many blocks share look different? The paper's Table 4 (spec of MUiR, sections 4 and 8.3).
+"""Do modules that many blocks share look different? The paper's Table 4.
 
 A module is generic if it is cheaper than the blocks that it makes, so that it is not folded (`folding.folds`); else it
 is specific. With the paper's blocks of 16 x 16 and contexts of c = 4 numbers that is its own rule: generic are modules

@@ -1,4 +1,4 @@
-"""How blocks are made: a module, weighed by the private context of a location (spec of MUiR, section 2)."""
+"""How blocks are made: a module, weighed by the private context of a location."""
 
 from __future__ import annotations
 

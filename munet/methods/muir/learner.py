@@ -1,7 +1,7 @@
 """MUiR as a learner: all weights of all models made of modules, trained together, and aligned between blocks of rounds.
 
 A round is a batch of every task; blocks are made once in it, and the losses of all tasks are added up. `decide` ends a
-generation of the search and begins the next (Algorithm 2; spec of MUiR, section 5).
+generation of the search and begins the next (Algorithm 2).
 """
 
 from __future__ import annotations

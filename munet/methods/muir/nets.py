@@ -1,7 +1,7 @@
 """Architectures: a Flax module each, and the rule that says which of its leaves are generated.
 
 What a rule leaves out is a task's own and starts as PyTorch has it, which the modules' initialisers say; biases beside
-generated kernels start at 0 (spec of MUiR, sections 2 and 3).
+generated kernels start at 0.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from munet.training.program import keys
 from munet.types import Objective
 
 Leaves = Mapping[LeafPath, Any]
-_MEANS, _DEVIATIONS = (125.3, 123.0, 113.9), (63.0, 62.1, 66.7)  # of CIFAR-10 (spec of MUiR, section 8.2)
+_MEANS, _DEVIATIONS = (125.3, 123.0, 113.9), (63.0, 62.1, 66.7)  # of CIFAR-10
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What a MUiR training changes, and what it begins with (spec of MUiR, section 3)."""
+"""What a MUiR training changes, and what it begins with."""
 
 from __future__ import annotations
 

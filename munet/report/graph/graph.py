@@ -1,4 +1,4 @@
-"""The layer graph of a system (paper Fig. 2 and 9; spec section 9) as a value; `render.py` writes and draws it.
+"""The layer graph of a system (paper Fig. 2 and 9) as a value; `render.py` writes and draws it.
 
 Bottom: the tasks. Top: their heads, labelled with validation accuracy; the encoder norm is part of the head. Between
 them: components, each once, in the layer that its name says; edges are the tasks' paths.

@@ -199,7 +199,7 @@ def _population_gone(system: RunView) -> set[ModelId]:
 
 
 def _check_accounting(system: RunView, report: VerifyReport) -> None:
-    """The accounted parameters of all retained models add up to the unique parameters in use (spec section 13)."""
+    """The accounted parameters of all retained models add up to the unique parameters in use."""
     report.total_params = sum(record.num_params for record in system.components.values())
     accounted = math.fsum(system.accounted_params(task) for task in system.models)
     if not math.isclose(accounted, report.total_params, rel_tol=1e-9):

@@ -1,7 +1,7 @@
 """Measures a published model, always in the same way, so that a value measured again must be equal.
 
 Used for the test accuracy at a phase's end, by `munet verify` and by prediction: one path, one set of programs, one
-device (spec section 5, "Test evaluation").
+device.
 """
 
 from __future__ import annotations

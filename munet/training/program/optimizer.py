@@ -1,4 +1,4 @@
-"""SGD with momentum whose hyper-parameters are arrays, so that changing one compiles nothing (spec section 4).
+"""SGD with momentum whose hyper-parameters are arrays, so that changing one compiles nothing.
 
 Gradients are clipped to a global norm, the momentum buffer is kept in bfloat16 while the product is float32, and the
 three schedules of the search space are one formula selected by a value.
@@ -27,7 +27,7 @@ class UpdateRule(NamedTuple):
 
     clip_norm: float = 1.0  # of the gradients, over all that trains
     # of momentum and its buffer: "float32", or "bfloat16" as optax has it for a buffer of that type, where a momentum
-    # of 0.99 acts as 0.988 (spec section 15)
+    # of 0.99 acts as 0.988
     momentum_product: MomentumProduct = "float32"
 
     @classmethod

@@ -246,7 +246,7 @@ def test_real_telugu(shared_tfds: Path, tmp_path: Path) -> None:
 
 
 def test_sizes_of_real_sets_are_those_of_the_paper(shared_tfds: Path) -> None:
-    # Nothing is decoded for these (spec section 7.1; omniglot's paper split counts 19.3k, 2.7k, 3.1k).
+    # Nothing is decoded for these.
     expected = {
         "tfds:mnist": (57_000, 3_000, 10_000),
         "tfds:cmaterdb/bangla": (4_750, 250, 1_000),

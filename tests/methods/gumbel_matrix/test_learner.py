@@ -1,4 +1,4 @@
-"""The properties of spec section 10 that concern the learner; what it owes the trainer is in tests/joint."""
+"""Properties of the routing learner; what it owes the trainer is in tests/joint."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The properties of spec section 10 that concern a routed layer by itself."""
+"""Properties of a routed layer by itself."""
 
 from __future__ import annotations
 

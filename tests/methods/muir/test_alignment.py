@@ -1,4 +1,4 @@
-"""The alignment search: challengers, winners and scores (spec of MUiR, sections 5, 7 and 11)."""
+"""The alignment search: challengers, winners and scores."""
 
 from __future__ import annotations
 

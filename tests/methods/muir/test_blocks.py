@@ -1,4 +1,4 @@
-"""What a hypermodule generates: cutting leaves into blocks, and making blocks (spec of MUiR, sections 2, 9 and 11)."""
+"""What a hypermodule generates: cutting leaves into blocks, and making blocks."""
 
 from __future__ import annotations
 

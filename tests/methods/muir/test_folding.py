@@ -1,4 +1,4 @@
-"""Which modules are folded, and that folding never costs (spec of MUiR, sections 4 and 11)."""
+"""Which modules are folded, and that folding never costs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""MUiR's learner: first values, what a round moves, what a decision resets (spec of MUiR, section 11)."""
+"""MUiR's learner: first values, what a round moves, what a decision resets."""
 
 from __future__ import annotations
 

@@ -119,7 +119,7 @@ def test_hierarchical_alignment_goes_by_place(tmp_path: Path) -> None:
     mapping = state.candidates[0]
     for task in range(3):
         assert mapping[learner.plan.task_of == task].tolist() == list(range((learner.plan.task_of == task).sum()))
-    # There are as many modules as the largest model has blocks (spec of MUiR, section 8.4).
+    # There are as many modules as the largest model has blocks.
     longest = max((learner.plan.task_of == task).sum() for task in range(3))
     assert len(state.trained.modules) == learner.search.num_modules == longest < learner.plan.num_locations
     job.prepare(mixed(tmp_path, sharing="hierarchical", context=0, modules=int(longest)))

@@ -1,4 +1,4 @@
-"""Schedules, momentum and clipping by value (spec section 4; property 9)."""
+"""Schedules, momentum and clipping by value."""
 
 from __future__ import annotations
 
