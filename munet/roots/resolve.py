@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from munet.errors import CheckpointError, did_you_mean, nearest
 from munet.paths import expanded
 from munet.roots import cached_files, names, random_root, systems
-from munet.roots.checkpoint import Checkpoint, check_format, describe, open_local
+from munet.roots.checkpoint import FORMATS, Checkpoint, check_format, describe, open_local
 from munet.roots.download import fetch
 from munet.roots.remote_file import SCHEMES, source
 from munet.store.folders import local_path
@@ -142,7 +142,8 @@ def _near(text: str, path: Path) -> str:
     """What may have been meant by a name that is no file: the demo, a known name without its scheme, or a neighbour."""
     if any(name.startswith(text) for name in names.KNOWN):
         return f"Did you mean {names.SCHEME + text!r}?"
-    neighbours = [place.name for place in path.parent.iterdir()] if path.parent.is_dir() else []
+    places = path.parent.iterdir() if path.parent.is_dir() else ()
+    neighbours = [place.name for place in places if place.is_dir() or place.suffix in FORMATS]
     choices = [DEMO, *neighbours] if path.parent == Path() else neighbours
     return did_you_mean(path.name, choices) or "no file or folder is called so."
 

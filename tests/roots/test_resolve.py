@@ -101,6 +101,17 @@ def test_wrong_names(reference: str, expected: str, tmp_path: Path, monkeypatch:
     assert not list(tmp_path.iterdir())
 
 
+def test_only_what_may_be_a_root_is_meant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("demo.log", "demoo.txt", "roots"):
+        (tmp_path / name).touch()
+    with pytest.raises(CheckpointError, match=r"There is no root 'demoo': Did you mean 'demo'\? A root is"):
+        roots.find("demoo", str(tmp_path))
+    (tmp_path / "mine.npz").touch()
+    with pytest.raises(CheckpointError, match=r"Did you mean 'mine\.npz'"):
+        roots.find("mine", str(tmp_path))
+
+
 def test_folders_that_hold_no_model(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"has no model\.safetensors"):
         roots.find(tmp_path)
