@@ -81,16 +81,16 @@ class HeldOut:
 
     def __init__(self, learner: Muir, tasks: Sequence[Task]):
         self._learner, self._tasks = learner, tasks
-        self._programs: dict[tuple[int, SplitName], Callable[..., Any]] = {}
+        self._programs: dict[tuple[Programs, SplitName], Callable[..., Any]] = {}
         self._validation: tuple[Any, Any, tuple[int, ...]] | None = None  # on the device, for all generations
 
     def __call__(self, programs: Programs, state: Any, split: SplitName) -> Mapping[TaskName, list[Measured]]:
         """Mean losses of a split, and what is right where there are classes, by task and replica."""
         inputs, targets, counted = self._arranged(split)
-        if (id(programs), split) not in self._programs:
+        if (programs, split) not in self._programs:
             evaluate = functools.partial(self._learner.evaluate, counted=counted)
-            self._programs = {(id(programs), split): programs.compiled(evaluate, shared=2)}
-        results = self._programs[id(programs), split](state, inputs, targets)
+            self._programs = {(programs, split): programs.compiled(evaluate, shared=2)}
+        results = self._programs[programs, split](state, inputs, targets)
         found: dict[TaskName, list[Measured]] = {}
         parts = zip(self._learner.plan.parts, self._learner.nets, results, counted, strict=True)
         for part, net, (losses, correct), count in parts:
