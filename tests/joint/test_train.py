@@ -205,7 +205,9 @@ def test_separate_models_are_those_of_each_task_alone(data: Path, tmp_path: Path
             np.testing.assert_allclose(array, models[1][name][path], rtol=0, atol=1e-5, err_msg=f"{name}/{path}")
 
 
-@pytest.mark.parametrize("optimizer", ["adamw", "adam", "rmsprop"])
+@pytest.mark.parametrize(
+    "optimizer", ["adamw", *(pytest.param(one, marks=pytest.mark.slow) for one in ("adam", "rmsprop"))]
+)
 def test_other_optimisers_train(optimizer: str, data: Path) -> None:
     from tests.joint.conformance import Candidate
 
