@@ -70,7 +70,7 @@ def main(workdir: str, data: str, moment: str = "", to: str = "") -> None:
     if moment:
         where, count, when = moment.split(":")
         tiny_run.kill_at(where, int(count), when)
-    extend(Path(workdir), Path(data), to=Path(to) if to else None, checkpoint_minutes=0)
+    extend(Path(workdir), Path(data), to=Path(to) if to else None, checkpoint_minutes=0 if moment else 60)
 
 
 if __name__ == "__main__":
