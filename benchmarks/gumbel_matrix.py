@@ -6,12 +6,12 @@
 Prints one JSON line. `updates`: one run of Table I's network on four tasks of random images in batches of 16, as
 `benchmarks.joint` measures the trainer; `replicas`: ten of them side by side. `forward`: processor milliseconds of a
 pass over 64 images of 28 x 28 through four layers of seven components (16 channels), of which a task uses 1 to 7 in
-each; `origin` is the time with all of them times the share that is used. `layer`: gradients of
-these layers on the same images with all components active, by the code that routes over components that are computed
-and averaged by hand, in turns. `memory`: what a round of four tasks takes beside
-state and images: by the compiler, which `--dry_run` says; by the estimate that decides whether components are computed
-again (`memory.activation_bytes`), with gradients; and by Linux, as the growth of the process's peak while the first
-round runs. Table I's network with batches of 1,024 images, if nothing else is asked for.
+each; `origin` is the time with all of them times the share that is used. `layer`: gradients of these layers on the same
+images with all components active, by the code that routes over components that are computed and averaged by hand, in
+turns. `memory`: what a round of four tasks takes beside state and images: by the compiler, which `--dry_run` says; by
+the estimate that decides whether components are computed again (`memory.activation_bytes`), with gradients; and by
+Linux, as the growth of the process's peak while the first round runs. Table I's network with batches of 1,024 images,
+if nothing else is asked for.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 from pathlib import Path
 
 from munet.errors import UserError
@@ -35,18 +36,23 @@ def write(option: str, output: str, content: bytes) -> None:
 
     Args:
       option: that named it, for messages.
-      output: where; devices and pipes are written to as they are, and so is the file that a link leads to.
+      output: where; devices and pipes are written to as they are, and so is the file that a link leads to. A file
+        that is there keeps its permissions, and is refused where they forbid to write it.
       content: of the whole file.
 
     Raises:
       UserError: it cannot be written.
     """
-    place = Path(os.path.realpath(output))
+    given, place = Path(output), Path(os.path.realpath(output))
     try:
-        if _is_written_in_place(place):
-            place.write_bytes(content)
+        if _is_written_in_place(given, place):
+            given.write_bytes(content)
             return
         with replacing(place) as temporary:
+            if place.is_file():
+                _check_writable(place)
+                temporary.touch()
+                shutil.copymode(place, temporary)  # before there is anything in it that others may not read
             temporary.write_bytes(content)
     except OSError as error:
         raise UserError(refusal(option, output, error)) from error
@@ -58,6 +64,16 @@ def refusal(option: str, output: str, error: OSError) -> str:
     return f"{option}={output} cannot be written: {error.strerror or error}. {advice}"
 
 
-def _is_written_in_place(place: Path) -> bool:
-    """Devices, pipes, and a file that may be written in a folder where nothing may be made."""
-    return place.exists() and not place.is_dir() and (not place.is_file() or not os.access(place.parent, os.W_OK))
+def _is_written_in_place(given: Path, place: Path) -> bool:
+    """Devices, pipes, and a file that may be written in a folder where nothing may be made.
+
+    What an open pipe is called leads to no place (`/dev/stdout`, or what a shell makes of `>(...)`), so it is asked of
+    the name that was given.
+    """
+    return given.exists() and not given.is_dir() and (not given.is_file() or not os.access(place.parent, os.W_OK))
+
+
+def _check_writable(place: Path) -> None:
+    """Renaming another file over it asks only for the folder's permissions."""
+    if not os.access(place, os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(place))

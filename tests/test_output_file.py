@@ -63,3 +63,27 @@ def test_a_link_stays_one_and_a_pipe_is_written_to(tmp_path: Path) -> None:
     reader.join(30)
     assert read == [b"content"]
     assert (tmp_path / "pipe").is_fifo()
+
+
+def test_an_open_pipe_is_written_to() -> None:
+    """As `/dev/stdout` is one, and what a shell makes of `--output=>(...)`: a link that leads to no path."""
+    reader, writer = os.pipe()
+    try:
+        output_file.write("--output", f"/dev/fd/{writer}", b"content")
+        assert os.read(reader, 100) == b"content"
+    finally:
+        os.close(reader)
+        os.close(writer)
+
+
+def test_a_file_that_is_there_keeps_its_permissions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = tmp_path / "page.html"
+    page.write_bytes(b"old")
+    page.chmod(0o600)
+    output_file.write("--output", str(page), b"private")
+    assert page.stat().st_mode & 0o777 == 0o600
+    real = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != page and real(path, mode))  # as of 0o400
+    with pytest.raises(UserError, match=r"Permission denied\. Give a file that may be written"):
+        output_file.write("--output", str(page), b"content")
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"page.html": b"private"}

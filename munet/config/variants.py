@@ -1,7 +1,7 @@
 """Variants of the paper's configs: the names after the colon of `--config=characters:scale_0.3,no_autotune`.
 
-The paper's comparisons are the same on every benchmark, so they are here once; a config file
-adds what is its own, such as a reduced budget.
+The paper's comparisons are the same on every benchmark, so they are here once; a config file adds what is its own, such
+as a reduced budget.
 """
 
 from __future__ import annotations

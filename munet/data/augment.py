@@ -1,11 +1,10 @@
 """Augmentation on the device, and the plain resize of validation and test images.
 
 In the order of the published code, with three laws for crops (`crops.py`) and two for colours (`colours.py`). By
-default colours are changed in [0, 1], and after the resize, which is cheaper: crop and resize are
-one separable linear resampling, two small matrix products an image; a flip only reverses the rows of one of the
-matrices. Then contrast turns about the mean of the resized crop, and saturation and hue, which are not linear (nor is
-the clip before them), see resampled pixels; brightness commutes with resampling. Resizing is without antialias unless
-the run asks for it.
+default colours are changed in [0, 1], and after the resize, which is cheaper: crop and resize are one separable linear
+resampling, two small matrix products an image; a flip only reverses the rows of one of the matrices. Then contrast
+turns about the mean of the resized crop, and saturation and hue, which are not linear (nor is the clip before them),
+see resampled pixels; brightness commutes with resampling. Resizing is without antialias unless the run asks for it.
 
 Every setting is a traced scalar, so one program serves all settings. Grey images stay one channel until the end:
 saturation and hue leave grey as it is, so they never need three.

@@ -1,9 +1,9 @@
 """Random changes of brightness, contrast, saturation and hue, on images whose channels come first.
 
 Two ways (`fidelity.colours`). `resized`: of the resized crop, in [0, 1]; contrast turns about the mean of what the
-model sees, and a brightness delta is a share of the whole range. `source`: as the
-authors have it, of the crop before its resize, in [-1, 1]; so a delta of 0.2 shifts by a tenth of the range, and
-TensorFlow's saturation, made for [0, 1], turns colours grey whose largest channel is not above the middle of the range.
+model sees, and a brightness delta is a share of the whole range. `source`: as the authors have it, of the crop before
+its resize, in [-1, 1]; so a delta of 0.2 shifts by a tenth of the range, and TensorFlow's saturation, made for [0, 1],
+turns colours grey whose largest channel is not above the middle of the range.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """What a model costs to run, beside its size: forward FLOPs and measured latency, as shares of the root's.
 
 Both extend Eq. 2 in its own form: `score = q * s^(accounted / root) * s_flops^(FLOPs / root's) * s_latency^(latency /
-root's)`. FLOPs follow from the architecture. A latency is a
-measurement, so it is recorded in the journal before anything is decided by it, and replay measures nothing.
+root's)`. FLOPs follow from the architecture. A latency is a measurement, so it is recorded in the journal before
+anything is decided by it, and replay measures nothing.
 """
 
 from __future__ import annotations

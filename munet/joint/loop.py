@@ -91,7 +91,7 @@ class Training:
 
         Raises:
           DivergedError: a loss is no longer finite.
-          TimeIsUpError: the deadline has passed; saved is what there is.
+          TimeIsUpError: the deadline has passed; what can be is saved.
         """
         job, step = self._job, 0
         carried = self._programs.initial(job.seeds, [stream.name for stream in job.streams])
@@ -190,7 +190,7 @@ class Training:
         """Saves if it is time to.
 
         Raises:
-          TimeIsUpError: the deadline has passed; saved is what there is.
+          TimeIsUpError: the deadline has passed; what can be is saved.
         """
         if self._deadline.is_over():
             self._write()

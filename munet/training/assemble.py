@@ -51,8 +51,7 @@ class ChildArrays(NamedTuple):
 def component_arrays(child: ChildPlan, plan: ComponentPlan, work: TaskWork, load: Load) -> FlatArrays:
     """The unpadded arrays a child starts one component from.
 
-    New parameters are drawn from a key of the run's seed and the child's id, so a
-    re-run draws the same.
+    New parameters are drawn from a key of the run's seed and the child's id, so a re-run draws the same.
     """
     if plan.action == "init":
         leaves = leaves_of(child, plan.name, work.variant, work.num_classes)

@@ -81,7 +81,7 @@ class ChildPlan:
     id: ModelId
     task: TaskName
     parent: ModelId
-    is_seed: bool  # the parent was a seed parent taken in lines 10-13: head only, no mutations
+    is_seed: bool  # the parent was a seed parent (Algorithm 1, lines 10-13): head only, no mutations
     hyperparameters: Hyperparameters
     components: tuple[ComponentPlan, ...]  # in path order: input to output
     mutations: tuple[Mutation, ...] = ()

@@ -27,7 +27,12 @@ def config(data: Path, *names: str) -> Config:
 
 
 def request(
-    data: Path, *names: str, iterations: Mapping[str, int] | None = None, again: bool = False, **changes: Any
+    data: Path,
+    *names: str,
+    iterations: Mapping[str, int] | None = None,
+    again: bool = False,
+    checkpoint_minutes: float = 60,
+    **changes: Any,
 ) -> Request:
     """For these tasks, with other values for some fields of the experiment."""
 
@@ -35,17 +40,22 @@ def request(
         given.experiment.tasks = tuple(f"npz:{data}/{name}.npz" for name in names)
         for name, value in changes.items():
             setattr(given.experiment, name, value)
-        given.runtime = tiny_run.config(data).runtime
+        given.runtime = tiny_run.config(data, checkpoint_minutes).runtime
         return given
 
     return Request(configure, iterations or {}, again)
 
 
 def extend(
-    workdir: Path, data: Path, listener: Callable[[Any], None] = lambda _: None, to: Path | None = None
+    workdir: Path,
+    data: Path,
+    listener: Callable[[Any], None] = lambda _: None,
+    to: Path | None = None,
+    checkpoint_minutes: float = 60,
 ) -> Config | None:
-    """Extends the run by its second task."""
-    return extending.extend(str(workdir), request(data, "right"), listener, to=str(to or ""))
+    """Extends the run by its second task; `checkpoint_minutes` are those of `tiny_run.config`."""
+    asked = request(data, "right", checkpoint_minutes=checkpoint_minutes)
+    return extending.extend(str(workdir), asked, listener, to=str(to or ""))
 
 
 def results(workdir: Path) -> dict[str, object]:
@@ -60,7 +70,7 @@ def main(workdir: str, data: str, moment: str = "", to: str = "") -> None:
     if moment:
         where, count, when = moment.split(":")
         tiny_run.kill_at(where, int(count), when)
-    extend(Path(workdir), Path(data), to=Path(to) if to else None)
+    extend(Path(workdir), Path(data), to=Path(to) if to else None, checkpoint_minutes=0 if moment else 60)
 
 
 if __name__ == "__main__":

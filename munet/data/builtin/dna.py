@@ -1,10 +1,10 @@
 """`builtin:dna`: synthetic windows of nucleotides with a number each, made from a fixed seed; no organism's.
 
-A stand-in for measured binding affinities. Three hidden motifs of twelve nucleotides; into
-every window of 201 random ones a copy of a motif is put in which each nucleotide is right with a probability of the
-window's own. The number is the best match of any motif anywhere (right nucleotides), brought to mean 0 and variance 1
-over the training windows, plus normal noise of deviation 0.3: so no model's mean squared error is below 0.09, and that
-of always predicting 0 is 1.09.
+A stand-in for measured binding affinities. Three hidden motifs of twelve nucleotides; into every window of 201 random
+ones a copy of a motif is put in which each nucleotide is right with a probability of the window's own. The number is
+the best match of any motif anywhere (right nucleotides), brought to mean 0 and variance 1 over the training windows,
+plus normal noise of deviation 0.3: so no model's mean squared error is below 0.09, and that of always predicting 0 is
+1.09.
 """
 
 from __future__ import annotations

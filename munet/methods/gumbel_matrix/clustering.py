@@ -1,7 +1,7 @@
 """How well similarities of tasks separate tasks that belong together: one number or two beside the picture.
 
-Nothing here knows where similarities come from: rows of routed layers, components that an evolved
-system's models have in common, or features of a frozen root.
+Nothing here knows where similarities come from: rows of routed layers, components that an evolved system's models have
+in common, or features of a frozen root.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Checks a journal from its first entry on: its chain, that entries follow on each other, and that decisions repeat.
 
-Given the recorded qualities the controller's decisions are the same on every machine, so an entry
-that says otherwise was altered, or written by a munet that decides otherwise.
+Given the recorded qualities the controller's decisions are the same on every machine, so an entry that says otherwise
+was altered, or written by a munet that decides otherwise.
 """
 
 from __future__ import annotations
