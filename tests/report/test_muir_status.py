@@ -24,7 +24,7 @@ def test_while_it_trains_and_at_its_end(
     with monkeypatch.context() as patched:
         patched.setattr(Muir, "decide", stopped)
         with pytest.raises(KeyboardInterrupt):
-            train(config(tmp_path), workdir, lambda _: None)
+            train(config(tmp_path, checkpoint_minutes=0), workdir, lambda _: None)
     print_status(workdir)
     assert capsys.readouterr().out.startswith("in training: 6 rounds of 30, validation loss ")
     train(config(tmp_path), workdir, lambda _: None)
