@@ -6,8 +6,8 @@
 Variants: `table_2` (single task from MUiR's and from PyTorch's initial values, Random, Oracle, Optimization with eight
 and with four challengers), `stays` (what keeps the mapping that the search has found), `tiny`, for tests, and
 `cross_modal`: LeNet on images, an LSTM on a text and DeepBind on synthetic DNA, each for itself, each sharing with
-itself, pairs, and all together; docs/results/muir_cross_modal.md. `table_6` and `table_7` compare other ways of sharing
-and sizes of contexts on the same tasks; they were not run yet. `characters`: copies of a Ti/16 root for three sets of
+itself, pairs, and all together; docs/results/muir_cross_modal.md, as `table_6` and `table_7`, which compare other ways
+of sharing and sizes of contexts on the same tasks. `characters`: copies of a Ti/16 root for three sets of
 characters, their blocks shared by the search, beside joint fine-tuning and muNet at as many images;
 docs/results/muir_characters.md.
 
