@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -18,9 +18,10 @@ from jaxtyping import Array, Bool, Float, Int
 
 from munet.config.routing import RoutingExperiment
 from munet.joint.learner import Answers, Batch, Component, Deciding, Facts, Group, Place, StreamName
-from munet.methods.gumbel_matrix import components, root_layers, routing
+from munet.methods.gumbel_matrix import components, penalties, root_layers, routing
 from munet.methods.gumbel_matrix.network import HEAD, Network
 from munet.methods.gumbel_matrix.result import PROBABILITIES
+from munet.methods.gumbel_matrix.state import Routed, only_of
 from munet.training.program import keys
 from munet.training.program import optimizer as evolution
 from munet.training.program.optimizer import OptimizerSettings
@@ -55,22 +56,6 @@ class Answering:
     name: TaskName
     width: int
     weights: Float[np.ndarray, " batch"]
-
-
-class Routed(NamedTuple):
-    """What a round changes.
-
-    Attributes:
-      params: weights by component; heads stacked by task.
-      logits: of the routed layers; () where patterns are fixed.
-      moments: of Adam, for weights and for logits.
-      updates: of tasks, before this round.
-    """
-
-    params: dict[str, dict[str, Any]]
-    logits: tuple[Any, ...]
-    moments: tuple[Any, Any]
-    updates: Any
 
 
 class Routing(Deciding):
@@ -283,7 +268,8 @@ class Routing(Deciding):
             losses = optax.softmax_cross_entropy_with_integer_labels(outputs, labels)
         own = jnp.asarray(self._weights)[task]
         loss = (losses * own).sum() / own.sum()
-        return loss + self._penalty(params, logits, task, updates), loss
+        held = None if self._fixed is not None else logits
+        return loss + penalties.total(self._experiment, params, held, task, updates / self._total), loss
 
     def abstract(self) -> tuple[Any, ...]:
         """The shapes of what `loss` is given; nothing is drawn."""
@@ -323,7 +309,7 @@ class Routing(Deciding):
             stepped.append(jax.tree.map(lambda leaf, move, rate=rate: leaf - rate * move, values, moves))
             moments.append(after)
         new = Routed(stepped[0], stepped[1], (moments[0], moments[1]), state.updates + 1)
-        return (new if self._experiment.moves_others else _only_of(task, new, state)), loss
+        return (new if self._experiment.moves_others else only_of(task, new, state)), loss
 
     def _rate(self, updates: Any) -> Any:
         """Of the weights."""
@@ -331,34 +317,9 @@ class Routing(Deciding):
             return self._experiment.learning_rate
         return evolution.learning_rate(self._rates, updates)
 
-    def _penalty(self, params: Any, logits: Sequence[Array], task: Array, updates: Array) -> Array:
-        """Everything that is added to the loss of a task."""
-        experiment, total = self._experiment, jnp.float32(0)
-        if experiment.l2:
-            decayed = [leaf for path, leaf in jax.tree_util.tree_leaves_with_path(params) if not _is_bias(path[-1].key)]
-            total += experiment.l2 * 0.5 * jnp.stack([(leaf**2).sum() for leaf in decayed]).sum()
-        if self._fixed is not None:
-            return total
-        own = [matrix[task] for matrix in logits]
-        if experiment.budget < 1:
-            held = logits if experiment.budget_of == "all" else own
-            total += experiment.budget_weight * routing.budget_penalty(held, experiment.budget)
-        if experiment.disconnect_weight:
-            total += experiment.disconnect_weight * routing.disconnect_penalty(own)
-        if experiment.connection_weight:
-            total += experiment.connection_weight * routing.connection_penalty(own)
-        if experiment.entropy_weight:
-            share = (updates / self._total) ** experiment.entropy_power
-            total += experiment.entropy_weight * share * routing.entropy_penalty(own)
-        return total
-
 
 def _floats(*shape: int) -> jax.ShapeDtypeStruct:
     return jax.ShapeDtypeStruct(shape, np.float32)
-
-
-def _is_bias(name: str) -> bool:
-    return name.rpartition("/")[2] == "bias"
 
 
 def _dropout(share: float, words: Array) -> Callable[[Array], Array] | None:
@@ -375,28 +336,3 @@ def _dropout(share: float, words: Array) -> Callable[[Array], Array] | None:
 def _filled(values: Array, length: int) -> Array:
     """A batch that is shorter than those of other tasks, with zeros behind it."""
     return jnp.pad(values, [(0, length - len(values))] + [(0, 0)] * (values.ndim - 1))
-
-
-def _only_of(task: Array, new: Routed, old: Routed) -> Routed:
-    """`new`, but what is another task's alone, its moments included, as it was: its logits and its head."""
-
-    def row(now: Array, before: Array) -> Array:
-        is_own = jnp.arange(len(now)).reshape(-1, *[1] * (now.ndim - 1)) == task
-        return jnp.where(is_own, now, before)
-
-    def heads(now: Any, before: Any) -> Any:
-        return {**now, HEAD: jax.tree.map(row, now[HEAD], before[HEAD])} if HEAD in now else now
-
-    weights, connections = new.moments
-    old_weights, old_connections = old.moments
-    weights = weights._replace(mu=heads(weights.mu, old_weights.mu), nu=heads(weights.nu, old_weights.nu))
-    connections = connections._replace(
-        mu=jax.tree.map(row, connections.mu, old_connections.mu),
-        nu=jax.tree.map(row, connections.nu, old_connections.nu),
-    )
-    return Routed(
-        heads(new.params, old.params),
-        jax.tree.map(row, new.logits, old.logits),
-        (weights, connections),
-        new.updates,
-    )

@@ -7,7 +7,6 @@ not use"; all connections are independent of each other.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Literal
 
 import jax
@@ -139,37 +138,3 @@ def pattern(name: str, num_tasks: int, num_components: int) -> Float[np.ndarray,
     if num_tasks != num_components:
         raise ValueError(f"{num_tasks} tasks and {num_components} components")
     return np.eye(num_tasks, dtype=np.float32)
-
-
-# The penalties. Each takes the logits of a task, or of all tasks, layer by layer.
-
-
-def expected_share(layers: Sequence[Float[Array, "*tasks components 2"]]) -> Float[Array, ""]:
-    """The expected share of active connections, all layers together."""
-    return jnp.concatenate([probabilities(logits).ravel() for logits in layers]).mean()
-
-
-def budget_penalty(layers: Sequence[Float[Array, "*tasks components 2"]], budget: float) -> Float[Array, ""]:
-    """How far the expected share is above the budget; exactly 0, and without gradient, up to it."""
-    excess = expected_share(layers) - budget
-    return jnp.where(excess > 0, excess, 0.0)
-
-
-def disconnect_penalty(layers: Sequence[Float[Array, "*tasks components 2"]]) -> Float[Array, ""]:
-    """The probability that a layer has no active component, added up over layers (and tasks)."""
-    return jnp.stack([(1 - probabilities(logits)).prod(axis=-1).sum() for logits in layers]).sum()
-
-
-def connection_penalty(layers: Sequence[Float[Array, "*tasks components 2"]]) -> Float[Array, ""]:
-    """The expected number of active connections."""
-    return jnp.stack([probabilities(logits).sum() for logits in layers]).sum()
-
-
-def entropy_penalty(layers: Sequence[Float[Array, "*tasks components 2"]]) -> Float[Array, ""]:
-    """The entropies of all connections (nats), added up."""
-    found = []
-    for logits in layers:
-        difference = logits[..., 0] - logits[..., 1]
-        p = jax.nn.sigmoid(difference)
-        found.append((jax.nn.softplus(difference) - p * difference).sum())
-    return jnp.stack(found).sum()

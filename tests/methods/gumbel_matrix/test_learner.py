@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from munet.joint.learner import Batch, Place
-from munet.methods.gumbel_matrix import job
-from munet.methods.gumbel_matrix.learner import Routed, Routing
+from munet.methods.gumbel_matrix import job, penalties
+from munet.methods.gumbel_matrix.learner import Routing
 from munet.methods.gumbel_matrix.network import component_name
+from munet.methods.gumbel_matrix.state import Routed
 from tests.joint import tiny
 from tests.methods.gumbel_matrix import routed
 
@@ -136,7 +137,7 @@ def test_l2_is_of_weights_but_not_of_biases_and_logits(tmp_path: Path) -> None:
     state = learner.initial(0)
     state = state._replace(logits=(np.full((4, 4, 2), 3.0, np.float32),))
     params = jax.tree.map(lambda leaf: leaf + 1, state.params)
-    found = learner._penalty(params, state.logits, jnp.int32(0), jnp.int32(0))
+    found = penalties.total(learner._experiment, params, state.logits, jnp.int32(0), 0.0)
     kernels = [leaf for part in params.values() for name, leaf in part.items() if not name.endswith("bias")]
     assert len(kernels) == 12
     assert float(found) == pytest.approx(0.1 * 0.5 * sum(float((leaf**2).sum()) for leaf in kernels), rel=1e-5)
@@ -161,7 +162,7 @@ def test_the_budget_of_a_task_is_its_own_and_the_common_one_all_tasks(tmp_path: 
     for budget_of, expected in (("task", 0.5), ("all", 0.0)):
         learner = learner_of(tmp_path, budget=0.5, budget_of=budget_of, budget_weight=1.0)
         state = with_logits(learner.initial(0), wasteful)
-        found = float(learner._penalty(state.params, state.logits, jnp.int32(0), jnp.int32(0)))
+        found = float(penalties.total(learner._experiment, state.params, state.logits, jnp.int32(0), 0.0))
         assert found == pytest.approx(expected, abs=1e-6)
 
 

@@ -96,27 +96,6 @@ def test_gradients_flow_through_the_number_of_active_ones() -> None:
     assert of_row([0.0, 0.0]) == pytest.approx([2.0, 3.0])
 
 
-def test_the_budget_counts_from_where_it_is_exceeded() -> None:
-    # Two layers: expected (0.9 + 0.5 + 0.4 + 0.6 + 0.6) / 5 = 0.6.
-    one = jnp.asarray(routing.initial_logits(np.array([[0.9, 0.5]]), (1, 2)))[0]
-    two = jnp.asarray(routing.initial_logits(np.array([[0.4, 0.6, 0.6]]), (1, 3)))[0]
-    assert float(routing.budget_penalty((one, two), 0.5)) == pytest.approx(0.1, abs=1e-6)
-    assert float(routing.budget_penalty((one, two), 0.6001)) == 0
-    gradient = jax.grad(lambda layers: routing.budget_penalty(layers, 0.75))((one, two))
-    assert all((leaf == 0).all() for leaf in gradient)
-    half = jnp.asarray(routing.initial_logits(0.5, (1, 4)))[0]  # exactly met
-    assert float(routing.budget_penalty((half,), 0.5)) == 0
-    assert (jax.grad(lambda logits: routing.budget_penalty((logits,), 0.5))(half) == 0).all()
-
-
-def test_the_other_penalties_by_hand() -> None:
-    layers = [jnp.asarray(routing.initial_logits(np.array([row]), (1, len(row))))[0] for row in ([0.9, 0.5], [0.2])]
-    assert float(routing.disconnect_penalty(layers)) == pytest.approx(0.1 * 0.5 + 0.8, rel=1e-5)
-    assert float(routing.connection_penalty(layers)) == pytest.approx(1.6, rel=1e-5)
-    entropy = -sum(p * np.log(p) + (1 - p) * np.log(1 - p) for p in (0.9, 0.5, 0.2))
-    assert float(routing.entropy_penalty(layers)) == pytest.approx(entropy, rel=1e-5)
-
-
 def test_the_temperature_falls_with_the_root_of_the_updates() -> None:
     found = [float(routing.temperature(step)) for step in (0, 99, 9_998, 9_999, 10**7)]
     assert found == pytest.approx([50, 5, 50 / 9999**0.5, 0.5, 0.5])

@@ -18,7 +18,7 @@ from munet.config.train import TrainConfig
 from munet.errors import ConfigError, UserError, WorkdirError
 from munet.joint import run
 from munet.joint.workdir import Workdir
-from munet.methods.gumbel_matrix import learner
+from munet.methods.gumbel_matrix import penalties
 from munet.methods.gumbel_matrix.components import Conv, Dense
 from munet.methods.gumbel_matrix.job import prepare
 from munet.methods.gumbel_matrix.network import Layer, Network
@@ -73,7 +73,7 @@ def test_sines_are_trained_published_and_shown(
 
 @pytest.mark.slow
 def test_the_best_version_is_what_is_published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(learner.Routing, "_penalty", _that_ruins)
+    monkeypatch.setattr(penalties, "total", _that_ruins)
     notes(routed.sines(tmp_path, keep="loss", validate_every=3, num_rounds=60), tmp_path / "run")
     place = Workdir(tmp_path / "run", ROUTING)
     best = min(place.curve(), key=lambda point: sum(point.validation_losses.values()))
@@ -84,10 +84,10 @@ def test_the_best_version_is_what_is_published(tmp_path: Path, monkeypatch: pyte
         assert task.test_loss == pytest.approx(best.validation_losses[name], rel=0.2)
 
 
-def _that_ruins(self: Any, params: Any, logits: Any, task: Any, updates: Any) -> Any:
+def _that_ruins(experiment: Any, params: Any, logits: Any, task: Any, progress: Any) -> Any:
     """A penalty that drives outputs off after some updates."""
-    del self, logits, task
-    return jnp.where(updates > 100, -1.0, 0.0) * sum(leaf.sum() for leaf in jax.tree.leaves(params))
+    del experiment, logits, task
+    return jnp.where(progress > 0.4, -1.0, 0.0) * sum(leaf.sum() for leaf in jax.tree.leaves(params))
 
 
 @pytest.mark.slow
