@@ -20,10 +20,12 @@ from munet.config.train import Method, TrainConfig, TrainExperiment, TrainRuntim
 from munet.joint.job import Job
 from munet.joint.program import Carried, Programs, mesh_of
 from munet.joint.rounds import Rounds
+from munet.joint.run import train
 from munet.methods.fine_tuning import job as fine_tuning
 from munet.methods.gumbel_matrix import job as gumbel_matrix
 from munet.methods.muir import job as muir
 from munet.methods.pretraining import job as pretraining
+from munet.progress.events import Event, Note
 from tests.joint import tiny
 from tests.methods.gumbel_matrix import routed
 from tests.methods.muir import small
@@ -31,6 +33,13 @@ from tests.methods.muir import small
 
 def _pretraining(folder: Path) -> Job:
     return pretraining.prepare(tiny.config(folder, num_steps=6, learning_rate=1e-3))
+
+
+def notes(config: TrainConfig, workdir: Path) -> list[str]:
+    """Trains, and gives what was noted."""
+    told: list[Event] = []
+    train(config, str(workdir), told.append)
+    return [event.text for event in told if isinstance(event, Note)]
 
 
 def joint_config(folder: Path, method: Method, **changes: Any) -> TrainConfig:

@@ -32,13 +32,6 @@ ROOT = "demo16_1blocks_32px.npz"
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("data")
-    tiny.write_data(folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
 def whole(data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
     """A work directory of a training that nothing disturbed, and what it told."""
     workdir = tmp_path_factory.mktemp("whole") / "run"

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import errno
 import json
-import os
 import re
 import shutil
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -18,51 +14,27 @@ import munet
 from munet import kinds, roots
 from munet.cli import main
 from munet.config import Experiment
-from munet.config.train import TrainConfig
 from munet.data.open_settings import OpenSettings
 from munet.data.splits import Split, SplitName
 from munet.data.tasks import Task, load_tasks
-from munet.errors import CheckpointError, ConfigError, DataError, UserError, WorkdirError
+from munet.errors import CheckpointError, UserError, WorkdirError
 from munet.joint import dry_run
-from munet.joint.run import prepared, train
+from munet.joint.run import train
 from munet.methods.fine_tuning import job as fine_tuning
-from munet.progress.events import Event, Note
 from munet.report.graph import graph
 from munet.report.page import examples, html, report, source
 from munet.report.page.parts import Pictures, Text
 from munet.report.status import status_json
 from munet.run.start import RootComponents
 from munet.store import Store
-from munet.store.local import LocalFolder, disk_full_named
 from munet.suites.record import KnownMethod, Record
 from munet.suites.report import Report
 from munet.suites.suite import Method, Suite
 from munet.system import view
 from tests.joint import tiny
-from tests.joint.conformance import joint_config
-from tests.methods.gumbel_matrix import routed
-from tests.methods.muir import small
+from tests.joint.conformance import joint_config, notes
 
 SPLIT = Task.split
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("data")
-    tiny.write_data(folder)
-    return folder
-
-
-def run(config: TrainConfig, workdir: Path) -> list[str]:
-    """Trains, and gives what was noted."""
-    notes: list[str] = []
-
-    def notify(event: Event) -> None:
-        if isinstance(event, Note):
-            notes.append(event.text)
-
-    train(config, str(workdir), notify)
-    return notes
 
 
 @pytest.fixture(scope="module")
@@ -159,10 +131,10 @@ def test_the_same_command_says_that_it_is_complete(workdir: Path, data: Path) ->
     config = joint_config(data, "shared", replicas=2, data_seed=0)
     config.experiment.defaults.learning_rate, config.experiment.defaults.crop_area_min = 0.05, 0.5
     config.experiment.defaults.flip = False
-    assert "complete; nothing is left to do" in run(config, workdir)[0]
+    assert "complete; nothing is left to do" in notes(config, workdir)[0]
     config.experiment.clip_norm = 2.0
     with pytest.raises(WorkdirError, match=r"clip_norm: 1\.0 -> 2\.0"):
-        run(config, workdir)
+        notes(config, workdir)
 
 
 def test_adapters_leave_the_root_as_it_is_and_tests_are_looked_at_once(
@@ -176,7 +148,7 @@ def test_adapters_leave_the_root_as_it_is_and_tests_are_looked_at_once(
         return SPLIT(task, name)
 
     monkeypatch.setattr(Task, "split", split)
-    run(joint_config(data, "shared_adapters"), tmp_path)
+    notes(joint_config(data, "shared_adapters"), tmp_path)
     assert seen == [("first", True), ("second", True)]  # once each, after the last measurement
     system = munet.open(str(tmp_path))
     for task in ("first", "second"):
@@ -193,10 +165,10 @@ def test_adapters_leave_the_root_as_it_is_and_tests_are_looked_at_once(
 
 def test_separate_models_are_those_of_each_task_alone(data: Path, tmp_path: Path) -> None:
     """Nothing shared: another task beside it changes no bit of a task's model but for how XLA adds up."""
-    run(joint_config(data, "separate", keep="last"), tmp_path / "both")
+    notes(joint_config(data, "separate", keep="last"), tmp_path / "both")
     with pytest.raises(CheckpointError, match="share no layer that was trained"):
         roots.find(f"munet:{tmp_path}/both?trunk")
-    run(joint_config(data, "separate", keep="last", tasks=(f"npz:{data}/second.npz",)), tmp_path / "alone")
+    notes(joint_config(data, "separate", keep="last", tasks=(f"npz:{data}/second.npz",)), tmp_path / "alone")
     both, alone = (munet.open(str(tmp_path / name)) for name in ("both", "alone"))
     assert both.shared_with("second") == {}
     models = both.load("second"), alone.load("second")
@@ -217,39 +189,6 @@ def test_other_optimisers_train(optimizer: str, data: Path) -> None:
     assert all(np.isfinite(loss) for loss in losses.values())
 
 
-REFUSED: dict[str, tuple[dict[str, Any], type[UserError], str]] = {
-    "a task twice": ({"tasks": ("builtin:digits", "builtin:digits")}, ConfigError, "more than once"),
-    "both lengths": ({"num_epochs": 1.0}, ConfigError, r"num_epochs = 1 and experiment\.num_rounds = 6"),
-    "neither length": ({"num_rounds": 0}, ConfigError, "give the length of training in one of the two"),
-    "a wide head": ({"max_head": 1}, ConfigError, r"max_head = 1: first \(2 classes\), second \(2 classes\)"),
-    "another root": ({"num_blocks": 4, "variant": "Ti/16"}, UserError, r"--config\.variant=demo/16"),
-    "no data": ({"tasks": ("npz:/nowhere.npz",)}, DataError, "nowhere"),
-}
-
-
-@pytest.mark.parametrize("case", REFUSED)
-def test_what_cannot_be_used_is_refused_and_nothing_is_written(case: str, data: Path, tmp_path: Path) -> None:
-    changes, error, message = REFUSED[case]
-    with pytest.raises(error, match=message):
-        run(joint_config(data, "shared", **changes), tmp_path / "run")
-    assert not (tmp_path / "run").exists()
-
-
-def test_more_replicas_than_fit_are_refused(data: Path, tmp_path: Path) -> None:
-    config = joint_config(data, "shared", replicas=50, device_memory_gb=0.004)
-    with pytest.raises(ConfigError, match=r"experiment\.replicas = 50: each takes about .* GB, and \d+ replicas fit"):
-        run(config, tmp_path / "run")
-
-
-@pytest.mark.parametrize("kind", ["muir", "routing"])
-def test_so_they_are_of_every_method(kind: str, data: Path) -> None:
-    made: dict[str, Callable[..., Any]] = {"muir": small.config, "routing": routed.config}
-    config = made[kind](data, replicas=5000)
-    config.runtime.device_memory_gb = 0.001
-    with pytest.raises(ConfigError, match=r"experiment\.replicas = 5000: each takes about .* GB, and \d+ replica"):
-        prepared(config)
-
-
 def test_every_replica_is_the_rows_of_a_seed(workdir: Path, tmp_path: Path) -> None:
     suite = tmp_path / "suite"
     shutil.copytree(workdir, suite / "runs" / "joint" / "seeds_0-1")
@@ -266,29 +205,8 @@ def test_every_replica_is_the_rows_of_a_seed(workdir: Path, tmp_path: Path) -> N
 
 def test_what_is_saved_counts_as_behind(data: Path, tmp_path: Path) -> None:
     kind = kinds.named("train")
-    run(joint_config(data, "shared", max_hours=1e-9), tmp_path / "run")
+    notes(joint_config(data, "shared", max_hours=1e-9), tmp_path / "run")
     assert (kind.behind(str(tmp_path / "run")), kind.is_complete(str(tmp_path / "run"))) == (3, False)
-
-
-def test_a_full_disk_ends_it_with_a_message(
-    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """The curve is the first of a training's own files; saves that fail end nothing."""
-    replace = LocalFolder.replace
-
-    def full(folder: LocalFolder, name: str, content: bytes) -> None:
-        if name == "curve.jsonl":
-            with disk_full_named(folder.location(name)):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        replace(folder, name, content)
-
-    monkeypatch.setattr(LocalFolder, "replace", full)
-    flags = [f"--config.tasks=npz:{data}/first.npz,npz:{data}/second.npz", "--config.num_rounds=2"]
-    flags += ["--config.num_blocks=1", "--config.batch_size=8", "--config.image_size=16"]
-    flags += [f"--config.cache_dir={data}/cache"]
-    assert main(["train", "--config=joint:shared", f"--workdir={tmp_path}/run", *flags]) == 2
-    assert "curve.jsonl" in (told := capsys.readouterr().err)
-    assert "full" in told
 
 
 def test_directories_of_other_kinds_are_refused(workdir: Path, data: Path, tmp_path: Path) -> None:
@@ -300,35 +218,7 @@ def test_directories_of_other_kinds_are_refused(workdir: Path, data: Path, tmp_p
         tiny.pretrain(tiny.config(data), str(workdir), lambda _: None)
     (tmp_path / "pretrain.json").write_text("{}")
     with pytest.raises(WorkdirError, match="and no joint training"):
-        run(joint_config(data, "shared"), tmp_path)
-
-
-def test_configs_of_other_commands_are_sent_there(capsys: pytest.CaptureFixture[str]) -> None:
-    for command, config, right in (
-        ("train", "demo", "evolve"),
-        ("evolve", "joint", "train"),
-        ("pretrain", "joint", "train"),
-    ):
-        assert main([command, f"--config={config}"]) == 2
-        assert f"--config={config} is for munet {right}, and this is munet {command}" in capsys.readouterr().err
-
-
-def test_changed_data_are_refused(data: Path, tmp_path: Path) -> None:
-    tiny.write_data(tmp_path)
-    job = fine_tuning.prepare(joint_config(tmp_path, "shared"))
-    from munet.joint.workdir import TRAIN, Workdir
-
-    place = Workdir(str(tmp_path / "run"), TRAIN)
-    with place.lock():
-        place.begin(job.beginning)
-    tiny.write_task(tmp_path / "first.npz", size=10)
-    with pytest.raises(WorkdirError, match="the data of 'first': as many images, but others"):
-        run(joint_config(tmp_path, "shared"), tmp_path / "run")
-    status = status_json(munet.open(str(tmp_path / "run")))
-    assert not status["complete"]
-    assert status["unsolved_tasks"] == ["first", "second"]
-    with pytest.raises(UserError, match="no model yet: training has not ended"):
-        munet.open(str(tmp_path / "run")).predict("first", np.zeros((1, 8, 8, 1), np.uint8))
+        notes(joint_config(data, "shared"), tmp_path)
 
 
 def test_a_dry_run_says_that_it_measures_before_it_does(
@@ -370,9 +260,9 @@ def test_a_dry_run_writes_nothing(data: Path, tmp_path: Path, capsys: pytest.Cap
 
 
 def test_a_root_with_adapters_keeps_them(data: Path, tmp_path: Path) -> None:
-    run(joint_config(data, "shared_adapters"), tmp_path / "first")
+    notes(joint_config(data, "shared_adapters"), tmp_path / "first")
     config = joint_config(data, "shared", root=f"munet:{tmp_path}/first?task=first")
-    run(config, tmp_path / "second")
+    notes(config, tmp_path / "second")
     system = munet.open(str(tmp_path / "second"))
     components = system.model("second").components
     assert system.components[components["residual_adapter_0"]].origin == "clone"
@@ -380,7 +270,7 @@ def test_a_root_with_adapters_keeps_them(data: Path, tmp_path: Path) -> None:
     assert munet.verify(str(tmp_path / "second")).is_sound
     config.experiment.defaults.adapter_dim = 8
     with pytest.raises(UserError, match=r"of width 32, .*adapter_dim = 8\. Set --config\.defaults\.adapter_dim=32"):
-        run(config, tmp_path / "third")
+        notes(config, tmp_path / "third")
 
 
 def test_a_report_shows_it_with_its_mistakes(workdir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
