@@ -33,6 +33,9 @@ WIDTHS: dict[str, tuple[int, ...]] = {  # components of every routed layer
 }  # of network="vit" it is `versions` in each block
 
 
+_OF_CONNECTIONS = ("budget", "disconnect_", "connection_", "entropy_")  # how settings of penalties begin
+
+
 @dataclass(slots=True)
 class RoutingExperiment:
     """Everything that changes the result; must match when training is resumed."""
@@ -124,6 +127,24 @@ def as_train(experiment: RoutingExperiment) -> TrainExperiment:
     )
 
 
+def ignored_settings(experiment: RoutingExperiment) -> list[str]:
+    """What was set and has no effect beside the other settings, with the reason, e.g. a budget of fixed connections."""
+    unused = dict[str, str]()
+    if experiment.allocation != "learnt":
+        penalties = (name for name in RoutingExperiment.__slots__ if name.startswith(_OF_CONNECTIONS))
+        unused |= dict.fromkeys(penalties, f"allocation={experiment.allocation!r}")
+    if experiment.network == "vit":
+        unused |= dict.fromkeys(("inverts", "padding"), 'network="vit"')
+    if experiment.made != "pair":
+        unused["rho"] = f"made={experiment.made!r}"
+    defaults = RoutingExperiment()
+    return [
+        f"experiment.{name} (with {reason})"
+        for name, reason in unused.items()
+        if getattr(experiment, name) != getattr(defaults, name)
+    ]
+
+
 def widths_of(network: str, versions: int, num_blocks: int) -> tuple[int, ...]:
     """How many components each routed layer of a network has."""
     if network == "vit":
@@ -201,6 +222,15 @@ def p_init_problems(
         )
 
 
+def rate_problems(router_learning_rate: float) -> Iterator[str]:
+    """A mistyped sign is no "as learning_rate"."""
+    if -1 < router_learning_rate < 0:
+        yield (
+            f"experiment.router_learning_rate = {router_learning_rate:g}: rates are 0 or more; -1 means as "
+            "learning_rate."
+        )
+
+
 def value_problems(made: str, keep: str, num_epochs: float) -> Iterator[str]:
     """Tasks of values are drawn without end, and have no classes."""
     if made and keep == "quality":
@@ -240,6 +270,7 @@ RULES: Rules = (
     (network_problems, "experiment.network", "experiment.made"),
     (allocation_problems, *(f"experiment.{name}" for name in ("allocation", "rows", *_ROWS))),
     (p_init_problems, *(f"experiment.{name}" for name in ("p_init", *_ROWS))),
+    (rate_problems, "experiment.router_learning_rate"),
     (value_problems, *(f"experiment.{name}" for name in ("made", "keep", "num_epochs"))),
     (root_problems, *(f"experiment.{name}" for name in ("network", "is_grey", "versions", "allocation"))),
     _of_root(rules.variant, "variant"),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from munet.config.routing import RoutingExperiment
+from munet.data.uris import parse_uri
 from munet.methods.gumbel_matrix.clustering import Separation, are_groups, cosines, separation
 from munet.methods.gumbel_matrix.networks import names, network
 from munet.methods.gumbel_matrix.result import PROBABILITIES, RoutedReplica
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from munet.suites.routing_report import Trained
 
 _MANY = 10  # tasks from which rows are drawn as a picture
-_MOST_LINES = 12  # tasks, and components of a layer, up to which their probabilities are drawn as lines
+_MOST_LINES = 12  # tasks whose probabilities are drawn as lines, the first ones, if no layer has more components
 _COLUMNS = (
     "method", "seed", "task", "uri", "test_accuracy", "test_loss", "validation_accuracy", "validation_loss", "rows",
     "probabilities", "connections", "used", "expected", "params", "accounted_params", "flops", "distinct_rows",
@@ -51,7 +52,8 @@ def csv(trained: Mapping[str, Trained]) -> str:
 
 def groups(infos: Iterable[TaskInfo]) -> list[str]:
     """The data set that each task is made from."""
-    return [info.uri.partition("?")[0] for info in infos]
+    found = [parse_uri(info.uri) for info in infos]
+    return [f"{uri.scheme}:{uri.path}" for uri in found]
 
 
 def separations(one: Trained) -> list[Separation]:
@@ -92,13 +94,13 @@ def usage(one: Trained) -> list[str]:
 def _lines(name: str, one: Trained, first: RoutedReplica) -> list[Chart]:
     """Figure 8."""
     looks = [look for look in one.looks if look.seed == first.seed and PROBABILITIES in look.record]
-    if len(looks) < 2 or max(len(first.tasks), *map(len, next(iter(first.tasks.values())).rows)) > _MOST_LINES:
+    if len(looks) < 2 or max(map(len, next(iter(first.tasks.values())).rows)) > _MOST_LINES:
         return []
     kept: list[Any] = [look.record[PROBABILITIES] for look in looks]
     experiment = codec.from_json(RoutingExperiment, one.beginning.experiment, "the settings")
     start = min(experiment.p_init) if len(set(experiment.p_init)) == 1 else None
     rounds = [look.round for look in looks]
-    by_task = {task: [record[task] for record in kept] for task in first.tasks}
+    by_task = {task: [record[task] for record in kept] for task in [*first.tasks][:_MOST_LINES]}
     if start is not None:
         rounds = [0, *rounds]
         by_task = {task: [[[start] * len(row) for row in found[0]], *found] for task, found in by_task.items()}
@@ -107,7 +109,8 @@ def _lines(name: str, one: Trained, first: RoutedReplica) -> list[Chart]:
         Chart(
             f"{name}_probabilities",
             f"{one.title}: how probable each connection is in the course of training",
-            f"Seed {first.seed}; a line a component.",
+            f"Seed {first.seed}; a line a component."
+            + (f" The first {_MOST_LINES} of {len(first.tasks)} tasks." if len(first.tasks) > _MOST_LINES else ""),
             spec,
         )
     ]

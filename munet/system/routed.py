@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float
 
 from munet.config.routing import RoutingExperiment
 from munet.errors import UserError, WorkdirError, nearest
@@ -15,6 +16,7 @@ from munet.joint.workdir import Beginning, Workdir
 from munet.methods.gumbel_matrix import networks
 from munet.methods.gumbel_matrix.inference import Model, model_of
 from munet.methods.gumbel_matrix.result import ROUTING, RoutedTask, RoutingResult
+from munet.methods.gumbel_matrix.sources import images_of
 from munet.store import codec
 from munet.types import TaskInfo, TaskName
 
@@ -91,12 +93,19 @@ def load(workdir: str, task: TaskName, replica: int = 0) -> Callable[[np.ndarray
       replica: of which seed, from the first.
 
     Returns:
-      A function of a batch of inputs: float32 images in [0, 1] (of network="vit" in [-1, 1]), or numbers.
+      A function of a batch of inputs: numbers, or float32 images in [0, 1] of the network's size and channels, white
+      on black or black on white as the data have them.
 
     Raises:
       WorkdirError: there is no complete training.
       UserError: there is no such task or replica.
       CorruptionError: a file is damaged.
     """
-    compiled = jax.jit(open_routed(workdir).model(task, replica).__call__)
-    return lambda inputs: np.asarray(compiled(jnp.asarray(inputs, jnp.float32)))
+    opened = open_routed(workdir)
+    model, experiment = opened.model(task, replica), opened.experiment
+
+    @jax.jit
+    def answered(inputs: Float[Array, "n ..."]) -> Float[Array, "n outputs"]:
+        return model(inputs if experiment.made else images_of(experiment).from_shares(inputs))
+
+    return lambda inputs: np.asarray(answered(jnp.asarray(inputs, jnp.float32)))

@@ -7,7 +7,6 @@ Everything can be vmapped over a leading child axis of parameters and gates, and
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -31,6 +30,7 @@ from munet.vit.architecture import (
     is_adapter,
     lora_name,
 )
+from munet.vit.products import exact_products
 
 Params = Mapping[ComponentName, Any]  # nested dicts of arrays below every component's name
 
@@ -164,17 +164,8 @@ def logits(
 
 
 def _apply(module: nn.Module, params: Any, *inputs: Any) -> Any:
-    with _products(inputs[0].dtype):
+    with exact_products(inputs[0].dtype):
         return module.apply({"params": params}, *inputs)
-
-
-def _products(dtype: DTypeLike) -> AbstractContextManager[object]:
-    """Float32 products are float32 ones, gradients' too, unless JAX_DEFAULT_MATMUL_PRECISION says otherwise.
-
-    XLA's default is a single pass in bfloat16 on a TPU, and TF32 on a GPU. On a CPU this changes nothing.
-    """
-    is_exact = dtype == jnp.float32 and jax.config.jax_default_matmul_precision is None  # type: ignore[attr-defined]
-    return jax.default_matmul_precision("highest") if is_exact else nullcontext()
 
 
 def _at(gate: Float[Array, " num_blocks"] | None, index: int) -> Float[Array, ""] | None:

@@ -6,17 +6,20 @@ decisions, the best version) is tested once, on a toy, in `test_training.py`.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import jax
 import numpy as np
+from jaxtyping import Float, Int
 
 from munet.config.checks import validate
 from munet.config.train import Method, TrainConfig, TrainExperiment, TrainRuntime
+from munet.data.tasks import Task
 from munet.joint.job import Job
 from munet.joint.program import Carried, Programs, mesh_of
 from munet.joint.rounds import Rounds
@@ -106,6 +109,28 @@ class Candidate:
             carried = self.programs.run(carried, rounds.block(first, count), rounds.sets, count)
         rounds.close()
         return carried
+
+    def lowered(self, platform: str) -> list[str]:
+        """The programs of training and of measuring every task, as they would be compiled for a platform."""
+        mesh = mesh_of(self.job.layout, len(self.job.seeds))
+        rounds = Rounds(self.job.streams, self.job.seeds, size=3, num_rounds=5, mesh=mesh, limit=1e9)
+        carried = self.programs.initial(self.job.seeds, self.names)
+        given = carried, rounds.block(0, 3), rounds.sets, np.int32(3)
+        traced = [cast(Any, self.programs._block).trace(*given)]
+        rounds.close()
+        for task in self.job.tasks:
+            images, labels = self.asked(task)
+            state = jax.tree.map(lambda leaf: leaf[0], carried.state)
+            measure = jax.jit(functools.partial(self.job.learner.measure, task=task.info.name))
+            traced.append(measure.trace(state, images=images[0], labels=labels[0]))
+        return [one.lower(lowering_platforms=(platform,)).as_text() for one in traced]
+
+    def asked(self, task: Task) -> tuple[Float[np.ndarray, "2 3 *shape"], Int[np.ndarray, "2 3"]]:
+        """Two batches of three images of noise, of class 0."""
+        size = self.job.resize[task.info.name].image_size if self.job.resize else 0
+        shape = (size, size, 3) if size else task.split("train").images.shape[1:]
+        images = np.random.default_rng(0).uniform(-1, 1, (2, 3, *shape)).astype(np.float32)
+        return images, np.zeros((2, 3), np.int32)
 
     @cached_property
     def states(self) -> list[Any]:

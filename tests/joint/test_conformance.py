@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import math
+import re
 from pathlib import Path
 from typing import Any, cast
 
@@ -60,10 +61,7 @@ def test_a_replica_is_a_run_of_its_seed(candidate: Candidate) -> None:
 def test_it_measures_every_task(candidate: Candidate) -> None:
     job = candidate.job
     for task in job.tasks:
-        size = job.resize[task.info.name].image_size if job.resize else 0
-        shape = (size, size, 3) if size else task.split("train").images.shape[1:]
-        images = np.random.default_rng(0).uniform(-1, 1, (2, 3, *shape)).astype(np.float32)
-        labels = np.zeros((2, 3), np.int32)
+        images, labels = candidate.asked(task)
         classes, losses = candidate.programs.measure(
             candidate.trained.state, task.info.name, jax.numpy.asarray(images), labels, 1
         )
@@ -71,6 +69,15 @@ def test_it_measures_every_task(candidate: Candidate) -> None:
         assert (classes[:, 0] >= 0).all()
         assert np.isfinite(losses).all()
         assert not losses[:, 1].any()  # a batch that was not asked for
+
+
+def test_its_products_are_in_float32_on_a_gpu(candidate: Candidate) -> None:
+    """XLA's own choice there is TF32, in which a generated weight would differ from the published one."""
+    for program in candidate.lowered("cuda"):
+        found = re.findall(r"stablehlo\.(?:dot_general|convolution)[^\n]*", program)
+        assert found
+        rounded = [product for product in found if "HIGHEST" not in product and "f32" in product]
+        assert not rounded
 
 
 def test_it_keeps_the_best_by_group(candidate: Candidate) -> None:

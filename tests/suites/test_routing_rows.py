@@ -64,6 +64,11 @@ def test_rows_of_different_sets_are_told_apart() -> None:
     assert len(routing_rows.separations(trained(num_tasks=4))) == 2
 
 
+def test_the_set_of_a_task_is_not_its_name() -> None:
+    infos = [TaskInfo("a", uri, "f", ("x", "y"), 9, 9, 9) for uri in ("a=tfds:mnist", "b=tfds:mnist?rotate=90")]
+    assert routing_rows.groups(infos) == ["tfds:mnist", "tfds:mnist"]
+
+
 def test_pictures_show_every_task_and_component() -> None:
     first, second = routing_rows.charts("gumbel", trained(num_tasks=40))
     cells = [cell for layer in first.spec["hconcat"] for cell in layer["data"]["values"]]
@@ -96,6 +101,16 @@ def test_probabilities_are_drawn_in_the_course_of_training() -> None:
     assert b">conv 5x5, conv 5x5<" in svg
     assert b">layer 4<" in svg
     assert routing_rows.charts("gumbel", replace(one, looks=())) == []
+
+
+def test_of_many_tasks_the_first_are_drawn_in_the_course_of_training() -> None:
+    one, names = trained(num_tasks=20, seeds=1), [f"task {number}" for number in range(20)]
+    looks = tuple(Decision(step, 0, {"probabilities": {name: [[0.9] * 7] * 4 for name in names}}) for step in (5, 10))
+    settings = {"network": "omniglot_small", "p_init": [0.9]}
+    one = replace(one, looks=looks, beginning=replace(one.beginning, experiment=settings))
+    *_, chart = routing_rows.charts("gumbel", one)
+    assert len({value["task"] for value in chart.spec["data"]["values"]}) == 12
+    assert "The first 12 of 20 tasks" in chart.caption
 
 
 def test_how_many_tasks_use_each_kind_of_component() -> None:

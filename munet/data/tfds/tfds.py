@@ -101,6 +101,9 @@ def _notation(uri: str, name: str, options: Mapping[str, str]) -> dict[str, str]
     """The splits in TFDS notation; None means omniglot's clean split."""
     allowed = (*SPLITS, "canvas", *(["split", "alphabet"] if name == "omniglot" else []))
     for option in options:
+        if option == "selection" and name == "omniglot":
+            example = f"tfds:omniglot?alphabet=Korean&selection={options[option]}"
+            raise DataError(f"{uri}: selection= goes with alphabet=NAME, e.g. {example}")
         if option not in allowed:
             allowed = (*allowed, *CHANGES)
             raise DataError(f"{uri}: there is no option {option!r}. {nearest(option, allowed)}")

@@ -17,6 +17,7 @@ from munet.methods.gumbel_matrix.routing import Combination
 from munet.training.batches.stream import Resize, evaluation_batches
 from munet.training.measure import evaluation
 from munet.training.measure.evaluation import Measurement
+from munet.vit.products import exact_products
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class Model:
             return int(self.params[HEAD]["bias"].shape[0])
         return self.network.num_features
 
+    @exact_products()
     def __call__(self, inputs: Float[Array, "n ..."]) -> Float[Array, "n outputs"]:
         """Logits of the task's classes, or its values. May be compiled."""
         rows = [jnp.ones(width) for width in self.network.widths]

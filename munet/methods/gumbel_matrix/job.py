@@ -11,7 +11,7 @@ import numpy as np
 
 from munet import roots
 from munet.config import to_json
-from munet.config.routing import ALLOCATIONS, RoutingConfig, RoutingExperiment, as_train
+from munet.config.routing import ALLOCATIONS, RoutingConfig, RoutingExperiment, as_train, ignored_settings
 from munet.config.train import as_run
 from munet.data.tasks import Task
 from munet.errors import CheckpointError, ConfigError, UserError
@@ -87,6 +87,8 @@ def prepare(config: RoutingConfig, say: Say = lambda _: None) -> Job:
     learner = _fitted(learner_of, network, data, config, say)
     if experiment.allocation == "learnt" and not experiment.router_rate:
         say(f"router_learning_rate = 0: connections stay as probable as p_init says ({_p_words(experiment)}).")
+    if ignored := ignored_settings(experiment):
+        say(f"Without effect here: {', '.join(ignored)}.")
     seeds = tuple(range(experiment.seed, experiment.seed + experiment.replicas))
     title, images = ALLOCATIONS[experiment.allocation], sum(stream.batch_size for stream in streams)
     sizes = "nothing is routed"
@@ -107,7 +109,7 @@ def prepare(config: RoutingConfig, say: Say = lambda _: None) -> Job:
             rounds,
             validate_every,
             block=runtime.block_rounds,
-            decide_every=_kept_every(rounds, validate_every, runtime.block_rounds),
+            decide_every=_kept_every(rounds, validate_every),
         ),
         keeps_best="" if experiment.keep == "last" else experiment.keep,
         free=Free(runtime.checkpoint_minutes, runtime.max_hours, data.opened.max_resident, runtime.decoding_threads),
@@ -134,14 +136,13 @@ def prepare(config: RoutingConfig, say: Say = lambda _: None) -> Job:
     )
 
 
-def _kept_every(rounds: int, validate_every: int, block: int) -> int:
+def _kept_every(rounds: int, validate_every: int) -> int:
     """Rounds between two looks at the probabilities: about `_LOOKS` of them, and one wherever validation is measured.
 
-    A block of another length would be another program, so it is a multiple of a block, or a block is a multiple of it.
+    The experiment alone decides it, so that a training has the same looks however it is run.
     """
     wanted = max(rounds / _LOOKS, 1)
-    fits = (every for every in range(1, validate_every) if every % block == 0 or block % every == 0)
-    found = [*(every for every in fits if validate_every % every == 0), validate_every]
+    found = [every for every in range(1, validate_every + 1) if validate_every % every == 0]
     return min(found, key=lambda every: max(every / wanted, wanted / every))
 
 

@@ -27,6 +27,7 @@ from munet.training.program import optimizer as evolution
 from munet.training.program.optimizer import OptimizerSettings
 from munet.types import ComponentName, TaskName
 from munet.vit.init import FlatArrays
+from munet.vit.products import exact_products
 
 PURPOSES = ("data", "connections", "dropout", "order")  # for which a round of a stream has random words
 _ADAM = optax.scale_by_adam()
@@ -146,6 +147,7 @@ class Routing(Deciding):
         losses = optax.softmax_cross_entropy_with_integer_labels(outputs, labels)
         return Answers(jnp.where(jnp.isfinite(losses), outputs.argmax(axis=1), -1), losses)
 
+    @exact_products()
     def answers(self, state: Routed, task: int | Array, inputs: Float[Array, "n ..."]) -> Float[Array, "n outputs"]:
         """What a task's model says, as it is used after training. Traced."""
         rows = [row.astype(jnp.float32) for row in self._greedy(state, task)]
@@ -246,6 +248,7 @@ class Routing(Deciding):
         outputs = features @ heads["kernel"][task] + heads["bias"][task]
         return jnp.where(jnp.asarray(self._is_output)[task], outputs, _NOT_AN_OUTPUT)
 
+    @exact_products()
     def loss(
         self, trained: tuple[Any, Any], task: Array, inputs: Array, labels: Array, words: Array, updates: Array
     ) -> tuple[Float[Array, ""], Float[Array, ""]]:
@@ -305,11 +308,22 @@ class Routing(Deciding):
         rates = self._rate(state.updates), self._experiment.router_rate
         stepped, moments = [], []
         for values, slopes, before, rate in zip(trained, gradients, state.moments, rates, strict=True):
-            moves, after = _ADAM.update(slopes, before)
+            moves, after = self._moves(slopes, before, state.updates)
             stepped.append(jax.tree.map(lambda leaf, move, rate=rate: leaf - rate * move, values, moves))
             moments.append(after)
         new = Routed(stepped[0], stepped[1], (moments[0], moments[1]), state.updates + 1)
         return (new if self._experiment.moves_others else only_of(task, new, state)), loss
+
+    def _moves(self, gradients: Any, before: Any, updates: Array) -> tuple[Any, Any]:
+        """What Adam makes of weights' or logits' gradients, and its moments after that."""
+        moves, after = _ADAM.update(gradients, before)
+        if self._experiment.moves_others:
+            return moves, after
+        # What a task alone moves has had an update a round, which its bias correction goes by.
+        own, _ = _ADAM.update(gradients, before._replace(count=updates // len(self._tasks)))
+        if isinstance(moves, dict):
+            return ({**moves, HEAD: own[HEAD]} if HEAD in moves else moves), after
+        return own, after
 
     def _rate(self, updates: Any) -> Any:
         """Of the weights."""

@@ -81,7 +81,10 @@ class Network:
             if len(set(shapes)) > 1:
                 given = ", ".join(f"component {place} {_words(found)}" for place, found in enumerate(shapes))
                 return [f"layer {number}: its components must have outputs of one shape, and give {given}."]
-            shape = components.shape_after(layer.after, shapes[0])
+            try:
+                shape = components.shape_after(layer.after, shapes[0])
+            except ShapeError as error:
+                return [f"what follows layer {number}: {error}."]
         return []
 
     def shapes(self) -> list[Shape]:

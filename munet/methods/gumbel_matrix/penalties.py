@@ -53,9 +53,9 @@ def expected_share(layers: Sequence[Float[Array, "*tasks components 2"]]) -> Flo
 
 
 def of_budget(layers: Sequence[Float[Array, "*tasks components 2"]], budget: float) -> Float[Array, ""]:
-    """How far the expected share is above the budget; exactly 0, and without gradient, up to it."""
+    """How far the expected share is above the budget; exactly 0, and without gradient, up to it and its rounding."""
     excess = expected_share(layers) - budget
-    return jnp.where(excess > 0, excess, 0.0)
+    return jnp.where(excess > 1e-6, excess, 0.0)
 
 
 def of_disconnection(layers: Sequence[Float[Array, "*tasks components 2"]]) -> Float[Array, ""]:

@@ -43,12 +43,12 @@ class Images:
     def __init__(self, image_size: int, is_grey: bool, inverts: bool = False, padding: int = 0):
         self._size, self._is_grey, self._inverts, self._padding = image_size, is_grey, inverts, padding
 
-    def batch(self, task: int, batch: Batch) -> tuple[Array, Array]:
+    def batch(self, task: int, batch: Batch) -> tuple[Array, Array]:  # noqa: ARG002
         """Images as they are measured, but for the crop, and their classes."""
         values, labels = self._whole(batch)
         if not self._padding:
             return values, labels
-        key = jax.random.fold_in(keys.wrapped(batch.words[PURPOSES.index("data")]), task)
+        key = keys.wrapped(batch.words[PURPOSES.index("data")])
         return shifted(values, self._padding, key, "constant"), labels
 
     def _whole(self, batch: Batch) -> tuple[Array, Array]:
@@ -58,15 +58,16 @@ class Images:
         values = images.astype(jnp.float32) / 255  # nothing is to be resized
         channels = 1 if self._is_grey else 3
         values = values if values.shape[-1] == channels else values.repeat(channels, axis=-1)
-        return self._turned(values), batch.labels
+        return self.from_shares(values), batch.labels
 
     def prepared(self, images: Float[Array, "n size size 3"]) -> Array:
         """From [-1, 1] and three channels; grey ones have the same value in each."""
         values = (images + 1) / 2
-        return self._turned(values.mean(axis=-1, keepdims=True) if self._is_grey else values)
+        return self.from_shares(values.mean(axis=-1, keepdims=True) if self._is_grey else values)
 
-    def _turned(self, values: Array) -> Array:
-        return 1 - values if self._inverts else values
+    def from_shares(self, images: Array) -> Array:
+        """From [0, 1] and as many channels as the network has."""
+        return 1 - images if self._inverts else images
 
 
 class RootImages:
@@ -90,6 +91,10 @@ class RootImages:
     def prepared(self, images: Float[Array, "n size size 3"]) -> Array:
         """As they are."""
         return images
+
+    def from_shares(self, images: Float[Array, "n size size 3"]) -> Array:
+        """From [0, 1]."""
+        return images * 2 - 1
 
 
 def images_of(experiment: RoutingExperiment) -> Images | RootImages:

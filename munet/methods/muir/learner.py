@@ -31,6 +31,7 @@ from munet.methods.muir.objectives import evaluated, judged
 from munet.methods.muir.state import MuirState, Trained
 from munet.training.program import keys
 from munet.types import TaskName
+from munet.vit.products import exact_products
 
 
 class Muir(Deciding):
@@ -74,6 +75,7 @@ class Muir(Deciding):
             state = self._generations.begun(state, np.asarray(state.candidates[0]), seed, 0)
         return state
 
+    @exact_products()
     def train(
         self, state: MuirState, batches: Mapping[StreamName, Batch]
     ) -> tuple[MuirState, Mapping[StreamName, Array]]:
@@ -106,6 +108,7 @@ class Muir(Deciding):
             trained=trained, scores=scores, moments=moments, score_moments=score_moments, carries=carries
         ), losses  # fmt: skip
 
+    @exact_products()
     def measure(self, state: MuirState, task: TaskName, images: Array, labels: Array) -> Answers:
         """What the task's model says of some inputs, or of the symbols of a text; values have no classes."""
         index, at = self._place[self.tasks.index(task)]
@@ -117,6 +120,7 @@ class Muir(Deciding):
         found = judged(net, own, images, labels, carry=carry)
         return Answers(found.classes, found.losses)
 
+    @exact_products()
     def evaluate(
         self, state: MuirState, inputs: Sequence[Array], targets: Sequence[Array], counted: Sequence[int]
     ) -> list[tuple[Float[Array, " tasks"], Int[Array, " tasks"]]]:

@@ -53,6 +53,10 @@ def test_the_published_selection_has_drawings_twice(shared_tfds: Path, cache: Pa
     [
         ("alphabet=Korea", "omniglot has no alphabet 'Korea'. Did you mean 'Korean'"),
         ("alphabet=Korean&selection=all", "there is no selection=all"),
+        (
+            "selection=published",
+            "selection= goes with alphabet=NAME, e.g. tfds:omniglot\\?alphabet=Korean&selection=published",
+        ),
         ("alphabet=Korean&split=clean", "an alphabet has no option 'split'"),
     ],
 )

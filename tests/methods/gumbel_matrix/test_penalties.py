@@ -18,6 +18,9 @@ def test_the_budget_counts_from_where_it_is_exceeded() -> None:
     assert float(penalties.of_budget((one, two), 0.6001)) == 0
     gradient = jax.grad(lambda layers: penalties.of_budget(layers, 0.75))((one, two))
     assert all((leaf == 0).all() for leaf in gradient)
+    for p in (0.1, 0.75):  # met but for rounding
+        met = jnp.asarray(routing.initial_logits(p, (1, 4)))[0]
+        assert (jax.grad(lambda logits, p=p: penalties.of_budget((logits,), p))(met) == 0).all()
     half = jnp.asarray(routing.initial_logits(0.5, (1, 4)))[0]  # exactly met
     assert float(penalties.of_budget((half,), 0.5)) == 0
     assert (jax.grad(lambda logits: penalties.of_budget((logits,), 0.5))(half) == 0).all()

@@ -14,11 +14,12 @@ from PIL import Image
 from munet.config import RoutingConfig
 from munet.config.files import CONFIG_FILES
 from munet.config.flags import Override, parse_any_config, parse_as, parse_of
+from munet.config.routing import RoutingExperiment, ignored_settings
 from munet.config.train import TrainConfig
 from munet.errors import ConfigError, UserError, WorkdirError
 from munet.joint import run
 from munet.joint.workdir import Workdir
-from munet.methods.gumbel_matrix import penalties
+from munet.methods.gumbel_matrix import networks, penalties
 from munet.methods.gumbel_matrix.components import Conv, Dense
 from munet.methods.gumbel_matrix.job import prepare
 from munet.methods.gumbel_matrix.network import Layer, Network
@@ -221,6 +222,7 @@ _IMAGES = {"made": "", "tasks": "tfds:mnist,tfds:kmnist", "network": "vit", "is_
         ({**_IMAGES, "num_blocks": "4"}, "experiment.num_blocks = 4: demo/16 has 3 blocks"),
         ({**_IMAGES, "image_size": "40"}, "is no multiple of demo/16's patch size 16: use 32 or 48"),
         ({**_IMAGES, "allocation": "own"}, "there are 2 tasks and layers of 3 components"),
+        ({"router_learning_rate": "-0.002"}, "rates are 0 or more; -1 means as learning_rate"),
         ({**_IMAGES, "p_init": "0.5,0.5"}, "give one, or 18, one for each of 2 tasks and 9 components"),
     ],
 )
@@ -232,6 +234,25 @@ def test_logits_that_do_not_learn_are_allowed_and_said(tmp_path: Path) -> None:
     config: Any = routed.sines(tmp_path, router_learning_rate=0, p_init=(0.3,))
     said = notes(config, tmp_path / "run")
     assert "router_learning_rate = 0: connections stay as probable as p_init says (0.3)." in said
+
+
+@pytest.mark.parametrize("size", [10, 11])
+def test_what_follows_a_layer_may_not_fit_either(size: int) -> None:
+    experiment = RoutingExperiment(tasks=("builtin:digits",), network="mnist", image_size=size)
+    (problem,) = networks.network(experiment).problems()
+    assert problem.startswith("what follows layer 1: windows of 2 x 2 do not fit images of 1 x")
+
+
+def test_settings_without_an_effect_are_named_with_the_reason() -> None:
+    shared = RoutingExperiment(made="two_pairs", network="sines", allocation="all", budget=0.75, rho=0.0)
+    assert ignored_settings(shared) == [
+        "experiment.budget (with allocation='all')", "experiment.rho (with made='two_pairs')"
+    ]  # fmt: skip
+    of_root = RoutingExperiment(network="vit", inverts=True, padding=4)
+    assert ignored_settings(of_root) == [
+        "experiment.inverts (with network=\"vit\")", "experiment.padding (with network=\"vit\")"
+    ]  # fmt: skip
+    assert ignored_settings(RoutingExperiment(made="pair", network="sines", rho=0.0, budget=0.5)) == []
 
 
 def test_components_of_other_shapes_are_named_with_their_shapes() -> None:

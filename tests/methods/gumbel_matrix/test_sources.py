@@ -44,7 +44,16 @@ def test_training_images_are_padded_and_cropped_anew() -> None:
         corners |= set(corner)
     assert len(corners) > 5
     other, _ = source.batch(1, Batch(images, jnp.zeros(16, jnp.int32), words))
-    assert not np.array_equal(found, other)  # tasks draw crops of their own
+    assert np.array_equal(found, other)  # words are a task's own: another place among tasks changes nothing
+    other, _ = source.batch(0, Batch(images, jnp.zeros(16, jnp.int32), words + 1))
+    assert not np.array_equal(found, other)
+
+
+def test_whoever_asks_a_model_gives_shares_of_white() -> None:
+    white = jnp.ones((1, 8, 8, 1))
+    for source in (Images(8, is_grey=True), Images(8, is_grey=True, inverts=True), RootImages(8, 1.0, 1.0, flip=False)):
+        np.testing.assert_array_equal(source.from_shares(white), source.prepared(white))
+        np.testing.assert_array_equal(source.from_shares(0 * white), source.prepared(-white))
 
 
 def test_a_root_sees_augmented_images_in_its_range() -> None:
