@@ -31,10 +31,10 @@ def _replicas(experiment: Experiment) -> Stage:
     children = baseline.replicas or experiment.children_per_generation
     if is_tuned(experiment):
         children = len(baseline.learning_rates) * len(baseline.augmentations)
-    if experiment.images_per_task:
+    evolving = stages(replace(experiment, baseline=replace(baseline, kind="")))
+    if experiment.images_per_task and any(stage.trains and not stage.cycles for stage in evolving):
         return Stage("replicas", children)
-    evolving = replace(experiment, baseline=replace(baseline, kind=""))
-    cycles = experiment.num_task_iterations * sum(stage.children * stage.cycles for stage in stages(evolving))
+    cycles = experiment.num_task_iterations * sum(stage.children * stage.cycles for stage in evolving)
     return Stage("replicas", children, max(cycles // children, 1))
 
 

@@ -143,6 +143,18 @@ def test_a_tuned_baseline_tries_its_grid_with_the_images_of_evolution(kind: Any)
     assert trained[0] == trained[1]
 
 
+@pytest.mark.parametrize("kind", ["full", "tuned"])
+def test_a_baseline_has_the_images_of_evolution_where_every_stage_names_its_cycles(kind: Any) -> None:
+    """And not the budget that is then left over."""
+    evolved = race(stages=("explore:8x2", "train:1x10", "compress"), images_per_task=81_920, num_task_iterations=2)
+    fixed = replace(evolved, baseline=Baseline(kind))
+    spent, budget = (schedule.images_of_run(experiment, TASKS) for experiment in (fixed, evolved))
+    assert budget == len(TASKS) * 2 * 26 * 640
+    lost = schedule.most_children(fixed) * 640 * len(TASKS)
+    assert budget - lost < spent <= budget
+    schedule.check_budget(fixed, TASKS[0])
+
+
 @given(st.lists(st.tuples(st.integers(0, 60), st.booleans()), min_size=1, max_size=12))
 def test_whoever_follows_training_ends_with_the_version_that_counts(cycles: list[tuple[int, bool]]) -> None:
     qualities = tuple(Quality(correct, 60) for correct, _ in cycles)
