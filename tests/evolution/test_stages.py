@@ -16,6 +16,7 @@ from munet.evolution import schedule
 from munet.evolution.controller import Controller
 from munet.evolution.judging import best_cycle
 from munet.evolution.stages import stages
+from munet.evolution.state import EvolutionError
 from munet.quality import standard_error
 from munet.types import ChildPlan, CycleQualities, GenerationEntry, PhaseEntry, Quality
 from tests.evolution.simulation import Simulation, make_experiment, make_tasks, simulate
@@ -59,6 +60,24 @@ def test_a_phase_explores_narrows_and_trains() -> None:
     assert trained.children[0].plan.hyperparameters["learning_rate"] == max(rates.values())
     ends = [entry for entry in run.entries if isinstance(entry, PhaseEntry)]
     assert [end.retained for end in ends] == [entry.children[0].plan.id for entry in generations(run)[2::3]]
+
+
+def test_a_stage_without_parents_says_that_every_child_diverged() -> None:
+    """Seed parents are used up, and nothing came of them."""
+
+    def diverging(_: ChildPlan, cycles: int) -> CycleQualities:
+        return CycleQualities((Quality(0, 100),) * cycles, diverged_at=0)
+
+    for later in ("explore:2x1", "narrow:2x1", "train:1x1"):
+        with pytest.raises(EvolutionError, match="Every child of task 'task0' diverged"):
+            simulate(race(stages=("evolve:2x1", later)), TASKS, diverging)
+
+
+def test_several_children_of_a_train_stage_are_of_the_best_model() -> None:
+    explored, trained = generations(simulate(race(stages=("explore:4", "train:2")), TASKS, by_rate))[:2]
+    best = max(explored.children, key=lambda child: float(child.plan.hyperparameters["learning_rate"]))
+    assert [child.plan.parent for child in trained.children] == [best.plan.id] * 2
+    assert len({child.plan.components for child in trained.children}) == 1  # they differ in their batches
 
 
 def test_settings_come_up_as_often_as_their_share_says() -> None:
