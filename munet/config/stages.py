@@ -30,7 +30,8 @@ class Stage:
         `explore`: the seed parents and the task's best model in turn; settings spread over the search space, layers
           cloned with `clone_probability`.
         `narrow`: the best models of the phase, one child each, which goes on training what its parent trained.
-        `train`: the same of the best one; more children differ in their batches alone.
+        `train`: the same of the best one; more children differ in their batches alone, and so do those of other
+          stages where there are too few parents or settings for all (`tells_copies_apart`).
         `compress`: the best one, with what layers it can spare stored in low rank; nothing is trained.
       `replicas`: of a baseline.
       children: trained side by side.
@@ -50,6 +51,11 @@ class Stage:
     def trains(self) -> bool:
         """Whether its children are trained."""
         return self.kind != "compress"
+
+    @property
+    def tells_copies_apart(self) -> bool:
+        """Whether children that are equal in all see batches of their own; those of the paper's generations do not."""
+        return self.kind in ("explore", "narrow", "train")
 
     def __str__(self) -> str:
         """As it is written in a config."""
