@@ -239,6 +239,20 @@ def test_the_root_can_count_as_shared_by_all_from_the_start() -> None:
     assert scores[1] > scores[0]
 
 
+@pytest.mark.parametrize("users", ["users", "all_tasks"])
+def test_a_child_scores_the_same_before_and_after_it_is_there(users: Any) -> None:
+    """Those with a position embedding of a new size, too."""
+    changes = {"scale_factor": 0.3, "root_users": users, "mutation_probability": 0.4, "num_generations": 4}
+    run = simulate(make_experiment(TASKS, **changes), TASKS)
+    resized = 0
+    for entry, after in zip(run.entries, run.states, strict=True):
+        for child in entry.children if isinstance(entry, GenerationEntry) else ():
+            if child.verdict.is_kept:
+                resized += any(part.action == "resize" and not part.trainable for part in child.plan.components)
+                assert run.controller.score(after, after.models[child.plan.id]) == child.verdict.score
+    assert resized
+
+
 def test_an_explore_stage_trains_adapters_of_its_own_and_shares_the_rest() -> None:
     run = simulate(race(clone_probability=0.0, insertion_probability=1.0), TASKS, by_rate)
     first, later = generations(run)[0], generations(run)[3:]
