@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from munet.config import Baseline, Experiment
+from munet.config import Baseline, Experiment, Fidelity
 from munet.errors import UserError
 from munet.evolution import schedule
+from munet.evolution.children import continued_child, explored_child
 from munet.evolution.controller import Controller
 from munet.evolution.judging import best_cycle
 from munet.evolution.stages import stages
@@ -20,6 +21,7 @@ from munet.evolution.state import EvolutionError
 from munet.quality import standard_error
 from munet.types import ChildPlan, CycleQualities, GenerationEntry, PhaseEntry, Quality
 from tests.evolution.simulation import Simulation, make_experiment, make_tasks, simulate
+from tests.evolution.world import World, draws, trained
 
 TASKS = make_tasks(10, 37, 5)
 RACE: dict[str, Any] = {
@@ -74,10 +76,10 @@ def test_a_stage_without_parents_says_that_every_child_diverged() -> None:
 
 
 def test_several_children_of_a_train_stage_are_of_the_best_model() -> None:
-    explored, trained = generations(simulate(race(stages=("explore:4", "train:2")), TASKS, by_rate))[:2]
+    explored, last = generations(simulate(race(stages=("explore:4", "train:2")), TASKS, by_rate))[:2]
     best = max(explored.children, key=lambda child: float(child.plan.hyperparameters["learning_rate"]))
-    assert [child.plan.parent for child in trained.children] == [best.plan.id] * 2
-    assert len({child.plan.components for child in trained.children}) == 1  # they differ in their batches
+    assert [child.plan.parent for child in last.children] == [best.plan.id] * 2
+    assert len({child.plan.components for child in last.children}) == 1  # they differ in their batches
 
 
 def test_settings_come_up_as_often_as_their_share_says() -> None:
@@ -263,6 +265,21 @@ def test_an_explore_stage_trains_adapters_of_its_own_and_shares_the_rest() -> No
             trained = {part.name for part in child.plan.components if part.trainable}
             assert trained == {*ADAPTERS, "head", "encoder_norm"}  # also where the parent had adapters
     assert "clone" in {part.action for entry in later for child in entry.children for part in child.plan.components}
+
+
+@pytest.mark.parametrize("trainability", ["inherited", "frozen"])
+def test_an_explore_stage_copies_what_its_parent_trains_where_that_is_inherited(trainability: Any) -> None:
+    """In a later iteration, of the task's own best model; the stages after it go on training it in any case."""
+    experiment = race(clone_probability=0.0, fidelity=Fidelity(trainability=trainability))
+    world = World(experiment, TASKS)
+    parent = world.add("task0", own=["encoderblock_1", "encoder_norm"], active=True)
+    state, record = world.state(), world.models[parent]
+    settings = {"learning_rate": 0.1}
+    explored = explored_child(state, experiment, TASKS[0], 2, record, settings, draws("child"))
+    own = {"encoderblock_1"} if trainability == "inherited" else set()
+    assert trained(explored) == {"head", "encoder_norm"} | own
+    narrowed = continued_child(state, experiment, TASKS[0], 2, record)
+    assert trained(narrowed) == {"head", "encoder_norm", "encoderblock_1"}
 
 
 def test_a_jump_goes_to_any_other_value() -> None:
