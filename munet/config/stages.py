@@ -28,7 +28,7 @@ class Stage:
       kind: who may be a parent and what may mutate.
         `evolve`: seed parents first, then Eq. 1; every mutation by chance (the paper).
         `explore`: the seed parents and the task's best model in turn; settings spread over the search space, layers
-          cloned with `clone_probability`.
+          cloned with `clone_probability`. It uses up no seed parents: an `evolve` stage after it begins with the same.
         `narrow`: the best models of the phase, one child each, which goes on training what its parent trained.
         `train`: the same of the best one; more children differ in their batches alone, and so do those of other
           stages where there are too few parents or settings for all (`tells_copies_apart`).
