@@ -120,7 +120,7 @@ class Fidelity:
     data_settings: Literal["generation", "child"] = "generation"
     allow_block_growth: bool = True  # a removed top block can grow back (code); the paper only removes
     adapter_before_first_block: bool = True  # also before block 0 (code); False: only between blocks (paper)
-    # The paper's configs set the fields from here on: this one to what the paper says, the others to what the code does.
+    # The paper's configs set the fields from here on: the first to what the paper says, others to the code's.
     # where blocks cannot grow, the top one goes with half of mu (half of the steps lead up) or with "mu" (paper)
     block_removal: Literal["half_mu", "mu"] = "half_mu"
     # boxes of random crops: of uniform area; those of "tensorflow" (code), of uniform height; or, as up to version

@@ -40,7 +40,7 @@ def streams_of(generation: GenerationPlan, work: TaskWork) -> list[Stream]:
     path: rng.Path = (work.seed, position.task_iteration, generation.task, position.generation, "batches")
     if work.has_own_batches:
         return [Stream((*path, "child", index), (child,)) for index, child in enumerate(generation.children)]
-    found: dict[tuple[object, ...], list[ChildPlan]] = {}
+    found: dict[tuple[int, tuple[object, ...]], list[ChildPlan]] = {}
     equal: Counter[tuple[object, ...]] = Counter()
     for child in generation.children:
         key = _all_that_decides(child)
