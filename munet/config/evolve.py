@@ -12,7 +12,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
-from munet.config.values import Automatic, CropShare, Factor, HueShare, NonNegative, Positive, Range, Share, Width
+from munet.config.values import (
+    Automatic,
+    CropShare,
+    Factor,
+    HueShare,
+    Momentum,
+    NonNegative,
+    Positive,
+    Range,
+    Rate,
+    Share,
+    Width,
+)
 from munet.quality import Metric
 
 Schedule = Literal["constant", "cosine", "restarts"]
@@ -41,19 +53,19 @@ BASELINES: Mapping[str, str] = {  # what people call them
 
 @dataclass(slots=True)
 class SearchSpace:
-    """Ordered values of every evolved hyper-parameter; a mutation moves one step up or down.
+    """Ordered values of every evolved hyper-parameter; a mutation moves one step up or down the list as it is written.
 
-    A tuple of one value fixes the hyper-parameter.
+    Numbers rise, or fall. A tuple of one value fixes the hyper-parameter.
     """
 
     # of the schedule's peak; constant runs at half of it
-    learning_rate: tuple[Annotated[float, Range(0, 100)], ...] = (
+    learning_rate: tuple[Rate, ...] = (
         1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5,
     )  # fmt: skip
     # over the whole training, or restarted every cycle
     schedule: tuple[Schedule, ...] = ("constant", "cosine", "restarts")
     warmup_ratio: tuple[Share, ...] = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4)  # share of the steps that rise to the peak
-    momentum: tuple[Share, ...] = (0.7, 0.8, 0.85, 0.9, 0.95, 0.98, 0.99)  # of SGD
+    momentum: tuple[Momentum, ...] = (0.7, 0.8, 0.85, 0.9, 0.95, 0.98, 0.99)  # of SGD
     nesterov: tuple[bool, ...] = (False, True)  # look-ahead momentum
     # smallest share of the image that a random crop keeps; 1: no crop
     crop_area_min: tuple[CropShare, ...] = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
@@ -108,7 +120,7 @@ class Fidelity:
     data_settings: Literal["generation", "child"] = "generation"
     allow_block_growth: bool = True  # a removed top block can grow back (code); the paper only removes
     adapter_before_first_block: bool = True  # also before block 0 (code); False: only between blocks (paper)
-    # The paper's configs set the fields from here on to what the code does.
+    # The paper's configs set the fields from here on: the first to what the paper says, others to the code's.
     # where blocks cannot grow, the top one goes with half of mu (half of the steps lead up) or with "mu" (paper)
     block_removal: Literal["half_mu", "mu"] = "half_mu"
     # boxes of random crops: of uniform area; those of "tensorflow" (code), of uniform height; or, as up to version
@@ -128,7 +140,7 @@ class Baseline:
     adapter_dim: Positive = 512  # for `adapters`
     lora_rank: Positive = 8  # for `lora`
     replicas: NonNegative = 0  # equal ones, of which the best by validation counts; 0: children_per_generation
-    learning_rates: tuple[Annotated[float, Range(0, 100)], ...] = (0.05, 0.1)  # of the grid of `tuned`
+    learning_rates: tuple[Rate, ...] = (0.05, 0.1)  # of the grid of `tuned`
     # of the grid of `tuned`: "defaults" of the run, "light" (crops from half the image, no flips) or "none"
     augmentations: tuple[Literal["defaults", "light", "none"], ...] = ("light", "none")
 
@@ -168,7 +180,8 @@ class Experiment:
     # with which a hyper-parameter that mutates jumps to any other value of its list; else it moves one step (the paper)
     jump_probability: Share = 0.0
     clone_probability: Share = 1.0  # with which an `explore` stage's child clones each layer that it could share
-    # with which it trains what `insertions` names at each block: inserted where the parent has none, else cloned
+    # with which it trains what `insertions` names at each block: inserted where the parent has none, else cloned; at 0
+    # nothing is inserted, and what the parent has is cloned with `clone_probability`, as other layers are
     insertion_probability: Share = 0.0
     new_heads: NewHeads = "zeros"  # of a new task: "zeros" (the paper), or made from the "class_means" of features
     # which version of a child counts, and which of a stage's models go on: the "highest" quality, or the

@@ -20,6 +20,10 @@ def _sizes_of_run(name: str, sizes: Sequence[int], default: int) -> Iterator[str
     return image_sizes(f"image size {{}} {where}", name, (*sizes, default))
 
 
+def _normaliser(name: str, size: int) -> Iterator[str]:
+    return image_sizes("experiment.normaliser_image_size = {}", name, (size,)) if size else iter(())
+
+
 def _batches(least: int, most: int) -> Iterator[str]:
     if least > most:
         yield (
@@ -118,6 +122,7 @@ RULES: Rules = (
     (variant, "experiment.variant"),
     (num_blocks, "experiment.variant", "experiment.num_blocks"),
     (_sizes_of_run, "experiment.variant", "experiment.search_space.image_size", "experiment.defaults.image_size"),
+    (_normaliser, "experiment.variant", "experiment.normaliser_image_size"),
     (_frozen, "experiment.baseline.frozen_blocks", "experiment.num_blocks"),
     *(
         (functools.partial(_hyperparameter, name), f"experiment.search_space.{name}", f"experiment.defaults.{name}")

@@ -28,9 +28,10 @@ class Stage:
       kind: who may be a parent and what may mutate.
         `evolve`: seed parents first, then Eq. 1; every mutation by chance (the paper).
         `explore`: the seed parents and the task's best model in turn; settings spread over the search space, layers
-          cloned with `clone_probability`.
+          cloned with `clone_probability`. It uses up no seed parents: an `evolve` stage after it begins with the same.
         `narrow`: the best models of the phase, one child each, which goes on training what its parent trained.
-        `train`: the same of the best one; more children differ in their batches alone.
+        `train`: the same of the best one; more children differ in their batches alone, and so do those of other
+          stages where there are too few parents or settings for all (`tells_copies_apart`).
         `compress`: the best one, with what layers it can spare stored in low rank; nothing is trained.
       `replicas`: of a baseline.
       children: trained side by side.
@@ -50,6 +51,11 @@ class Stage:
     def trains(self) -> bool:
         """Whether its children are trained."""
         return self.kind != "compress"
+
+    @property
+    def tells_copies_apart(self) -> bool:
+        """Whether children that are equal in all see batches of their own; those of the paper's generations do not."""
+        return self.kind in ("explore", "narrow", "train")
 
     def __str__(self) -> str:
         """As it is written in a config."""

@@ -44,6 +44,8 @@ Positive = Annotated[int, Range(1)]
 Width = Annotated[int, Range(1, 1 << 16)]  # of an inserted layer
 Share = Annotated[float, Range(0, 1)]
 Factor = Annotated[float, Range(0, 1, excluded=0, one="no penalty")]
+Rate = Annotated[float, Range(0, 100, excluded=0)]  # of learning
+Momentum = Annotated[float, Range(0, 1, excluded=1)]  # of an optimiser, which at 1 forgets nothing
 CropShare = Annotated[float, Range(1e-6, 1)]  # no image is cropped to nothing
 HueShare = Annotated[float, Range(0, 0.5)]  # half a turn in either direction reaches every hue
 

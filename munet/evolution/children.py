@@ -131,7 +131,8 @@ def explored_child(
     """
     insertion = experiment.insertion_probability
     path, inserted = _path_with_insertions(experiment, insertion, parent, lookup.num_blocks(parent), draws)
-    child = continued_child(state, experiment, task, id, parent, settings, path)
+    inherit = experiment.fidelity.trainability == "inherited"
+    child = continued_child(state, experiment, task, id, parent, settings, path, inherit=inherit)
     plans, cloned = mutations.clone_by_chance(
         experiment.clone_probability, child.components, draws, of_insertions=insertion or None
     )
@@ -147,6 +148,8 @@ def continued_child(
     parent: ModelRecord,
     settings: Hyperparameters | None = None,
     path: Sequence[ComponentName] | None = None,
+    *,
+    inherit: bool = True,
 ) -> ChildPlan:
     """A child of a `narrow` or `train` stage: goes on training what its parent trained; nothing is drawn.
 
@@ -154,13 +157,14 @@ def continued_child(
       state, experiment, task, id, parent: as for `explored_child`.
       settings: what differs from the parent's; None: nothing.
       path: the child's layers; None: those of its parent.
+      inherit: whether what the parent may train is copied and stays trainable.
     """
     names = (*model_settings(experiment), *DATA_SETTINGS)
     hyperparameters = {**select(parent.hyperparameters, names), **(settings or {})}
     path = path or architecture.path_names(
         lookup.num_blocks(parent), lookup.adapter_indices(parent), lookup.lora_indices(parent)
     )
-    plans = plan_path(state, experiment, task, parent, path, hyperparameters, inherit=True)
+    plans = plan_path(state, experiment, task, parent, path, hyperparameters, inherit=inherit)
     plans, forced = mutations.clone_by_rule(plans, mutations.forced_clones(experiment, is_seed=False))
     return ChildPlan(id, task.name, parent.id, False, hyperparameters, tuple(plans), tuple(forced))
 
@@ -189,7 +193,9 @@ def trained_layers(experiment: Experiment, adapters: Iterable[int] = ()) -> froz
         top = range(experiment.baseline.frozen_blocks, num_blocks)
         of_top = [architecture.adapter_name(index) for index in adapters if index in top]
         return frozenset({NORM, *map(architecture.block_name, top), *of_top})
-    return frozenset({NORM})  # multi_head, adapters and lora
+    if kind == "adapters":  # the root's own, where it has some, as those that are inserted
+        return frozenset({NORM, *map(architecture.adapter_name, adapters)})
+    return frozenset({NORM})  # multi_head and lora
 
 
 def baseline_child(

@@ -282,6 +282,8 @@ class Controller:
         experiment, task = self.experiment_at(state), self.task(state)
         draws = generation_draws(experiment.seed, state.position, task.name)
         parents = [*(state.models[seed] for seed in state.seeds), *self._ranked(state)[:1]]
+        if not parents:  # an earlier stage has used up the seed parents, and none of its children is finite
+            self.best(state)  # says what to do
         spread_out = spread(experiment, state.evidence, self.settings(state).raced, draws.at("spread"), stage.children)
         return [
             explored_child(
@@ -297,9 +299,13 @@ class Controller:
         ]
 
     def _go_on(self, state: State, stage: Stage) -> list[ChildPlan]:
-        """Children that go on training what the best models have trained; where these are fewer, several of each."""
+        """Children that go on training what the best models have trained; where these are fewer, several of each.
+
+        Those of `train` are all of the best one.
+        """
         experiment = self.experiment_at(state)
-        ranked = judging.promising(state, experiment, self._ranked(state))[: stage.children]
+        most = 1 if stage.kind == "train" else stage.children
+        ranked = judging.promising(state, experiment, self._ranked(state))[:most]
         if not ranked:
             self.best(state)  # says what to do
         return [

@@ -66,7 +66,10 @@ def accounted_params(
 
 
 def accounted_params_of_child(state: State, child: ChildPlan, experiment: Experiment, num_classes: int) -> float:
-    """Eq. 3 for a child that is not built yet: what it trains is its own, the rest is shared."""
+    """Eq. 3 for a child that is not built yet: what it trains is its own, the rest is shared.
+
+    A position embedding that it has resized and does not train is the root's as soon as there is one of that size.
+    """
     variant = architecture.get_variant(experiment.variant)
     shares: list[float] = []
     for plan in child.components:
@@ -74,15 +77,21 @@ def accounted_params_of_child(state: State, child: ChildPlan, experiment: Experi
             shares += [_share(state, used, child.task, experiment) for used in state.with_base(plan.source)]
         else:
             leaves = architecture.model_leaves(variant, plan.name, child.hyperparameters, num_classes)
-            shares.append(sum(leaf.size for leaf in leaves.values()))
+            is_root = plan.action == "resize" and not plan.trainable
+            shares.append(sum(leaf.size for leaf in leaves.values()) / _least_users(experiment, is_root=is_root))
     return math.fsum(shares)
 
 
 def _share(state: State, component: ComponentId, task: TaskName, experiment: Experiment | None) -> float:
     record, users = state.components[component], 1 + state.num_other_users(component, task)
-    if experiment is not None and experiment.root_users == "all_tasks" and record.is_root:
-        users = max(users, len(experiment.tasks))
-    return record.num_params / users
+    return record.num_params / max(users, _least_users(experiment, is_root=record.is_root))
+
+
+def _least_users(experiment: Experiment | None, *, is_root: bool) -> int:
+    """Among how many tasks a component counts as shared at least."""
+    if experiment is None or experiment.root_users == "users" or not is_root:
+        return 1
+    return len(experiment.tasks)
 
 
 def counts_costs(experiment: Experiment) -> bool:

@@ -31,11 +31,19 @@ def _replicas(experiment: Experiment) -> Stage:
     children = baseline.replicas or experiment.children_per_generation
     if is_tuned(experiment):
         children = len(baseline.learning_rates) * len(baseline.augmentations)
-    if experiment.images_per_task:
-        return Stage("replicas", children)
-    evolving = replace(experiment, baseline=replace(baseline, kind=""))
-    cycles = experiment.num_task_iterations * sum(stage.children * stage.cycles for stage in stages(evolving))
-    return Stage("replicas", children, max(cycles // children, 1))
+    cycles = cycles_of_evolution(experiment)
+    return Stage("replicas", children, 0 if cycles is None else max(cycles // children, 1))
+
+
+def cycles_of_evolution(experiment: Experiment) -> int | None:
+    """Cycles that all children of a task train together in an evolved run, or in the one that a baseline is beside.
+
+    None: a budget of images says how many, for some stages name none.
+    """
+    evolving = stages(replace(experiment, baseline=replace(experiment.baseline, kind="")))
+    if any(stage.trains and not stage.cycles for stage in evolving):
+        return None
+    return experiment.num_task_iterations * sum(stage.children * stage.cycles for stage in evolving)
 
 
 def is_tuned(experiment: Experiment) -> bool:

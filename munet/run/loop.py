@@ -141,7 +141,7 @@ class Loop:
         """One generation: proposed, trained, judged and committed."""
         started = time.perf_counter()
         plan = self._controller.ask(current.state)
-        work = replace(work, num_cycles=self._controller.cycles(current.state))
+        work = work.of_stage(self._controller.stage(current.state), self._controller.cycles(current.state))
         placed = self._trainer.plan(plan, work, current.programs)
         sizes = (work.batch_size, work.steps_per_cycle, placed.num_programs, work.num_cycles)
         self._notify(events.GenerationStarted(plan, *sizes))

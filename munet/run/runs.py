@@ -10,14 +10,14 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from munet.config import Config, Experiment, as_begun, completed, differences, to_json
+from munet.config import Config, as_begun, completed, differences, to_json
 from munet.config.evolve import BASELINES
 from munet.data import uris
 from munet.data.open_settings import NO_ARRAYS, Arrays
 from munet.evolution.controller import Controller
 from munet.progress import events
 from munet.progress.events import Notify
-from munet.run import start
+from munet.run import setting_notes, start
 from munet.run.deadline import Deadline, TimeIsUpError
 from munet.run.dry_run import describe
 from munet.run.grown import Grown
@@ -33,8 +33,6 @@ from munet.system.view import RunView
 from munet.text import count
 from munet.training.in_flight import InFlight
 from munet.vit import architecture
-
-PAPER = Experiment()  # whose phases have no stages
 
 
 def evolve(config: Config, workdir: str, notify: Notify, dry_run: bool = False, arrays: Arrays = NO_ARRAYS) -> bool:
@@ -58,11 +56,8 @@ def evolve(config: Config, workdir: str, notify: Notify, dry_run: bool = False, 
     def say(text: str) -> None:
         notify(events.Note(text))
 
-    if config.experiment.stages and (ignored := ignored_sizes(config.experiment)):
-        say(
-            f"{' and '.join(ignored)} have no effect here: experiment.stages say what a phase is "
-            "(--config=base:paper has none)."
-        )
+    for text in setting_notes.notes(config):
+        say(text)
     if dry_run:
         for line in describe(config, say):
             notify(events.Note(line))
@@ -152,14 +147,6 @@ def go_on(grown: Grown, workdir: str, notify: Notify, deadline: Deadline) -> Non
         if entry is not None:
             store.journal.append(entry, at=system.run_state.length)
         Loop(grown.setup, store, notify, deadline).run()
-
-
-def ignored_sizes(experiment: Experiment) -> list[str]:
-    """Settings of the paper's phases that were changed beside stages, which take their place."""
-    names = ("num_generations", "cycles_per_child")
-    return [
-        f"experiment.{name} = {value}" for name in names if (value := getattr(experiment, name)) != getattr(PAPER, name)
-    ]
 
 
 def _as_begun(config: Config, workdir: str, notify: Notify) -> Config:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from munet.config import Experiment
 from munet.config.evolve import NewHeads, VersionChoice
+from munet.config.stages import Stage
 from munet.data import loader
 from munet.data.augment import PLAIN_LAWS, AugmentLaws
 from munet.evolution import schedule
+from munet.evolution.stages import stages
 from munet.training.program import precision
 from munet.training.program.optimizer import UpdateRule
 from munet.types import TaskInfo
@@ -34,6 +36,7 @@ class TaskWork:
       antialias: whether images are filtered when they shrink.
       class_balanced: whether every class comes equally often in training batches.
       has_own_batches: whether every child sees batches of its own (replicas of a baseline).
+      tells_copies_apart: whether children do that are equal to another one of their generation in all.
       update_rule: of the optimiser.
       seed: the run's; new parameters are drawn from it.
       laws: of the augmentations.
@@ -53,6 +56,7 @@ class TaskWork:
     antialias: bool
     class_balanced: bool
     has_own_batches: bool
+    tells_copies_apart: bool
     update_rule: UpdateRule
     seed: int
     laws: AugmentLaws = PLAIN_LAWS
@@ -64,7 +68,7 @@ class TaskWork:
         """The work of a task in a run with these settings, on the devices that JAX shows.
 
         How long a child trains is as planned before the phase; where its stages share a budget, what it really has left
-        decides (`Controller.cycles`).
+        decides (`of_stage`).
         """
         return cls(
             variant=architecture.get_variant(experiment.variant),
@@ -79,12 +83,17 @@ class TaskWork:
             antialias=experiment.antialias,
             class_balanced=experiment.class_balanced,
             has_own_batches=schedule.streams_per_child(experiment),
+            tells_copies_apart=stages(experiment)[generation].tells_copies_apart,
             update_rule=UpdateRule.of(experiment),
             seed=experiment.seed,
             laws=AugmentLaws(experiment.fidelity.crop, experiment.fidelity.colours),
             new_heads="zeros" if schedule.is_baseline(experiment) else experiment.new_heads,
             version_choice=experiment.version_choice,
         )
+
+    def of_stage(self, stage: Stage, num_cycles: int) -> TaskWork:
+        """The work of another stage of the phase, whose children train so long."""
+        return replace(self, num_cycles=num_cycles, tells_copies_apart=stage.tells_copies_apart)
 
     @cached_property
     def num_steps(self) -> int:

@@ -13,10 +13,10 @@ from munet.config.evolve import BaselineKind
 from munet.evolution import judging, schedule
 from munet.evolution.controller import Controller
 from munet.evolution.state import initial_state
-from munet.types import GenerationEntry, PhaseEntry
-from munet.vit.architecture import path_names
+from munet.types import ComponentRecord, GenerationEntry, PhaseEntry
+from munet.vit.architecture import get_variant, model_leaves, path_names
 from tests.evolution.simulation import make_experiment, make_tasks, simulate, start_entry
-from tests.evolution.world import trained
+from tests.evolution.world import World, part, trained
 
 CHARACTERS = make_tasks(10, 37, 10, 10, 1623, 10, 10, 10)
 DECATHLON = make_tasks(1000, 10, 100, 43, 2, 1623, 101, 100, 47, 102)
@@ -168,6 +168,30 @@ def test_trained_layers(kind: BaselineKind, options: dict[str, int], expected: s
             assert child.hyperparameters["lora_rank"] == 4
         if kind != "full":
             assert not INPUTS & trained(child)
+
+
+@pytest.mark.parametrize("kind", ["adapters", "tuned_adapters", "lora", "multi_head", "top_layers"])
+def test_adapters_that_the_root_has_are_trained_as_those_that_are_inserted(kind: BaselineKind) -> None:
+    """By what trains adapters; frozen elsewhere, but above the layers that stay frozen."""
+    experiment = baseline(kind, adapter_dim=32, lora_rank=4, frozen_blocks=1)  # the width by default
+    world = World(experiment, CHARACTERS)
+    of_root = world.models[0].components
+    for index in (0, 2):
+        name = f"residual_adapter_{index}"
+        leaves = model_leaves(get_variant("Ti/16"), name, {"adapter_dim": 32, "image_size": 32}, 0)
+        world.components[f"{name}@0"] = ComponentRecord(name, leaves, "root")
+        of_root = {**of_root, name: f"{name}@0"}
+    world.models[0] = replace(world.models[0], components=of_root)
+    child = Controller(experiment, CHARACTERS).ask(world.state()).children[0]
+    expected = {
+        "lora": {"lora_0", "lora_1", "lora_2"},
+        "multi_head": set(),
+        "top_layers": {"encoderblock_1", "encoderblock_2", "residual_adapter_2"},
+    }
+    adapters = {"residual_adapter_0", "residual_adapter_1", "residual_adapter_2"}
+    assert trained(child) == {"head", "encoder_norm"} | expected.get(kind, adapters)
+    if kind.endswith("adapters"):
+        assert [part(child, name).action for name in sorted(adapters)] == ["clone", "init", "clone"]
 
 
 def test_every_task_starts_from_the_root_in_one_generation() -> None:

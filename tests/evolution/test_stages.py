@@ -10,15 +10,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from munet.config import Baseline, Experiment
+from munet.config import Baseline, Experiment, Fidelity
 from munet.errors import UserError
 from munet.evolution import schedule
+from munet.evolution.children import continued_child, explored_child
 from munet.evolution.controller import Controller
 from munet.evolution.judging import best_cycle
 from munet.evolution.stages import stages
+from munet.evolution.state import EvolutionError
 from munet.quality import standard_error
 from munet.types import ChildPlan, CycleQualities, GenerationEntry, PhaseEntry, Quality
 from tests.evolution.simulation import Simulation, make_experiment, make_tasks, simulate
+from tests.evolution.world import World, draws, trained
 
 TASKS = make_tasks(10, 37, 5)
 RACE: dict[str, Any] = {
@@ -59,6 +62,24 @@ def test_a_phase_explores_narrows_and_trains() -> None:
     assert trained.children[0].plan.hyperparameters["learning_rate"] == max(rates.values())
     ends = [entry for entry in run.entries if isinstance(entry, PhaseEntry)]
     assert [end.retained for end in ends] == [entry.children[0].plan.id for entry in generations(run)[2::3]]
+
+
+def test_a_stage_without_parents_says_that_every_child_diverged() -> None:
+    """Seed parents are used up, and nothing came of them."""
+
+    def diverging(_: ChildPlan, cycles: int) -> CycleQualities:
+        return CycleQualities((Quality(0, 100),) * cycles, diverged_at=0)
+
+    for later in ("explore:2x1", "narrow:2x1", "train:1x1"):
+        with pytest.raises(EvolutionError, match="Every child of task 'task0' diverged"):
+            simulate(race(stages=("evolve:2x1", later)), TASKS, diverging)
+
+
+def test_several_children_of_a_train_stage_are_of_the_best_model() -> None:
+    explored, last = generations(simulate(race(stages=("explore:4", "train:2")), TASKS, by_rate))[:2]
+    best = max(explored.children, key=lambda child: float(child.plan.hyperparameters["learning_rate"]))
+    assert [child.plan.parent for child in last.children] == [best.plan.id] * 2
+    assert len({child.plan.components for child in last.children}) == 1  # they differ in their batches
 
 
 def test_settings_come_up_as_often_as_their_share_says() -> None:
@@ -143,6 +164,18 @@ def test_a_tuned_baseline_tries_its_grid_with_the_images_of_evolution(kind: Any)
     assert trained[0] == trained[1]
 
 
+@pytest.mark.parametrize("kind", ["full", "tuned"])
+def test_a_baseline_has_the_images_of_evolution_where_every_stage_names_its_cycles(kind: Any) -> None:
+    """And not the budget that is then left over."""
+    evolved = race(stages=("explore:8x2", "train:1x10", "compress"), images_per_task=81_920, num_task_iterations=2)
+    fixed = replace(evolved, baseline=Baseline(kind))
+    spent, budget = (schedule.images_of_run(experiment, TASKS) for experiment in (fixed, evolved))
+    assert budget == len(TASKS) * 2 * 26 * 640
+    lost = schedule.most_children(fixed) * 640 * len(TASKS)
+    assert budget - lost < spent <= budget
+    schedule.check_budget(fixed, TASKS[0])
+
+
 @given(st.lists(st.tuples(st.integers(0, 60), st.booleans()), min_size=1, max_size=12))
 def test_whoever_follows_training_ends_with_the_version_that_counts(cycles: list[tuple[int, bool]]) -> None:
     qualities = tuple(Quality(correct, 60) for correct, _ in cycles)
@@ -208,6 +241,20 @@ def test_the_root_can_count_as_shared_by_all_from_the_start() -> None:
     assert scores[1] > scores[0]
 
 
+@pytest.mark.parametrize("users", ["users", "all_tasks"])
+def test_a_child_scores_the_same_before_and_after_it_is_there(users: Any) -> None:
+    """Those with a position embedding of a new size, too."""
+    changes = {"scale_factor": 0.3, "root_users": users, "mutation_probability": 0.4, "num_generations": 4}
+    run = simulate(make_experiment(TASKS, **changes), TASKS)
+    resized = 0
+    for entry, after in zip(run.entries, run.states, strict=True):
+        for child in entry.children if isinstance(entry, GenerationEntry) else ():
+            if child.verdict.is_kept:
+                resized += any(part.action == "resize" and not part.trainable for part in child.plan.components)
+                assert run.controller.score(after, after.models[child.plan.id]) == child.verdict.score
+    assert resized
+
+
 def test_an_explore_stage_trains_adapters_of_its_own_and_shares_the_rest() -> None:
     run = simulate(race(clone_probability=0.0, insertion_probability=1.0), TASKS, by_rate)
     first, later = generations(run)[0], generations(run)[3:]
@@ -218,6 +265,21 @@ def test_an_explore_stage_trains_adapters_of_its_own_and_shares_the_rest() -> No
             trained = {part.name for part in child.plan.components if part.trainable}
             assert trained == {*ADAPTERS, "head", "encoder_norm"}  # also where the parent had adapters
     assert "clone" in {part.action for entry in later for child in entry.children for part in child.plan.components}
+
+
+@pytest.mark.parametrize("trainability", ["inherited", "frozen"])
+def test_an_explore_stage_copies_what_its_parent_trains_where_that_is_inherited(trainability: Any) -> None:
+    """In a later iteration, of the task's own best model; the stages after it go on training it in any case."""
+    experiment = race(clone_probability=0.0, fidelity=Fidelity(trainability=trainability))
+    world = World(experiment, TASKS)
+    parent = world.add("task0", own=["encoderblock_1", "encoder_norm"], active=True)
+    state, record = world.state(), world.models[parent]
+    settings = {"learning_rate": 0.1}
+    explored = explored_child(state, experiment, TASKS[0], 2, record, settings, draws("child"))
+    own = {"encoderblock_1"} if trainability == "inherited" else set()
+    assert trained(explored) == {"head", "encoder_norm"} | own
+    narrowed = continued_child(state, experiment, TASKS[0], 2, record)
+    assert trained(narrowed) == {"head", "encoder_norm", "encoderblock_1"}
 
 
 def test_a_jump_goes_to_any_other_value() -> None:

@@ -172,7 +172,7 @@ def test_baselines_keep_the_roots_adapters(kind: Any, adapted: str) -> None:
     child = children.baseline_child(state, settings, tasks[0], 1)
     plans = {plan.name: plan for plan in child.components}
     for name in filter(is_adapter, root.ids):
-        trains = kind in ("full", "top_layers")
+        trains = kind in ("full", "top_layers", "adapters")
         assert (plans[name].action, plans[name].source) == ("clone" if trains else "share", root.ids[name])
         assert not any(mutation.kind == "insert" and mutation.target == name for mutation in child.mutations)
 

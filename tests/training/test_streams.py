@@ -18,9 +18,10 @@ from munet.training.measure.validation import Validation
 from munet.training.placement import fitting
 from munet.training.placement.devices import DeviceLayout
 from munet.training.placement.fitting import Spread
+from munet.training.placement.streams import streams_of
 from munet.training.wave import WaveTrainer
 from munet.training.work import TaskWork
-from munet.types import ChildPlan
+from munet.types import ChildPlan, ComponentPlan
 from tests.training.children import config, engine, generation, placed, random_child, train, with_settings, work_of
 from tests.training.test_in_flight import assert_same
 
@@ -159,3 +160,43 @@ def test_images_are_on_the_first_device_alone_where_one_stream_trains() -> None:
     (held,) = made._resident._held.values()
     assert isinstance(held, jax.Array)
     assert not held.committed
+
+
+def copies(kinds: tuple[str, ...]) -> tuple[Config, list[ChildPlan]]:
+    """Three children that are equal in all, and one that is not."""
+    settings = config(stages=kinds, images_per_task=100_000)
+    first = random_child(1, id=1, max_blocks=1, image_size=16)
+    other = replace(first, id=3, hyperparameters={**first.hyperparameters, "learning_rate": 0.0123})
+    return settings, [first, replace(first, id=2), other, replace(first, id=4)]
+
+
+@pytest.mark.parametrize("kind", ["explore", "narrow", "train", "evolve", ""])
+def test_children_that_are_equal_in_all_see_other_batches_but_in_the_papers_generations(kind: str) -> None:
+    settings, children = copies((f"{kind}:4x1",) if kind else ())
+    settings.experiment.images_per_task *= bool(kind)
+    found = streams_of(generation(children), work_of(settings))
+    if kind in ("evolve", ""):
+        assert [[child.id for child in stream.children] for stream in found] == [[1, 2, 3, 4]]
+    else:
+        assert [[child.id for child in stream.children] for stream in found] == [[1, 3], [2], [4]]
+    assert [stream.path[:5] for stream in found] == [found[0].path] * len(found)
+    assert [stream.path[5:] for stream in found] == [(), ("copy", 1), ("copy", 2)][: len(found)]
+
+
+def test_children_that_draw_layers_of_their_own_differ_already() -> None:
+    settings, (first, *_) = copies(("explore:4x1",))
+    drawn = replace(first, components=(*first.components, ComponentPlan("residual_adapter_0", "init", None, True)))
+    found = streams_of(generation([drawn, replace(drawn, id=2)]), work_of(settings))
+    assert [len(stream.children) for stream in found] == [2]
+
+
+def test_copies_end_with_other_bits_and_the_first_as_if_there_were_none() -> None:
+    found = {}
+    for kind in ("evolve", "explore"):
+        settings, (first, copy, *_) = copies((f"{kind}:2x1",))
+        found[kind] = train(settings, [first, copy])
+    alike = found["evolve"]
+    assert_same({1: alike[1]}, {1: alike[2]})
+    assert_same({1: alike[1]}, {1: found["explore"][1]})
+    with pytest.raises(AssertionError):
+        assert_same({1: alike[1]}, {1: found["explore"][2]})
