@@ -23,9 +23,10 @@ from munet.errors import UserError
 from munet.evolution import schedule
 from munet.evolution.stages import stages
 from munet.progress import wording
-from munet.run import estimates, rehearsal, used_devices
-from munet.run.estimates import ImagePlace, Time, TimedProgram
+from munet.run import estimates, rehearsal, run_time, used_devices
+from munet.run.estimates import ImagePlace
 from munet.run.grown import Grown
+from munet.run.run_time import Time, TimedProgram
 from munet.run.setup import baselines, open_inputs, together
 from munet.text import byte_size, count, duration
 from munet.training.batches.resident import max_resident
@@ -68,7 +69,7 @@ class _Planned:
 def describe(
     config: Config,
     say: Callable[[str], None] = lambda _: None,
-    measure: Callable[[Signature, DeviceLayout, UpdateRule], TimedProgram] = estimates.measure,
+    measure: Callable[[Signature, DeviceLayout, UpdateRule], TimedProgram] = run_time.measure,
 ) -> Iterator[str]:
     """Texts for people: what the run will do, what it needs, and about how long it will take.
 
@@ -115,7 +116,7 @@ def describe(
 
 
 def describe_extension(
-    grown: Grown, measure: Callable[[Signature, DeviceLayout, UpdateRule], TimedProgram] = estimates.measure
+    grown: Grown, measure: Callable[[Signature, DeviceLayout, UpdateRule], TimedProgram] = run_time.measure
 ) -> Iterator[str]:
     """As `describe`, of the phases that an extended run has still to go."""
     plan, layout = grown.plan, grown.setup.layout
@@ -141,7 +142,7 @@ def describe_extension(
     measured = measure(program, layout, UpdateRule.of(config.experiment))
     yield _measurement(measured, layout)
     rehearsed = rehearsal.plans_from(grown.system.controller, grown.state)
-    time = estimates.run_time(config.experiment, infos, layout, measured, rehearsed)
+    time = run_time.run_time(config.experiment, infos, layout, measured, rehearsed)
     table = _table(f"Time on {count(len(layout.devices), 'device')}", *_TIMES)
     table.add_row(grown.system.experiment.baseline.kind or "evolution", *_times(time))
     yield _text(table)
@@ -292,7 +293,7 @@ def _time_table(config: Config, layout: DeviceLayout, tasks: Sequence[TaskInfo],
     if config.experiment.baseline.kind:
         parts = {config.experiment.baseline.kind: config.experiment}
     parts |= {one.experiment.baseline.kind: one.experiment for one in baselines(config)}
-    times = {name: estimates.run_time(one, tasks, layout, measured) for name, one in parts.items()}
+    times = {name: run_time.run_time(one, tasks, layout, measured) for name, one in parts.items()}
     title = f"Time on {count(len(layout.devices), 'device')}" + (", baselines included" if len(parts) > 1 else "")
     table = _table(title, *_TIMES)
     for name, time in times.items():

@@ -9,8 +9,8 @@ from munet import kinds
 from munet.config.evolve import Config
 from munet.data import cache
 from munet.kinds import JointConfig
-from munet.run import estimates
-from munet.run.estimates import Time, TimedProgram
+from munet.run import estimates, run_time
+from munet.run.run_time import Time, TimedProgram
 from munet.run.setup import RunSetup
 from munet.suites.plan import Run
 from munet.text import count, duration
@@ -43,10 +43,10 @@ class Measurements:
         self._known: dict[tuple[Signature, DeviceLayout, UpdateRule], TimedProgram] = {}
 
     def __call__(self, program: Signature, layout: DeviceLayout, rule: UpdateRule) -> TimedProgram:
-        """What `estimates.measure` gives for these arguments, which is measured once."""
+        """What `run_time.measure` gives for these arguments, which is measured once."""
         key = program, layout, rule
         if key not in self._known:
-            self._known[key] = estimates.measure(program, layout, rule)
+            self._known[key] = run_time.measure(program, layout, rule)
         return self._known[key]
 
 
@@ -72,9 +72,7 @@ def of_run(config: Config, measure: Measure) -> MethodTime:
     setup, experiment = RunSetup.prepare(config), config.experiment
     tasks = [task.info for task in setup.tasks]
     program = estimates.full_training(experiment, estimates.largest(tasks, experiment))
-    time = estimates.run_time(
-        experiment, tasks, setup.layout, measure(program, setup.layout, UpdateRule.of(experiment))
-    )
+    time = run_time.run_time(experiment, tasks, setup.layout, measure(program, setup.layout, UpdateRule.of(experiment)))
     return MethodTime(setup.total_image_steps, time, setup.total_image_steps)
 
 

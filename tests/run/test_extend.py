@@ -24,9 +24,9 @@ from munet.report.verify.verify import remeasure, verify
 from munet.run import extend as extending
 from munet.run import runs
 from munet.run.dry_run import describe_extension
-from munet.run.estimates import TimedProgram
 from munet.run.extension import Request, parse_iterations, plan_extension
 from munet.run.grown import Grown
+from munet.run.run_time import TimedProgram
 from munet.store import Store, journal
 from munet.system import view
 from munet.training.placement.devices import DeviceLayout

@@ -33,7 +33,7 @@ layout = DeviceLayout.detect(config.runtime)
 info, known, placed = estimates.guessed("", config.experiment), set(), []
 for plan in rehearsal.plans(config.experiment, [info]):
     work = TaskWork.of(config.experiment, info, plan.position.generation)
-    streams = [StreamGroups(groups, Reserved()) for groups in estimates._streams(plan, work, known, layout)]
+    streams = [StreamGroups(groups, Reserved()) for groups in estimates.stream_groups(plan, work, known, layout)]
     chunks = place_streams(streams, layout)
     placed.append([len(plan.children), len({device for chunk in chunks for device in chunk.mesh.devices.flat})])
 print(json.dumps({"told": devices.found(config), "placed": placed}))

@@ -16,7 +16,7 @@ import pytest
 
 from munet.config.flags import Override
 from munet.errors import SuiteError, UserError
-from munet.run.estimates import Time
+from munet.run.run_time import Time
 from munet.suites import benchmark, record, results, times
 from munet.suites.benchmark import Options
 from munet.suites.plan import check_inputs
