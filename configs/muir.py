@@ -11,8 +11,8 @@ Expected result: tasks of a group end on one module, and test errors near 0 (noi
 `cross_modal`: LeNet on `cifar10_subset` and on `fashion_mnist`, an LSTM on a text and DeepBind on synthetic DNA share
 blocks of 16 x 16. After a comma `intratask` (each with itself only), `single`, `framework`, `classical`,
 `parallel_adapters` or `hierarchical`; some of `images`, `text` and `dna`: only these tasks; `short`: a study in 320
-rounds. Cost: hours on a CPU; `short`, three seeds side by side, took 2 to 24 minutes of
-two cores that other processes shared. Results of it: docs/results/muir_cross_modal.md.
+rounds. Cost: hours on a CPU; `short`, five seeds side by side, took two to four minutes of two cores. Results of it:
+docs/results/muir_cross_modal.md.
 
 `wide_resnet`: WRN-40-1 on `cifar10_subset`, alone or with others of the above: `wide_resnet,text`,
 `wide_resnet,text,dna`. Cost: two days for all 25,000 rounds on a CPU: a round of 128 images took 7 s on two cores that

@@ -1,7 +1,7 @@
 """MUiR's studies; all seeds of a method are trained side by side: Table 2, and tasks of several modalities.
 
     munet benchmark --suite=muir:table_2 --repeats=10 --reference=paper
-    munet benchmark --suite=muir:cross_modal --repeats=3 --config.data_dir=../shared/tfds
+    munet benchmark --suite=muir:cross_modal --repeats=5 --config.data_dir=../shared/tfds
 
 Variants: `table_2` (single task from MUiR's and from PyTorch's initial values, Random, Oracle, Optimization with eight
 and with four challengers), `stays` (what keeps the mapping that the search has found), `tiny`, for tests, and

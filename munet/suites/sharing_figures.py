@@ -21,9 +21,9 @@ from munet.suites.alignments import Search
 WHO, WHICH = "figure_3a_", "figure_3b_"  # beginnings of their files' names
 CAPTIONS = {
     WHO: (
-        "Figure 3a of {}. Above: how many modules each set of tasks uses that no other task uses, after each "
-        "generation. Below: the size of all generated weights, in numbers, where modules that are no cheaper than "
-        "their blocks are folded. Mean of the seeds; band: least to most."
+        "Figure 3a of {}. Above: how many modules each set of tasks (of many sets: how many tasks) uses that no other "
+        "task uses, after each generation. Below: the size of all generated weights, in numbers, where modules that "
+        "are no cheaper than their blocks are folded. Mean of the seeds; band: least to most."
     ),
     WHICH: (
         "Figure 3b of {}: how often a block of one layer and a block of the other use the same module at the end, as a "
@@ -34,6 +34,8 @@ CAPTIONS = {
 _NAME, _SET = 34, 56  # letters of a layer, and of a set of tasks
 _ROOM = 120  # pixels between the pictures: an axis above, title and legend below
 _MOST_LAYERS = 40  # of which every pair has a cell
+_MOST_SETS = 8  # of tasks that have a line each: as many as there are colours
+_LEFT = 42  # pixels beside the names of layers, which fonts of some systems make a quarter wider than they are here
 
 
 def figures(method: str, title: str, searches: Sequence[Search]) -> list[Chart]:
@@ -59,14 +61,13 @@ def who_shares(method: str, title: str, searches: Sequence[Search]) -> Chart:
       searches: of all seeds, at least one, with `shared`; without `folded` there is no second picture.
     """
     length = min(len(one.shared) for one in searches)
-    sets = {key: None for one in searches for counts in one.shared[:length] for key in counts}
     curves = [
         _band(
-            _words(key, searches[0].tasks),
-            [[at.get(key, 0) for at in one.shared[:length]] for one in searches],
+            words,
+            [[sum(at.get(key, 0) for key in keys) for at in one.shared[:length]] for one in searches],
             searches[0].begins,
         )
-        for key in sorted(sets, key=lambda key: (key.count("+"), key))
+        for words, keys in _lines(searches, length).items()
     ]
     panels = [_titled(bands.spec(curves, "generation", "modules"), "modules, by the tasks that use them and no other")]
     if all(one.folded for one in searches):
@@ -102,7 +103,8 @@ def which_layers(method: str, title: str, searches: Sequence[Search]) -> Chart:
     tooltip = [{"field": "one"}, {"field": "other"}, {"field": "times", "type": "quantitative", "format": ".2f"}]
     axes = Axis("one", "", names), Axis("other", "", names)
     spec = heat_map.spec(cells, *axes, number="times", number_format=".1f", tooltip=tooltip)
-    return Chart(f"{WHICH}{method}", title, CAPTIONS[WHICH].format(title), {**spec, "title": _head(title)}, cells)
+    whole = {**spec, "title": _head(title), "padding": {"left": _LEFT, "top": 12, "right": 12, "bottom": 12}}
+    return Chart(f"{WHICH}{method}", title, CAPTIONS[WHICH].format(title), whole, cells)
 
 
 def times_chance(searches: Sequence[Search]) -> Float[np.ndarray, "layers layers"]:
@@ -125,6 +127,23 @@ def times_chance(searches: Sequence[Search]) -> Float[np.ndarray, "layers layers
         pairs += np.outer(blocks, blocks) - np.diag(blocks)
     with np.errstate(divide="ignore", invalid="ignore"):
         found: Float[np.ndarray, "layers layers"] = (sharing / pairs) / (sharing.sum() / pairs.sum())
+    return found
+
+
+def _lines(searches: Sequence[Search], length: int) -> dict[str, list[str]]:
+    """The sets of tasks that each line of Figure 3a counts, by what is said of it.
+
+    Of many sets those of several tasks are counted together, by how many tasks they are.
+    """
+    sets = {key: None for one in searches for counts in one.shared[:length] for key in counts}
+    ordered, tasks = sorted(sets, key=lambda key: (key.count("+"), key)), searches[0].tasks
+    if len(ordered) <= _MOST_SETS:
+        return {_words(key, tasks): [key] for key in ordered}
+    found: dict[str, list[str]] = {}
+    for key in ordered:
+        several = 1 + key.count("+")
+        words = f"all {several} tasks" if several == len(tasks) else f"{several} tasks"
+        found.setdefault(_words(key, tasks) if several == 1 else words, []).append(key)
     return found
 
 

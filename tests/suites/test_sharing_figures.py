@@ -58,6 +58,15 @@ def test_figures_hold_the_numbers() -> None:
     assert alone.name.startswith(sharing_figures.WHO)
 
 
+def test_many_sets_of_tasks_are_counted_by_how_many_tasks_they_are() -> None:
+    counts = dict.fromkeys(("0", "1", "2", "3", "0+1", "0+2", "0+3", "1+2", "0+1+2", "1+2+3", "0+1+2+3"), 1)
+    four = replace(search(), shared=({"0": 4}, counts), tasks=("a", "b", "c", "d"))
+    rows = sharing_figures.who_shares("all", "All", [four]).rows
+    last = {row["curve"]: row["value"] for row in rows if row["step"] == 1 and row["curve"] not in ("plain",)}
+    del last["with modules, folded"]
+    assert last == {"a": 1, "b": 1, "c": 1, "d": 1, "2 tasks": 4, "3 tasks": 2, "all 4 tasks": 1}
+
+
 def test_table_4_is_shown_seed_by_seed() -> None:
     one = Generic((3, 7), (20, 9), (Contrast("modules", "norm", 2.0, 4.0, 1e-12, -0.5),))
     other = Generic((5, 7), (20, 11), (Contrast("modules", "norm", 4.0, 4.0, 0.25, -0.1),))

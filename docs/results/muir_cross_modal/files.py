@@ -1,8 +1,9 @@
 """Files of the page, from the directories of its suites: `python docs/results/muir_cross_modal/files.py DIR [DIR ...]`.
 
-Writes `validation.csv` (after every generation, task by task) and `modules.csv` (how many modules each set of tasks
-uses that no other task uses). Methods that several directories have are read from the first; `NAME=DIR` calls those of
-a directory `NAME/METHOD`.
+Writes `validation.csv` (after every generation, task by task), `modules.csv` (how many modules each set of tasks
+uses that no other task uses), and of `all` alone `generic.csv` (Table 4's contrasts) and `mappings.csv` (the module of
+every block at the end). Methods that several directories have are read from the first; `NAME=DIR` calls those of a
+directory `NAME/METHOD`.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pathlib import Path
 from munet.suites import alignments
 
 HERE = Path(__file__).parent
-_METRICS = {"fashion_mnist": "accuracy", "text/python": "bits a byte", "dna": "MSE"}
+_METRICS = {"cifar10_subset": "accuracy", "fashion_mnist": "accuracy", "text/python": "bits a byte", "dna": "MSE"}
 _NATS_TO_BITS = 1.4426950408889634
 
 
@@ -40,6 +41,24 @@ def modules(method: str, run: Path) -> Iterator[tuple[object, ...]]:
                 yield method, search.seed, number, " + ".join(search.tasks[int(one)] for one in key.split("+")), count
 
 
+def generic(run: Path) -> Iterator[tuple[object, ...]]:
+    """Seed by seed, how many modules and blocks are generic and specific, and each contrast of these."""
+    for search in alignments.searches(str(run)):
+        if search.generic is not None:
+            counts = *search.generic.modules, *search.generic.blocks
+            for one in search.generic.contrasts:
+                numbers = (f"{value:.6g}" for value in (one.generic, one.specific, one.p, one.effect))
+                yield search.seed, *counts, one.of, one.statistic, *numbers
+
+
+def mappings(run: Path) -> Iterator[tuple[object, ...]]:
+    """The layer of every block, and its module in each seed."""
+    searches = alignments.searches(str(run))
+    yield "layer", *(f"seed_{search.seed}" for search in searches)
+    for at, layer in enumerate(searches[0].layer_of):
+        yield searches[0].layers[layer], *(int(search.last[at]) for search in searches)
+
+
 def write(name: str, header: str, rows: Iterable[tuple[object, ...]]) -> None:
     """A CSV file beside this one."""
     with (HERE / name).open("w", encoding="utf-8", newline="") as file:
@@ -49,7 +68,7 @@ def write(name: str, header: str, rows: Iterable[tuple[object, ...]]) -> None:
 
 
 def main(suites: list[str]) -> None:
-    """Both files, of all methods of these directories."""
+    """All files, of all methods of these directories."""
     runs: dict[str, Path] = {}
     for suite in suites:
         name, _, place = suite.rpartition("=")
@@ -59,6 +78,12 @@ def main(suites: list[str]) -> None:
     write("validation.csv", names, (row for name, run in runs.items() for row in validation(name, run)))
     names = "method seed generation tasks modules"
     write("modules.csv", names, (row for name, run in runs.items() for row in modules(name, run)))
+    names = (
+        "seed generic_modules specific_modules generic_blocks specific_blocks of statistic generic specific p effect"
+    )
+    write("generic.csv", names, generic(runs["all"]))
+    head, *body = mappings(runs["all"])
+    write("mappings.csv", " ".join(map(str, head)), body)
 
 
 if __name__ == "__main__":

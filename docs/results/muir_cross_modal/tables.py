@@ -8,7 +8,7 @@ Errors are standard errors of the mean over seeds; gains are paired by seed, wit
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -105,16 +105,20 @@ def course() -> str:
     return markdown_table(("round", *TASKS), body)
 
 
-def shared() -> Iterator[str]:
-    """Modules of all together by the tasks that use them, mean over seeds."""
-    found: dict[int, dict[str, list[int]]] = {}
-    for line in _read("modules.csv"):
-        if line["method"] == "all":
-            found.setdefault(int(line["generation"]), {}).setdefault(line["tasks"], []).append(int(line["modules"]))
-    seeds = {line["seed"] for line in _read("modules.csv") if line["method"] == "all"}
-    for generation, counts in sorted(found.items()):
-        told = "; ".join(f"{tasks} {sum(several) / len(seeds):,.0f}" for tasks, several in counts.items())
-        yield f"generation {generation}: {told}"
+def shared() -> str:
+    """Modules of all together by how many tasks use them, and folded sizes at the end, means over seeds."""
+    found: dict[int, dict[int, int]] = {}
+    lines = [line for line in _read("modules.csv") if line["method"] == "all"]
+    for line in lines:
+        counts, several = found.setdefault(int(line["generation"]), {}), 1 + line["tasks"].count(" + ")
+        counts[several] = counts.get(several, 0) + int(line["modules"])
+    seeds = len({line["seed"] for line in lines})
+    places = range(1, len(TASKS) + 1)
+    body = [
+        (str(generation), *(f"{counts.get(place, 0) / seeds:,.0f}" for place in places))
+        for generation, counts in sorted(found.items())
+    ]
+    return markdown_table(("after generation", *(f"modules of {place} tasks" for place in places)), body)
 
 
 def generic() -> str:
@@ -175,7 +179,7 @@ def main(tables: Sequence[dict[str, str]] = (ROWS, LONG)) -> None:
         print(table(rows), gains(rows), sep="\n\n", end="\n\n")
     for mine, theirs in CONTRASTS:
         print(f"{mine} less {theirs}:", *(f"{task} {_gain(mine, theirs, task)}" for task in TASKS), sep="\n  ")
-    print(course(), *shared(), generic(), sep="\n\n")
+    print(course(), shared(), generic(), sep="\n\n")
 
 
 if __name__ == "__main__":
