@@ -32,7 +32,7 @@ class MuirExperiment:
     # the second another, always; "separate": every block for itself, which needs context=0
     sharing: Sharing = "search"
     between_tasks: bool = True  # whether a block may use modules of other tasks; else of its own task only
-    groups: tuple[int, ...] = ()  # the true group of each task, if it is known: for "given", and for scores
+    groups: tuple[NonNegative, ...] = ()  # the true group of each task, if it is known: for "given", and for scores
     # the architecture of each task: linear (of numbers), lenet, vit or wide_resnet_DEPTH (of images), lstm_WIDTH (of
     # texts) or deep_bind_WIDTH (of windows of nucleotides); (): what is for such a task, of width 128 and 64, and lenet
     nets: tuple[str, ...] = ()
@@ -125,6 +125,11 @@ def problems(
         yield f"experiment.groups has {len(groups)} numbers for {len(tasks)} tasks: give one for each task, or none."
     if sharing == "given" and not groups:
         yield 'experiment.sharing = "given" needs experiment.groups: the group of each task, such as 0,0,1,1.'
+    if sharing == "given" and groups and max(groups) >= len(tasks) > 0:
+        yield (
+            f"experiment.groups names group {max(groups)} of {len(tasks)} tasks: each group has a module of its number, "
+            f"from 0. Use 0 to {len(tasks) - 1}."
+        )
     if context == 0 and sharing in ("search", "random"):
         yield (
             f"experiment.context = 0 beside experiment.sharing = {sharing!r}: without contexts blocks of different "
