@@ -62,12 +62,13 @@ class Generations:
         path = ("muir", seed, "search", number, "modules")
         values = rng.normal_array(path, (len(fresh), *modules.shape[1:]))
         modules[fresh] = values * np.float32(states.module_deviation(self._experiment.context))
-        moments = state.moments
-        if self._experiment.reset_new_moments:
-            moments = moments._replace(
-                **{name: _without(getattr(moments, name), fresh) for name in ("mu", "nu")}
-            )  # fmt: skip
-        return state._replace(trained=state.trained._replace(modules=modules), moments=moments)
+        state = state._replace(trained=state.trained._replace(modules=modules))
+        if not self._experiment.reset_new_moments:
+            return state
+        moments, born = state.moments, np.array(state.born)
+        born[fresh] = np.asarray(moments.count)
+        emptied = {name: _without(getattr(moments, name), fresh) for name in ("mu", "nu")}
+        return state._replace(moments=moments._replace(**emptied), born=born)
 
     def ended(self, state: MuirState, seed: int, number: int) -> tuple[MuirState, dict[str, object]]:
         """The state after a generation, in which the next one has begun, and what is recorded of it.

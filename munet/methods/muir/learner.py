@@ -19,7 +19,7 @@ from jaxtyping import Array, Float, Int
 
 from munet.config.muir import MuirExperiment
 from munet.joint.learner import Answers, Batch, Component, Deciding, Facts, Group, Place, StreamName
-from munet.methods.muir import alignment
+from munet.methods.muir import alignment, fresh
 from munet.methods.muir import state as states
 from munet.methods.muir.adapters import with_adapters
 from munet.methods.muir.blocks import Part, Plan
@@ -99,6 +99,8 @@ class Muir(Deciding):
             rate = self.experiment.score_learning_rate
             scores = jnp.where(state.drawn, scores - rate * moves, scores)
         moves, moments = self._adam.update(gradients, state.moments)
+        if len(state.born):
+            moves = moves._replace(modules=fresh.moved(moves.modules, state.born, moments.count))
         trained = jax.tree.map(lambda old, move: old - self.experiment.learning_rate * move, state.trained, moves)
         if not self.experiment.context:
             trained = trained._replace(contexts=state.trained.contexts)

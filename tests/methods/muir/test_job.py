@@ -17,7 +17,7 @@ from munet.config.muir import MuirConfig
 from munet.errors import ConfigError, DataError
 from munet.joint.loop import Training
 from munet.joint.run import train
-from munet.methods.muir import job
+from munet.methods.muir import fresh, job
 from munet.methods.muir.folding import sizes, unfolded_blocks
 from munet.methods.muir.learner import Muir
 from tests.methods.muir.small import NUM_TASKS, config
@@ -196,3 +196,33 @@ def test_data_that_cannot_be_used_are_named(tmp_path: Path) -> None:
         job.prepare(settings)
     assert "small.npz" in str(caught.value)
     assert "task=6: expected 0 to 5" in str(caught.value)
+
+
+def test_groups_that_no_module_could_have_are_refused(tmp_path: Path) -> None:
+    """A negative one would train blocks of zeros, and publish those of another module."""
+    with pytest.raises(ConfigError, match=r"experiment\.groups = \(-1, 0, 0, 1, 1, 1\): expected each 0 or more"):
+        config(tmp_path, sharing="given", groups=(-1, 0, 0, 1, 1, 1))
+    with pytest.raises(ConfigError, match=r"groups names group 6 of 6 tasks.* Use 0 to 5"):
+        config(tmp_path, sharing="given", groups=(0, 0, 0, 1, 1, 6))
+    assert config(tmp_path, sharing="given", groups=(0, 0, 0, 1, 1, 5)).experiment.groups[5] == 5
+
+
+def test_what_an_older_version_saved_in_training_is_told_to_be_of_no_use(
+    whole: tuple[Path, dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its state does not say when modules began."""
+    folder, found = whole
+
+    def stopped(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    settings = config(folder, replicas=2, checkpoint_minutes=0)
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(fresh, "first_born", lambda *_: ())
+        patched.setattr(Muir, "decide", stopped)
+        train(settings, str(tmp_path / "run"), lambda _: None)
+    assert list((tmp_path / "run" / "in_training").iterdir())
+    said: list[str] = []
+    train(settings, str(tmp_path / "run"), lambda event: said.append(getattr(event, "text", "")))
+    assert any("cannot be used, training starts from its beginning" in text for text in said)
+    assert json.loads((tmp_path / "run" / "result.json").read_text())["replicas"] == found["result"]["replicas"]
