@@ -71,7 +71,8 @@ class MuirExperiment:
     initial: Literal["he", "framework"] = "he"
     # the context's first value: "variance" keeps the weights' variance for every context; "paper" is Eq. 7 as printed
     context_scale: Literal["variance", "paper"] = "variance"
-    # what is measured inside of a generation: "refined", with the winners as they are now, or "merged" as it trains
+    # what validation measures inside of a generation: "refined", with the winners as they are now, or "merged" as it
+    # trains; tests are always of the winners, which are what is published
     measured: Literal["refined", "merged"] = "refined"
     reset_new_moments: bool = True  # Adam's, of modules that are initialised anew; the published code keeps them
 
@@ -127,8 +128,8 @@ def problems(
         yield 'experiment.sharing = "given" needs experiment.groups: the group of each task, such as 0,0,1,1.'
     if sharing == "given" and groups and max(groups) >= len(tasks) > 0:
         yield (
-            f"experiment.groups names group {max(groups)} of {len(tasks)} tasks: each group has a module of its number, "
-            f"from 0. Use 0 to {len(tasks) - 1}."
+            f"experiment.groups names group {max(groups)} of {len(tasks)} tasks: each group has a module of its "
+            f"number, from 0. Use 0 to {len(tasks) - 1}."
         )
     if context == 0 and sharing in ("search", "random"):
         yield (

@@ -120,7 +120,13 @@ class Muir(Deciding):
         return Answers(found.classes, found.losses)
 
     def evaluate(
-        self, state: MuirState, inputs: Sequence[Array], targets: Sequence[Array], counted: Sequence[int]
+        self,
+        state: MuirState,
+        inputs: Sequence[Array],
+        targets: Sequence[Array],
+        counted: Sequence[int],
+        *,
+        as_published: bool = False,
     ) -> list[tuple[Float[Array, " tasks"], Int[Array, " tasks"]]]:
         """For the tasks of every part mean losses, and how many predictions are right, at once. Traced.
 
@@ -128,8 +134,10 @@ class Muir(Deciding):
           state: of a replica.
           inputs, targets: of each part, with an axis of its tasks before those of `objectives.Arranged`.
           counted: how many predictions count; they are as many for each task of a part.
+          as_published: whether the winners are measured, whatever the config says.
         """
-        blocks, found = self._measured_blocks(state), []
+        blocks = self._winning_blocks(state) if as_published else self._measured_blocks(state)
+        found = []
         for index, (net, given, wanted, count) in enumerate(zip(self.nets, inputs, targets, counted, strict=True)):
             leaves = self._leaves(state.trained, blocks, index)
             judge = functools.partial(evaluated, net, counted=count, carry=state.carries[index])
@@ -207,9 +215,13 @@ class Muir(Deciding):
 
     def _measured_blocks(self, state: MuirState) -> Array:
         """Blocks as the config says that they are measured."""
-        trained = state.trained
         if self.experiment.measured == "merged" and self.has_search:
-            return self._blocks(trained, state, state.scores)
+            return self._blocks(state.trained, state, state.scores)
+        return self._winning_blocks(state)
+
+    def _winning_blocks(self, state: MuirState) -> Array:
+        """Blocks of the modules that would win now, which are published."""
+        trained = state.trained
         chosen: Int[Array, " locations"] = refined(state.candidates, state.scores, state.picks)
         return self._adapted(trained, generate(trained.modules, trained.contexts, chosen[None]))
 

@@ -89,6 +89,7 @@ def publish(learner: Muir, place: Workdir, finished: Finished) -> MuirResult:
         finished.job.length.total * finished.job.images_per_round,
         finished.seconds,
         generated_leaves(learner),
+        learner.experiment.measured,
     )
     place.finish(result, files)
     return result

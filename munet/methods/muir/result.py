@@ -140,6 +140,8 @@ class MuirResult:
       example_steps: training examples that one replica saw.
       seconds: all starts together, all replicas.
       leaves: in whose order the locations are; results of older versions do not say it.
+      measured: of which models validation losses are (`experiment.measured`), while tests are of the winners; "": of an
+        older version, which tested what it validated.
     """
 
     replicas: tuple[MuirReplica, ...]
@@ -147,6 +149,7 @@ class MuirResult:
     example_steps: int
     seconds: float
     leaves: tuple[GeneratedLeaf, ...] = ()
+    measured: str = ""
 
     @property
     def kept(self) -> tuple[str, str]:

@@ -88,7 +88,8 @@ class HeldOut:
         """Mean losses of a split, and what is right where there are classes, by task and replica."""
         inputs, targets, counted = self._arranged(split)
         if (programs, split) not in self._programs:
-            evaluate = functools.partial(self._learner.evaluate, counted=counted)
+            is_test = split == "test"  # of what is published, or the result would be that of no model that there is
+            evaluate = functools.partial(self._learner.evaluate, counted=counted, as_published=is_test)
             self._programs = {(programs, split): programs.compiled(evaluate, shared=2)}
         results = self._programs[programs, split](state, inputs, targets)
         found: dict[TaskName, list[Measured]] = {}

@@ -217,12 +217,30 @@ def test_what_an_older_version_saved_in_training_is_told_to_be_of_no_use(
         raise KeyboardInterrupt
 
     settings = config(folder, replicas=2, checkpoint_minutes=0)
-    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(fresh, "first_born", lambda *_: ())
-        patched.setattr(Muir, "decide", stopped)
+    monkeypatch.setattr(fresh, "first_born", lambda *_: ())
+    monkeypatch.setattr(Muir, "decide", stopped)
+    with pytest.raises(KeyboardInterrupt):
         train(settings, str(tmp_path / "run"), lambda _: None)
+    monkeypatch.undo()
     assert list((tmp_path / "run" / "in_training").iterdir())
     said: list[str] = []
     train(settings, str(tmp_path / "run"), lambda event: said.append(getattr(event, "text", "")))
     assert any("cannot be used, training starts from its beginning" in text for text in said)
     assert json.loads((tmp_path / "run" / "result.json").read_text())["replicas"] == found["result"]["replicas"]
+
+
+@pytest.mark.parametrize("measured", ["refined", "merged"])
+def test_tests_are_of_what_is_published_whatever_validation_measures(tmp_path: Path, measured: str) -> None:
+    """The last generation ends with the training, so that its candidates are still mixed."""
+    settings = config(tmp_path, measured=measured, final_generations=0, keep="last", context=2, learning_rate=0.03)
+    result = run(settings, tmp_path / "run")["result"]
+    (one,) = result["replicas"]
+    weights = load_file(tmp_path / "run" / one["weights"])
+    losses = {}
+    with np.load(tmp_path / "small.npz") as data:
+        for task in range(NUM_TASKS):
+            errors = data["test_X"][task] @ weights[f"small/{task}/weights/kernel"][:, 0] - data["test_Y"][task]
+            losses[f"small/{task}"] = (errors**2).mean()
+    for kind in ("test_loss", "best_test_loss"):
+        assert {name: task[kind] for name, task in one["tasks"].items()} == pytest.approx(losses, rel=1e-4)
+    assert result["measured"] == measured
