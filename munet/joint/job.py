@@ -138,10 +138,10 @@ class Job:
 
     @property
     def num_images(self) -> int:
-        """Training images, all streams together."""
-        return sum(len(stream.labels) for stream in self.streams)
+        """Training images, all streams together, of every task."""
+        return sum(len(stream.labels) * stream.num_tasks for stream in self.streams)
 
     @property
     def images_per_round(self) -> int:
-        """Of one replica."""
-        return sum(stream.batch_size for stream in self.streams)
+        """Of one replica, of every task."""
+        return sum(stream.batch_size * stream.num_tasks for stream in self.streams)

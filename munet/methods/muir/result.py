@@ -137,7 +137,7 @@ class MuirResult:
     Attributes:
       replicas: seed by seed.
       num_rounds: how long.
-      example_steps: training examples that one replica saw.
+      example_steps: training examples that one replica saw, of all tasks; of a text, pieces of `text_steps` symbols.
       seconds: all starts together, all replicas.
       leaves: in whose order the locations are; results of older versions do not say it.
       measured: of which models validation losses are (`experiment.measured`), while tests are of the winners; "": of an

@@ -60,7 +60,8 @@ def stream_of(name: StreamName, tasks: Sequence[Task], net: Net, batch_size: int
     else:
         inputs, targets = (np.stack(arrays, axis=1) for arrays in _arrays(splits))
     size = min(batch_size, len(targets))
-    return Stream(name, inputs, targets, size, _path_of(name), is_ordered=size == len(targets))
+    is_ordered = size == len(targets)
+    return Stream(name, inputs, targets, size, _path_of(name), is_ordered=is_ordered, num_tasks=len(tasks))
 
 
 def _path_of(name: StreamName) -> Callable[[int], tuple[str | int, ...]]:

@@ -64,6 +64,8 @@ def test_a_training_end_to_end(whole: tuple[Path, dict[str, Any]]) -> None:
         for task in range(NUM_TASKS):
             np.testing.assert_allclose(plain[f"small/{task}/weights/kernel"][:, 0], weights[task], rtol=1e-6, atol=1e-7)
         assert one["sizes"] == asdict(sizes(one["mapping"], 1, (8, 1)))
+    assert found["result"]["example_steps"] == 30 * 6 * NUM_TASKS  # rounds, examples, tasks of one stream
+    assert [line["epoch"] for line in found["curve"][::2]] == [6, 12, 18, 24, 30]  # 9 examples less 3 that validate
     assert not (folder / "run" / "in_training").exists()
     notes: list[str] = []
     again = config(folder, replicas=2)
