@@ -31,7 +31,8 @@ class MuirExperiment:
     # "given": one module for the tasks of a group, always; "hierarchical": the first block of every task one module,
     # the second another, always; "separate": every block for itself, which needs context=0
     sharing: Sharing = "search"
-    between_tasks: bool = True  # whether a block may use modules of other tasks; else of its own task only
+    # whether a block may use modules of other tasks; else of its own task only, which "given" and "hierarchical" do not
+    between_tasks: bool = True
     groups: tuple[NonNegative, ...] = ()  # the true group of each task, if it is known: for "given", and for scores
     # the architecture of each task: linear (of numbers), lenet, vit or wide_resnet_DEPTH (of images), lstm_WIDTH (of
     # texts) or deep_bind_WIDTH (of windows of nucleotides); (): what is for such a task, of width 128 and 64, and lenet
@@ -49,7 +50,7 @@ class MuirExperiment:
     # whether every block has a private diagonal added to it, which starts at 0 (parallel adapters); of "hierarchical"
     # and "given" only
     adapters: bool = False
-    challengers: NonNegative = 8  # for every location that is drawn (lambda); 0: no search
+    challengers: NonNegative = 8  # for every location that is drawn (lambda), of "search" and "random"; 0: no search
     share: Share = 0.5  # of the locations that are drawn in a generation (p); 0: no search
     new_module: Share = 1e-4  # probability that a challenger is a module that nobody uses (epsilon)
     # of the weight that challengers have together when a generation starts (alpha); 0: each as much as the incumbent
@@ -115,6 +116,7 @@ def problems(
     nets: tuple[str, ...],
     batch_sizes: tuple[int, ...],
     adapters: bool,  # a setting's value
+    between_tasks: bool,
 ) -> Iterator[str]:
     """What does not fit together, a sentence each."""
     for name, values in (("nets", nets), ("batch_sizes", batch_sizes)):
@@ -147,6 +149,11 @@ def problems(
             "blocks that share by a fixed rule. Use experiment.adapters = false, or "
             'sharing = "hierarchical" or "given".'
         )
+    if not between_tasks and sharing in ("hierarchical", "given"):
+        yield (
+            f"experiment.between_tasks = false beside experiment.sharing = {sharing!r}: its rule says which tasks "
+            'share. Use experiment.between_tasks = true, or sharing = "search" or "separate".'
+        )
     if initial == "framework" and sharing != "separate":
         yield (
             f'experiment.initial = "framework" beside experiment.sharing = {sharing!r}: generated weights are normal. '
@@ -154,7 +161,7 @@ def problems(
         )
 
 
-_TOGETHER = ("sharing", "groups", "tasks", "context", "initial", "nets", "batch_sizes", "adapters")
+_TOGETHER = ("sharing", "groups", "tasks", "context", "initial", "nets", "batch_sizes", "adapters", "between_tasks")
 RULES: Rules = (
     (tasks, "experiment.tasks"),
     (variant, "experiment.variant"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator
 
 from munet import roots
 from munet.config import Experiment, to_json
@@ -43,9 +44,8 @@ def prepare(config: MuirConfig, say: Say = lambda _: None) -> Job:
     streams = tuple(
         stream_of(name, [tasks[number] for number in own], nets[own[0]], sizes[own[0]]) for name, own in numbers.items()
     )
-    if experiment.sharing in ("search", "random") and not (experiment.challengers and experiment.share):
-        name = "challengers" if not experiment.challengers else "share"
-        say(f"experiment.{name} = 0: nothing is searched; every block keeps the module that it begins with.")
+    for note in _unsearched(experiment):
+        say(note)
     learner = Muir(
         experiment,
         [info.name for info in infos],
@@ -100,6 +100,19 @@ def prepare(config: MuirConfig, say: Say = lambda _: None) -> Job:
         measure_all=HeldOut(learner, tasks),
         activation_bytes=functools.partial(memory.activation_bytes, learner, streams),
     )
+
+
+def _unsearched(experiment: MuirExperiment) -> Iterator[str]:
+    """That settings of the search are of no use, in words."""
+    if experiment.sharing not in ("search", "random"):
+        if experiment.challengers:
+            yield (
+                f"experiment.challengers = {experiment.challengers} does nothing: experiment.sharing = "
+                f'"{experiment.sharing}" searches nothing.'
+            )
+    elif not (experiment.challengers and experiment.share):
+        name = "challengers" if not experiment.challengers else "share"
+        yield f"experiment.{name} = 0: nothing is searched; every block keeps the module that it begins with."
 
 
 def _opened(config: MuirConfig, say: Say) -> tuple[Opened, RootComponents | None]:

@@ -161,6 +161,23 @@ def test_a_search_of_nothing_is_said_once(tmp_path: Path, name: str) -> None:
     assert len([text for text in said if text.startswith(f"experiment.{name} = 0: nothing is searched")]) == 1
 
 
+@pytest.mark.parametrize("sharing", ["given", "hierarchical", "separate"])
+def test_challengers_where_nothing_is_searched_are_said_to_do_nothing(tmp_path: Path, sharing: str) -> None:
+    changes: dict[str, Any] = {"sharing": sharing, "context": 0 if sharing == "separate" else 1}
+    said: list[str] = []
+    job.prepare(config(tmp_path, **changes), said.append)
+    assert f'experiment.challengers = 2 does nothing: experiment.sharing = "{sharing}" searches nothing.' in said
+    said.clear()
+    job.prepare(config(tmp_path, challengers=0, **changes), said.append)
+    assert not said
+
+
+@pytest.mark.parametrize("sharing", ["given", "hierarchical"])
+def test_sharing_inside_of_tasks_only_is_refused_of_fixed_rules(tmp_path: Path, sharing: str) -> None:
+    with pytest.raises(ConfigError, match=f"between_tasks = false beside experiment.sharing = '{sharing}'"):
+        config(tmp_path, sharing=sharing, between_tasks=False)
+
+
 def _refused(settings: MuirConfig) -> str:
     with pytest.raises(ConfigError) as caught:
         job.prepare(validate(settings))
