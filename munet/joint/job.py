@@ -37,6 +37,7 @@ class Length:
       validate_every: rounds between two lines of the curve.
       decide_every: rounds between two decisions of the learner; 0: it is never asked.
       block: rounds in one dispatch, at most.
+      asks_at_end: whether the learner is asked after the last round, too; only what it says is kept, not its state.
     """
 
     num_rounds: int
@@ -44,6 +45,7 @@ class Length:
     final_rounds: int = 0
     decide_every: int = 0
     block: int = 10
+    asks_at_end: bool = False
 
     @property
     def total(self) -> int:

@@ -63,6 +63,7 @@ def prepare(config: MuirConfig, say: Say = lambda _: None) -> Job:
         experiment.final_generations * experiment.generation_rounds,
         experiment.generation_rounds if learner.has_search or learner.is_recurrent else 0,
         block=runtime.block_rounds,
+        asks_at_end=learner.has_search and not experiment.final_generations,  # or nobody would know the last changes
     )
     seeds = tuple(range(experiment.seed, experiment.seed + experiment.replicas))
     title, plan = SHARINGS[experiment.sharing], learner.plan

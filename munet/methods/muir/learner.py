@@ -162,7 +162,7 @@ class Muir(Deciding):
         number = place.round // settings.generation_rounds - settings.burn_in
         if not self.has_search or number < 0 or number > settings.generations:
             return state, None
-        return self._generations.ended(state, place.seed, number)
+        return self._generations.ended(state, place.seed, number, place.round)
 
     def winners(self, state: MuirState) -> tuple[alignment.Mapping, Float[np.ndarray, " locations"]]:
         """The modules that would win now, and their weights. On the host."""

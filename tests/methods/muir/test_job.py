@@ -161,6 +161,33 @@ def test_a_search_of_nothing_is_said_once(tmp_path: Path, name: str) -> None:
     assert len([text for text in said if text.startswith(f"experiment.{name} = 0: nothing is searched")]) == 1
 
 
+def _followed(decisions: list[dict[str, Any]]) -> list[int]:
+    """The mapping after the changes of some decisions."""
+    mapping = list(range(NUM_TASKS))
+    for line in decisions:
+        for at, old, new in line["record"]["changes"]:
+            assert mapping[at] == old
+            mapping[at] = new
+    return mapping
+
+
+def test_the_last_generation_is_recorded_where_none_follows(tmp_path: Path) -> None:
+    found = run(config(tmp_path, final_generations=0, keep="last", seed=3), tmp_path / "run")
+    assert [line["record"]["generation"] for line in found["decisions"]] == [1, 2, 3, 4]
+    assert _followed(found["decisions"]) == found["result"]["replicas"][0]["mapping"]
+
+
+def test_a_version_that_was_gone_back_to_is_told_by_its_round(tmp_path: Path) -> None:
+    """At a high rate the last generation is not the best one."""
+    found = run(config(tmp_path, learning_rate=3.0, score_learning_rate=1.0, seed=1), tmp_path / "run")
+    (one,), decisions = found["result"]["replicas"], found["decisions"]
+    assert one["best_round"] < 24
+    assert [line["record"].get("best_round") for line in decisions] == [None, None, None, one["best_round"]]
+    number = one["best_round"] // 6
+    assert decisions[-1]["record"]["changes"] == decisions[number - 1]["record"]["changes"]
+    assert _followed(decisions[:number]) == one["best_mapping"] == one["mapping"]
+
+
 @pytest.mark.parametrize("sharing", ["given", "hierarchical", "separate"])
 def test_challengers_where_nothing_is_searched_are_said_to_do_nothing(tmp_path: Path, sharing: str) -> None:
     changes: dict[str, Any] = {"sharing": sharing, "context": 0 if sharing == "separate" else 1}
