@@ -66,9 +66,12 @@ class MuirExperiment:
     flip: bool = True  # left/right, with probability 0.5, of training images
     learning_rate: Annotated[float, Range(0, 100, excluded=0)] = 1e-3  # Adam's
     score_learning_rate: Annotated[float, Range(0, 100, excluded=0)] = 0.01  # Adam's, of the candidates' scores
-    keep: Literal["loss", "last"] = "loss"  # the version that final generations begin with: best by validation, or last
+    # the version that final generations begin with: best by validation, or last; without final generations the best one
+    # is measured beside the last one, whose weights are those that are written
+    keep: Literal["loss", "last"] = "loss"
 
-    # weights at the start: "he" (normal), or "framework" (PyTorch's uniform; of "separate" only)
+    # weights at the start: "he" (normal), or "framework" (PyTorch's uniform; of "separate" only). DeepBind's, whose
+    # published baseline has He's, and those of a root are the same in both
     initial: Literal["he", "framework"] = "he"
     # the context's first value: "variance" keeps the weights' variance for every context; "paper" is Eq. 7 as printed
     context_scale: Literal["variance", "paper"] = "variance"

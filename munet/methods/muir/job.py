@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from munet import roots
 from munet.config import Experiment, to_json
 from munet.config.muir import SHARINGS, MuirConfig, MuirExperiment
+from munet.config.train import TrainRuntime
 from munet.errors import UserError
 from munet.joint.job import Free, Job, Length, Words
 from munet.joint.preparation import Opened, Say, open_inputs
@@ -44,7 +45,7 @@ def prepare(config: MuirConfig, say: Say = lambda _: None) -> Job:
     streams = tuple(
         stream_of(name, [tasks[number] for number in own], nets[own[0]], sizes[own[0]]) for name, own in numbers.items()
     )
-    for note in _unsearched(experiment):
+    for note in (*_unsearched(experiment), *_unstreamed(runtime)):
         say(note)
     learner = Muir(
         experiment,
@@ -114,6 +115,13 @@ def _unsearched(experiment: MuirExperiment) -> Iterator[str]:
     elif not (experiment.challengers and experiment.share):
         name = "challengers" if not experiment.challengers else "share"
         yield f"experiment.{name} = 0: nothing is searched; every block keeps the module that it begins with."
+
+
+def _unstreamed(runtime: TrainRuntime) -> Iterator[str]:
+    """That settings of streamed sets are of no use, in words."""
+    for name in ("resident_share", "decoding_threads"):
+        if (value := getattr(runtime, name)) != getattr(TrainRuntime(), name):
+            yield f"runtime.{name} = {value:g} does nothing: MUiR keeps all training sets on the devices."
 
 
 def _opened(config: MuirConfig, say: Say) -> tuple[Opened, RootComponents | None]:

@@ -189,7 +189,7 @@ def initial(
 
 
 def _own(experiment: MuirExperiment, net: Net, seed: int, task: int) -> dict[str, np.ndarray]:
-    """What is not generated of a task's model; biases beside generated kernels are 0, or as PyTorch has them."""
+    """What is not generated of a task's model; biases are 0 beside generated kernels but LSTMs', or as PyTorch's."""
     own = net.own(rng.key_data(("muir", seed, "own", task)))
     if experiment.initial == "framework":
         for one in net.generated:

@@ -199,6 +199,17 @@ def test_challengers_where_nothing_is_searched_are_said_to_do_nothing(tmp_path: 
     assert not said
 
 
+def test_settings_of_streamed_sets_are_said_to_do_nothing(tmp_path: Path) -> None:
+    settings = config(tmp_path)
+    said: list[str] = []
+    job.prepare(settings, said.append)
+    assert not said
+    settings.runtime.resident_share, settings.runtime.decoding_threads = 0.0, 3
+    job.prepare(settings, said.append)
+    rest = "does nothing: MUiR keeps all training sets on the devices."
+    assert said == [f"runtime.resident_share = 0 {rest}", f"runtime.decoding_threads = 3 {rest}"]
+
+
 @pytest.mark.parametrize("sharing", ["given", "hierarchical"])
 def test_sharing_inside_of_tasks_only_is_refused_of_fixed_rules(tmp_path: Path, sharing: str) -> None:
     with pytest.raises(ConfigError, match=f"between_tasks = false beside experiment.sharing = '{sharing}'"):
