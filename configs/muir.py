@@ -11,7 +11,8 @@ Expected result: tasks of a group end on one module, and test errors near 0 (noi
 `cross_modal`: LeNet on `cifar10_subset` and on `fashion_mnist`, an LSTM on a text and DeepBind on synthetic DNA share
 blocks of 16 x 16. After a comma `intratask` (each with itself only), `single`, `framework`, `classical`,
 `parallel_adapters` or `hierarchical`; some of `images`, `text` and `dna`: only these tasks; `short`: a study in 320
-rounds. Cost: hours on a CPU; `short`, five seeds side by side, took two to four minutes of two cores. Results of it:
+rounds. Any of the last four means `cross_modal`, too, where it is not named: `short,text`. Cost: hours on a CPU;
+`short`, five seeds side by side, took two to four minutes of two cores. Results of it:
 docs/results/muir_cross_modal.md.
 
 `wide_resnet`: WRN-40-1 on `cifar10_subset`, alone or with others of the above: `wide_resnet,text`,
@@ -66,6 +67,12 @@ _CROSS_MODAL: dict[str, Any] = {
 ROOT = "../shared/roots/ti16_3blocks_32px_cifar100.npz"
 CHARACTERS = ("tfds:cmaterdb/devanagari", "tfds:cmaterdb/telugu", "tfds:kmnist_t10k")
 NUM_TASKS, GROUP_SIZE = 30, 10
+# Which tasks there are: names of one family go together, and say it alone; those of none go with any.
+_FAMILIES = {
+    "synthetic": ("synthetic", "noisy", "oracle"),
+    "cross_modal": ("cross_modal", *_NETS, "short"),
+    "characters": ("characters",),
+}
 _CHANGES: dict[str, dict[str, Any]] = {
     "synthetic": {},
     "noisy": {},
@@ -91,16 +98,13 @@ def get_config(variant: str = "synthetic") -> MuirConfig:
     """The settings of a variant; whatever is not named here has its default in munet/config/muir.py.
 
     Raises:
-      UserError: no such variant.
+      UserError: no such variant, or names that do not go together.
     """
     names = variant.split(",")
-    known = [*_CHANGES, "cross_modal", "short", *_NETS, "characters"]
-    for name in names:
-        if name not in known:
-            raise UserError(f"there is no variant {name!r}. {nearest(name, known)}")
-    if "cross_modal" in names or names[0] in _NETS:
+    family = _family(names)
+    if family == "cross_modal":
         return _cross_modal(names)
-    if "characters" in names:
+    if family == "characters":
         return _characters(names)
     options = "&noisy=true" if "noisy" in names else ""
     experiment = MuirExperiment(
@@ -111,6 +115,34 @@ def get_config(variant: str = "synthetic") -> MuirConfig:
         for field, value in _CHANGES[name].items():
             setattr(experiment, field, value)
     return MuirConfig(experiment)
+
+
+def _family(names: list[str]) -> str:
+    """Which tasks the names mean; where none says it, the synthetic ones.
+
+    Raises:
+      UserError: there is no such name, or two of them contradict each other.
+    """
+    family_of = {name: family for family, members in _FAMILIES.items() for name in members}
+    known = [*_CHANGES, *(name for name in family_of if name not in _CHANGES)]
+    for name in names:
+        if name not in known:
+            raise UserError(f"there is no variant {name!r}. {nearest(name, known)}")
+    firsts = {family_of[name]: name for name in reversed(names) if name in family_of}
+    if len(firsts) > 1:
+        second, first = list(firsts.values())[-2:]
+        together = "; ".join(", ".join(members) for members in _FAMILIES.values())
+        raise UserError(
+            f"variants {first!r} and {second!r} are of different tasks and do not go together.",
+            f"Give names of one of these: {together}. With each of them go "
+            f"{', '.join(name for name in _CHANGES if name not in family_of)}.",
+        )
+    for at, name in enumerate(names):
+        for other in names[:at]:
+            if fields := [field for field in _CHANGES.get(name, {}) if field in _CHANGES.get(other, {})]:
+                rivals = ", ".join(one for one, changes in _CHANGES.items() if fields[0] in changes)
+                raise UserError(f"variants {other!r} and {name!r} both set {fields[0]}.", f"Give one of {rivals}.")
+    return next(iter(firsts), "synthetic")
 
 
 def _cross_modal(names: list[str]) -> MuirConfig:

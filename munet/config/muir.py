@@ -31,8 +31,9 @@ class MuirExperiment:
     # "given": one module for the tasks of a group, always; "hierarchical": the first block of every task one module,
     # the second another, always; "separate": every block for itself, which needs context=0
     sharing: Sharing = "search"
-    between_tasks: bool = True  # whether a block may use modules of other tasks; else of its own task only
-    groups: tuple[int, ...] = ()  # the true group of each task, if it is known: for "given", and for scores
+    # whether a block may use modules of other tasks; else of its own task only, which "given" and "hierarchical" do not
+    between_tasks: bool = True
+    groups: tuple[NonNegative, ...] = ()  # the true group of each task, if it is known: for "given", and for scores
     # the architecture of each task: linear (of numbers), lenet, vit or wide_resnet_DEPTH (of images), lstm_WIDTH (of
     # texts) or deep_bind_WIDTH (of windows of nucleotides); (): what is for such a task, of width 128 and 64, and lenet
     nets: tuple[str, ...] = ()
@@ -49,7 +50,7 @@ class MuirExperiment:
     # whether every block has a private diagonal added to it, which starts at 0 (parallel adapters); of "hierarchical"
     # and "given" only
     adapters: bool = False
-    challengers: NonNegative = 8  # for every location that is drawn (lambda); 0: no search
+    challengers: NonNegative = 8  # for every location that is drawn (lambda), of "search" and "random"; 0: no search
     share: Share = 0.5  # of the locations that are drawn in a generation (p); 0: no search
     new_module: Share = 1e-4  # probability that a challenger is a module that nobody uses (epsilon)
     # of the weight that challengers have together when a generation starts (alpha); 0: each as much as the incumbent
@@ -65,13 +66,17 @@ class MuirExperiment:
     flip: bool = True  # left/right, with probability 0.5, of training images
     learning_rate: Annotated[float, Range(0, 100, excluded=0)] = 1e-3  # Adam's
     score_learning_rate: Annotated[float, Range(0, 100, excluded=0)] = 0.01  # Adam's, of the candidates' scores
-    keep: Literal["loss", "last"] = "loss"  # the version that final generations begin with: best by validation, or last
+    # the version that final generations begin with: best by validation, or last; without final generations the best one
+    # is measured beside the last one, whose weights are those that are written
+    keep: Literal["loss", "last"] = "loss"
 
-    # weights at the start: "he" (normal), or "framework" (PyTorch's uniform; of "separate" only)
+    # weights at the start: "he" (normal), or "framework" (PyTorch's uniform; of "separate" only). DeepBind's, whose
+    # published baseline has He's, and those of a root are the same in both
     initial: Literal["he", "framework"] = "he"
     # the context's first value: "variance" keeps the weights' variance for every context; "paper" is Eq. 7 as printed
     context_scale: Literal["variance", "paper"] = "variance"
-    # what is measured inside of a generation: "refined", with the winners as they are now, or "merged" as it trains
+    # what validation measures inside of a generation: "refined", with the winners as they are now, or "merged" as it
+    # trains; tests are always of the winners, which are what is published
     measured: Literal["refined", "merged"] = "refined"
     reset_new_moments: bool = True  # Adam's, of modules that are initialised anew; the published code keeps them
 
@@ -114,6 +119,7 @@ def problems(
     nets: tuple[str, ...],
     batch_sizes: tuple[int, ...],
     adapters: bool,  # a setting's value
+    between_tasks: bool,
 ) -> Iterator[str]:
     """What does not fit together, a sentence each."""
     for name, values in (("nets", nets), ("batch_sizes", batch_sizes)):
@@ -125,6 +131,11 @@ def problems(
         yield f"experiment.groups has {len(groups)} numbers for {len(tasks)} tasks: give one for each task, or none."
     if sharing == "given" and not groups:
         yield 'experiment.sharing = "given" needs experiment.groups: the group of each task, such as 0,0,1,1.'
+    if sharing == "given" and groups and max(groups) >= len(tasks) > 0:
+        yield (
+            f"experiment.groups names group {max(groups)} of {len(tasks)} tasks: each group has a module of its "
+            f"number, from 0. Use 0 to {len(tasks) - 1}."
+        )
     if context == 0 and sharing in ("search", "random"):
         yield (
             f"experiment.context = 0 beside experiment.sharing = {sharing!r}: without contexts blocks of different "
@@ -141,6 +152,11 @@ def problems(
             "blocks that share by a fixed rule. Use experiment.adapters = false, or "
             'sharing = "hierarchical" or "given".'
         )
+    if not between_tasks and sharing in ("hierarchical", "given"):
+        yield (
+            f"experiment.between_tasks = false beside experiment.sharing = {sharing!r}: its rule says which tasks "
+            'share. Use experiment.between_tasks = true, or sharing = "search" or "separate".'
+        )
     if initial == "framework" and sharing != "separate":
         yield (
             f'experiment.initial = "framework" beside experiment.sharing = {sharing!r}: generated weights are normal. '
@@ -148,7 +164,7 @@ def problems(
         )
 
 
-_TOGETHER = ("sharing", "groups", "tasks", "context", "initial", "nets", "batch_sizes", "adapters")
+_TOGETHER = ("sharing", "groups", "tasks", "context", "initial", "nets", "batch_sizes", "adapters", "between_tasks")
 RULES: Rules = (
     (tasks, "experiment.tasks"),
     (variant, "experiment.variant"),

@@ -81,9 +81,10 @@ class TrainRuntime:
     data_dir: str = ""  # prepared TFDS data; "": $TFDS_DATA_DIR, else ~/tensorflow_datasets
     cache_dir: str = ""  # decoded data and compiled programs; "": $MUNET_CACHE_DIR, else ~/.cache/munet; "off": none
     max_bad_images: Share = 0.01  # share of a folder's files that may be unreadable; they are named and left out
-    # of a device's memory, for the training sets of all tasks; what does not fit, in order, is streamed; 0: all
+    # of a device's memory, for the training sets of all tasks; what does not fit, in order, is streamed; 0: all; MUiR
+    # streams nothing
     resident_share: Share = 0.25
-    decoding_threads: Automatic = 0  # that decode streamed sets; 0: one a core
+    decoding_threads: Automatic = 0  # that decode streamed sets; 0: one a core; of MUiR none
     num_devices: Automatic = 0  # accelerators that share replicas and batches; 0: all
     # memory of a device (10^9 bytes) to plan with; 0: nine tenths of what it has
     device_memory_gb: Annotated[float, Range(0, zero="what the device has")] = 0.0

@@ -37,6 +37,7 @@ class Length:
       validate_every: rounds between two lines of the curve.
       decide_every: rounds between two decisions of the learner; 0: it is never asked.
       block: rounds in one dispatch, at most.
+      asks_at_end: whether the learner is asked after the last round, too; only what it says is kept, not its state.
     """
 
     num_rounds: int
@@ -44,6 +45,7 @@ class Length:
     final_rounds: int = 0
     decide_every: int = 0
     block: int = 10
+    asks_at_end: bool = False
 
     @property
     def total(self) -> int:
@@ -138,10 +140,10 @@ class Job:
 
     @property
     def num_images(self) -> int:
-        """Training images, all streams together."""
-        return sum(len(stream.labels) for stream in self.streams)
+        """Training images, all streams together, of every task."""
+        return sum(len(stream.labels) * stream.num_tasks for stream in self.streams)
 
     @property
     def images_per_round(self) -> int:
-        """Of one replica."""
-        return sum(stream.batch_size for stream in self.streams)
+        """Of one replica, of every task."""
+        return sum(stream.batch_size * stream.num_tasks for stream in self.streams)

@@ -170,8 +170,11 @@ class Training:
             told = now if is_point or now - told > _PROGRESS_SECONDS else told
             if stop == length.num_rounds and length.final_rounds and job.keeps_best:
                 kept = replace(kept, carried=kept.carried._replace(state=jax.tree.map(jnp.copy, kept.best)))
-            if length.decide_every and stop % length.decide_every == 0 and stop < length.total:
-                kept = replace(kept, carried=self._decide(kept.carried, stop))
+            if length.decide_every and stop % length.decide_every == 0:
+                if stop < length.total:
+                    kept = replace(kept, carried=self._decide(kept.carried, stop))
+                elif length.asks_at_end:
+                    self._decide(kept.carried, stop)
             self._place.check_held()  # or hours would be trained for a directory that is gone
             if stop < length.total:
                 self._save(kept, stop)

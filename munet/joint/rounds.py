@@ -43,6 +43,7 @@ class Stream:
       class_balanced: whether every class comes equally often (`loader.balanced_indices`).
       is_ordered: whether rounds take the set in its own order, batch after batch, and begin anew where less than a
         batch is left: nothing is drawn then, and a batch of the whole set is all of it in every round.
+      num_tasks: that have an example each in every one that is counted here, where tasks were merged side by side.
     """
 
     name: StreamName
@@ -54,6 +55,7 @@ class Stream:
     class_balanced: bool = False
     is_hashed: bool = False
     is_ordered: bool = False
+    num_tasks: int = 1
 
     def indices(self, seed: int, first: int, count: int) -> Int32[np.ndarray, "rounds batch"]:
         """Which images are in some consecutive rounds."""

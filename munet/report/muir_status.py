@@ -54,6 +54,8 @@ def status_json(workdir: str) -> dict[str, Any]:
                         "higher_is_better": METRICS[task.metric].is_higher_better,
                         "test": task.quality(),
                         "test_of_best": task.quality(of_best=True),
+                        "own_best_round": task.own_best_round,
+                        "own_best_validation": task.own_best_quality,
                         "params": task.params,
                     }
                     for name, task in one.tasks.items()

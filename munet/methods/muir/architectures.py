@@ -2,7 +2,8 @@
 
 Kernels are declared in the shapes that rules of `nets.py` cut into blocks. Layers that read raw input or make the
 prediction are never generated and start as PyTorch's do; generated kernels need no start of their own, and biases
-beside them start at 0. Convolutions are products with shifted inputs: XLA's CPU convolutions are slow inside loops.
+beside them start at 0, but LSTMs' as PyTorch has them: uniform. Convolutions are products with shifted inputs: XLA's
+CPU convolutions are slow inside loops.
 """
 
 from __future__ import annotations

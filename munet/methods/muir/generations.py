@@ -62,26 +62,31 @@ class Generations:
         path = ("muir", seed, "search", number, "modules")
         values = rng.normal_array(path, (len(fresh), *modules.shape[1:]))
         modules[fresh] = values * np.float32(states.module_deviation(self._experiment.context))
-        moments = state.moments
-        if self._experiment.reset_new_moments:
-            moments = moments._replace(
-                **{name: _without(getattr(moments, name), fresh) for name in ("mu", "nu")}
-            )  # fmt: skip
-        return state._replace(trained=state.trained._replace(modules=modules), moments=moments)
+        state = state._replace(trained=state.trained._replace(modules=modules))
+        if not self._experiment.reset_new_moments:
+            return state
+        moments, born = state.moments, np.array(state.born)
+        born[fresh] = np.asarray(moments.count)
+        emptied = {name: _without(getattr(moments, name), fresh) for name in ("mu", "nu")}
+        return state._replace(moments=moments._replace(**emptied), born=born)
 
-    def ended(self, state: MuirState, seed: int, number: int) -> tuple[MuirState, dict[str, object]]:
+    def ended(self, state: MuirState, seed: int, number: int, rounds: int) -> tuple[MuirState, dict[str, object]]:
         """The state after a generation, in which the next one has begun, and what is recorded of it.
 
-        After the last one the winners stay alone.
+        After the last one the winners stay alone; where the best version was gone back to before that, the record is of
+        the generation that this ended with, and says its round.
 
         Args:
           state: at its end.
           seed: of the replica.
           number: of the generation; 0: the burn-in, in which nothing competed.
+          rounds: of the training so far.
         """
         mapping, mass = winners(state)
         record: dict[str, object] = {"generation": number, **self._described(state, mapping, mass)}
-        if number == self._experiment.generations:  # also of the best version, which may be an earlier one
+        if number == self._experiment.generations:
+            if (own := int(np.asarray(state.moments.count))) != rounds:
+                record["best_round"] = own
             rest = alignment.resting(mapping, self._experiment.challengers)
             return states.with_generation(state, rest, self._scores, self._adam), record
         return self.begun(state, mapping, seed, number), record

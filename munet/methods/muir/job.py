@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator
 
 from munet import roots
 from munet.config import Experiment, to_json
 from munet.config.muir import SHARINGS, MuirConfig, MuirExperiment
+from munet.config.train import TrainRuntime
 from munet.errors import UserError
 from munet.joint.job import Free, Job, Length, Words
 from munet.joint.preparation import Opened, Say, open_inputs
@@ -43,9 +45,8 @@ def prepare(config: MuirConfig, say: Say = lambda _: None) -> Job:
     streams = tuple(
         stream_of(name, [tasks[number] for number in own], nets[own[0]], sizes[own[0]]) for name, own in numbers.items()
     )
-    if experiment.sharing in ("search", "random") and not (experiment.challengers and experiment.share):
-        name = "challengers" if not experiment.challengers else "share"
-        say(f"experiment.{name} = 0: nothing is searched; every block keeps the module that it begins with.")
+    for note in (*_unsearched(experiment), *_unstreamed(runtime)):
+        say(note)
     learner = Muir(
         experiment,
         [info.name for info in infos],
@@ -63,6 +64,7 @@ def prepare(config: MuirConfig, say: Say = lambda _: None) -> Job:
         experiment.final_generations * experiment.generation_rounds,
         experiment.generation_rounds if learner.has_search or learner.is_recurrent else 0,
         block=runtime.block_rounds,
+        asks_at_end=learner.has_search and not experiment.final_generations,  # or nobody would know the last changes
     )
     seeds = tuple(range(experiment.seed, experiment.seed + experiment.replicas))
     title, plan = SHARINGS[experiment.sharing], learner.plan
@@ -100,6 +102,26 @@ def prepare(config: MuirConfig, say: Say = lambda _: None) -> Job:
         measure_all=HeldOut(learner, tasks),
         activation_bytes=functools.partial(memory.activation_bytes, learner, streams),
     )
+
+
+def _unsearched(experiment: MuirExperiment) -> Iterator[str]:
+    """That settings of the search are of no use, in words."""
+    if experiment.sharing not in ("search", "random"):
+        if experiment.challengers:
+            yield (
+                f"experiment.challengers = {experiment.challengers} does nothing: experiment.sharing = "
+                f'"{experiment.sharing}" searches nothing.'
+            )
+    elif not (experiment.challengers and experiment.share):
+        name = "challengers" if not experiment.challengers else "share"
+        yield f"experiment.{name} = 0: nothing is searched; every block keeps the module that it begins with."
+
+
+def _unstreamed(runtime: TrainRuntime) -> Iterator[str]:
+    """That settings of streamed sets are of no use, in words."""
+    for name in ("resident_share", "decoding_threads"):
+        if (value := getattr(runtime, name)) != getattr(TrainRuntime(), name):
+            yield f"runtime.{name} = {value:g} does nothing: MUiR keeps all training sets on the devices."
 
 
 def _opened(config: MuirConfig, say: Say) -> tuple[Opened, RootComponents | None]:

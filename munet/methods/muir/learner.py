@@ -19,7 +19,7 @@ from jaxtyping import Array, Float, Int
 
 from munet.config.muir import MuirExperiment
 from munet.joint.learner import Answers, Batch, Component, Deciding, Facts, Group, Place, StreamName
-from munet.methods.muir import alignment
+from munet.methods.muir import alignment, fresh
 from munet.methods.muir import state as states
 from munet.methods.muir.adapters import with_adapters
 from munet.methods.muir.blocks import Part, Plan
@@ -101,6 +101,8 @@ class Muir(Deciding):
             rate = self.experiment.score_learning_rate
             scores = jnp.where(state.drawn, scores - rate * moves, scores)
         moves, moments = self._adam.update(gradients, state.moments)
+        if len(state.born):
+            moves = moves._replace(modules=fresh.moved(moves.modules, state.born, moments.count))
         trained = jax.tree.map(lambda old, move: old - self.experiment.learning_rate * move, state.trained, moves)
         if not self.experiment.context:
             trained = trained._replace(contexts=state.trained.contexts)
@@ -122,7 +124,13 @@ class Muir(Deciding):
 
     @exact_products()
     def evaluate(
-        self, state: MuirState, inputs: Sequence[Array], targets: Sequence[Array], counted: Sequence[int]
+        self,
+        state: MuirState,
+        inputs: Sequence[Array],
+        targets: Sequence[Array],
+        counted: Sequence[int],
+        *,
+        as_published: bool = False,
     ) -> list[tuple[Float[Array, " tasks"], Int[Array, " tasks"]]]:
         """For the tasks of every part mean losses, and how many predictions are right, at once. Traced.
 
@@ -130,8 +138,10 @@ class Muir(Deciding):
           state: of a replica.
           inputs, targets: of each part, with an axis of its tasks before those of `objectives.Arranged`.
           counted: how many predictions count; they are as many for each task of a part.
+          as_published: whether the winners are measured, whatever the config says.
         """
-        blocks, found = self._measured_blocks(state), []
+        blocks = self._winning_blocks(state) if as_published else self._measured_blocks(state)
+        found = []
         for index, (net, given, wanted, count) in enumerate(zip(self.nets, inputs, targets, counted, strict=True)):
             leaves = self._leaves(state.trained, blocks, index)
             judge = functools.partial(evaluated, net, counted=count, carry=state.carries[index])
@@ -156,7 +166,7 @@ class Muir(Deciding):
         number = place.round // settings.generation_rounds - settings.burn_in
         if not self.has_search or number < 0 or number > settings.generations:
             return state, None
-        return self._generations.ended(state, place.seed, number)
+        return self._generations.ended(state, place.seed, number, place.round)
 
     def winners(self, state: MuirState) -> tuple[alignment.Mapping, Float[np.ndarray, " locations"]]:
         """The modules that would win now, and their weights. On the host."""
@@ -209,9 +219,13 @@ class Muir(Deciding):
 
     def _measured_blocks(self, state: MuirState) -> Array:
         """Blocks as the config says that they are measured."""
-        trained = state.trained
         if self.experiment.measured == "merged" and self.has_search:
-            return self._blocks(trained, state, state.scores)
+            return self._blocks(state.trained, state, state.scores)
+        return self._winning_blocks(state)
+
+    def _winning_blocks(self, state: MuirState) -> Array:
+        """Blocks of the modules that would win now, which are published."""
+        trained = state.trained
         chosen: Int[Array, " locations"] = refined(state.candidates, state.scores, state.picks)
         return self._adapted(trained, generate(trained.modules, trained.contexts, chosen[None]))
 

@@ -1,7 +1,7 @@
 """Architectures: a Flax module each, and the rule that says which of its leaves are generated.
 
 What a rule leaves out is a task's own and starts as PyTorch has it, which the modules' initialisers say; biases beside
-generated kernels start at 0.
+generated kernels start at 0, but LSTMs' as PyTorch has them.
 """
 
 from __future__ import annotations

@@ -89,6 +89,7 @@ def publish(learner: Muir, place: Workdir, finished: Finished) -> MuirResult:
         finished.job.length.total * finished.job.images_per_round,
         finished.seconds,
         generated_leaves(learner),
+        learner.experiment.measured,
     )
     place.finish(result, files)
     return result
@@ -102,13 +103,13 @@ def _replica(learner: Muir, finished: Finished, index: int, file: str) -> MuirRe
     state = finished.best_states[index] if finished.job.keeps_best else finished.states[index]
     tasks = {}
     for name in learner.tasks:
-        facts = finished.facts[index][name]
+        facts, own = finished.facts[index][name], best_of_task(points, name, "loss")
         tasks[name] = MuirTaskResult(
             validation_loss=last.validation_losses[name],
             test_loss=finished.measured[index][name].loss,
             best_validation_loss=best.validation_losses[name],
             best_test_loss=finished.best_measured[index][name].loss,
-            own_best_round=best_of_task(points, name, "loss").step,
+            own_best_round=own.step,
             params=facts.params,
             accounted_params=facts.accounted_params,
             flops=facts.flops,
@@ -116,6 +117,8 @@ def _replica(learner: Muir, finished: Finished, index: int, file: str) -> MuirRe
             metric=learner.net_of(name).metric,
             test=finished.measured[index][name].quality,
             best_test=finished.best_measured[index][name].quality,
+            own_best_validation_loss=own.validation_losses[name],
+            own_best_validation=own.validation.get(name),
         )
     mapping, best_mapping = (tuple(map(int, learner.winners(one)[0])) for one in (finished.states[index], state))
     experiment = learner.experiment

@@ -23,10 +23,12 @@ class MuirTaskResult:
     Attributes:
       validation_loss, test_loss: of the last version.
       best_validation_loss, best_test_loss: of the version with the best mean validation loss of all tasks.
-      own_best_round: the round at which the task alone was best.
+      own_best_round: the round at which the task alone was best by its validation loss; its version is not kept.
       params, accounted_params, flops, extras: as the learner's `Facts`, of the last version.
       metric: what the task's quality is told in (`metrics.py`).
       test, best_test: of classes what is right, of both versions; else None.
+      own_best_validation_loss: of the version at `own_best_round`; results of older versions do not say it.
+      own_best_validation: of classes what is right, of the same; else None.
     """
 
     validation_loss: float
@@ -41,15 +43,28 @@ class MuirTaskResult:
     metric: str = "RMSE"
     test: Quality | None = None
     best_test: Quality | None = None
+    own_best_validation_loss: float | None = None
+    own_best_validation: Quality | None = None
 
     def quality(self, *, of_best: bool = False) -> float:
         """On test examples, in the task's metric."""
-        counted, of_loss = (self.best_test if of_best else self.test), METRICS[self.metric].of_loss
+        if of_best:
+            return self._in_metric(self.best_test, self.best_test_loss)
+        return self._in_metric(self.test, self.test_loss)
+
+    @property
+    def own_best_quality(self) -> float | None:
+        """On validation examples, in the task's metric, at its own best round; None: not known."""
+        if self.own_best_validation_loss is None:
+            return None
+        return self._in_metric(self.own_best_validation, self.own_best_validation_loss)
+
+    def _in_metric(self, counted: Quality | None, loss: float) -> float:
         if counted is not None:
             return counted.value
-        if of_loss is None:
+        if (of_loss := METRICS[self.metric].of_loss) is None:
             raise CorruptionError(f"result.json: a task has no counts, and its metric is {self.metric}.")
-        return of_loss(self.best_test_loss if of_best else self.test_loss)
+        return of_loss(loss)
 
 
 @dataclass(frozen=True)
@@ -122,10 +137,13 @@ class MuirReplica:
             ]
         found = [f"seed {self.seed}: {shared}; best version by validation: round {self.best_round:,}"]
         for name, task in self.tasks.items():
-            metric = METRICS[task.metric]
+            metric, own = METRICS[task.metric], task.own_best_quality
+            alone = (
+                "" if own is None else f"; alone best in round {task.own_best_round:,}, validation {metric.text(own)}"
+            )
             found.append(
                 f"  {name}: test {task.metric} {metric.text(task.quality())} at the end, "
-                f"{metric.text(task.quality(of_best=True))} of the best version; {metric.words}"
+                f"{metric.text(task.quality(of_best=True))} of the best version{alone}; {metric.words}"
             )
         return found
 
@@ -137,9 +155,11 @@ class MuirResult:
     Attributes:
       replicas: seed by seed.
       num_rounds: how long.
-      example_steps: training examples that one replica saw.
+      example_steps: training examples that one replica saw, of all tasks; of a text, pieces of `text_steps` symbols.
       seconds: all starts together, all replicas.
       leaves: in whose order the locations are; results of older versions do not say it.
+      measured: of which models validation losses are (`experiment.measured`), while tests are of the winners; "": of an
+        older version, which tested what it validated.
     """
 
     replicas: tuple[MuirReplica, ...]
@@ -147,6 +167,7 @@ class MuirResult:
     example_steps: int
     seconds: float
     leaves: tuple[GeneratedLeaf, ...] = ()
+    measured: str = ""
 
     @property
     def kept(self) -> tuple[str, str]:

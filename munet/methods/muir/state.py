@@ -12,7 +12,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from munet import rng
 from munet.config.muir import MuirExperiment
-from munet.methods.muir import adapters, alignment
+from munet.methods.muir import adapters, alignment, fresh
 from munet.methods.muir.alignment import Generation
 from munet.methods.muir.blocks import Plan
 from munet.methods.muir.nets import Net
@@ -47,6 +47,7 @@ class MuirState(NamedTuple):
       moments: Adam's, of `trained`.
       score_moments: Adam's, of the scores.
       carries: what each part's recurrent models go on with, or what its batch norms have seen; () of others.
+      born: how many updates were before each module's moments were zeros; () where they are never reset.
     """
 
     trained: Trained
@@ -58,6 +59,7 @@ class MuirState(NamedTuple):
     moments: Any
     score_moments: Any
     carries: Any = ()
+    born: Any = ()
 
 
 def module_deviation(context: int) -> float:
@@ -140,15 +142,15 @@ def with_generation(
     state: MuirState, generation: Generation, scores: Float[np.ndarray, " candidates"], adam: Any
 ) -> MuirState:
     """A state in which a generation begins: scores are reset, and their moments, and no other."""
-    fresh = np.repeat(scores[:, None], len(generation.drawn), axis=1).astype(np.float32)
+    first = np.repeat(scores[:, None], len(generation.drawn), axis=1).astype(np.float32)
     places = np.flatnonzero(generation.drawn) if generation.drawn.any() else np.arange(len(state.places))
     return state._replace(
-        scores=fresh,
+        scores=first,
         candidates=generation.candidates,
         drawn=generation.drawn,
         places=places.astype(np.int32),
         picks=generation.picks,
-        score_moments=adam.init(fresh),
+        score_moments=adam.init(first),
     )
 
 
@@ -180,13 +182,14 @@ def initial(
     empty = np.zeros(rest.candidates.shape, np.float32)
     places = np.arange(alignment.num_drawn(plan.num_locations, experiment.share), dtype=np.int32)
     bare = MuirState(
-        trained, empty, rest.candidates, rest.drawn, places, rest.picks, adam.init(trained), adam.init(empty), carries
+        trained, empty, rest.candidates, rest.drawn, places, rest.picks, adam.init(trained), adam.init(empty), carries,
+        fresh.first_born(experiment, len(trained.modules)),
     )  # fmt: skip
     return with_generation(bare, rest, scores, adam)
 
 
 def _own(experiment: MuirExperiment, net: Net, seed: int, task: int) -> dict[str, np.ndarray]:
-    """What is not generated of a task's model; biases beside generated kernels are 0, or as PyTorch has them."""
+    """What is not generated of a task's model; biases are 0 beside generated kernels but LSTMs', or as PyTorch's."""
     own = net.own(rng.key_data(("muir", seed, "own", task)))
     if experiment.initial == "framework":
         for one in net.generated:

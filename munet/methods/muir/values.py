@@ -60,7 +60,8 @@ def stream_of(name: StreamName, tasks: Sequence[Task], net: Net, batch_size: int
     else:
         inputs, targets = (np.stack(arrays, axis=1) for arrays in _arrays(splits))
     size = min(batch_size, len(targets))
-    return Stream(name, inputs, targets, size, _path_of(name), is_ordered=size == len(targets))
+    is_ordered = size == len(targets)
+    return Stream(name, inputs, targets, size, _path_of(name), is_ordered=is_ordered, num_tasks=len(tasks))
 
 
 def _path_of(name: StreamName) -> Callable[[int], tuple[str | int, ...]]:
@@ -88,7 +89,8 @@ class HeldOut:
         """Mean losses of a split, and what is right where there are classes, by task and replica."""
         inputs, targets, counted = self._arranged(split)
         if (programs, split) not in self._programs:
-            evaluate = functools.partial(self._learner.evaluate, counted=counted)
+            is_test = split == "test"  # of what is published, or the result would be that of no model that there is
+            evaluate = functools.partial(self._learner.evaluate, counted=counted, as_published=is_test)
             self._programs = {(programs, split): programs.compiled(evaluate, shared=2)}
         results = self._programs[programs, split](state, inputs, targets)
         found: dict[TaskName, list[Measured]] = {}

@@ -7,7 +7,7 @@ zeros.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -16,18 +16,24 @@ from flax import linen as nn
 from flax.traverse_util import unflatten_dict
 from jaxtyping import Array, Float
 
-from munet.methods.muir.blocks import LeafPath, Rule, dense, into_heads, out_of_heads
+from munet.methods.muir.blocks import LeafPath, Matrices, Rule, dense, into_heads, out_of_heads
 from munet.methods.muir.nets import Leaves, Net, by_path
 from munet.types import ComponentName
 from munet.vit import forward
 from munet.vit.architecture import HEAD, Variant
 from munet.vit.init import FlatArrays
 
+
+def _dense(path: LeafPath, shape: tuple[int, ...]) -> Matrices:
+    """A kernel that begins as the root's, and so does the bias beside it, whatever `initial` says."""
+    return replace(dense(path, shape), limit=0.0)
+
+
 _ATTENTION = r"encoderblock_\d+/MultiHeadDotProductAttention_1"
 RULE: Rule = by_path({
     rf"{_ATTENTION}/(query|key|value)/kernel": into_heads,
     rf"{_ATTENTION}/out/kernel": out_of_heads,
-    r"encoderblock_\d+/MlpBlock_3/Dense_\d/kernel": dense,
+    r"encoderblock_\d+/MlpBlock_3/Dense_\d/kernel": _dense,
 })  # fmt: skip
 
 

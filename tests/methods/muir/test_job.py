@@ -17,7 +17,7 @@ from munet.config.muir import MuirConfig
 from munet.errors import ConfigError, DataError
 from munet.joint.loop import Training
 from munet.joint.run import train
-from munet.methods.muir import job
+from munet.methods.muir import fresh, job
 from munet.methods.muir.folding import sizes, unfolded_blocks
 from munet.methods.muir.learner import Muir
 from tests.methods.muir.small import NUM_TASKS, config
@@ -64,6 +64,8 @@ def test_a_training_end_to_end(whole: tuple[Path, dict[str, Any]]) -> None:
         for task in range(NUM_TASKS):
             np.testing.assert_allclose(plain[f"small/{task}/weights/kernel"][:, 0], weights[task], rtol=1e-6, atol=1e-7)
         assert one["sizes"] == asdict(sizes(one["mapping"], 1, (8, 1)))
+    assert found["result"]["example_steps"] == 30 * 6 * NUM_TASKS  # rounds, examples, tasks of one stream
+    assert [line["epoch"] for line in found["curve"][::2]] == [6, 12, 18, 24, 30]  # 9 examples less 3 that validate
     assert not (folder / "run" / "in_training").exists()
     notes: list[str] = []
     again = config(folder, replicas=2)
@@ -159,6 +161,61 @@ def test_a_search_of_nothing_is_said_once(tmp_path: Path, name: str) -> None:
     assert len([text for text in said if text.startswith(f"experiment.{name} = 0: nothing is searched")]) == 1
 
 
+def _followed(decisions: list[dict[str, Any]]) -> list[int]:
+    """The mapping after the changes of some decisions."""
+    mapping = list(range(NUM_TASKS))
+    for line in decisions:
+        for at, old, new in line["record"]["changes"]:
+            assert mapping[at] == old
+            mapping[at] = new
+    return mapping
+
+
+def test_the_last_generation_is_recorded_where_none_follows(tmp_path: Path) -> None:
+    found = run(config(tmp_path, final_generations=0, keep="last", seed=3), tmp_path / "run")
+    assert [line["record"]["generation"] for line in found["decisions"]] == [1, 2, 3, 4]
+    assert _followed(found["decisions"]) == found["result"]["replicas"][0]["mapping"]
+
+
+def test_a_version_that_was_gone_back_to_is_told_by_its_round(tmp_path: Path) -> None:
+    """At a high rate the last generation is not the best one."""
+    found = run(config(tmp_path, learning_rate=3.0, score_learning_rate=1.0, seed=1), tmp_path / "run")
+    (one,), decisions = found["result"]["replicas"], found["decisions"]
+    assert one["best_round"] < 24
+    assert [line["record"].get("best_round") for line in decisions] == [None, None, None, one["best_round"]]
+    number = one["best_round"] // 6
+    assert decisions[-1]["record"]["changes"] == decisions[number - 1]["record"]["changes"]
+    assert _followed(decisions[:number]) == one["best_mapping"] == one["mapping"]
+
+
+@pytest.mark.parametrize("sharing", ["given", "hierarchical", "separate"])
+def test_challengers_where_nothing_is_searched_are_said_to_do_nothing(tmp_path: Path, sharing: str) -> None:
+    changes: dict[str, Any] = {"sharing": sharing, "context": 0 if sharing == "separate" else 1}
+    said: list[str] = []
+    job.prepare(config(tmp_path, **changes), said.append)
+    assert f'experiment.challengers = 2 does nothing: experiment.sharing = "{sharing}" searches nothing.' in said
+    said.clear()
+    job.prepare(config(tmp_path, challengers=0, **changes), said.append)
+    assert not said
+
+
+def test_settings_of_streamed_sets_are_said_to_do_nothing(tmp_path: Path) -> None:
+    settings = config(tmp_path)
+    said: list[str] = []
+    job.prepare(settings, said.append)
+    assert not said
+    settings.runtime.resident_share, settings.runtime.decoding_threads = 0.0, 3
+    job.prepare(settings, said.append)
+    rest = "does nothing: MUiR keeps all training sets on the devices."
+    assert said == [f"runtime.resident_share = 0 {rest}", f"runtime.decoding_threads = 3 {rest}"]
+
+
+@pytest.mark.parametrize("sharing", ["given", "hierarchical"])
+def test_sharing_inside_of_tasks_only_is_refused_of_fixed_rules(tmp_path: Path, sharing: str) -> None:
+    with pytest.raises(ConfigError, match=f"between_tasks = false beside experiment.sharing = '{sharing}'"):
+        config(tmp_path, sharing=sharing, between_tasks=False)
+
+
 def _refused(settings: MuirConfig) -> str:
     with pytest.raises(ConfigError) as caught:
         job.prepare(validate(settings))
@@ -196,3 +253,51 @@ def test_data_that_cannot_be_used_are_named(tmp_path: Path) -> None:
         job.prepare(settings)
     assert "small.npz" in str(caught.value)
     assert "task=6: expected 0 to 5" in str(caught.value)
+
+
+def test_groups_that_no_module_could_have_are_refused(tmp_path: Path) -> None:
+    """A negative one would train blocks of zeros, and publish those of another module."""
+    with pytest.raises(ConfigError, match=r"experiment\.groups = \(-1, 0, 0, 1, 1, 1\): expected each 0 or more"):
+        config(tmp_path, sharing="given", groups=(-1, 0, 0, 1, 1, 1))
+    with pytest.raises(ConfigError, match=r"groups names group 6 of 6 tasks.* Use 0 to 5"):
+        config(tmp_path, sharing="given", groups=(0, 0, 0, 1, 1, 6))
+    assert config(tmp_path, sharing="given", groups=(0, 0, 0, 1, 1, 5)).experiment.groups[5] == 5
+
+
+def test_what_an_older_version_saved_in_training_is_told_to_be_of_no_use(
+    whole: tuple[Path, dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its state does not say when modules began."""
+    folder, found = whole
+
+    def stopped(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    settings = config(folder, replicas=2, checkpoint_minutes=0)
+    monkeypatch.setattr(fresh, "first_born", lambda *_: ())
+    monkeypatch.setattr(Muir, "decide", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        train(settings, str(tmp_path / "run"), lambda _: None)
+    monkeypatch.undo()
+    assert list((tmp_path / "run" / "in_training").iterdir())
+    said: list[str] = []
+    train(settings, str(tmp_path / "run"), lambda event: said.append(getattr(event, "text", "")))
+    assert any("cannot be used, training starts from its beginning" in text for text in said)
+    assert json.loads((tmp_path / "run" / "result.json").read_text())["replicas"] == found["result"]["replicas"]
+
+
+@pytest.mark.parametrize("measured", ["refined", "merged"])
+def test_tests_are_of_what_is_published_whatever_validation_measures(tmp_path: Path, measured: str) -> None:
+    """The last generation ends with the training, so that its candidates are still mixed."""
+    settings = config(tmp_path, measured=measured, final_generations=0, keep="last", context=2, learning_rate=0.03)
+    result = run(settings, tmp_path / "run")["result"]
+    (one,) = result["replicas"]
+    weights = load_file(tmp_path / "run" / one["weights"])
+    losses = {}
+    with np.load(tmp_path / "small.npz") as data:
+        for task in range(NUM_TASKS):
+            errors = data["test_X"][task] @ weights[f"small/{task}/weights/kernel"][:, 0] - data["test_Y"][task]
+            losses[f"small/{task}"] = (errors**2).mean()
+    for kind in ("test_loss", "best_test_loss"):
+        assert {name: task[kind] for name, task in one["tasks"].items()} == pytest.approx(losses, rel=1e-4)
+    assert result["measured"] == measured

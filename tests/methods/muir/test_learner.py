@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 from munet.joint.learner import Batch, Place
@@ -112,6 +113,41 @@ def test_a_module_that_is_tried_anew_begins_anew(tmp_path: Path, resets: bool) -
     moments = decided.moments.mu.modules[fresh]
     assert np.any(state.moments.mu.modules[fresh])
     assert not np.any(moments) if resets else same(moments, state.moments.mu.modules[fresh])
+
+
+@pytest.mark.parametrize("resets", [True, False])
+def test_a_module_that_is_tried_anew_moves_as_any_that_begins(tmp_path: Path, resets: bool) -> None:
+    """Adam's first step is its rate, whatever the gradient, and the next ones are those of an Adam of its own."""
+    learner, batches = learner_of(tmp_path, new_module=1.0, reset_new_moments=resets, challengers=1, share=1.0)
+    _, state = trained(learner, batches, rounds=50)
+    crowded = resting(np.zeros(learner.plan.num_locations, np.int32), 1)
+    state, _ = learner.decide(state._replace(candidates=crowded.candidates), Place(0, 6, 30))
+    fresh = np.unique(state.candidates[1])
+    rate, step = learner.experiment.learning_rate, jax.jit(learner.train)
+    after = jax.tree.map(np.asarray, step(state, batches)[0])
+    steps = np.abs(after.trained.modules[fresh] - state.trained.modules[fresh]) / rate
+    if not resets:
+        assert (np.abs(steps - 1) > 0.01).any()
+        return
+    np.testing.assert_allclose(steps, 1, rtol=2e-3)
+    # The gradients of the next rounds are told from the moments; an Adam that begins with them says the moves.
+    own, moments = optax.scale_by_adam(), optax.scale_by_adam().init(state.trained.modules[fresh])
+    before = state
+    for _ in range(5):
+        after = jax.tree.map(np.asarray, step(before, batches)[0])
+        old = np.asarray(before.moments.mu.modules)[fresh]
+        moves, moments = own.update((after.moments.mu.modules[fresh] - 0.9 * old) / 0.1, moments)
+        moved = (np.asarray(before.trained.modules)[fresh] - after.trained.modules[fresh]) / rate
+        np.testing.assert_allclose(moved, moves, atol=5e-3)
+        before = after
+
+
+def test_modules_from_the_start_move_as_adam_has_it_to_the_bit(tmp_path: Path) -> None:
+    learner, batches = learner_of(tmp_path)
+    _, state = trained(learner, batches, rounds=4)
+    _, other = trained(learner_of(tmp_path, reset_new_moments=False)[0], batches, rounds=4)
+    assert not state.born.any()
+    assert same(state.trained, other.trained)
 
 
 def test_after_the_search_the_winners_stay_alone(tmp_path: Path) -> None:

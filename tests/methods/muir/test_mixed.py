@@ -14,11 +14,15 @@ from munet.errors import ConfigError
 from munet.joint.learner import Place
 from munet.joint.loop import Training
 from munet.joint.run import train
+from munet.joint.workdir import Workdir
 from munet.methods.muir import alignment, job
 from munet.methods.muir.alignment import Search
 from munet.methods.muir.learner import Muir
+from munet.methods.muir.metrics import METRICS
 from munet.methods.muir.objectives import judged
+from munet.methods.muir.result import MUIR, MuirTaskResult
 from munet.report import muir_status
+from munet.store import codec
 from tests.methods.muir.small import mixed
 from tests.methods.muir.test_job import run
 
@@ -62,6 +66,30 @@ def test_the_validation_loss_is_what_the_best_version_is_chosen_by(whole: tuple[
     searched = [line for line in found["curve"] if line["step"] <= 24]
     best = min(searched, key=lambda line: line["validation_loss"])
     assert found["result"]["replicas"][0]["best_round"] == best["step"]
+
+
+def test_every_task_is_told_at_its_own_best_round(whole: tuple[Path, dict[str, Any]]) -> None:
+    folder, found = whole
+    for name, task in found["result"]["replicas"][0]["tasks"].items():
+        losses = {line["step"]: line["validation_losses"][name] for line in found["curve"]}
+        best = min(losses, key=lambda step: losses[step])
+        assert (task["own_best_round"], task["own_best_validation_loss"]) == (best, losses[best])
+        status = muir_status.status_json(str(folder / "run"))["replicas"][0]["tasks"][name]
+        of_loss = METRICS[task["metric"]].of_loss
+        assert of_loss is not None
+        assert (status["own_best_round"], status["own_best_validation"]) == (best, of_loss(losses[best]))
+    said = Workdir(folder / "run", MUIR).result().lines()
+    assert all("; alone best in round " in line and ", validation " in line for line in said[1:])
+
+
+def test_results_of_older_versions_say_no_validation_of_a_task_alone(whole: tuple[Path, dict[str, Any]]) -> None:
+    _, found = whole
+    task = dict(found["result"]["replicas"][0]["tasks"]["small"])
+    for name in [name for name in task if name.startswith("own_best_validation")]:
+        del task[name]
+    older = codec.from_json(MuirTaskResult, task, "result.json")
+    assert older.own_best_quality is None
+    assert older.quality() == pytest.approx(task["test_loss"] / np.log(2))
 
 
 def test_a_text_that_is_killed_goes_on_bit_for_bit(

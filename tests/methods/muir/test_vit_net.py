@@ -32,12 +32,16 @@ def test_all_kernels_of_the_blocks_of_three_ti_16_blocks_are_5184_blocks() -> No
     assert net.flops == flops.forward(variant, path_names(3), {"image_size": 32}, 10)
 
 
-@pytest.mark.parametrize(("sharing", "context"), [("search", 4), ("separate", 0), ("hierarchical", 2)])
-def test_models_begin_as_the_root(tmp_path: Path, sharing: str, context: int) -> None:
+@pytest.mark.parametrize(
+    ("sharing", "context", "initial"),
+    [("search", 4, "he"), ("separate", 0, "he"), ("separate", 0, "framework"), ("hierarchical", 2, "he")],
+)
+def test_models_begin_as_the_root(tmp_path: Path, sharing: str, context: int, initial: str) -> None:
     tiny.write_data(tmp_path)
     settings = config(
         tmp_path, tasks=(f"npz:{tmp_path}/first.npz", f"npz:{tmp_path}/second.npz"), groups=(), nets=("vit", "vit"),
         num_blocks=1, sharing=sharing, context=context, block_rows=16, block_columns=16, challengers=1, flip=False,
+        initial=initial,
     )  # fmt: skip
     prepared = job.prepare(settings)
     assert prepared.beginning.root["sha256"]
@@ -51,6 +55,8 @@ def test_models_begin_as_the_root(tmp_path: Path, sharing: str, context: int) ->
     for index in range(2):
         for path, leaf in learner.plan.unpack(blocks, index).items():
             np.testing.assert_allclose(leaf[0], net.given[path], atol=2e-6)
+        own = net.own(np.zeros(2, np.uint32))
+        assert all((state.trained.own[index][path][0] == leaf).all() for path, leaf in own.items())
     if context:  # slices of a module differ, or contexts would be one number
         assert state.trained.modules.std(axis=1).mean() > 0.1
     batches = {
