@@ -311,7 +311,7 @@ KINDS: tuple[Kind, ...] = (
         reader=": see curve.jsonl there, and the root's card (*.md)",
         method=Method(
             prepare=Later("munet.methods.pretraining.job:prepare"),
-            result=Later("munet.joint.workdir:PretrainResult"),
+            result=Later("munet.joint.records:PretrainResult"),
             data=lambda experiment: Data(experiment.seed, experiment.image_size),
         ),
     ),
@@ -324,7 +324,7 @@ KINDS: tuple[Kind, ...] = (
         reader=": `munet status --workdir={workdir}` shows it",
         method=Method(
             prepare=Later("munet.methods.fine_tuning.job:prepare"),
-            result=Later("munet.joint.workdir:JointResult"),
+            result=Later("munet.joint.records:JointResult"),
             data=lambda experiment: Data(train.data_seed(experiment), experiment.defaults.image_size),
         ),
         alike=_run_alike,

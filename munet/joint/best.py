@@ -10,7 +10,7 @@ from jaxtyping import Bool
 
 from munet.joint.job import Criterion
 from munet.joint.learner import Group
-from munet.joint.workdir import CurvePoint
+from munet.joint.records import CurvePoint
 from munet.types import TaskName
 
 

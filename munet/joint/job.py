@@ -19,8 +19,9 @@ from munet.types import ComponentName, TaskName
 from munet.vit.init import FlatArrays
 
 if TYPE_CHECKING:
+    from munet.joint.beginning import Beginning
     from munet.joint.run import Finished
-    from munet.joint.workdir import Beginning, Workdir
+    from munet.joint.workdir import Workdir
     from munet.kinds import Kind
 
 Criterion = Literal["loss", "quality"]

@@ -19,9 +19,10 @@ from munet.joint.held_out import Measured, mean_quality, predict
 from munet.joint.job import Job
 from munet.joint.learner import Place, StreamName
 from munet.joint.program import Carried, Programs, mesh_of
+from munet.joint.records import CurvePoint, Decision
 from munet.joint.rounds import Picked, Rounds
 from munet.joint.saving import JointSaves
-from munet.joint.workdir import CurvePoint, Decision, Workdir
+from munet.joint.workdir import Workdir
 from munet.progress import events
 from munet.progress.events import Notify
 from munet.report import curve

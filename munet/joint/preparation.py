@@ -16,7 +16,7 @@ from munet.data.open_settings import OpenSettings
 from munet.data.tasks import Task, load_tasks
 from munet.data.uris import relative_path
 from munet.errors import ConfigError
-from munet.joint.workdir import Beginning
+from munet.joint.beginning import Beginning
 from munet.kinds import AnyConfig, JointConfig
 from munet.run import start
 from munet.training.batches import resident

@@ -16,17 +16,14 @@ from munet import kinds
 from munet.config.differences import to_json
 from munet.data.tasks import Task
 from munet.joint import dry_run, memory
+from munet.joint.beginning import check_same, experiment_differences
 from munet.joint.held_out import Measured, predict
 from munet.joint.job import Job
 from munet.joint.learner import Component, Facts
 from munet.joint.loop import Trained, Training
+from munet.joint.records import CurvePoint
 from munet.joint.saving import JointSaves
-from munet.joint.workdir import (
-    CurvePoint,
-    Workdir,
-    check_same,
-    experiment_differences,
-)
+from munet.joint.workdir import Workdir
 from munet.kinds import JointConfig
 from munet.progress import events
 from munet.progress.events import Notify
@@ -158,7 +155,7 @@ def _begin_or_resume(job: Job, place: Workdir, notify: Notify) -> None:
     if found is None:
         place.begin(wanted)
         return
-    check_same(found, wanted, place)
+    check_same(found, wanted, place.kind, place.path)
     for note in start.notes_on_layout(found, wanted):
         notify(events.Note(note))
 

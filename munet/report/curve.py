@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from munet.joint.held_out import mean_quality
-from munet.joint.workdir import CurvePoint
+from munet.joint.records import CurvePoint
 from munet.report import drawing
 from munet.report.charts import chart
 from munet.report.charts.chart import Chart

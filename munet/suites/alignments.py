@@ -11,7 +11,8 @@ import numpy as np
 from jaxtyping import Int
 
 from munet.config.muir import MuirExperiment
-from munet.joint.workdir import Decision, Workdir
+from munet.joint.records import Decision
+from munet.joint.workdir import Workdir
 from munet.methods.muir.adapters import num_private
 from munet.methods.muir.blocks import Block, Matrices
 from munet.methods.muir.folding import sizes

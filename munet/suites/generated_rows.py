@@ -9,7 +9,9 @@ from __future__ import annotations
 import math
 
 from munet.config.muir import MuirExperiment
-from munet.joint.workdir import Beginning, CurvePoint, Workdir
+from munet.joint.beginning import Beginning
+from munet.joint.records import CurvePoint
+from munet.joint.workdir import Workdir
 from munet.methods.muir import folding
 from munet.methods.muir.adapters import num_private
 from munet.methods.muir.result import MUIR, MuirReplica, MuirResult

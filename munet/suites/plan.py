@@ -24,7 +24,7 @@ from munet.types import StartEntry
 
 if TYPE_CHECKING:
     from munet.data.tasks import Task
-    from munet.joint.workdir import Beginning
+    from munet.joint.beginning import Beginning
     from munet.run.start import RootComponents
 
     Inputs = tuple[list[Task], RootComponents | None, list[UserError]]
@@ -288,7 +288,7 @@ def _what_is_opened(config: AnyConfig, begun: StartEntry | Beginning | None) -> 
 
 def _changes(run: Run, begun: StartEntry | Beginning, inputs: Inputs) -> list[str]:
     """What a run that is there already began with and is no longer so: settings, data, root."""
-    from munet.joint.workdir import Beginning, beginning_differences, experiment_differences
+    from munet.joint.beginning import Beginning, beginning_differences, experiment_differences
     from munet.run import start
 
     tasks, root, problems = inputs

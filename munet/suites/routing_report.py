@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from munet.joint.workdir import Beginning, Decision, Workdir
+from munet.joint.beginning import Beginning
+from munet.joint.records import Decision
+from munet.joint.workdir import Workdir
 from munet.methods.gumbel_matrix.result import ROUTING, RoutingResult, blocks
 from munet.store.folders import open_folder
 from munet.suites import routing_rows

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from munet.joint.workdir import Beginning
+from munet.joint.beginning import Beginning
 from munet.store import codec
 from munet.suites.rows import hash_of_joint
 from munet.types import TaskName

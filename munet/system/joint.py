@@ -10,7 +10,8 @@ from munet.config.differences import to_json
 from munet.config.train import METHODS, TrainExperiment, as_run
 from munet.evolution.search_space import default_hyperparameters
 from munet.evolution.state import State
-from munet.joint.workdir import TRAIN, JointResult, ReplicaResult, Workdir
+from munet.joint.records import JointResult, ReplicaResult
+from munet.joint.workdir import TRAIN, Workdir
 from munet.store import Store, codec
 from munet.store.journal import FORMAT_VERSION
 from munet.system.joint_record import JointRecord

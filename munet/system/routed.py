@@ -12,7 +12,8 @@ from jaxtyping import Array, Float
 
 from munet.config.routing import RoutingExperiment
 from munet.errors import UserError, WorkdirError, nearest
-from munet.joint.workdir import Beginning, Workdir
+from munet.joint.beginning import Beginning
+from munet.joint.workdir import Workdir
 from munet.methods.gumbel_matrix import networks
 from munet.methods.gumbel_matrix.inference import Model, model_of
 from munet.methods.gumbel_matrix.result import ROUTING, RoutedTask, RoutingResult

@@ -17,12 +17,13 @@ from munet.config import Runtime
 from munet.data.open_settings import OpenSettings
 from munet.data.streamed import StreamedImages
 from munet.data.tasks import load_tasks
+from munet.joint.beginning import Beginning
 from munet.joint.job import Criterion, Free, Job, Length, Words
 from munet.joint.learner import Answers, Batch, Component, Deciding, Facts, Group, Place
 from munet.joint.loop import Trained, Training
 from munet.joint.rounds import Stream
 from munet.joint.saving import JointSaves
-from munet.joint.workdir import TRAIN, Beginning, Workdir
+from munet.joint.workdir import TRAIN, Workdir
 from munet.progress.events import Event
 from munet.run.deadline import Deadline
 from munet.training.batches.stream import Resize

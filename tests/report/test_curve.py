@@ -14,7 +14,7 @@ from munet.config.pretrain import Recipe
 from munet.data.splits import Split
 from munet.joint.held_out import predict
 from munet.joint.program import Programs
-from munet.joint.workdir import CurvePoint
+from munet.joint.records import CurvePoint
 from munet.methods.pretraining import recipe
 from munet.methods.pretraining.learner import Pretrained, Pretraining
 from munet.report.curve import to_svg

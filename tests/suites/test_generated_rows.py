@@ -8,7 +8,9 @@ import pytest
 
 from munet import kinds
 from munet.config import MuirExperiment, to_json
-from munet.joint.workdir import Beginning, CurvePoint, Workdir
+from munet.joint.beginning import Beginning
+from munet.joint.records import CurvePoint
+from munet.joint.workdir import Workdir
 from munet.methods.muir.folding import sizes
 from munet.methods.muir.result import MUIR, GeneratedLeaf, MuirReplica, MuirResult, MuirTaskResult
 from munet.suites import results

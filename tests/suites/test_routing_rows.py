@@ -10,7 +10,8 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from munet.joint.workdir import Beginning, Decision
+from munet.joint.beginning import Beginning
+from munet.joint.records import Decision
 from munet.methods.gumbel_matrix.result import RoutedReplica, RoutedTask, RoutingResult
 from munet.suites import routing_rows
 from munet.suites.routing_report import Trained

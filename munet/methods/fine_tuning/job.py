@@ -20,9 +20,10 @@ from munet.joint.learner import Facts
 from munet.joint.preparation import Say, check_shared, open_inputs
 from munet.joint.program import Spread
 from munet.joint.publishing import put
+from munet.joint.records import JointResult, ReplicaResult, TaskResult
 from munet.joint.rounds import Stream
 from munet.joint.run import Finished
-from munet.joint.workdir import TRAIN, JointResult, ReplicaResult, TaskResult, Workdir
+from munet.joint.workdir import TRAIN, Workdir
 from munet.methods.fine_tuning.learner import FineTuning
 from munet.run.setup import together
 from munet.run.start import RootComponents

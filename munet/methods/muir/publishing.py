@@ -10,8 +10,9 @@ import numpy as np
 from safetensors.numpy import save
 
 from munet.joint.best import best_of_task, best_point
+from munet.joint.records import CurvePoint
 from munet.joint.run import Finished
-from munet.joint.workdir import CurvePoint, Workdir
+from munet.joint.workdir import Workdir
 from munet.methods.muir import folding
 from munet.methods.muir.adapters import num_private, with_adapters
 from munet.methods.muir.generic import generic

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from munet import intervals
 from munet.config.pretrain import PretrainConfig, Recipe
-from munet.joint.workdir import PretrainResult
+from munet.joint.records import PretrainResult
 from munet.methods.pretraining import recipe as recipes
 from munet.text import duration, with_interval
 from munet.types import TaskInfo

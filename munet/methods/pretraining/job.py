@@ -13,9 +13,10 @@ from munet.data.tasks import Task
 from munet.errors import ConfigError
 from munet.joint.job import Free, Job, Length, Words
 from munet.joint.preparation import Say, check_shared, open_inputs
+from munet.joint.records import PretrainResult
 from munet.joint.rounds import Stream
 from munet.joint.run import Finished
-from munet.joint.workdir import PRETRAIN, PretrainResult, Workdir
+from munet.joint.workdir import PRETRAIN, Workdir
 from munet.methods.pretraining import card, examples
 from munet.methods.pretraining import recipe as recipes
 from munet.methods.pretraining.learner import STREAM, Pretraining
