@@ -61,6 +61,7 @@ def new_directory(option: str, to: str) -> Iterator[Path]:
             with _held_alone(place):
                 try:
                     yield place
+                    _sync(place)
                     os.replace(place, target)  # noqa: PTH105 - over an empty directory too, but over no other
                 except BaseException:
                     shutil.rmtree(place, ignore_errors=True)
@@ -72,6 +73,18 @@ def new_directory(option: str, to: str) -> Iterator[Path]:
         ) from None
     except OSError as error:
         raise WorkdirError(f"--{option}={target} cannot be written: {error.strerror or error}.") from error
+
+
+def _sync(place: Path) -> None:
+    """Has the operating system write all that lies in a directory, so that no power cut leaves the name without it."""
+    for folder, _, names in os.walk(place):
+        for name in names:
+            descriptor = os.open(Path(folder, name), os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+        sync_directory(Path(folder))
 
 
 @contextmanager

@@ -67,3 +67,19 @@ def test_one_that_is_moved_before_it_is_locked_is_made_anew(tmp_path: Path, monk
             (made / "file").write_text("ours")
     assert len(calls) == 3
     assert names(tmp_path / "new") == ["file"]
+
+
+def test_all_of_it_is_on_the_disk_before_it_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target, synced, fsync = tmp_path / "new", set[int](), os.fsync
+
+    def noted(descriptor: int) -> None:
+        if not target.exists():
+            synced.add(os.fstat(descriptor).st_ino)
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    with new_directory("to", str(target)) as place:
+        (place / "inside").mkdir()
+        for file in (place / "one", place / "inside" / "two"):
+            file.write_text("x")
+    assert synced >= {path.stat().st_ino for path in (target, *target.rglob("*"))}
