@@ -5,7 +5,8 @@ comparisons are corrected for. A quality's interval is Wilson's. Two models on t
 image: only those that one has right and the other wrong say which is better (Bonett and Price's interval). Where it is
 not known which images those are, the two intervals are taken together (Newcombe), which is wider than need be.
 
-Balanced accuracy weighs images by class; it is as sure as plain accuracy on `effective_images` images.
+Balanced accuracy weighs images by class, so one is as sure as its small classes are: their own shares count, not the
+mean's. It is as sure as plain accuracy on `effective_images` images.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from statistics import NormalDist
 import numpy as np
 from jaxtyping import Bool
 
-from munet.quality import Quality
+from munet.quality import Quality, Stratum
 
 CONFIDENCE = 0.95
 _Z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
@@ -43,11 +44,24 @@ def of_accuracy(quality: Quality) -> Interval:
 
 
 def effective_images(quality: Quality) -> float:
-    """Images whose plain accuracy would be as sure: those counted, or fewer where small classes weigh as large ones."""
-    if not quality.strata:
+    """Images whose plain accuracy would be as sure: those counted, or fewer where small classes weigh as large ones.
+
+    The variance of a balanced accuracy is the sum of those of its classes. Of each size one right and one wrong image
+    more are counted, so that a small class that is right throughout is not right for sure.
+    """
+    if len(quality.strata) <= 1:
         return float(quality.counted)
     classes = sum(stratum.classes for stratum in quality.strata)
-    return classes**2 / math.fsum(stratum.classes / stratum.size for stratum in quality.strata)
+    at_equal_shares = classes**2 / math.fsum(stratum.classes / stratum.size for stratum in quality.strata)
+    variance = math.fsum(_variance(stratum) for stratum in quality.strata) / classes**2
+    spread = quality.value * (1 - quality.value)
+    return min(spread / variance, at_equal_shares) if spread else at_equal_shares
+
+
+def _variance(stratum: Stratum) -> float:
+    """Of the sum of the shares of its classes."""
+    share = (stratum.correct + 1) / (stratum.size * stratum.classes + 2)
+    return stratum.classes * share * (1 - share) / stratum.size
 
 
 def of_difference(first: float, second: float, first_interval: Interval, second_interval: Interval) -> Interval:
@@ -79,14 +93,18 @@ def of_paired_difference(
       metric: `accuracy` or `balanced_accuracy`.
     """
     counted = np.array([number for number in counted_per_class if number])
-    is_plain = metric == "accuracy"
-    weights = np.full(len(first), 1 / len(first)) if is_plain else np.repeat(1 / (len(counted) * counted), counted)
-    images = 1 / float((weights**2).sum())  # `effective_images`
-    # One image more for each side, so that two models that agree everywhere are not equal for sure.
-    better = (float(weights[first & ~second].sum()) * images + 1) / (images + 2)
-    worse = (float(weights[second & ~first].sum()) * images + 1) / (images + 2)
-    margin = _Z * math.sqrt((better + worse - (better - worse) ** 2) / (images + 2))
-    return max(better - worse - margin, -1.0), min(better - worse + margin, 1.0)
+    if metric == "accuracy":
+        counted = counted.sum(keepdims=True)  # as one class
+    ends = np.cumsum(counted)[:-1]
+    wins, losses = (
+        np.array([part.sum() for part in np.split(chosen, ends)]) for chosen in (first & ~second, second & ~first)
+    )
+    # One image more for each side of each class, so that two models that agree everywhere are not equal for sure.
+    better, worse = (wins + 1) / (counted + 2), (losses + 1) / (counted + 2)
+    difference = float((better - worse).mean())
+    variances = (better + worse - (better - worse) ** 2) / (counted + 2)
+    margin = _Z * math.sqrt(float(variances.sum())) / len(counted)
+    return max(difference - margin, -1.0), min(difference + margin, 1.0)
 
 
 def tells_apart(interval: Interval) -> bool:

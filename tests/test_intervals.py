@@ -24,7 +24,9 @@ def test_balanced_accuracy_is_as_sure_as_its_small_classes_are() -> None:
     assert intervals.effective_images(even) == 20
     assert of_quality(even) == of_quality(Quality(16, 20))
     skewed = quality_of("balanced_accuracy", [800, 8], [1000, 10])
-    assert intervals.effective_images(skewed) == pytest.approx(4 / (1 / 1000 + 1 / 10))
+    assert 30 < intervals.effective_images(skewed) < 4 / (1 / 1000 + 1 / 10)
+    whole = quality_of("balanced_accuracy", [1000, 10], [1000, 10])
+    assert intervals.effective_images(whole) == pytest.approx(4 / (1 / 1000 + 1 / 10))
     narrow, wide = intervals.of_accuracy(skewed), of_quality(skewed)
     assert wide[1] - wide[0] > 3 * (narrow[1] - narrow[0])
 
@@ -51,6 +53,22 @@ def test_intervals_hold_the_truth(metric: str, share: float) -> None:
     assert 0.92 <= held["one"] / RUNS <= 0.98
     assert 0.92 <= held["paired"] / RUNS <= 0.99
     assert held["apart"] >= held["paired"]  # what is not paired promises less
+
+
+@pytest.mark.parametrize("counted", [[10, *[200] * 9], [5, *[1000] * 9], [20, 20, *[500] * 8]])
+def test_balanced_intervals_hold_the_truth_where_small_classes_are_harder(counted: list[int]) -> None:
+    random, sizes = np.random.default_rng(2), np.array(counted)
+    shares = np.where(sizes < 100, 0.5, 0.98)
+    by_image = np.repeat(shares, sizes)
+    one = paired = 0
+    for _ in range(RUNS):
+        first, second = (random.random(sizes.sum()) < by_image for _ in range(2))
+        correct = [int(part.sum()) for part in np.split(first, np.cumsum(sizes)[:-1])]
+        low, high = of_quality(quality_of("balanced_accuracy", correct, counted))
+        one += low <= shares.mean() <= high
+        paired += not tells_apart(of_paired_difference(first, second, counted, "balanced_accuracy"))
+    assert 0.91 <= one / RUNS <= 0.99
+    assert 0.91 <= paired / RUNS <= 0.995
 
 
 def test_pairs_tell_apart_what_two_counts_cannot() -> None:

@@ -21,6 +21,8 @@ from scipy import stats
 from munet.intervals import CONFIDENCE, Interval, tells_apart
 from munet.suites.rows import Row
 
+_EQUAL = 1e-9  # two differences of shares that are the same but for rounding
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -30,7 +32,7 @@ class Comparison:
       method, title: who is compared.
       difference: mean over seeds of the mean difference over tasks; None without a common pair.
       num_seeds, num_tasks: that both have.
-      interval: t interval over seeds; None for fewer than two seeds.
+      interval: t interval over seeds (`over_seeds`); None where they tell nothing.
       wider: interval over seeds and tasks; None for fewer than two seeds or two tasks.
       won, tied, lost: pairs of seed and task.
     """
@@ -88,12 +90,23 @@ def _compare(rows: Sequence[Row], method: str, title: str, against: str) -> Comp
         float(by_seed.mean()),
         len(seeds),
         len(tasks),
-        t_interval(by_seed) if len(seeds) > 1 else None,
+        over_seeds(by_seed),
         crossed_interval(table) if len(seeds) > 1 and len(tasks) > 1 else None,
         int((table > 0).sum()),
         int((table == 0).sum()),
         int((table < 0).sum()),
     )
+
+
+def over_seeds(differences: np.ndarray) -> Interval | None:
+    """Student's t interval of a mean difference, a value a seed.
+
+    None of a single seed; and where all seeds have the same difference but zero, which accuracies, being counts, have
+    by chance: an interval without width would tell two equal methods apart.
+    """
+    if len(differences) < 2 or (np.ptp(differences) < _EQUAL and abs(differences[0]) >= _EQUAL):
+        return None
+    return t_interval(differences)
 
 
 def t_interval(values: np.ndarray, confidence: float = CONFIDENCE) -> Interval:

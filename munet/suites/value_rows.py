@@ -17,7 +17,7 @@ from munet.intervals import Interval
 from munet.joint.workdir import Workdir
 from munet.methods.muir.metrics import METRICS
 from munet.methods.muir.result import MUIR, MuirResult
-from munet.suites.paired import t_interval
+from munet.suites.paired import over_seeds
 from munet.suites.summary import Sample
 
 Version = Literal["end", "best"]
@@ -132,8 +132,8 @@ class Gain:
 
     @property
     def interval(self) -> Interval | None:
-        """Student's t interval over the seeds; None of a single one."""
-        return t_interval(np.array(self.values)) if len(self.values) > 1 else None
+        """Student's t interval over the seeds; None where they tell nothing."""
+        return over_seeds(np.array(self.values))
 
 
 def gains(rows: Sequence[ValueRow], against: str, version: Version) -> list[Gain]:
