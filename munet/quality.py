@@ -88,8 +88,8 @@ def standard_error(quality: Quality) -> float:
     """The binomial standard error of a quality: how far it lies from that on endless images, about.
 
     Half an image is added to the right ones and to the wrong ones, so that a flawless result has an error, too. Of a
-    balanced quality it is that of plain accuracy on as many images, less than its own where small classes are hard: runs
-    choose versions by it, and go on as they began. What people are shown has `munet.intervals`.
+    balanced quality it is that of plain accuracy on as many images, less than its own where small classes are hard:
+    runs choose versions by it, and go on as they began. What people are shown has `munet.intervals`.
     """
     share = (quality.value * quality.counted + 0.5) / (quality.counted + 1)
     return math.sqrt(share * (1 - share) / (quality.counted + 1))
