@@ -31,7 +31,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module", params=LEARNERS)
+# Of the four learners that fine-tune the others are variants.
+_SLOW = ("separate fine-tuning", "joint adapters")
+
+
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(name, marks=[pytest.mark.slow] if name in _SLOW else []) for name in LEARNERS],
+)
 def candidate(request: pytest.FixtureRequest, folder: Path) -> Candidate:
     return Candidate(LEARNERS[request.param](folder))
 

@@ -121,7 +121,7 @@ def test_stacked_children_equal_the_plain_loop() -> None:
     assert_equals_reference([random_child(seed, id=seed + 1, image_size=48) for seed in range(4, 6)], settings)
 
 
-@pytest.mark.parametrize("microbatch", [8, pytest.param(6, marks=pytest.mark.slow), 1])
+@pytest.mark.parametrize("microbatch", [*(pytest.param(size, marks=pytest.mark.slow) for size in (8, 6)), 1])
 def test_children_whose_batches_pass_in_parts_equal_the_plain_loop(microbatch: int) -> None:
     """Stacked and not; of 16 images in parts of 8, of 6 (three, the last filled up) and of 1."""
     settings = config()

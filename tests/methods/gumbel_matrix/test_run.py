@@ -232,7 +232,8 @@ def test_each_is_named_with_what_would_be_right(changes: dict[str, str], expecte
 
 def test_logits_that_do_not_learn_are_allowed_and_said(tmp_path: Path) -> None:
     config: Any = routed.sines(tmp_path, router_learning_rate=0, p_init=(0.3,))
-    said = notes(config, tmp_path / "run")
+    said: list[str] = []
+    prepare(config, said.append)
     assert "router_learning_rate = 0: connections stay as probable as p_init says (0.3)." in said
 
 
