@@ -83,9 +83,9 @@ class Inputs:
         if isinstance(image, str | os.PathLike):
             image = photos.read_bytes(Path(image))
         if isinstance(image, bytes | bytearray | memoryview):
-            return self._stored(photos.decode_as(bytes(image), self._side, self.value_range))
+            return photos.decode_as(bytes(image), self._side, self.value_range, self._stored)
         if isinstance(image, Image.Image):
-            return self._stored(photos.convert(image, self._side, self.value_range))
+            return photos.convert(image, self._side, self.value_range, self._stored)
         return self._stored(_array(image))
 
     def read_all(self, images: Any) -> UInt8[np.ndarray, "n h w c"] | list[Pixels]:

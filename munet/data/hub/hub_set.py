@@ -20,7 +20,6 @@ from jaxtyping import UInt8
 from munet.data import images as pixels
 from munet.data import photos
 from munet.data.hub.columns import image_column, label_column
-from munet.data.room import DECODING
 from munet.data.value_range import ValueRange
 from munet.errors import DataError, nearest
 from munet.paths import expanded
@@ -136,11 +135,8 @@ class HubSet:
         def decode(item: tuple[str, bytes]) -> pixels.Pixels:
             where, data = item
             try:
-                header = photos.read_header(data)
                 # Squashed at once, so that large photos are never in memory together.
-                is_large = max(header.width, header.height) > canvas
-                with DECODING.room_for(header.width * header.height):
-                    return photos.decode(data, canvas if is_large else None, self.value_range)
+                return photos.decode_as(data, lambda size: canvas if max(size) > canvas else None, self.value_range)
             except photos.BadImageError as error:
                 raise DataError(f"{self.uri}: image {where} cannot be decoded: {error}.") from error
 
