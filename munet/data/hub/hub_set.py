@@ -93,17 +93,18 @@ class HubSet:
             found += table.column(self.label).to_pylist()
         return found
 
-    def content(self, rows: Sequence[Rows]) -> str:
-        """SHA-256 (hexadecimal) of the encoded images in their order: the same wherever the set lies.
+    def content(self, rows: Sequence[Rows]) -> tuple[str, list[bytes]]:
+        """SHA-256 (hexadecimal) of the encoded images in their order, the same wherever the set lies; and of each.
 
         Raises:
           DataError: an image is missing.
         """
-        hasher = hashlib.sha256()
+        hasher, each = hashlib.sha256(), []
         for _, data in self._encoded(rows):
             hasher.update(len(data).to_bytes(8, "little"))
             hasher.update(data)
-        return hasher.hexdigest()
+            each.append(hashlib.sha256(data).digest())
+        return hasher.hexdigest(), each
 
     def state(self, rows: Sequence[Rows]) -> list[object]:
         """What changes on this machine whenever the rows' content does; quick to get."""
