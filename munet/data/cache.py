@@ -26,7 +26,9 @@ from munet.store.local import TEMPORARY_PREFIX
 from munet.store.replacing import new_folder, replacing
 
 _MANIFEST = shared_entries.MANIFEST
-_LEFTOVER_SECONDS = 3600.0  # an unfinished entry older than this belongs to a process that was killed
+# An unfinished entry that nothing was written into for so long belongs to a process that was killed. It is long, since
+# not every file system notes when a mapped file is written.
+_LEFTOVER_SECONDS = 86_400.0
 
 NamedArrays = Mapping[str, np.ndarray]
 Allocate = Callable[[str, tuple[int, ...]], np.ndarray]  # a uint8 array of zeros to be filled, by name and shape
@@ -150,25 +152,26 @@ def _share(url: str, place: Path) -> None:
 
 def _read(place: Path, *, is_mapped: bool = False) -> NamedArrays | None:
     """The arrays of an entry; None where there is none or it is damaged (it is removed then, to be built again)."""
-    try:
-        manifest = json.loads((place / _MANIFEST).read_text())
-        return {name: _read_array(place / f"{name}.npy", digest, is_mapped) for name, digest in manifest.items()}
-    except FileNotFoundError:
-        is_there = place.exists()
-    except PermissionError as error:  # not damaged, and not ours to remove
-        logger.warning(
-            "the cache entry %s is somebody else's and cannot be read (%s): it is made anew for this start. Its owner "
-            "shares it with `chmod -R a+rX %s`; MUNET_CACHE_DIR gives you a cache of your own",
-            place,
-            error.strerror,
-            place.parent,
-        )
-        return None
-    except (OSError, ValueError, AttributeError, EOFError) as error:
-        logger.warning("rebuilding the damaged cache entry %s: %s", place, error)
-        is_there = True
-    if is_there:
-        shutil.rmtree(place, ignore_errors=True)
+    for _ in range(2):  # an entry that was not there a moment ago is another process's, and whole
+        try:
+            manifest = json.loads((place / _MANIFEST).read_text())
+            return {name: _read_array(place / f"{name}.npy", digest, is_mapped) for name, digest in manifest.items()}
+        except FileNotFoundError:
+            if not place.exists():
+                return None
+        except PermissionError as error:  # not damaged, and not ours to remove
+            logger.warning(
+                "the cache entry %s is somebody else's and cannot be read (%s): it is made anew for this start. Its "
+                "owner shares it with `chmod -R a+rX %s`; MUNET_CACHE_DIR gives you a cache of your own",
+                place,
+                error.strerror,
+                place.parent,
+            )
+            return None
+        except (OSError, ValueError, AttributeError, EOFError) as error:
+            logger.warning("rebuilding the damaged cache entry %s: %s", place, error)
+            break
+    shutil.rmtree(place, ignore_errors=True)
     return None
 
 
@@ -235,10 +238,20 @@ def remove_leftovers(parent: Path) -> None:
     """Removes what processes that were killed had begun to write there."""
     for path in parent.glob(f"{TEMPORARY_PREFIX}*"):
         try:
-            is_old = time.time() - path.stat().st_mtime > _LEFTOVER_SECONDS
-        except FileNotFoundError:  # its process just finished
+            is_old = time.time() - _last_written(path) > _LEFTOVER_SECONDS
+        except OSError:  # its process just finished, or it is somebody else's
             continue
         if is_old and path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
         elif is_old:
             path.unlink(missing_ok=True)
+
+
+def _last_written(path: Path) -> float:
+    """When a file, a folder or any file in it was changed; a folder's own time stays while its files are filled.
+
+    Raises:
+      OSError: it is gone, or one of its files; or it cannot be read.
+    """
+    inside = path.iterdir() if path.is_dir() else ()
+    return max(part.stat().st_mtime for part in (path, *inside))

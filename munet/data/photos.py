@@ -1,7 +1,7 @@
 """Image files as people have them: any common format, any size, turned by EXIF, damaged now and then.
 
 Every complaint is a `BadImageError` with one reason, so that a caller may name the file and go on. Nothing is decoded
-before its size is known: a small file can claim to be a huge image.
+before its size is known: a small file can claim to be a huge image. Many large ones wait for each other (`room.py`).
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from PIL import Image, UnidentifiedImageError
 from munet.data import conversion
 from munet.data.conversion import BadImageError, Side
 from munet.data.images import Pixels
+from munet.data.room import DECODING
 from munet.data.value_range import ValueRange
 
 __all__ = ["BadImageError", "ImageHeader", "check_size", "decode", "quietly", "read_bytes", "read_header"]
@@ -74,6 +75,10 @@ def read_header(data: bytes) -> ImageHeader:
         return ImageHeader(width, height, conversion.is_grey(image))
 
 
+def _as_it_is(pixels: Pixels) -> Pixels:
+    return pixels
+
+
 def decode(data: bytes, canvas: Side | None, value_range: ValueRange | None = None) -> Pixels:
     """The pixels of an image file, upright; of an animation the first frame, 16 bits rounded to 8, on white.
 
@@ -93,8 +98,15 @@ def decode(data: bytes, canvas: Side | None, value_range: ValueRange | None = No
     return decode_as(data, lambda _: canvas, value_range)
 
 
-def decode_as(data: bytes, choose: Choose, value_range: ValueRange | None = None) -> Pixels:
+def decode_as(
+    data: bytes, choose: Choose, value_range: ValueRange | None = None, finish: Callable[[Pixels], Pixels] = _as_it_is
+) -> Pixels:
     """As `decode`, on a canvas that follows from the image's height and width.
+
+    Args:
+      data, value_range: as for `decode`.
+      choose: gives the canvas.
+      finish: what is done with the pixels while there is room for them (`room.py`); it decodes nothing.
 
     Raises:
       BadImageError: as `decode`.
@@ -102,11 +114,20 @@ def decode_as(data: bytes, choose: Choose, value_range: ValueRange | None = None
     with _opened(data) as image:
         canvas = choose(conversion.upright_size(image))
         side = canvas if isinstance(canvas, int) or canvas is None else max(canvas)
+        whole = image.width * image.height
         drafted = image.draft(None, (side, side)) if side else None
-        return conversion.to_pixels(image, canvas, drafted[1] if drafted else None, value_range)
+        # A progressive JPEG is in memory as a whole, whatever it is decoded to.
+        pixels = whole if image.info.get("progressive") else image.width * image.height
+        with DECODING.room_for(pixels):
+            return finish(conversion.to_pixels(image, canvas, drafted[1] if drafted else None, value_range))
 
 
-def convert(image: Image.Image, choose: Choose, value_range: ValueRange | None = None) -> Pixels:
+def convert(
+    image: Image.Image,
+    choose: Choose,
+    value_range: ValueRange | None = None,
+    finish: Callable[[Pixels], Pixels] = _as_it_is,
+) -> Pixels:
     """As `decode_as`, of an image that Pillow has opened or made, in any mode; its present frame.
 
     Raises:
@@ -114,7 +135,9 @@ def convert(image: Image.Image, choose: Choose, value_range: ValueRange | None =
     """
     with _explained():
         check_size(image)
-        return conversion.to_pixels(image, choose(conversion.upright_size(image)), value_range=value_range)
+        canvas = choose(conversion.upright_size(image))
+        with DECODING.room_for(image.width * image.height):
+            return finish(conversion.to_pixels(image, canvas, value_range=value_range))
 
 
 @contextmanager

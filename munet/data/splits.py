@@ -15,6 +15,7 @@ from typing import Literal, get_args
 import numpy as np
 from jaxtyping import Int, Int32, UInt8
 
+from munet.data.equal_images import digests_of, notes_on_equal_images
 from munet.data.streamed import StreamedImages
 from munet.errors import DataError
 from munet.types import Objective
@@ -209,7 +210,12 @@ def source_of_arrays(
     sizes = {name: len(splits[name]) for name in SPLITS}
     height, width, channels = images.shape[1:]
     shape = (height, width, channels)
-    return Source(tuple(class_names), sizes, hasher.hexdigest(), lambda: splits, image_shape=shape)
+    notes = notes_on_equal_images(
+        {name: digests_of(splits[name].decoded) for name in SPLITS},
+        {name: splits[name].labels for name in SPLITS},
+        "pixels",
+    )
+    return Source(tuple(class_names), sizes, hasher.hexdigest(), lambda: splits, notes, image_shape=shape)
 
 
 def check_sizes(uri: str, sizes: Mapping[SplitName, int]) -> None:

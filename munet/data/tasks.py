@@ -170,13 +170,19 @@ def _check_names(uri: str, names: Sequence[str]) -> None:
 
 def _check_alike(uri: str, class_names: Sequence[str]) -> None:
     """Refuses two classes that nobody can tell apart by their names."""
-    known: dict[str, str] = {}
-    for name in class_names:
+    known: dict[str, int] = {}
+    for number, name in enumerate(class_names):
         shown = unicodedata.normalize("NFC", name).strip()
-        if known.setdefault(shown, name) != name:
+        before = class_names[known.setdefault(shown, number)]
+        if before != name:
             raise DataError(
-                f"{uri}: two classes are called {shown!r} but for blanks around it or its encoding: {known[shown]!a} "
+                f"{uri}: two classes are called {shown!r} but for blanks around it or its encoding: {before!a} "
                 f"and {name!a}. Give both one name, or two that differ."
+            )
+        if known[shown] != number:
+            raise DataError(
+                f"{uri}: two classes are called {name!r}, numbers {known[shown]} and {number}. Give them names that "
+                "differ, or their images one label."
             )
 
 

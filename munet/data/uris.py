@@ -41,6 +41,7 @@ class Scheme:
       may_be_path: what follows is a name, or a path if it begins as one (`/`, `~`, `.`).
       path_options: options that may follow a path all the same, unless there is a file of the whole name.
       has_changes: the options of `changed.py` may follow, which make another task of a set.
+      is_decoded_whole: images are pixels before they are squashed; else files are squashed while they are decoded.
     """
 
     opener: str
@@ -49,6 +50,7 @@ class Scheme:
     may_be_path: bool = False
     path_options: tuple[str, ...] = ()
     has_changes: bool = False
+    is_decoded_whole: bool = True
 
     def open(self, uri: TaskUri, settings: OpenSettings) -> Source:
         """Opens a data set of this kind; raises `DataError`."""
@@ -61,8 +63,10 @@ SCHEMES = {
     "tfds": Scheme("tfds.tfds:open_prepared", has_options=True, has_changes=True),
     "npz": Scheme("npz:open_npz", is_path=True),
     "builtin": Scheme("builtin.builtin:open_builtin", has_changes=True),
-    "folder": Scheme("folder.folder:open_folder", is_path=True, path_options=("range",)),
-    "hf": Scheme("hub.hub:open_hugging_face", has_options=True, may_be_path=True, has_changes=True),
+    "folder": Scheme("folder.folder:open_folder", is_path=True, path_options=("range",), is_decoded_whole=False),
+    "hf": Scheme(
+        "hub.hub:open_hugging_face", has_options=True, may_be_path=True, has_changes=True, is_decoded_whole=False
+    ),
     "memory": Scheme("memory:open_memory"),
     "muir": Scheme("muir:open_muir", is_path=True, path_options=("task", "noisy")),
     "text": Scheme("text:open_text", is_path=True),

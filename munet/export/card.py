@@ -136,8 +136,10 @@ def _measured(system: RunView, model: PortableModel) -> Iterable[str]:
 def _preparation(model: PortableModel) -> Iterable[str]:
     size = model.image_size
     smooth = "smoothed where it shrinks" if model.antialias else "without smoothing where it shrinks"
+    known = model.value_range
+    grey = f", of values where {known.low:g} is black and {known.high:g} white" if known else ""
     steps = [
-        "Turned as its orientation tag says; RGB, transparency composited on white; grey: three equal channels.",
+        f"Turned as its orientation tag says; RGB, transparency composited on white; grey: three equal channels{grey}.",
         _brought(model),
         f"Resized to {size}x{size}, whatever its aspect: bilinear, pixels' centres at halves, {smooth} "
         f"(PyTorch: `interpolate(mode='bilinear', antialias={model.antialias})`).",

@@ -35,10 +35,11 @@ def usage(model: PortableModel) -> Usage:
         "(`--config.root=model.npz`), timm loads it into a ViT of its sizes (`model.load_pretrained`).",
         f"""\
 import json, munet, numpy
-from PIL import Image
+from PIL import Image, ImageOps
 
 root, arrays = munet.load_root("model.npz", image_size={size}), numpy.load("model.npz")
-image = {model.reading}.resize(({size}, {size}), Image.Resampling.BILINEAR)
+{model.reading}
+image = image.resize(({size}, {size}), Image.Resampling.BILINEAR)
 features = root.features(numpy.asarray(image, numpy.float32)[None] / 127.5 - 1)
 logits = features @ arrays["head/kernel"] + arrays["head/bias"]
 print(json.load(open("munet.json"))["class_names"][logits[0].argmax()])

@@ -5,7 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
+from munet.data.uris import SCHEMES
+from munet.data.value_range import ValueRange
 from munet.errors import CorruptionError
+from munet.export.reading import reading
+from munet.serving.inputs import Inputs
 from munet.system.view import RunView
 from munet.types import TaskName
 from munet.vit import architecture
@@ -27,6 +31,8 @@ class PortableModel:
       class_names: in the order of the head's outputs.
       components: arrays by component and path, in path order; low-rank updates are merged into their blocks.
       image_shape: height, width and channels that the task's images were brought to; (): the run did not note it.
+      value_range: of the task's grey files, where it says so.
+      is_decoded_whole: whether the task's images were squashed from all of their pixels (see `munet.data.uris`).
     """
 
     task: TaskName
@@ -37,16 +43,13 @@ class PortableModel:
     class_names: tuple[str, ...]
     components: Components
     image_shape: tuple[int, ...] = ()
+    value_range: ValueRange | None = None
+    is_decoded_whole: bool = True
 
     @property
     def reading(self) -> str:
-        """Python that reads `image.png` with Pillow as the task's images were read, in three channels."""
-        code = 'Image.open("image.png").convert("RGB")'
-        if self.image_shape:
-            height, width, channels = self.image_shape
-            code += f".resize(({width}, {height}), Image.Resampling.BILINEAR)"
-            code += '.convert("L").convert("RGB")' if channels == 1 else ""
-        return code
+        """Lines of Python that read `image.png` with Pillow as the task's images were read: `image`, in mode RGB."""
+        return reading(self.image_shape, self.canvas, self.value_range, is_decoded_whole=self.is_decoded_whole)
 
     @cached_property
     def num_blocks(self) -> int:
@@ -97,13 +100,16 @@ def of_task(system: RunView, task: TaskName) -> PortableModel:
         users = {user for id in system.state.used_by(model) if id in error.text for user in system.users(id)}
         needed = ", ".join(name for name in system.models if name in users or name == task)
         raise CorruptionError(f"{error.text} It is needed by: {needed}.", error.advice) from error
+    inputs = Inputs.of(system, task)
     return PortableModel(
         task=task,
         variant=architecture.get_variant(system.experiment.variant),
         image_size=int(model.hyperparameters["image_size"]),
-        canvas=2 * max(system.experiment.search_space.image_size),  # as the task's own images were limited
+        canvas=inputs.canvas,
         antialias=system.experiment.antialias,
         class_names=system.task(task).class_names,
         components={name: dict(arrays) for name, arrays in merge_lora(loaded).items()},
-        image_shape=system.task(task).image_shape,
+        image_shape=inputs.shape or (),
+        value_range=inputs.value_range,
+        is_decoded_whole=SCHEMES[inputs.scheme].is_decoded_whole,
     )

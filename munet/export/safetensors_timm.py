@@ -88,10 +88,10 @@ def usage(model: PortableModel) -> Usage:
     size, smooth = model.image_size, model.antialias
     example = f"""\
 import {"modeling_munet, " if model.adapters else ""}numpy, timm, torch
-from PIL import Image
+from PIL import Image, ImageOps
 
 model = timm.create_model("local-dir:.", pretrained=True).eval()
-image = {model.reading}
+{model.reading}
 pixels = torch.from_numpy(numpy.array(image)).permute(2, 0, 1)[None] / 255
 images = torch.nn.functional.interpolate(pixels, ({size}, {size}), mode="bilinear", antialias={smooth}) * 2 - 1
 probabilities = model(images).softmax(-1)[0].tolist()

@@ -76,11 +76,11 @@ def usage(model: PortableModel) -> Usage:
         f"""\
 import json, numpy
 from jax import export
-from PIL import Image
+from PIL import Image, ImageOps
 
 model = export.deserialize(bytearray(open("model.stablehlo", "rb").read()))
-image = numpy.asarray({model.reading})
-probabilities = model.call(image[None])["probabilities"][0]
+{model.reading}
+probabilities = model.call(numpy.asarray(image)[None])["probabilities"][0]
 print(json.load(open("munet.json"))["class_names"][int(probabilities.argmax())], float(probabilities.max()))
 """,
     )

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TextIO
 
-from munet.data.folder.image_files import natural
+from munet.data.folder.image_files import is_folder, natural
 from munet.data.photos import SUFFIXES
 
 STANDARD_INPUT = "-"
@@ -33,10 +33,10 @@ def image_paths(given: Iterable[str], listed: TextIO) -> Iterator[str]:
 def _in(path: str) -> Iterator[str]:
     """The images of a folder, in natural order; a file as it is."""
     try:
-        is_folder = Path(path).is_dir()
+        has_more = Path(path).is_dir()
     except (OSError, ValueError):
-        is_folder = False  # reading it will say why
-    if not is_folder:
+        has_more = False  # reading it will say why
+    if not has_more:
         yield path
         return
     waiting, seen = [path], set()
@@ -48,7 +48,7 @@ def _in(path: str) -> Iterator[str]:
                 continue
             seen.add((status.st_dev, status.st_ino))
             with os.scandir(folder) as entries:
-                names = sorted((entry.name, entry.is_dir()) for entry in entries if not entry.name.startswith("."))
+                names = sorted((entry.name, is_folder(entry)) for entry in entries if not entry.name.startswith("."))
         except OSError:
             yield folder  # which cannot be read: reading it will say why
             continue

@@ -21,7 +21,7 @@ from munet.data import photos
 from munet.data.conversion import Side
 from munet.data.images import Pixels
 from munet.data.photos import BadImageError
-from munet.data.uris import parse_uri
+from munet.data.uris import SCHEMES, parse_uri
 from munet.data.value_range import ValueRange
 from munet.errors import UserError
 from munet.system.view import RunView
@@ -83,9 +83,9 @@ class Inputs:
         if isinstance(image, str | os.PathLike):
             image = photos.read_bytes(Path(image))
         if isinstance(image, bytes | bytearray | memoryview):
-            return self._stored(photos.decode_as(bytes(image), self._side, self.value_range))
+            return photos.decode_as(bytes(image), self._side, self.value_range, self._stored)
         if isinstance(image, Image.Image):
-            return self._stored(photos.convert(image, self._side, self.value_range))
+            return photos.convert(image, self._side, self.value_range, self._stored)
         return self._stored(_array(image))
 
     def read_all(self, images: Any) -> UInt8[np.ndarray, "n h w c"] | list[Pixels]:
@@ -134,7 +134,7 @@ class Inputs:
         is_large = max(size) > self.canvas
         if self.shape is None:
             return self.canvas if is_large else None
-        if self.scheme == "tfds":
+        if SCHEMES[self.scheme].is_decoded_whole:
             return None
         if self.scheme == "hf":
             return self.canvas if is_large else None

@@ -163,10 +163,11 @@ def prepare(
 ) -> Float[Array, "padded size size 3"] | Float[np.ndarray, "padded size size 3"]:
     """Images as validation images are prepared, filled up.
 
-    An array's own shape is compiled in. Images of a list lie in the corners of boxes as large as the canvas, so that
-    one program serves them all, whatever their shapes.
+    An array has the stored shape of the task's images, which may be larger than the canvas (`?canvas=` of a task): it
+    is resized from there, as in training, and its shape is compiled in. Images of a list lie in the corners of boxes as
+    large as the canvas, so that one program serves them all, whatever their shapes; larger ones are squashed to it.
     """
-    if isinstance(pixels, np.ndarray) and max(pixels.shape[1:3]) <= canvas:
+    if isinstance(pixels, np.ndarray):
         return _resize(_fill_up(pixels), size, antialias)  # type: ignore[no-any-return]  # of jit
     boxes = np.zeros((padded_size(len(pixels)), canvas, canvas, 3), np.uint8)
     sides = np.ones((2, len(boxes)), np.int32)

@@ -117,6 +117,37 @@ def test_leftovers_of_killed_processes_are_removed(tmp_path: Path) -> None:
     assert sorted(path.name for path in (tmp_path / "data").iterdir()) == [".tmp-new", "key"]
 
 
+def test_an_entry_that_is_being_filled_is_no_leftover(tmp_path: Path) -> None:
+    """Its folder is as old as the fill is long: another process with the same cache took it for a killed one's."""
+    begun, slow, killed = (tmp_path / "data" / name for name in (".tmp-begun", ".tmp-slow", ".tmp-killed"))
+    for folder, file_age, age in ((begun, 5, 100_000), (slow, 7_200, 7_200), (killed, 100_000, 100_000)):
+        folder.mkdir(parents=True)
+        (folder / "images.npy").touch()
+        for path, seconds in ((folder / "images.npy", file_age), (folder, age)):
+            os.utime(path, (time.time() - seconds,) * 2)
+    cache.cached_arrays(str(tmp_path), "key", Builder())
+    assert sorted(path.name for path in (tmp_path / "data").iterdir()) == [".tmp-begun", ".tmp-slow", "key"]
+
+
+@pytest.mark.parametrize("is_mapped", [False, True])
+def test_an_entry_that_comes_while_it_is_looked_for_is_kept(
+    is_mapped: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place, really_exists, asked = tmp_path / "data" / "key", Path.exists, []
+
+    def exists(path: Path) -> bool:
+        asked.append(path)
+        if asked == [place]:
+            cache._write(place, Builder()())  # another process does
+        return really_exists(path)
+
+    monkeypatch.setattr(Path, "exists", exists)
+    found = cache._read(place, is_mapped=is_mapped)
+    assert found is not None
+    _check(found)
+    assert (place / "manifest.json").is_file()
+
+
 def test_keys_differ_by_what_determines_the_content() -> None:
     assert cache.content_key("a", 1) == cache.content_key("a", 1)
     assert len({cache.content_key("a", 1), cache.content_key("a", 2), cache.content_key("a", "1")}) == 3

@@ -154,3 +154,21 @@ def test_images_of_pillow_that_cannot_be_used_are_named() -> None:
         munet.Task("a", [images[0], images[1].convert("F"), *images[2:]], LABELS)
     with pytest.raises(DataError, match="differ in size"):
         munet.Task("a", [images[0].resize((3, 3)), *images[1:]], LABELS)
+
+
+def test_equal_images_in_two_splits_or_of_two_classes_are_said() -> None:
+    """They are split one by one: nobody said that test images had been trained on."""
+    images = np.random.default_rng(0).integers(0, 256, (40, 4, 4), np.uint8)
+    labels = np.arange(40) % 2
+    test = (np.concatenate([images[:3], 255 - images[3:9]]), np.concatenate([labels[:3], labels[3:9]]))
+    assert opened(munet.Task("a", images, labels)).notes == ()
+    assert opened(munet.Task("a", images, labels, validation=test, test=(255 - images[9:], labels[9:]))).notes == (
+        "3 of 9 validation images are also in train (equal pixels).",
+    )
+    images[11], images[20] = images[10], images[12]  # of another class, and of the same
+    assert "Images with the pixels of one of another class: 1." in opened(munet.Task("a", images, labels)).notes
+    images[:] = images[0]  # all
+    notes = opened(munet.Task("a", images, labels)).notes
+    assert [note.split(" are ")[0] for note in notes[:3]] == [
+        "4 of 4 validation images", "4 of 4 test images", "4 of 4 test images"
+    ]  # fmt: skip

@@ -7,17 +7,21 @@ import threading
 import time
 import tracemalloc
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from munet.data import npz
+from munet.data import npz, photos
 from munet.data.room import Room
 from munet.data.tasks import load_task
 from munet.errors import DataError
+from munet.serving.inputs import Inputs
 from munet.threads import in_threads
+from tests.data.test_photos import encoded
 
 
 def write(path: Path, *, data: bytes | None = None, **arrays: np.ndarray) -> Path:
@@ -115,18 +119,43 @@ def test_large_images_are_decoded_one_after_the_other() -> None:
     assert 60 < most <= 100
 
 
-def test_decoding_a_folder_asks_for_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[int] = []
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The pixels of the images that room was asked for, one after the other."""
+    found: list[int] = []
 
     class Asked(Room):
-        def room_for(self, pixels: int):  # type: ignore[no-untyped-def]
-            asked.append(pixels)
-            return super().room_for(pixels)
+        @contextmanager
+        def room_for(self, pixels: int) -> Iterator[None]:
+            found.append(pixels)
+            with super().room_for(pixels):
+                yield
 
-    monkeypatch.setattr("munet.data.folder.pixels.DECODING", Asked(1))
+    monkeypatch.setattr("munet.data.photos.DECODING", Asked(1))
+    return found
+
+
+def test_decoding_a_folder_asks_for_room(tmp_path: Path, asked: list[int]) -> None:
     for name in "ab":
         (tmp_path / name).mkdir()
         for number in range(10):
             Image.new("RGB", (7, 9), (number, ord(name), 0)).save(tmp_path / name / f"{number}.png")
     load_task(f"folder:{tmp_path}", cache_dir="off").split("train")
     assert asked == [63] * 20
+
+
+@pytest.mark.parametrize("scheme", ["folder", "npz"])
+def test_images_that_are_served_ask_for_room(scheme: str, asked: list[int]) -> None:
+    """Sixteen threads that were sent a huge photo each decoded all of them at once."""
+    image = Image.new("RGB", (70, 90))
+    inputs = Inputs(scheme, (8, 8, 3), 16)
+    inputs.read(image)
+    inputs.read(encoded(image, "PNG"))
+    assert asked == [6300] * 2
+
+
+def test_a_photo_asks_for_the_room_that_it_is_decoded_in(asked: list[int]) -> None:
+    image = Image.new("RGB", (800, 400))
+    for is_progressive in (False, True):
+        photos.decode(encoded(image, "JPEG", progressive=is_progressive), 32)
+    assert asked == [100 * 50, 800 * 400]

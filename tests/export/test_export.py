@@ -86,7 +86,8 @@ def test_plain_models_are_roots_again_bit_for_bit(kind: str, format: str, tmp_pa
 @pytest.mark.parametrize("shape", [(), (24, 30, 1)])
 def test_the_program_needs_no_munet(shape: tuple[int, ...], tmp_path: Path) -> None:
     tasks = tuple(
-        TaskInfo(f"task{n}", f"folder:{n}", f"{n}", tuple("abcde"), 9, 9, 9, image_shape=shape) for n in (0, 1)
+        TaskInfo(f"task{n}", f"folder:{n}?range=0,200", f"{n}", tuple("abcde"), 9, 9, 9, image_shape=shape)
+        for n in (0, 1)
     )
     system = munet.open(str(workdir(tmp_path, tasks=tasks)))
     folder = system.export("task1", tmp_path / "out", "stablehlo")
@@ -94,6 +95,8 @@ def test_the_program_needs_no_munet(shape: tuple[int, ...], tmp_path: Path) -> N
     np.save(folder / "images.npy", pictures)
     Image.fromarray(pictures[0]).save(folder / "image.png")
     (example,) = re.findall(r"```python\n(.*?)```", (folder / CARD).read_text(), re.DOTALL)
+    assert "/ 200.0" in example
+    assert "reducing_gap" in example
     script = f"""{example}
 import sys
 assert "munet" not in sys.modules

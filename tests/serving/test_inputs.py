@@ -104,6 +104,18 @@ def test_other_sizes_come_to_the_stored_one(scheme: str) -> None:
         assert np.abs(found[..., 0] - expected).max() <= 3
 
 
+@pytest.mark.parametrize("scheme", ["tfds", "npz", "memory", "builtin"])
+def test_sets_that_were_squashed_from_pixels_have_files_squashed_so(scheme: str) -> None:
+    """A large JPEG was decoded at a fraction of its size, as those of folders, whose training images were too."""
+    noise = np.random.default_rng(0).integers(0, 256, (900, 700, 3), np.uint8)
+    data = encoded(Image.fromarray(noise), "JPEG", quality=95)
+    inputs = Inputs(scheme, (64, 64, 3), 64)
+    with Image.open(io.BytesIO(data)) as image:
+        whole = np.asarray(image)
+        np.testing.assert_array_equal(inputs.read(data), inputs.read(whole))
+        np.testing.assert_array_equal(inputs.read(image), inputs.read(whole))
+
+
 def test_runs_that_noted_no_shape_keep_images_up_to_their_canvas() -> None:
     inputs = Inputs("folder", None, 16)
     shapes = [image.shape for image in inputs.read_all([PIXELS, PIXELS[..., 0], np.zeros((40, 9, 3), np.uint8)])]

@@ -16,6 +16,7 @@ from munet.errors import UserError
 from munet.serving import one_pass, predictor, trie
 from munet.serving.together import Together
 from munet.vit import architecture
+from tests.evolution.simulation import make_tasks
 from tests.report.stored_run import write_run
 
 
@@ -52,6 +53,17 @@ def test_answers_are_those_of_predict(tmp_path: Path, seed: int) -> None:
         expected = opened.predict(task, images)
         assert (prediction.task, prediction.class_names) == (task, expected.class_names)
         np.testing.assert_allclose(prediction.probabilities, expected.probabilities, atol=1e-5)
+
+
+def test_images_stored_larger_than_twice_the_model_are_not_squashed_first(tmp_path: Path) -> None:
+    """`?canvas=` of a task stores such; they were shrunk twice where several tasks were asked, and once for one."""
+    infos = tuple(replace(info, image_shape=(150, 130, 3)) for info in make_tasks(3, 5, 4))
+    opened = system(tmp_path, 0, tasks=infos)
+    images = pixels(4, 150, 130, 3)
+    assert max(images.shape) > 2 * max(opened.experiment.search_space.image_size)
+    for task, prediction in opened.predict_all(images).items():
+        expected = opened.predict(task, images).probabilities
+        np.testing.assert_allclose(prediction.probabilities, expected, atol=1e-5)
 
 
 def test_low_rank_updates_are_part_of_their_block(tmp_path: Path) -> None:

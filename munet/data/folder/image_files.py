@@ -181,7 +181,7 @@ def _subfolders(uri: str, folder: Path, left_out: _LeftOut) -> list[Path]:
     for entry in _entries(uri, folder):
         if entry.name.startswith(".") or entry.name == "__MACOSX":
             left_out.hidden += 1
-        elif _is_folder(entry):
+        elif is_folder(entry):
             found.append(folder / entry.name)
         else:
             left_out.others[_kind(entry.name) + " beside the class folders"] += 1
@@ -205,7 +205,7 @@ def _images(uri: str, root: Path, class_folder: Path, left_out: _LeftOut) -> Ite
         for entry in sorted(_entries(uri, folder), key=lambda entry: natural(entry.name)):
             if entry.name.startswith("."):
                 left_out.hidden += 1
-            elif _is_folder(entry):
+            elif is_folder(entry):
                 inner.append(folder / entry.name)
             elif Path(entry.name).suffix.lower() not in SUFFIXES:
                 left_out.others[_kind(entry.name)] += 1
@@ -233,7 +233,8 @@ def _identity(folder: Path) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
-def _is_folder(entry: os.DirEntry[str]) -> bool:
+def is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry is a folder, or a symbolic link that leads to one."""
     try:
         return entry.is_dir()
     except OSError:  # a symbolic link to itself

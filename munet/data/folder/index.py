@@ -108,7 +108,9 @@ def _stamp(path: Path) -> Stamp | None:
         status = path.stat()
     except (OSError, ValueError):
         return None
-    if status.st_mtime_ns >= time.time_ns() - _RECENT_NS:
+    now = time.time_ns()
+    is_ahead = status.st_mtime_ns > now + _RECENT_NS  # it was set: by a camera without a clock, from an archive
+    if (status.st_ctime_ns if is_ahead else status.st_mtime_ns) >= now - _RECENT_NS:
         return None
     return status.st_size, status.st_mtime_ns, status.st_ctime_ns
 

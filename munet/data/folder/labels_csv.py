@@ -119,7 +119,8 @@ def _entry(folder: Path, line: int, cells: dict[str, str], problems: list[str]) 
         path = _otherwise_encoded(folder, path)
         if path is None:
             missing = folder / str(_inside(_relative(given, folder)))
-            problems.append(f"line {line}: there is no file {missing}. {_nearest_file(missing)}".rstrip())
+            hint = _nearest_file(missing) if len(problems) < _MAX_PROBLEMS else ""  # it takes long, and is not shown
+            problems.append(f"line {line}: there is no file {missing}. {hint}".rstrip())
     # Normal forms, as of folders that are classes: else two classes could print alike.
     label = unicodedata.normalize("NFC", cells["label"])
     return ImageFile(str(path), label, split) if len(problems) == before else None

@@ -7,11 +7,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from jaxtyping import Int, Int32
 
+from munet.data.equal_images import PAIRS
 from munet.data.folder.image_files import Listing
 from munet.data.folder.index import FileFacts
 from munet.data.splits import SplitName
-
-_PAIRS: tuple[tuple[SplitName, SplitName], ...] = (("validation", "train"), ("test", "train"), ("test", "validation"))
 
 
 def equal_files(
@@ -22,7 +21,7 @@ def equal_files(
 ) -> list[str]:
     """A sentence for each pair of splits that share files of equal content, and for each kind of contradiction."""
     notes = []
-    for name, other in _PAIRS:
+    for name, other in PAIRS:
         places = {facts[number].digest: number for number in reversed(parts[other].tolist())}
         shared = [number for number in parts[name].tolist() if facts[number].digest in places]
         if shared:

@@ -25,7 +25,6 @@ from munet.data.cache import Allocate, NamedArrays, cached_arrays, cached_large_
 from munet.data.folder.image_files import Listing
 from munet.data.folder.index import FileFacts, Progress
 from munet.data.open_settings import OpenSettings, TaskUri
-from munet.data.room import DECODING
 from munet.data.splits import Images
 from munet.data.streamed import StreamedImages
 from munet.data.value_range import ValueRange
@@ -150,11 +149,6 @@ class FolderPixels:
         files, root = self.listing.files, self.listing.root
         return {fact.digest: root / files[n].path for n, fact in reversed(list(enumerate(self.facts)))}
 
-    @cached_property
-    def _areas(self) -> Mapping[str, int]:
-        """The pixels of each content, by digest, as its header has them."""
-        return {fact.digest: fact.width * fact.height for fact in self.facts}
-
     def _decode(self, digest: str) -> pixels.Pixels:
         """The pixels of a content, on the canvas.
 
@@ -169,8 +163,7 @@ class FolderPixels:
             raise DataError(f"{self.uri.text}: {path} {error}, but could be a moment ago.") from error
         if hashlib.sha256(data).hexdigest() != digest:
             raise DataError(f"{self.uri.text}: {path} changed while it was read. Start again when it is complete.")
-        with DECODING.room_for(self._areas[digest]):
-            image = photos.decode(data, self._canvas.size, self.value_range)
+        image = photos.decode(data, self._canvas.size, self.value_range)
         if image.shape[:2] != self._canvas.shape:
             raise photos.BadImageError(
                 f"damaged: {image.shape[1]} x {image.shape[0]} pixels, its header says otherwise"

@@ -16,6 +16,7 @@ from jaxtyping import Int64
 
 from munet.data import images as pixels
 from munet.data.cache import cached_arrays, content_key
+from munet.data.equal_images import notes_on_equal_images
 from munet.data.hub.hub_set import HubSet, Rows, open_set
 from munet.data.open_settings import OpenSettings, TaskUri
 from munet.data.splits import (
@@ -34,6 +35,7 @@ from munet.data.splits import (
 from munet.errors import DataError, nearest
 
 FORMAT = 1  # part of every fingerprint: count up where all runs on such sets are to be refused
+CONTENT = 2  # of the hashes of encoded images in the cache; count up when more is kept
 DECODING = 2  # of the decoded arrays in the cache; count up when decoding or splitting changes
 
 OPTIONS = ("config", "revision", "train", "validation", "test", "image", "label", "range")
@@ -63,8 +65,9 @@ def open_hugging_face(uri: TaskUri, settings: OpenSettings) -> Source:
     every = [part for parts in rows.values() for part in parts]
     outside = opened.outside(every)
     content = cached_arrays(
-        settings.cache_dir, content_key("hf content", opened.image, state), lambda: _content(opened, rows)
+        settings.cache_dir, content_key("hf content", CONTENT, opened.image, state), lambda: _content(opened, rows)
     )
+    digests = {split: [row.tobytes() for row in content[f"{split}_images"]] for split in rows}
     identity = [
         {split: [str(content[split]), _digest(labels[split])] for split in rows},
         class_names,
@@ -85,7 +88,8 @@ def open_hugging_face(uri: TaskUri, settings: OpenSettings) -> Source:
         arrays = cached_arrays(settings.cache_dir, content_key("hf", DECODING, fingerprint), build)
         return {split: Split(arrays[f"{split}_images"], arrays[f"{split}_labels"]) for split in SPLITS}
 
-    return Source(class_names, _sizes(labels, len(class_names)), fingerprint, load)
+    notes = notes_on_equal_images(digests, labels, "files")  # of the set's own splits: others are not drawn yet
+    return Source(class_names, _sizes(labels, len(class_names)), fingerprint, load, notes)
 
 
 def _splits(opened: HubSet, options: Mapping[str, str]) -> dict[SplitName, tuple[Rows, ...]]:
@@ -161,7 +165,12 @@ def _sizes(labels: Mapping[SplitName, Labels], num_classes: int) -> dict[SplitNa
 
 
 def _content(opened: HubSet, rows: Mapping[SplitName, Sequence[Rows]]) -> dict[str, np.ndarray]:
-    return {split: np.array(opened.content(part)) for split, part in rows.items()}
+    """By split: the hash of its encoded images, and of each of them."""
+    found = {split: opened.content(part) for split, part in rows.items()}
+    each = {f"{split}_images": np.frombuffer(b"".join(own), np.uint8) for split, (_, own) in found.items()}
+    return {split: np.array(whole) for split, (whole, _) in found.items()} | {
+        name: digests.reshape(-1, hashlib.sha256().digest_size) for name, digests in each.items()
+    }
 
 
 def _digest(labels: Labels) -> str:

@@ -20,7 +20,6 @@ from jaxtyping import UInt8
 from munet.data import images as pixels
 from munet.data import photos
 from munet.data.hub.columns import image_column, label_column
-from munet.data.room import DECODING
 from munet.data.value_range import ValueRange
 from munet.errors import DataError, nearest
 from munet.paths import expanded
@@ -94,17 +93,18 @@ class HubSet:
             found += table.column(self.label).to_pylist()
         return found
 
-    def content(self, rows: Sequence[Rows]) -> str:
-        """SHA-256 (hexadecimal) of the encoded images in their order: the same wherever the set lies.
+    def content(self, rows: Sequence[Rows]) -> tuple[str, list[bytes]]:
+        """SHA-256 (hexadecimal) of the encoded images in their order, the same wherever the set lies; and of each.
 
         Raises:
           DataError: an image is missing.
         """
-        hasher = hashlib.sha256()
+        hasher, each = hashlib.sha256(), []
         for _, data in self._encoded(rows):
             hasher.update(len(data).to_bytes(8, "little"))
             hasher.update(data)
-        return hasher.hexdigest()
+            each.append(hashlib.sha256(data).digest())
+        return hasher.hexdigest(), each
 
     def state(self, rows: Sequence[Rows]) -> list[object]:
         """What changes on this machine whenever the rows' content does; quick to get."""
@@ -136,11 +136,8 @@ class HubSet:
         def decode(item: tuple[str, bytes]) -> pixels.Pixels:
             where, data = item
             try:
-                header = photos.read_header(data)
                 # Squashed at once, so that large photos are never in memory together.
-                is_large = max(header.width, header.height) > canvas
-                with DECODING.room_for(header.width * header.height):
-                    return photos.decode(data, canvas if is_large else None, self.value_range)
+                return photos.decode_as(data, lambda size: canvas if max(size) > canvas else None, self.value_range)
             except photos.BadImageError as error:
                 raise DataError(f"{self.uri}: image {where} cannot be decoded: {error}.") from error
 

@@ -7,6 +7,7 @@ import random
 import time
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -43,6 +44,23 @@ def test_the_second_start_reads_no_file(tmp_path: Path, monkeypatch: pytest.Monk
     moved = load(tmp_path / "y", **options)
     assert moved.info.fingerprint == first.info.fingerprint
     assert len(read) == 21  # once each: the index is of another place, the images are not
+
+
+def test_files_from_the_future_are_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They were read at every start until their time had come."""
+    fill(tmp_path / "x", {"a": 10, "b": 10})
+    ahead = tmp_path / "x" / "a" / "0.png"
+    os.utime(ahead, (time.time() + 1e8,) * 2)
+    monkeypatch.setattr("munet.data.folder.index._RECENT_NS", 0)  # the time of the setting is past
+    options = {"cache_dir": str(tmp_path / "cache")}
+    first = load(tmp_path / "x", **options)
+    with mock.patch("munet.data.folder.index.read_bytes", wraps=photos.read_bytes) as read:
+        assert load(tmp_path / "x", **options).info == first.info
+        assert not read.called
+        set_to = ahead.stat().st_mtime_ns
+        image(999).save(ahead)
+        os.utime(ahead, ns=(set_to, set_to))
+        assert load(tmp_path / "x", **options).info.fingerprint != first.info.fingerprint
 
 
 def test_a_changed_file_is_seen(tmp_path: Path) -> None:

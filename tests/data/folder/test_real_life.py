@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 import unicodedata
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from munet.data.folder import labels_csv
 from munet.data.tasks import Task, load_task
 from munet.errors import DataError
 
@@ -64,6 +66,26 @@ def test_classes_that_print_alike_are_refused(tmp_path: Path) -> None:
         with pytest.raises(DataError, match="two classes are called") as caught:
             load(f"npz:{tmp_path}/x.npz")
         assert ascii(pair[1]) in str(caught.value)
+
+
+def test_two_classes_of_one_name_are_refused(tmp_path: Path) -> None:
+    images, labels = np.zeros((40, 4, 4), np.uint8), np.arange(40) % 3
+    np.savez(tmp_path / "x.npz", images=images, labels=labels, class_names=np.array(["crane", "tern", "crane"]))
+    with pytest.raises(DataError, match="two classes are called 'crane', numbers 0 and 2"):
+        load(f"npz:{tmp_path}/x.npz")
+
+
+def test_only_rows_that_are_shown_have_a_hint(tmp_path: Path) -> None:
+    """Each looks through a folder: 50,000 rows took hours to be refused."""
+    images(tmp_path, *NAMES)
+    listing = table(tmp_path, "path,label", "{}.jpg,{}")
+    with (
+        mock.patch.object(labels_csv, "_nearest_file", wraps=labels_csv._nearest_file) as hints,
+        pytest.raises(DataError, match="Did you mean") as caught,
+    ):
+        load(listing)
+    assert str(caught.value).endswith(f"and {len(NAMES) - 5} more")
+    assert hints.call_count == 5
 
 
 def test_images_that_are_not_read_are_not_called_no_images(tmp_path: Path) -> None:

@@ -336,3 +336,14 @@ def test_images_of_files_that_do_not_say_that_they_are(tmp_path: Path) -> None:
     )
     task = load(parquet(tmp_path / "set", {"train": plain}))
     assert (task.info.num_train, task.image_shape) == (24, (6, 5, 3))
+
+
+def test_equal_files_in_two_splits_are_said(tmp_path: Path) -> None:
+    train, test = table(40), table(12)
+    assert load(saved(tmp_path / "apart", train=train, test=test)).notes == ()
+    more = datasets.concatenate_datasets([test, train.select([1, 2])])
+    folder = saved(tmp_path / "x", train=train, test=more)
+    for _ in range(2):  # the second time from the cache
+        assert load_task(f"hf:{folder}", cache_dir=str(tmp_path / "kept")).notes == (
+            "2 of 14 test images are also in train (equal files).",
+        )
