@@ -17,6 +17,7 @@ from types import MappingProxyType
 from munet.errors import CorruptionError, WorkdirError
 from munet.store import codec, keeper, lease, lock
 from munet.store.folders import is_remote, open_folder
+from munet.suites.plan import seeds_folder
 from munet.suites.suite import Suite
 
 FILE = "suite.json"
@@ -34,6 +35,7 @@ class KnownMethod:
     label: str = ""
     curve: str = ""
     together: int = field(default=1, metadata={"omit_default": True})  # seeds that are replicas of one training
+    # (in records of older versions 1 also where all seeds of a method are one training)
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,15 @@ class Record:
         """The command that made what is made of the runs, for a page."""
         command = ["munet", "benchmark", f"--suite={self.suite}", f"--repeats={self.repeats}", *self.overrides]
         return f"Made by `{shlex.join(command)}`"
+
+    def side_by_side(self, workdir: str, method: KnownMethod) -> list[str]:
+        """Where a training of all seeds of a method may be, the first that is complete being the one that counts.
+
+        That is the one that was asked for last. One of another number of seeds stays in the results until that is
+        complete, the larger first.
+        """
+        counts = dict.fromkeys((method.together, *range(self.repeats, 0, -1)))
+        return [seeds_folder(workdir, method.name, count) for count in counts]
 
 
 def of_suite(

@@ -14,7 +14,6 @@ from munet.methods.gumbel_matrix.result import ROUTING, RoutingResult, blocks
 from munet.store.folders import open_folder
 from munet.suites import routing_rows
 from munet.suites.paired import t_interval
-from munet.suites.plan import seeds_folder
 from munet.suites.record import Record
 from munet.suites.report import FIGURES, PAGE, TASKS_CSV
 from munet.suites.routing_figures import figure
@@ -64,16 +63,22 @@ class RoutingReport:
 
     def __init__(self, workdir: str, suite: Suite, kept: Record, reference: str = ""):  # noqa: ARG002  # there is none
         self._workdir, self._suite, self._kept = workdir, suite, kept
-        self._found: dict[str, Trained] = {}
+        self._read: dict[str, Trained] = {}  # by place, of complete trainings
+        self._places: dict[str, str] = {}  # by method, of the training that counts
 
     def rows(self) -> dict[str, Trained]:
         """The complete trainings by method."""
         for method in self._kept.methods:
-            if method.name not in self._found:
-                place = Workdir(seeds_folder(self._workdir, method.name, self._kept.repeats), ROUTING)
-                if (found := _read(place, method.label or method.name, method.curve)) is not None:
-                    self._found[method.name] = found
-        return {method.name: self._found[method.name] for method in self._kept.methods if method.name in self._found}
+            for place in self._kept.side_by_side(self._workdir, method):
+                if place not in self._read:
+                    found = _read(Workdir(place, ROUTING), method.label or method.name, method.curve)
+                    if found is None:
+                        continue
+                    self._read[place] = found
+                self._places[method.name] = place
+                break
+        names = [method.name for method in self._kept.methods if method.name in self._places]
+        return {name: self._read[self._places[name]] for name in names}
 
     def write(self, with_figures: bool = False) -> None:
         """The page; pictures when they are asked for."""
@@ -111,9 +116,11 @@ class RoutingReport:
         if trained:
             layout = next(iter(trained.values())).beginning.layout
             seconds = duration(sum(one.result.seconds for one in trained.values()))
+            lasts = dict.fromkeys(max(replica.seed for replica in one.result.replicas) for one in trained.values())
+            seeds = " or ".join(f"0 to {last}" for last in sorted(lasts))
             notes.append(
                 f"Trained in {seconds} on {count(int(str(layout.get('num_devices', 1))), 'device')} "
-                f"({layout.get('device_kind', 'cpu')}), seeds 0 to {self._kept.repeats - 1} of a method side by side."
+                f"({layout.get('device_kind', 'cpu')}), seeds {seeds} of a method side by side."
             )
         if missing := [method.name for method in self._kept.methods if method.name not in trained]:
             notes.append(f"Not complete: {', '.join(missing)}.")

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from munet.store.folders import open_folder
 from munet.suites import value_figures, value_pages
 from munet.suites.alignments import Search, searches
-from munet.suites.plan import seeds_folder
 from munet.suites.record import Record
 from munet.suites.report import FIGURES, METHODS_CSV, PAGE, TASKS_CSV
 from munet.suites.suite import Suite
@@ -19,20 +18,19 @@ class ValueReport:
 
     def __init__(self, workdir: str, suite: Suite, kept: Record, reference: str = ""):
         self._workdir, self._suite, self._kept, self._reference = workdir, suite, kept, reference
-        self._rows: dict[str, list[ValueRow]] = {}
-        self._searches: dict[str, Sequence[Search]] = {}
+        self._read: dict[str, tuple[list[ValueRow], Sequence[Search]]] = {}  # by place, of complete trainings
+        self._places: dict[str, str] = {}  # by method, of the training that counts
 
     def rows(self) -> list[ValueRow]:
         """All rows of complete trainings: method by method, seed by seed, task by task."""
         for method in self._kept.methods:
-            if method.name in self._rows:
-                continue
-            place = seeds_folder(self._workdir, method.name, self._kept.repeats)
-            if found := rows_of(place, method.name, method.label or method.name):
-                self._rows[method.name] = found
-                self._searches[method.name] = searches(place)
-        names = [method.name for method in self._kept.methods if method.name in self._rows]
-        return [row for name in names for row in self._rows[name]]
+            for place in self._kept.side_by_side(self._workdir, method):
+                if place not in self._read and (found := rows_of(place, method.name, method.label or method.name)):
+                    self._read[place] = found, searches(place)
+                if place in self._read:
+                    self._places[method.name] = place
+                    break
+        return [row for place in self._counting.values() for row in self._read[place][0]]
 
     def write(self, with_figures: bool = False) -> None:
         """Page and table, each whole; pictures, which take seconds, when they are asked for."""
@@ -61,10 +59,20 @@ class ValueReport:
         return value_pages.brief(self.rows())
 
     @property
+    def _counting(self) -> dict[str, str]:
+        """Places of complete trainings by method, in the order of the record."""
+        return {one.name: self._places[one.name] for one in self._kept.methods if one.name in self._places}
+
+    @property
+    def _searches(self) -> dict[str, Sequence[Search]]:
+        """Of complete trainings, by method."""
+        return {name: self._read[place][1] for name, place in self._counting.items()}
+
+    @property
     def _titles(self) -> dict[str, str]:
         return {method.name: method.label or method.name for method in self._kept.methods}
 
     def _notes(self) -> list[str]:
-        missing = [method.name for method in self._kept.methods if method.name not in self._rows]
+        missing = [method.name for method in self._kept.methods if method.name not in self._places]
         notes = [self._kept.made_by]
         return [*notes, f"Trainings that are not complete: {', '.join(missing)}."] if missing else notes
