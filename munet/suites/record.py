@@ -10,9 +10,8 @@ import json
 import shlex
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import MappingProxyType
 
 from munet.errors import CorruptionError, WorkdirError
 from munet.store import codec, keeper, lease, lock
@@ -78,25 +77,28 @@ def of_suite(
     repeats: int,
     overrides: tuple[str, ...],
     before: Record | None,
-    together: Mapping[str, int] = MappingProxyType({}),
+    together: Mapping[str, int],
 ) -> Record:
     """The record of a suite in a directory that held `before`.
 
     Args:
       suite, spec, repeats, overrides: as given.
       before: what the directory held.
-      together: by method, how many of its seeds are replicas of one training, where they are several.
+      together: of each method that is run now, how many of its seeds are replicas of one training. The others stay as
+        they were last run, but for what they are called.
     """
-    known = {} if before is None else {method.name: method.together for method in before.methods}
+    known = {} if before is None else {method.name: method for method in before.methods}
     settings = dict(suite.settings) | ({"tasks": suite.tasks} if suite.tasks else {})
     methods = tuple(
-        KnownMethod(
+        replace(known[method.name], label=method.label, curve=method.curve)
+        if method.name in known and method.name not in together
+        else KnownMethod(
             method.name,
             method.config,
             {name: _plain(value) for name, value in (settings | dict(method.settings)).items()},
             method.label,
             method.curve,
-            together.get(method.name, known.get(method.name, 1)),
+            together.get(method.name, 1),
         )
         for method in suite.methods
     )

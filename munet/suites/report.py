@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from munet import kinds
 from munet.store.folders import open_folder
@@ -18,8 +19,16 @@ PAGE, METHODS_CSV, TASKS_CSV, FIGURES = "results.md", "results.csv", "results_ta
 class Report:
     """Writes what is complete into the suite's directory; rows of a run are read once."""
 
-    def __init__(self, workdir: str, suite: Suite, kept: Record, reference: str = ""):
+    def __init__(
+        self,
+        workdir: str,
+        suite: Suite,
+        kept: Record,
+        reference: str = "",
+        unlike: Mapping[str, str] = MappingProxyType({}),
+    ):
         self._workdir, self._suite, self._kept, self._reference = workdir, suite, kept, reference
+        self._unlike = unlike  # what is otherwise, by work directory
         self._rows: dict[tuple[str, int], list[Row]] = {}
 
     def rows(self) -> list[Row]:
@@ -53,6 +62,7 @@ class Report:
             suite=self._kept.suite,
             against=self._suite.compared_with,
             notes=self._notes(rows),
+            differing=self._differing(),
             figures=[f"{FIGURES}/{name}" for name in sorted(shown)],
             reference=reference.section(rows, self._suite.benchmark) if self._reference and rows else [],
         )
@@ -69,6 +79,12 @@ class Report:
         for chart in drawn:
             open_folder(f"{self._workdir}/{FIGURES}").replace(f"{chart.name}.svg", chart.svg())
         return {f"{chart.name}.svg" for chart in drawn}
+
+    def _differing(self) -> list[str]:
+        """What is otherwise in runs that the rows are of."""
+        together = {method.name: method.together for method in self._kept.methods}
+        places = [run_folder(self._workdir, name, seed, together[name]) for name, seed in self._rows]
+        return list(dict.fromkeys(self._unlike[place] for place in places if place in self._unlike))
 
     def _notes(self, rows: Sequence[Row]) -> list[str]:
         complete = {(row.method, row.seed) for row in rows}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 from jaxtyping import Float
@@ -61,8 +63,16 @@ class Trained:
 class RoutingReport:
     """Writes what is complete into the suite's directory; a training is read once."""
 
-    def __init__(self, workdir: str, suite: Suite, kept: Record, reference: str = ""):  # noqa: ARG002  # there is none
+    def __init__(
+        self,
+        workdir: str,
+        suite: Suite,
+        kept: Record,
+        reference: str = "",  # noqa: ARG002  # there is none
+        unlike: Mapping[str, str] = MappingProxyType({}),
+    ):
         self._workdir, self._suite, self._kept = workdir, suite, kept
+        self._unlike = unlike  # what is otherwise, by work directory
         self._read: dict[str, Trained] = {}  # by place, of complete trainings
         self._places: dict[str, str] = {}  # by method, of the training that counts
 
@@ -124,6 +134,7 @@ class RoutingReport:
             )
         if missing := [method.name for method in self._kept.methods if method.name not in trained]:
             notes.append(f"Not complete: {', '.join(missing)}.")
+        notes += [self._unlike[self._places[name]] + "." for name in trained if self._places[name] in self._unlike]
         return notes
 
 

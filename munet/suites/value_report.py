@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from munet.store.folders import open_folder
 from munet.suites import value_figures, value_pages
@@ -16,8 +17,16 @@ from munet.suites.value_rows import ValueRow, rows_of
 class ValueReport:
     """Writes what is complete into the suite's directory; a training is read once."""
 
-    def __init__(self, workdir: str, suite: Suite, kept: Record, reference: str = ""):
+    def __init__(
+        self,
+        workdir: str,
+        suite: Suite,
+        kept: Record,
+        reference: str = "",
+        unlike: Mapping[str, str] = MappingProxyType({}),
+    ):
         self._workdir, self._suite, self._kept, self._reference = workdir, suite, kept, reference
+        self._unlike = unlike  # what is otherwise, by work directory
         self._read: dict[str, tuple[list[ValueRow], Sequence[Search]]] = {}  # by place, of complete trainings
         self._places: dict[str, str] = {}  # by method, of the training that counts
 
@@ -75,4 +84,5 @@ class ValueReport:
     def _notes(self) -> list[str]:
         missing = [method.name for method in self._kept.methods if method.name not in self._places]
         notes = [self._kept.made_by]
+        notes += [self._unlike[place] + "." for place in self._counting.values() if place in self._unlike]
         return [*notes, f"Trainings that are not complete: {', '.join(missing)}."] if missing else notes

@@ -8,10 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from munet.config import to_json
+from munet.joint.beginning import Beginning
 from munet.methods.gumbel_matrix.result import ROUTING
+from munet.methods.muir.result import MUIR
 from munet.store import codec
-from munet.suites import record, value_report
-from munet.suites.plan import seeds_folder
+from munet.suites import record, unlike, value_report
+from munet.suites.plan import plan, seeds_folder
 from munet.suites.record import Record
 from munet.suites.routing_report import RoutingReport
 from munet.suites.suite import Method, Suite
@@ -77,7 +80,7 @@ def test_what_is_complete_is_shown_until_more_seeds_are(complete: Complete) -> N
 
 def test_records_that_do_not_say_how_many(complete: Complete) -> None:
     complete |= {seeds_folder("x", "b", 3): 3}
-    old = record.of_suite(SUITE, "mine", 3, (), None)
+    old = record.of_suite(SUITE, "mine", 3, (), None, {})
     assert [method.together for method in old.methods] == [1, 1]
     assert seeds(ValueReport("x", SUITE, old)) == {"b": 3}
     assert seeds(ValueReport("x", SUITE, record.of_suite(SUITE, "mine", 5, (), old, {"a": 5}))) == {"b": 3}
@@ -95,3 +98,19 @@ def test_routed_trainings_of_fewer_seeds(tmp_path: Path) -> None:
     page = (tmp_path / "results.md").read_text()
     assert "seeds 0 to 1 of a method side by side" in page
     assert "Not complete: a." in page
+
+
+def test_other_settings_of_seeds_that_are_not_run_now(complete: Complete, tmp_path: Path) -> None:
+    (run,) = plan(SUITE, str(tmp_path), 3, methods=("b",))
+    Path(run.workdir).mkdir(parents=True)
+    beginning = codec.to_json(Beginning(to_json(run.config.experiment), (), {}, {}))
+    (Path(run.workdir) / MUIR.start).write_text(json.dumps(beginning))
+    complete[run.workdir] = 3
+    kept, now = asked((3, "ab"), (5, "a")), plan(SUITE, str(tmp_path), 5, methods=("a",))
+    assert unlike.found(SUITE, str(tmp_path), kept, (), now) == {}
+    changed = Suite(SUITE.methods, settings={"challengers": 3})
+    texts = unlike.found(changed, str(tmp_path), kept, (), now)
+    assert list(texts) == [run.workdir]
+    ValueReport(str(tmp_path), changed, kept, "", texts).write()
+    page = (tmp_path / "results.md").read_text()
+    assert "* b: has runs of other settings than the suite has now (challengers: 8 -> 3).\n" in page
