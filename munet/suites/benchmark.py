@@ -13,7 +13,7 @@ from munet.suites import record, results, unlike, worker
 from munet.suites.execute import Outcome, Workers
 from munet.suites.plan import Run, check_inputs, plan
 from munet.suites.reference import REFERENCES
-from munet.suites.report import FIGURES, PAGE
+from munet.suites.report import PAGE
 from munet.suites.suite import BENCHMARKS, SUITE_FILES, Suite
 from munet.text import count
 
@@ -71,8 +71,7 @@ def benchmark(options: Options, say: Say) -> list[Outcome]:
 
         if todo:
             Workers(places, say, on_end, inherit).run(todo)
-        is_drawn = not todo and kept == before and open_folder(f"{options.workdir}/{FIGURES}").names()
-        report.write(with_figures=not is_drawn)
+        report.write(with_figures=True)
         for line in report.brief():
             say(line)
         say(f"results: {open_folder(options.workdir).location(PAGE)}")

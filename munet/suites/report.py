@@ -6,14 +6,15 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from munet import kinds
+from munet.report.charts.chart import Chart
 from munet.store.folders import open_folder
-from munet.suites import csv_files, pages, reference, results
+from munet.suites import csv_files, pages, pictures, reference, results
 from munet.suites.plan import run_folder
 from munet.suites.record import Record
 from munet.suites.rows import Row, rows_of
 from munet.suites.suite import Suite
 
-PAGE, METHODS_CSV, TASKS_CSV, FIGURES = "results.md", "results.csv", "results_tasks.csv", "figures"
+PAGE, METHODS_CSV, TASKS_CSV = "results.md", "results.csv", "results_tasks.csv"
 
 
 class Report:
@@ -54,7 +55,8 @@ class Report:
         rows = self.rows()
         results.write(self._workdir, rows)
         place = open_folder(self._workdir)
-        shown = self._draw(rows) if with_figures else open_folder(f"{self._workdir}/{FIGURES}").names()
+        if with_figures:
+            pictures.draw(self._workdir, self._charts(rows))
         place.replace(METHODS_CSV, csv_files.methods(rows).encode())
         place.replace(TASKS_CSV, csv_files.tasks(rows).encode())
         page = pages.markdown(
@@ -63,22 +65,19 @@ class Report:
             against=self._suite.compared_with,
             notes=self._notes(rows),
             differing=self._differing(),
-            figures=[f"{FIGURES}/{name}" for name in sorted(shown)],
+            figures=list(pictures.drawn(self._workdir).values()),
             reference=reference.section(rows, self._suite.benchmark) if self._reference and rows else [],
         )
         place.replace(PAGE, page.encode())
 
-    def _draw(self, rows: Sequence[Row]) -> set[str]:
-        """Draws every figure that there is something for; gives their names."""
+    def _charts(self, rows: Sequence[Row]) -> list[Chart]:
+        """Every figure that there is something for."""
         from munet.suites.figures import figures
 
         curves = {method.name: method.curve for method in self._kept.methods}
         evolved = [key for key, found in self._rows.items() if found[0].kind == "evolve"]  # others have no journal
         places = {key: run_folder(self._workdir, *key) for key in evolved}
-        drawn = figures(rows, self._suite, curves, places)
-        for chart in drawn:
-            open_folder(f"{self._workdir}/{FIGURES}").replace(f"{chart.name}.svg", chart.svg())
-        return {f"{chart.name}.svg" for chart in drawn}
+        return figures(rows, self._suite, curves, places)
 
     def _differing(self) -> list[str]:
         """What is otherwise in runs that the rows are of."""

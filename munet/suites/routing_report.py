@@ -14,10 +14,10 @@ from munet.joint.records import Decision
 from munet.joint.workdir import Workdir
 from munet.methods.gumbel_matrix.result import ROUTING, RoutingResult, blocks
 from munet.store.folders import open_folder
-from munet.suites import routing_rows
+from munet.suites import pictures, routing_rows
 from munet.suites.paired import t_interval
 from munet.suites.record import Record
-from munet.suites.report import FIGURES, PAGE, TASKS_CSV
+from munet.suites.report import PAGE, TASKS_CSV
 from munet.suites.routing_figures import figure
 from munet.suites.suite import Suite
 from munet.text import count, duration, markdown_table
@@ -92,26 +92,24 @@ class RoutingReport:
 
     def write(self, with_figures: bool = False) -> None:
         """The page; pictures when they are asked for."""
-        trained, pictures = self.rows(), open_folder(f"{self._workdir}/{FIGURES}")
-        curves = list(dict.fromkeys(one.curve for one in trained.values() if one.curve))
+        trained = self.rows()
+        names = dict.fromkeys(one.curve for one in trained.values() if one.curve)
+        curves = {name: [one for one in trained.values() if one.curve == name] for name in names}
+        of_methods = [chart for name, one in trained.items() for chart in routing_rows.charts(name, one)]
         if with_figures:
-            for curve in curves:
-                own = [one for one in trained.values() if one.curve == curve]
-                pictures.replace(f"{_name(curve)}.svg", figure(_name(curve), curve, own).svg())
-            for name, one in trained.items():
-                for chart in routing_rows.charts(name, one):
-                    pictures.replace(f"{chart.name}.svg", chart.svg())
-        shown = [curve for curve in curves if f"{_name(curve)}.svg" in pictures.names()]
+            of_curves = [figure(_name(curve), curve, own) for curve, own in curves.items()]
+            pictures.draw(self._workdir, [*of_curves, *of_methods])
+        drawn = pictures.drawn(self._workdir)
         open_folder(self._workdir).replace(TASKS_CSV, routing_rows.csv(trained).encode())
         page = [f"# {self._kept.suite}", "", *self._notes(), "", *_table(trained)]
-        for curve in shown:
-            page += ["", f"![{curve}: training loss over rounds, with 90 % bands]({FIGURES}/{_name(curve)}.svg)"]
+        for curve in curves:
+            if file := drawn.get(_name(curve)):
+                page += ["", f"![{curve}: training loss over rounds, with 90 % bands]({file})"]
         page += _comparisons(trained, self._suite.compared_with)
         page += _separations(trained)
-        for name, one in trained.items():
-            for chart in routing_rows.charts(name, one):
-                if f"{chart.name}.svg" in pictures.names():
-                    page += ["", f"![{chart.title}]({FIGURES}/{chart.name}.svg)", "", f"*{chart.caption}*"]
+        for chart in of_methods:
+            if file := drawn.get(chart.name):
+                page += ["", f"![{chart.title}]({file})", "", f"*{chart.caption}*"]
         page += _rows_of_all(trained)
         open_folder(self._workdir).replace(PAGE, ("\n".join(page) + "\n").encode())
 

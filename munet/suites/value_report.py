@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from munet.store.folders import open_folder
-from munet.suites import value_figures, value_pages
+from munet.suites import pictures, value_figures, value_pages
 from munet.suites.alignments import Search, searches
 from munet.suites.record import Record
-from munet.suites.report import FIGURES, METHODS_CSV, PAGE, TASKS_CSV
+from munet.suites.report import METHODS_CSV, PAGE, TASKS_CSV
 from munet.suites.suite import Suite
 from munet.suites.value_rows import ValueRow, rows_of
 
@@ -44,14 +44,12 @@ class ValueReport:
     def write(self, with_figures: bool = False) -> None:
         """Page and table, each whole; pictures, which take seconds, when they are asked for."""
         rows, place = self.rows(), open_folder(self._workdir)
-        pictures = open_folder(f"{self._workdir}/{FIGURES}")
         if with_figures:
-            for chart in value_figures.figures(self._titles, self._searches):
-                pictures.replace(f"{chart.name}.svg", chart.svg())
+            pictures.draw(self._workdir, value_figures.figures(self._titles, self._searches))
         place.replace(METHODS_CSV, value_pages.seeds_table(rows).encode())
         place.replace(TASKS_CSV, value_pages.tasks_table(rows).encode())
-        names = sorted(name.removesuffix(".svg") for name in pictures.names())
-        shown = [(f"{FIGURES}/{name}.svg", value_figures.caption(name, self._titles)) for name in names]
+        found = pictures.drawn(self._workdir)
+        shown = [(file, value_figures.caption(name, self._titles)) for name, file in found.items()]
         page = value_pages.markdown(
             rows,
             self._searches,
