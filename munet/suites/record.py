@@ -9,6 +9,7 @@ import contextlib
 import json
 import shlex
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -60,6 +61,16 @@ class Record:
         """The command that made what is made of the runs, for a page."""
         command = ["munet", "benchmark", f"--suite={self.suite}", f"--repeats={self.repeats}", *self.overrides]
         return f"Made by `{shlex.join(command)}`"
+
+    @property
+    def titles(self) -> dict[str, str]:
+        """By name what people read, all different: a method of an earlier suite may be called as one of now."""
+        titles = {method.name: method.label or method.name for method in self.methods}
+        shared = Counter(titles.values())
+        return {
+            name: f"{title} ({name})" if shared[title] > 1 and title != name else title
+            for name, title in titles.items()
+        }
 
     def side_by_side(self, workdir: str, method: KnownMethod) -> list[str]:
         """Where a training of all seeds of a method may be, the first that is complete being the one that counts.

@@ -40,7 +40,7 @@ class Report:
                     continue
                 place = run_folder(self._workdir, method.name, seed, method.together)
                 if kinds.found(place) is not None:
-                    for row in rows_of(place, method.name, method.label or method.name) or ():
+                    for row in rows_of(place, method.name, self._kept.titles[method.name]) or ():
                         self._rows.setdefault((method.name, row.seed), []).append(row)
         order = {method.name: index for index, method in enumerate(self._kept.methods)}
         keys = sorted(self._rows, key=lambda key: (order[key[0]], key[1]))

@@ -81,7 +81,7 @@ class RoutingReport:
         for method in self._kept.methods:
             for place in self._kept.side_by_side(self._workdir, method):
                 if place not in self._read:
-                    found = _read(Workdir(place, ROUTING), method.label or method.name, method.curve)
+                    found = _read(Workdir(place, ROUTING), self._kept.titles[method.name], method.curve)
                     if found is None:
                         continue
                     self._read[place] = found

@@ -34,7 +34,7 @@ class ValueReport:
         """All rows of complete trainings: method by method, seed by seed, task by task."""
         for method in self._kept.methods:
             for place in self._kept.side_by_side(self._workdir, method):
-                if place not in self._read and (found := rows_of(place, method.name, method.label or method.name)):
+                if place not in self._read and (found := rows_of(place, method.name, self._kept.titles[method.name])):
                     self._read[place] = found, searches(place)
                 if place in self._read:
                     self._places[method.name] = place
@@ -45,11 +45,11 @@ class ValueReport:
         """Page and table, each whole; pictures, which take seconds, when they are asked for."""
         rows, place = self.rows(), open_folder(self._workdir)
         if with_figures:
-            pictures.draw(self._workdir, value_figures.figures(self._titles, self._searches))
+            pictures.draw(self._workdir, value_figures.figures(self._kept.titles, self._searches))
         place.replace(METHODS_CSV, value_pages.seeds_table(rows).encode())
         place.replace(TASKS_CSV, value_pages.tasks_table(rows).encode())
         found = pictures.drawn(self._workdir)
-        shown = [(file, value_figures.caption(name, self._titles)) for name, file in found.items()]
+        shown = [(file, value_figures.caption(name, self._kept.titles)) for name, file in found.items()]
         page = value_pages.markdown(
             rows,
             self._searches,
@@ -74,10 +74,6 @@ class ValueReport:
     def _searches(self) -> dict[str, Sequence[Search]]:
         """Of complete trainings, by method."""
         return {name: self._read[place][1] for name, place in self._counting.items()}
-
-    @property
-    def _titles(self) -> dict[str, str]:
-        return {method.name: method.label or method.name for method in self._kept.methods}
 
     def _notes(self) -> list[str]:
         missing = [method.name for method in self._kept.methods if method.name not in self._places]

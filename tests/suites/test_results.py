@@ -81,6 +81,15 @@ def test_a_record_keeps_what_ran_before(tmp_path: Path) -> None:
     assert (after.repeats, after.suite, after.methods[1].label) == (3, "mine:b", "Full")
 
 
+def test_methods_of_earlier_suites_have_titles_of_their_own() -> None:
+    kept = record.of_suite(Suite((Method("full", "demo", label="Full"),)), "mine", 1, (), None, {"full": 1})
+    second = Suite((Method("full_2", "demo", label="Full"), Method("munet", "demo", label="muNet")))
+    after = record.of_suite(second, "mine", 1, (), kept, {"full_2": 1, "munet": 1})
+    assert after.titles == {"full_2": "Full (full_2)", "munet": "muNet", "full": "Full (full)"}
+    third = Suite((Method("munet", "demo"), Method("new", "demo", label="munet")))
+    assert record.of_suite(third, "mine", 1, (), None, {}).titles == {"munet": "munet", "new": "munet (new)"}
+
+
 def test_a_record_keeps_settings_of_methods_that_are_not_run_now() -> None:
     first = Suite((Method("full", "demo"), Method("new", "demo")), settings={"batch_size": 3})
     kept = record.of_suite(first, "mine", 3, (), None, {"full": 1, "new": 1})
