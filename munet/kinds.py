@@ -79,8 +79,8 @@ class Comparison:
 
     Attributes:
       results: what is compared, in words.
-      report: a class, made of a suite's directory, the suite, its record and the name of a reference, that writes
-        tables and pages of what is complete (`munet.suites.report.Report`).
+      report: a class, made of a suite's directory, the suite, its record, the name of a reference and what is otherwise
+        in some work directories, that writes tables and pages of what is complete (`munet.suites.report.Report`).
     """
 
     results: str

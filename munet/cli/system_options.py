@@ -191,7 +191,7 @@ def _tensorboard(commands: Any) -> argparse.ArgumentParser:
         commands,
         "tensorboard",
         "Writes TensorBoard's event files from the journals of runs, of past ones too; the runs are only read.\n"
-        "Steps are training images; relative times are seconds of the devices.",
+        "Steps are training images; relative times are seconds of training.",
         "Needs the extra `tensorboard`. Example: munet tensorboard --workdir runs/a runs/b --logdir=logs --follow",
     )
     parser.add_argument(

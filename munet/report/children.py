@@ -53,7 +53,7 @@ COLUMNS: Mapping[str, str] = {
     "layers": "components on its path",
     "trained_layers": "components that it trained",
     "image_steps": "training images that it saw; forward passes for its head count a third",
-    "seconds": "of a device",
+    "seconds": "of training: its share of the wall time of those that trained with it",
     "changes": "mutations that fired, in words; of several clones only how many",
     "mutations": "all of them",
 }

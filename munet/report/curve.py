@@ -31,7 +31,7 @@ def to_svg(points: Sequence[CurvePoint], num_steps: int, title: str) -> str:
     end = max(num_steps, steps[-1])
     finite = [loss for values in losses.values() for loss in values if math.isfinite(loss)]
     top = max(finite, default=1.0) or 1.0
-    shown = [_panel(losses, {}, steps, end, top, "loss (nats)" if names else "loss", is_share=False)]
+    shown = [_panel(losses, {}, steps, end, top, _what_losses_are(points), is_share=False)]
     if names:
         bold = means if len(names) > 1 else {}
         shown.insert(0, _panel(lines, bold, steps, end, 1.0, "validation accuracy", is_share=True))
@@ -42,6 +42,15 @@ def to_svg(points: Sequence[CurvePoint], num_steps: int, title: str) -> str:
         resolve={"scale": {"color": "independent"}},
     )
     return Chart("curve", title, "Validation accuracy by task, and losses, over the steps.", spec).svg().decode()
+
+
+def _what_losses_are(points: Sequence[CurvePoint]) -> str:
+    """Cross-entropies are in nats; a mean that errors of values are in, too, has no unit."""
+    classified = {task for point in points for task in point.validation}
+    if not classified:
+        return "loss"
+    is_mixed = any(task not in classified for point in points for task in point.validation_losses)
+    return "loss (mean of the tasks' own)" if is_mixed else "loss (nats)"
 
 
 def _panel(

@@ -62,12 +62,10 @@ class Search:
         return next((at for at, score in enumerate(self.scores) if score == full), None)
 
     @property
-    def share_full(self) -> float:
-        """Of the generations after the first with the true mapping, those that have it."""
-        if self.first_full is None:
-            return 0.0
-        later = self.scores[self.first_full + 1 :]
-        return sum(score == self.mappings.shape[1] for score in later) / max(len(later), 1)
+    def share_full(self) -> float | None:
+        """Of the generations after the first with the true mapping, those that have it; None where there are none."""
+        later = () if self.first_full is None else self.scores[self.first_full + 1 :]
+        return sum(score == self.mappings.shape[1] for score in later) / len(later) if later else None
 
     def leavers(self) -> Counter[int]:
         """How often each location was the one that left the true mapping, in the generation after one that had it."""

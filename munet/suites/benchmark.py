@@ -9,11 +9,11 @@ from munet import kinds
 from munet.config.flags import Override
 from munet.errors import SuiteError, nearest
 from munet.store.folders import open_folder
-from munet.suites import record, results, worker
+from munet.suites import record, results, unlike, worker
 from munet.suites.execute import Outcome, Workers
 from munet.suites.plan import Run, check_inputs, plan
 from munet.suites.reference import REFERENCES
-from munet.suites.report import FIGURES, PAGE
+from munet.suites.report import PAGE
 from munet.suites.suite import BENCHMARKS, SUITE_FILES, Suite
 from munet.text import count
 
@@ -55,7 +55,8 @@ def benchmark(options: Options, say: Say) -> list[Outcome]:
     places = worker.places(options.workers) if todo else []
     together = {run.method.name: run.num_seeds for run in runs}
     kept = record.of_suite(suite, options.suite, options.repeats, tuple(map(str, options.overrides)), before, together)
-    report = comparison.report()(options.workdir, suite, kept, options.reference)
+    others = unlike.found(suite, options.workdir, kept, options.overrides, runs)
+    report = comparison.report()(options.workdir, suite, kept, options.reference, others)
     report.rows()  # of methods that only an earlier suite had, too: what cannot be read is said now
     with record.locked(options.workdir) as inherit:
         record.write(options.workdir, kept)
@@ -70,8 +71,7 @@ def benchmark(options: Options, say: Say) -> list[Outcome]:
 
         if todo:
             Workers(places, say, on_end, inherit).run(todo)
-        is_drawn = not todo and kept == before and open_folder(f"{options.workdir}/{FIGURES}").names()
-        report.write(with_figures=not is_drawn)
+        report.write(with_figures=True)
         for line in report.brief():
             say(line)
         say(f"results: {open_folder(options.workdir).location(PAGE)}")

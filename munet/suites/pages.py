@@ -22,6 +22,7 @@ def markdown(
     suite: str,
     against: str,
     notes: Sequence[str] = (),
+    differing: Sequence[str] = (),
     figures: Sequence[str] = (),
     reference: Sequence[str] = (),
 ) -> str:
@@ -32,6 +33,7 @@ def markdown(
       suite: `FILE[:VARIANT]`.
       against: the method that the others are compared with.
       notes: what else a reader must know, e.g. runs that are missing.
+      differing: what keeps methods from being compared like with like and rows do not show.
       figures: file names of figures that are there, relative to the page.
       reference: blocks with somebody else's numbers.
     """
@@ -40,8 +42,8 @@ def markdown(
     if not rows:
         return _join([*parts, "No run is complete yet."])
     parts += [_what(rows)]
-    if differing := summary.differences(rows):
-        parts += ["**Not like with like:**", *_list(differing)]
+    if unlike := [*summary.differences(rows), *differing]:
+        parts += ["**Not like with like:**", *_list(unlike)]
     labels, metric = summary.tasks(rows), summary.metric(rows)
     parts += [
         "## Methods",

@@ -286,7 +286,28 @@ def _what_is_opened(config: AnyConfig, begun: StartEntry | Beginning | None) -> 
     return experiment.tasks, max(experiment.search_space.image_size), root, places, seed
 
 
+def settings_changed(run: Run) -> list[str]:
+    """Settings with which a run that is there already began and that are no longer so; none if there is none yet.
+
+    Raises:
+      CorruptionError: its journal is damaged.
+      WorkdirError: it is of another format version.
+    """
+    unopened: Inputs = [], None, [UserError("not opened")]
+    return [] if (begun := _begun(run)) is None else _changed(run, begun, unopened)
+
+
 def _changes(run: Run, begun: StartEntry | Beginning, inputs: Inputs) -> list[str]:
+    """What is to be said of a run that is there already and began with something else."""
+    if not (changed := _changed(run, begun, inputs)):
+        return []
+    return [
+        f"{run.workdir} holds a run of {run.method.name!r} with other settings or data ({'; '.join(changed)}): give "
+        "the method another name, or another --workdir."
+    ]
+
+
+def _changed(run: Run, begun: StartEntry | Beginning, inputs: Inputs) -> list[str]:
     """What a run that is there already began with and is no longer so: settings, data, root."""
     from munet.joint.beginning import Beginning, beginning_differences, experiment_differences
     from munet.run import start
@@ -297,22 +318,14 @@ def _changes(run: Run, begun: StartEntry | Beginning, inputs: Inputs) -> list[st
         experiment, _ = as_begun(experiment, begun.experiment)
     if isinstance(begun, Beginning):
         if problems:
-            changed = experiment_differences(begun.experiment, to_json(experiment), kind)
-        else:
-            infos = tuple(task.info for task in tasks) or begun.tasks  # tasks that are made come from nowhere
-            checkpoint = begun.root if root is None else root.checkpoint
-            now = replace(begun, experiment=to_json(experiment), tasks=infos, root=checkpoint)
-            changed = beginning_differences(begun, now, kind)
-    elif not isinstance(experiment, Experiment):
+            return experiment_differences(begun.experiment, to_json(experiment), kind)
+        infos = tuple(task.info for task in tasks) or begun.tasks  # tasks that are made come from nowhere
+        checkpoint = begun.root if root is None else root.checkpoint
+        now = replace(begun, experiment=to_json(experiment), tasks=infos, root=checkpoint)
+        return beginning_differences(begun, now, kind)
+    if not isinstance(experiment, Experiment):
         raise TypeError("a run of evolution with the settings of a joint training")
-    elif root is None or problems:
-        changed = differences(without_places(begun.experiment), without_places(to_json(experiment)))
-    else:
-        wanted = start.start_entry(experiment, [task.info for task in tasks], root, {})
-        changed = start.all_differences(begun, wanted)
-    if not changed:
-        return []
-    return [
-        f"{run.workdir} holds a run of {run.method.name!r} with other settings or data ({'; '.join(changed)}): give "
-        "the method another name, or another --workdir."
-    ]
+    if root is None or problems:
+        return differences(without_places(begun.experiment), without_places(to_json(experiment)))
+    wanted = start.start_entry(experiment, [task.info for task in tasks], root, {})
+    return start.all_differences(begun, wanted)

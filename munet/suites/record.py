@@ -9,14 +9,15 @@ import contextlib
 import json
 import shlex
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import MappingProxyType
 
 from munet.errors import CorruptionError, WorkdirError
 from munet.store import codec, keeper, lease, lock
 from munet.store.folders import is_remote, open_folder
+from munet.suites.plan import seeds_folder
 from munet.suites.suite import Suite
 
 FILE = "suite.json"
@@ -34,6 +35,7 @@ class KnownMethod:
     label: str = ""
     curve: str = ""
     together: int = field(default=1, metadata={"omit_default": True})  # seeds that are replicas of one training
+    # (in records of older versions 1 also where all seeds of a method are one training)
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,25 @@ class Record:
         command = ["munet", "benchmark", f"--suite={self.suite}", f"--repeats={self.repeats}", *self.overrides]
         return f"Made by `{shlex.join(command)}`"
 
+    @property
+    def titles(self) -> dict[str, str]:
+        """By name what people read, all different: a method of an earlier suite may be called as one of now."""
+        titles = {method.name: method.label or method.name for method in self.methods}
+        shared = Counter(titles.values())
+        return {
+            name: f"{title} ({name})" if shared[title] > 1 and title != name else title
+            for name, title in titles.items()
+        }
+
+    def side_by_side(self, workdir: str, method: KnownMethod) -> list[str]:
+        """Where a training of all seeds of a method may be, the first that is complete being the one that counts.
+
+        That is the one that was asked for last. One of another number of seeds stays in the results until that is
+        complete, the larger first.
+        """
+        counts = dict.fromkeys((method.together, *range(self.repeats, 0, -1)))
+        return [seeds_folder(workdir, method.name, count) for count in counts]
+
 
 def of_suite(
     suite: Suite,
@@ -67,25 +88,28 @@ def of_suite(
     repeats: int,
     overrides: tuple[str, ...],
     before: Record | None,
-    together: Mapping[str, int] = MappingProxyType({}),
+    together: Mapping[str, int],
 ) -> Record:
     """The record of a suite in a directory that held `before`.
 
     Args:
       suite, spec, repeats, overrides: as given.
       before: what the directory held.
-      together: by method, how many of its seeds are replicas of one training, where they are several.
+      together: of each method that is run now, how many of its seeds are replicas of one training. The others stay as
+        they were last run, but for what they are called.
     """
-    known = {} if before is None else {method.name: method.together for method in before.methods}
+    known = {} if before is None else {method.name: method for method in before.methods}
     settings = dict(suite.settings) | ({"tasks": suite.tasks} if suite.tasks else {})
     methods = tuple(
-        KnownMethod(
+        replace(known[method.name], label=method.label, curve=method.curve)
+        if method.name in known and method.name not in together
+        else KnownMethod(
             method.name,
             method.config,
             {name: _plain(value) for name, value in (settings | dict(method.settings)).items()},
             method.label,
             method.curve,
-            together.get(method.name, known.get(method.name, 1)),
+            together.get(method.name, 1),
         )
         for method in suite.methods
     )

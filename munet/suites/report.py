@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from munet import kinds
+from munet.report.charts.chart import Chart
 from munet.store.folders import open_folder
-from munet.suites import csv_files, pages, reference, results
+from munet.suites import csv_files, pages, pictures, reference, results
 from munet.suites.plan import run_folder
 from munet.suites.record import Record
 from munet.suites.rows import Row, rows_of
 from munet.suites.suite import Suite
 
-PAGE, METHODS_CSV, TASKS_CSV, FIGURES = "results.md", "results.csv", "results_tasks.csv", "figures"
+PAGE, METHODS_CSV, TASKS_CSV = "results.md", "results.csv", "results_tasks.csv"
 
 
 class Report:
     """Writes what is complete into the suite's directory; rows of a run are read once."""
 
-    def __init__(self, workdir: str, suite: Suite, kept: Record, reference: str = ""):
+    def __init__(
+        self,
+        workdir: str,
+        suite: Suite,
+        kept: Record,
+        reference: str = "",
+        unlike: Mapping[str, str] = MappingProxyType({}),
+    ):
         self._workdir, self._suite, self._kept, self._reference = workdir, suite, kept, reference
+        self._unlike = unlike  # what is otherwise, by work directory
         self._rows: dict[tuple[str, int], list[Row]] = {}
 
     def rows(self) -> list[Row]:
@@ -30,7 +40,7 @@ class Report:
                     continue
                 place = run_folder(self._workdir, method.name, seed, method.together)
                 if kinds.found(place) is not None:
-                    for row in rows_of(place, method.name, method.label or method.name) or ():
+                    for row in rows_of(place, method.name, self._kept.titles[method.name]) or ():
                         self._rows.setdefault((method.name, row.seed), []).append(row)
         order = {method.name: index for index, method in enumerate(self._kept.methods)}
         keys = sorted(self._rows, key=lambda key: (order[key[0]], key[1]))
@@ -45,7 +55,8 @@ class Report:
         rows = self.rows()
         results.write(self._workdir, rows)
         place = open_folder(self._workdir)
-        shown = self._draw(rows) if with_figures else open_folder(f"{self._workdir}/{FIGURES}").names()
+        if with_figures:
+            pictures.draw(self._workdir, self._charts(rows))
         place.replace(METHODS_CSV, csv_files.methods(rows).encode())
         place.replace(TASKS_CSV, csv_files.tasks(rows).encode())
         page = pages.markdown(
@@ -53,22 +64,26 @@ class Report:
             suite=self._kept.suite,
             against=self._suite.compared_with,
             notes=self._notes(rows),
-            figures=[f"{FIGURES}/{name}" for name in sorted(shown)],
+            differing=self._differing(),
+            figures=list(pictures.drawn(self._workdir).values()),
             reference=reference.section(rows, self._suite.benchmark) if self._reference and rows else [],
         )
         place.replace(PAGE, page.encode())
 
-    def _draw(self, rows: Sequence[Row]) -> set[str]:
-        """Draws every figure that there is something for; gives their names."""
+    def _charts(self, rows: Sequence[Row]) -> list[Chart]:
+        """Every figure that there is something for."""
         from munet.suites.figures import figures
 
         curves = {method.name: method.curve for method in self._kept.methods}
         evolved = [key for key, found in self._rows.items() if found[0].kind == "evolve"]  # others have no journal
         places = {key: run_folder(self._workdir, *key) for key in evolved}
-        drawn = figures(rows, self._suite, curves, places)
-        for chart in drawn:
-            open_folder(f"{self._workdir}/{FIGURES}").replace(f"{chart.name}.svg", chart.svg())
-        return {f"{chart.name}.svg" for chart in drawn}
+        return figures(rows, self._suite, curves, places)
+
+    def _differing(self) -> list[str]:
+        """What is otherwise in runs that the rows are of."""
+        together = {method.name: method.together for method in self._kept.methods}
+        places = [run_folder(self._workdir, name, seed, together[name]) for name, seed in self._rows]
+        return list(dict.fromkeys(self._unlike[place] for place in places if place in self._unlike))
 
     def _notes(self, rows: Sequence[Row]) -> list[str]:
         complete = {(row.method, row.seed) for row in rows}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 from jaxtyping import Float
@@ -12,11 +14,10 @@ from munet.joint.records import Decision
 from munet.joint.workdir import Workdir
 from munet.methods.gumbel_matrix.result import ROUTING, RoutingResult, blocks
 from munet.store.folders import open_folder
-from munet.suites import routing_rows
+from munet.suites import pictures, routing_rows
 from munet.suites.paired import t_interval
-from munet.suites.plan import seeds_folder
 from munet.suites.record import Record
-from munet.suites.report import FIGURES, PAGE, TASKS_CSV
+from munet.suites.report import PAGE, TASKS_CSV
 from munet.suites.routing_figures import figure
 from munet.suites.suite import Suite
 from munet.text import count, duration, markdown_table
@@ -62,41 +63,53 @@ class Trained:
 class RoutingReport:
     """Writes what is complete into the suite's directory; a training is read once."""
 
-    def __init__(self, workdir: str, suite: Suite, kept: Record, reference: str = ""):  # noqa: ARG002  # there is none
+    def __init__(
+        self,
+        workdir: str,
+        suite: Suite,
+        kept: Record,
+        reference: str = "",  # noqa: ARG002  # there is none
+        unlike: Mapping[str, str] = MappingProxyType({}),
+    ):
         self._workdir, self._suite, self._kept = workdir, suite, kept
-        self._found: dict[str, Trained] = {}
+        self._unlike = unlike  # what is otherwise, by work directory
+        self._read: dict[str, Trained] = {}  # by place, of complete trainings
+        self._places: dict[str, str] = {}  # by method, of the training that counts
 
     def rows(self) -> dict[str, Trained]:
         """The complete trainings by method."""
         for method in self._kept.methods:
-            if method.name not in self._found:
-                place = Workdir(seeds_folder(self._workdir, method.name, self._kept.repeats), ROUTING)
-                if (found := _read(place, method.label or method.name, method.curve)) is not None:
-                    self._found[method.name] = found
-        return {method.name: self._found[method.name] for method in self._kept.methods if method.name in self._found}
+            for place in self._kept.side_by_side(self._workdir, method):
+                if place not in self._read:
+                    found = _read(Workdir(place, ROUTING), self._kept.titles[method.name], method.curve)
+                    if found is None:
+                        continue
+                    self._read[place] = found
+                self._places[method.name] = place
+                break
+        names = [method.name for method in self._kept.methods if method.name in self._places]
+        return {name: self._read[self._places[name]] for name in names}
 
     def write(self, with_figures: bool = False) -> None:
         """The page; pictures when they are asked for."""
-        trained, pictures = self.rows(), open_folder(f"{self._workdir}/{FIGURES}")
-        curves = list(dict.fromkeys(one.curve for one in trained.values() if one.curve))
+        trained = self.rows()
+        names = dict.fromkeys(one.curve for one in trained.values() if one.curve)
+        curves = {name: [one for one in trained.values() if one.curve == name] for name in names}
+        of_methods = [chart for name, one in trained.items() for chart in routing_rows.charts(name, one)]
         if with_figures:
-            for curve in curves:
-                own = [one for one in trained.values() if one.curve == curve]
-                pictures.replace(f"{_name(curve)}.svg", figure(_name(curve), curve, own).svg())
-            for name, one in trained.items():
-                for chart in routing_rows.charts(name, one):
-                    pictures.replace(f"{chart.name}.svg", chart.svg())
-        shown = [curve for curve in curves if f"{_name(curve)}.svg" in pictures.names()]
+            of_curves = [figure(_name(curve), curve, own) for curve, own in curves.items()]
+            pictures.draw(self._workdir, [*of_curves, *of_methods])
+        drawn = pictures.drawn(self._workdir)
         open_folder(self._workdir).replace(TASKS_CSV, routing_rows.csv(trained).encode())
         page = [f"# {self._kept.suite}", "", *self._notes(), "", *_table(trained)]
-        for curve in shown:
-            page += ["", f"![{curve}: training loss over rounds, with 90 % bands]({FIGURES}/{_name(curve)}.svg)"]
+        for curve in curves:
+            if file := drawn.get(_name(curve)):
+                page += ["", f"![{curve}: training loss over rounds, with 90 % bands]({file})"]
         page += _comparisons(trained, self._suite.compared_with)
         page += _separations(trained)
-        for name, one in trained.items():
-            for chart in routing_rows.charts(name, one):
-                if f"{chart.name}.svg" in pictures.names():
-                    page += ["", f"![{chart.title}]({FIGURES}/{chart.name}.svg)", "", f"*{chart.caption}*"]
+        for chart in of_methods:
+            if file := drawn.get(chart.name):
+                page += ["", f"![{chart.title}]({file})", "", f"*{chart.caption}*"]
         page += _rows_of_all(trained)
         open_folder(self._workdir).replace(PAGE, ("\n".join(page) + "\n").encode())
 
@@ -111,12 +124,15 @@ class RoutingReport:
         if trained:
             layout = next(iter(trained.values())).beginning.layout
             seconds = duration(sum(one.result.seconds for one in trained.values()))
+            lasts = dict.fromkeys(max(replica.seed for replica in one.result.replicas) for one in trained.values())
+            seeds = " or ".join(f"0 to {last}" for last in sorted(lasts))
             notes.append(
                 f"Trained in {seconds} on {count(int(str(layout.get('num_devices', 1))), 'device')} "
-                f"({layout.get('device_kind', 'cpu')}), seeds 0 to {self._kept.repeats - 1} of a method side by side."
+                f"({layout.get('device_kind', 'cpu')}), seeds {seeds} of a method side by side."
             )
         if missing := [method.name for method in self._kept.methods if method.name not in trained]:
             notes.append(f"Not complete: {', '.join(missing)}.")
+        notes += [self._unlike[self._places[name]] + "." for name in trained if self._places[name] in self._unlike]
         return notes
 
 

@@ -51,9 +51,9 @@ def csv(trained: Mapping[str, Trained]) -> str:
 
 
 def groups(infos: Iterable[TaskInfo]) -> list[str]:
-    """The data set that each task is made from."""
-    found = [parse_uri(info.uri) for info in infos]
-    return [f"{uri.scheme}:{uri.path}" for uri in found]
+    """The data set that each task is made from; one that is made for the training is of its own."""
+    found = [info.uri if info.uri.startswith("made:") else parse_uri(info.uri) for info in infos]
+    return [uri if isinstance(uri, str) else f"{uri.scheme}:{uri.path}" for uri in found]
 
 
 def separations(one: Trained) -> list[Separation]:

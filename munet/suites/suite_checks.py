@@ -90,6 +90,13 @@ def _name_problems(suite: Suite) -> list[str]:
     for name, count in counts.items():
         if count > 1:
             found.append(f"{count} methods are called {name!r} and would write the same runs: give each its own name.")
+    titles: dict[str, list[str]] = {}
+    for method in suite.methods:
+        titles.setdefault(method.title, []).append(method.name)
+    for title, names in titles.items():
+        if len(set(names)) > 1:
+            listed = " and ".join(repr(name) for name in names)
+            found.append(f"the methods {listed} are called {title!r} in tables and figures: give each its own label.")
     return found
 
 

@@ -193,8 +193,9 @@ def _changed_settings(rows: Sequence[Row]) -> list[str]:
     """Methods whose runs do not all have the same settings, the seed aside."""
     hashes: dict[str, set[str]] = {}
     for row in rows:
-        hashes.setdefault(row.title, set()).add(row.experiment_sha256)
-    return [f"{title}: not all its runs have the same settings" for title, own in hashes.items() if len(own) > 1]
+        hashes.setdefault(row.method, set()).add(row.experiment_sha256)
+    titles = {row.method: row.title for row in rows}
+    return [f"{titles[name]}: not all its runs have the same settings" for name, own in hashes.items() if len(own) > 1]
 
 
 def _numbers(values: Sequence[int]) -> str:

@@ -23,12 +23,11 @@ _GAINS = (
     "the metric (of accuracies in points), with the 95 % interval (Student's t) over the seeds; **bold**: it does not "
     "hold zero. Nothing corrects for comparing several methods at several tasks."
 )
-
-
 _SHARING = (
-    "Means over seeds, where the search begins (every block has a module for itself), at half of its decisions and at "
-    "the last one. Folded: numbers in generated weights, as above."
+    "Means over seeds, after the first generation that is recorded, at half of them and after the last one.{begins} "
+    "Folded: numbers in generated weights, as above."
 )
+_BURN_IN = " Generation 0 is the burn-in, before the search: every block has a module for itself."
 
 
 def sections(rows: Sequence[ValueRow], against: str, searches: Mapping[str, Sequence[Search]]) -> list[str]:
@@ -50,8 +49,9 @@ def sections(rows: Sequence[ValueRow], against: str, searches: Mapping[str, Sequ
     if against in titles and len(titles) > 1:
         parts.append(_GAINS.format(against=titles[against]))
     parts += ["## Sizes", size_table(rows)]
-    if any(one.shared for own in searches.values() for one in own):
-        parts += ["## Who shares", sharing_table(titles, searches), _SHARING]
+    if shared := [one for own in searches.values() for one in own if one.shared]:
+        legend = _SHARING.format(begins=_BURN_IN if any(one.begins == 0 for one in shared) else "")
+        parts += ["## Who shares", sharing_table(titles, searches), legend]
     return parts
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import statistics
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,8 +28,8 @@ _LEGEND = (
 _SEARCH_LEGEND = (
     "A mapping's score is the sum over tasks of +1 (module shared inside the true group only), 0 (not shared) and -1 "
     "(shared with another group). Found: generations until the score is full, median over the seeds (least to most). "
-    "Later generations: share of those after it whose mapping is the true one. Leavers: the tasks that most often were "
-    "the ones to leave it, with how many times, all seeds together."
+    "Later generations: share of those after it whose mapping is the true one, mean of the seeds that have any. "
+    "Leavers: the tasks that most often were the ones to leave it, with how many times, all seeds together."
 )
 
 
@@ -172,15 +173,15 @@ def _table(rows: Sequence[ValueRow], reference: PaperTable | None) -> str:
 
 def _search_table(rows: Sequence[ValueRow], searches: Mapping[str, Sequence[Search]]) -> str:
     titles = {row.method: row.title for row in rows}
-    names = list(dict.fromkeys(row.task for row in rows))
     body = []
     for method, own in searches.items():
         if not any(one.scores for one in own):
             continue
+        names = own[0].tasks  # other methods may have others
         firsts = sorted(one.first_full for one in own if one.first_full is not None)
         leavers: Counter[int] = sum((one.leavers() for one in own), Counter())
-        found = f"{firsts[len(firsts) // 2]} ({firsts[0]} to {firsts[-1]})" if firsts else "-"
-        shares = [one.share_full for one in own if one.first_full is not None]
+        found = f"{statistics.median(firsts):g} ({firsts[0]} to {firsts[-1]})" if firsts else "-"
+        shares = [share for one in own if (share := one.share_full) is not None]
         most = ", ".join(f"{names[at].rpartition('/')[2]} ({times})" for at, times in leavers.most_common(5))
         body.append(
             [

@@ -141,5 +141,5 @@ class ChildCost:
     """What training a child cost. Never part of any decision or hash of a component."""
 
     image_steps: int  # images seen in training, all cycles; forward passes for a head of class means count a third
-    seconds: float  # device time attributed to the child (its share of its wave's)
+    seconds: float  # wall time attributed to the child (its share of its wave's), on however many devices
     program: str = ""  # static signature of the train program that it ran in

@@ -41,6 +41,20 @@ def points(num_tasks: int, count: int = 3) -> list[CurvePoint]:
     ]
 
 
+def test_losses_are_in_nats_where_every_task_has_classes() -> None:
+    classified = points(2)
+    own = dict.fromkeys(classified[0].validation, 1.0)
+    for losses, what in (
+        ({}, "loss (nats)"),  # curves of older versions
+        (own, "loss (nats)"),
+        ({**own, "height": 3.0}, "loss (mean of the tasks' own)"),
+    ):
+        svg = to_svg([replace(point, validation_losses=losses) for point in classified], 40, "a")
+        assert [text.text for text in texts_of(svg.encode()) if "loss (" in text.text] == [what]
+    values = [replace(point, validation={}, validation_losses={"height": 3.0}) for point in classified]
+    assert "loss (" not in to_svg(values, 40, "a")
+
+
 @pytest.mark.parametrize(("num_tasks", "num_lines"), [(1, 1), (3, 4), (10, 11), (12, 1)])
 def test_the_picture_has_a_line_a_task_and_their_mean(num_tasks: int, num_lines: int) -> None:
     svg = to_svg(points(num_tasks), 40, "a & b")

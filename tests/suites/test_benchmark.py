@@ -162,6 +162,44 @@ def test_changed_settings_and_missing_data_are_refused_before_anything_starts(
     assert not new.exists()
 
 
+def test_runs_of_other_settings_that_are_not_run_now_are_said(
+    finished: tuple[Path, str], suite: str, tmp_path: Path
+) -> None:
+    copy, changed = shutil.copytree(finished[0], tmp_path / "copy"), tmp_path / "changed.py"
+    before = json.loads((copy / "suite.json").read_text())["methods"]
+    changed.write_text(Path(suite).read_text().replace('"full"}, label="Full', '"full", "batch_size": 8}, label="Full'))
+    assert not benchmark.benchmark(Options(str(changed), str(copy), 2, methods=("munet",)), lambda _: None)
+    page = (copy / "results.md").read_text()
+    note = "* Full fine-tuning: has runs of other settings than the suite has now (batch_size: 16 -> 8)"
+    assert page.partition("**Not like with like:**")[2].strip().splitlines()[0] == note
+    assert json.loads((copy / "suite.json").read_text())["methods"] == before
+    with pytest.raises(SuiteError, match=r"batch_size: 16 -> 8"):
+        benchmark.benchmark(Options(str(changed), str(copy), 2), lambda _: None)
+
+
+def test_a_finished_suite_shows_the_figures_that_it_asks_for_now(
+    finished: tuple[Path, str], suite: str, tmp_path: Path
+) -> None:
+    copy, changed = shutil.copytree(finished[0], tmp_path / "copy"), tmp_path / "changed.py"
+    changed.write_text(Path(suite).read_text().replace('against="full"', 'against="full", histograms=("full",)'))
+    figures = copy / "figures"
+    before = {path.name: path.read_bytes() for path in figures.iterdir()}
+    (figures / "figure_4.svg").write_bytes(before["figure_3.svg"])  # of a suite that had such curves
+    (figures / "notes.txt").touch()
+    assert not benchmark.benchmark(Options(str(changed), str(copy), 2), lambda _: None)
+    after = {path.name: path.read_bytes() for path in figures.iterdir()}
+    assert {name for name in {**before, **after} if before.get(name) != after.get(name)} == {
+        "figure_8.svg",
+        "notes.txt",
+    }
+    page = (copy / "results.md").read_text()
+    assert ("figure_8.svg" in page, "figure_4.svg" in page, "notes.txt" in page) == (
+        "figure_8.svg" in after,
+        False,
+        False,
+    )
+
+
 def test_other_tasks_data_or_roots_are_no_complete_runs(finished: tuple[Path, str], suite: str, tmp_path: Path) -> None:
     """Or the tables would show what was done before as what is asked for now."""
     workdir, data = str(finished[0]), Path(suite).parent / "data"

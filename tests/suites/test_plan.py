@@ -62,6 +62,7 @@ def test_all_problems_together() -> None:
             Method("../x", "demmo"),
             Method("tuned", "demo", {"batch_sizes": 3, "compare": ("full",)}),
             Method("x" * 101, "demo"),
+            Method("first", "demo", label="tuned"),
         ),
         tasks=("builtin:digits", "builtin:digits"),
         settings={"tasks": ("builtin:digits",), "experiment.seed": 3},
@@ -76,6 +77,7 @@ def test_all_problems_together() -> None:
     for part in (
         "2 methods are called 'full' and would write the same runs",
         "the method '../x' cannot be a folder's name",
+        "the methods 'tuned' and 'first' are called 'tuned' in tables and figures: give each its own label.",
         "against names 'ful': no such method. Did you mean 'full'",
         "histograms names 'tund': no such method. Did you mean 'tuned'?",
         "benchmark = 'character'. Did you mean 'characters'?",

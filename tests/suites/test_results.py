@@ -70,14 +70,33 @@ def test_other_columns_are_refused(tmp_path: Path) -> None:
 
 def test_a_record_keeps_what_ran_before(tmp_path: Path) -> None:
     first = Suite((Method("full", "demo"), Method("old", "demo", {"batch_size": 3})), tasks=("builtin:digits",))
-    kept = record.of_suite(first, "mine", 3, ("--config.batch_size=9",), record.read(str(tmp_path)))
+    both = {"full": 1, "old": 1}
+    kept = record.of_suite(first, "mine", 3, ("--config.batch_size=9",), record.read(str(tmp_path)), both)
     record.write(str(tmp_path), kept)
     assert record.read(str(tmp_path)) == kept
     assert kept.methods[1].settings == {"tasks": ["builtin:digits"], "batch_size": 3}
     second = Suite((Method("new", "demo"), Method("full", "demo", label="Full")))
-    after = record.of_suite(second, "mine:b", 2, (), kept)
+    after = record.of_suite(second, "mine:b", 2, (), kept, {"new": 1, "full": 1})
     assert [method.name for method in after.methods] == ["new", "full", "old"]
     assert (after.repeats, after.suite, after.methods[1].label) == (3, "mine:b", "Full")
+
+
+def test_methods_of_earlier_suites_have_titles_of_their_own() -> None:
+    kept = record.of_suite(Suite((Method("full", "demo", label="Full"),)), "mine", 1, (), None, {"full": 1})
+    second = Suite((Method("full_2", "demo", label="Full"), Method("munet", "demo", label="muNet")))
+    after = record.of_suite(second, "mine", 1, (), kept, {"full_2": 1, "munet": 1})
+    assert after.titles == {"full_2": "Full (full_2)", "munet": "muNet", "full": "Full (full)"}
+    third = Suite((Method("munet", "demo"), Method("new", "demo", label="munet")))
+    assert record.of_suite(third, "mine", 1, (), None, {}).titles == {"munet": "munet", "new": "munet (new)"}
+
+
+def test_a_record_keeps_settings_of_methods_that_are_not_run_now() -> None:
+    first = Suite((Method("full", "demo"), Method("new", "demo")), settings={"batch_size": 3})
+    kept = record.of_suite(first, "mine", 3, (), None, {"full": 1, "new": 1})
+    second = Suite((Method("full", "other", label="Full"), Method("new", "demo")), settings={"batch_size": 4})
+    after = record.of_suite(second, "mine", 3, (), kept, {"new": 1})
+    assert [method.settings for method in after.methods] == [{"batch_size": 3}, {"batch_size": 4}]
+    assert (after.methods[0].config, after.methods[0].label) == ("demo", "Full")
 
 
 def test_a_second_suite_in_a_bucket_is_kept_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -55,6 +55,12 @@ def test_a_line_for_each_seed_and_task() -> None:
     assert first["probabilities"] == "0.7500 0.7500 0.7500 0.7500|0.5000 0.2500"
 
 
+def test_tasks_that_are_made_are_of_no_set() -> None:
+    one = trained(num_tasks=2)
+    made = tuple(replace(info, uri=f"made:two_pairs/{info.name}") for info in one.beginning.tasks)
+    assert routing_rows.separations(replace(one, beginning=replace(one.beginning, tasks=made))) == []
+
+
 def test_rows_of_different_sets_are_told_apart() -> None:
     found = routing_rows.separations(trained())
     assert [one.silhouette for one in found] == pytest.approx([1, 1])

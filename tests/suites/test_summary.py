@@ -6,6 +6,7 @@ import csv
 import io
 import math
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -122,3 +123,5 @@ def test_other_seeds_tasks_and_settings_are_named() -> None:
     assert "seeds differ: 0, 1: FULL; 0: OTHER, THIRD" in found
     assert "digits is missing for: other" in found
     assert "THIRD: not all its runs have the same settings" in found
+    alike = [replace(row, title="same", experiment_sha256=row.method) for row in own if row.method != "third"]
+    assert not [text for text in summary.differences(alike) if "same settings" in text]

@@ -69,3 +69,12 @@ def test_who_shares_is_told_by_sets_of_tasks() -> None:
     table = task_pages.sharing_table({"all": "All"}, {"all": searches})
     assert "| All | 0 | a 5; b 3 | 9 |" in table
     assert "| All | 2 | a 2; b 2; a + b 2 | 7 |" in table
+
+
+def test_only_a_burn_in_has_a_module_for_every_block() -> None:
+    def legend(begins: int) -> str:
+        shared = Search(0, np.zeros((3, 8), int), (), ({"0": 8}, {"0": 4}), ("a",), begins=begins)
+        return task_pages.sections(rows(), "single", {"shared": [shared]})[-1]
+
+    assert "Generation 0 is the burn-in, before the search: every block has a module for itself." in legend(0)
+    assert "every block" not in legend(1)

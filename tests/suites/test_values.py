@@ -15,7 +15,8 @@ from munet.suites.alignments import Search
 from munet.suites.plan import plan
 from munet.suites.suite import SUITE_FILES, Method, Suite
 from munet.suites.summary import Sample
-from munet.suites.value_pages import with_error
+from munet.suites.value_pages import markdown, with_error
+from munet.suites.value_rows import ValueRow
 from tests.methods.muir import small
 from tests.suites.test_benchmark import finish
 
@@ -104,4 +105,28 @@ def test_who_leaves_the_true_mapping() -> None:
     assert search.share_full == pytest.approx(2 / 3)
     assert search.leavers() == {1: 1}
     never = Search(0, np.array([[0, 1, 2, 3]]), (0,))
-    assert (never.first_full, never.share_full) == (None, 0.0)
+    assert (never.first_full, never.share_full) == (None, None)
+
+
+def test_the_table_of_the_search() -> None:
+    """The middle of an even number, seeds without a later generation, and the method's own tasks."""
+
+    def search(seed: int, *scores: int) -> Search:
+        after = [[0, 0, 1, 1] if score == 4 else [0, 0, 2, 0] for score in scores]
+        mappings = np.array([[0, 1, 2, 3], *after])
+        return Search(seed, mappings, (0, *scores), tasks=("x/a", "x/b", "x/c", "x/d"))
+
+    rows = [
+        ValueRow(method, method.title(), 0, f"x/{task}", "RMSE", 1.0, 1.0, 1.0, 1.0, 1, 1, 1, 1, 1, 1, 1, 1, 1.0)
+        for method, tasks in (("pair", "dc"), ("all", "abcd"))
+        for task in tasks
+    ]
+
+    def page(*found: Search) -> str:
+        return markdown(rows, {"pair": [], "all": found}, suite="x", notes=[])
+
+    early, late = search(0, 4, 4, 4), search(1, 1, 1, 4)
+    assert "| All | 2 of 2 | 2 (1 to 3) | 100% | 2 of 2 | - |" in page(early, late)
+    assert "| All | 2 of 2 | 1.5 (1 to 2) |" in page(early, search(1, 1, 4, 4))
+    assert "| All | 1 of 1 | 1 (1 to 1) | 50% | 1 of 1 | c (1), d (1) |" in page(search(2, 4, 1, 4))
+    assert "| All | 1 of 1 | 3 (3 to 3) | - | 1 of 1 | - |" in page(late)

@@ -75,7 +75,7 @@ def mutations(counts: Sequence[KindCount]) -> dict[str, Any] | None:
 
 
 def costs(generations: Sequence[Cost], numbers: Mapping[TaskName, int] | None = None) -> dict[str, Any] | None:
-    """Device time of every generation, in the colour of its task, by the numbers of the run's tasks."""
+    """Wall time of training in every generation, in the colour of its task, by the numbers of the run's tasks."""
     if not generations:
         return None
     names = chart.labels(dict.fromkeys(cost.task for cost in generations))
@@ -111,7 +111,7 @@ def costs(generations: Sequence[Cost], numbers: Mapping[TaskName, int] | None = 
                 "type": "ordinal",
                 "axis": {"title": "generation of the run", "labelAngle": 0, "grid": False},
             },
-            "y": chart.quantity("seconds", "device seconds"),
+            "y": chart.quantity("seconds", "seconds of training"),
             "color": {
                 "field": "task",
                 "type": "nominal",
@@ -121,7 +121,7 @@ def costs(generations: Sequence[Cost], numbers: Mapping[TaskName, int] | None = 
             "tooltip": [
                 {"field": "task", "title": "task"},
                 {"field": "generation", "title": "generation of the run"},
-                {"field": "seconds", "type": "quantitative", "title": "device seconds", "format": ",.1f"},
+                {"field": "seconds", "type": "quantitative", "title": "seconds of training", "format": ",.1f"},
                 {"field": "images", "type": "quantitative", "title": "training images", "format": ","},
                 {"field": "children", "title": "children"},
             ],

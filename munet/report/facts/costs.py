@@ -20,7 +20,7 @@ class Cost:
       kept: of them, better than their parents.
       failed: of them, those whose parameters or loss were no longer finite.
       image_steps: training images that all of them saw; forward passes in part.
-      seconds: of the devices.
+      seconds: of training, wall time on however many devices.
     """
 
     task: TaskName

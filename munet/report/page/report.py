@@ -57,5 +57,5 @@ def _facts(source: Source) -> list[tuple[str, str]]:
     spent = costs.by_task(costs.by_generation(source.entries))
     if spent:
         children, seconds = sum(cost.children for cost in spent), sum(cost.seconds for cost in spent)
-        found.append((duration(seconds), f"of device time for {count(children, 'child', 'children')}"))
+        found.append((duration(seconds), f"of training for {count(children, 'child', 'children')}"))
     return found

@@ -77,13 +77,16 @@ def _costs(source: Source) -> list[Part]:
         parts.plain("kept", "kept"),
         parts.plain("failed", "failed"),
         parts.plain("image_steps", "training images"),
-        Column("device time", lambda row: duration(row["seconds"])),
+        Column("time", lambda row: duration(row["seconds"])),
         Column("images a second", lambda row: f"{row['images_per_second']:,.0f}"),
     ]
-    caption = "Seconds of the devices in each generation; compiling new programs counts in the one that waits for it."
+    caption = (
+        "Wall time of training in each generation, on however many devices; compiling new programs counts in the one "
+        "that waits for it."
+    )
     return [
         Text(f"{count(children, 'child', 'children')}, {images:,} images, {duration(seconds)} of training{speed}."),
-        Chart("costs", "Device time by generation", caption, spec, bars.rows(generations)),
+        Chart("costs", "Time by generation", caption, spec, bars.rows(generations)),
         Table("costs_by_task", "By task", of_tasks, columns, most=1000),
     ]
 

@@ -40,7 +40,7 @@ class EventFiles:
             ) from error
 
     def write(self, points: Points) -> None:
-        """Writes what an entry adds; it is on disk when this returns. Times are seconds of the devices."""
+        """Writes what an entry adds; it is on disk when this returns. Times are seconds of training."""
         for item in points.items:
             if isinstance(item, Scalar):
                 self._writer.add_scalar(item.tag, item.value, points.step, points.seconds)

@@ -67,7 +67,7 @@ class Points:
 
     Attributes:
       step: training images seen so far, all children together.
-      seconds: of the devices so far.
+      seconds: of training so far, wall time.
       items: what is shown there.
     """
 
@@ -83,7 +83,7 @@ class Fold:
     Attributes:
       controller: of the run's configuration and tasks.
       run_state: after the last entry.
-      seconds: of the devices so far.
+      seconds: of training so far, wall time.
     """
 
     controller: Controller

@@ -105,7 +105,10 @@ def test_costs_and_failures(fixed: Path) -> None:
         ("one", 5, 1500, 100.0), ("two", 3, 2100, 100.0),
     ]  # fmt: skip
     assert [row["model"] for row in part(found, "failures").rows] == [3, 8]
-    assert ("36 s", "of device time for 8 children") in found.facts
+    assert ("36 s", "of training for 8 children") in found.facts
+    said = json.dumps([part(found, "costs").spec, part(found, "costs").caption])
+    assert "seconds of training" in said
+    assert "device seconds" not in said  # it is wall time, on however many devices
 
 
 def test_validation_and_values_along_lineages(fixed: Path) -> None:
