@@ -81,7 +81,7 @@ class RoutingReport:
         for method in self._kept.methods:
             for place in self._kept.side_by_side(self._workdir, method):
                 if place not in self._read:
-                    found = _read(Workdir(place, ROUTING), self._kept.titles[method.name], method.curve)
+                    found = read(Workdir(place, ROUTING), self._kept.titles[method.name], method.curve)
                     if found is None:
                         continue
                     self._read[place] = found
@@ -136,7 +136,14 @@ class RoutingReport:
         return notes
 
 
-def _read(place: Workdir, title: str, curve: str) -> Trained | None:
+def read(place: Workdir, title: str, curve: str) -> Trained | None:
+    """A complete training; None while it is not.
+
+    Args:
+      place: its directory.
+      title: of its method.
+      curve: the figure that its losses are drawn in; "": none.
+    """
     result, beginning = place.result(), place.beginning()
     if result is None or beginning is None:
         return None
