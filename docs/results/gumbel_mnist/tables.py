@@ -30,7 +30,14 @@ METHODS = {
     "gumbel": "Gumbel-Matrix",
     "budget": "Gumbel-Matrix, budget 0.75",
 }
-PAIRS = (("none", "shared"), ("shared_sum", "shared"), ("gumbel", "shared"), ("budget", "shared"), ("budget", "gumbel"))
+PAIRS = (
+    ("none", "shared"),
+    ("shared_sum", "shared"),
+    ("gumbel", "shared"),
+    ("gumbel", "shared_sum"),
+    ("budget", "shared"),
+    ("budget", "gumbel"),
+)
 
 Lines = list[dict[str, str]]
 
