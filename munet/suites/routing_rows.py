@@ -51,9 +51,15 @@ def csv(trained: Mapping[str, Trained]) -> str:
 
 
 def groups(infos: Iterable[TaskInfo]) -> list[str]:
-    """The data set that each task is made from; one that is made for the training is of its own."""
-    found = [info.uri if info.uri.startswith("made:") else parse_uri(info.uri) for info in infos]
-    return [uri if isinstance(uri, str) else f"{uri.scheme}:{uri.path}" for uri in found]
+    """The data set that each task is made from, whatever its name and options; a task that is made is of its own."""
+    return [_data_set(info.uri) for info in infos]
+
+
+def _data_set(uri: str) -> str:
+    if uri.startswith("made:"):  # for the training, from no data
+        return uri
+    parsed = parse_uri(uri)
+    return f"{parsed.scheme}:{parsed.path}"
 
 
 def separations(one: Trained) -> list[Separation]:
