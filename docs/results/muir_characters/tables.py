@@ -1,4 +1,4 @@
-"""What docs/results/muir_characters.md compares, from results_seeds.csv beside this file: every method less every other.
+"""What docs/results/muir_characters.md compares, from results_seeds.csv beside this file: every method less each other.
 
     python docs/results/muir_characters/tables.py
 
