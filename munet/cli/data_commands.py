@@ -21,7 +21,7 @@ def data(
     check_leaks: bool,
     max_bad_images: float,
 ) -> None:
-    """Prints what tasks hold; writes a contact sheet of each unless something else is asked for.
+    """Prints what tasks hold; writes a contact sheet of each that has images unless something else is asked for.
 
     Args:
       tasks: URIs.
@@ -39,6 +39,7 @@ def data(
     from munet.data.tasks import load_tasks
     from munet.report.data.contact_sheet import write_contact_sheet
     from munet.report.data.describe import describe_tasks
+    from munet.report.data.describe_values import describe_values
 
     if not 0 <= max_bad_images <= 1:
         raise UserError(f"--max_bad_images={max_bad_images:g}: expected a share in [0, 1], e.g. 0.01.")
@@ -47,16 +48,26 @@ def data(
 
         check_target(expanded(to_folder))
     limit = share_of(host_memory(), Runtime().resident_share)
-    loaded = load_tasks(
-        tasks, OpenSettings(data_dir, max_bad_images=max_bad_images, max_resident=limit, say=say_beside)
+    settings = OpenSettings(
+        data_dir,
+        max_bad_images=max_bad_images,
+        max_resident=limit,
+        say=say_beside,
+        objectives=("",) if check_leaks or to_folder else ("", "value"),
     )
+    opened = load_tasks(tasks, settings)
+    loaded = [task for task in opened if not task.info.objective]
     console = plain_console()
-    console.print(describe_tasks(loaded))
-    for task in loaded:
+    if loaded:
+        console.print(describe_tasks(loaded))
+    for task in opened:
+        if task.info.objective:
+            say(describe_values(task))
         for note in task.notes:
             say(f"{task.uri}: {note}")
-        for note in (*notes_on_classes(task, with_test=True), *notes_on_range(task)):
-            say(note)
+        if not task.info.objective:
+            for note in (*notes_on_classes(task, with_test=True), *notes_on_range(task)):
+                say(note)
     if check_leaks:
         from munet.report.data.leaks import leaks_table
 

@@ -33,16 +33,13 @@ def open_muir(source: TaskUri, settings: OpenSettings) -> Source:
     Raises:
       DataError: the file is missing, foreign or damaged, there is no such task, or its numbers are not finite.
     """
-    uri, path = source.text, places.of_task(source, settings)
+    uri = source.text
     if unknown := [name for name in source.options if name not in ("task", "noisy")]:
         raise DataError(f"{uri}: there is no option {unknown[0]!r}. {nearest(unknown[0], ('task', 'noisy'))}")
     noisy = source.options.get("noisy", "false")
     if noisy not in ("true", "false"):
         raise DataError(f"{uri}: noisy={noisy}: expected true or false.")
-    if not path.is_file():
-        siblings = sorted(file.name for file in path.parent.glob("*.npz")) if path.parent.is_dir() else []
-        near = f" {nearest(path.name, siblings)}" if siblings else ""
-        raise DataError(f"{uri}: there is no file {path}.{near}")
+    path = places.file_of_task(source, settings, "*.npz")
     prefix = "noisy_" if noisy == "true" else ""
     names = ("train_X", f"{prefix}train_Y", "test_X", f"{prefix}test_Y")
     try:

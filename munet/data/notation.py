@@ -20,6 +20,9 @@ def describe_split(uri: str) -> str:
 def _own_split(parsed: TaskUri) -> str:
     if parsed.scheme in ("npz", "builtin"):
         return "80/10/10"
+    if parsed.scheme == "dna":
+        length = f"; length={parsed.options['length']}" if "length" in parsed.options else ""
+        return f"the file's, else 90/5/5 in its order{length}"
     if parsed.scheme != "tfds":
         return "&".join(f"{name}={value}" for name, value in parsed.options.items()) or "the source's"
     if "split" in parsed.options:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from munet import npz_arrays
 from munet.data import arrays, places
 from munet.data.open_settings import OpenSettings, TaskUri, host_memory
 from munet.data.splits import Labelled, Source, SplitName
@@ -22,7 +23,6 @@ from munet.text import byte_size
 
 _ARRAYS = ("images", "labels", "class_names")
 _MEMORY_SHARE = 0.25  # that images may take: checking and splitting them takes as much again for a while
-_PIECE = 1 << 20  # bytes that are read at a time
 _MAX_OTHER_BYTES = 1 << 28  # of labels and of class names
 
 
@@ -37,7 +37,7 @@ def open_npz(source: TaskUri, settings: OpenSettings) -> Source:
       DataError: missing, foreign or damaged, or arrays that make no classification task.
     """
     uri = source.text
-    path = places.of_task(source, settings)
+    path = places.file_of_task(source, settings, "*.npz")
     read = _read(uri, path)
     images, labels = arrays.checked(uri, read["images"], read["labels"])
     class_names = arrays.names_of_classes(uri, read.get("class_names"), [labels])
@@ -48,10 +48,6 @@ def open_npz(source: TaskUri, settings: OpenSettings) -> Source:
 
 def _read(uri: str, path: Path) -> dict[str, np.ndarray]:
     """The arrays that matter."""
-    if not path.is_file():
-        siblings = sorted(file.name for file in path.parent.glob("*.npz")) if path.parent.is_dir() else []
-        near = f" {nearest(path.name, siblings)}" if siblings else ""
-        raise DataError(f"{uri}: there is no file {path}.{near}")
     try:
         with path.open("rb") as file:
             if not zipfile.is_zipfile(file):
@@ -66,9 +62,9 @@ def _read(uri: str, path: Path) -> dict[str, np.ndarray]:
                     raise DataError(f"{uri}: {path} has no array {name!r}. {nearest(name, members)}")
             headers = {name: header_of(archive, members[name]) for name in _ARRAYS if name in members}
             _check(uri, path, headers)
-            read = {"labels": _array(archive, headers.pop("labels"))}
+            read = {"labels": npz_arrays.read(archive, headers.pop("labels"))}
             _check_labels(uri, headers["images"], read["labels"])
-            return read | {name: _array(archive, header) for name, header in headers.items()}
+            return read | {name: npz_arrays.read(archive, header) for name, header in headers.items()}
     except DataError:
         raise
     except (*BROKEN, NotImplementedError) as error:
@@ -85,13 +81,7 @@ def _check(uri: str, path: Path, headers: Mapping[str, ArrayHeader]) -> None:
       DataError: it does not fit.
     """
     for name, header in headers.items():
-        if header.dtype.hasobject:
-            raise ValueError(f"{name} holds pickled Python objects.")
-        if header.data_start + header.num_bytes != header.info.file_size:
-            raise ValueError(
-                f"{name} should have {header.num_bytes:,} bytes by its header, the file holds "
-                f"{header.info.file_size - header.data_start:,}."
-            )
+        npz_arrays.check_stored(name, header)
         memory = host_memory()
         limit = (memory * _MEMORY_SHARE if memory else float("inf")) if name == "images" else _MAX_OTHER_BYTES
         if header.num_bytes > limit:
@@ -111,17 +101,3 @@ def _check_labels(uri: str, images: ArrayHeader, labels: np.ndarray) -> None:
     """Whether there are as many labels, before images are read; raises `DataError`."""
     if images.shape[:1] != labels.shape:
         arrays.checked(uri, np.broadcast_to(np.uint8(0), (*images.shape[:1], 1, 1)), labels)
-
-
-def _array(archive: zipfile.ZipFile, header: ArrayHeader) -> np.ndarray:
-    """The array that a header belongs to, read in pieces into the one place that it needs."""
-    data = np.empty(header.num_bytes, np.uint8)
-    with archive.open(header.info) as member:
-        member.read(header.data_start)
-        filled = 0
-        while piece := member.read(_PIECE):  # to the end, where zipfile compares the checksum
-            data[filled : filled + len(piece)] = np.frombuffer(piece, np.uint8)
-            filled += len(piece)
-    if filled < len(data):
-        raise ValueError("its data are cut off.")
-    return data.view(header.dtype).reshape(header.shape, order="F" if header.fortran_order else "C")

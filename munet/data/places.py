@@ -63,6 +63,28 @@ def of_task(uri: TaskUri, settings: OpenSettings) -> Path:
     return found
 
 
+def file_of_task(uri: TaskUri, settings: OpenSettings, pattern: str, advice: str = "") -> Path:
+    """The same of a task that is one file.
+
+    Args:
+      uri, settings: as `of_task` has them.
+      pattern: of the files beside it that may have been meant, such as `*.npz`.
+      advice: what makes such a file.
+
+    Raises:
+      DataError: there is no file.
+    """
+    path = of_task(uri, settings)
+    if path.is_file():
+        return path
+    name, mark, option = path.name.partition("?")
+    if mark and path.with_name(name).is_file():
+        raise DataError(f"{uri.text}: a {uri.scheme} task has no option {option.partition('=')[0]!r}.")
+    siblings = sorted(file.name for file in path.parent.glob(pattern)) if path.parent.is_dir() else []
+    near = nearest(path.name, siblings, listed="Beside it") if siblings else ""
+    raise DataError(" ".join(part for part in (f"{uri.text}: there is no file {path}.", near, advice) if part))
+
+
 @functools.cache
 def _unkept(url: str) -> Path:
     """A folder that lasts as long as this process."""

@@ -51,6 +51,21 @@ def write_arrays() -> None:
     np.savez(place / "colours.npz", images=colours, labels=labels.astype(">u2"))
 
 
+def write_dna() -> None:
+    """`dna:` data sets: of a sequence, and of whole windows with splits of their own, compressed."""
+    place = CORPUS / "dna"
+    place.mkdir(parents=True, exist_ok=True)
+    random = np.random.default_rng(0)
+    sequence, targets = random.integers(0, 5, 60).astype(np.uint8), random.normal(size=40).astype(np.float32)
+    np.savez(place / "sequence.npz", sequence=sequence, positions=np.arange(40, dtype="i4"), targets=targets)
+    windows = random.integers(0, 5, (40, 9)).astype(np.uint8)
+    np.savez_compressed(
+        place / "windows.npz", windows=np.asfortranarray(windows), targets=targets.astype(">f8"),
+        validation_windows=windows[:5], validation_targets=targets[:5], test_windows=windows[5:9],
+        test_targets=targets[5:9],
+    )  # fmt: skip
+
+
 def write_images() -> None:
     """Small images, one of each format and mode that is written differently."""
     from io import BytesIO
@@ -100,7 +115,7 @@ def _settings(group: Any, prefix: str = "") -> list[str]:
 
 def main() -> None:
     """See the module's docstring."""
-    for part in (write_run_alone, write_arrays, write_images, write_texts):
+    for part in (write_run_alone, write_arrays, write_dna, write_images, write_texts):
         part()
     print(f"{sum(path.stat().st_size for path in Path(CORPUS).rglob('*') if path.is_file()):,} bytes")
 

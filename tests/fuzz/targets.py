@@ -19,10 +19,11 @@ from etils import epath
 from munet.config import Config, Experiment, Runtime
 from munet.config.checks import validate
 from munet.config.flags import Override, override
-from munet.data import npz, photos
+from munet.data import dna, npz, photos
 from munet.data.folder.labels_csv import list_labels
+from munet.data.open_settings import OpenSettings
 from munet.data.photos import BadImageError
-from munet.data.tasks import load_task
+from munet.data.tasks import load_task, open_task
 from munet.errors import UserError
 from munet.roots.checkpoint import open_local
 from munet.store import ComponentStore, Journal
@@ -33,7 +34,7 @@ from tests.store import journal_files
 from tests.system.strangers import alter
 
 CORPUS = Path(__file__).parent / "corpus"
-_MEMORY = 1 << 30  # of the machine, as `npz:` is told: it takes a quarter of that
+_MEMORY = 1 << 30  # of the machine, as `npz:` and `dna:` are told: they take a quarter and a third of that
 
 
 class Target(ABC):
@@ -197,6 +198,21 @@ class Npz(Target):
         load_task(f"npz:{file}", cache_dir="off", max_image_size=4)
 
 
+class Dna(Target):
+    """`dna:` data sets: bytes, or arrays and headers inside a sound zip file."""
+
+    def __init__(self, place: Path):
+        super().__init__(place)
+        self._sound = [file.read_bytes() for file in sorted((CORPUS / "dna").iterdir())]
+        dna.host_memory = lambda: _MEMORY  # type: ignore[attr-defined]
+
+    def execute(self, draw: random.Random) -> None:
+        data = draw.choice(self._sound)
+        file = self.place / "x.npz"
+        file.write_bytes(mutated(data, draw, self._sound) if draw.random() < 0.4 else mutated_zip(data, draw))
+        open_task(f"dna:{file}", OpenSettings(objectives=("value",))).split("train")
+
+
 class RootNpz(Target):
     """Roots in augreg's layout."""
 
@@ -285,6 +301,7 @@ TARGETS: dict[str, type[Target]] = {
     "snapshots": Snapshots,
     "manifests": Manifests,
     "npz": Npz,
+    "dna": Dna,
     "npz_roots": RootNpz,
     "safetensors": RootSafetensors,
     "images": Images,

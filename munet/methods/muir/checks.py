@@ -5,25 +5,40 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
+from munet.data.tasks import Task
 from munet.errors import ConfigError
 from munet.joint.preparation import sharing_problem
 from munet.joint.rounds import Stream
 from munet.methods.muir.learner import Muir
 from munet.methods.muir.state import first_mapping
+from munet.text import byte_size
 
 
-def check(learner: Muir, streams: Sequence[Stream], num_devices: int) -> None:
+def check(
+    learner: Muir,
+    streams: Sequence[Stream],
+    num_devices: int,
+    tasks: Sequence[Task] = (),
+    memory: int | None = None,
+) -> None:
     """Refuses settings that do not fit the models, or the devices.
 
     Args:
       learner: the method.
       streams: in the order of its parts.
       num_devices: that share a batch.
+      tasks: opened, all of whose examples lie on every device.
+      memory: bytes of a device to plan with; None: no limit is known.
 
     Raises:
       ConfigError: all problems in one message.
     """
-    problems = [*_of_blocks(learner), *_of_modules(learner), *_of_batches(learner, streams, num_devices)]
+    problems = [
+        *_of_blocks(learner),
+        *_of_modules(learner),
+        *_of_batches(learner, streams, num_devices),
+        *_of_sets(tasks, memory),
+    ]
     if problems:
         raise ConfigError(problems)
 
@@ -86,3 +101,22 @@ def _of_batches(learner: Muir, streams: Sequence[Stream], num_devices: int) -> I
         problem = sharing_problem(setting, stream.batch_size, len(stream.labels), num_devices, examples)
         if problem:
             yield problem
+
+
+def _of_sets(tasks: Sequence[Task], memory: int | None) -> Iterator[str]:
+    taken = {task.info.name: _bytes(task) for task in tasks}
+    if memory is None or sum(taken.values()) <= memory:
+        return
+    largest = max(taken, key=lambda name: taken[name])
+    yield (
+        f"experiment.tasks: the examples of all tasks take {byte_size(sum(taken.values()))} of every device "
+        f"({largest} alone {byte_size(taken[largest])}), where MUiR keeps them, and there are {byte_size(memory)} to "
+        "plan with. Use smaller sets, shorter windows, or devices of more memory (runtime.device_memory_gb)."
+    )
+
+
+def _bytes(task: Task) -> int:
+    """Of all examples of a task: splits that are not decoded yet take as much an example as training ones do."""
+    train, info = task.split("train"), task.info
+    each = (train.images.nbytes + train.labels.nbytes) / len(train)
+    return round(each * (info.num_train + info.num_validation + info.num_test))

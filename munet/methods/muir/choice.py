@@ -66,6 +66,14 @@ def _is_windows(inputs: np.ndarray) -> bool:
     return inputs.dtype == np.uint8 and inputs.ndim == 2 and inputs.shape[1] >= DEEP_BIND_TAPS
 
 
+def _why_none(inputs: np.ndarray) -> str:
+    """Why no architecture is for a task."""
+    if inputs.dtype == np.uint8 and inputs.ndim == 2:
+        letters = f"Its windows have {inputs.shape[1]} letters"
+        return f"{letters}, and DeepBind, which is for such tasks, reads {DEEP_BIND_TAPS} at a time: give longer ones."
+    return "There is none for such a task."
+
+
 def _is_any(_: np.ndarray) -> bool:
     return True
 
@@ -121,7 +129,7 @@ def nets_of(tasks: Sequence[Task], experiment: MuirExperiment, vit: Callable[[in
         name = experiment.nets[number] if experiment.nets else next(iter(fitting), "")
         kind, width = parse(name)
         if kind not in {parse(one)[0] for one in fitting}:
-            known = f"Valid: {', '.join(fitting)}." if fitting else "There is none for such a task."
+            known = f"Valid: {', '.join(fitting)}." if fitting else _why_none(inputs)
             problems.append(f"experiment.nets: {name or 'no architecture'} for {task.info.name}. {known}")
             continue
         if problem := NETS[kind].problem(width):

@@ -56,7 +56,8 @@ def prepare(config: MuirConfig, say: Say = lambda _: None) -> Job:
     )
     if note := overhang(learner):
         say(note)
-    check(learner, streams, Spread.of(experiment.replicas, len(opened.layout.devices)).sharing)
+    sharing = Spread.of(experiment.replicas, len(opened.layout.devices)).sharing
+    check(learner, streams, sharing, tasks, opened.layout.memory)
     searched = (experiment.burn_in + experiment.generations) * experiment.generation_rounds
     length = Length(
         searched,
