@@ -15,6 +15,14 @@ rounds. Any of the last four means `cross_modal`, too, where it is not named: `s
 `short`, five seeds side by side, took two to four minutes of two cores. Results of it:
 docs/results/muir_cross_modal.md.
 
+`published`: the paper's study (its Table 3), for whoever has the data: LeNet on the whole of CIFAR-10 (45,000 images
+train, 5,000 validate: the last ones of TFDS's order, not those that the authors drew), an LSTM of width 256 on
+WikiText-2 word by word, and DeepBind of width 256 on measured DNA; a thousand generations of 1,000 rounds after 2,000
+without a search. Everything of `cross_modal` goes with it but `short`: `published,wide_resnet,text,dna` is the paper's
+W+S+D, `published,single,images` a baseline. `awd_lstm` means it, too: LeNet and an AWD-LSTM of width 1,136 (Table 5).
+Files: `../wikitext-2` (a folder), `../crispr.npz` (docs/howto/muir.md#measured-dna); others are `--config.tasks=`.
+Cost: not measured, for it was not run, neither whole nor in part: these data are not here.
+
 `wide_resnet`: WRN-40-1 on `cifar10_subset`, alone or with others of the above: `wide_resnet,text`,
 `wide_resnet,text,dna`. Cost: two days for all 25,000 rounds on a CPU: a round of 128 images took 7 s on two cores that
 other processes shared, and takes 1.7 GiB. It was run for a few rounds only: no expected result yet.
@@ -53,15 +61,34 @@ _SHORT = {
     "text": (("builtin:text/python", 10),),
     "dna": (("builtin:dna", 64),),
 }
+# The paper's tasks, as large as there; their networks are always named.
+_WHOLE_CIFAR = ("tfds:cifar10?train=train[:90%]&validation=train[90%:]", 128)
+_WIKITEXT = ("text:../wikitext-2?unit=words", 20)
+_PUBLISHED = {
+    "images": (_WHOLE_CIFAR,),
+    "text": (_WIKITEXT,),
+    "dna": (("dna:../crispr.npz", 256),),
+    "wide_resnet": (_WHOLE_CIFAR,),
+    "awd_lstm": (_WHOLE_CIFAR, _WIKITEXT),
+}
+_PUBLISHED_NETS = {
+    "images": ("lenet",),
+    "text": ("lstm_256",),
+    "dna": ("deep_bind_256",),
+    "wide_resnet": ("wide_resnet_40",),
+    "awd_lstm": ("lenet", "awd_lstm_1136"),
+}
+_LENGTHS: dict[str, dict[str, Any]] = {
+    "": {"generation_rounds": 500, "burn_in": 2, "generations": 48},
+    "short": {"generation_rounds": 40, "burn_in": 1, "generations": 7},
+    "published": {"generation_rounds": 1000, "burn_in": 2, "generations": 1000},
+}
 _CROSS_MODAL: dict[str, Any] = {
     "block_rows": 16,
     "block_columns": 16,
     "context": 4,
     "challengers": 1,
     "score_learning_rate": 0.1,
-    "generation_rounds": 500,
-    "burn_in": 2,
-    "generations": 48,
     "final_generations": 0,
 }
 ROOT = "../shared/roots/ti16_3blocks_32px_cifar100.npz"
@@ -70,7 +97,7 @@ NUM_TASKS, GROUP_SIZE = 30, 10
 # Which tasks there are: names of one family go together, and say it alone; those of none go with any.
 _FAMILIES = {
     "synthetic": ("synthetic", "noisy", "oracle"),
-    "cross_modal": ("cross_modal", *_NETS, "short"),
+    "cross_modal": ("cross_modal", *_PUBLISHED, "short", "published"),
     "characters": ("characters",),
 }
 _CHANGES: dict[str, dict[str, Any]] = {
@@ -146,19 +173,41 @@ def _family(names: list[str]) -> str:
 
 
 def _cross_modal(names: list[str]) -> MuirConfig:
-    """Tasks of several modalities, or of those that are named."""
-    chosen = [name for name in _NETS if name in names] or list(MODALITIES)
-    is_short = "short" in names
-    modalities = {**(_SHORT if is_short else MODALITIES), "wide_resnet": (_WIDE_RESNET,)}
-    tasks = [task for name in chosen for task in modalities[name]]
-    settings = {**_CROSS_MODAL, **({"generation_rounds": 40, "burn_in": 1, "generations": 7} if is_short else {})}
-    settings |= _changes(names)
-    if "wide_resnet" in chosen:
-        settings["nets"] = tuple(net for name in chosen for net in _NETS[name][: len(modalities[name])])
+    """Tasks of several modalities, or of those that are named.
+
+    Raises:
+      UserError: two lengths, or two networks of one task, are named.
+    """
+    size = _size(names)
+    modalities = _PUBLISHED if size == "published" else {
+        **(_SHORT if size == "short" else MODALITIES), "wide_resnet": (_WIDE_RESNET,)
+    }  # fmt: skip
+    nets = _PUBLISHED_NETS if size == "published" else _NETS
+    chosen = [name for name in modalities if name in names] or list(MODALITIES)
+    tasks: dict[str, tuple[int, str]] = {}
+    for name in chosen:
+        for (uri, batch_size), net in zip(modalities[name], nets[name], strict=True):
+            if tasks.setdefault(uri, (batch_size, net)) != (batch_size, net):
+                raise UserError(f"variant {name!r} has {net} on {uri}, and another has {tasks[uri][1]}.", "Name one.")
+    settings = {**_CROSS_MODAL, **_LENGTHS[size], **_changes(names)}
+    if "wide_resnet" in chosen or size == "published":
+        settings["nets"] = tuple(net for _, net in tasks.values())
     experiment = MuirExperiment(
-        tasks=tuple(uri for uri, _ in tasks), batch_sizes=tuple(size for _, size in tasks), **settings
+        tasks=tuple(tasks), batch_sizes=tuple(batch_size for batch_size, _ in tasks.values()), **settings
     )
     return MuirConfig(experiment, TrainRuntime(block_rounds=25))
+
+
+def _size(names: list[str]) -> str:
+    """Which study of several modalities the names mean: `short`, `published`, or "".
+
+    Raises:
+      UserError: two are named.
+    """
+    whole = next((name for name in names if name in ("published", "awd_lstm")), "")
+    if "short" in names and whole:
+        raise UserError(f"variants 'short' and {whole!r} are of different lengths.", "Give one of them.")
+    return "published" if whole else "short" if "short" in names else ""
 
 
 def _characters(names: list[str]) -> MuirConfig:

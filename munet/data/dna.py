@@ -50,7 +50,7 @@ def open_dna(source: TaskUri, settings: OpenSettings) -> Source:
     """
     uri = source.text
     length = _length(uri, source.options)
-    path = places.file_of_task(source, settings, "*.npz", EXPECTED)
+    path = places.file_of_task(source, settings, "*.npz", ("length",), EXPECTED)
     try:
         layout, arrays, ignored = _read(path, length or _LENGTH)
         if layout.windows == "windows":
@@ -96,7 +96,7 @@ def _read(path: Path, length: int) -> tuple[Layout, Arrays, list[str]]:
             arrays = {name: npz_arrays.read(archive, header) for name, header in headers.items()}
             return layout, arrays, sorted(set(members) - set(arrays))
     except (*BROKEN, NotImplementedError) as error:
-        raise UnusableError(f"cannot be read as npz: {error} {EXPECTED}") from error
+        raise UnusableError(f"cannot be read as npz: {str(error).rstrip('.')}. {EXPECTED}") from error
 
 
 def _source(layout: Layout, arrays: Arrays, length: int, num_bytes: int, ignored: Sequence[str]) -> Source:

@@ -39,7 +39,7 @@ def open_muir(source: TaskUri, settings: OpenSettings) -> Source:
     noisy = source.options.get("noisy", "false")
     if noisy not in ("true", "false"):
         raise DataError(f"{uri}: noisy={noisy}: expected true or false.")
-    path = places.file_of_task(source, settings, "*.npz")
+    path = places.file_of_task(source, settings, "*.npz", ("task", "noisy"))
     prefix = "noisy_" if noisy == "true" else ""
     names = ("train_X", f"{prefix}train_Y", "test_X", f"{prefix}test_Y")
     try:

@@ -12,6 +12,7 @@ import hashlib
 import os
 import shutil
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from munet.data.open_settings import OpenSettings, TaskUri
@@ -63,12 +64,15 @@ def of_task(uri: TaskUri, settings: OpenSettings) -> Path:
     return found
 
 
-def file_of_task(uri: TaskUri, settings: OpenSettings, pattern: str, advice: str = "") -> Path:
+def file_of_task(
+    uri: TaskUri, settings: OpenSettings, pattern: str, options: Sequence[str] = (), advice: str = ""
+) -> Path:
     """The same of a task that is one file.
 
     Args:
       uri, settings: as `of_task` has them.
       pattern: of the files beside it that may have been meant, such as `*.npz`.
+      options: that such a task may have.
       advice: what makes such a file.
 
     Raises:
@@ -79,7 +83,9 @@ def file_of_task(uri: TaskUri, settings: OpenSettings, pattern: str, advice: str
         return path
     name, mark, option = path.name.partition("?")
     if mark and path.with_name(name).is_file():
-        raise DataError(f"{uri.text}: a {uri.scheme} task has no option {option.partition('=')[0]!r}.")
+        given = option.partition("=")[0]
+        hint = nearest(given, options) if options else "It takes none."
+        raise DataError(f"{uri.text}: a {uri.scheme} task has no option {given!r}. {hint}")
     siblings = sorted(file.name for file in path.parent.glob(pattern)) if path.parent.is_dir() else []
     near = nearest(path.name, siblings, listed="Beside it") if siblings else ""
     raise DataError(" ".join(part for part in (f"{uri.text}: there is no file {path}.", near, advice) if part))

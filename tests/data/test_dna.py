@@ -178,7 +178,7 @@ def test_files_and_options_that_cannot_be_used_are_named_all_together(tmp_path: 
         f"b={uri}?length=0": "length=0: expected an odd number from 1 to",
         f"c={uri}?length=many": "length=many: expected an odd number",
         f"d={uri}?length=201&rows=2": "no option 'rows'. Valid: length",
-        f"f={uri}?lenght=201": "a dna task has no option 'lenght'",
+        f"f={uri}?lenght=201": "a dna task has no option 'lenght'. Did you mean 'length'",
         f"e={whole}?length=31": "whole windows, of 31 letters: leave out length=",
     }
     for one, message in wrong.items():
