@@ -47,20 +47,26 @@ def effective_images(quality: Quality) -> float:
     """Images whose plain accuracy would be as sure: those counted, or fewer where small classes weigh as large ones.
 
     The variance of a balanced accuracy is the sum of those of its classes. Of each size one right and one wrong image
-    more are counted, so that a small class that is right throughout is not right for sure.
+    more are counted, so that a small class that is right throughout is not right for sure; in the variance and in the
+    accuracy that it belongs to, or an accuracy near 1 would seem to be one of a few images.
     """
     if len(quality.strata) <= 1:
         return float(quality.counted)
     classes = sum(stratum.classes for stratum in quality.strata)
     at_equal_shares = classes**2 / math.fsum(stratum.classes / stratum.size for stratum in quality.strata)
     variance = math.fsum(_variance(stratum) for stratum in quality.strata) / classes**2
-    spread = quality.value * (1 - quality.value)
-    return min(spread / variance, at_equal_shares) if spread else at_equal_shares
+    share = math.fsum(stratum.classes * _share(stratum) for stratum in quality.strata) / classes
+    return min(share * (1 - share) / variance, at_equal_shares)
+
+
+def _share(stratum: Stratum) -> float:
+    """Of its images that are right, one right and one wrong more."""
+    return (stratum.correct + 1) / (stratum.size * stratum.classes + 2)
 
 
 def _variance(stratum: Stratum) -> float:
     """Of the sum of the shares of its classes."""
-    share = (stratum.correct + 1) / (stratum.size * stratum.classes + 2)
+    share = _share(stratum)
     return stratum.classes * share * (1 - share) / stratum.size
 
 
@@ -99,11 +105,19 @@ def of_paired_difference(
     wins, losses = (
         np.array([part.sum() for part in np.split(chosen, ends)]) for chosen in (first & ~second, second & ~first)
     )
-    # One image more for each side of each class, so that two models that agree everywhere are not equal for sure.
-    better, worse = (wins + 1) / (counted + 2), (losses + 1) / (counted + 2)
-    difference = float((better - worse).mean())
-    variances = (better + worse - (better - worse) ** 2) / (counted + 2)
-    margin = _Z * math.sqrt(float(variances.sum())) / len(counted)
+    # One image more for each side, so that two models that agree everywhere are not equal for sure: of all classes
+    # together for the difference, of those of a size for its variance. One more in each class would draw the difference
+    # over many small classes towards zero.
+    images = len(counted) ** 2 / float((1 / counted).sum())
+    kept = images / (images + 2)
+    difference = kept * float(((wins - losses) / counted).mean())
+    variance = 0.0
+    for size in np.unique(counted):
+        own = counted == size
+        classes, total = int(own.sum()), int(counted[own].sum())
+        better, worse = (float(wins[own].sum()) + 1) / (total + 2), (float(losses[own].sum()) + 1) / (total + 2)
+        variance += classes**2 * (better + worse - (better - worse) ** 2) / total
+    margin = _Z * math.sqrt(kept * variance) / len(counted)
     return max(difference - margin, -1.0), min(difference + margin, 1.0)
 
 

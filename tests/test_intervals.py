@@ -26,7 +26,7 @@ def test_balanced_accuracy_is_as_sure_as_its_small_classes_are() -> None:
     skewed = quality_of("balanced_accuracy", [800, 8], [1000, 10])
     assert 30 < intervals.effective_images(skewed) < 4 / (1 / 1000 + 1 / 10)
     whole = quality_of("balanced_accuracy", [1000, 10], [1000, 10])
-    assert intervals.effective_images(whole) == pytest.approx(4 / (1 / 1000 + 1 / 10))
+    assert of_quality(whole)[0] < (1 + wilson(1, 10)[0]) / 2  # ten right ones say no more of the small class
     narrow, wide = intervals.of_accuracy(skewed), of_quality(skewed)
     assert wide[1] - wide[0] > 3 * (narrow[1] - narrow[0])
 
@@ -69,6 +69,32 @@ def test_balanced_intervals_hold_the_truth_where_small_classes_are_harder(counte
         paired += not tells_apart(of_paired_difference(first, second, counted, "balanced_accuracy"))
     assert 0.91 <= one / RUNS <= 0.99
     assert 0.91 <= paired / RUNS <= 0.995
+
+
+def test_one_more_image_wrong_does_not_make_a_balanced_accuracy_unsure() -> None:
+    sizes = list(range(10, 110))
+    whole, most = (quality_of("balanced_accuracy", correct, sizes) for correct in (sizes, [*sizes[:-1], 108]))
+    assert of_quality(whole)[0] == pytest.approx(of_quality(most)[0], abs=0.002)
+    assert of_quality(most)[0] > 0.99
+
+
+@pytest.mark.parametrize(("counted", "better", "worse"), [([5] * 100, 0.25, 0.05), ([2] * 20, 0.4, 0.1)])
+def test_the_difference_over_many_small_classes_is_not_drawn_to_zero(
+    counted: list[int], better: float, worse: float
+) -> None:
+    random, held = np.random.default_rng(3), 0
+    for _ in range(RUNS):
+        drawn = random.random(sum(counted))
+        first, second = drawn < better, (better <= drawn) & (drawn < better + worse)
+        low, high = of_paired_difference(first, second, counted, "balanced_accuracy")
+        held += low <= better - worse <= high
+    assert 0.92 <= held / RUNS <= 0.985
+
+
+def test_classes_of_one_size_are_compared_as_all_images_are() -> None:
+    first, second = (np.random.default_rng(seed).random(60) < 0.7 for seed in (4, 5))
+    plain, balanced = (of_paired_difference(first, second, [20] * 3, one) for one in ("accuracy", "balanced_accuracy"))
+    assert balanced == pytest.approx(plain)
 
 
 def test_pairs_tell_apart_what_two_counts_cannot() -> None:
