@@ -57,13 +57,13 @@ class Search:
 
     @property
     def first_full(self) -> int | None:
-        """The first generation whose mapping is the true one; None if none is."""
+        """The first generation with a full score: all share, inside their groups only; None if none has it."""
         full = self.mappings.shape[1]
         return next((at for at, score in enumerate(self.scores) if score == full), None)
 
     @property
     def share_full(self) -> float | None:
-        """Of the generations after the first with the true mapping, those that have it; None where there are none."""
+        """Of the generations after the first with a full score, those that have it; None where there are none."""
         later = () if self.first_full is None else self.scores[self.first_full + 1 :]
         return sum(score == self.mappings.shape[1] for score in later) / len(later) if later else None
 

@@ -61,4 +61,4 @@ def _cells(contrasts: Sequence[Contrast | None]) -> list[str]:
     generic, specific, effect = (
         math.fsum(getattr(one, name) for one in own) / len(own) for name in ("generic", "specific", "effect")
     )
-    return [f"{generic:.4g}", f"{specific:.4g}", f"{effect:+.2f}", ", ".join(f"{one.p:.0e}" for one in own)]
+    return [f"{generic:.4g}", f"{specific:.4g}", f"{effect:+.2f}", ", ".join(f"{one.p:.1g}" for one in own)]

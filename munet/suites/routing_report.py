@@ -22,6 +22,13 @@ from munet.suites.routing_figures import figure
 from munet.suites.suite import Suite
 from munet.text import count, duration, markdown_table
 
+_LEGEND = (
+    "Test errors are mean squared ones. Means, intervals (Student's t) and standard deviations are over seeds, of "
+    "each seed's mean over the tasks. Connections (of a task and a component) used: those that are at least as "
+    "probable as not at the end; expected: the mean probability of all, as samples have them in training. Different "
+    "rows: how many tasks differ in what they use."
+)
+
 
 @dataclass(frozen=True)
 class Trained:
@@ -101,7 +108,7 @@ class RoutingReport:
             pictures.draw(self._workdir, [*of_curves, *of_methods])
         drawn = pictures.drawn(self._workdir)
         open_folder(self._workdir).replace(TASKS_CSV, routing_rows.csv(trained).encode())
-        page = [f"# {self._kept.suite}", "", *self._notes(), "", *_table(trained)]
+        page = [f"# {self._kept.suite}", "", *self._notes(), "", *_table(trained), *(["", _LEGEND] if trained else [])]
         for curve in curves:
             if file := drawn.get(_name(curve)):
                 page += ["", f"![{curve}: training loss over rounds, with 90 % bands]({file})"]
@@ -194,7 +201,7 @@ def _comparisons(trained: dict[str, Trained], against: str) -> list[str]:
             lines.append(f"- {one.title} minus {base.title}: {_with_interval(one.final - base.final)} points")
         else:
             lines.append(f"- {one.title}'s error by {base.title}'s: {_with_interval(one.final / base.final)}")
-    return ["", "Seed by seed:", "", *lines] if lines else []
+    return ["", "Seed by seed (90 % intervals over seeds):", "", *lines] if lines else []
 
 
 def _separations(trained: dict[str, Trained]) -> list[str]:
@@ -215,11 +222,10 @@ def _rows_of_all(trained: dict[str, Trained]) -> list[str]:
     for one in trained.values():
         if one.result.allocation != "learnt":
             continue
-        lines += ["", f"## Rows of {one.title}", "", "```", *blocks(one.result.replicas[0]), "```", ""]
-        lines += [
-            f"(The first seed.) {line}." if number == 0 else f"- {line}"
-            for number, line in enumerate(one.result.summary())
-        ]
+        first, (shares, *pairs) = one.result.replicas[0], one.result.summary()
+        lines += ["", f"## Rows of {one.title}", "", "```", *blocks(first), "```", ""]
+        lines.append(f"Above is seed {first.seed}. {shares[0].upper()}{shares[1:]}.")
+        lines += ["", *(f"- {pair}" for pair in pairs)] if pairs else []
         lines += routing_rows.usage(one)
     return lines
 

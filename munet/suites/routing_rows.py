@@ -90,7 +90,7 @@ def usage(one: Trained) -> list[str]:
     if not named or any("no. " in name for name in named):
         return []
     used = np.mean([replica.usage for replica in one.result.replicas], axis=0)  # such layers are equally wide
-    head = ["component", *(f"layer {number + 1}" for number in range(len(used)))]
+    head = ["component", *(f"layer {number}" for number in range(len(used)))]
     body = [[name, *(f"{tasks:.3g}" for tasks in used[:, place])] for place, name in enumerate(named)]
     count = len(one.result.replicas[0].tasks)
     told = f"How many of the {count} tasks use each component (mean of {len(one.result.replicas)} seeds):"

@@ -21,8 +21,9 @@ _SHOWN = 100  # generations, of cells: later ones look alike
 _PREFIX = "figure_2_"
 _CAPTIONS = {
     _PREFIX: (
-        "Figure 2 of {}: above, the module of every task (colour) of the first seed, in the order of the true groups; "
-        "below, the score of the mapping after every generation: median of the seeds, and their quartiles."
+        "Figure 2 of {}: above, the module of every task of the first seed, in the order of the true groups (colour; "
+        "grey: modules that no task has at the end of what is shown, and those for which no colour is left); below, "
+        "the score of the mapping after every generation: median of the seeds, and their quartiles."
     ),
     **sharing_figures.CAPTIONS,
 }

@@ -27,9 +27,11 @@ _LEGEND = (
 )
 _SEARCH_LEGEND = (
     "A mapping's score is the sum over tasks of +1 (module shared inside the true group only), 0 (not shared) and -1 "
-    "(shared with another group). Found: generations until the score is full, median over the seeds (least to most). "
-    "Later generations: share of those after it whose mapping is the true one, mean of the seeds that have any. "
-    "Leavers: the tasks that most often were the ones to leave it, with how many times, all seeds together."
+    "(shared with another group); it is full where every task shares its module, and inside its group only (a group "
+    "may have several modules). Reach it: seeds that have a full score after any generation. Found: generations until "
+    "then, median over these seeds (least to most). Later generations: share of those after it whose score is full, "
+    "too, mean of the seeds that have any. Leavers: the tasks that most often were the ones to leave it, with how "
+    "many times, all seeds together."
 )
 
 

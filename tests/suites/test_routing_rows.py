@@ -13,6 +13,7 @@ import pytest
 from munet.joint.beginning import Beginning
 from munet.joint.records import Decision
 from munet.methods.gumbel_matrix.result import RoutedReplica, RoutedTask, RoutingResult
+from munet.report.charts import connections
 from munet.suites import routing_rows
 from munet.suites.routing_report import Trained
 from munet.types import Quality, TaskInfo
@@ -106,7 +107,8 @@ def test_probabilities_are_drawn_in_the_course_of_training() -> None:
     assert len({value["component"] for value in values}) == 7
     svg = chart.svg()
     assert b">conv 5x5, conv 5x5<" in svg
-    assert b">layer 4<" in svg
+    assert b">layer 0<" in svg  # as rows and components are numbered
+    assert b">layer 4<" not in svg
     assert routing_rows.charts("gumbel", replace(one, looks=())) == []
 
 
@@ -118,6 +120,11 @@ def test_of_many_tasks_the_first_are_drawn_in_the_course_of_training() -> None:
     *_, chart = routing_rows.charts("gumbel", one)
     assert len({value["task"] for value in chart.spec["data"]["values"]}) == 12
     assert "The first 12 of 20 tasks" in chart.caption
+
+
+def test_layers_stand_in_their_order() -> None:
+    spec = connections.spec([0, 1], {"task": [[[0.5]] * 12] * 2}, ["no. 0"])
+    assert spec["facet"]["column"]["sort"] == [f"layer {number}" for number in range(12)]
 
 
 def test_how_many_tasks_use_each_kind_of_component() -> None:

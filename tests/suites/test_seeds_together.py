@@ -98,6 +98,7 @@ def test_routed_trainings_of_fewer_seeds(tmp_path: Path) -> None:
     page = (tmp_path / "results.md").read_text()
     assert "seeds 0 to 1 of a method side by side" in page
     assert "Not complete: a." in page
+    assert "\nAbove is seed 0. 41.7% of all connections are used" in page
 
 
 def test_other_settings_of_seeds_that_are_not_run_now(complete: Complete, tmp_path: Path) -> None:

@@ -48,6 +48,8 @@ def spec(curves: Sequence[Band], x: str, y: str, *, bounds: tuple[float, float] 
         for at in _thinned(len(curve.steps))
     ]
     start, end = min(curve.steps[0] for curve in curves), max(curve.steps[-1] for curve in curves)
+    first = min(start, 0)
+    ticks = max(min(6, int(end - first)), 1)  # steps are whole numbers, and no two ticks say the same
     upright = {"domain": list(bounds), "nice": False} if bounds else {"zero": True}
     above = chart.quantity("y", y, scale=upright, axis={"tickCount": 5})
     stroke = {"symbolType": "stroke", "symbolSize": 500, "symbolStrokeWidth": 2, "symbolOpacity": 1}
@@ -58,7 +60,7 @@ def spec(curves: Sequence[Band], x: str, y: str, *, bounds: tuple[float, float] 
         "data": {"values": values},
         "encoding": {
             "x": chart.quantity(
-                "x", x, scale={"domain": [min(start, 0), end], "nice": False}, axis={"tickCount": 6, "format": ",d"}
+                "x", x, scale={"domain": [first, end], "nice": False}, axis={"tickCount": ticks, "format": ",d"}
             ),
             "color": {"field": "curve", "type": "nominal", "scale": chart.colours(titles), "legend": legend},
         },

@@ -43,10 +43,12 @@ def spec(steps: Sequence[Sequence[Hashable]], x: str, y: str) -> dict[str, Any]:
                 "from",
                 x,
                 scale={"domain": [0, len(steps)], "nice": False},
-                axis={"grid": False, "tickCount": 6, "format": ",d"},
+                axis={"grid": False, "tickCount": min(6, len(steps)), "format": ",d"},
             ),
             "x2": {"field": "to"},
-            "y": chart.quantity("row", y, scale=upright, axis={"grid": False, "tickCount": 4, "format": "d"}),
+            "y": chart.quantity(
+                "row", y, scale=upright, axis={"grid": False, "tickCount": min(4, rows), "format": "d"}
+            ),
             "y2": {"field": "below"},
             "color": {"field": "colour", "type": "nominal", "scale": None},
         },

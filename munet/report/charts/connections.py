@@ -23,12 +23,13 @@ def spec(
     """
     shown = chart.labels(probabilities, _NAME)
     values = [
-        {"task": shown[task], "layer": f"layer {layer + 1}", "component": name, "round": step, "probability": share}
+        {"task": shown[task], "layer": f"layer {layer}", "component": name, "round": step, "probability": share}
         for task, looks in probabilities.items()
         for step, layers in zip(rounds, looks, strict=True)
         for layer, shares in enumerate(layers)
         for name, share in zip(names, shares, strict=False)
     ]
+    in_order = list(dict.fromkeys(one["layer"] for one in values))
     stroke = {"symbolType": "stroke", "symbolSize": 400, "symbolStrokeWidth": 2, "symbolOpacity": 1, "columns": 4}
     dashes = [_DASHES[place % len(_DASHES)] for place in range(len(names))]
     across = {"domain": [0, max(rounds)], "nice": False}
@@ -42,7 +43,11 @@ def spec(
                 # Beside the axis also in fonts that are a quarter wider than the one it is laid out with.
                 "header": {"labelAngle": 0, "labelAlign": "left", "labelFontSize": 11, "labelPadding": 22},
             },
-            "column": {"field": "layer", "type": "nominal"},
+            "column": {
+                "field": "layer",
+                "type": "nominal",
+                "sort": in_order,
+            },
         },
         "spacing": {"row": 8, "column": 12},
         "spec": {
@@ -50,7 +55,9 @@ def spec(
             "height": _HEIGHT,
             "mark": {"type": "line", "strokeWidth": 1.6},
             "encoding": {
-                "x": chart.quantity("round", "rounds", scale=across, axis={"tickCount": 3, "format": ",d"}),
+                "x": chart.quantity(
+                    "round", "rounds", scale=across, axis={"tickCount": min(3, max(rounds)), "format": ",d"}
+                ),
                 "y": chart.quantity(
                     "probability", "", scale={"domain": [0, 1]}, axis={"values": [0, 0.5, 1], "format": ".1~f"}
                 ),

@@ -45,7 +45,7 @@ def embeddings(names: Sequence[str], groups: Sequence[str], rows: Sequence[Seque
         axis = {"grid": False, "labelOverlap": False, "domain": False, "ticks": False, "title": None}
         found.append(
             {
-                "title": f"layer {layer + 1}",
+                "title": f"layer {layer}",
                 "width": {"step": _CELL},
                 "height": {"step": _CELL},
                 "data": {"values": cells(layer)},

@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -252,3 +253,13 @@ def test_a_method_without_a_hyperparameter_has_no_bars_of_it() -> None:
     assert [row for row in hyperparameters.shares(both) if row["hyperparameter"] == "lora_rank"] == [
         {"method": "LoRA", "hyperparameter": "lora_rank", "value": rank, "children": 1, "share": 0.5} for rank in (2, 4)
     ]
+
+
+def test_no_step_stands_twice_beside_an_axis_of_few_steps() -> None:
+    def numbers(spec: dict[str, Any]) -> list[str]:
+        drawn = ElementTree.fromstring(Chart("c", "c", "", spec).svg())
+        return [text for one in drawn.iter() if (text := (one.text or "").strip()).isdigit()]
+
+    curve = Band("one", range(3), [0.5] * 3, [0.25] * 3, [0.75] * 3)
+    assert numbers(bands.spec([curve], "generation", "score")) == ["0", "1", "2"]
+    assert numbers(cells.spec([[0, 1], [1, 1], [2, 1]], "generation", "task")) == ["0", "1", "2", "3", "0", "1", "2"]
