@@ -110,6 +110,7 @@ def prepare(config: RoutingConfig, say: Say = lambda _: None) -> Job:
             validate_every,
             block=runtime.block_rounds,
             decide_every=_kept_every(rounds, validate_every),
+            asks_at_end=True,  # where connections ended
         ),
         keeps_best="" if experiment.keep == "last" else experiment.keep,
         free=Free(runtime.checkpoint_minutes, runtime.max_hours, data.opened.max_resident, runtime.decoding_threads),

@@ -1,8 +1,8 @@
 """Modules that are initialised anew in the middle of a training: Adam moves them as it moves any that begin.
 
 Adam divides its moments by what they have taken in since they were zeros, which it counts for all parameters together.
-A module whose moments are reset late would move by (1 - b1^a) / sqrt(1 - b2^a) times too much after a updates of its own:
-about three times at once, six times after ten.
+A module whose moments are reset late would move by (1 - b1^a) / sqrt(1 - b2^a) times too much after `a` updates of its
+own: about three times at once, six times after ten.
 """
 
 from __future__ import annotations

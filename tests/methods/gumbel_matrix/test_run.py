@@ -54,6 +54,8 @@ def test_sines_are_trained_published_and_shown(
     assert task.test is None
     assert len(task.rows[0]) == 4
     assert len(task.components) == task.rows[0].count("1")
+    last = Workdir(tmp_path / "run", ROUTING).decisions()[-1]
+    assert last.round == result.num_rounds
     place = Workdir(tmp_path / "run", ROUTING).components
     assert all(place.get(identity) for identity in task.components.values())
     assert any("used, · not used" in line for line in said)
