@@ -75,7 +75,8 @@ _METHODS_LEGEND = (
 _PAIRED_LEGEND = (
     "Differences of the test columns in points, paired by seed and task. First interval: 95 %, Student's t over seeds, "
     "for these tasks. Second: 95 %, over seeds and tasks, for other tasks of the kind. Neither is corrected for "
-    "several comparisons. Won, tied, lost: pairs of seed and task."
+    "several comparisons; there is none of a single seed, nor over seeds of one and the same difference, which tell "
+    "nothing. Won, tied, lost: pairs of seed and task."
 )
 _TASKS_LEGEND = "Percent, mean ± sample standard deviation over runs."
 _IMAGES_LEGEND = (
