@@ -48,6 +48,8 @@ def open_npz(source: TaskUri, settings: OpenSettings) -> Source:
 
 def _read(uri: str, path: Path) -> dict[str, np.ndarray]:
     """The arrays that matter."""
+    if path.is_dir():
+        raise DataError(f"{uri}: {path} is a folder, expected an .npz file. Did you mean folder:{path}?")
     if not path.is_file():
         siblings = sorted(file.name for file in path.parent.glob("*.npz")) if path.parent.is_dir() else []
         near = f" {nearest(path.name, siblings)}" if siblings else ""
@@ -63,7 +65,7 @@ def _read(uri: str, path: Path) -> dict[str, np.ndarray]:
             members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
             for name in ("images", "labels"):
                 if name not in members:
-                    raise DataError(f"{uri}: {path} has no array {name!r}. {nearest(name, members)}")
+                    raise DataError(f"{uri}: {path} has no array {name!r}. {nearest(name, members, listed='It has')}")
             headers = {name: header_of(archive, members[name]) for name in _ARRAYS if name in members}
             _check(uri, path, headers)
             read = {"labels": _array(archive, headers.pop("labels"))}
