@@ -1,6 +1,7 @@
 """What a user should know of equal images in a set of arrays: in two splits, or of two classes.
 
-Such sets are split image by image, so that equal ones may part; a folder's files of equal content stay together.
+Such sets are split image by image, so that equal ones may part; a folder's files of equal content and class stay in one
+split.
 """
 
 from __future__ import annotations

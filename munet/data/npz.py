@@ -59,7 +59,7 @@ def _read(uri: str, path: Path) -> dict[str, np.ndarray]:
             members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
             for name in ("images", "labels"):
                 if name not in members:
-                    raise DataError(f"{uri}: {path} has no array {name!r}. {nearest(name, members)}")
+                    raise DataError(f"{uri}: {path} has no array {name!r}. {nearest(name, members, listed='It has')}")
             headers = {name: header_of(archive, members[name]) for name in _ARRAYS if name in members}
             _check(uri, path, headers)
             read = {"labels": npz_arrays.read(archive, headers.pop("labels"))}

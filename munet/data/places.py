@@ -76,11 +76,14 @@ def file_of_task(
       advice: what makes such a file.
 
     Raises:
-      DataError: there is no file.
+      DataError: there is no file, or it is a folder.
     """
     path = of_task(uri, settings)
     if path.is_file():
         return path
+    if path.is_dir():
+        hint = f" Did you mean folder:{path}?" if uri.scheme == "npz" else ""
+        raise DataError(f"{uri.text}: {path} is a folder, expected a file ({pattern}).{hint}")
     name, mark, option = path.name.partition("?")
     if mark and path.with_name(name).is_file():
         given = option.partition("=")[0]

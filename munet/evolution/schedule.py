@@ -114,11 +114,16 @@ def check_budget(experiment: Experiment, task: TaskInfo) -> None:
         one = images_per_cycle(experiment, task)
         iterations = num_task_iterations(experiment)
         listed = ", ".join(map(str, stages.stages(experiment)))
+        batches = budget * one // (needed * experiment.batch_size)  # of any task: none has larger ones
+        instead = (
+            f"make cycles shorter (--config.max_batches_per_cycle={batches} --config.min_batches_per_cycle={batches})"
+            if batches
+            else "take fewer children or smaller batches (--config.stages=explore:2,train:1 --config.batch_size=16)"
+        )
         raise UserError(
             f"experiment.images_per_task = {experiment.images_per_task:,} does not pay for the stages of "
             f"{task.name!r}: a cycle of it is {one:,} images, and {listed} need at least "
-            f"{needed:,}. Give --config.images_per_task={needed * iterations} or more, or make cycles shorter "
-            "(--config.max_batches_per_cycle, --config.batch_size)."
+            f"{needed:,}. Give --config.images_per_task={needed * iterations} or more, or {instead}."
         )
 
 

@@ -14,8 +14,8 @@ from munet.text import count
 
 PAPER = Experiment()  # whose phases have no stages
 
-# What stages take the place of, and of other settings the only stages that read them.
-_SIZES = ("num_generations", "children_per_generation", "cycles_per_child")
+_SIZES = ("num_generations", "children_per_generation", "cycles_per_child")  # of the paper's phases; stages have theirs
+# Settings that only one kind of stage reads.
 _READ_BY: Mapping[StageKind, tuple[str, ...]] = {
     "evolve": ("mutation_probability", "jump_probability", "parent_choice"),
     "explore": ("clone_probability", "insertion_probability"),
@@ -93,8 +93,9 @@ def _nothing_to_vary(experiment: Experiment) -> Iterator[str]:
         return
     fixed = "has one value a setting" if experiment.auto_tune else "is not looked at (auto_tune = False)"
     what = "their batches or the first values of what is inserted"
+    have = "has" if len(exploring) == 1 else "have"
     yield (
-        f"{_listed(exploring)} has nothing to explore: experiment.search_space {fixed}, and clone_probability = "
+        f"{_listed(exploring)} {have} nothing to explore: experiment.search_space {fixed}, and clone_probability = "
         f"{experiment.clone_probability:g} clones the same layers in all. Children of one parent differ in "
         f"{what if chances[1:] == [1] else 'their batches'} alone. Give several values of a setting, or a "
         "clone_probability between 0 and 1, or fewer children and longer training (--config.stages=explore:1,train:1)."

@@ -16,6 +16,7 @@ from munet.roots import Checkpoint
 from munet.roots.random_root import named
 from munet.store.components import ComponentStore, component_id
 from munet.store.journal import FORMAT_VERSION
+from munet.system.data import data_difference
 from munet.text import package_version
 from munet.training.assemble import FlatArrays, resized_position
 from munet.types import ROOT_MODEL, ComponentId, ComponentName, ComponentRecord, Leaf, ModelRecord, StartEntry, TaskInfo
@@ -185,28 +186,12 @@ def task_differences(old: Sequence[TaskInfo], new: Sequence[TaskInfo]) -> list[s
     return [
         f"the data of {before.name!r}: {difference}"
         for before, after in zip(old, new, strict=True)
-        if (difference := _data_difference(before, after))
+        if (difference := data_difference(before, after))
     ]
 
 
 def _name_differences(old: Sequence[str], new: Sequence[str]) -> list[str]:
     return [f"tasks: {', '.join(old)} -> {', '.join(new)}"] if old != new else []
-
-
-def _data_difference(old: TaskInfo, new: TaskInfo) -> str:
-    sizes = [f"{task.num_train:,} / {task.num_validation:,} / {task.num_test:,}" for task in (old, new)]
-    if sizes[0] != sizes[1]:
-        return f"{sizes[0]} -> {sizes[1]} train / validation / test images"
-    if old.num_classes != new.num_classes:
-        return f"{old.num_classes:,} -> {new.num_classes:,} classes"
-    if old.class_names != new.class_names:
-        pairs = zip(old.class_names, new.class_names, strict=True)
-        before, after = next(pair for pair in pairs if pair[0] != pair[1])
-        return f"class {before!r} -> {after!r}"
-    if old.fingerprint != new.fingerprint:
-        prints = f"{old.fingerprint[:12]} -> {new.fingerprint[:12]}"
-        return f"as many images, but others, or split otherwise: fingerprint {prints}"
-    return ""
 
 
 class Environment(Protocol):

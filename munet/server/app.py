@@ -12,7 +12,7 @@ from fastapi.responses import HTMLResponse
 
 from munet import __version__
 from munet.errors import nearest
-from munet.server import access, page
+from munet.server import access, addresses, page
 from munet.server.limits import BodyLimit
 from munet.server.metrics import Counted
 from munet.server.service import Service
@@ -47,7 +47,7 @@ _BODY = {
 _REFUSED: dict[int | str, dict[str, Any]] = {
     400: {"description": "A body that cannot be read, or without an image."},
     401: {"description": "No token, or a wrong one."},
-    404: {"description": "No such task."},
+    404: {"description": "No such task, or nothing at this address."},
     408: {"description": "The body took too long."},
     413: {"description": "Beyond a limit: bytes, images or pixels."},
     422: {"description": "An image that is damaged or none, or an unusable parameter."},
@@ -172,6 +172,7 @@ def make_app(service: Service, tokens: tuple[bytes, ...] = ()) -> FastAPI:
         answers = await _answers(service, request, _check_tasks(service, [task]), top)
         return _json({"predictions": [own[0] for _, own in answers]})
 
+    addresses.name_the_nearest(app)
     app.add_middleware(BodyLimit, limits=service.limits)
     app.add_middleware(Counted, metrics=service.metrics)
     return app

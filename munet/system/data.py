@@ -58,7 +58,24 @@ def open_same(folder: str, info: TaskInfo, settings: OpenSettings) -> Task:
     data = open_task(from_folder(info.uri, folder), settings)
     if replace(data.info, uri=info.uri) != info:
         raise UserError(
-            f"{info.uri} is not the data that the run used: its fingerprint is {data.info.fingerprint[:12]}, the "
-            f"run's was {info.fingerprint[:12]}. Give the data directory that it used."
+            f"{info.uri} is not the data that the run used (then -> now): "
+            f"{data_difference(info, data.info) or 'stored otherwise'}."
         )
     return data
+
+
+def data_difference(old: TaskInfo, new: TaskInfo) -> str:
+    """In what the data of a task differ, the most telling first; "" where they are the same, wherever they lie."""
+    sizes = [f"{task.num_train:,} / {task.num_validation:,} / {task.num_test:,}" for task in (old, new)]
+    if sizes[0] != sizes[1]:
+        return f"{sizes[0]} -> {sizes[1]} train / validation / test images"
+    if old.num_classes != new.num_classes:
+        return f"{old.num_classes:,} -> {new.num_classes:,} classes"
+    if old.class_names != new.class_names:
+        pairs = zip(old.class_names, new.class_names, strict=True)
+        before, after = next(pair for pair in pairs if pair[0] != pair[1])
+        return f"class {before!r} -> {after!r}"
+    if old.fingerprint != new.fingerprint:
+        prints = f"{old.fingerprint[:12]} -> {new.fingerprint[:12]}"
+        return f"as many images, but others, or split otherwise: fingerprint {prints}"
+    return ""

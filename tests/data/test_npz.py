@@ -97,6 +97,11 @@ def test_missing_and_foreign_files_are_refused(tmp_path: Path) -> None:
     uri = _save(tmp_path / "faces.npz")
     with pytest.raises(DataError, match=r"there is no file .*face\.npz\. Did you mean 'faces\.npz'\?"):
         load_task(f"npz:{tmp_path / 'face.npz'}")
+    with pytest.raises(DataError, match=rf"is a folder, .*Did you mean folder:{tmp_path}\?"):
+        load_task(f"npz:{tmp_path}")
+    np.savez(tmp_path / "others.npz", pixels=np.zeros(3), labels=np.zeros(3, np.int64))
+    with pytest.raises(DataError, match=r"no array 'images'\. It has: labels, pixels\."):
+        load_task(f"npz:{tmp_path / 'others.npz'}")
     path = tmp_path / "faces.npz"
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])

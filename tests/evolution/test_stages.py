@@ -138,6 +138,24 @@ def test_a_budget_that_pays_no_cycle_for_every_child_is_refused() -> None:
     schedule.check_budget(race(images_per_task=8320), TASKS[0])
 
 
+@pytest.mark.parametrize(("images", "batches"), [(3000, 3), (5000, 6), (832, 1)])
+def test_cycles_as_short_as_the_refusal_says_are_paid_for(images: int, batches: int) -> None:
+    """And one batch more is not."""
+    with pytest.raises(UserError) as caught:
+        schedule.check_budget(race(images_per_task=images), TASKS[0])
+    assert f"(--config.max_batches_per_cycle={batches} --config.min_batches_per_cycle={batches})" in str(caught.value)
+    shorter = {"images_per_task": images, "max_batches_per_cycle": batches, "min_batches_per_cycle": batches}
+    schedule.check_budget(race(**shorter), TASKS[0])
+    longer = {"max_batches_per_cycle": batches + 1, "min_batches_per_cycle": batches + 1}
+    with pytest.raises(UserError):
+        schedule.check_budget(race(images_per_task=images, **longer), TASKS[0])
+
+
+def test_a_budget_below_a_batch_for_every_child_asks_for_fewer() -> None:
+    with pytest.raises(UserError, match=r"fewer children or smaller batches \(--config.stages=explore:2,train:1"):
+        schedule.check_budget(race(images_per_task=831), TASKS[0])
+
+
 def test_without_stages_a_phase_is_the_papers() -> None:
     assert list(map(str, stages(make_experiment(TASKS)))) == ["evolve:8x5"] * 8
 

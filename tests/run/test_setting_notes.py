@@ -41,6 +41,7 @@ def test_nothing_is_said_of_what_ships(name: str) -> None:
         ({**NAMED, "images_per_task": 81_920}, "images_per_task = 81,920 has no effect here but as the most"),
         ({"seed_choice": "fit"}, "seed_choice = 'fit' has no effect here: .* --config.max_seed_parents=2"),
         (FIXED, r"explore:8 has nothing to explore: .*auto_tune = False.* differ in their batches alone"),
+        ({**FIXED, "stages": ("explore:4", "explore:2", "train:1")}, "explore:4, explore:2 have nothing to explore"),
         ({**FIXED, "insertion_probability": 1.0}, "differ in their batches or the first values of what is inserted"),
         (
             {"search_space": SearchSpace(learning_rate=(0.1, 0.01, 0.2))},

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
 import munet
-from munet.config import Config
+from munet.config import Config, Experiment
 from munet.config.checks import validate
+from munet.config.stages import Stage
 from munet.errors import UserError
 from munet.progress import events
 from munet.report.verify.verify import verify
 from munet.run import runs
+from munet.run.loop import Loop
 from munet.store import Store
-from munet.types import GenerationEntry, SeedsEntry
+from munet.training.work import TaskWork
+from munet.types import GenerationEntry, SeedsEntry, TaskInfo
 from tests import tiny_run
 from tests.interrupted import Stop, until
 
@@ -63,6 +67,20 @@ def test_a_race_keeps_its_budget_with_all_that_it_looked_at(finished: tuple[Path
     assert any(isinstance(entry, SeedsEntry) and entry.image_steps for entry in entries)
     system = munet.open(str(finished[0]))
     assert system.run_state.image_steps <= 2 * BUDGET
+
+
+def test_each_generation_is_the_work_of_its_own_stage() -> None:
+    """Not of the phase's first one: only some tell children apart that are equal in all."""
+    task = TaskInfo("a", "fake:a", "", ("x", "y"), 64, 8, 8)
+    first = TaskWork.of(Experiment(tasks=("fake:a",), stages=("evolve:1x1", "train:2x3")), task)
+    loop = mock.Mock()
+    loop._controller.stage.return_value, loop._controller.cycles.return_value = Stage("train", 2, 3), 3
+    loop._trainer.plan.side_effect = Stop  # nothing is trained
+    with pytest.raises(Stop):
+        Loop._generation(loop, mock.Mock(), first)
+    _, work, _ = loop._trainer.plan.call_args.args
+    assert (first.tells_copies_apart, first.num_cycles) == (False, 1)
+    assert (work.tells_copies_apart, work.num_cycles) == (True, 3)
 
 
 def test_an_interrupted_race_ends_as_an_undisturbed_one(

@@ -177,6 +177,25 @@ def test_unusable_addresses(method: str, path: str, code: int, server: Running) 
     assert response.status_code == code, response.text
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "code", "meant"),
+    [
+        ("GET", "v1/tasks/plain/predict", 405, "'POST /v1/tasks/{task}/predict'"),
+        ("POST", "predict", 404, "'POST /v1/predict'"),
+        ("GET", "tasks", 404, "'GET /v1/tasks'"),
+        ("GET", 3000 * "x", 404, "Valid: GET /"),
+    ],
+)
+def test_the_nearest_endpoint_is_named(method: str, path: str, code: int, meant: str, server: Running) -> None:
+    response = server.client.request(method, path, content=png() if method == "POST" else None)
+    assert response.status_code == code
+    assert response.headers.get("allow") == ("POST" if code == 405 else None)
+    detail = response.json()["detail"]
+    assert detail.startswith(f"There is no '{method} /{path[:100]}")
+    assert meant in detail
+    assert len(detail) < 500
+
+
 def test_an_unknown_task_is_answered_with_the_nearest(server: Running) -> None:
     assert "Did you mean 'plain'?" in post(server, png(), "image/png", "plaim").json()["detail"]
 

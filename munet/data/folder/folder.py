@@ -24,6 +24,7 @@ from munet.data.folder.pixels import FolderPixels, decoded_bytes
 from munet.data.folder.split_folders import split_files
 from munet.data.open_settings import OpenSettings, TaskUri
 from munet.data.splits import SPLITS, Source, Split, SplitName, Splits
+from munet.data.uris import SCHEMES
 from munet.errors import DataError, nearest
 
 IDENTITY = 1  # part of every fingerprint: count up where all runs on folders are to be refused
@@ -72,7 +73,7 @@ def _listing(uri: str, path: Path) -> Listing:
     """The files of a folder, whichever way it says what they are.
 
     Raises:
-      DataError: no such folder; the nearest one is named.
+      DataError: no such folder, or no such option of one; the nearest is named.
     """
     if path.suffix.lower() == ".csv" and path.is_file():
         return labels_csv.list_labels(uri, path)
@@ -82,6 +83,10 @@ def _listing(uri: str, path: Path) -> Listing:
     if path.exists():
         near = f"Did you mean npz:{path}?" if path.suffix == ".npz" else f"Did you mean folder:{path.parent}?"
         raise DataError(f"{uri}: {path} is a file, expected a folder of images or a CSV file of labels. {near}")
+    given, mark, option = str(path).rpartition("?")
+    if mark and Path(given).is_dir():
+        near = nearest(option.partition("=")[0], SCHEMES["folder"].path_options)
+        raise DataError(f"{uri}: a folder task has no option {option!r}. {near}")
     path = path.absolute()
     above = path.parent
     while not above.is_dir() and above != above.parent:

@@ -90,7 +90,7 @@ def _delimiter(header: str) -> str:
 def _check_columns(uri: str, file: Path, header: Sequence[str]) -> None:
     for name in ("path", "label"):
         if name not in header:
-            near = nearest(name, header) if any(header) else "The file is empty."
+            near = nearest(name, header, listed="It has") if any(header) else "The file is empty."
             raise DataError(
                 f"{uri}: {file} has no column {name!r}; its first line must name the columns path,label[,split]. {near}"
             )

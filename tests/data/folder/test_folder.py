@@ -32,7 +32,7 @@ def fill(place: Path, counts: dict[str, int], first: int = 0) -> None:
         os.utime(path, (1e9, 1e9))
 
 
-def load(place: Path, **options: Any) -> Task:
+def load(place: Path | str, **options: Any) -> Task:
     return load_task(f"folder:{place}", **{"cache_dir": "off", **options})
 
 
@@ -136,7 +136,7 @@ def test_labels_in_a_file(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("", "no column 'path'.*The file is empty"),
-        ("file,label\n", r"no column 'path'.*path,label\[,split\]"),
+        ("file,label\n", r"no column 'path'.*path,label\[,split\]\. It has: file, label\."),
         ("path,labl\n", "no column 'label'.*Did you mean 'labl'"),
         ("path,label,label\n", "the column 'label' 2 times"),
         ("path,label\n", "no rows"),
@@ -178,6 +178,8 @@ def test_missing_folders_name_the_nearest(tmp_path: Path) -> None:
         load(tmp_path / "brids")
     with pytest.raises(DataError, match=r"has no 'brids'. Did you mean 'birds'\?"):
         load(tmp_path / "brids" / "deeper")
+    with pytest.raises(DataError, match=r"no option 'rnge=0,9'\. Did you mean 'range'\?"):
+        load(f"{tmp_path / 'birds'}?rnge=0,9")
     with pytest.raises(DataError, match=r"is a file, .* Did you mean folder:.*birds/a\?"):
         load(tmp_path / "birds" / "a" / "0.png")
     with pytest.raises(DataError, match=r"holds 3 files itself. Did you mean folder:.*/birds\?"):

@@ -33,8 +33,17 @@ def test_test_accuracy_measured_again_is_that_of_prediction(tmp_path: Path) -> N
 def test_other_data_than_the_runs_is_refused(tmp_path: Path) -> None:
     info = replace(load_task(URI, cache_dir="off").info, fingerprint="0" * 64)
     write_run(tmp_path, tasks=(info,), num_blocks=1)
-    with pytest.raises(UserError, match="is not the data that the run used"):
+    with pytest.raises(UserError, match=r"not the data that the run used \(then -> now\): .*fingerprint 0{12} -> "):
         remeasure(cache_dir="off")(view.open(str(tmp_path)), "digits")
+
+
+def test_what_has_changed_in_the_data_is_said(tmp_path: Path) -> None:
+    """And where they may be is said once."""
+    info = load_task(URI, cache_dir="off").info
+    write_run(tmp_path, tasks=(replace(info, num_train=info.num_train + 1, fingerprint="0" * 64),), num_blocks=1)
+    (problem,) = verify(str(tmp_path), remeasure(cache_dir="off")).problems
+    assert problem.text.endswith("1,440 / 179 / 179 -> 1,439 / 179 / 179 train / validation / test images.")
+    assert "data directory" in problem.advice
 
 
 def test_relative_paths_are_looked_for_where_the_run_was_started(
