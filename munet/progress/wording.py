@@ -109,7 +109,7 @@ def describe_run(run: RunStarted) -> str:
 
 def describe_measuring(what: str) -> str:
     """Said before a dry run measures, which is silent and may take long."""
-    return f"Measuring {what}, compiled first: seconds, or a minute on a busy machine ..."
+    return f"Measuring {what}, compiled first: seconds, or minutes where a model is large or the machine is busy ..."
 
 
 def describe_stages(stages: Sequence[str]) -> str:

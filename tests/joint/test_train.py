@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -226,12 +228,12 @@ def test_a_dry_run_says_that_it_measures_before_it_does(
 ) -> None:
     said: list[str] = []
 
-    def measure(_: object) -> None:
+    def compiled(_: object) -> None:
         assert said[-1].startswith("Measuring some rounds, compiled first")
         assert said[-2:-1], "what is known before is told before"
         raise UserError("far enough")
 
-    monkeypatch.setattr(dry_run, "measure", measure)
+    monkeypatch.setattr(dry_run, "_compiled", compiled)
     with pytest.raises(UserError, match="far enough"):
         train(
             joint_config(data, "shared"),
@@ -239,6 +241,35 @@ def test_a_dry_run_says_that_it_measures_before_it_does(
             lambda event: said.append(getattr(event, "text", "")),
             is_dry_run=True,
         )
+
+
+def test_a_dry_run_tells_the_memory_before_a_round_is_timed(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def timed(*_: object) -> None:
+        raise UserError("far enough")
+
+    monkeypatch.setattr(dry_run._Block, "times", timed)
+    found: list[str] = []
+    with pytest.raises(UserError, match="far enough"):
+        found.extend(dry_run.describe(fine_tuning.prepare(joint_config(data, "shared"))))
+    assert found[-1].startswith("about ")
+    assert found[-1].endswith("for a round")
+
+
+@pytest.mark.parametrize(("long", "timed"), [(math.inf, [1, 3]), (0.0, [1])])
+def test_a_dry_run_times_no_further_rounds_where_one_is_long(
+    data: Path, monkeypatch: pytest.MonkeyPatch, long: float, timed: list[int]
+) -> None:
+    found, once = [], dry_run._Block._timed
+
+    def counted(block: dry_run._Block, carried: Any, picked: Any, length: int) -> Any:
+        found.append(length)
+        return once(block, carried, picked, length)
+
+    monkeypatch.setattr(dry_run._Block, "_timed", counted)
+    monkeypatch.setattr(dry_run, "_LONG", long)
+    measured = dry_run.measure(fine_tuning.prepare(joint_config(data, "shared")))
+    assert found == timed
+    assert 0 < measured.round < 60
 
 
 def test_a_dry_run_writes_nothing(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
