@@ -21,7 +21,7 @@ def data(
     check_leaks: bool,
     max_bad_images: float,
 ) -> None:
-    """Prints what tasks hold; writes a contact sheet of each unless something else is asked for.
+    """Prints what tasks hold; writes a contact sheet of each set of images unless something else is asked for.
 
     Args:
       tasks: URIs.
@@ -29,6 +29,10 @@ def data(
       sheet_dir: where the contact sheets go; "": none; None: here, but none where the next two are given.
       to_folder: where the tasks are written as image files; "": nowhere.
       check_leaks: also count images that are in more than one split.
+
+    Raises:
+      DataError: a task cannot be opened or decoded.
+      UserError: an option out of range, a place that cannot be written, or a text where images are needed.
     """
     from pathlib import Path
 
@@ -39,6 +43,7 @@ def data(
     from munet.data.tasks import load_tasks
     from munet.report.data.contact_sheet import write_contact_sheet
     from munet.report.data.describe import describe_tasks
+    from munet.report.data.text_notes import check_has_images, text_lines
 
     if not 0 <= max_bad_images <= 1:
         raise UserError(f"--max_bad_images={max_bad_images:g}: expected a share in [0, 1], e.g. 0.01.")
@@ -47,11 +52,23 @@ def data(
 
         check_target(expanded(to_folder))
     limit = share_of(host_memory(), Runtime().resident_share)
-    loaded = load_tasks(
-        tasks, OpenSettings(data_dir, max_bad_images=max_bad_images, max_resident=limit, say=say_beside)
+    opened = load_tasks(
+        tasks,
+        OpenSettings(
+            data_dir,
+            max_bad_images=max_bad_images,
+            max_resident=limit,
+            say=say_beside,
+            objectives=("", "next_token"),
+        ),
     )
+    texts, loaded = ([task for task in opened if bool(task.info.objective) is is_text] for is_text in (True, False))
+    check_has_images(texts, "--to_folder" if to_folder else "--check_leaks" if check_leaks else "")
     console = plain_console()
-    console.print(describe_tasks(loaded))
+    if loaded:
+        console.print(describe_tasks(loaded))
+    for line in (line for task in texts for line in text_lines(task)):
+        say(line)
     for task in loaded:
         for note in task.notes:
             say(f"{task.uri}: {note}")

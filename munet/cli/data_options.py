@@ -14,7 +14,8 @@ def _data(commands: Any) -> argparse.ArgumentParser:
         commands,
         "data",
         "Prints splits, counts, classes and shapes of tasks, and writes a contact sheet (PNG) of each.",
-        "A task is tfds:NAME, folder:/PATH, hf:NAME, npz:/FILE.npz, builtin:digits or builtin:glyphs/SCRIPT.",
+        "A task is tfds:NAME, folder:/PATH, hf:NAME, npz:/FILE.npz, builtin:digits or builtin:glyphs/SCRIPT;\n"
+        "a text, of which there is no sheet, is text:/PATH or text:/PATH?unit=words.",
     )
     parser.add_argument("tasks", nargs="+", metavar="TASK", help="task URIs, e.g. builtin:digits tfds:cmaterdb/bangla")
     options.add_data_dir(parser)
