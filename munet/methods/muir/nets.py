@@ -192,10 +192,10 @@ def language_model(symbols: int, width: int = 256, steps: int = 35, metric: str 
     return Net(f"LSTM-{width}", LanguageModel(symbols, width), (steps,), rule, "int32", "next_token", metric)
 
 
-def awd_lstm(symbols: int, width: int = 1136, steps: int = 70, metric: str = "perplexity") -> Net:
-    """Three LSTMs with AWD-LSTM's dropout, of texts in pieces of so many steps."""
+def awd_lstm(symbols: int, width: int = 1136, steps: int = 70, metric: str = "perplexity", embedded: int = 400) -> Net:
+    """AWD-LSTM, of texts in pieces of so many steps; its embedding has a width of its own."""
     rule = by_path({r"lstm_\d/(input|hidden)": gates})
-    return Net(f"AWD-LSTM-{width}", AwdLstm(symbols, width), (steps,), rule, "int32", "next_token", metric)
+    return Net(f"AWD-LSTM-{width}", AwdLstm(symbols, width, embedded), (steps,), rule, "int32", "next_token", metric)
 
 
 def deep_bind(width: int = 256, length: int = 201) -> Net:

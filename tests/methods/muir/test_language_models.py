@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from pathlib import Path
 from typing import Any
@@ -9,19 +10,20 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 from munet.methods.muir import job
 from munet.methods.muir.blocks import Part, Plan
 from munet.methods.muir.choice import parse
 from munet.methods.muir.language_models import PENALTIES, AwdLstm
-from munet.methods.muir.nets import awd_lstm, language_model
+from munet.methods.muir.nets import awd_lstm
 from munet.methods.muir.objectives import judged
 from munet.report import muir_status
 from tests.methods.muir.small import mixed
 from tests.methods.muir.test_job import run
 
-NOTHING = dict.fromkeys(("of_words", "of_input", "of_layers", "of_output", "of_weights"), 0.0)
+NOTHING: dict[str, Any] = dict.fromkeys(("of_words", "of_input", "of_layers", "of_output", "of_weights"), 0.0)
 KEYS = {"dropout": jax.random.key(1)}
 
 
@@ -30,8 +32,9 @@ def _text(steps: int = 6, rows: int = 3, symbols: int = 20) -> jax.Array:
 
 
 def _model(**changes: Any) -> tuple[AwdLstm, Any]:
-    model = AwdLstm(20, 8, 4, **changes)
-    return model, {"params": model.init(jax.random.key(0), _text())["params"]}
+    settings: dict[str, Any] = {"width": 8, "embedded": 4, **changes}
+    model = AwdLstm(20, **settings)
+    return model, jax.jit(model.init)(jax.random.key(0), _text())
 
 
 @pytest.mark.parametrize(
@@ -47,35 +50,32 @@ def test_the_lstms_have_the_weights_of_table_5(width: int, weights: int, blocks:
 
 
 def test_every_layer_goes_on_with_its_own_width() -> None:
-    net = awd_lstm(20, 8)
-    start = net.start(3)
-    assert [leaf.shape for leaf in jax.tree.leaves(start)] == [(3, 8)] * 4 + [(3, 400)] * 2
+    assert [leaf.shape for leaf in jax.tree.leaves(awd_lstm(20, 8).start(3))] == [(3, 8)] * 4 + [(3, 400)] * 2
     model, params = _model()
-    text = _text()
-    whole, _ = model.apply(params, text)
-    first, carry = model.apply(params, text[:, :4])
-    second, _ = model.apply(params, text[:, 4:], carry)
+    text, apply = _text(), jax.jit(model.apply)
+    whole, carry = apply(params, text)
+    assert jax.tree.map(np.shape, carry) == jax.tree.map(np.shape, awd_lstm(20, 8, embedded=4).start(3))
+    first, carry = apply(params, text[:, :3])
+    second, _ = apply(params, text[:, 3:], carry)
     np.testing.assert_allclose(np.concatenate([first, second], axis=1), whole, rtol=1e-4, atol=1e-6)  # type: ignore[arg-type]  # arrays
 
 
 def test_nothing_is_dropped_where_it_is_measured() -> None:
-    net, text = awd_lstm(20, 8, steps=5), _text()
-    leaves = {path: jnp.asarray(np.random.default_rng(1).normal(size=shape)) for path, shape in net.leaves.items()}
-    first, second, trained = (
-        judged(net, leaves, text[:, :5], text[:, 1:], net.start(3), key).losses
-        for key in (None, None, jax.random.key(3))
-    )
-    np.testing.assert_array_equal(first, second)
-    assert np.abs(np.asarray(first - trained)).max() > 1e-3
-    bare, params = _model(**NOTHING)
-    np.testing.assert_array_equal(_model()[0].apply(params, text)[0], bare.apply(params, text)[0])  # type: ignore[arg-type]  # arrays
+    (model, params), text = _model(), _text()
+    bare = jax.jit(AwdLstm(20, 8, 4, **NOTHING).apply)(params, text)
+    jax.tree.map(np.testing.assert_array_equal, jax.jit(model.apply)(params, text), bare)
 
 
 def _trained(text: jax.Array, **changes: Any) -> tuple[Any, Any, Any]:
     """What every layer of a model that trains gives, its costs, and its parameters."""
     model, params = _model(**changes)
     kept = ["intermediates", PENALTIES]
-    _, found = model.apply(params, text, None, True, rngs=KEYS, mutable=kept, capture_intermediates=True)
+
+    @jax.jit
+    def trained(params: Any, text: jax.Array) -> Any:
+        return model.apply(params, text, None, True, rngs=KEYS, mutable=kept, capture_intermediates=True)[1]
+
+    found = trained(params, text)
     return found["intermediates"], found[PENALTIES], params["params"]
 
 
@@ -88,8 +88,6 @@ def test_masks_are_the_same_in_all_steps_of_a_piece() -> None:
         assert (is_zero == is_zero[:, :1]).all()
         assert is_zero[:, 0].any(axis=0).all()  # every text has a mask of its own
         assert not is_zero[:, 0].all(axis=0).any()
-    (embedded,), _ = made["Dropout_1"]["__call__"], made
-    assert len(np.unique(np.asarray(embedded), axis=0)) > 1
 
 
 def test_words_are_dropped_whole_and_in_the_input_only() -> None:
@@ -105,11 +103,11 @@ def test_words_are_dropped_whole_and_in_the_input_only() -> None:
 
 
 def test_weights_from_a_state_to_itself_are_dropped() -> None:
-    made, _, params = _trained(_text())
+    made, _, params = _trained(_text(), width=24, embedded=24)
     for at in range(3):
         (weights,), own = made[f"lstm_{at}"]["Dropout_0"]["__call__"], params[f"lstm_{at}"]["hidden"]
         is_zero = np.asarray(weights == 0)
-        assert is_zero.mean() == pytest.approx(0.5, abs=0.12)
+        assert is_zero.mean() == pytest.approx(0.5, abs=0.05)
         np.testing.assert_allclose(np.asarray(weights)[~is_zero], 2 * np.asarray(own)[~is_zero], rtol=1e-6)
 
 
@@ -124,20 +122,42 @@ def test_activations_cost_what_the_paper_says() -> None:
 
 
 def test_costs_are_part_of_the_loss_of_training_only() -> None:
-    net, text = awd_lstm(20, 8, steps=5), _text()
+    net, text, key = awd_lstm(20, 8, steps=5, embedded=4), _text(), jax.random.key(3)
     leaves = {path: jnp.asarray(np.random.default_rng(1).normal(size=shape)) for path, shape in net.leaves.items()}
-    key = jax.random.key(3)
-    scores, _, cost = net.apply(leaves, text[:, :5], net.start(3), key)
+    scores, _, cost = jax.jit(net.apply)(leaves, text[:, :5], net.start(3), key)
     losses = -np.take_along_axis(np.asarray(jax.nn.log_softmax(scores)), np.asarray(text)[:, 1:, None], -1)
-    found = judged(net, leaves, text[:, :5], text[:, 1:], net.start(3), key).losses
+    judge = jax.jit(functools.partial(judged, net))
+    found = judge(leaves, text[:, :5], text[:, 1:], net.start(3), key).losses
     assert float(cost) > 0.01
     np.testing.assert_allclose(found, losses.reshape(-1) + float(cost), rtol=1e-4)
-    assert len(net.apply(leaves, text, net.start(3))) == 2  # where it is measured
-    assert len(language_model(20, 8).apply(_leaves(language_model(20, 8)), text, None, key)) == 2
+    scores, _ = jax.jit(net.apply)(leaves, text[:, :5], net.start(3))  # where it is measured
+    losses = -np.take_along_axis(np.asarray(jax.nn.log_softmax(scores)), np.asarray(text)[:, 1:, None], -1)
+    np.testing.assert_allclose(
+        judge(leaves, text[:, :5], text[:, 1:], net.start(3)).losses, losses.reshape(-1), rtol=1e-4
+    )
 
 
-def _leaves(net: Any) -> dict[str, jax.Array]:
-    return {path: jnp.zeros(shape) for path, shape in net.leaves.items()}
+def test_training_lowers_the_loss() -> None:
+    """Of a text in which every symbol says the next one."""
+    net, adam = awd_lstm(4, 16, steps=8, embedded=16), optax.adam(0.02)
+    text = jnp.tile(jnp.arange(4), (5, 3))
+    inputs, targets = text[:, :8], text[:, 1:9]
+    leaves: Any = {
+        path: 0.2 * jax.random.normal(jax.random.fold_in(jax.random.key(0), at), shape)
+        for at, (path, shape) in enumerate(net.leaves.items())
+    }
+
+    @jax.jit
+    def step(leaves: Any, moments: Any, key: jax.Array) -> Any:
+        gradient = jax.grad(lambda leaves: judged(net, leaves, inputs, targets, net.start(5), key).losses.mean())
+        moves, moments = adam.update(gradient(leaves), moments)
+        return optax.apply_updates(leaves, moves), moments
+
+    measure = jax.jit(lambda leaves: judged(net, leaves, inputs, targets, net.start(5)).losses.mean())
+    before, moments = measure(leaves), adam.init(leaves)
+    for at in range(60):
+        leaves, moments = step(leaves, moments, jax.random.fold_in(jax.random.key(1), at))
+    assert measure(leaves) < 0.5 * before
 
 
 @pytest.fixture(scope="module")
@@ -152,7 +172,7 @@ def by_words(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, 
 
 def _settings(folder: Path, **changes: Any) -> Any:
     tasks = (f"text:{folder}/small.txt?unit=words", f"bytes=text:{folder}/small.txt")
-    settings = {"tasks": tasks, "nets": ("awd_lstm_8", "lstm_8"), "batch_sizes": (5, 5), "final_generations": 0}
+    settings = {"tasks": tasks, "nets": ("lstm_8", "lstm_8"), "batch_sizes": (5, 5), "final_generations": 0}
     return mixed(folder, **{**settings, "learning_rate": 0.02, "generation_rounds": 15, "block_columns": 8, **changes})
 
 
@@ -175,5 +195,5 @@ def test_a_text_by_words_is_told_in_perplexity(
 
 
 def test_texts_of_two_units_have_two_models(by_words: tuple[Path, dict[str, Any]]) -> None:
-    prepared = job.prepare(_settings(by_words[0], nets=("lstm_8", "lstm_8")))
+    prepared = job.prepare(_settings(by_words[0]))
     assert [net.metric for net in prepared.learner.nets] == ["perplexity", "bits a byte"]  # type: ignore[attr-defined]  # MUiR's
