@@ -13,9 +13,11 @@ import numpy as np
 import optax
 import pytest
 
-from munet.methods.muir import job
+from munet.config.muir import MuirExperiment
+from munet.data.open_settings import OpenSettings
+from munet.data.tasks import open_task
 from munet.methods.muir.blocks import Part, Plan
-from munet.methods.muir.choice import parse
+from munet.methods.muir.choice import nets_of, parse
 from munet.methods.muir.language_models import PENALTIES, AwdLstm
 from munet.methods.muir.nets import awd_lstm
 from munet.methods.muir.objectives import judged
@@ -194,6 +196,10 @@ def test_a_text_by_words_is_told_in_perplexity(
     assert perplexity < 10  # there are ten words; ends of lines, "the" and "it" are never in doubt
 
 
-def test_texts_of_two_units_have_two_models(by_words: tuple[Path, dict[str, Any]]) -> None:
-    prepared = job.prepare(_settings(by_words[0]))
-    assert [net.metric for net in prepared.learner.nets] == ["perplexity", "bits a byte"]  # type: ignore[attr-defined]  # MUiR's
+def test_texts_of_two_units_have_two_models(tmp_path: Path) -> None:
+    """Though both have three symbols: a, b, and a blank or <eos>."""
+    (tmp_path / "own.txt").write_text("a b " * 3_000)
+    opened = OpenSettings(objectives=("next_token",))
+    tasks = [open_task(f"text:{tmp_path}/own.txt{query}", opened) for query in ("?unit=words", "")]
+    assert [task.info.num_classes for task in tasks] == [3, 3]
+    assert [net.metric for net in nets_of(tasks, MuirExperiment())] == ["perplexity", "bits a byte"]
