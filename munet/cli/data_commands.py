@@ -29,6 +29,10 @@ def data(
       sheet_dir: where the contact sheets go; "": none; None: here, but none where the next two are given.
       to_folder: where the tasks are written as image files; "": nowhere.
       check_leaks: also count images that are in more than one split.
+
+    Raises:
+      DataError: a task cannot be opened or decoded, or has no images where they are needed.
+      UserError: an option out of range, or a place that cannot be written.
     """
     from pathlib import Path
 
@@ -40,6 +44,7 @@ def data(
     from munet.report.data.contact_sheet import write_contact_sheet
     from munet.report.data.describe import describe_tasks
     from munet.report.data.describe_values import describe_values
+    from munet.report.data.text_notes import text_lines
 
     if not 0 <= max_bad_images <= 1:
         raise UserError(f"--max_bad_images={max_bad_images:g}: expected a share in [0, 1], e.g. 0.01.")
@@ -53,7 +58,7 @@ def data(
         max_bad_images=max_bad_images,
         max_resident=limit,
         say=say_beside,
-        objectives=("",) if check_leaks or to_folder else ("", "value"),
+        objectives=("",) if check_leaks or to_folder else ("", "value", "next_token"),
     )
     opened = load_tasks(tasks, settings)
     loaded = [task for task in opened if not task.info.objective]
@@ -62,7 +67,7 @@ def data(
         console.print(describe_tasks(loaded))
     for task in opened:
         if task.info.objective:
-            say(describe_values(task))
+            say(describe_values(task) if task.info.objective == "value" else "\n".join(text_lines(task)))
         for note in task.notes:
             say(f"{task.uri}: {note}")
         if not task.info.objective:

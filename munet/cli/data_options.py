@@ -15,7 +15,8 @@ def _data(commands: Any) -> argparse.ArgumentParser:
         "data",
         "Prints splits, counts, classes and shapes of tasks, and writes a contact sheet (PNG) of each.",
         "A task is tfds:NAME, folder:/PATH, hf:NAME, npz:/FILE.npz, builtin:digits or builtin:glyphs/SCRIPT.\n"
-        "Tasks of values, which are told in words: dna:/FILE.npz, builtin:dna, muir:/FILE.npz?task=NUMBER.",
+        "Told in words: texts, text:/PATH or text:/PATH?unit=words, and tasks of values, dna:/FILE.npz, builtin:dna,\n"
+        "muir:/FILE.npz?task=NUMBER.",
     )
     parser.add_argument("tasks", nargs="+", metavar="TASK", help="task URIs, e.g. builtin:digits tfds:cmaterdb/bangla")
     options.add_data_dir(parser)

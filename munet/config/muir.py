@@ -34,8 +34,9 @@ class MuirExperiment:
     # whether a block may use modules of other tasks; else of its own task only, which "given" and "hierarchical" do not
     between_tasks: bool = True
     groups: tuple[NonNegative, ...] = ()  # the true group of each task, if it is known: for "given", and for scores
-    # the architecture of each task: linear (of numbers), lenet, vit or wide_resnet_DEPTH (of images), lstm_WIDTH (of
-    # texts) or deep_bind_WIDTH (of windows of nucleotides); (): what is for such a task, of width 128 and 64, and lenet
+    # the architecture of each task: linear (of numbers), lenet, vit or wide_resnet_DEPTH (of images), lstm_WIDTH or
+    # awd_lstm_WIDTH (of texts) or deep_bind_WIDTH (of windows of nucleotides); (): what is for such a task, lstm_128,
+    # deep_bind_64, lenet
     nets: tuple[str, ...] = ()
     root: str = "demo"  # with which ViTs begin: as for joint trainings
     variant: str = "demo/16"  # the root's architecture

@@ -18,7 +18,7 @@ from jaxtyping import Int, Int32, UInt8
 from munet.data.equal_images import digests_of, notes_on_equal_images
 from munet.data.streamed import StreamedImages
 from munet.errors import DataError
-from munet.types import Objective
+from munet.types import Objective, Unit
 
 SplitName = Literal["train", "validation", "test"]
 SPLITS: tuple[SplitName, ...] = get_args(SplitName)
@@ -69,6 +69,7 @@ class Source:
       objective: what is predicted: "" is a class; of others images and labels are inputs and targets: of a `value`
         float32 targets and no classes, of a `next_token` symbols and the symbols that follow, whose names are the
         classes.
+      unit: of a `next_token` what a symbol is.
     """
 
     class_names: tuple[str, ...]
@@ -79,6 +80,7 @@ class Source:
     num_bytes: int = 0
     image_shape: tuple[int, int, int] | None = None
     objective: Objective = ""
+    unit: Unit = "bytes"
 
 
 def content_order(images: Images, seed: int | None = None) -> Int[np.ndarray, " n"]:

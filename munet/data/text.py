@@ -1,40 +1,45 @@
-"""Texts whose next symbol is predicted: `text:PATH`, the bytes of a file, and `builtin:text/python`.
+"""Texts whose next symbol is predicted: `text:PATH`, by bytes or by words, and `builtin:text/python`.
 
-A text is cut into three pieces: its first 90 % train, the next 5 % validate, the last 5 % test. Symbols are the bytes
-that occur in it, by increasing value; inputs of a split are its symbols but the last, and targets those but the first.
+A file is cut into three pieces: its first 90 % train, the next 5 % validate, the last 5 % test. A folder has a file for
+each (`text_files.py`). Symbols are the bytes that occur in any piece, by increasing value, or with `?unit=words` the
+words (`words.py`). Inputs of a split are its symbols but the last, and targets those but the first.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping, Sequence
+from typing import cast, get_args
 
 import numpy as np
+from jaxtyping import UInt
 
-from munet.data import places
+from munet.data import places, text_files, words
 from munet.data.open_settings import OpenSettings, TaskUri
-from munet.data.splits import Source, Split, SplitName
+from munet.data.splits import SPLITS, Source, Split
 from munet.errors import DataError, nearest
+from munet.types import Unit
 
 PYTHON = "text/python"  # the built-in one
 _SHARES = (0.9, 0.95)  # of the text, where training ends and validation ends
-_FEWEST, _MOST = 10_000, 1 << 30  # bytes
+_FEWEST: Mapping[Unit, int] = {"bytes": 10_000, "words": 2_000}  # symbols of all pieces together
+_FEWEST_IN_A_FILE = 20  # symbols: ten texts side by side are measured
 
 
 def open_text(source: TaskUri, settings: OpenSettings) -> Source:
-    """Opens a file of text, in whatever encoding: its bytes are the symbols.
+    """Opens a text: a file, or a folder with a file for each split.
+
+    By bytes it may be in whatever encoding; by words it must be UTF-8.
 
     Raises:
-      DataError: there is no such file, it has under 10,000 bytes or over a gigabyte, or one symbol only.
+      DataError: there is no such text, it is too short or over a gigabyte, has one symbol only or too many different
+        ones, or an option is none.
     """
     uri, path = source.text, places.of_task(source, settings)
-    if not path.is_file():
-        siblings = sorted(file.name for file in path.parent.glob("*") if file.is_file()) if path.parent.is_dir() else []
-        near = f" {nearest(path.name, siblings)}" if siblings else ""
-        raise DataError(f"{uri}: there is no file {path}.{near}")
-    size = path.stat().st_size
-    if not _FEWEST <= size <= _MOST:
-        raise DataError(f"{uri}: {path} has {size:,} bytes; expected a text of {_FEWEST:,} to {_MOST:,}.")
-    return source_of_text(uri, path.read_bytes(), num_bytes=size)
+    unit = _unit(uri, source.options)
+    files = text_files.files_of(uri, path)
+    pieces = text_files.read(uri, files)
+    return source_of_text(uri, pieces, unit, names=[file.name for file in files], num_bytes=sum(map(len, pieces)))
 
 
 def open_python() -> Source:
@@ -45,37 +50,78 @@ def open_python() -> Source:
     from pydoc_data import topics
 
     text = "\n".join(topics.topics[name] for name in sorted(topics.topics))
-    return source_of_text(f"builtin:{PYTHON}", text.encode())
+    return source_of_text(f"builtin:{PYTHON}", [text.encode()])
 
 
-def source_of_text(uri: str, text: bytes, num_bytes: int = 0) -> Source:
+def source_of_text(
+    uri: str, pieces: Sequence[bytes], unit: Unit = "bytes", *, names: Sequence[str] = ("",), num_bytes: int = 0
+) -> Source:
     """A text as a task.
 
     Args:
       uri: for messages.
-      text: all of it.
-      num_bytes: of its file on disk.
+      pieces: all of it, which is cut here, or what trains, validates and tests.
+      unit: what a symbol is.
+      names: of the files of the pieces, for messages.
+      num_bytes: of its files on disk.
 
     Raises:
-      DataError: it has one symbol only.
+      DataError: it is too short, has one symbol only or too many different ones, or is not UTF-8.
     """
-    symbols, numbers = np.unique(np.frombuffer(text, np.uint8), return_inverse=True)
+    symbols, parts = words.numbered(uri, pieces, names) if unit == "words" else _bytes(pieces)
+    count = sum(map(len, parts))
+    if count < _FEWEST[unit]:
+        raise DataError(f"{uri}: it has {count:,} {unit}; expected a text of {_FEWEST[unit]:,} or more.")
+    if short := [at for at, part in enumerate(parts) if len(part) < _FEWEST_IN_A_FILE]:
+        raise DataError(
+            f"{uri}: {names[short[0]]} has {len(parts[short[0]]):,} {unit}; expected {_FEWEST_IN_A_FILE} or more."
+        )
     if len(symbols) < 2:
-        raise DataError(f"{uri}: the text has one symbol only, {_name(int(symbols[0]))}: there is nothing to predict.")
-    ends = [round(len(text) * share) for share in _SHARES]
-    pieces = np.split(numbers.reshape(-1).astype(np.uint8), ends)
-    names: tuple[SplitName, ...] = ("train", "validation", "test")
-    splits = {name: Split(own[:-1], own[1:].astype(np.int32)) for name, own in zip(names, pieces, strict=True)}
+        raise DataError(f"{uri}: the text has one symbol only, {symbols[0]}: there is nothing to predict.")
+    if len(parts) == 1:
+        parts = np.split(parts[0], [round(count * share) for share in _SHARES])
+    splits = {name: Split(own[:-1], own[1:].astype(np.int32)) for name, own in zip(SPLITS, parts, strict=True)}  # type: ignore[arg-type]  # symbols
     return Source(
-        class_names=tuple(_name(int(symbol)) for symbol in symbols),
+        class_names=tuple(symbols),
         num_examples={name: len(split) for name, split in splits.items()},
-        fingerprint=hashlib.sha256(b"text" + text).hexdigest(),
+        fingerprint=_fingerprint(pieces, unit),
         load=lambda: splits,
         num_bytes=num_bytes,
         objective="next_token",
+        unit=unit,
     )
+
+
+def _unit(uri: str, options: Mapping[str, str]) -> Unit:
+    """What a symbol is to be.
+
+    Raises:
+      DataError: there is no such option, or no such unit.
+    """
+    if unknown := [name for name in options if name != "unit"]:
+        raise DataError(f"{uri}: a text has no option {unknown[0]!r}. {nearest(unknown[0], ('unit',))}")
+    unit = options.get("unit", "bytes")
+    if unit not in get_args(Unit):
+        raise DataError(f"{uri}: unit={unit}. {nearest(unit, get_args(Unit))}")
+    return cast(Unit, unit)
+
+
+def _bytes(pieces: Sequence[bytes]) -> tuple[list[str], list[UInt[np.ndarray, " n"]]]:
+    """Names of the bytes that occur, and the pieces as numbers of these."""
+    symbols, numbers = np.unique(np.frombuffer(b"".join(pieces), np.uint8), return_inverse=True)
+    ends = np.cumsum([len(piece) for piece in pieces])[:-1]
+    return [_name(int(symbol)) for symbol in symbols], np.split(numbers.reshape(-1).astype(np.uint8), ends)
 
 
 def _name(symbol: int) -> str:
     """`e` for a letter, `0x0a` for what is not to be seen."""
     return chr(symbol) if 0x20 < symbol < 0x7F else f"0x{symbol:02x}"
+
+
+def _fingerprint(pieces: Sequence[bytes], unit: Unit) -> str:
+    """Of a text by bytes in one file as it has ever been; else the unit and where pieces end are part of it."""
+    head = b"text" if unit == "bytes" and len(pieces) == 1 else f"text {unit} {[*map(len, pieces)]} ".encode()
+    digest = hashlib.sha256(head)
+    for piece in pieces:
+        digest.update(piece)
+    return digest.hexdigest()

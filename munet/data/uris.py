@@ -3,10 +3,10 @@
 `tfds:mnist`, `tfds:cmaterdb/bangla`, `tfds:omniglot?split=clean`, `tfds:omniglot?alphabet=Korean`,
 `tfds:NAME?train=train[5%:]&validation=train[:5%]`, `npz:/path.npz`, `folder:/path`, `builtin:digits`,
 `builtin:glyphs/<script>`, `hf:NAME?label=...`, `memory:NAME` (arrays handed over in Python),
-`muir:/path.npz?task=7&noisy=true` (one of many tasks of values in a file), `text:/path` (the bytes of a text),
-`dna:/path.npz?length=201` (measured windows of nucleotides). Sets of TFDS, of Hugging Face and built-in ones may be
-changed: `?rotate=90` (`changed.py`). Any of them may have a name in front, `birds=folder:/data/a/images`, which the
-task then has.
+`muir:/path.npz?task=7&noisy=true` (one of many tasks of values in a file), `text:/path` (a text by bytes),
+`text:/path?unit=words` (by words), `dna:/path.npz?length=201` (measured windows of nucleotides). Sets of TFDS, of
+Hugging Face and built-in ones may be changed: `?rotate=90` (`changed.py`). Any of them may have a name in front,
+`birds=folder:/data/a/images`, which the task then has.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ SCHEMES = {
     ),
     "memory": Scheme("memory:open_memory"),
     "muir": Scheme("muir:open_muir", is_path=True, path_options=("task", "noisy")),
-    "text": Scheme("text:open_text", is_path=True),
+    "text": Scheme("text:open_text", is_path=True, path_options=("unit",)),
     "dna": Scheme("dna:open_dna", is_path=True, path_options=("length",)),
 }
 

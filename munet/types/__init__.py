@@ -40,12 +40,12 @@ from munet.types.names import (
     ModelId,
     TaskName,
 )
-from munet.types.tasks import Objective, TaskInfo
+from munet.types.tasks import Objective, TaskInfo, Unit
 
 __all__ = [
     "COLUMNS", "ROOT_MODEL", "ROWS", "ChildCost", "ChildEntry", "ChildPlan", "ComponentId", "ComponentName",
     "ComponentPlan", "ComponentRecord", "CompressedModel", "CompressionEntry", "CycleQualities", "ExtendEntry",
     "ForgetEntry", "GenerationEntry", "GenerationPlan", "HyperparameterValue", "Hyperparameters", "JournalEntry",
     "Leaf", "ModelId", "ModelRecord", "Mutation", "Objective", "Origin", "PhaseEntry", "Position", "Quality",
-    "SeedsEntry", "StartEntry", "TaskInfo", "TaskName", "Verdict",
+    "SeedsEntry", "StartEntry", "TaskInfo", "TaskName", "Unit", "Verdict",
 ]  # fmt: skip

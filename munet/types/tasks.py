@@ -8,6 +8,7 @@ from typing import Literal
 from munet.types.names import TaskName
 
 Objective = Literal["", "value", "next_token"]  # "": a class
+Unit = Literal["bytes", "words"]  # what a symbol of a text is
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The paper's architectures as Flax modules, sizes rounded up to sixteens.
+"""The paper's architectures as Flax modules, sizes rounded up to sixteens; those of texts are in `language_models.py`.
 
 Kernels are declared in the shapes that rules of `nets.py` cut into blocks. Layers that read raw input or make the
 prediction are never generated and start as PyTorch's do; generated kernels need no start of their own, and biases
@@ -9,23 +9,15 @@ CPU convolutions are slow inside loops.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float, Int
 
+from munet.methods.muir.initial_values import between, he, pytorch
+
 DEEP_BIND_TAPS = 24  # nucleotides that a filter sees
-_pytorch = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")  # between -1 and 1 over the root of the inputs
-_he = nn.initializers.variance_scaling(2.0, "fan_in", "normal")
-
-
-def _between(limit: float) -> nn.initializers.Initializer:
-    def init(key: Array, shape: Sequence[int], dtype: object = jnp.float32) -> Array:
-        return jax.random.uniform(key, shape, dtype, -limit, limit)  # type: ignore[arg-type]  # a dtype
-
-    return init
 
 
 class Dense(nn.Module):
@@ -45,8 +37,8 @@ class Dense(nn.Module):
     def __call__(self, x: Float[Array, "*lead inputs"]) -> Float[Array, "*lead outputs"]:
         """Applies the layer to the last axis."""
         is_bare = self.is_generated or self.is_he
-        bias = nn.initializers.zeros if is_bare else _between(1 / math.sqrt(x.shape[-1]))
-        kernel = self.param("kernel", _he if self.is_he else _pytorch, (x.shape[-1], self.outputs))
+        bias = nn.initializers.zeros if is_bare else between(1 / math.sqrt(x.shape[-1]))
+        kernel = self.param("kernel", he if self.is_he else pytorch, (x.shape[-1], self.outputs))
         made: Array = x @ kernel + self.param("bias", bias, (self.outputs,))
         return made
 
@@ -75,7 +67,7 @@ class Convolution(nn.Module):
     def __call__(self, x: Float[Array, "batch *axes inputs"]) -> Float[Array, "batch *places outputs"]:
         """Applies the layer."""
         inputs = x.shape[-1]
-        kernel = self.param("kernel", _he if self.is_he else _pytorch, (*self.taps, inputs, self.outputs))
+        kernel = self.param("kernel", he if self.is_he else pytorch, (*self.taps, inputs, self.outputs))
         axes = len(self.taps)
         padded = jnp.pad(x, [(0, 0), *[(self.padding, self.padding)] * axes, (0, 0)])
         places = [(padded.shape[1 + at] - taps) // self.stride + 1 for at, taps in enumerate(self.taps)]
@@ -88,7 +80,7 @@ class Convolution(nn.Module):
         if not self.has_bias:
             return made
         limit = 1 / math.sqrt(inputs * math.prod(self.taps))
-        bias = nn.initializers.zeros if self.is_generated else _between(limit)
+        bias = nn.initializers.zeros if self.is_generated else between(limit)
         return made + self.param("bias", bias, (self.outputs,))
 
 
@@ -146,72 +138,6 @@ class WideResNet(nn.Module):
         return scores
 
 
-Carry = tuple[tuple[Float[Array, "batch width"], Float[Array, "batch width"]], ...]
-
-
-class LanguageModel(nn.Module):
-    """Stacked LSTMs between an embedding and the same embedding as decoder; of width 256, two layers: 4096 blocks.
-
-    Attributes:
-      symbols: in the vocabulary.
-      width: of embedding and layers.
-      layers: LSTMs.
-      dropout: share of embedded and of last values that are dropped where it trains.
-    """
-
-    symbols: int
-    width: int = 256
-    layers: int = 2
-    dropout: float = 0.2
-
-    @nn.compact
-    def __call__(
-        self, text: Int[Array, "batch steps"], carry: Carry | None = None, trains: bool = False
-    ) -> tuple[Float[Array, "batch steps symbols"], Carry]:
-        """Scores of the symbol after each one, and what the next piece of text goes on with."""
-        embedding = self.param("embedding", _between(0.1), (self.symbols, self.width))
-        dropped = nn.Dropout(self.dropout, deterministic=not trains)
-        x, carried = dropped(embedding[text]), []
-        for layer in range(self.layers):
-            start = _zeros(x) if carry is None else carry[layer]
-            x, end = Lstm(self.width, name=f"lstm_{layer}")(x, start)
-            carried.append(end)
-        scores = dropped(x) @ embedding.T + self.param("decoder_bias", nn.initializers.zeros, (self.symbols,))
-        return scores, tuple(carried)
-
-
-def _zeros(x: Array) -> tuple[Array, Array]:
-    zeros = jnp.zeros((x.shape[0], x.shape[-1]), x.dtype)
-    return zeros, zeros
-
-
-class Lstm(nn.Module):
-    """One layer: its gates (input, forget, cell, output) are matrices of their own; two biases, as PyTorch has them."""
-
-    width: int
-
-    @nn.compact
-    def __call__(
-        self, x: Float[Array, "batch steps inputs"], start: tuple[Array, Array]
-    ) -> tuple[Float[Array, "batch steps width"], tuple[Array, Array]]:
-        """All steps of a text, from a state on."""
-        between = _between(1 / math.sqrt(self.width))
-        of_input = self.param("input", between, (4, x.shape[-1], self.width))
-        of_hidden = self.param("hidden", between, (4, self.width, self.width))
-        bias = self.param("input_bias", between, (4, self.width)) + self.param("hidden_bias", between, (4, self.width))
-        given = jnp.einsum("btx,gxw->tgbw", x, of_input) + bias[:, None]
-
-        def step(state: tuple[Array, Array], given: Array) -> tuple[tuple[Array, Array], Array]:
-            hidden, cell = state
-            gates = given + jnp.einsum("bh,ghw->gbw", hidden, of_hidden)
-            cell = nn.sigmoid(gates[1]) * cell + nn.sigmoid(gates[0]) * jnp.tanh(gates[2])
-            hidden = nn.sigmoid(gates[3]) * jnp.tanh(cell)
-            return (hidden, cell), hidden
-
-        end, hidden = jax.lax.scan(step, start, given)
-        return jnp.swapaxes(hidden, 0, 1), end
-
-
 class SymbolConvolution(nn.Module):
     """`Convolution` over embedded symbols of one axis, as one over the symbols themselves: there are only a few.
 
@@ -228,7 +154,7 @@ class SymbolConvolution(nn.Module):
     ) -> Float[Array, "batch places outputs"]:
         """Applies the layer."""
         symbols, inputs = embedding.shape
-        kernel = self.param("kernel", _pytorch, (self.taps, inputs, self.outputs))
+        kernel = self.param("kernel", pytorch, (self.taps, inputs, self.outputs))
         of_symbols = jnp.einsum("si,tio->tso", embedding, kernel).reshape(-1, self.outputs)
         is_symbol = jax.nn.one_hot(text, symbols, dtype=kernel.dtype)
         places = text.shape[1] - self.taps + 1

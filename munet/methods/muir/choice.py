@@ -12,7 +12,8 @@ from munet.config.muir import MuirExperiment
 from munet.data.tasks import Task
 from munet.errors import ConfigError
 from munet.methods.muir.architectures import DEEP_BIND_TAPS
-from munet.methods.muir.nets import Net, deep_bind, language_model, lenet, linear, wide_resnet
+from munet.methods.muir.metrics import METRIC_OF_UNIT
+from munet.methods.muir.nets import Net, awd_lstm, deep_bind, language_model, lenet, linear, wide_resnet
 from munet.types import Objective
 
 
@@ -23,12 +24,14 @@ class Given(NamedTuple):
       inputs: shape of one example.
       classes: of images, or symbols of a text; 0 of values.
       steps: of a piece of a text in training.
+      metric: of a text, by what its symbols are.
       vit: makes a ViT that begins as the root, for so many classes.
     """
 
     inputs: tuple[int, ...]
     classes: int = 0
     steps: int = 35
+    metric: str = ""
     vit: Callable[[int], Net] | None = None
 
 
@@ -91,7 +94,12 @@ NETS: Mapping[str, Kind] = {
     "lenet": Kind(lambda given, _: lenet(given.classes), "", _is_any),
     "vit": Kind(lambda given, _: _vit(given), "", _is_any),
     "wide_resnet": Kind(lambda given, depth: wide_resnet(given.classes, depth), "", _is_any, 40, _depth_problem),
-    "lstm": Kind(lambda given, width: language_model(given.classes, width, given.steps), "next_token", _is_any, 128),
+    "lstm": Kind(
+        lambda given, width: language_model(given.classes, width, given.steps, given.metric), "next_token", _is_any, 128
+    ),
+    "awd_lstm": Kind(
+        lambda given, width: awd_lstm(given.classes, width, given.steps, given.metric), "next_token", _is_any, 1136
+    ),
 }
 
 
@@ -141,8 +149,9 @@ def nets_of(tasks: Sequence[Task], experiment: MuirExperiment, vit: Callable[[in
                 f"training ({len(inputs):,}): use {len(inputs):,} or less."
             )
             continue
-        given = Given(inputs.shape[1:], task.info.num_classes, experiment.text_steps, vit)
-        key = (name, given if objective == "value" else given.classes)
+        metric = METRIC_OF_UNIT[task.source.unit]
+        given = Given(inputs.shape[1:], task.info.num_classes, experiment.text_steps, metric, vit)
+        key = (name, given if objective == "value" else (given.classes, metric))
         if key not in made:
             made[key] = replace(NETS[kind].make(given, width), flip=experiment.flip)
         found.append(made[key])

@@ -6,6 +6,10 @@ import math
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+from munet.types import Unit
+
+_MOST = 700.0  # nats; the exponential of more is no number of a float
+
 
 class Metric(NamedTuple):
     """How a quality is told.
@@ -35,4 +39,6 @@ METRICS: Mapping[str, Metric] = {
     "RMSE": Metric(math.sqrt),
     "MSE": Metric(float),
     "bits a byte": Metric(lambda loss: loss / math.log(2)),
+    "perplexity": Metric(lambda loss: math.exp(min(loss, _MOST)), digits=2),
 }
+METRIC_OF_UNIT: Mapping[Unit, str] = {"bytes": "bits a byte", "words": "perplexity"}  # of texts

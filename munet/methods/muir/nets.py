@@ -19,9 +19,10 @@ from flax import linen as nn
 from flax.traverse_util import flatten_dict, unflatten_dict
 from jaxtyping import Array, Float
 
-from munet.methods.muir.architectures import DeepBind, LanguageModel, LeNet, WideResNet
+from munet.methods.muir.architectures import DeepBind, LeNet, WideResNet
 from munet.methods.muir.blocks import LeafPath, Matrices, Rule, convolution, dense, gates, matrices
 from munet.methods.muir.flops import products
+from munet.methods.muir.language_models import PENALTIES, AwdLstm, LanguageModel, zeros
 from munet.training.program import keys
 from munet.types import Objective
 
@@ -94,7 +95,7 @@ class Net:
     @property
     def is_recurrent(self) -> bool:
         """Whether a model goes on from round to round in a text."""
-        return isinstance(self.module, LanguageModel)
+        return isinstance(self.module, LanguageModel | AwdLstm)
 
     @cached_property
     def statistics(self) -> dict[LeafPath, tuple[int, ...]]:
@@ -111,9 +112,8 @@ class Net:
 
         A recurrent one begins so many texts with zeros, one with batch norms with means of 0 and variances of 1.
         """
-        if isinstance(self.module, LanguageModel):
-            zeros = jnp.zeros((rows, self.module.width))
-            return ((zeros, zeros),) * self.module.layers
+        if isinstance(self.module, LanguageModel | AwdLstm):
+            return zeros(self.module.widths, rows)
         if not self.statistics:
             return ()
         return {path: jnp.full(shape, float(path.endswith("/var"))) for path, shape in self.statistics.items()}
@@ -122,6 +122,8 @@ class Net:
         self, leaves: Leaves, inputs: Float[Array, "batch ..."], carry: Any = None, key: Array | None = None
     ) -> Any:
         """Outputs of a model with these parameters; of one that has a `start` also what it goes on with.
+
+        An AWD-LSTM that trains also gives what its activations cost, which its loss has beside its mistakes.
 
         Args:
           leaves: the parameters.
@@ -138,10 +140,13 @@ class Net:
                 return self.module.apply(variables, inputs), seen
             outputs, changed = self.module.apply(variables, inputs, trains=True, mutable=["batch_stats"])
             return outputs, flatten_dict(changed["batch_stats"], sep="/")
-        if not isinstance(self.module, LanguageModel):
+        if not self.is_recurrent:
             return self.module.apply(variables, inputs)
         dropout = None if key is None else {"dropout": key}
-        return self.module.apply(variables, inputs, carry, key is not None, rngs=dropout)
+        if key is None or isinstance(self.module, LanguageModel):
+            return self.module.apply(variables, inputs, carry, key is not None, rngs=dropout)
+        found, sown = self.module.apply(variables, inputs, carry, True, rngs=dropout, mutable=[PENALTIES])
+        return (*found, sum(jax.tree.leaves(sown)))
 
 
 def by_path(makers: Mapping[str, Callable[[LeafPath, tuple[int, ...]], Matrices]]) -> Rule:
@@ -181,10 +186,16 @@ def wide_resnet(classes: int = 10, depth: int = 40) -> Net:
     return Net(f"WRN-{depth}-1", module, (32, 32, 3), rule, objective="", metric="accuracy")
 
 
-def language_model(symbols: int, width: int = 256, steps: int = 35) -> Net:
+def language_model(symbols: int, width: int = 256, steps: int = 35, metric: str = "bits a byte") -> Net:
     """Two stacked LSTMs, of texts in pieces of so many steps."""
     rule = by_path({r"lstm_\d/(input|hidden)": gates})
-    return Net(f"LSTM-{width}", LanguageModel(symbols, width), (steps,), rule, "int32", "next_token", "bits a byte")
+    return Net(f"LSTM-{width}", LanguageModel(symbols, width), (steps,), rule, "int32", "next_token", metric)
+
+
+def awd_lstm(symbols: int, width: int = 1136, steps: int = 70, metric: str = "perplexity", embedded: int = 400) -> Net:
+    """AWD-LSTM, of texts in pieces of so many steps; its embedding has a width of its own."""
+    rule = by_path({r"lstm_\d/(input|hidden)": gates})
+    return Net(f"AWD-LSTM-{width}", AwdLstm(symbols, width, embedded), (steps,), rule, "int32", "next_token", metric)
 
 
 def deep_bind(width: int = 256, length: int = 201) -> Net:

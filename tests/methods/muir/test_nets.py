@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from flax import linen as nn
 
-from munet.methods.muir.architectures import Convolution, Dense, LanguageModel, Lstm, WideResNet
+from munet.methods.muir.architectures import Convolution, Dense, WideResNet
 from munet.methods.muir.blocks import Part, Plan
+from munet.methods.muir.language_models import LanguageModel, Lstm
 from munet.methods.muir.nets import Net, deep_bind, language_model, lenet, linear, wide_resnet
 
 BLOCK = (16, 16)

@@ -1,0 +1,23 @@
+"""What parameters begin as that nothing generates: as PyTorch has them, or He's normal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+from jaxtyping import Array
+
+# Between -1 and 1 over the root of the inputs.
+pytorch = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
+he = nn.initializers.variance_scaling(2.0, "fan_in", "normal")
+
+
+def between(limit: float) -> nn.initializers.Initializer:
+    """Uniform between a number and its negative."""
+
+    def init(key: Array, shape: Sequence[int], dtype: object = jnp.float32) -> Array:
+        return jax.random.uniform(key, shape, dtype, -limit, limit)  # type: ignore[arg-type]  # a dtype
+
+    return init
