@@ -12,13 +12,12 @@ from dataclasses import dataclass
 from munet.errors import UserError
 from munet.evolution import judging
 from munet.evolution.state import State
-from munet.run.publishing import Publisher
 from munet.store import Store
+from munet.store.collector import Collector
 from munet.system import replay, view
 from munet.system.baselines import baselines
 from munet.system.view import RunView
 from munet.types import ComponentId, ComponentRecord, ForgetEntry, TaskName
-from munet.vit import architecture
 
 
 @dataclass(frozen=True)
@@ -120,4 +119,4 @@ def forget(planned: Forgetting) -> None:
             store.journal.append(planned.entry, at=system.run_state.length)
         current = replay.load(system.controller, store)
         replay.save_snapshot(current, store, is_last=True)
-        Publisher(store.components, architecture.get_variant(system.experiment.variant)).collect(current.state)
+        Collector(store.components).collect(current.state.components, ())

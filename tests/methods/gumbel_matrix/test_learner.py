@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +21,22 @@ from tests.joint import tiny
 from tests.methods.gumbel_matrix import routed
 
 
+@cache  # one for all tests that take these settings: what takes their time is that its round is compiled
 def learner_of(folder: Path, **changes: Any) -> Routing:
     found = job.prepare(routed.sines(folder, **changes)).learner
     assert isinstance(found, Routing)
     return found
+
+
+@cache
+def round_of(learner: Routing) -> Callable[..., Any]:
+    """`learner.train`, compiled."""
+    return jax.jit(learner.train)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("learners")
 
 
 def batches_of(names: tuple[str, ...], seed: int = 0, size: int = 4) -> dict[str, Batch]:
@@ -37,7 +51,7 @@ NAMES = ("a", "a_again", "b", "b_again")
 def trained(learner: Routing, rounds: int = 1, seed: int = 0) -> tuple[Routed, Routed]:
     before = state = learner.initial(seed)
     for number in range(rounds):
-        state, _ = jax.jit(learner.train)(state, batches_of(NAMES, number))
+        state, _ = round_of(learner)(state, batches_of(NAMES, number))
     return before, state
 
 
@@ -47,8 +61,8 @@ def with_logits(state: Routed, use: Any) -> Routed:
     return state._replace(logits=(logits,))
 
 
-def test_what_is_kept_between_rounds_is_how_probable_connections_are(tmp_path: Path) -> None:
-    learner = learner_of(tmp_path, p_init=(0.3,))
+def test_what_is_kept_between_rounds_is_how_probable_connections_are(folder: Path) -> None:
+    learner = learner_of(folder, p_init=(0.3,))
     before, state = trained(learner, rounds=2)
     same, record = learner.decide(before, Place(0, 2, 6))
     assert same is before
@@ -58,30 +72,30 @@ def test_what_is_kept_between_rounds_is_how_probable_connections_are(tmp_path: P
     kept = np.array([layers[0] for layers in record["probabilities"].values()])  # type: ignore[attr-defined]
     np.testing.assert_allclose(kept, learner.probabilities(state)[0], atol=1e-4)
     assert (kept != 0.3).any()
-    fixed = learner_of(tmp_path, allocation="all")
+    fixed = learner_of(folder, allocation="all")
     assert fixed.decide(fixed.initial(0), Place(0, 2, 6))[1] is None
 
 
 @pytest.mark.parametrize(("allocation", "use"), [("all", np.ones((4, 4))), ("own", np.eye(4))])
-def test_certain_connections_are_a_fixed_pattern(tmp_path: Path, allocation: str, use: Any) -> None:
-    learnt, fixed = learner_of(tmp_path, router_learning_rate=0), learner_of(tmp_path, allocation=allocation)
+def test_certain_connections_are_a_fixed_pattern(folder: Path, allocation: str, use: Any) -> None:
+    learnt, fixed = learner_of(folder, router_learning_rate=0), learner_of(folder, allocation=allocation)
     one = with_logits(learnt.initial(0), use > 0)
     other = fixed.initial(0)
     inputs = jax.random.normal(jax.random.key(0), (5, 128))
     learnt_says, fixed_says = jax.jit(learnt.answers), jax.jit(fixed.answers)
     for task in range(4):
         np.testing.assert_allclose(learnt_says(one, task, inputs), fixed_says(other, task, inputs), rtol=1e-6)
-    one, _ = jax.jit(learnt.train)(one, batches_of(NAMES))  # and they train alike
-    other, _ = jax.jit(fixed.train)(other, batches_of(NAMES))
+    one, _ = round_of(learnt)(one, batches_of(NAMES))  # and they train alike
+    other, _ = round_of(fixed)(other, batches_of(NAMES))
     for left, right in zip(jax.tree.leaves(one.params), jax.tree.leaves(other.params), strict=True):
         np.testing.assert_allclose(left, right, atol=1e-6)
 
 
-def test_a_component_that_no_task_uses_keeps_its_weights(tmp_path: Path) -> None:
-    learner = learner_of(tmp_path, router_learning_rate=0)
+def test_a_component_that_no_task_uses_keeps_its_weights(folder: Path) -> None:
+    learner = learner_of(folder, router_learning_rate=0)
     use = np.array([[True, True, False, True]] * 4)
     before = with_logits(learner.initial(0), use)
-    after, _ = jax.jit(learner.train)(before, batches_of(NAMES))
+    after, _ = round_of(learner)(before, batches_of(NAMES))
     moved = [
         not all((after.params[name][leaf] == before.params[name][leaf]).all() for leaf in before.params[name])
         for name in (component_name(0, place) for place in range(4))
@@ -90,18 +104,18 @@ def test_a_component_that_no_task_uses_keeps_its_weights(tmp_path: Path) -> None
     assert component_name(0, 2) not in {part.name for part in learner.components(after)}
 
 
-def test_without_any_component_the_loss_is_finite_and_connections_learn(tmp_path: Path) -> None:
-    learner = learner_of(tmp_path)
+def test_without_any_component_the_loss_is_finite_and_connections_learn(folder: Path) -> None:
+    learner = learner_of(folder)
     before = with_logits(learner.initial(0), np.zeros((4, 4), bool))
     # The slope of a sample that is certain has run out of numbers: nearly certain ones.
     before = before._replace(logits=(before.logits[0] / 4,))
-    after, losses = jax.jit(learner.train)(before, batches_of(NAMES))
+    after, losses = round_of(learner)(before, batches_of(NAMES))
     assert all(np.isfinite(float(loss)) for loss in losses.values())
     assert (np.asarray(after.logits[0]) != before.logits[0]).all()
 
 
-def test_a_round_is_an_update_for_every_task_in_another_order(tmp_path: Path) -> None:
-    learner = learner_of(tmp_path, moves_others=False)
+def test_a_round_is_an_update_for_every_task_in_another_order(folder: Path) -> None:
+    learner = learner_of(folder, moves_others=False)
     before, once = trained(learner)
     assert (np.asarray(once.logits[0]) != before.logits[0]).any(axis=(1, 2)).all()  # every task had its own
     _, after = trained(learner, rounds=3)
@@ -114,9 +128,9 @@ def test_a_round_is_an_update_for_every_task_in_another_order(tmp_path: Path) ->
     assert len(orders) > 10
 
 
-def test_weights_and_logits_have_rates_of_their_own(tmp_path: Path) -> None:
+def test_weights_and_logits_have_rates_of_their_own(folder: Path) -> None:
     def first_step(**changes: Any) -> tuple[float, float]:
-        before, after = trained(learner_of(tmp_path, **changes))
+        before, after = trained(learner_of(folder, **changes))
         weights = max(
             float(np.abs(a - b).max()) for a, b in zip(*map(jax.tree.leaves, (after[0], before[0])), strict=True)
         )
@@ -132,8 +146,8 @@ def test_weights_and_logits_have_rates_of_their_own(tmp_path: Path) -> None:
     assert 0.01 < logits < 0.05
 
 
-def test_l2_is_of_weights_but_not_of_biases_and_logits(tmp_path: Path) -> None:
-    learner = learner_of(tmp_path, l2=0.1)
+def test_l2_is_of_weights_but_not_of_biases_and_logits(folder: Path) -> None:
+    learner = learner_of(folder, l2=0.1)
     state = learner.initial(0)
     state = state._replace(logits=(np.full((4, 4, 2), 3.0, np.float32),))
     params = jax.tree.map(lambda leaf: leaf + 1, state.params)
@@ -143,9 +157,9 @@ def test_l2_is_of_weights_but_not_of_biases_and_logits(tmp_path: Path) -> None:
     assert float(found) == pytest.approx(0.1 * 0.5 * sum(float((leaf**2).sum()) for leaf in kernels), rel=1e-5)
 
 
-def test_others_stay_where_they_are_if_that_is_asked_for(tmp_path: Path) -> None:
+def test_others_stay_where_they_are_if_that_is_asked_for(folder: Path) -> None:
     def logits_after(**changes: Any) -> Any:
-        learner = learner_of(tmp_path, **changes)
+        learner = learner_of(folder, **changes)
         _, state = trained(learner, rounds=2)
         task = jnp.int32(0)
         words = batches_of(NAMES, 9)["a"].words
@@ -157,25 +171,25 @@ def test_others_stay_where_they_are_if_that_is_asked_for(tmp_path: Path) -> None
     assert logits_after(moves_others=False) == [True, False, False, False]
 
 
-def test_what_a_task_alone_moves_begins_at_the_rate(tmp_path: Path) -> None:
+def test_what_a_task_alone_moves_begins_at_the_rate(folder: Path) -> None:
     """Adam's first step is the rate itself, whichever task comes last in the first round."""
-    learner = learner_of(tmp_path, moves_others=False, router_learning_rate=0.25)
+    learner = learner_of(folder, moves_others=False, router_learning_rate=0.25)
     before, after = trained(learner)
     moved = np.abs(np.asarray(after.logits[0]) - before.logits[0]).max(axis=(1, 2))
     np.testing.assert_allclose(moved, 0.25, rtol=1e-3)
 
 
-def test_the_budget_of_a_task_is_its_own_and_the_common_one_all_tasks(tmp_path: Path) -> None:
+def test_the_budget_of_a_task_is_its_own_and_the_common_one_all_tasks(folder: Path) -> None:
     wasteful = np.array([[True] * 4] + [[False] * 4] * 3)
     for budget_of, expected in (("task", 0.5), ("all", 0.0)):
-        learner = learner_of(tmp_path, budget=0.5, budget_of=budget_of, budget_weight=1.0)
+        learner = learner_of(folder, budget=0.5, budget_of=budget_of, budget_weight=1.0)
         state = with_logits(learner.initial(0), wasteful)
         found = float(penalties.total(learner._experiment, state.params, state.logits, jnp.int32(0), 0.0))
         assert found == pytest.approx(expected, abs=1e-6)
 
 
-def test_measuring_draws_nothing(tmp_path: Path) -> None:
-    learner = learner_of(tmp_path)
+def test_measuring_draws_nothing(folder: Path) -> None:
+    learner = learner_of(folder)
     _, state = trained(learner, rounds=2)
     inputs = jax.random.normal(jax.random.key(0), (5, 128))
     measure = jax.jit(learner.measure, static_argnums=1)
