@@ -18,6 +18,8 @@ from scipy import stats
 
 from munet.methods.muir.folding import folds
 
+_MOST_PAIRS = 10_000  # of numbers of two samples whose exact test is a matter of a moment
+
 # Of the numbers of a module, a context or a block, each a row.
 STATISTICS: Mapping[str, Callable[[np.ndarray], np.ndarray]] = {
     "deviation": lambda rows: rows.std(axis=1),
@@ -102,11 +104,12 @@ def generic(
 def mann_whitney(first: Float[np.ndarray, " n"], second: Float[np.ndarray, " m"]) -> tuple[float, float]:
     """The both-sided Mann-Whitney test of two samples: its p, and the effect (rank-biserial correlation, `Contrast`).
 
-    p is exact if there are no ties and one sample has at most 8 numbers; else it is the normal approximation, with
-    corrections for ties and for continuity.
+    p is exact if there are no ties, one sample has at most 8 numbers, and there are at most 10,000 pairs, because of
+    more it takes minutes; else it is the normal approximation, with corrections for ties and for continuity.
 
     Args:
       first, second: samples, none empty.
     """
-    result = stats.mannwhitneyu(first, second, alternative="two-sided")
+    method = "auto" if len(first) * len(second) <= _MOST_PAIRS else "asymptotic"
+    result = stats.mannwhitneyu(first, second, alternative="two-sided", method=method)
     return float(result.pvalue), float(2 * result.statistic / (len(first) * len(second)) - 1)

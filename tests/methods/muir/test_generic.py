@@ -29,6 +29,11 @@ def test_the_test_against_known_values() -> None:
     p, effect = mann_whitney(generator.normal(1, 1, 2000), generator.normal(0, 1, 2000))
     assert 0 < p < 1e-100
     assert effect == pytest.approx(2 * stats.norm.cdf(1 / np.sqrt(2)) - 1, abs=0.03)
+    # A handful against very many, of which the exact test would take minutes: the approximation, too.
+    few, many = generator.normal(1, 1, 8), generator.normal(0, 1, 1251)
+    expected = stats.mannwhitneyu(few, many, method="asymptotic").pvalue
+    assert mann_whitney(few, many)[0] == pytest.approx(float(expected), rel=1e-9)
+    assert mann_whitney(few, many[:1250])[0] == float(stats.mannwhitneyu(few, many[:1250], method="exact").pvalue)
 
 
 def test_modules_that_more_blocks_use_than_a_context_has_numbers_are_generic() -> None:
