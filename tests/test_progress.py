@@ -384,3 +384,4 @@ def test_every_display_says_that_programs_are_compiled() -> None:
 def test_rates() -> None:
     assert wording.describe_rate(None, None) == ""
     assert wording.describe_rate(5600.4, 61) == "5,600 images/s, 1 min 01 s left"
+    assert wording.describe_rate(5600.4, None, "example") == "5,600 examples/s"

@@ -40,7 +40,7 @@ def describe(job: Job, say: Callable[[str], None] = lambda _: None) -> Iterator[
         )
         yield (
             f"about {_mib(state + images + working)} on each device: {_mib(state)} of parameters and optimiser, "
-            f"{_mib(images)} of images, {_mib(working)} for a round"
+            f"{_mib(images)} of {job.example}s, {_mib(working)} for a round"
         )
         measured = block.times()
     devices, length = job.layout.devices, job.length

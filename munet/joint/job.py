@@ -145,6 +145,11 @@ class Job:
         return sum(len(stream.labels) * stream.num_tasks for stream in self.streams)
 
     @property
+    def example(self) -> str:
+        """What one of the things is called that batches are of: an image, where all tasks are of images."""
+        return "example" if any(task.info.objective for task in self.tasks) else "image"
+
+    @property
     def images_per_round(self) -> int:
         """Of one replica, of every task."""
         return sum(stream.batch_size * stream.num_tasks for stream in self.streams)

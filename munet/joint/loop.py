@@ -25,9 +25,9 @@ from munet.joint.saving import JointSaves
 from munet.joint.workdir import Workdir
 from munet.progress import events
 from munet.progress.events import Notify
+from munet.progress.wording import describe_rate
 from munet.report import curve
 from munet.run.deadline import Deadline, TimeIsUpError
-from munet.text import duration
 from munet.training.pace import Pace, Seldom
 from munet.types import TaskName
 
@@ -140,6 +140,7 @@ class Training:
                 images_per_round=job.images_per_round * len(job.seeds),
                 rounds_done=step,
                 unit=job.words.unit,
+                example=job.example,
             )
         )
 
@@ -325,9 +326,10 @@ class Training:
 
     def _progress(self, step: int, rate: float) -> str:
         job = self._job
-        images = rate * job.images_per_round * len(job.seeds)
-        left = duration((job.length.total - step) / rate)
-        return f"{job.words.unit} {step:,} of {job.length.total:,}; {images:,.0f} images/s, {left} left"
+        speed = describe_rate(
+            rate * job.images_per_round * len(job.seeds), (job.length.total - step) / rate, job.example
+        )
+        return f"{job.words.unit} {step:,} of {job.length.total:,}; {speed}"
 
 
 def _drawn(rounds: Rounds, window: tuple[int, int] | None) -> Mapping[StreamName, Picked]:

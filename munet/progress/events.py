@@ -158,6 +158,7 @@ class TrainingStarted:
       images_per_round: of all streams and replicas.
       rounds_done: in earlier starts.
       unit: what a round is called: "step", "round".
+      example: what batches are of: "image", "example".
     """
 
     workdir: str
@@ -167,6 +168,7 @@ class TrainingStarted:
     images_per_round: int
     rounds_done: int = 0
     unit: str = "round"
+    example: str = "image"
 
 
 @dataclass(frozen=True)

@@ -80,7 +80,8 @@ class PlainLines:
             case Advanced():
                 return []  # the trainer notes now and then how far it is
             case Measured():
-                rate = wording.describe_rate(self._tracker.images_per_second, self._tracker.seconds_left or None)
+                tracker = self._tracker
+                rate = wording.describe_rate(tracker.images_per_second, tracker.seconds_left or None, tracker.example)
                 return [wording.describe_measured(event, self._tracker.training) + (f"; {rate}" if rate else "")]
             case Decided():
                 return [wording.describe_decided(event, self._tracker.training)]

@@ -124,7 +124,7 @@ class LiveDisplay:
         tracker = self._tracker
         table = Table.grid(padding=(0, 1), expand=False)
         if tracker.compiling is None:
-            rate = wording.describe_rate(tracker.images_per_second, tracker.seconds_left) or "starting"
+            rate = wording.describe_rate(tracker.images_per_second, tracker.seconds_left, tracker.example) or "starting"
         else:
             rate = wording.describe_compiling(tracker.compiling, tracker.compiling_seconds)
         bar = ProgressBar(total=1.0, completed=tracker.fraction, width=30, complete_style=GAIN, finished_style=GAIN)

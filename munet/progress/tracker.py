@@ -133,6 +133,11 @@ class Tracker:
         return min(self.image_steps / self._total, 1.0) if self._total else 0.0
 
     @property
+    def example(self) -> str:
+        """What batches are of."""
+        return self.training.example if self.training else "image"
+
+    @property
     def _total(self) -> int:
         if self.training is not None:
             return self.training.num_rounds * self.training.images_per_round

@@ -180,7 +180,7 @@ def describe_training(training: TrainingStarted) -> str:
     """`Joint fine-tuning in runs/joint: 4 tasks, 600 rounds of 512 images; going on after round 120`."""
     text = (
         f"{training.title} in {training.workdir}: {count(len(training.task_names), 'task')}, "
-        f"{count(training.num_rounds, training.unit)} of {count(training.images_per_round, 'image')}"
+        f"{count(training.num_rounds, training.unit)} of {count(training.images_per_round, training.example)}"
     )
     return f"{text}; going on after {training.unit} {training.rounds_done:,}" if training.rounds_done else text
 
@@ -219,8 +219,8 @@ def _round(number: int, training: TrainingStarted | None) -> str:
     return f"{unit} {number:,}" + (f" of {training.num_rounds:,}" if training else "")
 
 
-def describe_rate(images_per_second: float | None, seconds_left: float | None) -> str:
+def describe_rate(images_per_second: float | None, seconds_left: float | None, example: str = "image") -> str:
     """`5,600 images/s, 3 min 05 s left`; leaves out what is not known."""
-    parts = [] if images_per_second is None else [f"{images_per_second:,.0f} images/s"]
+    parts = [] if images_per_second is None else [f"{images_per_second:,.0f} {example}s/s"]
     parts += [] if seconds_left is None else [f"{duration(seconds_left)} left"]
     return ", ".join(parts)

@@ -49,6 +49,13 @@ def test_plain_lines() -> None:
     assert lines[-1] == "complete after 12 s"
 
 
+def test_what_is_no_image_is_not_called_one() -> None:
+    stream = io.StringIO()
+    display = PlainLines(stream, Tracker(lambda: 0.0))
+    display(TrainingStarted("runs/dna", "MUiR", ("a",), 100, 50, example="example"))
+    assert stream.getvalue() == "MUiR in runs/dna: 1 task, 100 rounds of 50 examples\n"
+
+
 def test_the_live_display_has_a_bar_and_keeps_the_lines() -> None:
     stream = io.StringIO()
     display = LiveDisplay(stream, Console(file=stream, width=120, force_terminal=False, highlight=False))
