@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from munet.config.rules import Rules, num_blocks, tasks, variant
 from munet.config.train import JointDefaults, TrainExperiment, TrainRuntime
 from munet.config.values import NonNegative, Positive, Range, Share
+from munet.text import count
 
 Sharing = Literal["search", "random", "given", "hierarchical", "separate"]
 SHARINGS: dict[Sharing, str] = {  # what people call them
@@ -123,13 +124,15 @@ def problems(
     between_tasks: bool,
 ) -> Iterator[str]:
     """What does not fit together, a sentence each."""
+    of_tasks = count(len(tasks), "task")
     for name, values in (("nets", nets), ("batch_sizes", batch_sizes)):
         if values and len(values) != len(tasks):
-            yield f"experiment.{name} has {len(values)} entries for {len(tasks)} tasks: give one for each, or none."
+            entries = count(len(values), "entry", "entries")
+            yield f"experiment.{name} has {entries} for {of_tasks}: give one for each, or none."
     if wrong := [size for size in batch_sizes if size < 1]:
         yield f"experiment.batch_sizes has {wrong[0]}: expected numbers from 1."
     if groups and len(groups) != len(tasks):
-        yield f"experiment.groups has {len(groups)} numbers for {len(tasks)} tasks: give one for each task, or none."
+        yield (f"experiment.groups has {count(len(groups), 'number')} for {of_tasks}: give one for each task, or none.")
     if sharing == "given" and not groups:
         yield 'experiment.sharing = "given" needs experiment.groups: the group of each task, such as 0,0,1,1.'
     if sharing == "given" and groups and max(groups) >= len(tasks) > 0:

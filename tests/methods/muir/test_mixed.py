@@ -179,7 +179,7 @@ def test_architectures_that_are_not_for_their_tasks_are_named_together(tmp_path:
     text = str(caught.value)
     assert "lenet for small. Valid: lstm_128, awd_lstm_1136." in text
     assert "lstm_8 for small/0. Valid: linear." in text
-    with pytest.raises(ConfigError, match=r"nets has 1 entries for 3 tasks(.|\n)*batch_sizes has 0: expected"):
+    with pytest.raises(ConfigError, match=r"nets has 1 entry for 3 tasks(.|\n)*batch_sizes has 0: expected"):
         mixed(tmp_path, nets=("linear",), batch_sizes=(0, 1, 1))
 
 
