@@ -32,7 +32,10 @@ WIDTHS: dict[str, tuple[int, ...]] = {  # components of every routed layer
     "clusters": (16,) * 3,
 }  # of network="vit" it is `versions` in each block
 
-
+# Settings of network="vit" alone.
+_OF_ROOTS = (
+    "root", "variant", "num_blocks", "versions", "version_noise", "crop_area_min", "crop_aspect_min", "flip"
+)  # fmt: skip
 _OF_CONNECTIONS = ("budget", "disconnect_", "connection_", "entropy_")  # how settings of penalties begin
 
 
@@ -133,8 +136,10 @@ def ignored_settings(experiment: RoutingExperiment) -> list[str]:
     if experiment.allocation != "learnt":
         penalties = (name for name in RoutingExperiment.__slots__ if name.startswith(_OF_CONNECTIONS))
         unused |= dict.fromkeys(penalties, f"allocation={experiment.allocation!r}")
-    if experiment.network == "vit":
-        unused |= dict.fromkeys(("inverts", "padding"), 'network="vit"')
+    of_other = ("inverts", "padding") if experiment.network == "vit" else _OF_ROOTS
+    unused |= dict.fromkeys(of_other, f'network="{experiment.network}"')
+    if experiment.schedule == "constant":
+        unused["warmup_ratio"] = 'schedule="constant"'
     if experiment.made != "pair":
         unused["rho"] = f"made={experiment.made!r}"
     defaults = RoutingExperiment()
@@ -188,8 +193,8 @@ def allocation_problems(
     count, widths = num_tasks(tasks, made), widths_of(network, versions, num_blocks)
     if allocation == "own" and (wrong := sorted({width for width in widths if width != count})):
         yield (
-            "experiment.allocation = 'own': no sharing needs as many components as tasks in every layer, and there "
-            f"are {count} tasks and layers of {', '.join(map(str, wrong))} components."
+            "experiment.allocation = 'own': no sharing needs as many components as tasks in every layer: "
+            f"{count}, not {', '.join(map(str, wrong))}."
         )
     if allocation != "given":
         if rows:

@@ -255,6 +255,10 @@ def test_settings_without_an_effect_are_named_with_the_reason() -> None:
     assert ignored_settings(of_root) == [
         "experiment.inverts (with network=\"vit\")", "experiment.padding (with network=\"vit\")"
     ]  # fmt: skip
+    of_none = RoutingExperiment(network="mnist", versions=2, warmup_ratio=0.2)
+    assert ignored_settings(of_none) == [
+        "experiment.versions (with network=\"mnist\")", "experiment.warmup_ratio (with schedule=\"constant\")"
+    ]  # fmt: skip
     assert ignored_settings(RoutingExperiment(made="pair", network="sines", rho=0.0, budget=0.5)) == []
 
 
