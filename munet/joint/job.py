@@ -146,8 +146,9 @@ class Job:
 
     @property
     def example(self) -> str:
-        """What one of the things is called that batches are of: an image, where all tasks are of images."""
-        return "example" if any(task.info.objective for task in self.tasks) else "image"
+        """What one of the things is called that batches are of: an image, where all tasks are of images and classes."""
+        is_of_images = all(task.info.class_names and not task.info.objective for task in self.tasks)
+        return "image" if is_of_images else "example"
 
     @property
     def images_per_round(self) -> int:
