@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.exception_handlers import http_exception_handler
 from fastapi.routing import APIRoute
-from starlette.exceptions import HTTPException
 
 from munet.errors import nearest
 
@@ -17,14 +16,16 @@ _MAX_SHOWN = 200  # characters of an address
 def name_the_nearest(app: FastAPI) -> None:
     """Has an application name its nearest endpoint where it would say "Not Found" or "Method Not Allowed"."""
 
-    @app.exception_handler(HTTPException)
-    async def explained(request: Request, error: HTTPException) -> Response:
-        code = error.status_code
-        if code in (404, 405) and error.detail == HTTPStatus(code).phrase:  # else the endpoint says what is missing
+    async def explained(request: Request, error: Exception) -> Response:
+        code, detail, headers = (getattr(error, name) for name in ("status_code", "detail", "headers"))
+        if detail == HTTPStatus(code).phrase:  # else the endpoint says what is missing
             given = f"{request.method} {request.url.path[:_MAX_SHOWN]}"
             known = [f"{method} {route.path_format}" for route in _routes(app) for method in route.methods or ()]
-            error = HTTPException(code, f"There is no {given!r} here. {nearest(given, known)}", error.headers)
-        return await http_exception_handler(request, error)
+            detail = f"There is no {given!r} here. {nearest(given, known)}"
+        return await http_exception_handler(request, HTTPException(code, detail, headers))
+
+    for code in (404, 405):
+        app.add_exception_handler(code, explained)
 
 
 def _routes(app: FastAPI) -> list[APIRoute]:

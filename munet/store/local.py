@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from munet.errors import DiskFullError
+from munet.errors import DiskFullError, WorkdirError
 
 TEMPORARY_PREFIX = ".tmp-"
 # What file systems without hard links say.
@@ -74,7 +74,12 @@ class LocalFolder:
         self._put(name, data, os.replace)
 
     def _put(self, name: str, data: bytes, publish: Callable[[Path, Path], None]) -> None:
-        """Writes a temporary file and lets `publish` give it its name."""
+        """Writes a temporary file and lets `publish` give it its name.
+
+        Raises:
+          DiskFullError: there is no room.
+          WorkdirError: another process has taken the temporary file for one that a killed process left.
+        """
         # Drawn, for process ids of two machines may be the same.
         temporary = self._root / f"{TEMPORARY_PREFIX}{os.getpid()}-{secrets.token_hex(4)}-{name}"
         with disk_full_named(self.location(name)):
@@ -82,6 +87,13 @@ class LocalFolder:
             try:
                 _write(temporary, data)
                 publish(temporary, self._root / name)
+            except FileNotFoundError as error:
+                if not self._root.is_dir() or temporary.exists():
+                    raise
+                raise WorkdirError(
+                    f"{self.location(name)} was not written: another process has taken over, and removed what it found "
+                    "half written. This process stops; what was committed is kept."
+                ) from error
             except BaseException:
                 with contextlib.suppress(OSError):
                     temporary.unlink()

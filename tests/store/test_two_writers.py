@@ -284,6 +284,19 @@ def test_there_an_entry_that_another_is_about_to_write_is_its(tmp_path: Path, mo
     assert list(Journal(tmp_path).entries()) == [entry(0)]
 
 
+def test_a_file_that_another_took_for_left_over_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, link = open_folder(str(tmp_path / "run")), os.link
+
+    def collected_before(source: Path, target: Path) -> None:
+        folder.remove_leftovers()  # by another process, which took the lock while this one was stopped
+        link(source, target)
+
+    monkeypatch.setattr(os, "link", collected_before)
+    with pytest.raises(WorkdirError, match="another process has taken over, and removed what it found half written"):
+        folder.create("entry", b"1")
+    assert folder.names() == set()
+
+
 # The body of a real process: goes on with a run, an entry every few moments until it is told to end; says what became
 # of it. It is made to believe that it is alone on its machine.
 WRITER = """
