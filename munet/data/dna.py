@@ -1,13 +1,13 @@
 """`dna:PATH.npz`: windows of nucleotides with a measured number each, such as how strongly something binds there.
 
-`dna:crispr.npz?length=201`: of a file with a `sequence` (numbers 0 to 4 for N, A, C, G, T), `positions` in it and
-`targets`, windows are cut whose middles the positions are, of an odd `length`. Beyond an end of the sequence letters
-are unknown, which is what N means. Or the file has whole `windows` (n, length) and `targets`.
+`dna:crispr.npz?length=201`: the file has a `sequence` (numbers 0 to 4 for N, A, C, G, T), `positions` in it and
+`targets`. Around each position a window of an odd `length` is cut; beyond the ends of the sequence letters are N, which
+means unknown. Or the file has whole `windows` (n, length) and `targets`.
 
 Further splits are `validation_windows` (or `validation_positions`) and `validation_targets`, and `test_...` likewise.
-Where they are missing the last of the windows become them, a twentieth each, in the file's order and not by hash as
-images do: windows of neighbouring positions are the same letters but one, so that of windows drawn at random nearly
-every one that validates would have its like in training. Contiguous pieces overlap at their borders only.
+Those that are missing are the last of the windows, a twentieth each, in the file's order. Images are drawn by hash;
+windows are not, because those of neighbouring positions have all letters but one in common: nearly every validation
+window would have its like in training. Contiguous pieces overlap at their borders only.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _FORMAT = 1  # count up when other windows or splits are made of a file
 _ROWS = 1 << 16  # that are hashed at a time
 
 Arrays = Mapping[str, np.ndarray]
-Parts = Mapping[SplitName, tuple[np.ndarray, Targets]]  # what says the windows of a split, and their targets
+Parts = Mapping[SplitName, tuple[np.ndarray, Targets]]  # windows or positions of a split, and targets
 
 
 def open_dna(source: TaskUri, settings: OpenSettings) -> Source:
@@ -188,11 +188,13 @@ def _notes_on_positions(parts: Parts, letters: int, length: int) -> Iterator[str
     at_ends = sum(dna_windows.num_at_ends(where, letters, length) for where, _ in parts.values())
     if at_ends:
         yield f"{count(at_ends, 'window reaches', 'windows reach')} over an end of the sequence, where letters are N."
+    is_in_order = (np.diff(np.concatenate([parts[name][0] for name in SPLITS])) >= 0).all()
+    how = "" if is_in_order else "positions in order, or "
     for name in SPLITS[1:]:
         where = parts[name][0]
         shared = dna_windows.num_overlapping(where, parts["train"][0], length)
         if shared > _OVERLAP * len(where):
             yield (
                 f"{shared:,} of {len(where):,} {name} windows ({shared / len(where):.0%}) share letters with training "
-                "windows, so they say little of other places: store positions in order, or splits that lie apart."
+                f"windows, so they say little of other places: store {how}splits that lie apart."
             )

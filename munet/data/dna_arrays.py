@@ -136,7 +136,7 @@ def _of_dtype(name: str, kind: str, header: ArrayHeader) -> Iterator[str]:
     dtype = header.dtype
     if kind in ("windows", "sequence"):
         if dtype.kind in "SU":
-            yield f"holds {name} as letters ({dtype.str}); expected uint8 numbers {SYMBOLS}. {conversion(header.shape)}"
+            yield f"holds {name} as letters ({dtype.str}); expected uint8 numbers {SYMBOLS}. {conversion(name, dtype)}"
         elif dtype != np.uint8:
             yield f"holds {name} as {dtype}; expected uint8 numbers {SYMBOLS}: {name}.astype(numpy.uint8)."
     elif kind == "positions" and dtype.kind not in "iu":
@@ -145,7 +145,11 @@ def _of_dtype(name: str, kind: str, header: ArrayHeader) -> Iterator[str]:
         yield f"holds {name} as {dtype}; expected numbers, such as float32."
 
 
-def conversion(shape: tuple[int, ...]) -> str:
-    """How letters become numbers, in two lines of NumPy; a text in one piece has the shape ()."""
-    letters = "LETTERS.astype('S1').view(numpy.uint8)" if shape else "numpy.frombuffer(TEXT, numpy.uint8)"
+def conversion(name: str, dtype: np.dtype[np.generic]) -> str:
+    """How an array of letters becomes one of numbers, in NumPy: of their ASCII codes, or of texts of any length."""
+    letters = name
+    if dtype != np.uint8:
+        letters = f"numpy.array({name}, 'S', ndmin=1).view(numpy.uint8)"
+        if name.endswith("windows"):
+            letters += f".reshape(len({name}), -1)"
     return f"To convert them: {_CODES}; codes[{letters}]."

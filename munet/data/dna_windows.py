@@ -41,7 +41,7 @@ def checked_letters(name: str, letters: UInt8[np.ndarray, "..."]) -> UInt8[np.nd
     """
     if (largest := int(letters.max())) > 4:
         at = [int(one) for one in np.unravel_index(int(letters.argmax()), letters.shape)]
-        how = f" These are letters. {conversion(letters.shape)}" if chr(largest) in "ACGTNacgtn" else ""
+        how = f" These are letters. {conversion(name, letters.dtype)}" if chr(largest) in "ACGTNacgtn" else ""
         raise UnusableError(f"holds the number {largest} in {name} at {at}; expected {SYMBOLS}.{how}")
     return letters
 
@@ -62,10 +62,10 @@ def checked_positions(name: str, given: Shaped[np.ndarray, " n"], letters: int) 
 
 
 def checked_targets(name: str, given: Shaped[np.ndarray, " n"]) -> Targets:
-    """Targets as they train.
+    """Targets as float32, as they train.
 
     Raises:
-      UnusableError: one is no finite number, or all that train are the same.
+      UnusableError: one is not finite, or too large for float32.
     """
     with np.errstate(over="ignore", invalid="ignore"):  # what is too large for float32 is told as what is infinite
         targets: Targets = given.astype(np.float32, copy=False)

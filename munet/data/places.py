@@ -84,14 +84,25 @@ def file_of_task(
     if path.is_dir():
         hint = f" Did you mean folder:{path}?" if uri.scheme == "npz" else ""
         raise DataError(f"{uri.text}: {path} is a folder, expected a file ({pattern}).{hint}")
+    raise not_there(uri, path, pattern, options, advice)
+
+
+def not_there(uri: TaskUri, path: Path, pattern: str, options: Sequence[str] = (), advice: str = "") -> DataError:
+    """What to say of a task where there is nothing at its path: the option that was misspelt, or what lies beside it.
+
+    Args:
+      uri: of the task.
+      path: where nothing is.
+      pattern, options, advice: as `file_of_task` has them.
+    """
     name, mark, option = path.name.partition("?")
-    if mark and path.with_name(name).is_file():
+    if mark and path.with_name(name).exists():
         given = option.partition("=")[0]
         hint = nearest(given, options) if options else "It takes none."
-        raise DataError(f"{uri.text}: a {uri.scheme} task has no option {given!r}. {hint}")
+        return DataError(f"{uri.text}: a {uri.scheme} task has no option {given!r}. {hint}")
     siblings = sorted(file.name for file in path.parent.glob(pattern)) if path.parent.is_dir() else []
     near = nearest(path.name, siblings, listed="Beside it") if siblings else ""
-    raise DataError(" ".join(part for part in (f"{uri.text}: there is no file {path}.", near, advice) if part))
+    return DataError(" ".join(part for part in (f"{uri.text}: there is no file {path}.", near, advice) if part))
 
 
 @functools.cache

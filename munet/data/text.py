@@ -37,7 +37,7 @@ def open_text(source: TaskUri, settings: OpenSettings) -> Source:
     """
     uri, path = source.text, places.of_task(source, settings)
     unit = _unit(uri, source.options)
-    files = text_files.files_of(uri, path)
+    files = text_files.files_of(source, path)
     pieces = text_files.read(uri, files)
     return source_of_text(uri, pieces, unit, names=[file.name for file in files], num_bytes=sum(map(len, pieces)))
 
@@ -98,8 +98,8 @@ def _unit(uri: str, options: Mapping[str, str]) -> Unit:
     Raises:
       DataError: there is no such option, or no such unit.
     """
-    if unknown := [name for name in options if name != "unit"]:
-        raise DataError(f"{uri}: a text has no option {unknown[0]!r}. {nearest(unknown[0], ('unit',))}")
+    if unknown := [name for name in options if name not in text_files.OPTIONS]:
+        raise DataError(f"{uri}: a text task has no option {unknown[0]!r}. {nearest(unknown[0], text_files.OPTIONS)}")
     unit = options.get("unit", "bytes")
     if unit not in get_args(Unit):
         raise DataError(f"{uri}: unit={unit}. {nearest(unit, get_args(Unit))}")

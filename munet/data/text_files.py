@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from munet.errors import DataError, nearest
+from munet.data import places
+from munet.data.open_settings import TaskUri
+from munet.errors import DataError
 
 # What trains, validates and tests: WikiText as it comes, by words and raw, and as the example of PyTorch has it.
 _SETS = (
@@ -13,14 +15,17 @@ _SETS = (
     ("wiki.train.raw", "wiki.valid.raw", "wiki.test.raw"),
     ("train.txt", "valid.txt", "test.txt"),
 )
+_KNOWN = "; ".join(", ".join(names) for names in _SETS)
 _MOST = 1 << 30  # bytes
 
+OPTIONS = ("unit",)  # of a text
 
-def files_of(uri: str, path: Path) -> list[Path]:
+
+def files_of(uri: TaskUri, path: Path) -> list[Path]:
     """The file of a text, or those of what trains, validates and tests.
 
     Args:
-      uri: for messages.
+      uri: of the text, for messages.
       path: a file, or a folder that has one of the sets of three.
 
     Raises:
@@ -29,14 +34,8 @@ def files_of(uri: str, path: Path) -> list[Path]:
     if path.is_file():
         return [path]
     if path.is_dir():
-        return [path / name for name in _names(uri, path)]
-    before, mark, options = str(path).rpartition("?")
-    if mark and "=" in options and Path(before).exists():
-        name = options.partition("=")[0]
-        raise DataError(f"{uri}: a text has no option {name!r}. {nearest(name, ('unit',))}")
-    siblings = sorted(file.name for file in path.parent.iterdir()) if path.parent.is_dir() else []
-    near = f" {nearest(path.name, siblings)}" if siblings else ""
-    raise DataError(f"{uri}: there is no file {path}.{near}")
+        return [path / name for name in _names(uri.text, path)]
+    raise places.not_there(uri, path, "*", OPTIONS, f"A text is a file, or a folder with three: {_KNOWN}.")
 
 
 def read(uri: str, files: Sequence[Path]) -> list[bytes]:
@@ -64,8 +63,7 @@ def _names(uri: str, folder: Path) -> tuple[str, ...]:
     if not missing:
         return best
     if len(missing) == len(best):
-        known = "; ".join(", ".join(names) for names in _SETS)
-        raise DataError(f"{uri}: {folder} has no files of a text. Expected three for a text in pieces: {known}.")
+        raise DataError(f"{uri}: {folder} has no files of a text. Expected three for a text in pieces: {_KNOWN}.")
     kept = [name for name in best if name in there]
     raise DataError(
         f"{uri}: {folder} has {' and '.join(kept)}, but no {' and no '.join(missing)}. Add what is missing, or name "

@@ -87,7 +87,13 @@ def test_it_is_said_where_windows_of_splits_overlap(tmp_path: Path) -> None:
     assert not any("share letters" in note for note in said)
     drawn = np.random.default_rng(0).permutation(in_order["positions"])
     said = open_task(write(tmp_path / "b.npz", **in_order | {"positions": drawn}) + "?length=9", VALUES).notes
-    assert any("500 of 500 validation windows (100%) share letters with training windows" in note for note in said)
+    told = (
+        "500 of 500 validation windows (100%) share letters with training windows, so they say little of other places: "
+    )
+    assert any(note.startswith(f"{told}store positions in order, or splits that") for note in said)
+    few = dna_files.arrays(count=100, letters=120)  # in order already
+    said = open_task(write(tmp_path / "few.npz", **few) + "?length=9", VALUES).notes
+    assert any(note.endswith("of other places: store splits that lie apart.") for note in said)
     apart = in_order | {"positions": drawn * 10, "sequence": np.ones(120_000, np.uint8)}
     said = open_task(write(tmp_path / "c.npz", **apart) + "?length=9", VALUES).notes
     assert not any("share letters" in note for note in said)
@@ -120,9 +126,9 @@ LETTERS = np.array(list("ACGT" * 30))
         ({"validation_positions": np.arange(5)}, "no array 'validation_targets'"),
         ({"test_targets": np.arange(5)}, "no array 'test_positions'"),
         ({"test_windows": np.ones((5, 31), np.uint8)}, "'test_windows' beside a sequence: give 'test_positions'"),
-        ({"sequence": LETTERS}, r"as letters \(<U1\); expected uint8 numbers 0 to 4.*astype\('S1'\)"),
+        ({"sequence": LETTERS}, r"as letters \(<U1\); expected uint8 numbers 0 to 4.*codes\["),
         ({"sequence": LETTERS.astype("S1")}, r"as letters \(\|S1\).*codes\["),
-        ({"sequence": np.array(b"ACGT" * 30)}, r"codes\[numpy.frombuffer\(TEXT"),
+        ({"sequence": np.array(b"ACGT" * 30)}, r"as letters \(\|S120\).*codes\["),
         (
             {"sequence": LETTERS.astype("S1").view(np.uint8)},
             r"number 84 in sequence at \[3\].*are letters.*codes\[",
@@ -147,6 +153,33 @@ LETTERS = np.array(list("ACGT" * 30))
 def test_what_cannot_be_used_says_so(tmp_path: Path, changes: dict[str, Any], said: str) -> None:
     with pytest.raises(DataError, match=said):
         open_task(write(tmp_path / "own.npz", **changes), VALUES)
+
+
+@pytest.mark.parametrize(
+    ("name", "letters"),
+    [
+        ("sequence", LETTERS),
+        ("sequence", LETTERS.astype("S1")),
+        ("sequence", np.array("ACGT" * 30)),
+        ("sequence", np.array(b"ACGT" * 30)),
+        ("sequence", LETTERS.astype("S1").view(np.uint8)),
+        ("windows", LETTERS.reshape(4, 30)),
+        ("windows", np.array(["".join(row) for row in LETTERS.reshape(4, 30)])),
+        ("windows", LETTERS.reshape(4, 30).astype("S1").view(np.uint8)),
+    ],
+    ids=["U1", "S1", "str", "bytes", "ascii", "windows U1", "windows U30", "windows ascii"],
+)
+def test_the_conversion_that_is_told_makes_the_numbers(tmp_path: Path, name: str, letters: np.ndarray) -> None:
+    make = write if name == "sequence" else write_windows
+    targets = {"targets": np.ones(len(letters))} if name == "windows" else {}
+    with pytest.raises(DataError) as refused:
+        open_task(make(tmp_path / "own.npz", **{name: letters, **targets}), VALUES)
+    statements = str(refused.value).partition("To convert them: ")[2].rstrip(".").split("; ")
+    scope = {"numpy": np, name: letters}
+    exec("; ".join([*statements[:-1], f"found = {statements[-1]}"]), scope)
+    np.testing.assert_array_equal(
+        scope["found"], np.tile([1, 2, 3, 4], 30).reshape((120,) if name == "sequence" else (4, 30))
+    )
 
 
 @pytest.mark.parametrize(

@@ -80,8 +80,8 @@ def test_words_that_look_alike_are_two(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "query", "said"),
     [
-        (LINES * 300, "units=words", "a text has no option 'units'. Did you mean 'unit'?"),
-        (LINES * 300, "unit=words&split=clean", "a text has no option 'split'"),
+        (LINES * 300, "units=words", "a text task has no option 'units'. Did you mean 'unit'?"),
+        (LINES * 300, "unit=words&split=clean", "a text task has no option 'split'"),
         (LINES * 300, "unit=word", "unit=word. Did you mean 'words'?"),
         (LINES * 10, "unit=words", "it has 90 words; expected a text of 2,000 or more"),
         ("\n" * 2_000, "unit=words", "one symbol only, <eos>: there is nothing"),
@@ -92,6 +92,16 @@ def test_texts_that_cannot_be_learnt_are_refused(tmp_path: Path, text: str, quer
     with pytest.raises(DataError) as refused:
         open_task(f"text:{tmp_path}/own.txt?{query}", TEXTS)
     assert said in str(refused.value)
+
+
+def test_a_folder_that_is_not_there_is_told_with_what_a_text_is(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    with pytest.raises(DataError) as refused:
+        open_task(f"text:{tmp_path}/wikitext-2?unit=words", TEXTS)
+    assert f"there is no file {tmp_path}/wikitext-2. Beside it: photos. A text is a file, or a folder" in str(
+        refused.value
+    )
+    assert "wiki.train.tokens, wiki.valid.tokens, wiki.test.tokens; " in str(refused.value)
 
 
 def test_what_is_not_utf8_is_told_with_its_place(tmp_path: Path) -> None:

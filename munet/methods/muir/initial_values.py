@@ -1,4 +1,4 @@
-"""What parameters begin as that nothing generates: as PyTorch has them, or He's normal."""
+"""Initial values of parameters that are not generated: PyTorch's defaults, or He's normal distribution."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array
 
-# Between -1 and 1 over the root of the inputs.
+# Uniform, up to 1 over the root of the number of inputs on both sides of 0.
 pytorch = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
 he = nn.initializers.variance_scaling(2.0, "fan_in", "normal")
 

@@ -1,7 +1,7 @@
 """Recurrent models of texts: the paper's stacked LSTMs, and AWD-LSTM.
 
-Both embed symbols, and score the next one by the same embedding. They read a text on: what they end a piece with
-(`Carry`) they begin the next one with.
+Both embed symbols, and score the next one by the same embedding. A text is read piece by piece: the state at the end
+of a piece (`Carry`) is the state at the beginning of the next.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from jaxtyping import Array, Float, Int
 from munet.methods.muir.initial_values import between
 
 Carry = tuple[tuple[Float[Array, "batch width"], Float[Array, "batch width"]], ...]
-PENALTIES = "penalties"  # Flax's collection of what a model that trains pays beside its mistakes
+PENALTIES = "penalties"  # Flax's collection of what is added to a model's loss where it trains
 
 
 class LanguageModel(nn.Module):
@@ -55,13 +55,13 @@ class LanguageModel(nn.Module):
 
 
 class AwdLstm(nn.Module):
-    """AWD-LSTM (Merity et al., 2017, arXiv 1708.02182) but for its optimiser: three LSTMs that much is dropped from.
+    """AWD-LSTM (Merity et al., 2017, arXiv 1708.02182) without its optimiser: three LSTMs with dropout of many kinds.
 
     Of width 1136 the LSTMs have 19.76 million generated weights, of width 704 8.84 million: the 19.8 and 8.8 of MUiR's
     Table 5. Shares and penalties are those with which the authors' code (github.com/salesforce/awd-lstm-lm) trains on
     WikiText-2: `--dropouth 0.2`, all else as `main.py` has it. Masks are drawn once for a piece of a text and are the
-    same in all of its steps. Not here: averaged SGD begun by a rule (NT-ASGD), clipped gradients, weight decay, pieces
-    of random length, fine-tuning, the cache pointer. This trainer's Adam trains it, as it does all models.
+    same in all of its steps ("locked"). Not here: averaged SGD begun by a rule (NT-ASGD), clipped gradients, weight
+    decay, pieces of random length, fine-tuning, the cache pointer. Adam trains it here, as all models.
 
     Attributes:
       symbols: in the vocabulary.
@@ -71,9 +71,9 @@ class AwdLstm(nn.Module):
       of_input: share of the embedding's values that are dropped.
       of_layers: the same of what a layer hands to the next.
       of_output: the same of what the last layer hands to the decoder.
-      of_weights: share of the weights from a layer's state to itself that are dropped (DropConnect), generated or not.
-      activation: how much the mean square of the last layer's output costs, after some is dropped (alpha).
-      slowness: how much the mean square of its steps costs, before that (beta).
+      of_weights: share of a layer's hidden-to-hidden weights that are dropped (DropConnect), generated or not.
+      activation: times the mean square of the last layer's output, after dropout, is added to the loss (AR's alpha).
+      slowness: times the mean square of its change from step to step, before dropout, is added (TAR's beta).
     """
 
     symbols: int
@@ -98,7 +98,7 @@ class AwdLstm(nn.Module):
     ) -> tuple[Float[Array, "batch steps symbols"], Carry]:
         """Scores of the symbol after each one, and what the next piece of text goes on with.
 
-        Where it trains it also sows what its activations cost, a number, into `PENALTIES`.
+        Where it trains it also sows the penalty on its activations, a number, into `PENALTIES`.
         """
 
         def locked(share: float, x: Array) -> Array:
@@ -115,16 +115,16 @@ class AwdLstm(nn.Module):
             x = locked(share, made)
             carried.append(end)
         if trains:
-            self.sow(PENALTIES, "activations", self._cost(made, x))
+            self.sow(PENALTIES, "activations", self._penalty(made, x))
         scores = x @ embedding.T + self.param("decoder_bias", nn.initializers.zeros, (self.symbols,))
         return scores, tuple(carried)
 
-    def _cost(self, made: Array, dropped: Array) -> Float[Array, ""]:
-        """Of the last layer's output, before and after some of it is dropped."""
-        cost = self.activation * (dropped**2).mean()
-        if made.shape[1] == 1:  # there is no step
-            return cost
-        return cost + self.slowness * ((made[:, 1:] - made[:, :-1]) ** 2).mean()
+    def _penalty(self, made: Array, dropped: Array) -> Float[Array, ""]:
+        """Of the last layer's output before dropout (TAR) and after it (AR)."""
+        penalty = self.activation * (dropped**2).mean()
+        if made.shape[1] == 1:  # nothing changes from step to step
+            return penalty
+        return penalty + self.slowness * ((made[:, 1:] - made[:, :-1]) ** 2).mean()
 
 
 def zeros(widths: tuple[int, ...], rows: int) -> Carry:
@@ -137,7 +137,7 @@ class Lstm(nn.Module):
 
     Attributes:
       width: of its state and output.
-      of_weights: share of the weights from its state to itself that are dropped where it trains.
+      of_weights: share of its hidden-to-hidden weights that are dropped where it trains, once for all steps.
     """
 
     width: int

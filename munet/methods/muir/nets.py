@@ -123,7 +123,7 @@ class Net:
     ) -> Any:
         """Outputs of a model with these parameters; of one that has a `start` also what it goes on with.
 
-        An AWD-LSTM that trains also gives what its activations cost, which its loss has beside its mistakes.
+        An AWD-LSTM that trains also gives the penalty on its activations, which is added to its loss.
 
         Args:
           leaves: the parameters.

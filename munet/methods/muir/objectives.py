@@ -27,7 +27,7 @@ class Judged(NamedTuple):
     """What a model's predictions are worth.
 
     Attributes:
-      losses: of each prediction; where a model trains whose activations cost something, with that cost.
+      losses: of each prediction; where an AWD-LSTM trains, the penalty on its activations is added to each.
       classes: or symbols, that are predicted; of values 0.
       carry: what a model goes on with that has a `start`.
     """
@@ -62,12 +62,12 @@ def judged(
       carry: of a net that has a `start`.
       key: of augmentation and dropout, where the model trains; else it is measured.
     """
-    costs: list[Array] = []
+    penalties: list[Array] = []
     if net.objective == "value":
         outputs = net.apply(leaves, inputs.astype(net.dtype))
         return Judged((outputs[:, 0] - targets) ** 2, jnp.zeros(targets.shape, jnp.int32), ())
     if net.objective == "next_token":
-        scores, carry, *costs = net.apply(leaves, inputs.astype(jnp.int32), carry=carry, key=key)
+        scores, carry, *penalties = net.apply(leaves, inputs.astype(jnp.int32), carry=carry, key=key)
     else:
         images = fitted(inputs, net.inputs[0])
         images = images if key is None else augmented(images, key, flip=net.flip)
@@ -76,8 +76,8 @@ def judged(
         if net.statistics:
             scores, carry = scores
     losses = optax.softmax_cross_entropy_with_integer_labels(scores, targets)
-    for cost in costs:
-        losses += cost
+    for penalty in penalties:
+        losses += penalty
     return Judged(losses.reshape(-1), scores.argmax(axis=-1).astype(jnp.int32).reshape(-1), carry)
 
 

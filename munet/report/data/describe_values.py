@@ -1,4 +1,4 @@
-"""What `munet data TASK...` says of tasks of values, which have neither images nor classes: a few sentences each."""
+"""What `munet data TASK...` says of tasks of values, which have neither images nor classes: some sentences each."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from munet.data.tasks import Task
 
 
 def describe_values(task: Task) -> str:
-    """Splits, inputs and targets of a task of values, and what no model has to be better than. Decodes the task.
+    """Splits, inputs and targets of a task of values, and the error of a constant prediction. Decodes the task.
 
     Raises:
       DataError: its data cannot be read.
@@ -24,8 +24,8 @@ def describe_values(task: Task) -> str:
     return (
         f"{info.uri}: {info.num_train:,} training, {info.num_validation:,} validation and {info.num_test:,} test "
         f"{what}, each with a number to predict.{letters} Training targets: {targets.min():.4g} to "
-        f"{targets.max():.4g}, mean {targets.mean():.4g}, deviation {targets.std():.4g}. Whoever always predicts their "
-        f"mean has a mean squared error of {constant:.4g} on validation data."
+        f"{targets.max():.4g}, mean {targets.mean():.4g}, deviation {targets.std():.4g}. Always predicting their mean "
+        f"gives a mean squared error of {constant:.4g} on validation data."
     )
 
 

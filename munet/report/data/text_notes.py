@@ -22,7 +22,7 @@ def text_lines(task: Task) -> list[str]:
     lacks = "training has all symbols"
     if missing := int((seen == 0).sum()):
         unseen = ", ".join(f"{own[seen == 0].sum():,} of {own.sum():,} in {name}" for name, own in others)
-        lacks = f"{count(missing, 'symbol')} not to be learnt, which training lacks: {unseen}"
+        lacks = f"{count(missing, 'symbol is', 'symbols are')} not in training and cannot be learnt: {unseen}"
     frequent = np.argsort(-seen, kind="stable")[:_SHOWN]
     shares = ", ".join(f"{info.class_names[at]} {seen[at] / seen.sum():.1%}" for at in frequent)
     name = METRIC_OF_UNIT[unit]
@@ -32,7 +32,7 @@ def text_lines(task: Task) -> list[str]:
         f"{info.uri}: a text by {unit}, {info.num_classes:,} different ones. There are {info.num_train:,} to predict "
         f"in training, {info.num_validation:,} in validation, {info.num_test:,} in the test.",
         f"  Most frequent: {shares}; {lacks}.",
-        f"  Who knows how often each occurs in training, and nothing else, has in validation: {name} {quality}, "
+        f"  Predicting each as often as it occurs in training gives in validation: {name} {quality}, "
         f"{metric.words}. `munet train --config=muir:...` learns it.",
     ]
 

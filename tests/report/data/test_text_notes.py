@@ -26,10 +26,12 @@ def test_a_text_is_told_in_words(
     said = capsys.readouterr().out
     assert "a text by words, 5 different ones. There are 2,999 to predict in training, 29 in validation, 29 in" in said
     assert "Most frequent: b 33.3%, <eos> 33.3%, a 33.3%" in said
-    assert "2 symbols not to be learnt, which training lacks: 10 of 29 in validation, 9 of 29 in test" in said
+    assert "2 symbols are not in training and cannot be learnt: 10 of 29 in validation, 9 of 29 in test" in said
     # By hand: of validation 9 a, 10 c, 10 <eos>; a third each but c, which was seen never.
     wanted = ((1_000 / 3_004) ** 9 * (1 / 3_004) ** 10 * (1_001 / 3_004) ** 10) ** (-1 / 29)
-    assert f"in validation: perplexity {wanted:.2f}, the lower the better" in said
+    assert (
+        f"as often as it occurs in training gives in validation: perplexity {wanted:.2f}, the lower the better" in said
+    )
     assert "8x8 grey" in said  # the images beside it
     assert main(["data", text]) == 0
     assert "contact sheet" not in capsys.readouterr().out
