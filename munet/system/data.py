@@ -66,16 +66,18 @@ def open_same(folder: str, info: TaskInfo, settings: OpenSettings) -> Task:
 
 def data_difference(old: TaskInfo, new: TaskInfo) -> str:
     """In what the data of a task differ, the most telling first; "" where they are the same, wherever they lie."""
+    examples = {"": "images", "value": "examples", "next_token": "symbols"}[old.objective]
+    classes = ("symbol", "symbols") if old.objective == "next_token" else ("class", "classes")
     sizes = [f"{task.num_train:,} / {task.num_validation:,} / {task.num_test:,}" for task in (old, new)]
     if sizes[0] != sizes[1]:
-        return f"{sizes[0]} -> {sizes[1]} train / validation / test images"
+        return f"{sizes[0]} -> {sizes[1]} train / validation / test {examples}"
     if old.num_classes != new.num_classes:
-        return f"{old.num_classes:,} -> {new.num_classes:,} classes"
+        return f"{old.num_classes:,} -> {new.num_classes:,} {classes[1]}"
     if old.class_names != new.class_names:
         pairs = zip(old.class_names, new.class_names, strict=True)
         before, after = next(pair for pair in pairs if pair[0] != pair[1])
-        return f"class {before!r} -> {after!r}"
+        return f"{classes[0]} {before!r} -> {after!r}"
     if old.fingerprint != new.fingerprint:
         prints = f"{old.fingerprint[:12]} -> {new.fingerprint[:12]}"
-        return f"as many images, but others, or split otherwise: fingerprint {prints}"
+        return f"as many {examples}, but others, or split otherwise: fingerprint {prints}"
     return ""
