@@ -40,8 +40,8 @@ def spec(
                 "field": "task",
                 "type": "nominal",
                 "sort": list(shown.values()),
-                # Beside the axis also in fonts that are a quarter wider than the one it is laid out with.
-                "header": {"labelAngle": 0, "labelAlign": "left", "labelFontSize": 11, "labelPadding": 22},
+                # Names stand clear of the numbers of the axis, also in fonts that are a little wider than the one laid out.
+                "header": {"labelAngle": 0, "labelAlign": "left", "labelFontSize": 11, "labelPadding": 38},
             },
             "column": {
                 "field": "layer",
