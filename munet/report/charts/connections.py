@@ -40,7 +40,7 @@ def spec(
                 "field": "task",
                 "type": "nominal",
                 "sort": list(shown.values()),
-                # Names stand clear of the numbers of the axis, also in fonts that are a little wider than the one laid out.
+                # Clear of the numbers of the axis, also in fonts a little wider than the one that it is laid out with.
                 "header": {"labelAngle": 0, "labelAlign": "left", "labelFontSize": 11, "labelPadding": 38},
             },
             "column": {
