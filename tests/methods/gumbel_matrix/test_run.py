@@ -212,7 +212,7 @@ _IMAGES = {"made": "", "tasks": "tfds:mnist,tfds:kmnist", "network": "vit", "is_
     ("changes", "expected"),
     [
         ({"budget": "1.5"}, "experiment.budget"),
-        ({"made": "pair", "network": "sines", "allocation": "own"}, "there are 2 tasks and layers of 4 components"),
+        ({"made": "pair", "network": "sines", "allocation": "own"}, "in every layer: 2, not 4."),
         ({"network": "mnist"}, "not made for numbers: use 'sines_parallel', 'sines'"),
         ({"tasks": "tfds:mnist"}, "give one of them"),
         ({"made": "", "network": "mnist"}, "experiment.tasks is empty"),
@@ -223,7 +223,7 @@ _IMAGES = {"made": "", "tasks": "tfds:mnist,tfds:kmnist", "network": "vit", "is_
         ({**_IMAGES, "variant": "Ty/16"}, "no ViT variant 'Ty/16'"),
         ({**_IMAGES, "num_blocks": "4"}, "experiment.num_blocks = 4: demo/16 has 3 blocks"),
         ({**_IMAGES, "image_size": "40"}, "is no multiple of demo/16's patch size 16: use 32 or 48"),
-        ({**_IMAGES, "allocation": "own"}, "there are 2 tasks and layers of 3 components"),
+        ({**_IMAGES, "allocation": "own"}, "in every layer: 2, not 3."),
         ({"router_learning_rate": "-0.002"}, "rates are 0 or more; -1 means as learning_rate"),
         ({**_IMAGES, "p_init": "0.5,0.5"}, "give one, or 18, one for each of 2 tasks and 9 components"),
     ],
