@@ -186,31 +186,30 @@ class Manifests(Target):
 class Npz(Target):
     """`npz:` data sets: bytes, or arrays and headers inside a sound zip file."""
 
+    scheme, module = "npz", npz
+
     def __init__(self, place: Path):
         super().__init__(place)
-        self._sound = [file.read_bytes() for file in sorted((CORPUS / "npz").iterdir())]
-        npz.host_memory = lambda: _MEMORY  # type: ignore[attr-defined]
+        self._sound = [file.read_bytes() for file in sorted((CORPUS / self.scheme).iterdir())]
+        self.module.host_memory = lambda: _MEMORY  # type: ignore[attr-defined]
 
     def execute(self, draw: random.Random) -> None:
         data = draw.choice(self._sound)
         file = self.place / "x.npz"
         file.write_bytes(mutated(data, draw, self._sound) if draw.random() < 0.4 else mutated_zip(data, draw))
-        load_task(f"npz:{file}", cache_dir="off", max_image_size=4)
+        self.load(f"{self.scheme}:{file}")
+
+    def load(self, uri: str) -> None:
+        load_task(uri, cache_dir="off", max_image_size=4)
 
 
-class Dna(Target):
-    """`dna:` data sets: bytes, or arrays and headers inside a sound zip file."""
+class Dna(Npz):
+    """`dna:` data sets likewise."""
 
-    def __init__(self, place: Path):
-        super().__init__(place)
-        self._sound = [file.read_bytes() for file in sorted((CORPUS / "dna").iterdir())]
-        dna.host_memory = lambda: _MEMORY  # type: ignore[attr-defined]
+    scheme, module = "dna", dna
 
-    def execute(self, draw: random.Random) -> None:
-        data = draw.choice(self._sound)
-        file = self.place / "x.npz"
-        file.write_bytes(mutated(data, draw, self._sound) if draw.random() < 0.4 else mutated_zip(data, draw))
-        open_task(f"dna:{file}", OpenSettings(objectives=("value",))).split("train")
+    def load(self, uri: str) -> None:
+        open_task(uri, OpenSettings(objectives=("value",))).split("train")
 
 
 class RootNpz(Target):
