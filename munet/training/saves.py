@@ -1,7 +1,8 @@
 """Saves a training state with Orbax, in the background, newest only: for whatever is in flight.
 
 A training needs none of its saves: one that fails is told once and left aside, one that cannot be used is removed.
-What was saved is used only as it was written: see `save_manifest.py`.
+What was saved is used only as it was written: see `save_manifest.py`. Orbax makes every directory that it misses, also
+a work directory that was moved away meanwhile; what it made there is removed again.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import jax
@@ -19,6 +21,8 @@ from etils import epath
 from orbax.checkpoint import v1 as ocp
 
 from munet.errors import UserError
+from munet.store.folders import is_remote
+from munet.store.lock import is_same
 from munet.training import quiet, save_manifest
 
 Read = TypeVar("Read")
@@ -32,6 +36,31 @@ class Subject(NamedTuple):
 
     what: str  # "The generation in training"
     goes_on: str  # what runs on if a save fails: "the run"
+
+
+class _Pending(NamedTuple):
+    """A save that is being written.
+
+    Attributes:
+      target: where.
+      family: whose older saves it replaces.
+      written: done when it is complete.
+      around: the local directory that holds the folder of saves, open; None in an object store.
+    """
+
+    target: epath.Path
+    family: str
+    written: Future[None]
+    around: int | None
+
+    def ended(self) -> bool:
+        """Closes the directory; whether that was in its place to the end."""
+        if self.around is None:
+            return True
+        try:
+            return is_same(self.around, Path(self.target.parent.parent))
+        finally:
+            os.close(self.around)
 
 
 class Saves:
@@ -63,7 +92,7 @@ class Saves:
         self._note = note
         self._clock = clock
         self._last_save = clock()
-        self._pending: tuple[epath.Path, str, Future[None]] | None = None
+        self._pending: _Pending | None = None
         self._background = ThreadPoolExecutor(1)  # its thread is made when there is something to save
         self.has_failed = self._is_told = False
         quiet.about_failed_saves()
@@ -94,12 +123,16 @@ class Saves:
           tree: the arrays.
         """
         self.wait()
-        target = self._folder / name
+        target, around = self._folder / name, None
         try:
+            if not is_remote(self._folder):
+                around = os.open(self._folder.parent, os.O_RDONLY | os.O_DIRECTORY)
             # Returns with the state copied to the host (or held there, which makes donating it copy): it may change.
             response = ocp.save_async(target, tree, overwrite=True)
-            self._pending = target, family, self._background.submit(_finish, response, target)
+            self._pending = _Pending(target, family, self._background.submit(_finish, response, target), around)
         except Exception as error:  # Orbax and TensorStore raise what they like; none of it matters to the run
+            if around is not None:
+                os.close(around)
             self._failed(target, error)
         self._last_save = self._clock()
 
@@ -152,16 +185,26 @@ class Saves:
         """Waits for the save in the background; when it is complete, removes what it replaces."""
         if self._pending is None:
             return
-        (target, family, written), self._pending = self._pending, None
-        try:
-            written.result()
-        except Exception as error:  # as in `save`
-            self._failed(target, error)
-            return
-        self.has_failed = False
-        _remove([item for item in self._folder.glob(f"{family}-*") if item.name != target.name])
+        pending, self._pending = self._pending, None
+        error = pending.written.exception()
+        if not pending.ended():
+            self.has_failed = True  # it is the holder of the directory's lock who says why
+            self._remove_where_none_should_be(pending.target)
+        elif error is not None:  # as in `save`
+            self._failed(pending.target, error)
+        else:
+            self.has_failed = False
+            others = self._folder.glob(f"{pending.family}-*")
+            _remove([item for item in others if item.name != pending.target.name])
 
-    def _failed(self, target: epath.Path, error: Exception) -> None:
+    def _remove_where_none_should_be(self, target: epath.Path) -> None:
+        """Removes a save from where its directory is no longer, and the directories that Orbax made for it."""
+        _remove(list(self._folder.glob(f"{target.name}*")) if self._folder.exists() else [])
+        for made in (self._folder, self._folder.parent):
+            with contextlib.suppress(OSError):  # somebody else's: there is more in it
+                Path(made).rmdir()
+
+    def _failed(self, target: epath.Path, error: BaseException) -> None:
         if not self._is_told:
             self._note(f"{self._what} cannot be saved; {self._goes_on} goes on without: {_line(error)}")
         self.has_failed = self._is_told = True
@@ -216,7 +259,7 @@ def _remove(paths: Sequence[epath.Path]) -> None:
                 break
 
 
-def _line(error: Exception) -> str:
+def _line(error: BaseException) -> str:
     """An error in one line; TensorStore's have many."""
     lines = str(error).strip().splitlines()
     return f"{type(error).__name__}: {lines[0][:200]}" if lines else type(error).__name__
