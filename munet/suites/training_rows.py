@@ -36,7 +36,7 @@ def of_training(
     Args:
       beginning: of the training.
       experiment: its settings.
-      kind: of the training, as `munet/kinds.py` names it.
+      kind: of the training, as `munet/kinds/__init__.py` names it.
       seconds: of all devices, for this seed.
       image_steps: of all tasks of this seed.
       total_params: unique parameters of all models of this seed.

@@ -1,4 +1,4 @@
-"""A suite may have methods of any kind whose results are tasks, side by side in one table (munet/kinds.py)."""
+"""A suite may have methods of any kind whose results are tasks, side by side in one table (munet/kinds)."""
 
 from __future__ import annotations
 

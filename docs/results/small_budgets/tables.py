@@ -34,14 +34,30 @@ TABLES = {
     "The sets that were looked at": ("choice/race", "choice/tuned", "choice/full"),
     "Sets that had no part in any choice": ("held_out/race", "held_out/tuned", "held_out/full"),
     "Folders": ("folders/race", "folders/tuned"),
-    "Four times the images": ("large/race", "large/tuned"),
-    "Four times the images, sets that had no part": ("large_held_out/race", "large_held_out/tuned"),
+    "Four times the images": ("large/race", "large/tuned", "large/full"),
+    "Four times the images, sets that had no part": (
+        "large_held_out/race", "large_held_out/tuned", "large_held_out/full",
+    ),
+    "Four times the images, folders": ("large_folders/race", "large_folders/tuned"),
+    "Sixteen times the images": ("larger/race", "larger/tuned"),
     "Smaller systems": (
         "choice/race", "choice/tuned", "small/half", "small/small", "small/compressed", "small/half_compressed",
         "small/tuned_adapters", "small/tuned_lora", "small/tuned_multi_head",
     ),
     "Parts": ("choice/race", "parts/zeros", "parts/highest", "parts/no_narrow", "parts/newest_seeds"),
 }  # fmt: skip
+# The race less another method, over the sets of several suites together.
+SETS = {
+    "20,480 images, seven sets": ("choice", "held_out"),
+    "20,480 images, the four that were looked at": ("choice",),
+    "20,480 images, seven sets that no choice has seen": ("held_out", "folders"),
+    "20,480 images, four of them, folders": ("folders",),
+    "81,920 images, seven sets": ("large", "large_held_out"),
+    "81,920 images, the four that were looked at": ("large",),
+    "81,920 images, seven sets that no choice has seen": ("large_held_out", "large_folders"),
+    "81,920 images, four of them, folders": ("large_folders",),
+    "327,680 images, the four that were looked at": ("larger",),
+}
 CAPTION = "Mean test accuracy over four sets against unique parameters a task; bars: 95 % over seeds."
 AGAINST = {"Parts": "choice/race"}
 LABELS = {
@@ -155,6 +171,32 @@ def table(title: str, names: Sequence[str], found: dict[str, Method]) -> str:
     return f"## {title}\n\n" + markdown_table(header, rows)
 
 
+def together(found: dict[str, Method], other: str) -> str:
+    """The race less another method over the sets of one or more suites, each set with the same weight."""
+    rows = []
+    for title, suites in SETS.items():
+        pairs = [(found.get(f"{suite}/race"), found.get(f"{suite}/{other}")) for suite in suites]
+        differences = [_by_set(own, them) for own, them in pairs if own is not None and them is not None]
+        if len(differences) == len(suites):
+            for left_out in ("", "omniglot"):
+                sets = {name: by_seed for part in differences for name, by_seed in part.items() if name != left_out}
+                if left_out and len(sets) == sum(map(len, differences)):
+                    continue
+                by_seed = np.array(list(sets.values())).mean(axis=0)
+                span = "{:+.1f} to {:+.1f}".format(*(100 * end for end in t_interval(by_seed)))
+                told = f"{title}, without {left_out}" if left_out else title
+                seeds = ", ".join(f"{100 * value:+.2f}" for value in by_seed)
+                rows.append([told, str(len(sets)), seeds, f"{100 * by_seed.mean():+.2f}", span])
+    return f"## The race less {other}\n\n" + markdown_table(["where", "sets", "by seed", "mean", "95 %"], rows)
+
+
+def _by_set(own: Method, other: Method) -> dict[str, np.ndarray]:
+    """Differences by seed of every set of a suite."""
+    seeds = [seed for seed in own.seeds if seed in other.seeds]
+    picked = [one.test[[one.seeds.index(seed) for seed in seeds]] for one in (own, other)]
+    return {task.rpartition("/")[2]: picked[0][:, i] - picked[1][:, i] for i, task in enumerate(own.tasks)}
+
+
 def draw(found: dict[str, Method]) -> None:
     """Figure 3 of all methods on the sets that were looked at: mean test accuracy against parameters a task."""
     curves = []
@@ -175,7 +217,8 @@ def main() -> None:
         name, _, workdir = given.partition("=")
         take_up(name, workdir)
     found = methods(read())
-    print("\n\n".join(text for title, names in TABLES.items() if (text := table(title, names, found))))
+    tables = [table(title, names, found) for title, names in TABLES.items()]
+    print("\n\n".join([*filter(None, tables), *(together(found, other) for other in ("tuned", "full"))]))
     draw(found)
 
 
