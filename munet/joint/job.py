@@ -10,6 +10,7 @@ from munet.data.splits import Split, SplitName
 from munet.data.tasks import Task
 from munet.joint.held_out import Measured
 from munet.joint.learner import Facts, Learner
+from munet.joint.length import Length
 from munet.joint.program import Programs
 from munet.joint.rounds import Stream
 from munet.training.batches.stream import Resize
@@ -26,32 +27,6 @@ if TYPE_CHECKING:
 
 Criterion = Literal["loss", "quality"]
 MeasureAll = Callable[[Programs, Any, SplitName], Mapping[TaskName, Sequence[Measured]]]
-
-
-@dataclass(frozen=True)
-class Length:
-    """How long, and how often what happens.
-
-    Attributes:
-      num_rounds: until the best version is gone back to, where `Job.keeps_best`; else all.
-      final_rounds: after that.
-      validate_every: rounds between two lines of the curve.
-      decide_every: rounds between two decisions of the learner; 0: it is never asked.
-      block: rounds in one dispatch, at most.
-      asks_at_end: whether the learner is asked after the last round, too; only what it says is kept, not its state.
-    """
-
-    num_rounds: int
-    validate_every: int
-    final_rounds: int = 0
-    decide_every: int = 0
-    block: int = 10
-    asks_at_end: bool = False
-
-    @property
-    def total(self) -> int:
-        """All rounds."""
-        return self.num_rounds + self.final_rounds
 
 
 @dataclass(frozen=True)

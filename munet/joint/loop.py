@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
@@ -32,7 +32,6 @@ from munet.training.pace import Pace, Seldom
 from munet.types import TaskName
 
 _PROGRESS_SECONDS = 60.0  # a line tells how far training is at least this often
-_MOST_TOLD = 200  # measurements, and decisions, of which people are told; the files have all
 _WRITING_SHARE = 0.05  # of the time that writing the curve may take, which grows with every point
 
 
@@ -148,7 +147,7 @@ class Training:
         job, length, signals = self._job, self._job.length, self._saving.signals
         pace = Pace(length.block)
         began = told = time.monotonic()
-        windows = self._windows(first, pace)
+        windows = length.windows(first, lambda: pace.steps)
         window = next(windows, None)
         following = _drawn(rounds, window)
         while window is not None:
@@ -164,7 +163,7 @@ class Training:
             self._check_losses(kept.carried, stop)  # waits for the rounds
             pace.dispatched(stop - start, [])
             self._notify(events.Advanced(stop))
-            now, is_point = time.monotonic(), self._is_point(stop)
+            now, is_point = time.monotonic(), length.is_point(stop)
             if is_point:
                 kept = self._measure(kept, stop)
             elif now - told > _PROGRESS_SECONDS:
@@ -215,26 +214,6 @@ class Training:
         if self._decisions:
             self._place.write_decisions(self._decisions)
 
-    def _windows(self, first: int, pace: Pace) -> Iterator[tuple[int, int]]:
-        """Rounds in blocks (first, end), short enough for signals, which end wherever the host has something to do."""
-        length = self._job.length
-        while first < length.total:
-            ends = [
-                first + min(length.block, pace.steps),
-                (first // length.validate_every + 1) * length.validate_every,
-                length.total,
-            ]
-            if length.decide_every:
-                ends.append((first // length.decide_every + 1) * length.decide_every)
-            if first < length.num_rounds:
-                ends.append(length.num_rounds)
-            yield first, min(ends)
-            first = min(ends)
-
-    def _is_point(self, step: int) -> bool:
-        length = self._job.length
-        return step % length.validate_every == 0 or step in (length.num_rounds, length.total)
-
     def _measure(self, kept: _Kept, step: int) -> _Kept:
         """Adds a point to the curve, of every replica; the sums of losses begin anew."""
         job, state = self._job, kept.carried.state
@@ -261,7 +240,7 @@ class Training:
             self._points.append(point)
         latest = self._points[-len(job.seeds) :]
         self._writes(self._write)
-        if self._is_told(step, job.length.validate_every):
+        if job.length.is_told(step, job.length.validate_every):
             means = tuple(mean_quality(point.validation) for point in latest) if latest[0].validation else ()
             losses, first = tuple(point.validation_loss for point in latest), latest[0]
             self._notify(events.Measured(step, first.epoch, first.training_loss, first.validation, means, losses))
@@ -284,11 +263,6 @@ class Training:
             return math.fsum(one.loss for one in measured) / len(measured)
         return sum(one.loss * one.counted for one in measured) / sum(one.counted for one in measured)
 
-    def _is_told(self, step: int, every: int) -> bool:
-        """Whether what happens after a round is told: of what happens very often, every so many times, and the last."""
-        stride = -(-self._job.length.total // (every * _MOST_TOLD))
-        return step % (every * stride) == 0 or step in (self._job.length.num_rounds, self._job.length.total)
-
     def _decide(self, carried: Carried, step: int) -> Carried:
         """Asks the learner, replica by replica, and keeps what it says."""
         job, states, is_new = self._job, [], False
@@ -298,7 +272,7 @@ class Training:
             states.append(state)
             if record is not None:
                 self._decisions.append(Decision(step, seed, record))
-                if state is not given and self._is_told(step, job.length.decide_every):  # else it is only kept
+                if state is not given and job.length.is_told(step, job.length.decide_every):  # else it is only kept
                     self._notify(events.Decided(step, seed, record))
                 is_new = True
         if is_new:

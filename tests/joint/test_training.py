@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from munet.errors import DivergedError
-from munet.joint.job import Length
 from munet.joint.learner import Place
+from munet.joint.length import Length
 from munet.joint.loop import Training
 from munet.joint.program import Programs, mesh_of
 from munet.progress.events import Decided, Event, Measured, TrainingStarted

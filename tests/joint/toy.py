@@ -18,8 +18,9 @@ from munet.data.open_settings import OpenSettings
 from munet.data.streamed import StreamedImages
 from munet.data.tasks import load_tasks
 from munet.joint.beginning import Beginning
-from munet.joint.job import Criterion, Free, Job, Length, Words
+from munet.joint.job import Criterion, Free, Job, Words
 from munet.joint.learner import Answers, Batch, Component, Deciding, Facts, Group, Place
+from munet.joint.length import Length
 from munet.joint.loop import Trained, Training
 from munet.joint.rounds import Stream
 from munet.joint.saving import JointSaves

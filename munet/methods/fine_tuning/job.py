@@ -15,8 +15,9 @@ from munet.data.tasks import Task
 from munet.errors import CheckpointError, ConfigError, UserError
 from munet.evolution.search_space import default_hyperparameters
 from munet.joint.best import best_of_task, best_point
-from munet.joint.job import Free, Job, Length, Words
+from munet.joint.job import Free, Job, Words
 from munet.joint.learner import Facts
+from munet.joint.length import Length
 from munet.joint.preparation import Say, check_shared, open_inputs
 from munet.joint.program import Spread
 from munet.joint.publishing import put

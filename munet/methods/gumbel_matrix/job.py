@@ -16,8 +16,9 @@ from munet.config.train import as_run
 from munet.data.tasks import Task
 from munet.errors import CheckpointError, ConfigError, UserError
 from munet.joint.best import best_point
-from munet.joint.job import Free, Job, Length, Words
+from munet.joint.job import Free, Job, Words
 from munet.joint.learner import Facts
+from munet.joint.length import Length
 from munet.joint.memory import image_bytes, replica_bytes
 from munet.joint.preparation import Opened, Say, check_shared, open_devices, open_inputs
 from munet.joint.program import Spread

@@ -10,7 +10,8 @@ from munet.config import Experiment, to_json
 from munet.config.muir import SHARINGS, MuirConfig, MuirExperiment
 from munet.config.train import TrainRuntime
 from munet.errors import UserError
-from munet.joint.job import Free, Job, Length, Words
+from munet.joint.job import Free, Job, Words
+from munet.joint.length import Length
 from munet.joint.preparation import Opened, Say, open_inputs
 from munet.joint.program import Spread
 from munet.methods.muir import memory, publishing, vit_net

@@ -11,7 +11,8 @@ from munet.config.pretrain import PretrainConfig
 from munet.data.splits import Split
 from munet.data.tasks import Task
 from munet.errors import ConfigError
-from munet.joint.job import Free, Job, Length, Words
+from munet.joint.job import Free, Job, Words
+from munet.joint.length import Length
 from munet.joint.preparation import Say, check_shared, open_inputs
 from munet.joint.records import PretrainResult
 from munet.joint.rounds import Stream
