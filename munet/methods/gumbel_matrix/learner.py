@@ -18,19 +18,18 @@ from jaxtyping import Array, Bool, Float, Int
 
 from munet.config.routing import RoutingExperiment
 from munet.joint.learner import Answers, Batch, Component, Deciding, Facts, Group, Place, StreamName
-from munet.methods.gumbel_matrix import components, penalties, root_layers, routing
+from munet.methods.gumbel_matrix import components, penalties, root_layers
+from munet.methods.gumbel_matrix.connections import Connections
 from munet.methods.gumbel_matrix.network import HEAD, Network
+from munet.methods.gumbel_matrix.optimizer import TwoAdams
 from munet.methods.gumbel_matrix.result import PROBABILITIES
 from munet.methods.gumbel_matrix.state import Routed, only_of
 from munet.training.program import keys
-from munet.training.program import optimizer as evolution
-from munet.training.program.optimizer import OptimizerSettings
 from munet.types import ComponentName, TaskName
 from munet.vit.init import FlatArrays
 from munet.vit.products import exact_products
 
 PURPOSES = ("data", "connections", "dropout", "order")  # for which a round of a stream has random words
-_ADAM = optax.scale_by_adam()
 _NOT_AN_OUTPUT = -1e9  # logit of what pads a head
 
 
@@ -86,7 +85,7 @@ class Routing(Deciding):
         root: Mapping[ComponentName, FlatArrays] | None = None,
     ):
         self._experiment, self.network, self._tasks, self._source = experiment, network, tuple(tasks), source
-        self._fixed, self._is_value = rows, is_value
+        self._is_value = is_value
         self.groups: tuple[Group, ...] = (tuple(task.name for task in tasks),)
         self._places = {task.name: place for place, task in enumerate(tasks)}
         self._total = num_rounds * len(tasks)
@@ -94,17 +93,8 @@ class Routing(Deciding):
         self._is_output = np.stack([np.arange(most) < task.width for task in tasks])
         self._weights = np.stack([task.weights for task in tasks])
         self._root = dict(root or {})
-        self._rates = OptimizerSettings.from_hyperparameters(
-            {
-                "learning_rate": experiment.learning_rate,
-                "schedule": experiment.schedule,
-                "warmup_ratio": experiment.warmup_ratio,
-                "momentum": 0.0,
-                "nesterov": False,
-            },
-            steps_per_cycle=self._total,
-            num_cycles=1,
-        )
+        self._connections = Connections(len(tasks), network.widths, experiment.p_init, rows)
+        self._adams = TwoAdams(experiment, len(tasks), self._total)
 
     def initial(self, seed: int) -> Routed:
         """New weights, and connections as probable as `p_init` says."""
@@ -113,14 +103,8 @@ class Routing(Deciding):
         params |= root_layers.versions(path, self.network.chains(), self._root, self._experiment.version_noise)
         if heads := self.network.initial_heads(path, [task.width for task in self._tasks]):
             params[HEAD] = heads
-        logits: tuple[Any, ...] = ()
-        if self._fixed is None:
-            logits = tuple(
-                routing.initial_logits(matrix, (len(self._tasks), width))
-                for matrix, width in zip(self._p_init(), self.network.widths, strict=True)
-            )
-        moments = jax.tree.map(np.asarray, (_ADAM.init(params), _ADAM.init(logits)))
-        return Routed(params, logits, moments, np.int32(0))
+        logits = self._connections.initial()
+        return Routed(params, logits, self._adams.initial(params, logits), np.int32(0))
 
     def train(self, state: Routed, batches: Mapping[StreamName, Batch]) -> tuple[Routed, Mapping[StreamName, Array]]:
         """One update for each task, in random order."""
@@ -150,12 +134,12 @@ class Routing(Deciding):
     @exact_products()
     def answers(self, state: Routed, task: int | Array, inputs: Float[Array, "n ..."]) -> Float[Array, "n outputs"]:
         """What a task's model says, as it is used after training. Traced."""
-        rows = [row.astype(jnp.float32) for row in self._greedy(state, task)]
+        rows = [row.astype(jnp.float32) for row in self._connections.greedy(state.logits, task)]
         return self._outputs(state.params, rows, task, inputs)
 
     def decide(self, state: Routed, place: Place) -> tuple[Routed, Mapping[str, object] | None]:  # noqa: ARG002
         """Nothing is decided; how probable connections are by now is kept, for the paper's Figure 8."""
-        if self._fixed is not None or not state.logits:
+        if not state.logits:
             return state, None
         by_task = zip(
             *(np.round(matrix.astype(float), 4).tolist() for matrix in self.probabilities(state)), strict=True
@@ -164,19 +148,15 @@ class Routing(Deciding):
 
     def learning_rate(self, step: int) -> float:
         """Of the weights, in the first update of a round."""
-        return float(self._rate(np.int32(step * len(self._tasks))))
+        return float(self._adams.learning_rate(np.int32(step * len(self._tasks))))
 
     def rows(self, state: Routed) -> tuple[Bool[np.ndarray, "tasks components"], ...]:
         """The most probable allocation, by routed layer. On the host."""
-        if self._fixed is not None:
-            return tuple(matrix > 0 for matrix in self._fixed)
-        return tuple(np.asarray(logits[..., 0] >= logits[..., 1]) for logits in state.logits)
+        return self._connections.rows(state.logits)
 
     def probabilities(self, state: Routed) -> tuple[Float[np.ndarray, "tasks components"], ...]:
         """Of all connections, by routed layer. On the host."""
-        if self._fixed is not None:
-            return self._fixed
-        return tuple(np.asarray(routing.probabilities(jnp.asarray(np.asarray(logits)))) for logits in state.logits)
+        return self._connections.probabilities(state.logits)
 
     def facts(self, state: Routed) -> Mapping[TaskName, Facts]:
         """By the components that each task computes; `extras` are its rows and how probable each connection is."""
@@ -214,29 +194,6 @@ class Routing(Deciding):
                 found.append(Component(HEAD, own, "init", (task.name,)))
         return tuple(found)
 
-    def _p_init(self) -> list[float | Float[np.ndarray, "tasks components"]]:
-        """By routed layer, from one number or one for every connection, task by task."""
-        given, widths = self._experiment.p_init, self.network.widths
-        if len(given) == 1:
-            return [given[0]] * len(widths)
-        matrix = np.reshape(given, (len(self._tasks), sum(widths)))
-        return list(np.split(matrix, np.cumsum(widths)[:-1], axis=1))
-
-    def _greedy(self, state: Routed, task: int | Array) -> list[Array]:
-        if self._fixed is not None:
-            return [jnp.asarray(matrix)[task] for matrix in self._fixed]
-        return [routing.greedy(logits[task]) for logits in state.logits]
-
-    def _sampled(self, logits: Sequence[Array], task: Array, words: Array, updates: Array) -> list[Array]:
-        if self._fixed is not None:
-            return [jnp.asarray(matrix)[task] for matrix in self._fixed]
-        layers = jax.random.split(keys.wrapped(words), len(logits))
-        tau = routing.temperature(updates)
-        return [
-            routing.sample(matrix[task], routing.gumbel(key, matrix.shape[1:]), tau)
-            for matrix, key in zip(logits, layers, strict=True)
-        ]
-
     def _outputs(self, params: Any, rows: Sequence[Array], task: int | Array, inputs: Array, drop: Any = None) -> Array:
         features = self.network.features(params, rows, inputs, self._experiment.combination)
         features = features.reshape(len(features), -1)
@@ -262,7 +219,7 @@ class Routing(Deciding):
           updates: before this one.
         """
         params, logits = trained
-        rows = self._sampled(logits, task, words[PURPOSES.index("connections")], updates)
+        rows = self._connections.sampled(logits, task, words[PURPOSES.index("connections")], updates)
         drop = _dropout(self.network.dropout, words[PURPOSES.index("dropout")])
         outputs = self._outputs(params, rows, task, inputs, drop)
         if self._is_value:
@@ -271,7 +228,7 @@ class Routing(Deciding):
             losses = optax.softmax_cross_entropy_with_integer_labels(outputs, labels)
         own = jnp.asarray(self._weights)[task]
         loss = (losses * own).sum() / own.sum()
-        held = None if self._fixed is not None else logits
+        held = logits if self._connections.is_learnt else None
         return loss + penalties.total(self._experiment, params, held, task, updates / self._total), loss
 
     def abstract(self) -> tuple[Any, ...]:
@@ -286,10 +243,9 @@ class Routing(Deciding):
             outputs = self._is_output.shape[1]
             kernel = _floats(tasks, self.network.num_features, outputs)
             params[HEAD] = {"kernel": kernel, "bias": _floats(tasks, outputs)}
-        widths = () if self._fixed is not None else self.network.widths
         number = jax.ShapeDtypeStruct((), np.int32)
         return (
-            (params, tuple(_floats(tasks, width, 2) for width in widths)),
+            (params, tuple(_floats(tasks, width, 2) for width in self._connections.widths)),
             number,
             _floats(batch, *self.network.inputs),
             _floats(batch) if self._is_value else jax.ShapeDtypeStruct((batch,), np.int32),
@@ -303,33 +259,9 @@ class Routing(Deciding):
         trained = state.params, state.logits
         gradient = jax.value_and_grad(self.loss, has_aux=True)
         (_, loss), gradients = gradient(trained, task, inputs, labels, words, state.updates)
-        if clip := self._experiment.clip_norm:
-            gradients, _ = optax.clip_by_global_norm(clip).update(gradients, optax.EmptyState())
-        rates = self._rate(state.updates), self._experiment.router_rate
-        stepped, moments = [], []
-        for values, slopes, before, rate in zip(trained, gradients, state.moments, rates, strict=True):
-            moves, after = self._moves(slopes, before, state.updates)
-            stepped.append(jax.tree.map(lambda leaf, move, rate=rate: leaf - rate * move, values, moves))
-            moments.append(after)
-        new = Routed(stepped[0], stepped[1], (moments[0], moments[1]), state.updates + 1)
+        (params, logits), moments = self._adams.step(trained, gradients, state.moments, state.updates)
+        new = Routed(params, logits, moments, state.updates + 1)
         return (new if self._experiment.moves_others else only_of(task, new, state)), loss
-
-    def _moves(self, gradients: Any, before: Any, updates: Array) -> tuple[Any, Any]:
-        """What Adam makes of weights' or logits' gradients, and its moments after that."""
-        moves, after = _ADAM.update(gradients, before)
-        if self._experiment.moves_others:
-            return moves, after
-        # What a task alone moves has had an update a round, which its bias correction goes by.
-        own, _ = _ADAM.update(gradients, before._replace(count=updates // len(self._tasks)))
-        if isinstance(moves, dict):
-            return ({**moves, HEAD: own[HEAD]} if HEAD in moves else moves), after
-        return own, after
-
-    def _rate(self, updates: Any) -> Any:
-        """Of the weights."""
-        if self._experiment.schedule == "constant":
-            return self._experiment.learning_rate
-        return evolution.learning_rate(self._rates, updates)
 
 
 def _floats(*shape: int) -> jax.ShapeDtypeStruct:
