@@ -11,7 +11,8 @@ from munet.errors import SuiteError, nearest
 from munet.store.folders import open_folder
 from munet.suites import record, results, unlike, worker
 from munet.suites.execute import Outcome, Workers
-from munet.suites.plan import Run, check_inputs, plan
+from munet.suites.inputs import check_inputs
+from munet.suites.plan import Run, plan
 from munet.suites.reference import REFERENCES
 from munet.suites.report import PAGE
 from munet.suites.suite import BENCHMARKS, SUITE_FILES, Suite

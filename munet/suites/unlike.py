@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from munet import kinds
 from munet.config.flags import Override
 from munet.kinds import AnyConfig
-from munet.suites import plan
+from munet.suites import inputs, plan
 from munet.suites.plan import Run
 from munet.suites.record import KnownMethod, Record
 from munet.suites.suite import Method, Suite
@@ -38,7 +38,7 @@ def found(
     for method in suite.methods:
         config = plan.method_config(suite, method, overrides)
         for run in _counted(method, config, workdir, kept.repeats, known[method.name]):
-            if run.workdir not in ours and (changed := plan.settings_changed(run)):
+            if run.workdir not in ours and (changed := inputs.settings_changed(run)):
                 texts[run.workdir] = (
                     f"{method.title}: has runs of other settings than the suite has now ({'; '.join(changed)})"
                 )

@@ -19,7 +19,7 @@ from munet.errors import SuiteError, UserError
 from munet.run.run_time import Time
 from munet.suites import benchmark, record, results, times
 from munet.suites.benchmark import Options
-from munet.suites.plan import check_inputs
+from munet.suites.inputs import check_inputs
 from munet.suites.rows import TIMES
 from munet.system import view
 from munet.training.measure import timing

@@ -16,7 +16,8 @@ from munet.errors import CorruptionError, SuiteError, WorkdirError
 from munet.store import Store
 from munet.suites import benchmark, results
 from munet.suites.benchmark import Options
-from munet.suites.plan import check_inputs, plan
+from munet.suites.inputs import check_inputs
+from munet.suites.plan import plan
 from munet.suites.rows import Row
 from munet.suites.suite import Method, Suite
 from tests.suites import tiny_suite
