@@ -138,8 +138,15 @@ def spec(
         "data": {"values": values},
         "encoding": {"x": x, "color": colour},
         "layer": layers,
-        **({} if names["data"]["values"] else chart.fluid(90)),
+        **_narrower(len(curves), bool(names["data"]["values"]), legend),
     }
+
+
+def _narrower(num_curves: int, is_named: bool, legend: bool) -> dict[str, Any]:
+    """How the figure becomes narrower: names were placed for its width, so a legend takes their place, if it can."""
+    if not is_named:
+        return chart.fluid(90)
+    return {} if legend or num_curves > _MOST_LEGEND else {"usermeta": {"fluid": 90, "legend_below": WIDTH}}
 
 
 def _legend(titles: Sequence[str]) -> dict[str, Any]:
