@@ -175,6 +175,15 @@ def test_labels_cover_neither_each_other_nor_points(count: int) -> None:
         assert not any(box[0] <= x <= box[2] and box[1] <= y <= box[3] for x, y in places)
 
 
+def test_points_that_have_no_room_for_their_names_have_a_legend() -> None:
+    """Or nobody would know whose they are."""
+    names = [f"a method of a long name {number}" for number in range(8)]
+    close = [Curve(name, [Point("", 100 + n / 10, 0.5 + n / 1000, 0.1, 0.9)]) for n, name in enumerate(names)]
+    drawn = svg(tradeoff.spec(close, "size", "quality", legend=False))
+    assert sorted(text.text for text in texts_of(drawn) if text.text.startswith("a ")) == names
+    assert faults(drawn) == []
+
+
 def test_labels_stand_beside_their_points() -> None:
     curve = Curve("c", [Point("here", 1.0, 0.5, 0.5, 0.5), Point("there", 2.0, 0.9, 0.9, 0.9)])
     texts = {text.text: text for text in texts_of(svg(tradeoff.spec([curve], "size", "quality")))}
