@@ -28,7 +28,7 @@ from munet.report.charts import (
     validation,
 )
 from munet.report.charts.bands import Band
-from munet.report.charts.chart import Chart
+from munet.report.charts.chart import DARK, LIGHT, Chart
 from munet.report.charts.point_labels import Label
 from munet.report.charts.tradeoff import Curve, Point
 from munet.report.classes import SplitCounts
@@ -116,7 +116,11 @@ def test_texts_of_figures_of_a_journal(num_tasks: int) -> None:
 def test_heat_maps_of_many_tasks(count: int) -> None:
     names = [*NAMES, *(f"task {number}" for number in range(count))][:count]
     flows = [Flow(name, name, 1.0, 3) for name in names]
-    assert faults(svg(knowledge.heat_map(flows, names))) == []
+    drawn = svg(knowledge.heat_map(flows, names))
+    assert faults(drawn) == []
+    assert "share of training cycles" in {text.text for text in texts_of(drawn)}
+    few = svg(knowledge.heat_map(flows[:3], names[:3]))  # its cells have numbers
+    assert "share of training cycles" not in {text.text for text in texts_of(few)}
 
 
 def test_of_many_children_all_that_were_retained_are_drawn() -> None:
@@ -209,6 +213,14 @@ def test_names_that_are_cut_to_the_same_stay_apart() -> None:
     found = chart.labels(NAMES)
     assert len(set(found.values())) == len(NAMES)
     assert all(len(name) <= 18 and name.isprintable() for name in found.values())
+
+
+def test_a_dark_page_changes_the_colour_of_every_text() -> None:
+    for part, values in LIGHT.items():
+        for key, colour in values.items() if isinstance(values, dict) else ():
+            if colour in (drawing.INK, drawing.FAINT):
+                assert DARK[part].get(key, colour) != colour, (part, key)
+    assert "titleColor" in LIGHT["legend"]  # or it is Vega's black
 
 
 def test_equal_figures_have_equal_bytes() -> None:
