@@ -161,7 +161,7 @@ def _draw(folder: Path, name: str, title: str, similarities: Matrix, infos: Sequ
     names = [info.name for info in infos]
     rows = [[one, *(f"{value:.4f}" for value in row)] for one, row in zip(names, similarities, strict=True)]
     (folder / f"{name}.csv").write_text(csv_files.text([["task", *names], *rows]))
-    shown = routing.similarities(names, np.clip(similarities, 0, 1))
+    shown = routing.similarities(names, np.clip(similarities, 0, 1), "similarity")
     (folder / f"{name}.svg").write_bytes(Chart(name, title, "The darker the more similar.", shown).svg())
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from munet.errors import UserError
@@ -35,10 +37,24 @@ def write(option: str, output: str, content: bytes) -> None:
     """Writes a file; one that is there stays as it is if that fails, and otherwise nothing is left of it.
 
     Args:
+      option, output: as `writing` has them.
+      content: of the whole file.
+
+    Raises:
+      UserError: it cannot be written.
+    """
+    with writing(option, output) as path:
+        path.write_bytes(content)
+
+
+@contextmanager
+def writing(option: str, output: str) -> Iterator[Path]:
+    """A path to write a file at, for writers that want one; the file comes to its place if the block ends well.
+
+    Args:
       option: that named it, for messages.
       output: where; devices and pipes are written to as they are, and so is the file that a link leads to. A file
         that is there keeps its permissions, and is refused where they forbid to write it.
-      content: of the whole file.
 
     Raises:
       UserError: it cannot be written.
@@ -46,19 +62,19 @@ def write(option: str, output: str, content: bytes) -> None:
     given, place = Path(output), Path(os.path.realpath(output))
     try:
         if _is_written_in_place(given, place):
-            given.write_bytes(content)
+            yield given
             return
         with replacing(place) as temporary:
             if place.is_file():
                 _check_writable(place)
                 temporary.touch()
                 shutil.copymode(place, temporary)  # before there is anything in it that others may not read
-            temporary.write_bytes(content)
+            yield temporary
     except OSError as error:
-        raise UserError(refusal(option, output, error)) from error
+        raise UserError(_refusal(option, output, error)) from error
 
 
-def refusal(option: str, output: str, error: OSError) -> str:
+def _refusal(option: str, output: str, error: OSError) -> str:
     """Why a file cannot be written, and what to do."""
     advice = _ADVICE.get(error.errno or 0, "Give a file that may be written.")
     return f"{option}={output} cannot be written: {error.strerror or error}. {advice}"

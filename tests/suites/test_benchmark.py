@@ -78,7 +78,7 @@ def test_a_row_for_every_run_and_task_with_equal_budgets(finished: tuple[Path, s
     assert "| muNet | 2 |" in page
     assert "Not like with like" not in page
     assert {path.name for path in (workdir / "figures").iterdir()} == {
-        "figure_3.svg", "figure_3_flops.svg", "figure_5.svg", "figure_8.svg",
+        "drawn.txt", "figure_3.svg", "figure_3_flops.svg", "figure_5.svg", "figure_8.svg",
     }  # fmt: skip
 
 
@@ -185,15 +185,17 @@ def test_a_finished_suite_shows_the_figures_that_it_asks_for_now(
     figures = copy / "figures"
     before = {path.name: path.read_bytes() for path in figures.iterdir()}
     (figures / "figure_4.svg").write_bytes(before["figure_3.svg"])  # of a suite that had such curves
-    (figures / "notes.txt").touch()
+    (figures / "drawn.txt").write_bytes(before["drawn.txt"] + b"figure_4.svg\n")
+    (figures / "of_mine.svg").touch()
     assert not benchmark.benchmark(Options(str(changed), str(copy), 2), lambda _: None)
     after = {path.name: path.read_bytes() for path in figures.iterdir()}
     assert {name for name in {**before, **after} if before.get(name) != after.get(name)} == {
+        "drawn.txt",
         "figure_8.svg",
-        "notes.txt",
+        "of_mine.svg",
     }
     page = (copy / "results.md").read_text()
-    assert ("figure_8.svg" in page, "figure_4.svg" in page, "notes.txt" in page) == (
+    assert ("figure_8.svg" in page, "figure_4.svg" in page, "of_mine.svg" in page) == (
         "figure_8.svg" in after,
         False,
         False,

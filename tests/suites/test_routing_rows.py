@@ -89,6 +89,7 @@ def test_pictures_show_every_task_and_component() -> None:
         svg = chart.svg()
         ElementTree.fromstring(svg)
         assert svg.count(b">task ") >= 40  # every task is named
+    assert b">cosine<" in second.svg()  # cells of so many tasks have no room for numbers
 
 
 def test_probabilities_are_drawn_in_the_course_of_training() -> None:
@@ -107,6 +108,7 @@ def test_probabilities_are_drawn_in_the_course_of_training() -> None:
     assert len({value["component"] for value in values}) == 7
     svg = chart.svg()
     assert b">conv 5x5, conv 5x5<" in svg
+    assert b">probability of using component<" in svg
     assert b">layer 0<" in svg  # as rows and components are numbered
     assert b">layer 4<" not in svg
     assert routing_rows.charts("gumbel", replace(one, looks=())) == []

@@ -30,7 +30,7 @@ def write(workdir: str, output: str, seconds: float) -> None:
         missing.
       CorruptionError: the journal is damaged.
     """
-    path, ending = Path(output), Path(output).suffix.lower()
+    ending = Path(output).suffix.lower()
     if ending not in (".gif", ".mp4"):
         raise UserError(f"--output={output}: give a name that ends in .gif or .mp4.")
     if not 0.02 <= seconds <= 60:
@@ -44,11 +44,10 @@ def write(workdir: str, output: str, seconds: float) -> None:
     frames = Frames(page.to_data(run.every_task, history.of_run(run)))
     steps = chosen(len(frames))
     pictures = film.images(map(frames.svg, steps), min(1.0, _WIDEST / frames.width))
-    try:
+    with output_file.writing("--output", output) as path:
         (film.write_gif if ending == ".gif" else film.write_mp4)(pictures, path, seconds)
-    except OSError as error:
-        raise UserError(output_file.refusal("--output", output, error)) from error
-    say(f"film: {output} ({count(len(steps), 'frame')}, {byte_size(path.stat().st_size)})")
+        size = path.stat().st_size
+    say(f"film: {output} ({count(len(steps), 'frame')}, {byte_size(size)})")
 
 
 def chosen(number: int, most: int = MOST_FRAMES) -> list[int]:

@@ -50,7 +50,7 @@ def write_mp4(pictures: Iterable[Image.Image], path: Path, seconds: float) -> No
 
     Raises:
       UserError: `imageio-ffmpeg` is missing.
-      OSError: the file cannot be written.
+      OSError: the file cannot be written, or not all of it.
     """
     writer: Any = None
     for picture in pictures:
@@ -59,6 +59,27 @@ def write_mp4(pictures: Iterable[Image.Image], path: Path, seconds: float) -> No
             writer = _ffmpeg(path, even.size, 1 / seconds)
         writer.send(even.tobytes())
     writer.close()
+    if not is_whole_mp4(path):
+        raise OSError("ffmpeg ended before the film was whole")  # it does not say why; most often a disk is full
+
+
+def is_whole_mp4(path: Path) -> bool:
+    """Whether a file's boxes fill it, and the index is among them, which ffmpeg writes last.
+
+    That ffmpeg has failed is not told by `imageio-ffmpeg`, which does not look at its exit status.
+    """
+    kinds, place, end = set(), 0, path.stat().st_size
+    with path.open("rb") as file:
+        while place < end:
+            file.seek(place)
+            head = file.read(16)
+            size = int.from_bytes(head[:4], "big")
+            size = int.from_bytes(head[8:], "big") if size == 1 else size  # of a box that is larger than 4 GiB
+            if size < 8:
+                return False
+            kinds.add(head[4:8])
+            place += size
+    return place == end and b"moov" in kinds
 
 
 def check_mp4() -> None:
@@ -81,6 +102,9 @@ def _ffmpeg(path: Path, size: tuple[int, int], rate: float) -> Any:
 
     with path.open("wb"):  # says in time what the operating system refuses
         pass
-    writer = imageio_ffmpeg.write_frames(str(path), size, fps=rate, codec="libx264", macro_block_size=2)
+    form = ["-f", "mp4"]  # whatever the file is called while it is written
+    writer = imageio_ffmpeg.write_frames(
+        str(path), size, fps=rate, codec="libx264", macro_block_size=2, output_params=form
+    )
     writer.send(None)
     return writer

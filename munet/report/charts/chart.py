@@ -57,6 +57,7 @@ LIGHT: Mapping[str, Any] = {
     "legend": {
         "orient": "top",
         "title": None,
+        "titleColor": INK,
         "labelColor": INK,
         "labelFontSize": 12,
         "labelLimit": 320,
@@ -79,8 +80,8 @@ DARK: Mapping[str, Any] = {  # what a dark page changes
         "titleColor": _LIGHT_INK,
     },
     "header": {"labelColor": _LIGHT_INK},
-    "title": {"color": _LIGHT_INK},
-    "legend": {"labelColor": _LIGHT_INK},
+    "title": {"color": _LIGHT_INK, "subtitleColor": _LIGHT_FAINT},
+    "legend": {"titleColor": _LIGHT_INK, "labelColor": _LIGHT_INK},
     "text": {"color": _LIGHT_INK},
 }
 

@@ -30,7 +30,16 @@ def spec(
         for name, share in zip(names, shares, strict=False)
     ]
     in_order = list(dict.fromkeys(one["layer"] for one in values))
-    stroke = {"symbolType": "stroke", "symbolSize": 400, "symbolStrokeWidth": 2, "symbolOpacity": 1, "columns": 4}
+    stroke = {
+        "title": "probability of using component",
+        "titleFontWeight": "normal",
+        "titleLimit": 0,
+        "symbolType": "stroke",
+        "symbolSize": 400,
+        "symbolStrokeWidth": 2,
+        "symbolOpacity": 1,
+        "columns": 4,
+    }
     dashes = [_DASHES[place % len(_DASHES)] for place in range(len(names))]
     across = {"domain": [0, max(rounds)], "nice": False}
     return {

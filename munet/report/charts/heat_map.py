@@ -14,6 +14,14 @@ _MOST_SAID = 400  # cells that an SVG has words for; more would make it twice as
 _NUMBERS_FROM = 32  # pixels of a cell that has room for a number
 _SHADES = ("#DCE9F2", "#0072B2", "#00395A")
 _WHITE_FROM = 0.35  # of a shade's share: numbers on it are white
+_SCALE = {
+    "orient": "bottom",
+    "direction": "horizontal",
+    "gradientLength": 180,
+    "values": [0, 0.5, 1],
+    "format": "~g",
+    "titleFontWeight": "normal",
+}
 
 
 @dataclass(frozen=True)
@@ -39,6 +47,7 @@ def spec(
     number: str,
     number_format: str,
     tooltip: Sequence[Mapping[str, Any]],
+    scale: str = "",
 ) -> dict[str, Any]:
     """The specification.
 
@@ -48,6 +57,7 @@ def spec(
       number: the field of what is written into a cell.
       number_format: how.
       tooltip: Vega-Lite's, of the cells' fields.
+      scale: what a shade says where the cells have no room for numbers and it is the number; "": nothing.
     """
     most = max(len(across.names), len(down.names))
     is_named = most <= MOST_NAMED
@@ -56,7 +66,7 @@ def spec(
     shade = {
         "field": "shade",
         "type": "quantitative",
-        "legend": None,
+        "legend": _SCALE | {"title": scale} if scale and cell < _NUMBERS_FROM else None,
         "scale": {"domain": [0, 1], "range": list(_SHADES)},
     }
     numbers = {

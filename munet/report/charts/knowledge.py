@@ -145,6 +145,7 @@ def heat_map(flows: Sequence[Flow], tasks: Sequence[TaskName]) -> dict[str, Any]
             {"field": "shade", "type": "quantitative", "title": "share", "format": ".1%"},
             {"field": "cycles", "type": "quantitative", "title": "cycles", "format": ","},
         ],
+        scale="share of training cycles",
     )
 
 

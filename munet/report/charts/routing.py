@@ -72,12 +72,15 @@ def embeddings(names: Sequence[str], groups: Sequence[str], rows: Sequence[Seque
     return {"hconcat": found, "spacing": 14, "resolve": {"scale": {"color": "shared", "y": "shared"}}}
 
 
-def similarities(names: Sequence[str], values: Float[np.ndarray, "tasks tasks"]) -> dict[str, Any]:
-    """The specification of Figure 6: pairwise cosines, from 0 to 1, the darker the more equal.
+def similarities(
+    names: Sequence[str], values: Float[np.ndarray, "tasks tasks"], measure: str = "cosine"
+) -> dict[str, Any]:
+    """The specification of Figure 6: pairwise similarities, from 0 to 1, the darker the more equal.
 
     Args:
       names: of the tasks.
-      values: cosines of their rows.
+      values: cosines of their rows, or another measure.
+      measure: what it is called beside the shades.
     """
     shown = chart.labels(names, _NAME)
     order = list(shown.values())
@@ -93,4 +96,4 @@ def similarities(names: Sequence[str], values: Float[np.ndarray, "tasks tasks"])
     ]
     across, down = heat_map.Axis("other", "", order), heat_map.Axis("task", "", order)
     tooltip = [{"field": "task"}, {"field": "other"}, {"field": "cosine", "type": "quantitative"}]
-    return heat_map.spec(cells, across, down, number="cosine", number_format=".2f", tooltip=tooltip)
+    return heat_map.spec(cells, across, down, number="cosine", number_format=".2f", tooltip=tooltip, scale=measure)

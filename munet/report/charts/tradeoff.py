@@ -60,7 +60,8 @@ def spec(
     Args:
       curves: at least one, each with a point.
       size, quality: the titles of the axes.
-      legend: whether names of curves stand above; else every point has its own beside it.
+      legend: whether names of curves stand above; else every point has its own beside it, if there is room for all
+        of them or the curves are too many for a legend.
       numbers: of the run's tasks, where the curves are tasks.
     """
     titles = chart.labels((curve.name for curve in curves), 44)
@@ -85,6 +86,9 @@ def spec(
     ]
     x = chart.quantity("size", size, scale=scale, axis=_ticks(scale))
     y = chart.quantity("quality", quality, scale={"domain": bounds, "nice": False}, axis=chart.share_axis())
+    names = _names(curves, titles, scale, bounds, legend)
+    if not legend and len(names["data"]["values"]) < len(every) and len(curves) <= _MOST_LEGEND:
+        legend, names["data"]["values"] = True, []  # or nobody would know whose a point without a name is
     named = _legend(list(titles.values())) if legend and len(curves) <= _MOST_LEGEND else None
     colour = {
         "field": "curve",
@@ -109,7 +113,6 @@ def spec(
         {"field": "high", "type": "quantitative", "title": "to", "format": ".2%"},
     ]
     ends = {"y": {**y, "field": "low"}, "y2": {"field": "high"}}
-    names = _names(curves, titles, scale, bounds, legend)
     layers: list[dict[str, Any]] = [
         {
             "transform": [{"filter": "!datum.alone"}],
@@ -138,8 +141,15 @@ def spec(
         "data": {"values": values},
         "encoding": {"x": x, "color": colour},
         "layer": layers,
-        **({} if names["data"]["values"] else chart.fluid(90)),
+        **_narrower(len(curves), bool(names["data"]["values"]), legend),
     }
+
+
+def _narrower(num_curves: int, is_named: bool, legend: bool) -> dict[str, Any]:
+    """How the figure becomes narrower: names were placed for its width, so a legend takes their place, if it can."""
+    if not is_named:
+        return chart.fluid(90)
+    return {} if legend or num_curves > _MOST_LEGEND else {"usermeta": {"fluid": 90, "legend_below": WIDTH}}
 
 
 def _legend(titles: Sequence[str]) -> dict[str, Any]:

@@ -75,13 +75,19 @@ def _knowledge(source: Source) -> list[Part]:
         "On which tasks the components of each task's model were trained: shares of their training cycles, its own "
         "included. What is still the root's was trained on none."
     )
+    arrows = "Arrows come from who gave; the wider, the more."
     drawn = knowledge.graph(flows, tasks, source.system.plan.numbers)
     heat_map = knowledge.heat_map(flows, tasks)
     return [
         Chart(name, title, words, spec, rows)
         for name, title, words, spec in (
-            ("figure_6", "Figure 6, as a graph", f"{caption} Arrows come from who gave; the wider, the more.", drawn),
-            ("figure_7", "Figure 7, as a heat map", caption, heat_map),
+            (
+                "figure_6",
+                "Who trained what each task uses (Fig. 6)",
+                f"{caption} {arrows}",
+                drawn,
+            ),
+            ("figure_7", "The same as a heat map (Fig. 7)", caption, heat_map),
         )
         if spec is not None
     ]

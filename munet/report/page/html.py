@@ -85,7 +85,7 @@ def _part(part: Part, section: Section) -> str:
 
 def _table(table: Table) -> str:
     title = f"<h3>{_text(table.title)}</h3>" if table.title and not table.is_closed else ""
-    heads = "".join(f"<th{_side(column.is_text)}>{_text(column.head)}</th>" for column in table.columns)
+    heads = "".join(f'<th scope="col"{_side(column.is_text)}>{_text(column.head)}</th>' for column in table.columns)
     lines = [
         "".join(_cell(column.show(row), column.is_text) for column in table.columns) for row in table.rows[: table.most]
     ]
@@ -117,7 +117,7 @@ def _numbers(chart: Chart) -> str:
     """The same as a table, for who cannot see the figure."""
     if not chart.rows:
         return ""
-    head = "".join(f"<th>{_text(key.replace('_', ' '))}</th>" for key in chart.rows[0])
+    head = "".join(f'<th scope="col">{_text(key.replace("_", " "))}</th>' for key in chart.rows[0])
     rows = "".join(
         "<tr>" + "".join(f"<td>{_text(_number(value))}</td>" for value in row.values()) + "</tr>"
         for row in chart.rows[:_MOST_NUMBERS]
@@ -126,7 +126,7 @@ def _numbers(chart: Chart) -> str:
     more = f'<p class="faint">... and {count(hidden, "row")} more (--figures writes all).</p>' if hidden > 0 else ""
     return (
         f'<details id="numbers-{chart.name}" class="numbers"><summary>The numbers</summary>'
-        f'<div class="scroll" tabindex="0">'
+        f'<div class="scroll" tabindex="0" role="region" aria-label="{_attribute(f"The numbers of: {chart.title}")}">'
         f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>{more}</details>"
     )
 

@@ -11,6 +11,8 @@ from munet.report.page.parts import Report, Section
 from munet.report.page.source import Source
 from munet.text import count, duration, interval_text
 
+_NUMBERS = "Fig. and Eq. are those of the muNet paper (Gesmundo and Dean, 2022)."
+
 
 def make(source: Source, examples: Section | None = None) -> Report:
     """The report.
@@ -31,7 +33,7 @@ def make(source: Source, examples: Section | None = None) -> Report:
     return Report(
         f"Report of {short_place(system.workdir)}",
         _facts(source),
-        overview.summary(system),
+        [*overview.summary(system), _NUMBERS],
         [section for section in found if section.parts],
         len(source.entries),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -52,11 +53,15 @@ def leaderboard(source: Source) -> Table:
         Column("MFLOPs", lambda row: f"{row['flops'] / 1e6:,.2f}"),
         parts.text("fails", "fails most"),
         parts.text("shares_with", "shares with (components)"),
-        parts.text("lineage", "model, from root"),
+        Column("model, from root", lambda row: _from_root(row["lineage"]), is_text=True),
     ]
     note = (
         "Validation decides; test is measured once, when a phase ends. Score: quality with its penalty for size "
-        "(Eq. 2). Accounted: every parameter divided among the tasks that use it (Eq. 3)."
+        "(the paper's Eq. 2). Parameters: of the task's model, shared or not. Accounted: every parameter divided among "
+        "the tasks that use it (Eq. 3). MFLOPs: millions of operations to classify one image. Fails most: the class "
+        "with the smallest share of its test images right. Shares with: tasks whose models use components of this "
+        "one's, those of the root not counted. Model, from root: the models that this one descends from, one a phase; "
+        "the last number is its own."
     )
     return Table("leaderboard", "", rows, columns, note, most=1000)
 
@@ -88,6 +93,11 @@ def _task(source: Source, task: TaskName) -> dict[str, Any]:
         "shares_with": ", ".join(f"{other} ({n})" for other, n in system.shared_with(task).items()) if lists else "",
         "lineage": " > ".join(str(id) for id in reversed(system.lineage(task))) if lists else "",
     }
+
+
+def _from_root(lineage: str) -> str:
+    """Ids of ancestors as `munet status` has them: the root's, which is 0, by its name."""
+    return re.sub(r"^0\b", "root", lineage) or "-"
 
 
 def _fails(names: tuple[str, ...], counts: SplitCounts) -> str:
@@ -176,7 +186,8 @@ def _of_systems(source: Source, name: str, title: str, systems: Mapping[str, Run
     return Chart(
         name,
         title,
-        f"Mean test {source.metric} against unique parameters per task; bars: 95 %, what other test images would give.",
+        f"Mean test {source.metric} against unique parameters per task; bars: 95 % intervals, what other test images "
+        "would give.",
         tradeoff.spec(curves, "parameters per task", f"mean test {source.metric}"),
         rows,
     )
@@ -197,7 +208,7 @@ def _of_tasks(source: Source) -> Chart | None:
     return Chart(
         "tasks",
         "Tasks of this run",
-        f"Test {source.metric} of each task's model against its accounted parameters; bars: 95 %.",
+        f"Test {source.metric} of each task's model against its accounted parameters; bars: 95 % intervals.",
         tradeoff.spec(curves, "accounted parameters", f"test {source.metric}", False, source.system.plan.numbers),
         rows,
     )

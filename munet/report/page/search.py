@@ -35,10 +35,11 @@ def _scores(source: Source) -> list[Part]:
     if spec is None:
         return []
     caption = (
-        "The score (Eq. 2) of every child with a finite result, as it was judged, by its number. Retained: a task's "
-        f"best at the end of a phase. Of more than {scores.MOST_DRAWN:,} children some are left out, evenly."
+        "The score (the paper's Eq. 2) of every child with a finite result, as it was judged, by its number. "
+        f"Retained: a task's best at the end of a phase. Of more than {scores.MOST_DRAWN:,} children some are left "
+        "out, evenly."
     )
-    return [Chart("scores", "Score against id", caption, spec, scores.rows(children))]
+    return [Chart("scores", "Score of each child", caption, spec, scores.rows(children))]
 
 
 def _sampled(source: Source) -> list[Part]:
@@ -46,7 +47,7 @@ def _sampled(source: Source) -> list[Part]:
     spec = hyperparameters.histograms(sampled)
     if spec is None:
         return []
-    caption = "Of all sampled children; seed children are left out, and what never varied."
+    caption = "Share of all sampled children that had each value; seed children are left out, and what never varied."
     return [Chart("figure_8", "Figure 8", caption, spec, hyperparameters.shares(sampled))]
 
 
@@ -103,7 +104,7 @@ def _failures(source: Source) -> list[Part]:
         parts.text("task", "task"),
         Column("when", lambda row: f"iteration {row['iteration']}, generation {row['generation']}", is_text=True),
         parts.plain("model", "child"),
-        parts.plain("parent", "of"),
+        Column("parent", lambda row: f"{row['parent']:,}" if row["parent"] else "root"),
         Column("diverged in cycle", lambda row: f"{row['cycle']} of {row['cycles']}"),
         Column("kept", lambda row: "an earlier version" if row["kept"] else "no", is_text=True),
         parts.text("reason", "verdict"),

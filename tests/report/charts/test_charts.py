@@ -28,7 +28,7 @@ from munet.report.charts import (
     validation,
 )
 from munet.report.charts.bands import Band
-from munet.report.charts.chart import Chart
+from munet.report.charts.chart import DARK, LIGHT, Chart
 from munet.report.charts.point_labels import Label
 from munet.report.charts.tradeoff import Curve, Point
 from munet.report.classes import SplitCounts
@@ -116,7 +116,11 @@ def test_texts_of_figures_of_a_journal(num_tasks: int) -> None:
 def test_heat_maps_of_many_tasks(count: int) -> None:
     names = [*NAMES, *(f"task {number}" for number in range(count))][:count]
     flows = [Flow(name, name, 1.0, 3) for name in names]
-    assert faults(svg(knowledge.heat_map(flows, names))) == []
+    drawn = svg(knowledge.heat_map(flows, names))
+    assert faults(drawn) == []
+    assert "share of training cycles" in {text.text for text in texts_of(drawn)}
+    few = svg(knowledge.heat_map(flows[:3], names[:3]))  # its cells have numbers
+    assert "share of training cycles" not in {text.text for text in texts_of(few)}
 
 
 def test_of_many_children_all_that_were_retained_are_drawn() -> None:
@@ -175,6 +179,15 @@ def test_labels_cover_neither_each_other_nor_points(count: int) -> None:
         assert not any(box[0] <= x <= box[2] and box[1] <= y <= box[3] for x, y in places)
 
 
+def test_points_that_have_no_room_for_their_names_have_a_legend() -> None:
+    """Or nobody would know whose they are."""
+    names = [f"a method of a long name {number}" for number in range(8)]
+    close = [Curve(name, [Point("", 100 + n / 10, 0.5 + n / 1000, 0.1, 0.9)]) for n, name in enumerate(names)]
+    drawn = svg(tradeoff.spec(close, "size", "quality", legend=False))
+    assert sorted(text.text for text in texts_of(drawn) if text.text.startswith("a ")) == names
+    assert faults(drawn) == []
+
+
 def test_labels_stand_beside_their_points() -> None:
     curve = Curve("c", [Point("here", 1.0, 0.5, 0.5, 0.5), Point("there", 2.0, 0.9, 0.9, 0.9)])
     texts = {text.text: text for text in texts_of(svg(tradeoff.spec([curve], "size", "quality")))}
@@ -200,6 +213,14 @@ def test_names_that_are_cut_to_the_same_stay_apart() -> None:
     found = chart.labels(NAMES)
     assert len(set(found.values())) == len(NAMES)
     assert all(len(name) <= 18 and name.isprintable() for name in found.values())
+
+
+def test_a_dark_page_changes_the_colour_of_every_text() -> None:
+    for part, values in LIGHT.items():
+        for key, colour in values.items() if isinstance(values, dict) else ():
+            if colour in (drawing.INK, drawing.FAINT):
+                assert DARK[part].get(key, colour) != colour, (part, key)
+    assert "titleColor" in LIGHT["legend"]  # or it is Vega's black
 
 
 def test_equal_figures_have_equal_bytes() -> None:

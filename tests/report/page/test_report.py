@@ -61,6 +61,15 @@ def test_the_leaderboard(fixed: Path) -> None:
     assert (one["fails"], two["fails"]) == ("10 of 20 right: c", "0 of 10 right: c")
     shown = [[column.show(row) for column in part(made(fixed), "leaderboard").columns] for row in (one, two)]
     assert shown[0][3] == "80.00% (71.1-86.7)"
+    assert [line[-1] for line in shown] == ["root > 4", "root > 4 > 7"]  # as `munet status` has it
+
+
+def test_each_column_of_the_leaderboard_is_explained(fixed: Path) -> None:
+    found = part(made(fixed), "leaderboard")
+    plain = {"task", "classes"}
+    for column in found.columns:
+        head = column.head.partition(" (")[0]
+        assert head in plain or head.lower() in found.note.lower(), head
 
 
 def test_worst_classes(fixed: Path) -> None:
@@ -104,7 +113,9 @@ def test_costs_and_failures(fixed: Path) -> None:
     assert [(row["task"], row["children"], row["image_steps"], row["images_per_second"]) for row in rows] == [
         ("one", 5, 1500, 100.0), ("two", 3, 2100, 100.0),
     ]  # fmt: skip
-    assert [row["model"] for row in part(found, "failures").rows] == [3, 8]
+    failures = part(found, "failures")
+    assert [row["model"] for row in failures.rows] == [3, 8]
+    assert [column.show(failures.rows[0]) for column in failures.columns if column.head == "parent"] == ["root"]
     assert ("36 s", "of training for 8 children") in found.facts
     said = json.dumps([part(found, "costs").spec, part(found, "costs").caption])
     assert "seconds of training" in said
@@ -169,6 +180,15 @@ def test_it_asks_for_nothing(fixed: Path) -> None:
     assert "connect-src 'self'" in html.to_page(made(fixed), live=True)
     assert "<script src" not in text
     assert '<link rel="stylesheet' not in text
+
+
+def test_tables_say_what_heads_are_of_and_what_they_hold(fixed: Path) -> None:
+    """For who hears the page: heads belong to columns, and places that scroll have names."""
+    page = html.to_page(made(fixed))
+    body = page[page.index("<main>") : page.index("</main>")]
+    assert body.count("<th") == body.count('<th scope="col"') + body.count("<thead")
+    assert 'aria-label="The numbers of: Tried, kept, led to retained models"' in body
+    assert '<div class="scroll" tabindex="0">' not in body
 
 
 def test_an_unfinished_run_has_a_report(tmp_path: Path) -> None:

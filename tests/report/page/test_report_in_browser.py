@@ -74,6 +74,17 @@ def test_names_are_shown_as_they_are(browser: Any, tmp_path: Path, pair: tuple[s
     assert wrong == []
 
 
+def test_names_beside_points_become_a_legend_where_there_is_no_room(browser: Any, tmp_path: Path) -> None:
+    path, _ = written(tmp_path, ("left", "right"))
+    for width, is_legend in ((390, True), (1280, False)):
+        shown, wrong = opened(browser, path, viewport={"width": width, "height": 844})
+        place = shown.query_selector('[data-figure="tasks"]')
+        assert place.evaluate("(place) => place.scrollWidth - place.clientWidth") <= 0
+        assert {"left", "right"} <= {text.text_content() for text in place.query_selector_all("text")}
+        assert (place.query_selector(".role-legend") is not None) is is_legend
+        assert wrong == []
+
+
 def test_it_is_redrawn_when_the_window_changes(browser: Any, tmp_path: Path) -> None:
     path, _ = written(tmp_path)
     shown, wrong = opened(browser, path, viewport={"width": 1280, "height": 844})
