@@ -183,7 +183,8 @@ def together(found: dict[str, Method], other: str) -> str:
                 if left_out and len(sets) == sum(map(len, differences)):
                     continue
                 by_seed = np.array(list(sets.values())).mean(axis=0)
-                span = "{:+.1f} to {:+.1f}".format(*(100 * end for end in t_interval(by_seed)))
+                interval = t_interval(by_seed) if len(by_seed) > 1 else ()
+                span = " to ".join(f"{100 * end:+.1f}" for end in interval)
                 told = f"{title}, without {left_out}" if left_out else title
                 seeds = ", ".join(f"{100 * value:+.2f}" for value in by_seed)
                 rows.append([told, str(len(sets)), seeds, f"{100 * by_seed.mean():+.2f}", span])
