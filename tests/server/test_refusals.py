@@ -11,16 +11,18 @@ from typing import Any
 import httpx
 import pytest
 from fastapi import FastAPI
+from PIL import PngImagePlugin
 
 from munet.errors import UserError
 from munet.server import command
 from munet.server.app import make_app
 from munet.server.limits import Limits
-from munet.server.models import Models
+from munet.server.models import Models, check_size
 from munet.server.service import Service, Serving
 from munet.serving.device_components import DeviceComponents
 from munet.system import view
 from tests.server.running import png
+from tests.server.test_bad_input import bomb
 
 
 @pytest.fixture
@@ -112,3 +114,15 @@ def test_an_option_that_is_no_number(name: str, value: float, stored: Path, monk
     monkeypatch.setattr(command, "_run", lambda *_: None)
     with pytest.raises(UserError, match=f"--{name}={value:g}: expected"):
         command.serve(command.Options(str(stored), port=0, **{name: value}))  # type: ignore[arg-type]
+
+
+def test_the_pixels_of_a_png_are_counted_without_decoding_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pillow decodes a PNG as a whole where it is asked for its orientation."""
+
+    data = png(shape=(30, 20, 4))
+    decoded: list[Any] = []
+    monkeypatch.setattr(PngImagePlugin.PngImageFile, "load", lambda image: decoded.append(image))
+    assert check_size(data, 1000) == 600
+    assert check_size(b"no image", 1000) == 0
+    assert check_size(bomb(), 1000) == 1001
+    assert not decoded
