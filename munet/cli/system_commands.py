@@ -218,6 +218,9 @@ def export(workdir: str, task: str, format: str, output: str, all_tasks: bool, c
     Raises:
       UserError: the options, the run, the model or the folder cannot be used.
     """
+    from munet.cli.options import DEFAULT_WORKDIR
     from munet.export import export as exports
 
+    if not check:
+        workdir = workdir or DEFAULT_WORKDIR
     return exports.run(workdir, task, format, output, all_tasks, check)

@@ -230,7 +230,10 @@ def _export(commands: Any) -> argparse.ArgumentParser:
         "Formats: safetensors (a folder that timm opens), npz (augreg, for models without residual adapters) and\n"
         " stablehlo (pixels to probabilities in one program, for JAX alone). docs/howto/export.md has ONNX.",
     )
-    options.add_workdir(parser)
+    parser.add_argument(
+        "--workdir", metavar="DIR", default="",
+        help=f"where the run is kept (default: {options.DEFAULT_WORKDIR}; --check has to be told)",
+    )  # fmt: skip
     parser.add_argument("--task", default="", metavar="NAME", help="whose model")
     parser.add_argument("--all_tasks", action="store_true", help="every task's model, a folder each inside --output")
     parser.add_argument(

@@ -11,11 +11,11 @@ import logging
 import stat
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, JpegImagePlugin, UnidentifiedImageError
 
 from munet.data import conversion
 from munet.data.conversion import BadImageError, Side
@@ -23,7 +23,7 @@ from munet.data.images import Pixels
 from munet.data.room import DECODING
 from munet.data.value_range import ValueRange
 
-__all__ = ["BadImageError", "ImageHeader", "check_size", "decode", "quietly", "read_bytes", "read_header"]
+__all__ = ["BadImageError", "ImageHeader", "check_size", "decode", "num_pixels", "quietly", "read_bytes", "read_header"]
 
 # Endings of the files that are taken for images.
 SUFFIXES = frozenset((".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".dib", ".tif", ".tiff"))
@@ -111,15 +111,29 @@ def decode_as(
     Raises:
       BadImageError: as `decode`.
     """
-    with _opened(data) as image:
+    with _opened(data) as image, ExitStack() as kept:
+        whole = image.width * image.height
+        is_jpeg = isinstance(image, JpegImagePlugin.JpegImageFile)
+        if not is_jpeg:  # of a PNG Pillow decodes all where it is asked for the orientation
+            kept.enter_context(DECODING.room_for(whole))
         canvas = choose(conversion.upright_size(image))
         side = canvas if isinstance(canvas, int) or canvas is None else max(canvas)
-        whole = image.width * image.height
         drafted = image.draft(None, (side, side)) if side else None
-        # A progressive JPEG is in memory as a whole, whatever it is decoded to.
-        pixels = whole if image.info.get("progressive") else image.width * image.height
-        with DECODING.room_for(pixels):
-            return finish(conversion.to_pixels(image, canvas, drafted[1] if drafted else None, value_range))
+        if is_jpeg:
+            # A progressive JPEG is in memory as a whole, whatever it is decoded to.
+            pixels = whole if image.info.get("progressive") else image.width * image.height
+            kept.enter_context(DECODING.room_for(pixels))
+        return finish(conversion.to_pixels(image, canvas, drafted[1] if drafted else None, value_range))
+
+
+def num_pixels(data: bytes) -> int:
+    """The pixels that an image file claims; none is decoded, as `read_header` may for the orientation.
+
+    Raises:
+      BadImageError: no image of a known format, or too large.
+    """
+    with _opened(data) as image:
+        return image.width * image.height
 
 
 def convert(

@@ -72,7 +72,7 @@ def _check(system: RunView, place: Path, manifest: Mapping[str, Any], say: Calla
     if manifest["components"] != dict(record.components):
         raise UserError(
             f"{place} holds model {manifest['model']} of {task!r}; the one retained in {system.workdir} is "
-            f"{record.id}, with other layers: export it again."
+            f"{record.id}, with other layers: export it again, or give as --workdir the run that it was exported from."
         )
     for name, digest in manifest["files"].items():
         if not (place / name).is_file() or hashlib.sha256((place / name).read_bytes()).hexdigest() != digest:

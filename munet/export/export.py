@@ -125,12 +125,16 @@ def export_all(
 def run(workdir: str, task: str, format: str, output: str, all_tasks: bool, check: str) -> int:
     """What the command does; the exit code is 2 where a check found a difference.
 
+    What was exported says nowhere which run it is of, so a check has to be told: it takes no `workdir` "".
+
     Raises:
       UserError: the options do not fit together, or what `export` raises.
     """
     if check:
         if output or all_tasks:
             raise UserError("--check=DIR looks at what was exported before: leave --output and --all_tasks out.")
+        if not workdir:
+            raise UserError(f"--check={check}: say which run it was exported from, too: --workdir=DIR.")
         from munet.export.check import check_folder
 
         return 0 if check_folder(view.open(workdir), check, task, print) else 2

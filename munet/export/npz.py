@@ -34,13 +34,14 @@ def usage(model: PortableModel) -> Usage:
         "A plain ViT in the public augreg layout (flat keys with `/`), with its head. munet begins runs with it "
         "(`--config.root=model.npz`), timm loads it into a ViT of its sizes (`model.load_pretrained`).",
         f"""\
-import json, munet, numpy
+import jax, json, munet, numpy
 from PIL import Image, ImageOps
 
 root, arrays = munet.load_root("model.npz", image_size={size}), numpy.load("model.npz")
 {model.reading}
-image = image.resize(({size}, {size}), Image.Resampling.BILINEAR)
-features = root.features(numpy.asarray(image, numpy.float32)[None] / 127.5 - 1)
+pixels = numpy.asarray(image, numpy.float32)[None] / 127.5 - 1
+pixels = jax.image.resize(pixels, (1, {size}, {size}, 3), "bilinear", antialias={model.antialias})
+features = root.features(pixels)
 logits = features @ arrays["head/kernel"] + arrays["head/bias"]
 print(json.load(open("munet.json"))["class_names"][logits[0].argmax()])
 """,

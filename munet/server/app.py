@@ -12,12 +12,13 @@ from fastapi.responses import HTMLResponse
 
 from munet import __version__
 from munet.errors import nearest
-from munet.server import access, addresses, page
+from munet.server import access, addresses, page, parameters
 from munet.server.limits import BodyLimit
 from munet.server.metrics import Counted
 from munet.server.service import Service
 from munet.serving.prediction import Prediction
 from munet.serving.predictor import softmax
+from munet.store import codec
 from munet.types import TaskName
 
 Top = Annotated[int, Query(ge=1, le=10_000, description="How many classes, most probable first.")]
@@ -50,7 +51,7 @@ _REFUSED: dict[int | str, dict[str, Any]] = {
     404: {"description": "No such task, or nothing at this address."},
     408: {"description": "The body took too long."},
     413: {"description": "Beyond a limit: bytes, images or pixels."},
-    422: {"description": "An image that is damaged or none, or an unusable parameter."},
+    422: {"description": "An image that is damaged or none, or a parameter that is unknown or unusable."},
     429: {"description": "As much as may wait is waiting; see Retry-After."},
     503: {"description": "Not ready yet, or a task whose files are damaged."},
 }
@@ -112,9 +113,16 @@ def make_app(service: Service, tokens: tuple[bytes, ...] = ()) -> FastAPI:
     """
     # Its pages of documentation would fetch scripts from elsewhere; /openapi.json is all of it.
     app = FastAPI(
-        title="munet", version=__version__, docs_url=None, redoc_url=None, openapi_url=None, lifespan=service.lifespan
+        title="munet",
+        version=__version__,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        lifespan=service.lifespan,
+        redirect_slashes=False,  # behind a proxy that speaks https a redirection would lead to http
     )
     known = [Depends(access.check_of(tokens))]
+    checked = [*known, Depends(parameters.check_names)]
 
     @app.get("/", include_in_schema=False)
     async def show_page() -> Response:
@@ -138,13 +146,13 @@ def make_app(service: Service, tokens: tuple[bytes, ...] = ()) -> FastAPI:
     async def openapi() -> Response:
         return _json(app.openapi())
 
-    @app.get("/v1/tasks", dependencies=known, summary="Tasks, their classes, test accuracies and models")
+    @app.get("/v1/tasks", dependencies=checked, summary="Tasks, their classes, test accuracies and models")
     async def tasks() -> Response:
         return _json({"tasks": service.described()})
 
     @app.post(
         "/v1/predict",
-        dependencies=known,
+        dependencies=checked,
         summary="Images to the classes of all tasks",
         response_model=AllPredictions,
         responses=_REFUSED,
@@ -162,7 +170,7 @@ def make_app(service: Service, tokens: tuple[bytes, ...] = ()) -> FastAPI:
 
     @app.post(
         "/v1/tasks/{task:path}/predict",
-        dependencies=known,
+        dependencies=checked,
         summary="Images to the classes of one task",
         response_model=TaskPredictions,
         responses=_REFUSED,
@@ -173,6 +181,7 @@ def make_app(service: Service, tokens: tuple[bytes, ...] = ()) -> FastAPI:
         return _json({"predictions": [own[0] for _, own in answers]})
 
     addresses.name_the_nearest(app)
+    parameters.explain_values(app)
     app.add_middleware(BodyLimit, limits=service.limits)
     app.add_middleware(Counted, metrics=service.metrics)
     return app
@@ -213,4 +222,8 @@ async def _answers(
 
 
 def _json(value: Any) -> Response:
-    return Response(msgspec.json.encode(value), media_type="application/json")
+    try:
+        encoded = msgspec.json.encode(value)
+    except UnicodeEncodeError:  # a name that is no UTF-8, of an upload or of a class's folder
+        encoded = codec.dumps(value)
+    return Response(encoded, media_type="application/json")

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
+import math
 import os
 import socket
 import sys
 from dataclasses import dataclass, field
 from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
 from munet.errors import UserError
 from munet.server import listening
 from munet.text import count, say
+
+if TYPE_CHECKING:
+    from munet.server.limits import Limits
 
 _NEEDED = {
     "fastapi": "fastapi",
@@ -112,27 +117,34 @@ def _check(options: Options) -> None:
     if not 0 <= options.max_wait_ms <= 10_000:
         raise UserError(f"--max_wait_ms={options.max_wait_ms:g}: expected 0 to 10000.")
     for name in ("max_body_mb", "max_images", "max_megapixels", "max_queue", "body_seconds"):
-        if not getattr(options, name) > 0:
-            raise UserError(f"--{name}={getattr(options, name):g}: expected more than 0.")
-    if options.follow < 0:
+        if not 0 < getattr(options, name) < math.inf:
+            raise UserError(f"--{name}={getattr(options, name):g}: expected a number of more than 0.")
+    if not 0 <= options.follow < math.inf:
         raise UserError(f"--follow={options.follow:g}: expected seconds, 0 or more.")
+
+
+def limits_of(options: Options) -> Limits:
+    """What a client may send; whatever one request may hold has room, or it would be told to try again for ever."""
+    from munet.server.limits import Limits
+
+    body_bytes = int(options.max_body_mb * (1 << 20))
+    return Limits(
+        body_bytes=body_bytes,
+        held_bytes=max(Limits.held_bytes, body_bytes),
+        images=min(options.max_images, options.max_queue),
+        pixels=int(options.max_megapixels * 1e6),
+        queue=options.max_queue,
+        body_seconds=options.body_seconds,
+    )
 
 
 def _run(options: Options, tokens: tuple[bytes, ...], bound: socket.socket) -> None:
     from munet.server.app import make_app
-    from munet.server.limits import Limits
     from munet.server.service import Service, Serving
     from munet.training.program.compilation_cache import use_compilation_cache
 
     use_compilation_cache(options.cache_dir)
     sys.setswitchinterval(_SWITCH_SECONDS)
-    limits = Limits(
-        body_bytes=int(options.max_body_mb * (1 << 20)),
-        images=options.max_images,
-        pixels=int(options.max_megapixels * 1e6),
-        queue=options.max_queue,
-        body_seconds=options.body_seconds,
-    )
     serving = Serving(
         options.workdir, options.tasks, options.max_batch, options.max_wait_ms / 1000, follow=options.follow
     )
@@ -140,7 +152,7 @@ def _run(options: Options, tokens: tuple[bytes, ...], bound: socket.socket) -> N
     def fail() -> None:
         server.should_exit = True
 
-    service = Service(serving, limits, _say, on_failure=fail)
+    service = Service(serving, limits_of(options), _say, on_failure=fail)
     server = listening.server(make_app(service, tokens), _ENDING_SECONDS)
     server.run(sockets=[bound])
     if service.failure is not None:

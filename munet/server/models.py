@@ -95,21 +95,21 @@ class Models:
         return self.together.tasks
 
     def read(self, data: bytes, tasks: Sequence[TaskName]) -> Image:
-        """Decodes an image for some tasks' models.
+        """Decodes an image for some tasks' models; those that went since they were asked for are passed over.
 
         Raises:
           BadImageError: it is damaged, or none.
         """
-        kinds = dict.fromkeys(self.together.kind_of[task] for task in tasks)
+        kinds = dict.fromkeys(self.together.kind_of[task] for task in tasks if task in self.tasks)
         return Image({kind: kind.read(data) for kind in kinds}, tasks)
 
     def answer(self, images: Sequence[Image]) -> list[dict[TaskName, Answer]]:
-        """What the wanted models say of each image; of tasks that are served no more, nothing."""
+        """What the wanted models say of each image; nothing of tasks that are not served, or were not when it came."""
         places, together = self.together.places, self.together
         wanted = np.zeros((len(images), len(places)), np.bool_)
         pixels: dict[Inputs, list[Pixels]] = {kind: [] for kind in together.kinds}
         for index, image in enumerate(images):
-            served = [task for task in image.tasks if task in places]
+            served = [task for task in image.tasks if task in places and together.kind_of[task] in image.pixels]
             wanted[index, [places[task] for task in served]] = True
             for kind in dict.fromkeys(together.kind_of[task] for task in served):
                 pixels[kind].append(image.pixels[kind])
@@ -136,10 +136,9 @@ def check_size(data: bytes, max_pixels: int) -> int:
       max_pixels: more need not be counted.
     """
     try:
-        header = photos.read_header(data)
+        return photos.num_pixels(data)
     except photos.BadImageError as error:
         return max_pixels + 1 if "more than" in str(error) else 0
-    return header.width * header.height
 
 
 def open_tasks(workdir: str, chosen: Sequence[TaskName]) -> tuple[RunView, tuple[TaskName, ...]]:

@@ -128,7 +128,7 @@ class Service:
         found: list[dict[TaskName, Answer]] = await asyncio.gather(*waiting)
         for task in tasks:
             if not all(task in answers for answers in found):
-                raise HTTPException(503, f"Task {task!r} is served no more; its files are damaged.")
+                raise HTTPException(503, f"Task {task!r} is served no more: it is forgotten, or its files are damaged.")
             self.metrics.images.labels(task).inc(len(found))
         return [(upload.name, answers) for upload, answers in zip(uploads, found, strict=True)]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.util
 import json
@@ -124,6 +125,19 @@ def test_the_example_of_the_npz(tmp_path: Path) -> None:
     ran = subprocess.run([sys.executable, "-c", script], cwd=folder, capture_output=True, text=True, timeout=300)
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout.strip() == system.predict("task1", [picture]).names[0]
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")  # a few lines need not close their files
+def test_the_example_of_the_npz_shrinks_as_munet_does(tmp_path: Path) -> None:
+    system = munet.open(str(workdir(tmp_path, **PLAIN)))
+    folder = system.export("task1", tmp_path / "out", "npz")
+    picture = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    Image.fromarray(picture).save(folder / "image.png")
+    (example,) = re.findall(r"```python\n(.*?)```", (folder / CARD).read_text(), re.DOTALL)
+    names: dict[str, Any] = {}
+    with contextlib.chdir(folder):
+        exec(example, names)  # what the card says to run
+    np.testing.assert_allclose(names["logits"], system.predictor("task1").logits([picture]), atol=1e-4)
 
 
 def test_another_image_size_and_smoothing(tmp_path: Path) -> None:
@@ -345,7 +359,7 @@ def test_a_check_sees_what_was_changed(tmp_path: Path, capsys: pytest.CaptureFix
     assert run(f"--workdir={place}", f"--check={out}") == 2
     manifest = json.loads((out / MANIFEST).read_text())
     for changed, message in [
-        ({"components": {}}, "with other layers: export it again"),
+        ({"components": {}}, "with other layers: export it again, or give as --workdir the run"),
         ({"task": "task7"}, "There is no task 'task7'"),
         ({"kind": "onnx"}, "is not what this version of munet writes"),
         ({"files": {"../run/lock": "0"}}, "is not what this version of munet writes"),
@@ -356,6 +370,16 @@ def test_a_check_sees_what_was_changed(tmp_path: Path, capsys: pytest.CaptureFix
     (out / MANIFEST).write_text("{")
     assert run(f"--workdir={place}", f"--check={out}") == 2
     assert "is damaged" in capsys.readouterr().err
+
+
+def test_a_check_is_told_with_which_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_run(tmp_path / "runs" / "demo")
+    assert run("--task=task1", "--output=out") == 0  # as all commands do without --workdir
+    assert run("--check=out") == 2
+    assert "--check=out: say which run it was exported from, too: --workdir=DIR" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("format", ["safetensors", "stablehlo"])

@@ -16,6 +16,10 @@ from munet.server.limits import Limits
 from munet.server.service import Service, Serving
 
 
+def as_bytes(header: str | bytes) -> bytes:
+    return header if isinstance(header, bytes) else header.encode()
+
+
 @pytest.mark.parametrize(
     ("header", "code"),
     [
@@ -25,16 +29,19 @@ from munet.server.service import Service, Serving
         ("Bearer \u00e4".encode(), 401),
         ("Bearer first", 503),  # nothing is loaded here
         ("bearer second", 503),
+        ("Bearer schl\u00fcssel".encode(), 503),
     ],
 )
-def test_only_bearers_of_a_token_are_answered(header: str | None, code: int, tmp_path: Path) -> None:
-    (tmp_path / "tokens").write_text("first\n\n  second \n")
+def test_only_bearers_of_a_token_are_answered(header: str | bytes | None, code: int, tmp_path: Path) -> None:
+    (tmp_path / "tokens").write_text("first\n\n  second \nschl\u00fcssel\n", encoding="utf-8")
     service = Service(Serving("nowhere"), Limits(), print)
     app = make_app(service, read_tokens(str(tmp_path / "tokens")))
 
+    headers = httpx.Headers({} if header is None else [(b"authorization", as_bytes(header))])
+
     async def ask(path: str, method: str = "GET") -> httpx.Response:
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
-            return await client.request(method, path, headers={} if header is None else {"authorization": header})
+            return await client.request(method, path, headers=headers)
 
     for path, method in [("/v1/tasks", "GET"), ("/v1/predict", "POST"), ("/v1/tasks/a/predict", "POST")]:
         assert asyncio.run(ask(path, method)).status_code == code
@@ -47,6 +54,12 @@ def test_only_bearers_of_a_token_are_answered(header: str | None, code: int, tmp
 def test_a_file_without_tokens(tmp_path: Path) -> None:
     (tmp_path / "tokens").write_text("\n \n")
     with pytest.raises(UserError, match="no token in it"):
+        read_tokens(str(tmp_path / "tokens"))
+
+
+def test_a_file_that_is_too_large_to_be_one_of_tokens(tmp_path: Path) -> None:
+    (tmp_path / "tokens").write_text(100_000 * "x")  # the start of a token is none
+    with pytest.raises(UserError, match="more than 65,536 bytes"):
         read_tokens(str(tmp_path / "tokens"))
 
 

@@ -159,6 +159,14 @@ def test_a_client_that_goes_away(server: Running) -> None:
         connection.sendall(b"POST /v1/predict HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nabc")
 
 
+@pytest.mark.parametrize(("charset", "name"), [("unicode_escape", b"\\ud800"), ("utf-7", b"+2AA-")])
+def test_a_name_that_no_utf_8_can_hold(charset: str, name: bytes, server: Running) -> None:
+    body = PART.replace(b"a.png", name) + png() + b"\r\n--line--\r\n"
+    response = post(server, body, f"{FORM}; charset={charset}")
+    assert response.status_code == 200, response.text
+    assert response.json()["predictions"][0]["image"] == "\ud800"
+
+
 @pytest.mark.parametrize(
     ("method", "path", "code"),
     [

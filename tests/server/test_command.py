@@ -165,7 +165,7 @@ def test_a_package_that_is_missing(stored: Path, capsys: pytest.CaptureFixture[s
         (["--tasks=plaim"], "Did you mean 'plain'"),
         (["--port=70000"], "expected 0 to 65535"),
         (["--max_batch=257"], "expected 1 to 256"),
-        (["--max_images=0"], "expected more than 0"),
+        (["--max_images=0"], "expected a number of more than 0"),
         (["--follow=-1"], "expected seconds"),
         (["--host=no such host", "--port=0"], "--host=no such host"),
         (["--token_file=missing"], "--token_file=missing: cannot be read"),
