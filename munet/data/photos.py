@@ -17,7 +17,7 @@ from pathlib import Path
 
 from PIL import Image, JpegImagePlugin, UnidentifiedImageError
 
-from munet.data import conversion
+from munet.data import conversion, png_chunks
 from munet.data.conversion import BadImageError, Side
 from munet.data.images import Pixels
 from munet.data.room import DECODING
@@ -71,8 +71,15 @@ def read_header(data: bytes) -> ImageHeader:
       BadImageError: no image of a known format, or too large.
     """
     with _opened(data) as image:
-        height, width = conversion.upright_size(image)
+        height, width = _upright_size(image, data)
         return ImageHeader(width, height, conversion.is_grey(image))
+
+
+def _upright_size(image: Image.Image, data: bytes) -> tuple[int, int]:
+    """As `conversion.upright_size`; of a PNG Pillow would decode all to learn that nothing turns it."""
+    if image.format == "PNG" and not png_chunks.may_be_turned(data):
+        return image.height, image.width
+    return conversion.upright_size(image)
 
 
 def _as_it_is(pixels: Pixels) -> Pixels:
@@ -127,7 +134,7 @@ def decode_as(
 
 
 def num_pixels(data: bytes) -> int:
-    """The pixels that an image file claims; none is decoded, as `read_header` may for the orientation.
+    """The pixels that an image file claims; none is decoded, as `read_header` may for metadata of a PNG.
 
     Raises:
       BadImageError: no image of a known format, or too large.

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
-from munet.data import photos
+from munet.data import photos, png_chunks
 from munet.data.photos import BadImageError, ImageHeader, decode, read_header
 from munet.data.value_range import ValueRange
 
@@ -207,3 +207,49 @@ def test_damaged_files_write_nothing_into_the_log(
     with photos.quietly(), pytest.raises(BadImageError, match="no image in a known format"):
         read_header(data[:samples] + struct.pack("<H", 60_000) + data[samples + 2 :])
     assert capsys.readouterr().err == ""
+
+
+def test_the_header_of_a_png_is_read_without_its_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pillow decodes all of a PNG that is asked for its orientation, which may stand behind the pixels."""
+    loads, prepare = list[str](), PngImagePlugin.PngImageFile.load_prepare
+
+    def counted(image: PngImagePlugin.PngImageFile) -> None:
+        loads.append(str(image.format))
+        prepare(image)
+
+    monkeypatch.setattr(PngImagePlugin.PngImageFile, "load_prepare", counted)
+    plain = encoded(Image.fromarray(FLAT), "PNG", pnginfo=texts(Comment="nothing of interest"))
+    assert read_header(plain) == ImageHeader(8, 12, is_grey=False)
+    assert not loads
+    behind = exif_behind_the_pixels(turned(MADE, 6, "PNG"))
+    header = read_header(behind)
+    assert (header.width, header.height) == (32, 48)
+    assert loads == ["PNG"]
+
+
+def test_a_png_turned_by_a_text_is_upright() -> None:
+    data = encoded(Image.fromarray(FLAT), "PNG", pnginfo=texts(**{"XML:com.adobe.xmp": '<x tiff:Orientation="6"/>'}))
+    assert read_header(data) == ImageHeader(12, 8, is_grey=False)
+    assert decode(data, None).shape == (8, 12, 3)
+
+
+@pytest.mark.parametrize("size", [0, 7, 9, 20, 45, -1])
+def test_chunks_of_a_file_that_is_cut_off(size: int) -> None:
+    data = encoded(Image.fromarray(FLAT), "PNG")
+    assert not png_chunks.may_be_turned(data[:size])
+
+
+def texts(**given: str) -> PngImagePlugin.PngInfo:
+    info = PngImagePlugin.PngInfo()
+    for keyword, text in given.items():
+        info.add_text(keyword, text)
+    return info
+
+
+def exif_behind_the_pixels(data: bytes) -> bytes:
+    """The same PNG with its eXIf chunk at the end."""
+    start = data.index(b"eXIf") - 4
+    (length,) = struct.unpack_from(">I", data, start)
+    chunk = data[start : start + 12 + length]
+    end = data.index(b"IEND") - 4
+    return data[:start] + data[start + len(chunk) : end] + chunk + data[end:]
