@@ -16,7 +16,7 @@ from munet.data.uris import absolute
 from munet.errors import UserError, WorkdirError
 from munet.progress import events
 from munet.progress.events import Notify
-from munet.run import runs
+from munet.run import runs, setting_notes
 from munet.run.deadline import Deadline, TimeIsUpError
 from munet.run.dry_run import describe_extension
 from munet.run.extension import Extension, Request, known_extension, plan_extension
@@ -61,14 +61,23 @@ def extend(
     if to and not is_copied:
         new_workdir.check_places(workdir, to, "extended")
     system = view.open(place)
-    extension = known_extension(system, request) if is_copied else plan_extension(system, request)
+    # What is asked for once more is the run's: the copy has it already.
+    extension = known_extension(system, replace(request, again=False)) if is_copied else plan_extension(system, request)
     if extension is None:
         raise WorkdirError(
             f"--to={to} is a copy of {workdir} that was extended otherwise: give a new or empty directory, or extend "
             f"that copy (--workdir={to} --in_place)."
         )
+    if extension.is_there and to and not is_copied:
+        instead = "for as many again add --again" if system.is_complete else "go on with it in its place, --in_place"
+        raise WorkdirError(
+            f"--to={to}: the run in {workdir} is extended by these phases already ({', '.join(extension.phases)}): "
+            f"{instead}."
+        )
     if extension.config.runtime.compare and not extension.new:
         raise UserError("--config.compare trains the new tasks with baselines, and there are none: leave it out.")
+    for text in setting_notes.new_notes(system.plan.settings[-1].experiment, extension.config):
+        notify(events.Note(text))
     deadline = Deadline(extension.config.runtime.max_hours)
     grown = Grown.prepare(system, extension, lambda text: notify(events.Note(text)), arrays)
     if dry_run:
@@ -82,7 +91,8 @@ def extend(
     try:
         runs.go_on(grown, to or place, notify, deadline)
         if grown.entry is None and system.is_complete:
-            notify(events.Note(f"The run in {system.workdir} has these phases; for further ones like them: --again."))
+            more = f"--workdir={to} --in_place --again" if is_copied else "--again"
+            notify(events.Note(f"The run in {system.workdir} has these phases; for further ones like them: {more}."))
         for kind in extension.config.runtime.compare:
             _extend_baseline(kind, to or place, extension, request, notify, deadline, arrays)
     except TimeIsUpError as error:

@@ -38,6 +38,17 @@ def notes(config: Config) -> Iterator[str]:
         yield from _more_than_evolution(one.experiment)
 
 
+def new_notes(before: Experiment, config: Config) -> list[str]:
+    """Those of `notes` that do not hold of earlier phases of the run, for whoever extends it.
+
+    Args:
+      before: the settings of the phases before.
+      config: those of the further ones, and the baselines that are asked for now.
+    """
+    known = set(notes(Config(before)))
+    return [text for text in notes(config) if text not in known]
+
+
 def _changed(experiment: Experiment, names: tuple[str, ...]) -> list[str]:
     """Those of some settings that are not the paper's, with their values."""
     found = [(name, getattr(experiment, name)) for name in names]
