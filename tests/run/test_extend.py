@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ import munet
 from munet.cli.main import main
 from munet.compression import choice
 from munet.compression.finished import compress_run
-from munet.config import Config
+from munet.config import Baseline, Config
 from munet.errors import UserError, WorkdirError
 from munet.progress import events
 from munet.report import history
@@ -29,6 +30,7 @@ from munet.run.grown import Grown
 from munet.run.run_time import TimedProgram
 from munet.store import Store, journal
 from munet.system import view
+from munet.system.baselines import baseline_workdir
 from munet.training.placement.devices import DeviceLayout
 from munet.training.program.optimizer import UpdateRule
 from munet.training.program.signature import Signature
@@ -220,6 +222,22 @@ def test_the_same_call_is_known_however_it_names_its_phases(again: bool, run: Pa
     with pytest.raises(WorkdirError, match=r"is extended by these phases already .*: go on with it .*--in_place"):
         extending.extend(str(run), asked, lambda _: None, to=str(run.parent / "new"))
     assert not (run.parent / "new").exists()
+
+
+def test_a_baseline_that_cannot_be_extended_so_is_refused_before_anything_is_trained(run: Path, data: Path) -> None:
+    plain = config(data, "left")
+    baseline = replace(plain, experiment=replace(plain.experiment, baseline=Baseline("full")))
+    with pytest.raises(Stop):
+        runs.evolve(baseline, baseline_workdir(str(run), "full"), until(events.RunStarted))
+
+    def configure(given: Config) -> Config:
+        given = request(data, "right", cycles_per_child=1).configure(given)
+        return replace(given, runtime=replace(given.runtime, compare=("full",)))
+
+    before = contents(run)
+    with pytest.raises(UserError, match=r"(?s)baselines/full.*phase of left is open"):
+        extending.extend(str(run), Request(configure), lambda _: None)
+    assert contents(run) == before
 
 
 def test_what_new_settings_do_not_do_is_said_once(run: Path, data: Path) -> None:
