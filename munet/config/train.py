@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from munet.config.evolve import Baseline, BaselineKind, Defaults, Experiment, Schedule, SearchSpace
 from munet.config.rules import Rules, image_size, length, num_blocks, tasks, variant
-from munet.config.values import Automatic, CropShare, HueShare, NonNegative, Positive, Range, Share, Width
+from munet.config.values import Automatic, CropShare, HueShare, Momentum, NonNegative, Positive, Range, Share, Width
 
 Method = Literal["shared", "shared_adapters", "separate"]
 METHODS: dict[Method, str] = {  # what people call them
@@ -26,7 +26,7 @@ class JointDefaults:
     learning_rate: Annotated[float, Range(0, 100, excluded=0)] = 0.01  # of the schedule's peak; constant runs at half
     schedule: Schedule = "cosine"  # over the whole training; restarts: again after each measurement of validation
     warmup_ratio: Share = 0.1  # share of the rounds that rise to the peak
-    momentum: Share = 0.9  # of SGD and RMSprop
+    momentum: Momentum = 0.9  # of SGD and RMSprop
     nesterov: bool = False  # look-ahead momentum, of SGD
     # smallest share of the image that a random crop keeps; 1: no crop
     crop_area_min: CropShare = 0.05

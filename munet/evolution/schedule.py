@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from munet.config import Experiment
 from munet.data import loader
@@ -115,6 +116,12 @@ def check_budget(experiment: Experiment, task: TaskInfo) -> None:
         iterations = num_task_iterations(experiment)
         listed = ", ".join(map(str, stages.stages(experiment)))
         batches = budget * one // (needed * experiment.batch_size)  # of any task: none has larger ones
+        while batches and not _pays(
+            replace(experiment, max_batches_per_cycle=batches, min_batches_per_cycle=batches), task
+        ):
+            batches -= 1
+        while not _pays(more := replace(experiment, images_per_task=needed * iterations), task):
+            needed = images_of_phase(more, task)  # its first stages take some of what it has more
         instead = (
             f"make cycles shorter (--config.max_batches_per_cycle={batches} --config.min_batches_per_cycle={batches})"
             if batches
@@ -125,6 +132,11 @@ def check_budget(experiment: Experiment, task: TaskInfo) -> None:
             f"{task.name!r}: a cycle of it is {one:,} images, and {listed} need at least "
             f"{needed:,}. Give --config.images_per_task={needed * iterations} or more, or {instead}."
         )
+
+
+def _pays(experiment: Experiment, task: TaskInfo) -> bool:
+    """Whether a phase's budget pays for all of its children."""
+    return images_of_phase(experiment, task) <= images_per_phase(experiment)
 
 
 def streams_per_child(experiment: Experiment) -> bool:

@@ -13,10 +13,10 @@ from munet.config import Config
 from munet.config.evolve import BaselineKind
 from munet.data.open_settings import NO_ARRAYS, Arrays
 from munet.data.uris import absolute
-from munet.errors import UserError, WorkdirError
+from munet.errors import ConfigError, UserError, WorkdirError
 from munet.progress import events
 from munet.progress.events import Notify
-from munet.run import runs
+from munet.run import runs, setting_notes
 from munet.run.deadline import Deadline, TimeIsUpError
 from munet.run.dry_run import describe_extension
 from munet.run.extension import Extension, Request, known_extension, plan_extension
@@ -25,6 +25,7 @@ from munet.store import Store, new_workdir
 from munet.store.folders import is_remote
 from munet.system import view
 from munet.system.baselines import baseline_workdir
+from munet.system.view import RunView
 from munet.text import count
 
 
@@ -61,14 +62,25 @@ def extend(
     if to and not is_copied:
         new_workdir.check_places(workdir, to, "extended")
     system = view.open(place)
-    extension = known_extension(system, request) if is_copied else plan_extension(system, request)
+    # What is asked for once more is the run's: the copy has it already.
+    extension = known_extension(system, replace(request, again=False)) if is_copied else plan_extension(system, request)
     if extension is None:
         raise WorkdirError(
             f"--to={to} is a copy of {workdir} that was extended otherwise: give a new or empty directory, or extend "
             f"that copy (--workdir={to} --in_place)."
         )
+    if extension.is_there and to and not is_copied:
+        instead = "for as many again add --again" if system.is_complete else "go on with it in its place, --in_place"
+        raise WorkdirError(
+            f"--to={to}: the run in {workdir} is extended by these phases already ({', '.join(extension.phases)}): "
+            f"{instead}."
+        )
     if extension.config.runtime.compare and not extension.new:
         raise UserError("--config.compare trains the new tasks with baselines, and there are none: leave it out.")
+    for kind in extension.config.runtime.compare:  # hours before it is its turn
+        _extended_baseline(baseline_workdir(place, kind), extension, request)
+    for text in setting_notes.new_notes(system.plan.settings[-1].experiment, extension.config):
+        notify(events.Note(text))
     deadline = Deadline(extension.config.runtime.max_hours)
     grown = Grown.prepare(system, extension, lambda text: notify(events.Note(text)), arrays)
     if dry_run:
@@ -82,7 +94,8 @@ def extend(
     try:
         runs.go_on(grown, to or place, notify, deadline)
         if grown.entry is None and system.is_complete:
-            notify(events.Note(f"The run in {system.workdir} has these phases; for further ones like them: --again."))
+            more = f"--workdir={to} --in_place --again" if is_copied else "--again"
+            notify(events.Note(f"The run in {system.workdir} has these phases; for further ones like them: {more}."))
         for kind in extension.config.runtime.compare:
             _extend_baseline(kind, to or place, extension, request, notify, deadline, arrays)
     except TimeIsUpError as error:
@@ -116,13 +129,9 @@ def _extend_baseline(
 ) -> None:
     """Trains the new tasks with a baseline: in the run that there is of it, or else in one of these tasks alone."""
     place, runtime = baseline_workdir(workdir, kind), replace(extension.config.runtime, compare=())
-    if len(Store(place).journal):
-        system = view.open(place)
-        is_of_these = system.plan.last_extension is None and [*extension.new] == [task.name for task in system.tasks]
-        if not is_of_these:
-            own = Request(lambda config: replace(request.configure(config), runtime=runtime))
-            runs.go_on(Grown.prepare(system, plan_extension(system, own), arrays=arrays), place, notify, deadline)
-            return
+    if found := _extended_baseline(place, extension, request):
+        runs.go_on(Grown.prepare(*found, arrays=arrays), place, notify, deadline)
+        return
     experiment = extension.config.experiment
     experiment = replace(
         experiment,
@@ -131,3 +140,22 @@ def _extend_baseline(
         baseline=replace(experiment.baseline, kind=kind),
     )
     runs.start_or_go_on(Config(experiment, runtime), place, notify, deadline, arrays)
+
+
+def _extended_baseline(workdir: str, extension: Extension, request: Request) -> tuple[RunView, Extension] | None:
+    """The run that there is of a baseline, and by what it is to be extended; None: there is none of other tasks.
+
+    Raises:
+      ConfigError: it cannot be extended so.
+    """
+    if not len(Store(workdir).journal):
+        return None
+    system = view.open(workdir)
+    if system.plan.last_extension is None and [*extension.new] == [task.name for task in system.tasks]:
+        return None
+    runtime = replace(extension.config.runtime, compare=())
+    try:
+        own = Request(lambda config: replace(request.configure(config), runtime=runtime))
+        return system, plan_extension(system, own)
+    except ConfigError as error:
+        raise ConfigError([f"{workdir}: {problem}" for problem in error.problems]) from error

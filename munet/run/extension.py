@@ -30,7 +30,7 @@ class Request:
       configure: makes of the newest settings of a run, without tasks, those of the extension: its `tasks` are the new
         ones. It raises `UserError` where that cannot be.
       iterations: by task how many phases it gets; of new tasks that are not named: `num_task_iterations`.
-      again: a further extension also where the run's last one was the same.
+      again: a further extension also where the run's last one was the same and is complete.
     """
 
     configure: Callable[[Config], Config] = lambda config: config
@@ -82,7 +82,8 @@ def known_extension(system: RunView, request: Request) -> Extension | None:
     """
     found = _asked_for(system, request)
     is_there = not found.settings and (tuple(found.new), found.phases) == system.plan.last_extension
-    return replace(found, is_there=True) if is_there and not request.again else None
+    # One that was interrupted is gone on with, also where it was asked for once more.
+    return replace(found, is_there=True) if is_there and not (request.again and system.is_complete) else None
 
 
 def plan_extension(system: RunView, request: Request) -> Extension:
@@ -123,7 +124,9 @@ def _phases(
     plan: Plan, new: Sequence[TaskName], iterations: Mapping[TaskName, int], usual: int
 ) -> tuple[TaskName, ...]:
     """The task of each phase: round after round, those that the run has first, each as often as it is to be."""
-    number = {task.name: iterations[task.name] for task in plan.tasks if task.name in iterations}
+    # The new ones may be among the plan's already: the same call once more must come to the same order.
+    old = [task.name for task in plan.tasks if task.name not in new]
+    number = {name: iterations[name] for name in old if name in iterations}
     number |= {name: iterations.get(name, usual) for name in new}
     rounds = range(max(number.values(), default=0))
     return tuple(name for one in rounds for name in number if one < number[name])

@@ -33,9 +33,22 @@ def notes(config: Config) -> Iterator[str]:
         yield from _unread(experiment)
         yield from _nothing_to_choose(experiment)
         yield from _nothing_to_vary(experiment)
+        yield from _nothing_to_insert(experiment)
+        yield from _free_size(experiment)
         yield from _unordered(experiment)
     for one in (config, *baselines(config)):
         yield from _more_than_evolution(one.experiment)
+
+
+def new_notes(before: Experiment, config: Config) -> list[str]:
+    """Those of `notes` that do not hold of earlier phases of the run, for whoever extends it.
+
+    Args:
+      before: the settings of the phases before.
+      config: those of the further ones, and the baselines that are asked for now.
+    """
+    known = set(notes(Config(before)))
+    return [text for text in notes(config) if text not in known]
 
 
 def _changed(experiment: Experiment, names: tuple[str, ...]) -> list[str]:
@@ -100,6 +113,24 @@ def _nothing_to_vary(experiment: Experiment) -> Iterator[str]:
         f"{what if chances[1:] == [1] else 'their batches'} alone. Give several values of a setting, or a "
         "clone_probability between 0 and 1, or fewer children and longer training (--config.stages=explore:1,train:1)."
     )
+
+
+def _nothing_to_insert(experiment: Experiment) -> Iterator[str]:
+    exploring = any(stage.kind == "explore" for stage in phases.stages(experiment))
+    if exploring and experiment.insertion_probability and not insertions(experiment):
+        yield (
+            f"experiment.insertion_probability = {experiment.insertion_probability:g} has no effect here: there are no "
+            f"insertions (insertions = {experiment.insertions!r}, insert_adapters = {experiment.insert_adapters})."
+        )
+
+
+def _free_size(experiment: Experiment) -> Iterator[str]:
+    """How size is counted, where it costs nothing; a penalty that grows, where there is no time for it."""
+    if experiment.scale_factor == 1:
+        if ignored := _changed(experiment, ("size_penalty", "root_users")):
+            yield f"{_have(ignored)}: at experiment.scale_factor = 1, size costs nothing."
+    elif experiment.size_penalty == "growing" and sum(stage.trains for stage in phases.stages(experiment)) == 1:
+        yield "experiment.size_penalty = 'growing' has no effect here: a phase has one stage that trains."
 
 
 def _listed(exploring: list[Stage]) -> str:

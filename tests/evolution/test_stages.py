@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import replace
 from typing import Any
@@ -149,6 +150,21 @@ def test_cycles_as_short_as_the_refusal_says_are_paid_for(images: int, batches: 
     longer = {"max_batches_per_cycle": batches + 1, "min_batches_per_cycle": batches + 1}
     with pytest.raises(UserError):
         schedule.check_budget(race(images_per_task=images, **longer), TASKS[0])
+
+
+@pytest.mark.parametrize(
+    "stages", [("explore:1", "evolve:6", "narrow:4", "train:17"), ("explore:5", "train:6x2", "evolve:7", "narrow:15")]
+)
+def test_what_the_refusal_says_is_enough_where_later_stages_are_wide(stages: tuple[str, ...]) -> None:
+    """A larger budget gives the first stages longer trainings too, so the missing images alone are not enough."""
+    given = {"stages": stages, "images_per_task": 15_000}
+    with pytest.raises(UserError) as caught:
+        schedule.check_budget(race(**given), TASKS[0])
+    found = re.search(r"images_per_task=(\d+) or more, .*batches_per_cycle=(\d+)\)", str(caught.value))
+    assert found is not None
+    schedule.check_budget(race(**given | {"images_per_task": int(found[1])}), TASKS[0])
+    batches = dict.fromkeys(("max_batches_per_cycle", "min_batches_per_cycle"), int(found[2]))
+    schedule.check_budget(race(**given | batches), TASKS[0])
 
 
 def test_a_budget_below_a_batch_for_every_child_asks_for_fewer() -> None:

@@ -13,6 +13,7 @@ import pytest
 
 import munet
 from munet.cli import main
+from munet.config.train import JointDefaults
 from munet.errors import ConfigError, DataError, UserError, WorkdirError
 from munet.joint.run import prepared
 from munet.methods.fine_tuning import job as fine_tuning
@@ -29,6 +30,7 @@ REFUSED: dict[str, tuple[dict[str, Any], type[UserError], str]] = {
     "neither length": ({"num_rounds": 0}, ConfigError, "give the length of training in one of the two"),
     "a wide head": ({"max_head": 1}, ConfigError, r"max_head = 1: first \(2 classes\), second \(2 classes\)"),
     "another root": ({"num_blocks": 4, "variant": "Ti/16"}, UserError, r"--config\.variant=demo/16"),
+    "nothing forgotten": ({"defaults": JointDefaults(momentum=1.0)}, ConfigError, r"momentum = 1\.0: .* 0 to 1, not 1"),
     "no data": ({"tasks": ("npz:/nowhere.npz",)}, DataError, "nowhere"),
 }
 

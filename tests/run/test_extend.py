@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ import munet
 from munet.cli.main import main
 from munet.compression import choice
 from munet.compression.finished import compress_run
-from munet.config import Config
+from munet.config import Baseline, Config
 from munet.errors import UserError, WorkdirError
 from munet.progress import events
 from munet.report import history
@@ -29,6 +30,7 @@ from munet.run.grown import Grown
 from munet.run.run_time import TimedProgram
 from munet.store import Store, journal
 from munet.system import view
+from munet.system.baselines import baseline_workdir
 from munet.training.placement.devices import DeviceLayout
 from munet.training.program.optimizer import UpdateRule
 from munet.training.program.signature import Signature
@@ -171,6 +173,11 @@ def test_a_copy_shares_the_files_that_never_change(run: Path, data: Path, tmp_pa
             copied = tmp_path / "new" / folder / file.name
             assert not copied.exists() or copied.samefile(file)
     assert (tmp_path / "new" / "journal" / "00000000.json").samefile(run / "journal" / "00000000.json")
+    made, told = contents(tmp_path / "new"), list[events.Event]()
+    asked = request(data, "right", again=True)  # of the run, not of its copy
+    extending.extend(str(run), asked, told.append, to=str(tmp_path / "new"))
+    assert contents(tmp_path / "new") == made
+    assert any("new --in_place --again" in event.text for event in told if isinstance(event, events.Note))
     with pytest.raises(WorkdirError, match="extended otherwise"):
         extending.extend(str(run), request(data, "right", num_generations=1), lambda _: None, to=str(tmp_path / "new"))
     for place in (run / "inside", run):
@@ -188,11 +195,65 @@ def test_a_further_phase_is_asked_for_by_name(run: Path, data: Path) -> None:
     assert phases() == [("left", 0), ("left", 1)]
     extending.extend(str(run), once, lambda _: None)  # the same call: it is complete
     assert phases() == [("left", 0), ("left", 1)]
+    with pytest.raises(WorkdirError, match=r"already \(left\): for as many again add --again"):
+        extending.extend(str(run), once, lambda _: None, to=str(run.parent / "new"))
     again = request(data, "right", iterations={"left": 1, "right": 2}, num_generations=1, again=True)
     extending.extend(str(run), again, lambda _: None)
     assert phases()[2:] == [("left", 2), ("right", 0), ("right", 1)]
     assert munet.open(str(run)).num_generations == 2 + 1 + 3
     assert not verify(str(run), remeasure(cache_dir=str(data / "cache"))).problems
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_the_same_call_is_known_however_it_names_its_phases(again: bool, run: Path, data: Path) -> None:
+    """Once interrupted, it is gone on with: also if it asks for more, and for more phases of some new tasks."""
+
+    def configure(given: Config) -> Config:
+        given = request(data, "right").configure(given)
+        given.experiment.tasks = (*given.experiment.tasks, f"other=npz:{data}/right.npz")
+        return given
+
+    asked = Request(configure, {"other": 1, "left": 2}, again)
+    with pytest.raises(Stop):
+        extending.extend(str(run), asked, until(events.RunStarted))
+    found = plan_extension(view.open(str(run)), asked)
+    assert found.is_there
+    assert found.phases == ("left", "right", "other", "left")
+    with pytest.raises(WorkdirError, match=r"is extended by these phases already .*: go on with it .*--in_place"):
+        extending.extend(str(run), asked, lambda _: None, to=str(run.parent / "new"))
+    assert not (run.parent / "new").exists()
+
+
+def test_a_baseline_that_cannot_be_extended_so_is_refused_before_anything_is_trained(run: Path, data: Path) -> None:
+    plain = config(data, "left")
+    baseline = replace(plain, experiment=replace(plain.experiment, baseline=Baseline("full")))
+    with pytest.raises(Stop):
+        runs.evolve(baseline, baseline_workdir(str(run), "full"), until(events.RunStarted))
+
+    def configure(given: Config) -> Config:
+        given = request(data, "right", cycles_per_child=1).configure(given)
+        return replace(given, runtime=replace(given.runtime, compare=("full",)))
+
+    before = contents(run)
+    with pytest.raises(UserError, match=r"(?s)baselines/full.*phase of left is open"):
+        extending.extend(str(run), Request(configure), lambda _: None)
+    assert contents(run) == before
+
+
+def test_what_new_settings_do_not_do_is_said_once(run: Path, data: Path) -> None:
+    told: list[events.Event] = []
+
+    def listen(event: events.Event) -> None:
+        told.append(event)
+        if isinstance(event, events.RunStarted):
+            raise Stop
+
+    asked = request(data, "right", stages=("explore:1x1",))
+    for _ in range(2):
+        with pytest.raises(Stop):
+            extending.extend(str(run), asked, listen)
+    said = [event.text for event in told if isinstance(event, events.Note) and "has no effect" in event.text]
+    assert [text.split()[0] for text in said] == ["experiment.mutation_probability"]
 
 
 def test_a_dry_run_writes_nothing(run: Path, data: Path) -> None:

@@ -44,6 +44,16 @@ def test_nothing_is_said_of_what_ships(name: str) -> None:
         ({**FIXED, "stages": ("explore:4", "explore:2", "train:1")}, "explore:4, explore:2 have nothing to explore"),
         ({**FIXED, "insertion_probability": 1.0}, "differ in their batches or the first values of what is inserted"),
         (
+            {**RACE, "insertion_probability": 1.0, "insert_adapters": False},
+            "= 1 has no effect here: there are no insertions",
+        ),
+        (
+            {"root_users": "all_tasks"},
+            "root_users = 'all_tasks' has no effect here: .*scale_factor = 1",
+        ),
+        ({**RACE, "size_penalty": "growing"}, "size_penalty = 'growing' has no effect here: .*scale_factor = 1"),
+        ({"size_penalty": "growing", "scale_factor": 0.3, "num_generations": 1}, "a phase has one stage that trains"),
+        (
             {"search_space": SearchSpace(learning_rate=(0.1, 0.01, 0.2))},
             r"learning_rate = \(0.1, 0.01, 0.2\) is in no order.* \(0.01, 0.1, 0.2\)",
         ),
@@ -73,6 +83,7 @@ def test_what_has_no_effect_is_said_once(changes: dict[str, Any], says: str) -> 
         {**RACE, "stages": ("race", "compress"), "compression_tolerance": 2.0},
         {"num_generations": 4, "children_per_generation": 2, "mutation_probability": 0.2},
         {"seed_choice": "fit", "max_seed_parents": 2},
+        {"size_penalty": "growing", "root_users": "all_tasks", "scale_factor": 0.3},
         {"seed_choice": "fit", "baseline": Baseline("full")},
         {**FIXED, "clone_probability": 0.5},
         {**FIXED, "stages": ("explore:1", "train:1")},
