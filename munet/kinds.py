@@ -282,7 +282,7 @@ def _of_generated_roots(config: MuirConfig) -> Mapping[str, Any]:
 
 
 _ACCURACIES = Comparison("accuracies", Later("munet.suites.report:Report"))
-_NOT_AS_A_RUN = ", which is not read as a run is: `munet status --workdir={workdir}` shows"
+_NOT_AS_A_RUN = ", which this command does not read: `munet status --workdir={workdir}` shows"
 
 KINDS: tuple[Kind, ...] = (
     Kind(
