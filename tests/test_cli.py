@@ -136,6 +136,7 @@ def test_help_names_all_that_ships(commands: tuple[str, ...], folder: str) -> No
         (["graph", "--workdir=nothing"], ["nothing"]),
         (["graph", "--format=pdf"], ["pdf"]),
         (["data", "builtin:digis"], ["'digits'"]),
+        (["data", "builtin:digits?classes=0,4,x=folder:b"], ["munet data 'builtin:digits?classes=0,4' x=folder:b"]),
     ],
 )
 def test_bad_input_gives_2_a_message_and_leaves_nothing(

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from munet.errors import UserError
 from munet.paths import expanded
 from munet.text import plain_console, say, say_beside
-
-if TYPE_CHECKING:
-    pass
 
 
 def data(
@@ -48,6 +46,10 @@ def data(
 
     if not 0 <= max_bad_images <= 1:
         raise UserError(f"--max_bad_images={max_bad_images:g}: expected a share in [0, 1], e.g. 0.01.")
+    for given in tasks:
+        if len(several := _apart(given)) > 1:
+            advice = f"munet data {shlex.join(several)}"
+            raise UserError(f"{given!r} is several tasks: give them apart, without commas:", advice)
     if to_folder:
         from munet.report.data.to_folder import check_target, write_folder
 
@@ -101,3 +103,10 @@ def roots(name: str, json: bool, cache_dir: str) -> None:
     from munet.roots import listing
 
     listing.describe_one(name, json, cache_dir) if name else listing.list_all(json, cache_dir)
+
+
+def _apart(tasks: str) -> list[str]:
+    """The tasks of one argument, which commas separate as they do in `--config.tasks`."""
+    from munet.data.uris import SCHEMES
+
+    return re.split(rf",(?=(?:[^,:=/]+=)?(?:{'|'.join(SCHEMES)}):)", tasks)

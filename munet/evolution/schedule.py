@@ -12,6 +12,7 @@ from munet.evolution import stages
 from munet.types import TaskInfo
 
 FORWARD_SHARE = 3  # forward passes that cost as much as training on an image: forward and backward, twice as long
+_FEWEST_STAGES, _FEWEST_CHILDREN, _SMALL_BATCH = "explore:2,train:1", 3, 16  # what a refused budget is told to take
 
 
 def is_baseline(experiment: Experiment) -> bool:
@@ -122,21 +123,28 @@ def check_budget(experiment: Experiment, task: TaskInfo) -> None:
             batches -= 1
         while not _pays(more := replace(experiment, images_per_task=needed * iterations), task):
             needed = images_of_phase(more, task)  # its first stages take some of what it has more
-        instead = (
-            f"make cycles shorter (--config.max_batches_per_cycle={batches} --config.min_batches_per_cycle={batches})"
-            if batches
-            else "take fewer children or smaller batches (--config.stages=explore:2,train:1 --config.batch_size=16)"
-        )
+        fewest = budget // (_FEWEST_CHILDREN * _SMALL_BATCH)
+        if batches:
+            instead = f", or make cycles shorter ({_cycles_of(batches)})"
+        elif fewest:
+            few = f"--config.stages={_FEWEST_STAGES} --config.batch_size={_SMALL_BATCH} {_cycles_of(fewest)}"
+            instead = f", or take fewer children or smaller batches ({few})"
+        else:
+            instead = ""
         raise UserError(
             f"experiment.images_per_task = {experiment.images_per_task:,} does not pay for the stages of "
             f"{task.name!r}: a cycle of it is {one:,} images, and {listed} need at least "
-            f"{needed:,}. Give --config.images_per_task={needed * iterations} or more, or {instead}."
+            f"{needed:,}. Give --config.images_per_task={needed * iterations} or more{instead}."
         )
 
 
 def _pays(experiment: Experiment, task: TaskInfo) -> bool:
     """Whether a phase's budget pays for all of its children."""
     return images_of_phase(experiment, task) <= images_per_phase(experiment)
+
+
+def _cycles_of(batches: int) -> str:
+    return f"--config.max_batches_per_cycle={batches} --config.min_batches_per_cycle={batches}"
 
 
 def streams_per_child(experiment: Experiment) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -80,11 +81,16 @@ def predict(options: Options) -> bool:
     models, is_whole = _opened_models(options)
     problems: list[str] = []
     count = num_bad = 0
-    with _opened(options.output) as stream, _surrogates(sys.stdin):
+    # The first path is asked for before the output is opened: where there is none, a file of before stays as it was.
+    with (
+        _surrogates(sys.stdin),
+        contextlib.nullcontext(_some_paths(options.images)) as paths,
+        _opened(options.output) as stream,
+    ):
         form = _form(options, stream, models)
         progress = _Progress(is_shown=stream is not sys.stdout or not stream.isatty())
         try:
-            for together in answers(models, image_paths(options.images, sys.stdin)):
+            for together in answers(models, paths):
                 for answer in together:
                     form.write(answer)
                 stream.flush()  # whoever reads them has them as they are ready
@@ -100,8 +106,6 @@ def predict(options: Options) -> bool:
             form.end()
             stream.flush()
             progress.end()
-    if not count:
-        raise UserError(f"there are no images in {', '.join(map(repr, options.images))}: {_expected()}")
     if num_bad:
         more = f", and {num_bad - len(problems):,} more" if num_bad > len(problems) else ""
         text = f"munet: {num_bad:,} of {count:,} images could not be read: {', '.join(problems)}{more}."
@@ -109,8 +113,19 @@ def predict(options: Options) -> bool:
     return is_whole and not num_bad
 
 
-def _expected() -> str:
-    return "files, folders of JPEG, PNG, WebP, GIF, BMP or TIFF files, or - for paths from standard input."
+def _some_paths(images: Sequence[str]) -> Iterator[str]:
+    """The paths of the images; waits for the first one.
+
+    Raises:
+      UserError: there is none.
+    """
+    paths = image_paths(images, sys.stdin)
+    for first in paths:
+        return itertools.chain([first], paths)
+    raise UserError(
+        f"there are no images in {', '.join(map(repr, images))}: files, folders of JPEG, PNG, WebP, GIF, BMP or TIFF "
+        "files, or - for paths from standard input."
+    )
 
 
 def _opened_models(options: Options) -> tuple[Models, bool]:

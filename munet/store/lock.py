@@ -15,6 +15,7 @@ import os
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
+from munet import kinds
 from munet.errors import WorkdirError
 from munet.store import keeper
 from munet.store.folders import open_folder
@@ -158,10 +159,9 @@ def check_usable(workdir: Path, ours: Collection[str], what: str) -> None:
         raise WorkdirError(f"The work directory {workdir} cannot be read: {error.strerror}.") from None
     others = {name for name in names if not name.startswith(".")} - _OF_THE_SYSTEM - {FILE}
     if others and not others.intersection(ours):
-        raise WorkdirError(
-            f"The work directory {workdir} holds other things ({', '.join(sorted(others)[:3])}, ...) and no {what}: "
-            "give a new or empty directory."
-        )
+        kind = kinds.found(str(workdir))
+        held = f"a {kind.what}" if kind else f"other things ({', '.join(sorted(others)[:3])}, ...)"
+        raise WorkdirError(f"The work directory {workdir} holds {held} and no {what}: give a new or empty directory.")
 
 
 def is_same(descriptor: int, path: Path) -> bool:

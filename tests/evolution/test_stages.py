@@ -172,6 +172,16 @@ def test_a_budget_below_a_batch_for_every_child_asks_for_fewer() -> None:
         schedule.check_budget(race(images_per_task=831), TASKS[0])
 
 
+def test_the_fewer_children_that_are_asked_for_are_paid_for() -> None:
+    with pytest.raises(UserError) as caught:
+        schedule.check_budget(race(images_per_task=100), TASKS[0])
+    named = dict(re.findall(r"--config\.(\w+)=([\w:,]*\w)", str(caught.value).partition(" or more, or ")[2]))
+    numbers = {name: int(value) for name, value in named.items() if name != "stages"}
+    schedule.check_budget(race(stages=tuple(named["stages"].split(",")), images_per_task=100, **numbers), TASKS[0])
+    with pytest.raises(UserError, match=r"images_per_task=8320 or more\.$"):
+        schedule.check_budget(race(images_per_task=47), TASKS[0])
+
+
 def test_without_stages_a_phase_is_the_papers() -> None:
     assert list(map(str, stages(make_experiment(TASKS)))) == ["evolve:8x5"] * 8
 

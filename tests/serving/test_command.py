@@ -183,6 +183,15 @@ def test_what_cannot_be_meant(
     assert re.search(message, printed.readouterr().err)
 
 
+def test_answers_of_before_are_kept_where_there_are_no_images(workdir: Path, tmp_path: Path, printed: Printed) -> None:
+    (tmp_path / "empty").mkdir()
+    output = tmp_path / "answers.csv"
+    output.write_text("answers of yesterday\n")
+    assert predict(workdir, "--task=task0", "--csv", f"--output={output}", str(tmp_path / "empty")) == 2
+    assert "there are no images in" in printed.readouterr().err
+    assert output.read_text() == "answers of yesterday\n"
+
+
 def test_no_work_directory(tmp_path: Path, printed: Printed) -> None:
     assert predict(tmp_path / "nothing", "--task=a", "a.png") == 2
     assert str(tmp_path / "nothing") in printed.readouterr().err

@@ -13,7 +13,7 @@ from munet.config import Config, TrainConfig
 from munet.config.files import CONFIG_FILES, load_any_config
 from munet.config.flags import Override
 from munet.errors import CorruptionError, SuiteError, WorkdirError
-from munet.store import Store
+from munet.store import Store, lock
 from munet.suites import benchmark, results
 from munet.suites.benchmark import Options
 from munet.suites.inputs import check_inputs
@@ -169,3 +169,5 @@ def test_a_work_directory_tells_its_kind(tmp_path: Path) -> None:
             Store.open(tmp_path / kind.name)
         with pytest.raises(WorkdirError, match=f"holds a {kind.what} and no run"):
             Store.create_or_open(tmp_path / kind.name)
+        with pytest.raises(WorkdirError, match=f"holds a {kind.what} and no suite: give a new or empty directory"):
+            lock.check_usable(tmp_path / kind.name, (), "suite")

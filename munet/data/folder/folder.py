@@ -23,9 +23,10 @@ from munet.data.folder.notes import equal_files
 from munet.data.folder.pixels import FolderPixels, decoded_bytes
 from munet.data.folder.split_folders import split_files
 from munet.data.open_settings import OpenSettings, TaskUri
+from munet.data.photos import SUFFIXES
 from munet.data.splits import SPLITS, Source, Split, SplitName, Splits
 from munet.data.uris import SCHEMES
-from munet.errors import DataError, nearest
+from munet.errors import DataError, did_you_mean, nearest
 
 IDENTITY = 1  # part of every fingerprint: count up where all runs on folders are to be refused
 _SHOWN = 5  # bad files named in a message
@@ -81,7 +82,7 @@ def _listing(uri: str, path: Path) -> Listing:
         labels = path / image_files.LABELS_FILE
         return labels_csv.list_labels(uri, labels) if labels.is_file() else image_files.list_folder(uri, path)
     if path.exists():
-        near = f"Did you mean npz:{path}?" if path.suffix == ".npz" else f"Did you mean folder:{path.parent}?"
+        near = f"Did you mean {f'npz:{path}' if path.suffix == '.npz' else f'folder:{_task_around(path)}'}?"
         raise DataError(f"{uri}: {path} is a file, expected a folder of images or a CSV file of labels. {near}")
     given, mark, option = str(path).rpartition("?")
     if mark and Path(given).is_dir():
@@ -98,6 +99,12 @@ def _listing(uri: str, path: Path) -> Listing:
         siblings = []
     hint = nearest(missing, siblings, listed="It has") if siblings else "It has no folders."
     raise DataError(f"{uri}: there is no folder {path}: {above} has no {missing!r}. {hint}")
+
+
+def _task_around(path: Path) -> Path:
+    """The folder that is most likely the task which a file belongs to: around its own, if that is one of a class."""
+    is_class = path.suffix.lower() in SUFFIXES and not any(entry.is_dir() for entry in path.parent.iterdir())
+    return path.absolute().parents[1] if is_class else path.parent
 
 
 def _is_streamed(
@@ -152,8 +159,11 @@ def _check_trained(
     counts = np.bincount(labels[parts["train"]], minlength=len(listing.class_names))
     untrained = [name for name, count in zip(listing.class_names, counts, strict=True) if not count]
     if untrained:
+        trained = set(listing.class_names).difference(untrained)
+        near = ((name, did_you_mean(name, trained)) for name in untrained[:_SHOWN])
+        hints = "".join(f" {hint[:-1]} by {name!r}?" for name, hint in near if hint)
         shown = ", ".join(map(repr, untrained[:_SHOWN])) + (", ..." if untrained[_SHOWN:] else "")
         raise DataError(
             f"{uri}: {len(untrained):,} of {len(listing.class_names):,} classes have no training image: {shown}. Each "
-            "class of validation and test must be in train, under the same name."
+            f"class of validation and test must be in train, under the same name.{hints}"
         )

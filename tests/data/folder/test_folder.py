@@ -180,7 +180,7 @@ def test_missing_folders_name_the_nearest(tmp_path: Path) -> None:
         load(tmp_path / "brids" / "deeper")
     with pytest.raises(DataError, match=r"no option 'rnge=0,9'\. Did you mean 'range'\?"):
         load(f"{tmp_path / 'birds'}?rnge=0,9")
-    with pytest.raises(DataError, match=r"is a file, .* Did you mean folder:.*birds/a\?"):
+    with pytest.raises(DataError, match=r"is a file, .* Did you mean folder:.*birds\?"):
         load(tmp_path / "birds" / "a" / "0.png")
     with pytest.raises(DataError, match=r"holds 3 files itself. Did you mean folder:.*/birds\?"):
         load(tmp_path / "birds" / "a")
@@ -202,6 +202,7 @@ def test_missing_folders_name_the_nearest(tmp_path: Path) -> None:
         ({"val/a": 9, "val/b": 9, "valid/a": 1}, r"both val(id)?/ and val(id)?/ are for validation"),
         ({"val/a": 9, "test/b": 9}, "no train/"),
         ({"train/a": 9, "train/b": 9, "test/c": 1}, "1 of 3 classes have no training image: 'c'"),
+        ({"train/wren": 9, "train/b": 9, "test/wern": 1}, "'wern'. .* Did you mean 'wren' by 'wern'"),
         ({"a": 2, "b": 2}, "no validation and no test images"),
     ],
 )

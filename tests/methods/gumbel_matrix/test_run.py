@@ -142,11 +142,11 @@ def test_who_reads_vits_says_what_is_there(tmp_path: Path) -> None:
     (tmp_path / "muir").mkdir()
     (tmp_path / "muir" / "muir.json").touch()
     assert verify(str(tmp_path / "run")).is_sound
-    with pytest.raises(UserError, match="but a routed training, which is not read as a run is: `munet status"):
+    with pytest.raises(UserError, match="but a routed training, which this command does not read: `munet status"):
         view.open(str(tmp_path / "run"))
     with pytest.raises(UserError, match="have numbers as inputs, no images"):
         command.predict(command.Options(str(tmp_path / "run"), ["."], task="a"))
-    with pytest.raises(UserError, match="but a MUiR training, which is not read as a run is: `munet status"):
+    with pytest.raises(UserError, match="but a MUiR training, which this command does not read: `munet status"):
         view.open(str(tmp_path / "muir"))
     assert not verify(str(tmp_path / "muir")).is_sound
 
