@@ -159,7 +159,9 @@ def _run(options: Options, tokens: tuple[bytes, ...], bound: socket.socket) -> N
         raise service.failure
     metrics = service.metrics
     _say(f"Ended: {metrics.answered:,} of {count(metrics.accepted, 'request')} answered.")
-    if service.is_loading:  # XLA, interrupted in a compilation, may take the process down when Python tidies up
+    # When Python tidies up, XLA, interrupted in a compilation, may take the process down, and images that are being
+    # decoded are waited for.
+    if service.is_loading or service.decoding:
         sys.stderr.flush()
         os._exit(0)
 

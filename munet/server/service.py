@@ -66,12 +66,14 @@ class Service:
       metrics: the numbers.
       failure: why nothing can be served.
       is_loading: whether something is being compiled.
+      decoding: images that are being decoded by a thread.
     """
 
     def __init__(self, serving: Serving, limits: Limits, say: Say, on_failure: Callable[[], None] = lambda: None):
         self.serving, self.limits, self.metrics = serving, limits, Metrics()
         self.failure: Exception | None = None
         self.is_loading = False
+        self.decoding = 0
         self._say, self._on_failure = say, on_failure
         self._models: Models | None = None
         self._ended = threading.Event()
@@ -83,6 +85,7 @@ class Service:
             observe=self.metrics.batch.observe,
         )
         self._decoders = ThreadPoolExecutor(num_cores(), thread_name_prefix="decode")
+        self._counting = threading.Lock()
 
     @property
     def waiting(self) -> int:
@@ -142,9 +145,18 @@ class Service:
         try:
             if pixels <= _SMALL_PIXELS and len(upload.data) <= _SMALL_BYTES:
                 return models.read(upload.data, tasks)
-            return await asyncio.get_running_loop().run_in_executor(self._decoders, models.read, upload.data, tasks)
+            return await asyncio.get_running_loop().run_in_executor(self._decoders, self._decode, models, upload, tasks)
         except photos.BadImageError as error:
             raise HTTPException(422, f"Image {upload.name!r} cannot be used: {error}.") from error
+
+    def _decode(self, models: Models, upload: Upload, tasks: Sequence[TaskName]) -> Image:
+        with self._counting:
+            self.decoding += 1
+        try:
+            return models.read(upload.data, tasks)
+        finally:
+            with self._counting:
+                self.decoding -= 1
 
     def _answer_batch(self, images: Sequence[Image]) -> list[dict[TaskName, Answer]]:
         return self.ready_models().answer(images)
@@ -160,10 +172,10 @@ class Service:
                 await asyncio.to_thread(self.close)
 
     def close(self) -> None:
-        """Answers what waits, and ends the threads."""
+        """Answers what waits, and ends the threads; what is not decoded by now nobody waits for any more."""
         self._ended.set()
         self._batcher.close()
-        self._decoders.shutdown()
+        self._decoders.shutdown(wait=False, cancel_futures=True)
 
     def _load(self) -> None:
         """Loads the models, and looks for newer ones as long as the server lives."""

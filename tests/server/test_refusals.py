@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,13 @@ from PIL import PngImagePlugin
 from munet.errors import UserError
 from munet.server import command
 from munet.server.app import make_app
+from munet.server.bodies import Upload
 from munet.server.limits import Limits
 from munet.server.models import Models, check_size
 from munet.server.service import Service, Serving
 from munet.serving.device_components import DeviceComponents
 from munet.system import view
+from munet.threads import num_cores
 from tests.server.running import png
 from tests.server.test_bad_input import bomb
 
@@ -126,3 +129,34 @@ def test_the_pixels_of_a_png_are_counted_without_decoding_it(monkeypatch: pytest
     assert check_size(b"no image", 1000) == 0
     assert check_size(bomb(), 1000) == 1001
     assert not decoded
+
+
+def test_an_end_waits_for_no_image_that_is_not_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of requests that were cut off: some images are at work, one a thread, and others wait."""
+    goes_on, read = threading.Event(), list[bytes]()
+
+    class Slow:
+        def read(self, data: bytes, tasks: object) -> bytes:
+            del tasks
+            goes_on.wait(20)
+            read.append(data)
+            return data
+
+    service = Service(Serving("nowhere"), Limits(), print)
+    monkeypatch.setattr(service, "ready_models", Slow)
+    image = Upload("0", png(shape=(200, 200, 3)))
+
+    async def cut_off() -> None:
+        reading = [asyncio.create_task(service._read_in_time(image, ())) for _ in range(num_cores() + 3)]
+        while service.decoding < num_cores():
+            await asyncio.sleep(0.01)
+        await asyncio.wait_for(asyncio.to_thread(service.close), 5)
+        assert not read
+        assert service.decoding == num_cores(), "which the command that ends the process asks"
+        goes_on.set()
+        ended = await asyncio.gather(*reading, return_exceptions=True)
+        assert [isinstance(end, asyncio.CancelledError) for end in ended].count(True) == 3
+
+    asyncio.run(cut_off())
+    assert len(read) == num_cores()
+    assert not service.decoding
