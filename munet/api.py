@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from munet.serving.together import Together
 
 _MAX_NAMES = 3  # task names in the name of a work directory
+_TASKS = "munet.Task(name, images, labels) or a URI such as 'builtin:digits'"
 
 Tasks = Sequence[ArrayTask | str] | ArrayTask | str
 
@@ -170,12 +171,14 @@ class System(RunView):
             self._predictors[task] = Predictor(self, task, self.device_components)
         return self._predictors[task]
 
-    def predict_all(self, images: Any, tasks: Sequence[TaskName] | None = None) -> dict[TaskName, Prediction]:
+    def predict_all(
+        self, images: Any, tasks: TaskName | Sequence[TaskName] | None = None
+    ) -> dict[TaskName, Prediction]:
         """Classifies images with the models of several tasks; what these share is computed once.
 
         Args:
           images: as for `predict`.
-          tasks: solved tasks; None: all.
+          tasks: solved tasks, or one; None: all.
 
         Returns:
           What `predict` gives, by task, in their order.
@@ -199,11 +202,16 @@ class System(RunView):
         Raises:
           UserError, CorruptionError: as for `predict_all`; also other numbers of images and tasks.
         """
+        if isinstance(tasks, str):
+            raise UserError(
+                f"predict_mixed takes a task for each image, as [{tasks!r}, ...]; predict({tasks!r}, images) takes one "
+                "for all."
+            )
         named = set(tasks)
         unknown = [task for task in tasks if task not in self.models]
         return self.together([*unknown[:1], *filter(named.__contains__, self.models)]).predict_mixed(images, tasks)
 
-    def together(self, tasks: Iterable[TaskName]) -> Together:
+    def together(self, tasks: TaskName | Iterable[TaskName]) -> Together:
         """The models of several tasks on the device, ready to answer together; the same object for the same tasks.
 
         Raises:
@@ -212,7 +220,7 @@ class System(RunView):
         """
         from munet.serving.together import Together
 
-        chosen = tuple(dict.fromkeys(tasks))
+        chosen = (tasks,) if isinstance(tasks, str) else tuple(dict.fromkeys(tasks))
         if chosen not in self._together:
             self._together[chosen] = Together(self, chosen, self.device_components)
         return self._together[chosen]
@@ -262,13 +270,12 @@ def as_tasks(tasks: Tasks) -> list[ArrayTask | str]:
     Raises:
       DataError: one of them is something else, or two have one name.
     """
+    if not isinstance(tasks, ArrayTask | str | Iterable):
+        raise DataError(f"tasks is a {type(tasks).__name__}; expected a list of tasks, or one: {_TASKS}.")
     given = [tasks] if isinstance(tasks, ArrayTask | str) else list(tasks)
     for index, task in enumerate(given):
         if not isinstance(task, ArrayTask | str):
-            raise DataError(
-                f"Task {index} is a {type(task).__name__}; expected munet.Task(name, images, labels) or a URI such as "
-                "'builtin:digits'."
-            )
+            raise DataError(f"Task {index} is a {type(task).__name__}; expected {_TASKS}.")
     return given
 
 

@@ -149,6 +149,7 @@ def test_settings_by_full_and_short_names_leave_the_given_config_alone(data: Pat
         ({"config": "bse"}, UserError, ["Did you mean 'base'?"]),
         ({"config": 3}, UserError, ["config is a int"]),
         ({"tasks": [IMAGES]}, DataError, ["Task 0 is a ndarray", "munet.Task"]),
+        ({"tasks": None}, DataError, ["tasks is a NoneType; expected a list", "munet.Task"]),
         ({"tasks": []}, ConfigError, ["experiment.tasks is empty"]),
         ({"tasks": [birds(), birds()]}, ConfigError, ["names 'memory:birds' more than once"]),
         ({"tasks": "builtin:digts"}, DataError, ["Did you mean 'digits'?"]),

@@ -155,3 +155,12 @@ def test_what_cannot_be_answered_is_refused(tmp_path: Path) -> None:
         opened.predict_mixed(pixels(1, 8, 8, 1), ["taks1"])
     with pytest.raises(UserError, match="2 images and 1 tasks"):
         opened.predict_mixed(pixels(2, 8, 8, 1), ["task0"])
+    with pytest.raises(UserError, match=r"a task for each image, as \['task0', ...\]; predict\('task0', images\)"):
+        opened.predict_mixed(pixels(1, 8, 8, 1), "task0")
+
+
+def test_one_task_may_be_named_alone(tmp_path: Path) -> None:
+    opened = system(tmp_path, 3)
+    assert list(opened.predict_all(pixels(1, 8, 8, 1), "task1")) == ["task1"]
+    with pytest.raises(UserError, match=r"Did you mean 'task"):
+        opened.predict_all(pixels(1, 8, 8, 1), "taks1")
