@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
+from munet.errors import UserError
 from munet.types import TaskName
 
 
@@ -43,8 +44,13 @@ class Prediction:
         """The most probable classes of each image with their probabilities, most probable first; the first of equals.
 
         Args:
-          count: how many; a task of fewer classes gives all of them.
+          count: how many, at least 1; a task of fewer classes gives all of them.
+
+        Raises:
+          UserError: of none or fewer.
         """
+        if count < 1:
+            raise UserError(f"top({count}): at least 1 class of each image is asked for.")
         order = np.argsort(-self.probabilities, axis=1, kind="stable")[:, :count]
         return [
             [(self.class_names[index], float(row[index])) for index in best]

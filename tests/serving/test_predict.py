@@ -136,6 +136,8 @@ def test_the_top_classes_are_in_order() -> None:
     prediction = Prediction("t", ("a", "b", "c"), np.array([[0.1, 0.7, 0.2], [0.4, 0.4, 0.2]]))
     assert prediction.top(2) == [[("b", 0.7), ("c", 0.2)], [("a", 0.4), ("b", 0.4)]]
     assert [len(best) for best in prediction.top(9)] == [3, 3]
+    with pytest.raises(UserError, match=r"top\(-1\): at least 1 class"):
+        prediction.top(-1)
 
 
 def test_photos_are_squashed_as_in_training(opened: munet.System) -> None:
