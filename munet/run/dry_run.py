@@ -23,7 +23,7 @@ from munet.errors import UserError
 from munet.evolution import schedule
 from munet.evolution.stages import stages
 from munet.progress import wording
-from munet.run import estimates, rehearsal, run_time, used_devices
+from munet.run import estimates, rehearsal, run_time, task_notes, used_devices
 from munet.run.estimates import ImagePlace
 from munet.run.grown import Grown
 from munet.run.run_time import Time, TimedProgram
@@ -92,6 +92,7 @@ def describe(
                 schedule.check_budget(one.experiment, info)
     for task in tasks:
         yield from (f"{task.uri}: {note}" for note in task.notes)
+    yield from task_notes.notes(config.experiment, [task.info for task in tasks])
     yield from _totals(config, infos)
     yield _text(table)
     if any(item.task is None for item in planned):

@@ -14,7 +14,7 @@ from munet.data.tasks import Task, load_tasks
 from munet.errors import DataError, UserError, nearest
 from munet.evolution import schedule
 from munet.evolution.controller import Controller
-from munet.run import estimates, start
+from munet.run import estimates, start, task_notes
 from munet.training.batches import resident
 from munet.training.placement.devices import DeviceLayout
 from munet.training.program import jax_settings
@@ -120,6 +120,8 @@ def check_tasks(config: Config, tasks: Sequence[Task], layout: DeviceLayout, say
         for note in task.notes:
             say(f"{task.uri}: {note}")
     infos = [task.info for task in tasks]
+    for note in task_notes.notes(config.experiment, infos):
+        say(note)
     for one in (config, *baselines(config)):
         for info in infos:
             schedule.check_budget(one.experiment, info)

@@ -1,0 +1,55 @@
+"""What is said of a race that may memorise a task's few images, and that nothing is said of others."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from munet.config import Baseline, Experiment, SearchSpace
+from munet.config.flags import parse_config, split_overrides
+from munet.config.race import race
+from munet.run import task_notes
+from munet.types import TaskInfo
+
+
+def experiment(**changes: Any) -> Experiment:
+    made = Experiment(tasks=())
+    race(made, 81_920)
+    return replace(made, **changes)
+
+
+def infos(*sizes: int) -> list[TaskInfo]:
+    return [TaskInfo(f"task{size}", "fake:a", "", ("x", "y"), size, 8, 8) for size in sizes]
+
+
+def test_a_task_of_few_images_is_named_with_the_settings_that_help() -> None:
+    (note,) = task_notes.notes(experiment(), infos(400, 20_000))
+    assert "1 task (task400) of 400 training images" in note
+    assert "81,920 are up to 204 passes over them" in note
+    assert "--config.search_space.crop_area_min=0.3,0.6 --config.defaults.crop_area_min=0.6" in note
+    _, overrides = split_overrides(["--config.tasks=builtin:digits", *note.rstrip(".").split()])
+    changed = parse_config("base", overrides)
+    assert changed.experiment.search_space.crop_area_min == (0.3, 0.6)
+    assert not list(task_notes.notes(changed.experiment, infos(400)))
+
+
+def test_many_are_counted() -> None:
+    (note,) = task_notes.notes(experiment(), infos(400, 500, 600, 700, 800))
+    assert "5 tasks (task400, task500, task600, ...) of 400 training images or more" in note
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"images_per_task": 20_480},
+        {"search_space": SearchSpace(crop_area_min=(0.3, 0.6))},
+        {"baseline": Baseline("tuned")},
+        {"auto_tune": False},
+        {"stages": ("evolve:8", "train:1")},
+        {"stages": ("explore:8x2", "train:1x10"), "images_per_task": 0},
+    ],
+)
+def test_nothing_is_said_of_others(changes: dict[str, Any]) -> None:
+    assert not list(task_notes.notes(experiment(**changes), infos(400)))
