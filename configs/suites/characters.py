@@ -9,7 +9,7 @@ with the root of `../shared/roots` and a reduced budget, REAL_BUDGET below, whic
 
 Cost: the paper gives about 5 TPUv3 core-hours a run, so 150 for `paper`. `real`: a run of about that size took 13 to 20
 minutes on two CPU cores (docs/results/characters.md), so the 33 without routing take some 9 hours at
---repeats=3, and its three seeds 47 minutes each (--dry_run says so, docs/results/gumbel_root.md);
+--repeats=3, and its three seeds half an hour each (docs/results/gumbel_root.md);
 --config.max_batches_per_cycle=5 --config.num_rounds=640 halves the budget of every method.
 Expected result: the paper's Table 1 has muNet at 91.41 +- 1.06 % against 81.46 +- 0.40 % of full fine-tuning.
 """

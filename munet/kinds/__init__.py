@@ -25,7 +25,7 @@ from munet.types import Objective
 
 __all__ = ["KINDS", "AnyConfig", "JointConfig", "Kind", "found", "named", "of"]
 
-_NOT_AS_A_RUN = ", which is not read as a run is: `munet status --workdir={workdir}` shows"
+_NOT_AS_A_RUN = ", which this command does not read: `munet status --workdir={workdir}` shows"
 
 KINDS: tuple[Kind, ...] = (
     Kind(
