@@ -2,6 +2,7 @@
 
     python docs/results/gumbel_mnist/tables.py                  # prints them
     python docs/results/gumbel_mnist/tables.py METHOD=DIR ...   # first adds complete trainings of further seeds
+    python docs/results/gumbel_mnist/tables.py ten METHOD=DIR ...      # the same of ten_epochs.csv, one seed each
 
 The unit is a seed: its mean accuracy over the four tasks. Intervals are Student's t over seeds, 90 % as in the paper.
 """
@@ -22,7 +23,7 @@ from munet.suites import routing_report, routing_rows
 from munet.suites.paired import t_interval
 from munet.text import markdown_table
 
-FILE = Path(__file__).parent / "results_tasks.csv"
+FILE, TEN_EPOCHS = (Path(__file__).parent / name for name in ("results_tasks.csv", "ten_epochs.csv"))
 METHODS = {
     "none": "No sharing",
     "shared": "Shared bottom (mean)",
@@ -114,16 +115,25 @@ def equal_rows(lines: Lines, method: str) -> list[str]:
 
 def main(given: list[str]) -> None:
     """Prints the tables, and keeps what is added."""
-    with FILE.open(encoding="utf-8", newline="") as file:
+    is_ten = given[:1] == ["ten"]
+    path, given = (TEN_EPOCHS, given[1:]) if is_ten else (FILE, given)
+    with path.open(encoding="utf-8", newline="") as file:
         lines = list(csv.DictReader(file))
     for one in given:
         add(lines, *one.split("=", 1))
     if given:
         lines.sort(key=lambda line: (list(METHODS).index(line["method"]), int(line["seed"])))
-        with FILE.open("w", encoding="utf-8", newline="") as file:
+        with path.open("w", encoding="utf-8", newline="") as file:
             writer = csv.DictWriter(file, list(lines[0]), lineterminator="\n")
             writer.writeheader()
             writer.writerows(lines)
+    if is_ten:
+        for method, title in METHODS.items():
+            for seed, mean in accuracies(lines, method).items():
+                own = [line for line in lines if line["method"] == method]
+                used = sum(int(line["used"]) for line in own) / sum(int(line["connections"]) for line in own)
+                print(f"- {title}, seed {seed}: {mean:.2f} %, {used:.1%} of the connections")
+        return
     print(table(lines), *pairs(lines), sep="\n")
     for method in ("gumbel", "budget"):
         print("", METHODS[method], *equal_rows(lines, method), sep="\n")
