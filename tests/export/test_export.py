@@ -20,7 +20,6 @@ import munet
 from munet import roots
 from munet.cli import main
 from munet.config import Baseline
-from munet.export import portable
 from munet.export.export import CARD, FORMATS, MANIFEST
 from munet.export.names import folder_names
 from munet.types import TaskInfo
@@ -114,12 +113,18 @@ numpy.save("answers.npy", numpy.asarray(answers["probabilities"]))
     assert float(share) == pytest.approx(expected.confidences[0], abs=1e-5)
 
 
-def test_the_example_of_the_npz(tmp_path: Path) -> None:
+def npz_example(tmp_path: Path, size: int) -> tuple[munet.System, Path, np.ndarray, str]:
+    """A system, its export as npz, a picture that lies there, and what the card says to run on it."""
     system = munet.open(str(workdir(tmp_path, **PLAIN)))
     folder = system.export("task1", tmp_path / "out", "npz")
-    picture = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
+    picture = np.random.default_rng(0).integers(0, 256, (size, size, 3), dtype=np.uint8)
     Image.fromarray(picture).save(folder / "image.png")
     (example,) = re.findall(r"```python\n(.*?)```", (folder / CARD).read_text(), re.DOTALL)
+    return system, folder, picture, example
+
+
+def test_the_example_of_the_npz(tmp_path: Path) -> None:
+    system, folder, picture, example = npz_example(tmp_path, 32)
     root = str(Path(munet.__file__).parents[1])
     script = f"import sys; sys.path.insert(0, {root!r})\n{example}"
     ran = subprocess.run([sys.executable, "-c", script], cwd=folder, capture_output=True, text=True, timeout=300)
@@ -129,11 +134,7 @@ def test_the_example_of_the_npz(tmp_path: Path) -> None:
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")  # a few lines need not close their files
 def test_the_example_of_the_npz_shrinks_as_munet_does(tmp_path: Path) -> None:
-    system = munet.open(str(workdir(tmp_path, **PLAIN)))
-    folder = system.export("task1", tmp_path / "out", "npz")
-    picture = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
-    Image.fromarray(picture).save(folder / "image.png")
-    (example,) = re.findall(r"```python\n(.*?)```", (folder / CARD).read_text(), re.DOTALL)
+    system, folder, picture, example = npz_example(tmp_path, 64)
     names: dict[str, Any] = {}
     with contextlib.chdir(folder):
         exec(example, names)  # what the card says to run
@@ -346,58 +347,3 @@ def test_all_that_need_a_missing_component_are_named(tmp_path: Path, capsys: pyt
     assert len(users) > 1
     assert run(f"--workdir={place}", f"--task={users[0]}", f"--output={tmp_path / 'out'}") == 2
     assert f"needed by: {', '.join(users)}." in capsys.readouterr().err
-
-
-def test_a_check_sees_what_was_changed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    place, out = workdir(tmp_path), tmp_path / "out"
-    munet.open(str(place)).export("task1", out)
-    weights = (out / "model.safetensors").read_bytes()
-    (out / "model.safetensors").write_bytes(weights[:-1] + bytes([weights[-1] ^ 1]))
-    assert run(f"--workdir={place}", f"--check={out}") == 2
-    assert "model.safetensors is missing or not the file that was exported" in capsys.readouterr().out
-    (out / "model.safetensors").unlink()
-    assert run(f"--workdir={place}", f"--check={out}") == 2
-    manifest = json.loads((out / MANIFEST).read_text())
-    for changed, message in [
-        ({"components": {}}, "with other layers: export it again, or give as --workdir the run"),
-        ({"task": "task7"}, "There is no task 'task7'"),
-        ({"kind": "onnx"}, "is not what this version of munet writes"),
-        ({"files": {"../run/lock": "0"}}, "is not what this version of munet writes"),
-    ]:
-        (out / MANIFEST).write_text(json.dumps(manifest | changed))
-        assert run(f"--workdir={place}", f"--check={out}") == 2
-        assert message in capsys.readouterr().err
-    (out / MANIFEST).write_text("{")
-    assert run(f"--workdir={place}", f"--check={out}") == 2
-    assert "is damaged" in capsys.readouterr().err
-
-
-def test_a_check_is_told_with_which_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    write_run(tmp_path / "runs" / "demo")
-    assert run("--task=task1", "--output=out") == 0  # as all commands do without --workdir
-    assert run("--check=out") == 2
-    assert "--check=out: say which run it was exported from, too: --workdir=DIR" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("format", ["safetensors", "stablehlo"])
-def test_a_check_sees_another_function(
-    format: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """As a mistake in the export would make it: all is well but for one layer."""
-    place, out = workdir(tmp_path), tmp_path / "out"
-    whole = portable.of_task
-
-    def changed(system: Any, task: str) -> Any:
-        model = whole(system, task)
-        block = model.components["encoderblock_0"]
-        block["LayerNorm_0/scale"] = block["LayerNorm_0/scale"] * 1.1
-        return model
-
-    with monkeypatch.context() as context:
-        context.setattr(portable, "of_task", changed)
-        assert run(f"--workdir={place}", "--task=task1", f"--output={out}", f"--format={format}") == 0
-    assert run(f"--workdir={place}", f"--check={out}") == 2
-    assert "DIFFERS" in capsys.readouterr().out
