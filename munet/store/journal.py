@@ -245,7 +245,7 @@ class Journal:
 def _two_writers(location: str) -> str:
     return (
         f"{location} was written by another process just now: two runs share this work directory. This one stops, with "
-        "nothing written; the other goes on."
+        "nothing written. If the other stops, too, for it had hung while this one took over, start this one again."
     )
 
 
