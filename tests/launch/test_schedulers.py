@@ -159,7 +159,6 @@ def test_the_signal_before_the_limit_saves_and_requeues(tmp_path: Path) -> None:
         if (tmp_path / "pid").exists():
             break
         time.sleep(0.05)
-    time.sleep(0.1)
     process.send_signal(signal.SIGTERM)  # --signal=B:TERM@120: to the batch script alone
     told, _ = process.communicate(timeout=60)
     assert process.returncode == 0, told
