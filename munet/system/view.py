@@ -1,7 +1,8 @@
 """What a run's work directory says of its multitask system, for reading, also while the run goes on.
 
 A view is the journal folded, at the moment of opening; opening again shows what has happened since. Nothing here
-writes or needs JAX. Reports read a view; `munet.open` makes of it the `System` that predicts and draws itself.
+writes or needs JAX. Reports read a view; `munet.open` makes of it the `System` that predicts and draws itself
+(`system.py`).
 """
 
 from __future__ import annotations
