@@ -110,7 +110,7 @@ def test_opening_and_reporting_need_no_jax(run: Path, tmp_path: Path) -> None:
     """Whose import takes longer than all the rest of such a command."""
     report = ["report", f"--workdir={run}", f"--output={tmp_path}/report.html"]
     code = (
-        f"import sys, munet; munet.open({str(run)!r}).graph(); from munet.report import status, verify, tables; "
+        f"import sys, munet; munet.open({str(run)!r}).graph(); from munet.report import status, verify, comparison; "
         f"from munet.cli.main import main; sys.exit(main({report}) or 'jax' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
