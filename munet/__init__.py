@@ -6,10 +6,11 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from munet.api import System, evolve, open, verify
+    from munet.api import evolve, verify
     from munet.data.array_task import ArrayTask as Task
     from munet.growing import extend, forget
     from munet.roots.features import load_root
+    from munet.system.system import System, open
 
 __version__ = "0.3.0"
 
@@ -17,13 +18,13 @@ __all__ = ["System", "Task", "__version__", "evolve", "extend", "forget", "load_
 
 # Public names by the module that holds them: imported when first used, so that `munet --help` need not wait for JAX.
 _LAZY = {
-    "System": "munet.api:System",
+    "System": "munet.system.system:System",
     "Task": "munet.data.array_task:ArrayTask",
     "evolve": "munet.api:evolve",
     "extend": "munet.growing:extend",
     "forget": "munet.growing:forget",
     "load_root": "munet.roots.features:load_root",
-    "open": "munet.api:open",
+    "open": "munet.system.system:open",
     "verify": "munet.api:verify",
 }
 

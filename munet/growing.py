@@ -6,12 +6,14 @@ import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from munet.api import System, Tasks, arrays_of, as_tasks, told
-from munet.api import open as open_system
+from munet.api import told
+from munet.call_arguments import Tasks, arrays_of, as_tasks
 from munet.config import Config
 from munet.config.fields import assign
 from munet.data.array_task import ArrayTask
 from munet.run.extension import Request
+from munet.system.system import System
+from munet.system.system import open as open_system
 from munet.types import TaskName
 
 

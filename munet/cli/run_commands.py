@@ -77,12 +77,12 @@ def extend(
 
 def _print_results(settings: Config, workdir: str) -> None:
     """What a run ends with: its table, against its baselines if it has any, else its status; and what to do with it."""
-    from munet.report import status, tables
+    from munet.report import comparison, status
     from munet.report.overview import next_steps
 
     if settings.runtime.compare:
-        systems = tables.compared(workdir, tuple(reversed(settings.runtime.compare)))
-        plain_console().print(tables.comparison(systems).rich(), highlight=False)
+        systems = comparison.compared(workdir, tuple(reversed(settings.runtime.compare)))
+        plain_console().print(comparison.comparison(systems).rich(), highlight=False)
     else:
         status.print_status(workdir)
     say(next_steps(workdir))

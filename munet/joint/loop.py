@@ -1,10 +1,14 @@
-"""The one loop of every joint training: blocks of rounds, measurements, decisions, saves."""
+"""The one loop of every joint training: blocks of rounds, measurements, decisions, saves.
+
+How a point of the curve is measured is in `measuring.py`; what was measured and decided so far, and its files, in
+`course.py`; what is said of it in `telling.py`.
+"""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,9 +17,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from munet.errors import DivergedError
+from munet.joint import measuring, telling
 from munet.joint.best import Leaders
-from munet.joint.held_out import Measured, mean_quality, predict
+from munet.joint.course import Course
+from munet.joint.held_out import mean_quality
 from munet.joint.job import Job
 from munet.joint.learner import Place, StreamName
 from munet.joint.program import Carried, Programs, mesh_of
@@ -25,14 +30,10 @@ from munet.joint.saving import JointSaves
 from munet.joint.workdir import Workdir
 from munet.progress import events
 from munet.progress.events import Notify
-from munet.progress.wording import describe_rate
-from munet.report import curve
 from munet.run.deadline import Deadline, TimeIsUpError
-from munet.training.pace import Pace, Seldom
-from munet.types import TaskName
+from munet.training.pace import Pace
 
 _PROGRESS_SECONDS = 60.0  # a line tells how far training is at least this often
-_WRITING_SHARE = 0.05  # of the time that writing the curve may take, which grows with every point
 
 
 @dataclass(frozen=True)
@@ -81,9 +82,7 @@ class Training:
         self._mesh = mesh_of(job.layout, len(job.seeds))
         self._programs = Programs(job.learner, len(job.seeds), self._mesh)
         self._seconds_before, self._started = 0.0, time.monotonic()
-        self._points: list[CurvePoint] = []
-        self._decisions: list[Decision] = []
-        self._writes = Seldom(_WRITING_SHARE)
+        self._course = Course(job, place)
         self._leaders = Leaders(job.learner.groups, job.keeps_best or "loss", len(job.seeds))
 
     def run(self) -> Trained:
@@ -99,11 +98,10 @@ class Training:
         kept = _Kept(carried, jax.tree.map(jnp.copy, carried.state) if job.keeps_best else None)
         if (saved := self._saving.restore(kept)) is not None:
             step, kept, self._seconds_before = saved.step, saved.state, saved.seconds
-            self._points = [point for point in self._place.curve() if point.step <= step]
-            self._decisions = [decision for decision in self._place.decisions() if decision.round <= step]
+            self._course.restore(step)
             if job.keeps_best:
-                self._leaders.add(self._points)
-        self._tell_start(step)
+                self._leaders.add(self._course.points)
+        self._notify(telling.started(job, self._place.path, step))
         self._started = time.monotonic()
         rounds = Rounds(
             job.streams,
@@ -122,26 +120,11 @@ class Training:
             self._saving.wait()  # an interrupted training leaves a whole save behind, not half of one
         is_best = job.keeps_best and not job.length.final_rounds
         state = kept.best if is_best else kept.carried.state
-        return Trained(state, kept.carried.state, kept.best, self._programs, tuple(self._points), self._seconds)
+        return Trained(state, kept.carried.state, kept.best, self._programs, tuple(self._course.points), self._seconds)
 
     @property
     def _seconds(self) -> float:
         return self._seconds_before + time.monotonic() - self._started
-
-    def _tell_start(self, step: int) -> None:
-        job = self._job
-        self._notify(
-            events.TrainingStarted(
-                workdir=self._place.path,
-                title=job.words.title,
-                task_names=tuple(task.info.name for task in job.tasks),
-                num_rounds=job.length.total,
-                images_per_round=job.images_per_round * len(job.seeds),
-                rounds_done=step,
-                unit=job.words.unit,
-                example=job.example,
-            )
-        )
 
     def _blocks(self, kept: _Kept, rounds: Rounds, first: int) -> _Kept:
         job, length, signals = self._job, self._job.length, self._saving.signals
@@ -167,7 +150,7 @@ class Training:
             if is_point:
                 kept = self._measure(kept, stop)
             elif now - told > _PROGRESS_SECONDS:
-                self._notify(events.Note(self._progress(stop, (stop - first) / (now - began))))
+                self._notify(events.Note(telling.progress(job, stop, (stop - first) / (now - began))))
             told = now if is_point or now - told > _PROGRESS_SECONDS else told
             if stop == length.num_rounds and length.final_rounds and job.keeps_best:
                 kept = replace(kept, carried=kept.carried._replace(state=jax.tree.map(jnp.copy, kept.best)))
@@ -180,7 +163,7 @@ class Training:
             if stop < length.total:
                 self._save(kept, stop)
                 signals.check()
-        self._write()
+        self._course.write()
         return kept
 
     def _compiled(self, carried: Carried, picked: Mapping[StreamName, Picked], rounds: Rounds) -> Carried:
@@ -197,49 +180,26 @@ class Training:
           TimeIsUpError: the deadline has passed; what can be is saved.
         """
         if self._deadline.is_over():
-            self._write()
+            self._course.write()
             self._saving.save(kept, step, self._seconds)
             self._saving.wait()
             raise TimeIsUpError(is_saved=not self._saving.has_failed)
         if self._saving.is_due:
-            self._write()  # who goes on from a save finds all lines up to it
+            self._course.write()  # who goes on from a save finds all lines up to it
             self._saving.save_if_due(kept, step, self._seconds)
-
-    def _write(self) -> None:
-        """The curve, its picture and all decisions, each as a whole."""
-        if self._points:
-            job = self._job
-            shown = [point for point in self._points if point.replica == 0]
-            self._place.write_curve(self._points, curve.to_svg(shown, job.length.total, job.words.picture))
-        if self._decisions:
-            self._place.write_decisions(self._decisions)
 
     def _measure(self, kept: _Kept, step: int) -> _Kept:
         """Adds a point to the curve, of every replica; the sums of losses begin anew."""
         job, state = self._job, kept.carried.state
-        measured = self._validated(state)
+        measured = measuring.validate(job, self._programs, state)
         sums = self._programs.taken(kept.carried.loss_sums)
-        since = step - (self._points[-1].step if self._points else 0)
-        for replica in range(len(job.seeds)):
-            own = {name: found[replica] for name, found in measured.items()}
-            training = {name: float(total) / since for name, total in sums[replica].items()}
-            point = CurvePoint(
-                step=step,
-                epoch=step * job.images_per_round / job.num_images,
-                learning_rate=job.learner.learning_rate(step - 1),
-                training_loss=math.fsum(training.values()) / len(training),
-                validation_loss=self._validation_loss(own.values()),
-                validation={name: one.quality for name, one in own.items() if one.quality is not None},
-                seconds=self._seconds,
-                replica=replica,
-                training_losses=training,
-                validation_losses={name: one.loss for name, one in own.items()},
-            )
+        latest: list[CurvePoint] = []
+        for point in measuring.points(job, measured, sums, step, step - self._course.measured_at, self._seconds):
             for name, loss in point.validation_losses.items():
-                self._check(loss, step, replica, name)
-            self._points.append(point)
-        latest = self._points[-len(job.seeds) :]
-        self._writes(self._write)
+                self._check(loss, step, point.replica, name)
+            self._course.points.append(point)
+            latest.append(point)
+        self._course.write_seldom()
         if job.length.is_told(step, job.length.validate_every):
             means = tuple(mean_quality(point.validation) for point in latest) if latest[0].validation else ()
             losses, first = tuple(point.validation_loss for point in latest), latest[0]
@@ -247,21 +207,6 @@ class Training:
         if job.keeps_best and step <= job.length.num_rounds:
             kept = replace(kept, best=self._programs.keep(kept.best, state, self._leaders.add(latest)))
         return replace(kept, carried=self._programs.without_sums(kept.carried))
-
-    def _validated(self, state: Any) -> Mapping[TaskName, Sequence[Measured]]:
-        job = self._job
-        if job.measure_all is not None:
-            return job.measure_all(self._programs, state, "validation")
-        return {
-            name: [one.of(split.labels) for one in predict(self._programs, state, name, split, job.resize[name])]
-            for name, split in job.validation.items()
-        }
-
-    def _validation_loss(self, measured: Collection[Measured]) -> float:
-        """Over the images of all tasks; where tasks are of any kind the mean over tasks, which the best version has."""
-        if self._job.measure_all is not None:
-            return math.fsum(one.loss for one in measured) / len(measured)
-        return sum(one.loss * one.counted for one in measured) / sum(one.counted for one in measured)
 
     def _decide(self, carried: Carried, step: int) -> Carried:
         """Asks the learner, replica by replica, and keeps what it says."""
@@ -271,12 +216,12 @@ class Training:
             state, record = job.learner.decide(given, Place(seed, step, job.length.total))
             states.append(state)
             if record is not None:
-                self._decisions.append(Decision(step, seed, record))
+                self._course.decisions.append(Decision(step, seed, record))
                 if state is not given and job.length.is_told(step, job.length.decide_every):  # else it is only kept
                     self._notify(events.Decided(step, seed, record))
                 is_new = True
         if is_new:
-            self._writes(self._write)
+            self._course.write_seldom()
         if all(one is other for one, other in zip(states, before, strict=True)):
             return carried
         return carried._replace(state=self._programs.put_changed(carried.state, before, states))
@@ -287,23 +232,9 @@ class Training:
                 self._check(float(loss), step, replica, name)
 
     def _check(self, loss: float, step: int, replica: int, name: str) -> None:
-        if math.isfinite(loss):
-            return
-        job = self._job
-        self._write()  # how it came to this is in the curve
-        of = f" of {name}" if len(job.streams) > 1 else ""
-        by = f" (seed {job.seeds[replica]})" if len(job.seeds) > 1 else ""
-        raise DivergedError(
-            f"Training diverged: at {job.words.unit} {step:,} of {job.length.total:,} the loss{of}{by} is {loss}. "
-            f"{job.words.advice}, in another --workdir: nothing in {self._place.path} is of use."
-        )
-
-    def _progress(self, step: int, rate: float) -> str:
-        job = self._job
-        speed = describe_rate(
-            rate * job.images_per_round * len(job.seeds), (job.length.total - step) / rate, job.example
-        )
-        return f"{job.words.unit} {step:,} of {job.length.total:,}; {speed}"
+        if not math.isfinite(loss):
+            self._course.write()  # how it came to this is in it
+            raise telling.diverged(self._job, self._place.path, step, replica, name, loss)
 
 
 def _drawn(rounds: Rounds, window: tuple[int, int] | None) -> Mapping[StreamName, Picked]:

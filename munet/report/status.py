@@ -12,7 +12,8 @@ from rich.text import Text
 from munet import intervals, kinds
 from munet.errors import UserError
 from munet.evolution import costs
-from munet.report import classes, confusion_file, tables, times
+from munet.report import classes, confusion_file, times
+from munet.report.comparison import compared, comparison
 from munet.report.overview import MOST_TASKS, mean, mean_accuracy, mean_interval, overview
 from munet.report.unfinished import seconds_left, unfinished
 from munet.system import view
@@ -178,7 +179,7 @@ def print_status(
         sys.stdout.write(json.dumps(status_json(system, task), indent=2) + "\n")
         return
     if compare:
-        plain_console().print(tables.comparison(tables.compared(workdir)).rich(), highlight=False)
+        plain_console().print(comparison(compared(workdir)).rich(), highlight=False)
         return
     console = plain_console()
     parts = list(classes.describe(system, task)) if task else list(overview(system, wide))

@@ -13,12 +13,12 @@ from typing import TextIO
 
 import munet
 from munet import kinds
-from munet.api import System
 from munet.errors import CorruptionError, UserError
 from munet.report.answers import CsvLines, Form, JsonLines, Table
 from munet.serving.answers import Alone, Models, answers, only_task
 from munet.serving.image_paths import STANDARD_INPUT, image_paths
 from munet.system.reading import reading
+from munet.system.system import System
 from munet.text import say
 from munet.training.program.compilation_cache import use_compilation_cache
 from munet.types import TaskName

@@ -1,7 +1,8 @@
 """What a run's work directory says of its multitask system, for reading, also while the run goes on.
 
 A view is the journal folded, at the moment of opening; opening again shows what has happened since. Nothing here
-writes or needs JAX. Reports read a view; `munet.open` makes of it the `System` that predicts and draws itself.
+writes or needs JAX. Reports read a view; `munet.open` makes of it the `System` that predicts and draws itself
+(`system.py`).
 """
 
 from __future__ import annotations
@@ -17,13 +18,13 @@ from jaxtyping import Bool
 
 from munet import right_images
 from munet.config import Experiment
-from munet.errors import CorruptionError, GoneOnError, UserError, nearest
+from munet.errors import CorruptionError, UserError, nearest
 from munet.evolution import judging
 from munet.evolution.controller import Controller
 from munet.evolution.plan import Plan
 from munet.evolution.state import State
 from munet.store import Store
-from munet.system import replay, sound
+from munet.system import gone_on, past_entries, replay, sound
 from munet.system.joint_record import JointRecord
 from munet.system.replay import RunState
 from munet.system.start_entry import read_experiment, read_start
@@ -31,8 +32,6 @@ from munet.types import (
     ComponentId,
     ComponentName,
     ComponentRecord,
-    CompressionEntry,
-    GenerationEntry,
     ModelId,
     ModelRecord,
     PhaseEntry,
@@ -234,12 +233,7 @@ class RunView:
         self.model(task)  # else there is none
         if self.joint is not None:
             return self.joint.closed[task]
-        place = self.run_state.measured_at[task]
-        entry = next(self.store.journal.entries(start=place), None)
-        if isinstance(entry, CompressionEntry):
-            entry = next((one.measured for one in entry.models if one.measured.task == task), None)
-        if not isinstance(entry, PhaseEntry) or entry.task != task:
-            raise CorruptionError(f"Entry {place} of the journal of {self.workdir} does not close a phase of {task!r}.")
+        entry = past_entries.measured(self.store.journal, self.run_state.measured_at[task], task, self.workdir)
         sound.check_phase(entry, self.task(task).num_classes)  # it may be older than the snapshot that was folded from
         return entry
 
@@ -284,13 +278,7 @@ class RunView:
     @cached_property
     def _task_that_published(self) -> dict[ComponentId, TaskName]:
         """From the whole journal: only needed for what models that are gone have left behind."""
-        tasks: dict[ComponentId, TaskName] = {}
-        for entry in self.store.journal.entries():
-            if isinstance(entry, GenerationEntry):
-                tasks |= dict.fromkeys(entry.published, entry.task)
-            if isinstance(entry, CompressionEntry):  # trained was what is stored otherwise now
-                tasks |= {id: tasks[record.parent or ""] for id, record in entry.published.items()}
-        return tasks
+        return past_entries.publishers(self.store.journal)
 
     def load(self, task: TaskName) -> dict[ComponentName, dict[str, np.ndarray]]:
         """The arrays of a task's model by component name and path, every byte checked.
@@ -311,18 +299,8 @@ class RunView:
         Raises:
           GoneOnError: it has.
         """
-        before, now = self.run_state.length, len(self.store.journal)
-        if now <= before:  # a joint training has no journal, and never goes on beneath its end
-            return
-        there = self.store.components.ids()
-        for task in tasks:
-            ids = {*self.model(task).components.values()}
-            if not ids | {base for id in ids if (base := self.components[id].base)} <= there:
-                raise GoneOnError(
-                    f"The run in {self.workdir} has gone on since it was opened here ({before:,} journal entries then, "
-                    f"{now:,} now), has another model of {task!r}, and has removed files of this one.",
-                    "Open it again.",
-                )
+        needed = {task: set(self.state.used_by(self.model(task))) for task in tasks}
+        gone_on.check_gone_on(self.store, self.run_state.length, needed)
 
 
 def open(workdir: str) -> RunView:

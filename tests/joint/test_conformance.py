@@ -21,7 +21,10 @@ from tests.joint.toy import make
 
 METHODS = Path(munet.__file__).parent / "methods"
 # A learner that brings its own loop needs one of these.
-FORBIDDEN = ("munet.store", "orbax", "time", "munet.training.saves", "munet.joint.saving", "munet.joint.loop")
+FORBIDDEN = (
+    "munet.store", "orbax", "time", "munet.training.saves",
+    "munet.joint.saving", "munet.joint.course", "munet.joint.loop",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -256,7 +256,7 @@ def test_a_second_process_is_kept_out(data: Path, tmp_path: Path) -> None:
 def test_a_training_that_diverges_says_what_to_change(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("munet.joint.loop.predict", None)  # it does not come to that
+    monkeypatch.setattr("munet.joint.measuring.predict", None)  # it does not come to that
     config = tiny.config(data, learning_rate=100.0, warmup_ratio=0.0, mixup_alpha=0.0, clip_norm=1e30)
 
     def poisoned(*arguments: Any) -> Any:

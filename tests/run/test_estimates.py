@@ -14,10 +14,9 @@ from benchmarks.profiling.compiled_memory import of_children
 from munet.config import Config, Experiment, Runtime
 from munet.data.array_task import ArrayTask
 from munet.data.open_settings import OpenSettings
-from munet.data.streamed import StreamedImages
 from munet.data.tasks import open_task
 from munet.errors import UserError
-from munet.run import dry_run, estimates
+from munet.run import estimates
 from munet.training.batches.resident import max_resident
 from munet.training.placement import device_memory
 from munet.training.placement.device_memory import child_memory
@@ -147,18 +146,6 @@ def test_bfloat16_takes_less_memory_but_not_half() -> None:
     exact, rough = child_memory(program), child_memory(replace(program, dtype="bfloat16"))
     assert (rough.params, rough.training) == (exact.params, exact.training)
     assert 0.5 * exact.activations < rough.activations < 0.7 * exact.activations
-
-
-def test_a_dry_run_decodes_nothing_of_a_streamed_set(tmp_path: Path) -> None:
-    fill(tmp_path, {"a": 20, "b": 20})
-    small = replace(EXPERIMENT, tasks=(f"folder:{tmp_path}",), variant="demo/16", batch_size=4)
-    for share, expected in ((0.25, "resident"), (0.0, "streamed")):
-        config = Config(small, Runtime(resident_share=share, decoding_threads=1, cache_dir="off"))
-        ((item,), _) = dry_run._opened(config, layout(), lambda _: None)
-        assert item.task is not None
-        assert item.images is not None
-        assert item.images.is_resident == (expected == "resident")
-        assert isinstance(item.task.split("train").images, StreamedImages) == (expected == "streamed")
 
 
 def test_images_of_a_streamed_task_take_a_few_segments_whatever_their_number(tmp_path: Path) -> None:

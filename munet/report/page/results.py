@@ -10,11 +10,12 @@ from munet import intervals
 from munet.data import notation
 from munet.evolution import schedule
 from munet.evolution.search_space import insertions
-from munet.report import classes, overview, tables
+from munet.report import classes, overview
 from munet.report.charts import confusion, tradeoff
 from munet.report.charts.chart import Chart
 from munet.report.charts.tradeoff import Curve, Point
 from munet.report.classes import SplitCounts
+from munet.report.comparison import comparison
 from munet.report.page import parts
 from munet.report.page.parts import Column, Part, Section, Table, Text
 from munet.report.page.source import Source
@@ -121,7 +122,7 @@ def _comparison(source: Source) -> list[Part]:
     """Test quality of every system on every task, and the verdict."""
     if not source.others or not source.system.models:
         return []
-    compared = tables.comparison(source.systems)
+    compared = comparison(source.systems)
     rows = [
         {"task": row.name}
         | {

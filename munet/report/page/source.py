@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import PurePosixPath
 
 from munet.quality import metric_words
-from munet.report import tables
+from munet.report.comparison import display_name
 from munet.report.facts import lineages
 from munet.report.facts.lineages import Families
 from munet.system import view
@@ -46,7 +46,7 @@ class Source:
     def name(self) -> str:
         """What the run itself is called among the others."""
         joint = self.system.joint
-        return joint.title if joint is not None else tables.display_name(self.system.experiment.baseline.kind)
+        return joint.title if joint is not None else display_name(self.system.experiment.baseline.kind)
 
     @property
     def systems(self) -> dict[str, RunView]:
@@ -83,5 +83,5 @@ def _baselines(workdir: str) -> dict[str, RunView]:
     found = {}
     for kind, place in baselines(workdir).items():
         if (system := view.open(place)).models:
-            found[tables.display_name(kind)] = system
+            found[display_name(kind)] = system
     return found
