@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from dataclasses import fields
 from pathlib import Path
 
@@ -27,6 +29,23 @@ def test_rows_come_back_exactly(tmp_path: Path) -> None:
     assert set(TIMES) <= set(table.column_names)
     assert table.schema.metadata == {b"munet.format": b"munet-results", b"munet.format_version": b"2"}
     assert [path.name for path in tmp_path.iterdir()] == [results.FILE]
+
+
+READER = """
+import os, sys
+from munet.suites import results
+def threads():
+    return len(os.listdir("/proc/self/task"))
+before = threads()
+assert results.read(sys.argv[1])
+assert threads() == before, "Arrow's threads may abort the process at its end"
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="the system does not list threads")
+def test_reading_starts_no_threads(tmp_path: Path) -> None:
+    results.write(str(tmp_path), TWO)
+    subprocess.run([sys.executable, "-c", READER, tmp_path], check=True)
 
 
 def test_none_and_no_rows(tmp_path: Path) -> None:

@@ -66,7 +66,7 @@ def read() -> Lines:
 def of_suite() -> Iterator[Line]:
     """The lines of the methods that the page compares with."""
     for name in SUITE:
-        for row in pq.read_table(HERE.parent / "characters_suite" / name).select(FIELDS).to_pylist():
+        for row in pq.ParquetFile(HERE.parent / "characters_suite" / name).read(FIELDS).to_pylist():
             if row["method"] in TITLES:
                 yield {key: str(value) for key, value in row.items()}
 
