@@ -96,7 +96,7 @@ def _go_on(phase: OpenPhase, stage: Stage) -> list[ChildPlan]:
     """
     state, experiment = phase.state, phase.experiment
     most = 1 if stage.kind == "train" else stage.children
-    parents = judging.promising(state, experiment, phase.ranked)[:most]
+    parents = judging.promising(state, experiment, phase.task, phase.ranked)[:most]
     if not parents:
         parents = [phase.best]  # says what to do
     return [

@@ -63,6 +63,11 @@ def images_per_phase(experiment: Experiment) -> int:
     return experiment.images_per_task // num_task_iterations(experiment)
 
 
+def passes(experiment: Experiment, task: TaskInfo) -> float:
+    """How often a phase's budget goes through a task's images, all of it together; 0: there is no budget."""
+    return images_per_phase(experiment) / task.num_train
+
+
 def cycles(experiment: Experiment, task: TaskInfo, generation: int, images_spent: int) -> int:
     """Train/validation cycles of each child of a generation.
 

@@ -24,25 +24,37 @@ def infos(*sizes: int) -> list[TaskInfo]:
     return [TaskInfo(f"task{size}", "fake:a", "", ("x", "y"), size, 8, 8) for size in sizes]
 
 
-def test_a_task_of_few_images_is_named_with_the_settings_that_help() -> None:
-    (note,) = task_notes.notes(experiment(), infos(400, 20_000))
+WHOLE = SearchSpace(crop_area_min=(1.0,))
+ALONE = "--config.search_space.crop_area_min=0.3,0.6 --config.defaults.crop_area_min=0.6"
+
+
+@pytest.mark.parametrize(
+    ("changes", "advice"),
+    [
+        ({"crops_above_passes": 0}, "--config.crops_above_passes=100"),
+        ({"crops_above_passes": 300}, "--config.crops_above_passes=100"),
+        ({"search_space": WHOLE}, ALONE),
+        ({"version_choice": "highest"}, ALONE),
+    ],
+)
+def test_a_task_of_few_images_is_named_with_the_settings_that_help(changes: dict[str, Any], advice: str) -> None:
+    (note,) = task_notes.notes(experiment(**changes), infos(400, 20_000))
     assert "1 task (task400) of 400 training images" in note
     assert "81,920 are up to 204 passes over them" in note
-    assert "--config.search_space.crop_area_min=0.3,0.6 --config.defaults.crop_area_min=0.6" in note
-    _, overrides = split_overrides(["--config.tasks=builtin:digits", *note.rstrip(".").split()])
-    changed = parse_config("base", overrides)
-    assert changed.experiment.search_space.crop_area_min == (0.3, 0.6)
-    assert not list(task_notes.notes(changed.experiment, infos(400)))
+    assert note.endswith(f"{advice}.")
+    _, overrides = split_overrides(["--config.tasks=builtin:digits", *advice.split()])
+    assert not list(task_notes.notes(parse_config("base", overrides).experiment, infos(400)))
 
 
 def test_many_are_counted() -> None:
-    (note,) = task_notes.notes(experiment(), infos(400, 500, 600, 700, 800))
+    (note,) = task_notes.notes(experiment(crops_above_passes=0), infos(400, 500, 600, 700, 800))
     assert "5 tasks (task400, task500, task600, ...) of 400 training images or more" in note
 
 
 @pytest.mark.parametrize(
     "changes",
     [
+        {"crops_above_passes": 100},
         {"images_per_task": 20_480},
         {"search_space": SearchSpace(crop_area_min=(0.3, 0.6))},
         {"baseline": Baseline("tuned")},
@@ -52,4 +64,4 @@ def test_many_are_counted() -> None:
     ],
 )
 def test_nothing_is_said_of_others(changes: dict[str, Any]) -> None:
-    assert not list(task_notes.notes(experiment(**changes), infos(400)))
+    assert not list(task_notes.notes(experiment(**{"crops_above_passes": 0, **changes}), infos(400)))
