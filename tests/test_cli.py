@@ -116,6 +116,11 @@ def test_help_names_all_that_ships(commands: tuple[str, ...], folder: str) -> No
         (["status", "--workdr=a", "--taks", "b"], ["'--workdr=a'. Did", "'--workdir'", "'--taks'. Did", "'--task'"]),
         (["predict", "--top=many", "a.png"], ["--top takes a whole number; got 'many'."]),
         (["predict", "--min_confidence=high", "a.png"], ["--min_confidence takes a number; got 'high'."]),
+        (
+            ["export", "--check"],
+            ["--check needs a value, --check=DIR: ", "logits of an exported folder"],
+        ),
+        (["status", "--task", "--json"], ["--task needs a value, --task=NAME: "]),
         (["evolve", "surplus"], ["evolve takes no 'surplus'", "needs quotes"]),
         (["status", "."], ["status takes no '.'", "Did you mean --workdir=.?"]),
         (["evolve", "--tasks=builtin:digits"], ["begin with --config", "--config.tasks=builtin:digits?"]),

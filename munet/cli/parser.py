@@ -145,6 +145,7 @@ def _run(name: str, values: dict[str, Any]) -> int | None:
     return command(**values)
 
 
+_LACKS_VALUE = re.compile(r"argument (--\w+)[^:]*: expected (?:one argument|at least one argument)")  # argparse's words
 _MISTYPED = re.compile(r"argument (--\w+): invalid (int|float) value: (.*)", re.DOTALL)  # argparse's words
 _NUMBERS = {"int": "a whole number", "float": "a number"}
 
@@ -156,4 +157,14 @@ class _Arguments(argparse.ArgumentParser):
         if mistyped := _MISTYPED.fullmatch(message):
             option, kind, given = mistyped.groups()
             message = f"{option} takes {_NUMBERS[kind]}; got {given}."
+        elif lacking := _LACKS_VALUE.match(message):
+            message = self._value_missing(lacking[1])
         raise UserError(f"{message}\n{self.format_usage().strip()}")
+
+    def _value_missing(self, option: str) -> str:
+        """What an option takes that was given without a value, in the words of its help."""
+        action = next(action for action in self._actions if option in action.option_strings)
+        choices = "|".join(map(str, action.choices or ()))
+        value = choices or action.metavar or action.dest.upper()
+        meaning = (action.help or "") % {**vars(action), "prog": self.prog}
+        return f"{option} needs a value, {option}={value}: {meaning}"

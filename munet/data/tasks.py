@@ -219,5 +219,20 @@ def _together(problems: Sequence[DataError], num_tasks: int) -> str:
     """Everything that is wrong with some tasks, and one way to get all the sets that are missing."""
     missing = [error for error in problems if isinstance(error, MissingSetError)]
     lines = [f"{len(problems)} of {num_tasks} tasks cannot be used:"]
-    lines += [f"  - {error.short if isinstance(error, MissingSetError) else error}" for error in problems]
+    texts = [error.short if isinstance(error, MissingSetError) else str(error) for error in problems]
+    lines += [f"  - {text}" for text in _once(texts)]
     return "\n".join([*lines, *([how_to_get(missing)] if missing else [])])
+
+
+def _once(texts: Sequence[str]) -> list[str]:
+    """What is wrong with several tasks in the same words, such as one file of all that is missing, is said once."""
+    alike: dict[str, list[str]] = {}
+    for text in texts:
+        uri, _, problem = text.partition(": ")
+        alike.setdefault(problem or text, []).append(uri)
+    return [
+        (f"{uris[0]} and {len(uris) - 1} more: {problem}" if len(uris) > 1 else f"{uris[0]}: {problem}")
+        if problem != uris[0]  # no colon in it
+        else problem
+        for problem, uris in alike.items()
+    ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
+from urllib.parse import urlencode
 
 import msgspec
 from fastapi import Depends, FastAPI, HTTPException, Query, Request, Response
@@ -201,8 +202,16 @@ def _check_tasks(service: Service, tasks: Sequence[TaskName] | None) -> tuple[Ta
             component = models.broken[task].partition(":")[0]  # the rest names files of the server
             raise HTTPException(503, f"Task {task!r} cannot be served: {component} is damaged or missing.")
         if task not in models.tasks:
-            raise HTTPException(404, f"There is no task {task[:200]!r} here. {nearest(task[:200], models.tasks)}")
+            raise HTTPException(404, f"There is no task {task[:200]!r} here. {_meant(task[:200], models.tasks)}")
     return tuple(dict.fromkeys(tasks))
+
+
+def _meant(task: TaskName, tasks: Sequence[TaskName]) -> str:
+    """What somebody meant by a task that there is not; lists with commas are the command line's."""
+    listed = task.split(",")
+    if len(listed) > 1 and set(listed) <= set(tasks):
+        return f"Several are a parameter each: ?{urlencode([('tasks', name) for name in listed])}."
+    return nearest(task, tasks)
 
 
 async def _answers(

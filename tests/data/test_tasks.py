@@ -144,6 +144,17 @@ def test_all_problems_are_reported_together(npz: str, tmp_path: Path) -> None:
     assert f"a task called 'shapes' is there already ({npz})" in message
 
 
+def test_one_file_that_is_missing_is_told_once_of_many_tasks(tmp_path: Path) -> None:
+    """`muir:synthetic` has thirty tasks in one file."""
+    uris = [f"task{number}=muir:{tmp_path}/nothing.npz?task={number}" for number in range(30)]
+    with pytest.raises(DataError) as caught:
+        load_tasks([*uris, "builtin:digit"], OpenSettings(cache_dir="off"))
+    first, once, other = str(caught.value).splitlines()
+    assert first == "31 of 31 tasks cannot be used:"
+    assert once == f"  - {uris[0]} and 29 more: there is no file {tmp_path}/nothing.npz."
+    assert "Did you mean 'digits'" in other
+
+
 def test_one_command_prepares_all_missing_sets(tmp_path: Path) -> None:
     uris = ["tfds:mnist", "tfds:visual_domain_decathlon/imagenet12?train=train", "tfds:imagenet2012", "tfds:mnits"]
     with pytest.raises(DataError) as caught:

@@ -7,6 +7,7 @@ import json
 import threading
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -59,6 +60,14 @@ def test_parameters_are_answered_with_one_sentence(method: str, path: str, text:
     response = ask(make_app(service), method, path)
     assert response.status_code == 422
     assert text in response.json()["detail"]
+
+
+def test_several_tasks_are_a_parameter_each(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command line has `--tasks=A,B`."""
+    monkeypatch.setattr(Service, "ready_models", lambda _: SimpleNamespace(tasks=("a", "b"), broken={}))
+    response = ask(make_app(service), "POST", "/v1/predict?tasks=a,b", content=b"x")
+    assert response.status_code == 404
+    assert "There is no task 'a,b' here. Several are a parameter each: ?tasks=a&tasks=b." in response.json()["detail"]
 
 
 def test_whoever_has_no_token_learns_nothing_of_parameters(service: Service) -> None:

@@ -139,7 +139,8 @@ class _LeftOut:
             more = f" and {len(others) - 5} kinds more" if len(others) > 5 else ""
             notes.append(f"Files left out because they are no images: {', '.join(kinds)}{more}.")
         if self.hidden:
-            notes.append(f"{self.hidden:,} hidden files or folders are left out.")
+            what = "hidden files or folders are" if self.hidden > 1 else "hidden file or folder is"
+            notes.append(f"{self.hidden:,} {what} left out.")
         return tuple(notes)
 
 

@@ -10,7 +10,7 @@ from munet.report.facts.lineages import Lineage
 from munet.types import TaskName
 
 _WIDTH, _HEIGHT = 190, 150
-_BEST, _TEST = "best validation", "its test"
+_KEPT, _TEST = "kept version", "its test"  # of a race it need not be the best
 
 
 def spec(
@@ -71,7 +71,7 @@ def _panel(
     marks = [
         {"cycle": lineage.best + 1, "quality": value, "method": method, "what": what}
         for method, lineage in lines
-        for what, value in ((_BEST, lineage.qualities[lineage.best]), (_TEST, lineage.test))
+        for what, value in ((_KEPT, lineage.qualities[lineage.best]), (_TEST, lineage.test))
     ]
     colour = {
         "field": "method",
@@ -82,7 +82,7 @@ def _panel(
     shape = {
         "field": "what",
         "type": "nominal",
-        "scale": {"domain": [_BEST, _TEST], "range": ["cross", "circle"]},
+        "scale": {"domain": [_KEPT, _TEST], "range": ["cross", "circle"]},
         "legend": {"symbolFillColor": "transparent"},
     }
     # Ticks are whole, also where there are few cycles.
@@ -130,4 +130,5 @@ def _scale(values: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Of the qualities; where all are equal there would be no axis without a domain."""
     found = {value["quality"] for value in values}
     scale = {"zero": False, "nice": 5}
-    return {**scale, "domain": [min(found) - 0.01, min(found) + 0.01]} if len(found) == 1 else scale
+    only = min(found)
+    return {**scale, "domain": [max(only - 0.01, 0), min(only + 0.01, 1)]} if len(found) == 1 else scale

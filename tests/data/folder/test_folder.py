@@ -228,6 +228,12 @@ def test_what_is_no_image_is_left_out_and_counted(tmp_path: Path) -> None:
     assert "3 hidden files or folders" in hidden
 
 
+def test_one_hidden_file_is_told_as_one(tmp_path: Path) -> None:
+    fill(tmp_path, {"a": 10, "b": 10})
+    (tmp_path / ".DS_Store").write_text("x")
+    assert load(tmp_path).notes == ("1 hidden file or folder is left out.",)
+
+
 def test_symbolic_links_are_followed_and_loops_end(tmp_path: Path) -> None:
     fill(tmp_path / "elsewhere", {"more": 5})
     fill(tmp_path / "x", {"a": 5, "b": 10})

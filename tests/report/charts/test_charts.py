@@ -256,6 +256,20 @@ def test_cells_are_runs_of_what_a_row_has() -> None:
     assert faults(svg(cells.spec([list(range(200))] * 3, "generation", "task"))) == []
 
 
+def test_lineages_mark_the_version_that_was_kept_which_need_not_be_the_best() -> None:
+    """A race keeps the latest version within a standard error of the best; no axis goes on beyond 100% or below 0%."""
+
+    def drawn(qualities: tuple[float, ...], best: int) -> set[str]:
+        made = validation.spec({"muNet": [{"a": Lineage(qualities, best, qualities[best])}]}, {"a": "a"}, "accuracy")
+        return {text for one in ElementTree.fromstring(svg(made)).iter() if (text := (one.text or "").strip())}
+
+    later = drawn((0.94, 0.97, 0.94), 2)
+    assert "kept version" in later
+    assert "best validation" not in later
+    shares = [float(text.rstrip("%")) for text in drawn((1.0, 1.0), 1) | drawn((0.0, 0.0), 1) if text.endswith("%")]
+    assert (min(shares), max(shares)) == (0, 100)
+
+
 def test_what_does_not_vary_has_no_figure() -> None:
     assert hyperparameters.histograms({"muNet": [{"momentum": 0.9}, {"momentum": 0.9}]}) is None
     assert hyperparameters.histograms({}) is None
