@@ -5,13 +5,15 @@
     munet benchmark --suite=small_budgets:folders --repeats=3      # folders of photos and drawings, see the page
     munet benchmark --suite=small_budgets:small --repeats=3        # smaller systems, on the sets of the first
     munet benchmark --suite=small_budgets:parts --repeats=3        # what each part of the recipe brings, on the same
+    munet benchmark --suite=small_budgets:few --repeats=5          # 81,920 over 400 images of each: two hundred passes
     munet benchmark --suite=small_budgets --config.images_per_task=81920
 
 Methods: `race` (--config=base:quick), `tuned` (full fine-tuning, the best by validation of four settings) and `full`
 (as the paper has it: rate 0.01, crops from 5%, flips; the best of four replicas). Of small systems: `half` (a race
 whose children clone half of the layers), `small` (--config=base:small), `compressed` and `half_compressed` (races whose
 phases end with a `compress` stage), `tuned`, and by the same grid `tuned_adapters` (of width 512), `tuned_lora` and
-`tuned_multi_head`. Of the parts: races with one of them taken away. All have as many images a task.
+`tuned_multi_head`. Of the parts: races with one of them taken away. Of few images: `rate`, a race that does not prefer
+crops (`crops_above_passes=0`). All have as many images a task.
 The sets are those of `../shared/tfds`, the root is of `../shared/roots`.
 
 Cost: a run of `race` took about two minutes on two CPU cores.
@@ -24,8 +26,14 @@ from munet.errors import UserError, nearest
 from munet.suites.suite import Method, Suite
 
 CHOICE = ("tfds:cmaterdb/bangla", "tfds:cmaterdb/devanagari", "tfds:cmaterdb/telugu", "tfds:kmnist_t10k")
+# Of each of them 400 images to be trained on, and 200 or 240 that choose.
+FEW = tuple(
+    f"{uri}?train=train[:{first}%]&validation=train[{last}%:]"
+    for uri, first, last in zip(CHOICE, (8, 16, 16, 5), (96, 92, 92, 97), strict=True)
+)
 TASKS = {
     "choice": CHOICE,
+    "few": FEW,
     "small": CHOICE,
     "parts": CHOICE,
     "held_out": ("tfds:mnist", "tfds:omniglot?split=clean", "tfds:fashion_mnist"),
@@ -86,5 +94,11 @@ def get_suite(variant: str = "choice") -> Suite:
         Method("no_narrow", "base:quick", {"stages": ("explore:8", "train:1")}, label="no narrow stage"),
         Method("newest_seeds", "base:quick", {"seed_choice": "newest"}, label="the newest models as seeds"),
     )
-    chosen = {"small": small, "parts": parts}.get(variant, methods)
-    return Suite(chosen, tasks=TASKS[variant], settings=SETTINGS, against="race" if variant == "parts" else "tuned")
+    few = (
+        Method("race", "base:quick", label="muNet, a race"),
+        Method("rate", "base:quick", {"crops_above_passes": 0}, label="muNet, crops not preferred"),
+        tuned,
+    )
+    chosen = {"small": small, "parts": parts, "few": few}.get(variant, methods)
+    settings = SETTINGS | {"images_per_task": 81_920} if variant == "few" else SETTINGS
+    return Suite(chosen, tasks=TASKS[variant], settings=settings, against="race" if variant == "parts" else "tuned")

@@ -1,4 +1,4 @@
-"""Which classes of a task have no images in a split.
+"""Which classes of a task have no images in a split, or a single one to be trained on.
 
 Such tasks are used, but nobody should be surprised by their numbers.
 """
@@ -12,10 +12,11 @@ import numpy as np
 from munet.data.tasks import Task
 
 _MAX_NAMES = 6  # class names shown
+_MANY = 10  # training images of a class, beside which a class of one is told
 
 
 def notes_on_classes(task: Task, with_test: bool = False) -> list[str]:
-    """What is worth saying of classes that have no images in a split, a line for each.
+    """What is worth saying of classes that have too few images in a split, a line for each.
 
     Args:
       task: it is decoded.
@@ -31,6 +32,8 @@ def notes_on_classes(task: Task, with_test: bool = False) -> list[str]:
     notes = []
     if not train.all():
         notes.append(f"{_these(task, train == 0)} no training images: no model can learn them.")
+    if (train == 1).any() and train.max() >= _MANY:
+        notes.append(f"{_these(task, train == 1)} one training image, where others have up to {train.max():,}.")
     if (train > 0)[validation == 0].any():
         notes.append(f"{_these(task, (validation == 0) & (train > 0))} no validation images: they choose no model.")
     if with_test:

@@ -1,4 +1,4 @@
-"""Classes without images in a split are named."""
+"""Classes with too few images in a split are named."""
 
 from __future__ import annotations
 
@@ -44,6 +44,7 @@ def test_a_class_of_one_image_trains_only(tmp_path: Path) -> None:
     assert np.bincount(task.split("train").labels).tolist() == [16, 16, 0, 1]
     assert [note.split(":")[1] for note in notes_on_classes(task)] == [
         " 1 of 4 classes (2) has no training images",
+        " 1 of 4 classes (3) has one training image, where others have up to 16.",
         " 1 of 4 classes (3) has no validation images",
     ]
 

@@ -19,7 +19,7 @@ from munet.data import places
 from munet.data.folder import image_files, index, labels_csv
 from munet.data.folder.image_files import Listing
 from munet.data.folder.index import FileFacts
-from munet.data.folder.notes import equal_files
+from munet.data.folder.notes import equal_files, perhaps_tasks
 from munet.data.folder.pixels import FolderPixels, decoded_bytes
 from munet.data.folder.split_folders import split_files
 from munet.data.open_settings import OpenSettings, TaskUri
@@ -65,7 +65,7 @@ def open_folder(uri: TaskUri, settings: OpenSettings) -> Source:
         {name: len(parts[name]) for name in SPLITS},
         hashlib.sha256(json.dumps(identity).encode()).hexdigest(),
         load,
-        (*listing.notes, *notes, *split_notes, *equal_files(listing, facts, labels, parts)),
+        (*listing.notes, *perhaps_tasks(listing), *notes, *split_notes, *equal_files(listing, facts, labels, parts)),
         image_shape=images.image_shape,
     )
 

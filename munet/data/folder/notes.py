@@ -1,14 +1,16 @@
-"""What a user should know of a folder's content: the same file in two splits, or under two labels."""
+"""What a user should know of a folder: equal files in two splits or of two labels, tasks that are taken for classes."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from pathlib import PurePath
 
 import numpy as np
 from jaxtyping import Int, Int32
 
 from munet.data.equal_images import PAIRS
-from munet.data.folder.image_files import Listing
+from munet.data.folder.image_files import Listing, split_named
 from munet.data.folder.index import FileFacts
 from munet.data.splits import SplitName
 
@@ -37,6 +39,30 @@ def equal_files(
         example = _pair(listing, contradictions[0], first[facts[contradictions[0]].digest])
         notes.append(f"Files with the content of one of another class: {len(contradictions):,}, e.g. {example}.")
     return notes
+
+
+def perhaps_tasks(listing: Listing) -> list[str]:
+    """A sentence where the classes look like tasks: all images lie deeper, in folders that differ from class to class.
+
+    Folders of the same names in every class (of cameras, of days) are none but those of splits.
+    """
+    if listing.has_splits:
+        return []
+    inside: dict[str, set[str]] = defaultdict(set)
+    for file in listing.files:
+        parts = PurePath(file.path).parts
+        if len(parts) < 3:
+            return []
+        inside[parts[0]].add(parts[1])
+    are_splits = all(split_named(name) for names in inside.values() for name in names)
+    if any(len(names) < 2 for names in inside.values()) or (set.intersection(*inside.values()) and not are_splits):
+        return []
+    first, second, *_ = inside
+    below = ", ".join(f"{first}/{name}" for name in sorted(inside[first])[:2])
+    return [
+        f"No class has images of its own, only folders of them ({below}, ...). If {first}, {second} and so on are "
+        f"tasks, not classes, name each: folder:{listing.root / first},folder:{listing.root / second}."
+    ]
 
 
 def _pair(listing: Listing, number: int, other: int) -> str:

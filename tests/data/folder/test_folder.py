@@ -228,6 +228,24 @@ def test_what_is_no_image_is_left_out_and_counted(tmp_path: Path) -> None:
     assert "3 hidden files or folders" in hidden
 
 
+@pytest.mark.parametrize(
+    ("folders", "is_told"),
+    [
+        (("birds/robin", "birds/wren", "leaves/oak", "leaves/elm"), True),
+        (("birds/train/robin", "birds/test/robin", "leaves/train/oak", "leaves/test/oak"), True),
+        (("birds/monday", "birds/tuesday", "leaves/monday", "leaves/tuesday"), False),
+        (("birds/robin", "birds/wren", "leaves"), False),
+        (("birds/robin", "leaves/oak"), False),
+    ],
+)
+def test_tasks_that_are_taken_for_classes_are_told(tmp_path: Path, folders: tuple[str, ...], is_told: bool) -> None:
+    fill(tmp_path, dict.fromkeys(folders, 5))
+    notes = load(tmp_path).notes
+    wanted = f"tasks, not classes, name each: folder:{tmp_path}/birds,folder:{tmp_path}/leaves."
+    assert any(note.endswith(wanted) for note in notes) == is_told
+    assert len(notes) == is_told
+
+
 def test_one_hidden_file_is_told_as_one(tmp_path: Path) -> None:
     fill(tmp_path, {"a": 10, "b": 10})
     (tmp_path / ".DS_Store").write_text("x")
