@@ -12,8 +12,8 @@ Methods: `race` (--config=base:quick), `tuned` (full fine-tuning, the best by va
 (as the paper has it: rate 0.01, crops from 5%, flips; the best of four replicas). Of small systems: `half` (a race
 whose children clone half of the layers), `small` (--config=base:small), `compressed` and `half_compressed` (races whose
 phases end with a `compress` stage), `tuned`, and by the same grid `tuned_adapters` (of width 512), `tuned_lora` and
-`tuned_multi_head`. Of the parts: races with one of them taken away. Of few images: `rate`, a race that does not prefer
-crops (`crops_above_passes=0`). All have as many images a task.
+`tuned_multi_head`. Of the parts: races with one of them taken away. Of few images: `whole`, a race that draws whole
+images, too (`crops_above_passes=0`). All have as many images a task.
 The sets are those of `../shared/tfds`, the root is of `../shared/roots`.
 
 Cost: a run of `race` took about two minutes on two CPU cores.
@@ -96,7 +96,7 @@ def get_suite(variant: str = "choice") -> Suite:
     )
     few = (
         Method("race", "base:quick", label="muNet, a race"),
-        Method("rate", "base:quick", {"crops_above_passes": 0}, label="muNet, crops not preferred"),
+        Method("whole", "base:quick", {"crops_above_passes": 0}, label="muNet, whole images too"),
         tuned,
     )
     chosen = {"small": small, "parts": parts, "few": few}.get(variant, methods)

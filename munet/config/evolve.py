@@ -187,8 +187,8 @@ class Experiment:
     # which version of a child counts, and which of a stage's models go on: the "highest" quality, or the
     # "latest_within_error": of those within one standard error of it the latest, and the larger learning rate
     version_choice: VersionChoice = "highest"
-    # passes over a task's images, of all a phase's together, above which of settings within one standard error those
-    # with crops come before whole images, which may be memorised; 0: never
+    # passes over a task's images, of all a phase's together, above which an `explore` stage draws crops alone and no
+    # whole images, which a long training memorises and a short one prefers; 0: never
     crops_above_passes: NonNegative = 0
     # points of validation quality that a `compress` stage may cost a model; -1: one standard error, of a flawless one 0
     compression_tolerance: Annotated[float, Range(-1, 100)] = 0.5

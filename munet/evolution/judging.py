@@ -15,20 +15,10 @@ from collections.abc import Iterable, Sequence
 from munet.config import Experiment
 from munet.config.evolve import VersionChoice
 from munet.evolution import costs
-from munet.evolution.schedule import passes
 from munet.evolution.stages import stages
 from munet.evolution.state import EvolutionError, State
 from munet.quality import least_compressed, standard_error
-from munet.types import (
-    ChildPlan,
-    ComponentId,
-    CycleQualities,
-    ModelRecord,
-    Quality,
-    TaskInfo,
-    TaskName,
-    Verdict,
-)
+from munet.types import ChildPlan, ComponentId, CycleQualities, ModelRecord, Quality, TaskName, Verdict
 from munet.vit import architecture
 
 
@@ -201,35 +191,25 @@ def ranked(state: State, experiment: Experiment, models: Iterable[ModelRecord]) 
     return sorted(found, key=lambda model: (0, -model.id) if scores[model.id] >= least else (1, -scores[model.id]))
 
 
-def promising(
-    state: State, experiment: Experiment, task: TaskInfo, ranked: Sequence[ModelRecord]
-) -> Sequence[ModelRecord]:
+def promising(state: State, experiment: Experiment, ranked: Sequence[ModelRecord]) -> Sequence[ModelRecord]:
     """Ranked models in the order in which they are to be trained further.
 
     Short races prefer harmless settings. Where versions within one standard error count as equal, so do settings,
-    and of those the larger learning rate comes first. Where a budget is very many passes over the task's images
-    (`crops_above_passes`), crops come before whole images: a long training memorises those, which a short one cannot
-    tell.
+    and of those the larger learning rate comes first.
     """
     if experiment.version_choice == "highest" or not ranked:
         return ranked
     scores = {model.id: score(state, model, experiment) for model in ranked}
     best = max(ranked, key=lambda model: scores[model.id])
     least = scores[best.id] - _error(scores[best.id], best.quality)
-    prefers_crops = 0 < experiment.crops_above_passes < passes(experiment, task)
     return sorted(
         ranked,
         key=lambda model: (
-            (0, prefers_crops and _is_whole(model), -float(model.hyperparameters["learning_rate"]), -model.id)
+            (0, -float(model.hyperparameters["learning_rate"]), -model.id)
             if scores[model.id] >= least
-            else (1, -scores[model.id], 0, 0)
+            else (1, -scores[model.id], 0)
         ),
     )
-
-
-def _is_whole(model: ModelRecord) -> bool:
-    """Whether it was last trained on whole images."""
-    return float(model.hyperparameters["crop_area_min"]) >= 1
 
 
 def _error(score: float, quality: Quality | None) -> float:

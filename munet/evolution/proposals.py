@@ -18,6 +18,7 @@ from munet.evolution.children import (
 from munet.evolution.mutations import mutate_settings
 from munet.evolution.open_phase import OpenPhase
 from munet.evolution.parents import possible_parents, sample_parent
+from munet.evolution.schedule import passes
 from munet.evolution.search_space import DATA_SETTINGS, default_hyperparameters, select
 from munet.evolution.spread import spread
 from munet.evolution.state import EvolutionError
@@ -74,7 +75,10 @@ def _explore(phase: OpenPhase, stage: Stage) -> list[ChildPlan]:
     parents = [*(state.models[seed] for seed in state.seeds), *phase.ranked[:1]]
     if not parents:  # an earlier stage has used up the seed parents, and none of its children is finite
         parents = [phase.best]  # says what to do
-    spread_out = spread(experiment, state.evidence, phase.settings.raced, draws.at("spread"), stage.children)
+    crops_only = 0 < experiment.crops_above_passes < passes(experiment, phase.task)
+    spread_out = spread(
+        experiment, state.evidence, phase.settings.raced, draws.at("spread"), stage.children, crops_only=crops_only
+    )
     return [
         explored_child(
             state,
@@ -96,7 +100,7 @@ def _go_on(phase: OpenPhase, stage: Stage) -> list[ChildPlan]:
     """
     state, experiment = phase.state, phase.experiment
     most = 1 if stage.kind == "train" else stage.children
-    parents = judging.promising(state, experiment, phase.task, phase.ranked)[:most]
+    parents = judging.promising(state, experiment, phase.ranked)[:most]
     if not parents:
         parents = [phase.best]  # says what to do
     return [

@@ -6,6 +6,7 @@ Of n children each takes one of n equal strata of every setting's distribution, 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from munet.config import Experiment
@@ -29,7 +30,7 @@ def raced_names(experiment: Experiment, names: Sequence[str]) -> tuple[str, ...]
 
 
 def spread(
-    experiment: Experiment, known: Evidence, names: Sequence[str], draws: Draws, count: int
+    experiment: Experiment, known: Evidence, names: Sequence[str], draws: Draws, count: int, *, crops_only: bool = False
 ) -> list[dict[str, HyperparameterValue]]:
     """Values of the settings called `names`, for each of `count` children.
 
@@ -39,10 +40,13 @@ def spread(
       names: settings that evolve.
       draws: the generation's.
       count: how many children.
+      crops_only: draws no whole images, where the search space has crops beside them.
     """
     found: list[dict[str, HyperparameterValue]] = [{} for _ in range(count)]
     for name in names:
         weights = evidence.weights(experiment, known, name)
+        if crops_only and name == "crop_area_min":
+            weights = _without_whole_images(weights, values_of(experiment, name))
         order = sorted(range(count), key=lambda child: draws.uniform("stratum", name, child))
         for stratum, child in enumerate(order):
             quantile = (stratum + draws.uniform("inside", name, child)) / count
@@ -59,6 +63,13 @@ def as_mutations(before: Hyperparameters, after: Hyperparameters) -> list[Mutati
     ]
 
 
+def _without_whole_images(weights: Sequence[float], areas: Sequence[HyperparameterValue]) -> tuple[float, ...]:
+    """The weights of crops alone, adding up to 1; as they are where there is none."""
+    left = [weight if float(area) < 1 else 0.0 for weight, area in zip(weights, areas, strict=True)]
+    whole = math.fsum(left)
+    return tuple(weight / whole for weight in left) if whole else tuple(weights)
+
+
 def _at(weights: Sequence[float], quantile: float) -> int:
     """The index of the value at a quantile of the distribution."""
     total = 0.0
@@ -66,4 +77,4 @@ def _at(weights: Sequence[float], quantile: float) -> int:
         total += weight
         if quantile < total:
             return index
-    return len(weights) - 1
+    return max(index for index, weight in enumerate(weights) if weight)  # rounding left a little above all of them

@@ -19,13 +19,13 @@ def notes(experiment: Experiment, tasks: Sequence[TaskInfo]) -> Iterator[str]:
 
 
 def _memorised(experiment: Experiment, tasks: Sequence[TaskInfo]) -> Iterator[str]:
-    """A race that does not prefer crops to whole images for many passes over few (docs/results/small_budgets.md)."""
+    """A race that draws whole images for many passes over few (docs/results/small_budgets.md)."""
     crops, budget = experiment.search_space.crop_area_min, experiment.images_per_task
     is_race = any(stage.kind == "explore" for stage in stages.stages(experiment))
     if experiment.baseline.kind or not (budget and is_race and experiment.auto_tune and max(crops) >= 1):
         return
-    may_prefer = min(crops) < 1 and experiment.version_choice != "highest"
-    above = experiment.crops_above_passes if may_prefer else 0
+    has_crops = min(crops) < 1
+    above = experiment.crops_above_passes if has_crops else 0
     small = [
         info for info in tasks if (passes := schedule.passes(experiment, info)) > _PASSES and not 0 < above < passes
     ]
@@ -33,12 +33,10 @@ def _memorised(experiment: Experiment, tasks: Sequence[TaskInfo]) -> Iterator[st
         return
     named = ", ".join(info.name for info in small[:_MOST_NAMED]) + (", ..." if len(small) > _MOST_NAMED else "")
     fewest = min(info.num_train for info in small)
-    if may_prefer:
-        advice = f"crops where settings come out alike: --config.crops_above_passes={_PASSES}"
-    else:
-        advice = "crops alone: --config.search_space.crop_area_min=0.3,0.6 --config.defaults.crop_area_min=0.6"
+    settings = f"crops_above_passes={_PASSES}" if has_crops else "search_space.crop_area_min=0.3,0.6"
     yield (
         f"{count(len(small), 'task')} ({named}) of {fewest:,} training images or more: experiment.images_per_task = "
         f"{budget:,} are up to {budget // fewest:,} passes over them, and a race that chooses whole images may "
-        f"memorise them. Give a smaller budget, or {advice}."
+        f"memorise them. Give a smaller budget, or crops alone: --config.{settings}"
+        f"{'' if has_crops else ' --config.defaults.crop_area_min=0.6'}."
     )

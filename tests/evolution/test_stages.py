@@ -238,11 +238,10 @@ def test_of_versions_within_one_standard_error_the_latest_counts() -> None:
     assert best_cycle(CycleQualities(tuple(qualities), diverged_at=2), "latest_within_error") == 1
 
 
-def alike(child: ChildPlan, cycles: int) -> CycleQualities:
-    return CycleQualities((Quality(500 - child.id, 1000),) * cycles)
-
-
 def test_of_settings_within_one_standard_error_the_larger_rate_goes_on() -> None:
+    def alike(child: ChildPlan, cycles: int) -> CycleQualities:
+        return CycleQualities((Quality(500 - child.id, 1000),) * cycles)
+
     for choice, expected in (("latest_within_error", "the largest"), ("highest", "the first")):
         run = simulate(race(version_choice=choice), TASKS, alike)
         explored, narrowed = generations(run)[:2]
@@ -254,38 +253,28 @@ def test_of_settings_within_one_standard_error_the_larger_rate_goes_on() -> None
             assert [rates[parent] for parent in parents] == sorted(rates.values(), reverse=True)[:4]
 
 
-CROPS = {
-    "search_space": replace(make_experiment(TASKS).search_space, crop_area_min=(0.3, 0.6, 1.0)),
-    "version_choice": "latest_within_error",
-}
-
-
-def is_whole(plan: ChildPlan) -> bool:
-    return plan.hyperparameters["crop_area_min"] == 1
-
-
 @pytest.mark.parametrize("fewer", [0, 1])
-def test_of_settings_within_one_standard_error_crops_go_on_where_a_budget_is_many_passes(fewer: int) -> None:
-    def place(plan: ChildPlan) -> tuple[bool, float]:
-        return fewer > 0 and is_whole(plan), -float(plan.hyperparameters["learning_rate"])
-
+def test_where_a_budget_is_many_passes_crops_alone_are_raced(fewer: int) -> None:
+    """All else is drawn as it is without."""
+    space = replace(make_experiment(TASKS).search_space, crop_area_min=(0.3, 0.6, 1.0))
     images = 36 * TASKS[0].num_train
-    run = simulate(race(images_per_task=images, crops_above_passes=36 - fewer, **CROPS), TASKS, alike)
-    explored, narrowed, trained = generations(run)[:3]
-    places = [place(one.plan) for one in explored.children]
-    parents = [place(one.plan) for one in narrowed.children]
-    assert parents == sorted(places)[:4]
-    assert {is_whole(one.plan) for one in explored.children} == {False, True}
-    assert any(is_whole(one.plan) for one in narrowed.children) != bool(fewer)
-    assert not (fewer and is_whole(trained.children[0].plan))
+    run, plain = (
+        simulate(race(images_per_task=images, crops_above_passes=above, search_space=space), TASKS, by_rate)
+        for above in (36 - fewer, 0)
+    )
+    drawn, drawn_plain = (
+        [dict(one.plan.hyperparameters) for one in generations(each)[0].children] for each in (run, plain)
+    )
+    assert {one["crop_area_min"] for one in drawn} == ({0.3, 0.6} if fewer else {0.3, 0.6, 1.0})
+    for one in (*drawn, *drawn_plain):
+        del one["crop_area_min"]
+    assert drawn == drawn_plain
 
 
-def test_settings_that_are_worse_by_more_do_not_go_on_for_their_crops() -> None:
-    def whole_is_better(child: ChildPlan, cycles: int) -> CycleQualities:
-        return CycleQualities((Quality(900 if is_whole(child) else 500, 1000),) * cycles)
-
-    run = simulate(race(crops_above_passes=1, **CROPS), TASKS, whole_is_better)
-    assert is_whole(generations(run)[2].children[0].plan)
+def test_where_there_are_no_crops_whole_images_are_drawn() -> None:
+    space = replace(make_experiment(TASKS).search_space, crop_area_min=(1.0, 1.0))
+    run = simulate(race(crops_above_passes=1, search_space=space), TASKS, by_rate)
+    assert {one.plan.hyperparameters["crop_area_min"] for one in generations(run)[0].children} == {1.0}
 
 
 def test_a_growing_penalty_is_none_at_first_and_whole_at_last() -> None:

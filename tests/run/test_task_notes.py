@@ -34,7 +34,6 @@ ALONE = "--config.search_space.crop_area_min=0.3,0.6 --config.defaults.crop_area
         ({"crops_above_passes": 0}, "--config.crops_above_passes=100"),
         ({"crops_above_passes": 300}, "--config.crops_above_passes=100"),
         ({"search_space": WHOLE}, ALONE),
-        ({"version_choice": "highest"}, ALONE),
     ],
 )
 def test_a_task_of_few_images_is_named_with_the_settings_that_help(changes: dict[str, Any], advice: str) -> None:

@@ -38,8 +38,8 @@ TABLES = {
     "Four times the images, sets that had no part": (
         "large_held_out/race", "large_held_out/tuned", "large_held_out/full",
     ),
-    "Four times the images, folders": ("large_folders/race", "large_folders/rate", "large_folders/tuned"),
-    "Many passes over few images": ("few/race", "few/rate", "few/tuned"),
+    "Four times the images, folders": ("large_folders/race", "large_folders/whole", "large_folders/tuned"),
+    "Many passes over few images": ("few/race", "few/whole", "few/tuned"),
     "Sixteen times the images": ("larger/race", "larger/tuned"),
     "Smaller systems": (
         "choice/race", "choice/tuned", "small/half", "small/small", "small/compressed", "small/half_compressed",
