@@ -9,7 +9,7 @@ from munet.evolution import schedule, stages
 from munet.text import count
 from munet.types import TaskInfo
 
-_PASSES = 100  # over a task's images, above which one that is trained on whole images may be memorised
+_PASSES = 150  # over a task's images, above which one that is trained on whole images may be memorised
 _MOST_NAMED = 3
 
 
