@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
@@ -21,6 +22,7 @@ SIGNALS = tuple(
 INTERRUPTED, TERMINATED = 130, 143
 # Whoever signals a process and its group, or a wrapper that passes Ctrl-C on, means one end and not two.
 _SAME = 0.5
+_MOMENT = 0.02  # after which the main thread has left where exceptions are swallowed; well below _SAME
 _HELD_LONG = "munet: a second signal: ended at once. What was committed is kept, and the same command goes on.\n"
 
 
@@ -87,6 +89,32 @@ class Signals:
     def _restore(self) -> None:
         for number, before in self._before.items():
             signal.signal(number, before)
+
+
+@contextmanager
+def swallowed_are_sent_again(signals: Mapping[type[BaseException], int]) -> Iterator[None]:
+    """In this block no interrupt is lost because of where it comes.
+
+    Python swallows what is raised in a destructor or in a callback of the garbage collector, of which JAX has one, and
+    only says so.
+
+    Args:
+      signals: of each exception that a signal raises, that signal: it is sent again a moment later.
+    """
+    before = sys.unraisablehook
+
+    def hook(swallowed: sys.UnraisableHookArgs) -> None:
+        number = next((signals[kind] for kind in swallowed.exc_type.__mro__ if kind in signals), None)
+        if number is None:
+            before(swallowed)
+        else:
+            threading.Timer(_MOMENT, os.kill, (os.getpid(), number)).start()
+
+    sys.unraisablehook = hook
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
 
 
 @contextmanager

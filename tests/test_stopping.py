@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import pytest
 
-from munet.stopping import SIGNALS, Signals
+from munet.stopping import SIGNALS, Signals, swallowed_are_sent_again
 from munet.threads import in_threads
 
 
@@ -105,6 +105,32 @@ def test_other_threads_hold_nothing_back() -> None:
     thread.start()
     thread.join()
     assert held == [True]
+
+
+class Interrupted:
+    """Where an exception is only told of by Python: as in the callback that JAX has at the garbage collector."""
+
+    def __del__(self) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+
+def test_an_interrupt_that_python_swallows_comes_again() -> None:
+    with pytest.raises(KeyboardInterrupt), swallowed_are_sent_again({KeyboardInterrupt: signal.SIGINT}):  # noqa: PT012
+        Interrupted()
+        time.sleep(20)
+
+
+def test_other_swallowed_exceptions_are_told_as_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[type[BaseException]] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda swallowed: told.append(swallowed.exc_type))
+
+    class Odd:
+        def __del__(self) -> None:
+            raise ValueError("odd")
+
+    with swallowed_are_sent_again({KeyboardInterrupt: signal.SIGINT}):
+        Odd()
+    assert told == [ValueError]
 
 
 SCRIPT = """

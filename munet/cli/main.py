@@ -22,7 +22,7 @@ from types import FrameType
 from munet import platforms, system_faults
 from munet.cli.parser import make_parser
 from munet.errors import DivergedError, UserError
-from munet.stopping import INTERRUPTED, SIGNALS, TERMINATED, second_ends_at_once
+from munet.stopping import INTERRUPTED, SIGNALS, TERMINATED, second_ends_at_once, swallowed_are_sent_again
 from munet.text import is_text, printable, say
 
 DONE, FAILURE, USER_INPUT, NO_READER = 0, 1, 2, 141
@@ -57,7 +57,8 @@ def _run(given: list[str]) -> int:
     try:
         _check_text(given)
         command = make_parser().parse(given)
-        with _sigterm_as_interrupt(), second_ends_at_once(), _plain_warnings():
+        none_lost = swallowed_are_sent_again({Terminated: signal.SIGTERM, KeyboardInterrupt: signal.SIGINT})
+        with _sigterm_as_interrupt(), second_ends_at_once(), none_lost, _plain_warnings():
             return command() or DONE
     except SystemExit as stop:  # argparse: --help, --version or a usage error
         return stop.code if isinstance(stop.code, int) else USER_INPUT

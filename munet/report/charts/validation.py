@@ -130,5 +130,7 @@ def _scale(values: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Of the qualities; where all are equal there would be no axis without a domain."""
     found = {value["quality"] for value in values}
     scale = {"zero": False, "nice": 5}
-    only = min(found)
-    return {**scale, "domain": [max(only - 0.01, 0), min(only + 0.01, 1)]} if len(found) == 1 else scale
+    if len(found) != 1:
+        return scale
+    (only,) = found
+    return {**scale, "domain": [max(only - 0.01, 0), min(only + 0.01, 1)]}
