@@ -12,7 +12,7 @@ import pytest
 import munet
 from munet.errors import ConfigError, UserError
 from tests import tiny_run
-from tests.test_api import IMAGES, arguments, birds
+from tests.python_calls import IMAGES, arguments, birds
 
 
 @pytest.fixture(scope="module")

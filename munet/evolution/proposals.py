@@ -18,7 +18,7 @@ from munet.evolution.children import (
 from munet.evolution.mutations import mutate_settings
 from munet.evolution.open_phase import OpenPhase
 from munet.evolution.parents import possible_parents, sample_parent
-from munet.evolution.schedule import passes
+from munet.evolution.schedule import races_crops_alone
 from munet.evolution.search_space import DATA_SETTINGS, default_hyperparameters, select
 from munet.evolution.spread import spread
 from munet.evolution.state import EvolutionError
@@ -75,7 +75,7 @@ def _explore(phase: OpenPhase, stage: Stage) -> list[ChildPlan]:
     parents = [*(state.models[seed] for seed in state.seeds), *phase.ranked[:1]]
     if not parents:  # an earlier stage has used up the seed parents, and none of its children is finite
         parents = [phase.best]  # says what to do
-    crops_only = 0 < experiment.crops_above_passes < passes(experiment, phase.task)
+    crops_only = races_crops_alone(experiment, phase.task)
     spread_out = spread(
         experiment, state.evidence, phase.settings.raced, draws.at("spread"), stage.children, crops_only=crops_only
     )

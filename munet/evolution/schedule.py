@@ -68,6 +68,11 @@ def passes(experiment: Experiment, task: TaskInfo) -> float:
     return images_per_phase(experiment) / task.num_train
 
 
+def races_crops_alone(experiment: Experiment, task: TaskInfo) -> bool:
+    """Whether a phase is so many passes over a task's images that whole ones are not to be drawn."""
+    return 0 < experiment.crops_above_passes < passes(experiment, task)
+
+
 def cycles(experiment: Experiment, task: TaskInfo, generation: int, images_spent: int) -> int:
     """Train/validation cycles of each child of a generation.
 

@@ -25,9 +25,11 @@ def _memorised(experiment: Experiment, tasks: Sequence[TaskInfo]) -> Iterator[st
     if experiment.baseline.kind or not (budget and is_race and experiment.auto_tune and max(crops) >= 1):
         return
     has_crops = min(crops) < 1
-    above = experiment.crops_above_passes if has_crops else 0
     small = [
-        info for info in tasks if (passes := schedule.passes(experiment, info)) > _PASSES and not 0 < above < passes
+        info
+        for info in tasks
+        if schedule.passes(experiment, info) > _PASSES
+        and not (has_crops and schedule.races_crops_alone(experiment, info))
     ]
     if not small:
         return

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from munet.store import FORMAT_VERSION, ComponentStore, component_id
+from munet.store import FORMAT_VERSION, ComponentStore, Store, component_id
 from munet.types import (
     ChildCost,
     ChildEntry,
@@ -75,3 +75,11 @@ def records_of(value: JournalEntry) -> Mapping[str, ComponentRecord]:
     """The components that an entry names."""
     assert isinstance(value, StartEntry | GenerationEntry)
     return value.published
+
+
+def assert_whole(workdir: str) -> None:
+    """Every entry is there, and every component that one names."""
+    reader = Store.open(workdir)
+    for value in reader.journal.entries():
+        for identity in records_of(value):
+            reader.components.verify(identity)
